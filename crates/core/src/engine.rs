@@ -1,0 +1,110 @@
+//! Runs jobs: takes executions, runs their steps on threads of their own, keeps leases, recovers, stops, shuts down.
+
+mod clock;
+mod config;
+mod dispatch;
+mod event;
+mod finish;
+mod lease;
+mod operator;
+mod running;
+mod run_job;
+mod run_step;
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use clock::{Clock, SystemClock};
+pub use config::{
+    DEFAULT_CONCURRENCY, DEFAULT_LEASE, DEFAULT_MAX_RECOVERIES, DEFAULT_QUEUE_LIMIT, DEFAULT_SHUTDOWN_TIMEOUT,
+    DEFAULT_STOP_GRACE, EngineConfig,
+};
+pub use event::{Event, EventConsumer};
+pub(crate) use event::EventSink;
+pub use operator::{LaunchOptions, OperatorError};
+pub use running::LiveStep;
+
+use crate::job::JobRegistry;
+use crate::repository::{JobRepository, RepositoryError};
+use running::Running;
+
+/// A node that launches and runs jobs. Cheap to clone; all clones are the same node.
+///
+/// It lives in a tokio runtime with timers. User code never runs on that runtime's threads: each step has a thread of
+/// its own, so a job that burns CPU or blocks for ever cannot make the service deaf.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    registry: JobRegistry,
+    repository: Arc<dyn JobRepository>,
+    config: EngineConfig,
+    events: EventSink,
+    running: Running,
+    /// Rung when there may be work to take.
+    work: Notify,
+    /// No new work is taken once it is cancelled.
+    closing: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("node", &self.inner.config.node).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Starts a node: announces it, recovers what dead owners left, and begins to take waiting executions.
+    ///
+    /// # Errors
+    /// When the repository cannot be used.
+    pub async fn start(
+        registry: JobRegistry,
+        repository: Arc<dyn JobRepository>,
+        config: EngineConfig,
+    ) -> Result<Self, RepositoryError> {
+        repository.register_node(&config.node).await?;
+        let inner = Arc::new(Inner {
+            registry,
+            repository,
+            events: EventSink::new(config.consumers.clone()),
+            running: Running::default(),
+            work: Notify::new(),
+            closing: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            config,
+        });
+        inner.tasks.spawn(lease::keep(Arc::clone(&inner)));
+        if inner.config.take_work {
+            dispatch::recover(&inner).await?;
+            inner.tasks.spawn(dispatch::take_work(Arc::clone(&inner)));
+        }
+        Ok(Self { inner })
+    }
+
+    /// The jobs that the node knows.
+    pub fn registry(&self) -> &JobRegistry {
+        &self.inner.registry
+    }
+
+    /// Where everything is kept.
+    pub fn repository(&self) -> &Arc<dyn JobRepository> {
+        &self.inner.repository
+    }
+
+    /// The settings of the node.
+    pub fn config(&self) -> &EngineConfig {
+        &self.inner.config
+    }
+
+    /// Whether it has begun to shut down: launches are refused.
+    pub fn is_shutting_down(&self) -> bool {
+        self.inner.closing.is_cancelled()
+    }
+}

@@ -1,0 +1,80 @@
+//! The settings of a node.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Clock, EventConsumer, SystemClock};
+use crate::repository::{Node, RecoverPolicy};
+
+/// Executions that run at once on a node.
+pub const DEFAULT_CONCURRENCY: usize = 8;
+/// Launches that may wait for a place.
+pub const DEFAULT_QUEUE_LIMIT: u32 = 1_000;
+/// How long an execution stays with a node that does not answer.
+pub const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+/// How long a stop lets a step go on to a safe point before its work is dropped.
+pub const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(30);
+/// How long a shutdown lets steps go on to a safe point.
+pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Automatic recoveries in a row without a committed chunk between them.
+pub const DEFAULT_MAX_RECOVERIES: i64 = 3;
+
+/// The settings of a node. Everything but the node has a default.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct EngineConfig {
+    /// Who it is.
+    pub node: Node,
+    /// Executions that run at once. [`DEFAULT_CONCURRENCY`]
+    pub concurrency: usize,
+    /// Launches that may wait; one more is refused. [`DEFAULT_QUEUE_LIMIT`]
+    pub queue_limit: u32,
+    /// How long a lease lasts without renewal. [`DEFAULT_LEASE`]
+    pub lease: Duration,
+    /// Time between renewals, which also bring stop requests of other processes.
+    pub renew_every: Duration,
+    /// Time between looks for work and for dead owners; launches of this node are seen at once.
+    pub poll_every: Duration,
+    /// How long a stop waits for a safe point. [`DEFAULT_STOP_GRACE`]
+    pub stop_grace: Duration,
+    /// How long a shutdown waits for a safe point. [`DEFAULT_SHUTDOWN_TIMEOUT`]
+    pub shutdown_timeout: Duration,
+    /// What happens to executions whose owner died.
+    pub recover: RecoverPolicy,
+    /// Recoveries in a row without progress. [`DEFAULT_MAX_RECOVERIES`]
+    pub max_recoveries: i64,
+    /// Whether the node takes waiting executions and recovers; without, it runs only what it launches to run here.
+    pub take_work: bool,
+    /// The clock of the times that are shown.
+    pub clock: Arc<dyn Clock>,
+    /// Who is told of events.
+    pub consumers: Vec<Arc<dyn EventConsumer>>,
+}
+
+impl EngineConfig {
+    /// The defaults for a node.
+    pub fn new(node: Node) -> Self {
+        Self {
+            node,
+            concurrency: DEFAULT_CONCURRENCY,
+            queue_limit: DEFAULT_QUEUE_LIMIT,
+            lease: DEFAULT_LEASE,
+            renew_every: Duration::from_secs(1),
+            poll_every: Duration::from_secs(1),
+            stop_grace: DEFAULT_STOP_GRACE,
+            shutdown_timeout: DEFAULT_SHUTDOWN_TIMEOUT,
+            recover: RecoverPolicy::default(),
+            max_recoveries: DEFAULT_MAX_RECOVERIES,
+            take_work: true,
+            clock: Arc::new(SystemClock),
+            consumers: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for EngineConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineConfig").field("node", &self.node).finish_non_exhaustive()
+    }
+}

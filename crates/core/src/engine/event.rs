@@ -1,0 +1,124 @@
+//! What the engine tells: one closed enum. Logs, progress bars, event streams and tests are consumers of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::execution::{ExecutionId, JobExecution, StepExecution, StepExecutionId};
+use crate::repository::{Recovered, RepositoryError};
+use crate::step::LiveCounters;
+
+/// What happens on a node.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A launch was accepted; it is durable.
+    ExecutionLaunched {
+        /// The execution.
+        execution: &'a JobExecution,
+    },
+    /// This node begins to run an execution.
+    ExecutionStarted {
+        /// The execution.
+        execution: &'a JobExecution,
+    },
+    /// A step begins.
+    StepStarted {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// The step execution.
+        step_id: StepExecutionId,
+        /// The step.
+        step_name: &'a str,
+        /// Whether it goes on where an earlier attempt was.
+        resumed: bool,
+        /// Its counters while it runs, to be sampled.
+        live: &'a Arc<LiveCounters>,
+    },
+    /// A step need not run: an earlier execution has completed it.
+    StepAlreadyComplete {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// The step.
+        step_name: &'a str,
+    },
+    /// Work that failed is repeated after a wait.
+    RetryScheduled {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// The step.
+        step_name: &'a str,
+        /// Which repetition it is, from 1.
+        retry: u32,
+        /// The wait before it.
+        delay: Duration,
+        /// What failed.
+        cause: &'a str,
+    },
+    /// A stop was requested of an execution that runs here.
+    StopRequested {
+        /// The execution.
+        execution_id: ExecutionId,
+    },
+    /// A step ignored the request to stop; its thread was left behind and can commit nothing any more.
+    StepLeftBehind {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// The step.
+        step_name: &'a str,
+    },
+    /// A step has ended.
+    StepFinished {
+        /// The step execution.
+        step: &'a StepExecution,
+    },
+    /// An execution has ended.
+    ExecutionFinished {
+        /// The execution.
+        execution: &'a JobExecution,
+    },
+    /// What a dead owner left was recovered.
+    ExecutionRecovered {
+        /// What was found and what became of it.
+        recovered: &'a Recovered,
+    },
+    /// Another node owns the execution by now: this one drops it.
+    LeaseLost {
+        /// The execution.
+        execution_id: ExecutionId,
+    },
+    /// The repository failed in the background; the engine tries again.
+    RepositoryTrouble {
+        /// What was being done.
+        doing: &'static str,
+        /// What it says.
+        error: &'a RepositoryError,
+    },
+    /// The node has begun to shut down.
+    ShuttingDown {
+        /// Executions that still run here.
+        running: usize,
+    },
+}
+
+/// Someone who is told of events. Called on the engine's threads: it must not block.
+pub trait EventConsumer: Send + Sync + 'static {
+    /// Something has happened.
+    fn on_event(&self, event: &Event<'_>);
+}
+
+/// All consumers of a node.
+#[derive(Clone, Default)]
+pub(crate) struct EventSink {
+    consumers: Arc<[Arc<dyn EventConsumer>]>,
+}
+
+impl EventSink {
+    pub(crate) fn new(consumers: Vec<Arc<dyn EventConsumer>>) -> Self {
+        Self { consumers: consumers.into() }
+    }
+
+    pub(crate) fn emit(&self, event: &Event<'_>) {
+        for consumer in self.consumers.iter() {
+            consumer.on_event(event);
+        }
+    }
+}

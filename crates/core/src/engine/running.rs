@@ -1,0 +1,144 @@
+//! The executions that run on this node: how to stop them, sample them, and wait for them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio_util::sync::CancellationToken;
+
+use super::{Event, EventSink};
+use crate::execution::{ExecutionId, StepExecutionId};
+use crate::repository::Lease;
+use crate::step::LiveCounters;
+
+/// A step that runs on this node now.
+#[derive(Debug, Clone)]
+pub struct LiveStep {
+    /// The step execution.
+    pub step_id: StepExecutionId,
+    /// Its name.
+    pub step_name: String,
+    /// Its counters, to be sampled.
+    pub live: Arc<LiveCounters>,
+}
+
+/// Why an execution is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StopCause {
+    /// A person asked.
+    Request,
+    /// The node shuts down.
+    Shutdown,
+    /// Another node owns it.
+    LeaseLost,
+}
+
+/// The node's handle on one execution.
+#[derive(Clone)]
+pub(super) struct Handle {
+    pub(super) lease: Lease,
+    pub(super) stop: CancellationToken,
+    pub(super) ended: CancellationToken,
+    cause: Arc<Mutex<Option<StopCause>>>,
+    steps: Arc<Mutex<Vec<LiveStep>>>,
+}
+
+#[derive(Default)]
+pub(super) struct Running {
+    handles: Mutex<HashMap<ExecutionId, Handle>>,
+    change: Notify,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Handle {
+    /// Why it was told to stop; the first cause stays, except that a lost lease overrules all.
+    pub(super) fn cause(&self) -> Option<StopCause> {
+        *lock(&self.cause)
+    }
+
+    /// Tells it to stop. Whether that was news.
+    fn tell(&self, cause: StopCause) -> bool {
+        let mut known = lock(&self.cause);
+        let news = known.is_none() || (cause == StopCause::LeaseLost && *known != Some(cause));
+        if news {
+            *known = Some(cause);
+        }
+        drop(known);
+        self.stop.cancel();
+        news
+    }
+
+    pub(super) fn lose(&self) {
+        self.tell(StopCause::LeaseLost);
+    }
+
+    pub(super) fn begin_step(&self, step: LiveStep) {
+        lock(&self.steps).push(step);
+    }
+
+    pub(super) fn end_step(&self, step_id: StepExecutionId) {
+        lock(&self.steps).retain(|step| step.step_id != step_id);
+    }
+}
+
+impl Running {
+    pub(super) fn begin(&self, lease: Lease) -> Handle {
+        let handle = Handle {
+            lease,
+            stop: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            cause: Arc::default(),
+            steps: Arc::default(),
+        };
+        lock(&self.handles).insert(lease.execution_id, handle.clone());
+        self.change.notify_waiters();
+        handle
+    }
+
+    pub(super) fn end(&self, id: ExecutionId) {
+        if let Some(handle) = lock(&self.handles).remove(&id) {
+            handle.ended.cancel();
+        }
+        self.change.notify_waiters();
+    }
+
+    pub(super) fn count(&self) -> usize {
+        lock(&self.handles).len()
+    }
+
+    /// Tells an execution to stop on behalf of a person, if it runs here.
+    pub(super) fn stop(&self, id: ExecutionId, events: &EventSink) {
+        let handle = lock(&self.handles).get(&id).cloned();
+        if handle.is_some_and(|handle| handle.tell(StopCause::Request)) {
+            events.emit(&Event::StopRequested { execution_id: id });
+        }
+    }
+
+    pub(super) fn shut_down(&self) {
+        for handle in lock(&self.handles).values() {
+            handle.tell(StopCause::Shutdown);
+        }
+    }
+
+    pub(super) fn handles(&self) -> Vec<Handle> {
+        lock(&self.handles).values().cloned().collect()
+    }
+
+    pub(super) fn ended(&self, id: ExecutionId) -> Option<CancellationToken> {
+        lock(&self.handles).get(&id).map(|handle| handle.ended.clone())
+    }
+
+    /// Ready when an execution has begun or ended on this node since the call.
+    pub(super) fn any_change(&self) -> Notified<'_> {
+        self.change.notified()
+    }
+
+    pub(super) fn live_steps(&self, id: ExecutionId) -> Vec<LiveStep> {
+        let handle = lock(&self.handles).get(&id).cloned();
+        handle.map_or_else(Vec::new, |handle| lock(&handle.steps).clone())
+    }
+}

@@ -1,0 +1,169 @@
+//! Facts that are persisted: instances, executions, step executions, and the rules of their status.
+
+mod context;
+mod counters;
+mod status;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use context::{ContextError, ExecutionContext, MAX_CONTEXT_BYTES, StepState};
+pub use counters::Counters;
+pub use status::{IllegalTransition, Status, StatusEvent, UnknownStatus, next};
+
+use crate::job::JobParameters;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id! {
+    /// Id of a [`JobInstance`]; starts at 1 and is never used twice.
+    InstanceId
+}
+id! {
+    /// Id of a [`JobExecution`]; starts at 1, grows with time, is never used twice.
+    ExecutionId
+}
+id! {
+    /// Id of a [`StepExecution`]; starts at 1, grows with time, is never used twice.
+    StepExecutionId
+}
+
+/// Exit code of an execution whose owner died: it was found by its lease.
+pub const EXIT_ABORTED: &str = "ABORTED";
+/// Exit code of an execution that stopped because its node was shut down; it resumes by itself.
+pub const EXIT_SHUTDOWN: &str = "SHUTDOWN";
+
+/// Longest stored exit message in bytes; longer ones are cut and say so.
+pub const MAX_EXIT_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// A job together with its identifying parameters: what "the same run" means.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobInstance {
+    /// Id of the instance.
+    pub id: InstanceId,
+    /// Name of the job.
+    pub job_name: String,
+    /// Identity of the parameters, see [`JobParameters::job_key`].
+    pub job_key: String,
+    /// When the first launch created it.
+    pub create_time: Timestamp,
+}
+
+/// One attempt to run an instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobExecution {
+    /// Id of the execution.
+    pub id: ExecutionId,
+    /// Instance that it runs.
+    pub instance_id: InstanceId,
+    /// Name of the job.
+    pub job_name: String,
+    /// Where it stands.
+    pub status: Status,
+    /// When the launch was accepted.
+    pub create_time: Timestamp,
+    /// When a node began to run it.
+    pub start_time: Option<Timestamp>,
+    /// When it ended.
+    pub end_time: Option<Timestamp>,
+    /// Free text, by default the name of the final status.
+    pub exit_code: Option<String>,
+    /// What there is to say of the end; for a failure the whole chain of causes.
+    pub exit_message: Option<String>,
+    /// The parameters of this launch.
+    pub parameters: JobParameters,
+    /// Whether every step was told to run from its start.
+    pub forced: bool,
+    /// Node that runs or ran it.
+    pub node: Option<String>,
+    /// How many automatic recoveries in a row led here without a committed chunk between them.
+    pub recovery_count: i64,
+}
+
+/// One attempt to run a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepExecution {
+    /// Id of the step execution.
+    pub id: StepExecutionId,
+    /// Execution that it belongs to.
+    pub execution_id: ExecutionId,
+    /// Name of the step.
+    pub step_name: String,
+    /// Where it stands.
+    pub status: Status,
+    /// When it began.
+    pub start_time: Timestamp,
+    /// When it ended.
+    pub end_time: Option<Timestamp>,
+    /// Free text, by default the name of the final status.
+    pub exit_code: Option<String>,
+    /// What there is to say of the end.
+    pub exit_message: Option<String>,
+    /// What was counted up to the last commit.
+    pub counters: Counters,
+    /// Share of the input that is done, 0 to 1, where the reader can tell.
+    pub progress: Option<f64>,
+}
+
+/// Joins an error and its causes into one message, cut at [`MAX_EXIT_MESSAGE_BYTES`].
+pub fn cause_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        // Some libraries repeat their cause in their own message.
+        if !message.ends_with(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        source = cause.source();
+    }
+    cut_message(message)
+}
+
+/// Cuts a message at [`MAX_EXIT_MESSAGE_BYTES`], at a character's boundary, and says so.
+pub fn cut_message(mut message: String) -> String {
+    const CUT: &str = " … (cut)";
+    if message.len() > MAX_EXIT_MESSAGE_BYTES {
+        let end = message.floor_char_boundary(MAX_EXIT_MESSAGE_BYTES - CUT.len());
+        message.truncate(end);
+        message.push_str(CUT);
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_cut_at_a_character_and_says_so() {
+        let cut = cut_message("ä".repeat(MAX_EXIT_MESSAGE_BYTES));
+        assert!(cut.len() <= MAX_EXIT_MESSAGE_BYTES);
+        assert!(cut.ends_with("(cut)"));
+    }
+
+    #[test]
+    fn a_cause_chain_names_every_cause_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("failed to open the book")]
+        struct Outer(#[source] std::io::Error);
+        let error = Outer(std::io::Error::other("no shelf"));
+        assert_eq!(cause_chain(&error), "failed to open the book: no shelf");
+    }
+}

@@ -1,0 +1,214 @@
+//! The execution context: a small JSON map that is saved with every commit, and the stored state of a step around it.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::item::Checkpoint;
+
+/// Largest stored context in bytes of JSON. It is rewritten with every chunk, so it is kept small.
+pub const MAX_CONTEXT_BYTES: usize = 64 * 1024;
+
+/// Version of the stored form; a reader of a newer version keeps what it does not know.
+const STATE_VERSION: u32 = 1;
+
+/// A small map of named JSON values that an execution carries from attempt to attempt.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ExecutionContext {
+    entries: Map<String, Value>,
+}
+
+/// Why a context or a stored state cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContextError {
+    /// The context has grown over the limit.
+    #[error("execution context takes {bytes} bytes, over the limit of {MAX_CONTEXT_BYTES}; keep large data elsewhere and its name here")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// An entry does not have the expected type.
+    #[error("entry '{key}' of the execution context does not have the expected type")]
+    Entry {
+        /// Name of the entry.
+        key: String,
+        /// What does not fit.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A stored state is no JSON of the known form.
+    #[error("stored execution context is unreadable")]
+    Unreadable {
+        /// What does not fit.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl ExecutionContext {
+    /// The entry `key` as a `T`; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`ContextError::Entry`] when it has another type.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, ContextError> {
+        self.entries
+            .get(key)
+            .map(|value| T::deserialize(value))
+            .transpose()
+            .map_err(|source| ContextError::Entry { key: key.to_owned(), source })
+    }
+
+    /// Sets the entry `key`; it is stored with the next commit.
+    ///
+    /// # Errors
+    /// [`ContextError::Entry`] when the value cannot be written as JSON.
+    pub fn put(&mut self, key: &str, value: impl Serialize) -> Result<(), ContextError> {
+        let value = serde_json::to_value(value)
+            .map_err(|source| ContextError::Entry { key: key.to_owned(), source })?;
+        self.entries.insert(key.to_owned(), value);
+        Ok(())
+    }
+
+    /// Removes the entry `key`.
+    pub fn remove(&mut self, key: &str) {
+        self.entries.remove(key);
+    }
+
+    /// Whether it has no entry.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The context as stored JSON.
+    ///
+    /// # Errors
+    /// [`ContextError::TooLarge`] above [`MAX_CONTEXT_BYTES`].
+    pub fn to_json(&self) -> Result<String, ContextError> {
+        let json = serde_json::to_string(self).map_err(|source| ContextError::Unreadable { source })?;
+        check_size(&json)?;
+        Ok(json)
+    }
+
+    /// Reads a stored context.
+    ///
+    /// # Errors
+    /// [`ContextError::Unreadable`] when it is no JSON object.
+    pub fn from_json(json: &str) -> Result<Self, ContextError> {
+        serde_json::from_str(json).map_err(|source| ContextError::Unreadable { source })
+    }
+}
+
+fn check_size(json: &str) -> Result<(), ContextError> {
+    if json.len() > MAX_CONTEXT_BYTES {
+        return Err(ContextError::TooLarge { bytes: json.len() });
+    }
+    Ok(())
+}
+
+/// What is stored of a step with each commit: the checkpoints of its parts and its context.
+#[derive(Debug, Clone, Default)]
+pub struct StepState {
+    /// Where the reader stands.
+    pub reader: Option<Checkpoint>,
+    /// Where the writer stands.
+    pub writer: Option<Checkpoint>,
+    /// The author's own entries.
+    pub context: ExecutionContext,
+    /// Fields of a newer version: kept as they are.
+    unknown: Map<String, Value>,
+}
+
+impl StepState {
+    /// Reads a stored state.
+    ///
+    /// # Errors
+    /// [`ContextError::Unreadable`] when it does not have the form that [`write_json`](Self::write_json) gives it.
+    pub fn from_json(json: &str) -> Result<Self, ContextError> {
+        // RawValue and flatten do not go together: the known fields and the rest are read in two passes.
+        #[derive(Deserialize)]
+        struct Known {
+            #[serde(default)]
+            reader: Option<Box<RawValue>>,
+            #[serde(default)]
+            writer: Option<Box<RawValue>>,
+            #[serde(default)]
+            context: ExecutionContext,
+        }
+        let unreadable = |source| ContextError::Unreadable { source };
+        let known: Known = serde_json::from_str(json).map_err(unreadable)?;
+        let mut unknown: Map<String, Value> = serde_json::from_str(json).map_err(unreadable)?;
+        for name in ["v", "reader", "writer", "context"] {
+            unknown.remove(name);
+        }
+        Ok(Self {
+            reader: known.reader.map(Checkpoint::from_raw),
+            writer: known.writer.map(Checkpoint::from_raw),
+            context: known.context,
+            unknown,
+        })
+    }
+
+    /// Writes the state as JSON into `out`, which is emptied first and can be used again.
+    ///
+    /// # Errors
+    /// [`ContextError::TooLarge`] above [`MAX_CONTEXT_BYTES`].
+    pub fn write_json(&self, out: &mut String) -> Result<(), ContextError> {
+        use std::fmt::Write as _;
+
+        let unreadable = |source| ContextError::Unreadable { source };
+        out.clear();
+        // Writing into a String cannot fail.
+        let _ = write!(out, "{{\"v\":{STATE_VERSION}");
+        for (name, checkpoint) in [("reader", &self.reader), ("writer", &self.writer)] {
+            if let Some(checkpoint) = checkpoint {
+                let _ = write!(out, ",\"{name}\":{}", checkpoint.as_json());
+            }
+        }
+        if !self.context.is_empty() {
+            out.push_str(",\"context\":");
+            out.push_str(&serde_json::to_string(&self.context).map_err(unreadable)?);
+        }
+        for (name, value) in &self.unknown {
+            let name = serde_json::to_string(name).map_err(unreadable)?;
+            let _ = write!(out, ",{name}:{value}");
+        }
+        out.push('}');
+        check_size(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_reads_back_and_keeps_what_a_newer_version_wrote() {
+        let stored = r#"{"v":2,"reader":{"byte":17},"context":{"a":1},"totals":{"amount":"1.20"}}"#;
+        let state = StepState::from_json(stored).unwrap();
+        assert_eq!(state.reader.as_ref().unwrap().as_json(), r#"{"byte":17}"#);
+        assert!(state.writer.is_none());
+        assert_eq!(state.context.get::<i64>("a").unwrap(), Some(1));
+        let mut json = String::new();
+        state.write_json(&mut json).unwrap();
+        assert_eq!(json, r#"{"v":1,"reader":{"byte":17},"context":{"a":1},"totals":{"amount":"1.20"}}"#);
+    }
+
+    #[test]
+    fn a_context_over_the_limit_is_refused_with_its_size() {
+        let mut context = ExecutionContext::default();
+        context.put("big", "x".repeat(MAX_CONTEXT_BYTES)).unwrap();
+        let error = context.to_json().unwrap_err().to_string();
+        assert!(error.contains("65546 bytes"), "{error}");
+    }
+
+    #[test]
+    fn an_entry_of_another_type_is_an_error_that_names_it() {
+        let mut context = ExecutionContext::default();
+        context.put("count", "many").unwrap();
+        assert!(context.get::<i64>("count").unwrap_err().to_string().contains("'count'"));
+        assert_eq!(context.get::<i64>("absent").unwrap(), None);
+    }
+}

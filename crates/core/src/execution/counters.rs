@@ -1,0 +1,40 @@
+//! What a step counts; committed with its chunks.
+
+use serde::{Deserialize, Serialize};
+
+/// The counters of one step execution, cumulative over the attempt, as of its last commit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Items that the reader returned.
+    pub read: i64,
+    /// Items that the writer took in committed chunks.
+    pub write: i64,
+    /// Items that the processor answered with `None`.
+    pub filter: i64,
+    /// Committed chunks; a last, empty chunk counts none.
+    pub commit: i64,
+    /// Chunks that were rolled back.
+    pub rollback: i64,
+    /// Items skipped because they could not be read.
+    pub read_skip: i64,
+    /// Items skipped because they could not be processed.
+    pub process_skip: i64,
+    /// Items skipped because they could not be written.
+    pub write_skip: i64,
+    /// Additional attempts made.
+    pub retry: i64,
+}
+
+impl Counters {
+    /// The sum of the three skips.
+    pub const fn skip(&self) -> i64 {
+        self.read_skip + self.process_skip + self.write_skip
+    }
+
+    /// Whether every item that was read is accounted for: `read = written + filtered + skipped`.
+    ///
+    /// An item that could not be read never counted as read.
+    pub const fn balances(&self) -> bool {
+        self.read == self.write + self.filter + self.process_skip + self.write_skip
+    }
+}

@@ -1,0 +1,138 @@
+//! Readers, processors and writers: the contracts between the engine and the authors of items' ways.
+
+mod checkpoint;
+mod error;
+mod function;
+mod list;
+mod output_file;
+
+#[cfg(feature = "csv")]
+mod csv_reader;
+#[cfg(feature = "csv")]
+mod csv_writer;
+#[cfg(feature = "json")]
+mod json_lines_writer;
+
+use std::future::Future;
+
+pub use checkpoint::Checkpoint;
+pub use error::{BoxError, ErrorKind, ItemError};
+pub use function::{CallableReader, CallableWriter, FunctionProcessor, PassThrough};
+pub use list::{ListReader, ListWriter};
+pub use output_file::{FileSync, OnExisting};
+
+#[cfg(feature = "csv")]
+pub use csv_reader::CsvReader;
+#[cfg(feature = "csv")]
+pub use csv_writer::CsvWriter;
+#[cfg(feature = "json")]
+pub use json_lines_writer::JsonLinesWriter;
+
+use crate::repository::ChunkTransaction;
+
+/// Reads items one at a time.
+///
+/// # Contract
+/// - The engine calls `open` once, then `read` until it returns `None` or an error that nobody retries, then `close`,
+///   whatever happened in between.
+/// - `checkpoint` describes the position behind the last item that `read` returned. `open` with that checkpoint goes on
+///   with the next item: no item twice, none left out. It seeks where the source can.
+/// - An error of kind [`ErrorKind::Transient`] leaves the position where it was: `read` may be called again. After any
+///   other error the position is behind the item that could not be read.
+/// - A reader is built anew for each step execution and shared with nobody.
+pub trait ItemReader: Send {
+    /// What it reads.
+    type Item: Send;
+
+    /// Opens the source, at its start or at a checkpoint of an earlier attempt.
+    fn open(&mut self, checkpoint: Option<&Checkpoint>) -> impl Future<Output = Result<(), ItemError>> + Send {
+        let _ = checkpoint;
+        async { Ok(()) }
+    }
+
+    /// The next item; `None` at the end of the source.
+    fn read(&mut self) -> impl Future<Output = Result<Option<Self::Item>, ItemError>> + Send;
+
+    /// The position behind the last item; `None` for a source that always starts anew.
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        Ok(None)
+    }
+
+    /// Share of the source that has been read, 0 to 1, where it can be told cheaply.
+    fn progress(&self) -> Option<f64> {
+        None
+    }
+
+    /// Releases the source.
+    fn close(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
+        async { Ok(()) }
+    }
+}
+
+/// Turns an item into an output, or filters it.
+///
+/// # Contract
+/// - Called for each item in the order in which they were read.
+/// - May be called again for an item whose chunk was rolled back: effects outside the chunk are at least once.
+pub trait ItemProcessor<I: Send>: Send {
+    /// What it makes of an item.
+    type Output: Send + Sync;
+
+    /// The output for an item; `None` filters it.
+    fn process(&mut self, item: I) -> impl Future<Output = Result<Option<Self::Output>, ItemError>> + Send;
+}
+
+/// Writes chunks of outputs.
+///
+/// # Contract
+/// - Call order: `open`; for each chunk `write` (once, never with an empty slice), `flush`, then the engine commits and
+///   calls `committed`, or rolls back and calls `rolled_back`; at the end of the input `finish`, a commit, `publish`;
+///   `close` at last, whatever happened.
+/// - `flush` hands everything to the system and returns what `open` needs to cut back to this very point. What was
+///   written after it is not there any more once `open` or `rolled_back` has returned.
+/// - Exactly once: a writer that writes through the `transaction` and one whose checkpoint can cut its output back. Any
+///   other writer is at least once, and its documentation says so.
+pub trait ItemWriter<O: Send + Sync>: Send {
+    /// Opens the target, empty or cut back to a checkpoint of an earlier attempt.
+    fn open(&mut self, checkpoint: Option<&Checkpoint>) -> impl Future<Output = Result<(), ItemError>> + Send {
+        let _ = checkpoint;
+        async { Ok(()) }
+    }
+
+    /// Writes the outputs of one chunk.
+    fn write(
+        &mut self,
+        outputs: &[O],
+        transaction: &mut dyn ChunkTransaction,
+    ) -> impl Future<Output = Result<(), ItemError>> + Send;
+
+    /// Hands all that was written to the system, before the commit, and tells the point to cut back to.
+    fn flush(&mut self) -> impl Future<Output = Result<Option<Checkpoint>, ItemError>> + Send {
+        async { Ok(None) }
+    }
+
+    /// The last flush is committed: it is now the point to cut back to.
+    fn committed(&mut self) {}
+
+    /// The chunk was rolled back: everything since the last committed flush is void.
+    fn rolled_back(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// The input has ended: writes what closes the output. Its flush is committed before `publish`.
+    fn finish(&mut self, transaction: &mut dyn ChunkTransaction) -> impl Future<Output = Result<(), ItemError>> + Send {
+        let _ = transaction;
+        async { Ok(()) }
+    }
+
+    /// Everything is committed: makes the output visible under its final name and durable. May be called again by a
+    /// later attempt when the process dies right after it.
+    fn publish(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Releases the target.
+    fn close(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
+        async { Ok(()) }
+    }
+}

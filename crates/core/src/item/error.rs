@@ -1,0 +1,131 @@
+//! What a reader, processor or writer reports when an item cannot be handled.
+
+use std::fmt;
+
+use crate::execution::cause_chain;
+
+/// Longest raw text kept with an error in bytes.
+const MAX_RAW_BYTES: usize = 4 * 1024;
+
+/// Any error of user code.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What kind of fault it is; policies match on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The input is not of its format.
+    Parse,
+    /// The item breaks a rule.
+    Validation,
+    /// The next attempt may succeed.
+    Transient,
+    /// The target refused the item.
+    Constraint,
+    /// Anything else.
+    Other,
+    /// A kind of the author's own.
+    Custom(&'static str),
+}
+
+/// A fault with an item: its kind, its cause and, where known, where it is and how it reads.
+///
+/// Any `std::error::Error` becomes one of kind [`ErrorKind::Other`] by `?`.
+pub struct ItemError {
+    kind: ErrorKind,
+    position: Option<String>,
+    raw: Option<String>,
+    source: BoxError,
+}
+
+impl ItemError {
+    /// A fault of a kind, from a message or an error.
+    pub fn new(kind: ErrorKind, cause: impl Into<BoxError>) -> Self {
+        Self { kind, position: None, raw: None, source: cause.into() }
+    }
+
+    /// A fault of kind [`ErrorKind::Other`], from a message or an error.
+    pub fn other(cause: impl Into<BoxError>) -> Self {
+        Self::new(ErrorKind::Other, cause)
+    }
+
+    /// A fault of kind [`ErrorKind::Parse`], from a message or an error.
+    pub fn parse(cause: impl Into<BoxError>) -> Self {
+        Self::new(ErrorKind::Parse, cause)
+    }
+
+    /// A fault of kind [`ErrorKind::Validation`], from a message or an error.
+    pub fn validation(cause: impl Into<BoxError>) -> Self {
+        Self::new(ErrorKind::Validation, cause)
+    }
+
+    /// A fault of kind [`ErrorKind::Transient`], from a message or an error.
+    pub fn transient(cause: impl Into<BoxError>) -> Self {
+        Self::new(ErrorKind::Transient, cause)
+    }
+
+    /// Says where the item stands: `line 17`, `key 4711`.
+    #[must_use]
+    pub fn at(mut self, position: impl Into<String>) -> Self {
+        self.position = Some(position.into());
+        self
+    }
+
+    /// Adds the item as it stands in the source; long text is cut.
+    #[must_use]
+    pub fn with_raw(mut self, raw: impl Into<String>) -> Self {
+        let mut raw = raw.into();
+        if raw.len() > MAX_RAW_BYTES {
+            raw.truncate(raw.floor_char_boundary(MAX_RAW_BYTES));
+            raw.push('…');
+        }
+        self.raw = Some(raw);
+        self
+    }
+
+    /// The kind of the fault.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Where the item stands.
+    pub fn position(&self) -> Option<&str> {
+        self.position.as_deref()
+    }
+
+    /// The item as it stands in the source.
+    pub fn raw(&self) -> Option<&str> {
+        self.raw.as_deref()
+    }
+
+    /// The cause.
+    pub fn cause(&self) -> &(dyn std::error::Error + 'static) {
+        self.source.as_ref()
+    }
+}
+
+/// Position, the whole chain of causes, raw text.
+impl fmt::Display for ItemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(position) = &self.position {
+            write!(f, "{position}: ")?;
+        }
+        f.write_str(&cause_chain(self.source.as_ref()))?;
+        match &self.raw {
+            Some(raw) => write!(f, "; raw text: {raw:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for ItemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.kind)
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for ItemError {
+    fn from(error: E) -> Self {
+        Self::other(error)
+    }
+}

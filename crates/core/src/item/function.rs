@@ -1,0 +1,121 @@
+//! The author's own functions as reader, processor and writer.
+
+use super::{Checkpoint, ItemError, ItemProcessor, ItemReader, ItemWriter};
+use crate::repository::ChunkTransaction;
+
+/// Reads what an iterator returns.
+///
+/// An iterator cannot seek: on resume the factory builds it anew and the items that were settled are passed over, so
+/// it must return the same items in the same order each time.
+#[derive(Debug)]
+pub struct CallableReader<I> {
+    iterator: I,
+    done: u64,
+}
+
+impl<I: Iterator> CallableReader<I> {
+    /// Reads the items of `iterator`.
+    pub fn new(iterator: impl IntoIterator<IntoIter = I>) -> Self {
+        Self { iterator: iterator.into_iter(), done: 0 }
+    }
+}
+
+impl<I: Iterator<Item: Send> + Send> ItemReader for CallableReader<I> {
+    type Item = I::Item;
+
+    async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
+        let Some(checkpoint) = checkpoint else { return Ok(()) };
+        let done: u64 = checkpoint.read()?;
+        while self.done < done {
+            if self.iterator.next().is_none() {
+                let message =
+                    format!("checkpoint is behind item {done}, but the iterator ended after {} items", self.done);
+                return Err(ItemError::other(message));
+            }
+            self.done += 1;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    async fn read(&mut self) -> Result<Option<I::Item>, ItemError> {
+        let item = self.iterator.next();
+        self.done += u64::from(item.is_some());
+        Ok(item)
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        Checkpoint::new(&self.done).map(Some)
+    }
+}
+
+/// Processes each item by a function that returns the output, or `None` to filter the item.
+#[derive(Debug)]
+pub struct FunctionProcessor<F> {
+    function: F,
+}
+
+impl<F> FunctionProcessor<F> {
+    /// Processes by `function`.
+    pub fn new<I, O>(function: F) -> Self
+    where
+        F: FnMut(I) -> Result<Option<O>, ItemError>,
+    {
+        Self { function }
+    }
+}
+
+impl<I, O, F> ItemProcessor<I> for FunctionProcessor<F>
+where
+    I: Send,
+    O: Send + Sync,
+    F: FnMut(I) -> Result<Option<O>, ItemError> + Send,
+{
+    type Output = O;
+
+    #[inline]
+    async fn process(&mut self, item: I) -> Result<Option<O>, ItemError> {
+        (self.function)(item)
+    }
+}
+
+/// Passes each item on as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PassThrough;
+
+impl<I: Send + Sync> ItemProcessor<I> for PassThrough {
+    type Output = I;
+
+    #[inline]
+    async fn process(&mut self, item: I) -> Result<Option<I>, ItemError> {
+        Ok(Some(item))
+    }
+}
+
+/// Writes each chunk by a function.
+///
+/// At least once: a chunk whose commit failed after the function returned is given to it again.
+#[derive(Debug)]
+pub struct CallableWriter<F> {
+    function: F,
+}
+
+impl<F> CallableWriter<F> {
+    /// Writes by `function`, which gets a chunk at a time.
+    pub fn new<O>(function: F) -> Self
+    where
+        F: FnMut(&[O]) -> Result<(), ItemError>,
+    {
+        Self { function }
+    }
+}
+
+impl<O, F> ItemWriter<O> for CallableWriter<F>
+where
+    O: Send + Sync,
+    F: FnMut(&[O]) -> Result<(), ItemError> + Send,
+{
+    async fn write(&mut self, outputs: &[O], _: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        (self.function)(outputs)
+    }
+}

@@ -1,0 +1,68 @@
+//! A job: a named definition of the parameters it accepts and the steps it runs.
+
+mod builder;
+mod datetime;
+mod declaration;
+mod given;
+mod parameters;
+mod registry;
+
+pub use builder::{BuildError, JobBuilder};
+pub use datetime::DateTime;
+pub use declaration::{ParameterDeclaration, ParameterFault, ParameterFaults};
+pub use given::{GivenParameters, GivenValue};
+pub use parameters::{JobParameters, Parameter, ParameterError, ParameterType, ParameterValue};
+pub use registry::{JobRegistry, RegistryError};
+
+use std::sync::Arc;
+
+use crate::step::Step;
+
+/// The definition of a job. Cheap to clone; built by [`Job::builder`].
+#[derive(Debug, Clone)]
+pub struct Job {
+    definition: Arc<Definition>,
+}
+
+#[derive(Debug)]
+struct Definition {
+    name: String,
+    description: String,
+    parameters: Option<Vec<ParameterDeclaration>>,
+    steps: Vec<Step>,
+}
+
+impl Job {
+    /// Starts the definition of a job.
+    pub fn builder(name: impl Into<String>) -> JobBuilder {
+        JobBuilder::new(name.into())
+    }
+
+    /// The name by which it is launched.
+    pub fn name(&self) -> &str {
+        &self.definition.name
+    }
+
+    /// What it does, for people; may be empty.
+    pub fn description(&self) -> &str {
+        &self.definition.description
+    }
+
+    /// The parameters that it declares; `None` for a job that takes any.
+    pub fn parameters(&self) -> Option<&[ParameterDeclaration]> {
+        self.definition.parameters.as_deref()
+    }
+
+    /// The steps in the order in which they run.
+    pub fn steps(&self) -> &[Step] {
+        &self.definition.steps
+    }
+
+    /// Checks what a launch gives against what the job declares, and fills in the defaults.
+    ///
+    /// # Errors
+    /// Every fault at once, each with the name of its parameter.
+    pub fn resolve(&self, given: GivenParameters) -> Result<JobParameters, ParameterFaults> {
+        declaration::resolve(self.parameters(), given)
+    }
+}

@@ -1,0 +1,140 @@
+//! Builds a job: setters cannot fail, `build` names what is missing or contradicts itself.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::declaration::MAX_NAME_CHARS;
+use super::{Definition, Job, ParameterDeclaration};
+use crate::step::Step;
+
+/// Builds a [`Job`].
+#[derive(Debug)]
+pub struct JobBuilder {
+    name: String,
+    description: String,
+    parameters: Option<Vec<ParameterDeclaration>>,
+    steps: Vec<Result<Step, BuildError>>,
+}
+
+/// Why a job cannot be built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A name is empty, too long, or has characters that a path or a log line cannot carry.
+    #[error("name '{name}' of a {what} must have 1 to {MAX_NAME_CHARS} characters, none of them a slash or a control character")]
+    Name {
+        /// Job or step.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// The job has nothing to do.
+    #[error("job '{job}' has no steps")]
+    NoSteps {
+        /// Name of the job.
+        job: String,
+    },
+    /// Two steps share a name.
+    #[error("job '{job}' has two steps named '{step}'")]
+    DuplicateStep {
+        /// Name of the job.
+        job: String,
+        /// Their name.
+        step: String,
+    },
+    /// A setting of a step is missing or contradicts another.
+    #[error("step '{step}': {problem}")]
+    Step {
+        /// Name of the step.
+        step: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A declared parameter contradicts itself or another.
+    #[error("job '{job}': {problem}")]
+    Parameter {
+        /// Name of the job.
+        job: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl JobBuilder {
+    pub(super) fn new(name: String) -> Self {
+        Self { name, description: String::new(), parameters: None, steps: Vec::new() }
+    }
+
+    /// What the job does, for people.
+    #[must_use]
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.description = text.into();
+        self
+    }
+
+    /// Declares a parameter. A job that declares one refuses all that it does not declare.
+    #[must_use]
+    pub fn parameter(mut self, declaration: ParameterDeclaration) -> Self {
+        self.parameters.get_or_insert_default().push(declaration);
+        self
+    }
+
+    /// Declares that the job takes no parameters at all.
+    #[must_use]
+    pub fn no_parameters(mut self) -> Self {
+        self.parameters.get_or_insert_default();
+        self
+    }
+
+    /// Adds a step; steps run in the order in which they are added. Takes a step or the builder of one.
+    #[must_use]
+    pub fn step(mut self, step: impl TryInto<Step, Error: Into<BuildError>>) -> Self {
+        self.steps.push(step.try_into().map_err(Into::into));
+        self
+    }
+
+    /// Builds the job.
+    ///
+    /// # Errors
+    /// [`BuildError`] names the first setting that is missing or contradicts another.
+    pub fn build(self) -> Result<Job, BuildError> {
+        check_name("job", &self.name)?;
+        let steps = self.steps.into_iter().collect::<Result<Vec<_>, _>>()?;
+        if steps.is_empty() {
+            return Err(BuildError::NoSteps { job: self.name });
+        }
+        let mut names = HashSet::new();
+        for step in &steps {
+            check_name("step", step.name())?;
+            if !names.insert(step.name().to_owned()) {
+                return Err(BuildError::DuplicateStep { job: self.name, step: step.name().to_owned() });
+            }
+        }
+        let mut names = HashSet::new();
+        for declaration in self.parameters.iter().flatten() {
+            let problem = match declaration.contradiction() {
+                None if names.insert(declaration.name()) => continue,
+                None => format!("parameter '{}' is declared twice", declaration.name()),
+                Some(problem) => problem,
+            };
+            return Err(BuildError::Parameter { job: self.name, problem });
+        }
+        let definition =
+            Definition { name: self.name, description: self.description, parameters: self.parameters, steps };
+        Ok(Job { definition: Arc::new(definition) })
+    }
+}
+
+impl From<std::convert::Infallible> for BuildError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+fn check_name(what: &'static str, name: &str) -> Result<(), BuildError> {
+    let fits = (1..=MAX_NAME_CHARS).contains(&name.chars().count());
+    if fits && !name.contains(|c: char| c == '/' || c.is_control()) && name.trim() == name {
+        return Ok(());
+    }
+    Err(BuildError::Name { what, name: name.to_owned() })
+}

@@ -1,0 +1,31 @@
+//! The model and the engine of Oxbatch: jobs, steps, items, executions; no SQL, no HTTP.
+//!
+//! Authors of jobs use the crate `oxbatch`, which re-exports this one. A [`Job`] is made of steps, a [`TaskStep`] or a
+//! [`ChunkStep`]; the [`Engine`] runs jobs and keeps all that happens in a [`JobRepository`](repository::JobRepository).
+//!
+//! # Items
+//!
+//! | format | reader | writer | feature | delivery |
+//! |---|---|---|---|---|
+//! | memory | [`item::ListReader`] | [`item::ListWriter`] | | exactly once within a process |
+//! | the author's functions | [`item::CallableReader`] | [`item::CallableWriter`] | | at least once |
+//! | CSV, TSV | [`item::CsvReader`] | [`item::CsvWriter`] | `csv` | exactly once |
+//! | JSON Lines | | [`item::JsonLinesWriter`] | `json` | exactly once |
+//!
+//! Processors: [`item::FunctionProcessor`], [`item::PassThrough`].
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "test-util")]
+pub mod conformance;
+pub mod engine;
+pub mod execution;
+pub mod item;
+pub mod job;
+pub mod repository;
+pub mod step;
+
+pub use engine::{Engine, EngineConfig};
+pub use execution::{JobExecution, Status, StepExecution};
+pub use item::{BoxError, ItemError, ItemProcessor, ItemReader, ItemWriter};
+pub use job::{BuildError, DateTime, Job, JobParameters, JobRegistry, ParameterDeclaration, ParameterValue};
+pub use step::{ChunkStep, RetryPolicy, Step, StepContext, TaskOutcome, TaskStep};

@@ -1,0 +1,142 @@
+//! The contract of the durable store: what every repository promises to the engine and its users.
+
+mod error;
+mod lease;
+mod query;
+mod requests;
+
+use std::any::Any;
+
+use futures_util::future::BoxFuture;
+
+pub use error::{LaunchError, RepositoryError};
+pub use lease::{Lease, Node, StepFence};
+pub use query::{
+    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstanceParameter, InstancePage, JobSummary, PageRequest,
+};
+pub use requests::{
+    ChunkAck, ChunkSave, ClaimRequest, Claimed, ExecutionOutcome, IdempotencyKey, LaunchRequest, Launched, NewStep,
+    PurgeReport, PurgeRequest, RecoverPolicy, RecoverRequest, Recovered, RenewedLease, StartedStep, StepOutcome,
+    StepStart,
+};
+
+use crate::execution::{
+    ExecutionId, InstanceId, JobExecution, JobInstance, Status, StepExecution,
+};
+
+/// The result of a repository's method.
+pub type RepositoryFuture<'a, T> = BoxFuture<'a, Result<T, RepositoryError>>;
+
+/// The durable store of instances, executions, steps and their contexts.
+///
+/// # Contract
+/// - Identity, exclusion and fencing are constraints of the store, not code: `(job_name, job_key)` is unique, at most one
+///   execution of an instance is running, and nothing of an execution is written without its lease's epoch.
+/// - *Durable* below means: it survives the loss of the machine's power once the method has returned. A crash before
+///   that means that it happened wholly or not at all.
+/// - Deadlocks, serialization failures and a busy database are retried inside, within a bound.
+/// - Leases are compared with the store's own clock.
+/// - The number of statements of each method is constant: it does not grow with the history that is stored.
+/// - Each status change goes through [`crate::execution::next`].
+pub trait JobRepository: Send + Sync + 'static {
+    /// The kind of the store and where it is, without secrets, for messages: `SQLite oxbatch.db`.
+    fn location(&self) -> String;
+
+    /// The repository itself, for readers and writers that work on the same database.
+    fn as_any(&self) -> &dyn Any;
+
+    /// Announces a node before it claims its first execution, so that its death can be seen.
+    fn register_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()>;
+
+    /// Creates the execution of a launch, and its instance when it is new, in one transaction. Durable. The table in
+    /// `docs/SEMANTICS.md` says which launches are refused.
+    fn launch(&self, request: LaunchRequest) -> BoxFuture<'_, Result<Launched, LaunchError>>;
+
+    /// Takes the oldest waiting execution of one of the jobs and gives its lease to the node. Durable.
+    fn claim(&self, request: ClaimRequest) -> RepositoryFuture<'_, Option<Claimed>>;
+
+    /// Extends all leases of the node and tells what became of each execution. Need not be durable.
+    fn renew<'a>(&'a self, node: &'a Node, lease: std::time::Duration) -> RepositoryFuture<'a, Vec<RenewedLease>>;
+
+    /// Finds out whether a step has to run, and creates its execution when it does. Durable.
+    fn start_step<'a>(&'a self, lease: &'a Lease, step: NewStep) -> RepositoryFuture<'a, StepStart>;
+
+    /// A connection's worth of chunk transactions for one step execution.
+    fn chunk_transaction<'a>(&'a self, fence: &'a StepFence) -> RepositoryFuture<'a, Box<dyn ChunkTransaction>>;
+
+    /// Ends a step execution and, with it, makes its chunks durable. Fenced, durable.
+    fn finish_step<'a>(&'a self, fence: &'a StepFence, outcome: StepOutcome) -> RepositoryFuture<'a, StepExecution>;
+
+    /// Ends an execution and gives its lease back. Fenced, durable.
+    fn finish_execution<'a>(
+        &'a self,
+        lease: &'a Lease,
+        outcome: ExecutionOutcome,
+    ) -> RepositoryFuture<'a, JobExecution>;
+
+    /// Records the request to stop. A waiting execution is STOPPED at once, a running one is STOPPING. Durable.
+    fn request_stop(&self, id: ExecutionId) -> RepositoryFuture<'_, JobExecution>;
+
+    /// Gives an execution up that is not running. Durable.
+    fn abandon(&self, id: ExecutionId) -> RepositoryFuture<'_, JobExecution>;
+
+    /// Ends executions whose owner is dead and, by policy, launches their successors; resumes what was stopped by a
+    /// shutdown. Each in one durable transaction; of several callers one wins.
+    fn recover(&self, request: RecoverRequest) -> RepositoryFuture<'_, Vec<Recovered>>;
+
+    /// Removes finished executions, at most one batch of them, or tells what it would remove.
+    fn purge(&self, request: PurgeRequest) -> RepositoryFuture<'_, PurgeReport>;
+
+    /// The execution `id`.
+    fn execution(&self, id: ExecutionId) -> RepositoryFuture<'_, Option<JobExecution>>;
+
+    /// Executions, newest first, one page.
+    fn executions(&self, filter: ExecutionFilter, page: PageRequest) -> RepositoryFuture<'_, ExecutionPage>;
+
+    /// The step executions of an execution in the order in which they began.
+    fn steps(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<StepExecution>>;
+
+    /// The instance `id`.
+    fn instance(&self, id: InstanceId) -> RepositoryFuture<'_, Option<JobInstance>>;
+
+    /// Instances, newest first, one page.
+    fn instances(&self, filter: InstanceFilter, page: PageRequest) -> RepositoryFuture<'_, InstancePage>;
+
+    /// The parameters with which an instance was created, in the order of their names.
+    fn instance_parameters(&self, id: InstanceId) -> RepositoryFuture<'_, Vec<InstanceParameter>>;
+
+    /// The last execution of a job and how many of its executions have which status.
+    fn job_summary<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, JobSummary>;
+
+    /// Whether the store answers and its migrations are current.
+    fn health(&self) -> RepositoryFuture<'_, Health>;
+
+    /// Releases the node's mark, closes connections and makes everything durable.
+    fn close(&self) -> RepositoryFuture<'_, ()>;
+}
+
+/// The transaction of a chunk, one after the other for all chunks of a step.
+///
+/// # Contract
+/// - It begins with the first use by a writer or with `commit`, so that writers that do not take part in it hold no lock
+///   of the database while they write.
+/// - `commit` writes the chunk's state and counters in **one** statement that is fenced by the lease, and commits it with
+///   whatever the writer wrote. It is atomic; it is made durable by the end of the step at the latest.
+/// - After an error, or `rollback`, nothing of the chunk is in the store.
+/// - Dropped without a commit, it rolls back.
+pub trait ChunkTransaction: Send {
+    /// The transaction itself, for writers of the same database.
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+
+    /// Saves and commits.
+    ///
+    /// # Errors
+    /// [`RepositoryError::LeaseLost`] when another node owns the execution by now: everything is rolled back.
+    fn commit<'a>(&'a mut self, save: ChunkSave<'a>) -> RepositoryFuture<'a, ChunkAck>;
+
+    /// Rolls back what was written since the last commit.
+    fn rollback(&mut self) -> RepositoryFuture<'_, ()>;
+}
+
+/// Counts of executions by status, in the order of [`Status::ALL`].
+pub type StatusCounts = Vec<(Status, i64)>;

@@ -1,0 +1,121 @@
+//! What a repository reports when it cannot do what it was asked.
+
+use crate::execution::{ExecutionId, IllegalTransition};
+use crate::item::BoxError;
+
+/// Why a repository could not do what it was asked. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RepositoryError {
+    /// There is no such row.
+    #[error("{what} {id} does not exist")]
+    NotFound {
+        /// Execution, instance or step.
+        what: &'static str,
+        /// Its id.
+        id: i64,
+    },
+    /// The status of the execution forbids it.
+    #[error("execution {id} is {}: {reason}", transition.from)]
+    Refused {
+        /// Its id.
+        id: ExecutionId,
+        /// The transition that does not exist.
+        transition: IllegalTransition,
+        /// What to do instead.
+        reason: &'static str,
+    },
+    /// Another node owns the execution by now, or it has ended.
+    #[error("the lease on execution {id} is lost: it was taken over or has ended; nothing of this attempt was committed")]
+    LeaseLost {
+        /// Its id.
+        id: ExecutionId,
+    },
+    /// The database is busy or out of reach; a later attempt may succeed.
+    #[error("{operation}: the database does not answer in time")]
+    Unavailable {
+        /// What was being done.
+        operation: &'static str,
+        /// What the database says.
+        #[source]
+        source: BoxError,
+    },
+    /// The disk or the database is full.
+    #[error("{operation}: no space left for the database")]
+    Full {
+        /// What was being done.
+        operation: &'static str,
+        /// What the database says.
+        #[source]
+        source: BoxError,
+    },
+    /// A stored value is none that this version knows.
+    #[error("stored {what} is unreadable")]
+    Corrupt {
+        /// What is unreadable.
+        what: String,
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
+    /// The database cannot be opened or used at all.
+    #[error("{problem}")]
+    Unusable {
+        /// A sentence fragment that says what to do.
+        problem: String,
+        /// What the database says.
+        #[source]
+        source: Option<BoxError>,
+    },
+    /// Anything else that the database says.
+    #[error("{operation}: the database refused")]
+    Database {
+        /// What was being done.
+        operation: &'static str,
+        /// What the database says.
+        #[source]
+        source: BoxError,
+    },
+}
+
+impl RepositoryError {
+    /// Whether the same call may succeed a moment later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Full { .. })
+    }
+}
+
+/// Why a launch was refused. Nothing was stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// The instance has a running execution.
+    #[error("execution {execution_id} of the same job instance is already running")]
+    AlreadyRunning {
+        /// The running one.
+        execution_id: ExecutionId,
+    },
+    /// The last execution of the instance was abandoned.
+    #[error("execution {execution_id}, the last of this job instance, was abandoned; launch with force to run every step from the start")]
+    Abandoned {
+        /// The abandoned one.
+        execution_id: ExecutionId,
+    },
+    /// As many launches wait as may.
+    #[error("the queue is full: {limit} launches wait already; try again later")]
+    QueueFull {
+        /// How many may wait.
+        limit: u32,
+    },
+    /// The idempotency key was used for something else.
+    #[error("idempotency key '{key}' was used for another launch (execution {execution_id})")]
+    KeyReused {
+        /// The key.
+        key: String,
+        /// What it launched.
+        execution_id: ExecutionId,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+}

@@ -1,0 +1,87 @@
+//! Questions to a repository, and the shapes of the answers.
+
+use jiff::Timestamp;
+
+use super::StatusCounts;
+use crate::execution::{InstanceId, JobExecution, JobInstance, Status};
+use crate::job::Parameter;
+
+/// Which executions a list shows; an empty filter shows all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExecutionFilter {
+    /// Of this job.
+    pub job_name: Option<String>,
+    /// With one of these statuses; empty for any.
+    pub statuses: Vec<Status>,
+    /// Created at or after.
+    pub from: Option<Timestamp>,
+    /// Created before.
+    pub to: Option<Timestamp>,
+    /// Of this instance.
+    pub instance_id: Option<InstanceId>,
+}
+
+/// Which instances a list shows; an empty filter shows all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InstanceFilter {
+    /// Of this job.
+    pub job_name: Option<String>,
+}
+
+/// Which page of a list: keyset, so the cost does not depend on how far it is from the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Only rows with a smaller id.
+    pub before: Option<i64>,
+    /// Most rows, at least 1.
+    pub limit: u32,
+}
+
+/// One page of executions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExecutionPage {
+    /// The rows, newest first.
+    pub executions: Vec<JobExecution>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<i64>,
+}
+
+/// One page of instances.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstancePage {
+    /// The rows, newest first.
+    pub instances: Vec<JobInstance>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<i64>,
+}
+
+/// A stored parameter of an instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstanceParameter {
+    /// Id of the row.
+    pub id: i64,
+    /// The instance.
+    pub instance_id: InstanceId,
+    /// Its name.
+    pub name: String,
+    /// Its value and flags.
+    pub parameter: Parameter,
+}
+
+/// What a list of jobs shows of one.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct JobSummary {
+    /// Its newest execution.
+    pub last_execution: Option<JobExecution>,
+    /// How many executions have which status; statuses without any are left out.
+    pub counts: StatusCounts,
+}
+
+/// Whether a repository can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Number of the newest migration that the database has.
+    pub migration: i64,
+    /// Number of the newest migration that this version knows.
+    pub expected_migration: i64,
+}

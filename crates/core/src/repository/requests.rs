@@ -1,0 +1,243 @@
+//! What a repository is asked to do, and what it answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Lease, Node, StepFence};
+use crate::execution::{Counters, ExecutionId, JobExecution, Status, StatusEvent};
+use crate::job::JobParameters;
+
+/// A launch with checked parameters.
+#[derive(Debug, Clone)]
+pub struct LaunchRequest {
+    /// Name of the job.
+    pub job_name: String,
+    /// Its parameters, defaults included.
+    pub parameters: JobParameters,
+    /// Run every step from the start.
+    pub force: bool,
+    /// Now.
+    pub time: Timestamp,
+    /// A node that takes the execution in the same transaction, and how long its lease lasts; `None` queues it.
+    pub claim: Option<(Node, Duration)>,
+    /// How many launches may wait.
+    pub queue_limit: u32,
+    /// Makes the same launch again answer the same execution.
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+/// A caller's key that makes a repeated launch answer the first one's execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The key.
+    pub key: String,
+    /// Hash of everything else in the launch: the same key with another is refused.
+    pub request_hash: String,
+    /// Keys older than this are forgotten.
+    pub valid_since: Timestamp,
+}
+
+/// An accepted launch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Launched {
+    /// The execution as it was created.
+    pub execution: JobExecution,
+    /// Its lease, when it was claimed at once.
+    pub lease: Option<Lease>,
+    /// Whether it is the answer to an earlier launch with the same idempotency key.
+    pub replayed: bool,
+}
+
+/// Asks for work.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest {
+    /// Who asks.
+    pub node: Node,
+    /// How long the lease lasts without renewal.
+    pub lease: Duration,
+    /// Names of the jobs that the node knows.
+    pub jobs: Arc<[String]>,
+    /// Now.
+    pub time: Timestamp,
+    /// Just this one, if it waits.
+    pub only: Option<ExecutionId>,
+}
+
+/// An execution that was taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claimed {
+    /// The execution.
+    pub execution: JobExecution,
+    /// The lease on it.
+    pub lease: Lease,
+}
+
+/// What became of one of the node's executions at a renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RenewedLease {
+    /// The lease.
+    pub lease: Lease,
+    /// STARTED, or STOPPING when somebody asked for a stop.
+    pub status: Status,
+}
+
+/// A step that may have to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewStep {
+    /// Its name.
+    pub step_name: String,
+    /// Whether it runs again although it is COMPLETED.
+    pub rerun_if_complete: bool,
+    /// How many attempts the instance allows it.
+    pub start_limit: Option<u32>,
+    /// Now.
+    pub time: Timestamp,
+}
+
+/// What a step has to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepStart {
+    /// It has to run.
+    Run(StartedStep),
+    /// An earlier execution has completed it.
+    AlreadyComplete,
+    /// It was attempted as often as it may be.
+    StartLimitReached {
+        /// Attempts made.
+        attempts: i64,
+    },
+    /// Somebody asked for a stop before it began.
+    StopRequested,
+}
+
+/// A step execution that was created.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StartedStep {
+    /// The right to write for it.
+    pub fence: StepFence,
+    /// State of the last attempt, as JSON; `None` for a fresh start.
+    pub state: Option<String>,
+    /// The job execution's context, as JSON.
+    pub job_context: Option<String>,
+}
+
+/// What one chunk commit saves.
+#[derive(Debug, Clone, Copy)]
+pub struct ChunkSave<'a> {
+    /// The step's state as JSON.
+    pub state: &'a str,
+    /// Its counters.
+    pub counters: &'a Counters,
+    /// Share of the input that is done.
+    pub progress: Option<f64>,
+    /// The job execution's context as JSON, when it has changed.
+    pub job_context: Option<&'a str>,
+}
+
+/// What a chunk commit answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkAck {
+    /// Whether somebody asked for a stop.
+    pub stop_requested: bool,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepOutcome {
+    /// Complete, Fail or Stop.
+    pub event: StatusEvent,
+    /// Exit code; `None` for the name of the status.
+    pub exit_code: Option<String>,
+    /// What there is to say.
+    pub exit_message: Option<String>,
+    /// Final counters.
+    pub counters: Counters,
+    /// Share of the input that is done.
+    pub progress: Option<f64>,
+    /// The step's state as JSON; `None` leaves what was committed last.
+    pub state: Option<String>,
+    /// The job execution's context as JSON, when it has changed.
+    pub job_context: Option<String>,
+    /// Now.
+    pub time: Timestamp,
+}
+
+/// How an execution ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecutionOutcome {
+    /// Complete, Fail or Stop.
+    pub event: StatusEvent,
+    /// Exit code; `None` for the name of the status.
+    pub exit_code: Option<String>,
+    /// What there is to say.
+    pub exit_message: Option<String>,
+    /// Whether it resumes by itself at the next start: stopped by a shutdown.
+    pub resume: bool,
+    /// Now.
+    pub time: Timestamp,
+}
+
+/// What happens to an execution whose owner died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RecoverPolicy {
+    /// It is FAILED and a new execution resumes it.
+    #[default]
+    Restart,
+    /// It is FAILED and waits for a person.
+    Fail,
+}
+
+/// Asks for the recovery of what dead owners left.
+#[derive(Debug, Clone)]
+pub struct RecoverRequest {
+    /// Who asks.
+    pub node: Node,
+    /// What happens to them.
+    pub policy: RecoverPolicy,
+    /// How many recoveries in a row without a committed chunk are made.
+    pub max_recoveries: i64,
+    /// Now.
+    pub time: Timestamp,
+    /// Just executions of the instance with this job and key, none of them restarted: a launch in the foreground clears
+    /// the way for itself.
+    pub only: Option<(String, String)>,
+}
+
+/// An execution that was recovered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recovered {
+    /// What its owner left, as it is now.
+    pub lost: JobExecution,
+    /// The execution that resumes it.
+    pub successor: Option<ExecutionId>,
+}
+
+/// Which executions to remove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PurgeRequest {
+    /// Ended before; `None` for any age.
+    pub ended_before: Option<Timestamp>,
+    /// With one of these statuses; empty for all that have ended.
+    pub statuses: Vec<Status>,
+    /// Leaves this many of the newest ended executions of each job.
+    pub keep_per_job: Option<u32>,
+    /// Removes also the last execution of an instance that could still be restarted.
+    pub include_restartable: bool,
+    /// Only counts.
+    pub dry_run: bool,
+    /// Most executions that one call removes.
+    pub batch: u32,
+}
+
+/// What a purge removed or would remove.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PurgeReport {
+    /// Executions.
+    pub executions: i64,
+    /// Instances that have no execution left.
+    pub instances: i64,
+    /// Whether there may be more.
+    pub more: bool,
+}

@@ -1,0 +1,226 @@
+//! A chunk step: what it is made of and how it is built. The loop itself lives in `run`.
+
+mod commit;
+mod run;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+
+use super::{RetryPolicy, Step, StepContext, StepKind, StepRules};
+use crate::item::{BoxError, ItemError, ItemProcessor, ItemReader, ItemWriter, PassThrough};
+use crate::job::BuildError;
+use crate::repository::ChunkTransaction;
+
+/// Items in a chunk when the step does not say.
+pub const DEFAULT_CHUNK_SIZE: u32 = 100;
+/// Most items in a chunk: a chunk is kept in memory until it is committed.
+pub const MAX_CHUNK_SIZE: u32 = 1_000_000;
+
+type Factory<T> = Arc<dyn Fn(&StepContext) -> Result<T, BoxError> + Send + Sync>;
+
+/// A step that reads, processes and writes items in chunks, each one transaction.
+///
+/// ```
+/// use oxbatch_core::item::{CallableWriter, FunctionProcessor, ListReader};
+/// use oxbatch_core::{ChunkStep, Job};
+///
+/// let job = Job::builder("Squares")
+///     .step(
+///         ChunkStep::builder("Square")
+///             .reader(|_| Ok(ListReader::new(1..=50_i64)))
+///             .processor(|_| Ok(FunctionProcessor::new(|n: i64| Ok((n % 2 == 0).then_some(n * n)))))
+///             .writer(|_| Ok(CallableWriter::new(|chunk: &[i64]| {
+///                 println!("{} squares", chunk.len());
+///                 Ok(())
+///             })))
+///             .chunk_size(10),
+///     )
+///     .build()?;
+/// # Ok::<(), oxbatch_core::BuildError>(())
+/// ```
+///
+/// Reader, processor and writer are built anew for each step execution by functions that see its parameters and
+/// contexts; nothing is shared between executions.
+#[derive(Debug)]
+pub struct ChunkStep;
+
+impl ChunkStep {
+    /// Starts the definition of a chunk step. It needs a reader and a writer; without a processor items pass as they are.
+    pub fn builder(name: impl Into<String>) -> ChunkStepBuilder<NotSet, PassThrough, NotSet> {
+        let not_set = || -> Factory<NotSet> { Arc::new(|_: &StepContext| Ok(NotSet(()))) };
+        ChunkStepBuilder {
+            name: name.into(),
+            reader: not_set(),
+            processor: Arc::new(|_: &StepContext| Ok(PassThrough)),
+            writer: not_set(),
+            size: ChunkSize::Fixed(DEFAULT_CHUNK_SIZE),
+            retry: RetryPolicy::default(),
+            copy_item: None,
+            rules: StepRules::default(),
+        }
+    }
+}
+
+/// Stands in a [`ChunkStepBuilder`] for a reader or writer that has yet to be given; a step with it cannot be built.
+#[derive(Debug)]
+pub struct NotSet(());
+
+impl ItemReader for NotSet {
+    type Item = Infallible;
+
+    async fn read(&mut self) -> Result<Option<Infallible>, ItemError> {
+        Ok(None)
+    }
+}
+
+#[derive(Clone)]
+enum ChunkSize {
+    Fixed(u32),
+    Late(Factory<u32>),
+}
+
+/// Builds a chunk step; given to [`JobBuilder::step`](crate::JobBuilder::step) as it is.
+pub struct ChunkStepBuilder<R: ItemReader, P, W> {
+    name: String,
+    reader: Factory<R>,
+    processor: Factory<P>,
+    writer: Factory<W>,
+    size: ChunkSize,
+    retry: RetryPolicy,
+    copy_item: Option<fn(&R::Item) -> R::Item>,
+    rules: StepRules,
+}
+
+impl<R: ItemReader, P, W> fmt::Debug for ChunkStepBuilder<R, P, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChunkStepBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<P, W> ChunkStepBuilder<NotSet, P, W> {
+    /// The function that builds the reader of an execution.
+    #[must_use]
+    pub fn reader<R, F>(self, factory: F) -> ChunkStepBuilder<R, P, W>
+    where
+        R: ItemReader,
+        F: Fn(&StepContext) -> Result<R, BoxError> + Send + Sync + 'static,
+    {
+        let Self { name, processor, writer, size, retry, rules, .. } = self;
+        ChunkStepBuilder { name, reader: Arc::new(factory), processor, writer, size, retry, copy_item: None, rules }
+    }
+}
+
+impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
+    /// The function that builds the processor of an execution.
+    #[must_use]
+    pub fn processor<N, F>(self, factory: F) -> ChunkStepBuilder<R, N, W>
+    where
+        N: ItemProcessor<R::Item>,
+        F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
+    {
+        let Self { name, reader, writer, size, retry, copy_item, rules, .. } = self;
+        ChunkStepBuilder { name, reader, processor: Arc::new(factory), writer, size, retry, copy_item, rules }
+    }
+
+    /// The function that builds the writer of an execution.
+    #[must_use]
+    pub fn writer<N, F>(self, factory: F) -> ChunkStepBuilder<R, P, N>
+    where
+        P: ItemProcessor<R::Item>,
+        N: ItemWriter<P::Output>,
+        F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
+    {
+        let Self { name, reader, processor, size, retry, copy_item, rules, .. } = self;
+        ChunkStepBuilder { name, reader, processor, writer: Arc::new(factory), size, retry, copy_item, rules }
+    }
+
+    /// How many items are read for a chunk; [`DEFAULT_CHUNK_SIZE`] when it is not set, at most [`MAX_CHUNK_SIZE`].
+    #[must_use]
+    pub fn chunk_size(mut self, items: u32) -> Self {
+        self.size = ChunkSize::Fixed(items);
+        self
+    }
+
+    /// How many items are read for a chunk, by a function that sees the parameters of the execution.
+    #[must_use]
+    pub fn chunk_size_from<F>(mut self, function: F) -> Self
+    where
+        F: Fn(&StepContext) -> Result<u32, BoxError> + Send + Sync + 'static,
+    {
+        self.size = ChunkSize::Late(Arc::new(function));
+        self
+    }
+
+    /// Repeats what failed: a read of a transient fault, the processing of an item, the write of a chunk. A chunk whose
+    /// write failed is rolled back and replayed in a fresh transaction; the wait is outside of both. Items are copied
+    /// before they are processed, so that they can be processed again.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self
+    where
+        R::Item: Clone,
+    {
+        self.rules.max_retries = policy.max_retries();
+        self.retry = policy;
+        self.copy_item = Some(Clone::clone);
+        self
+    }
+
+    /// Allows at most this many attempts per job instance, restarts included.
+    #[must_use]
+    pub fn start_limit(mut self, attempts: u32) -> Self {
+        self.rules.start_limit = Some(attempts);
+        self
+    }
+
+    /// Runs it again, from its start, in a restart although it is COMPLETED.
+    #[must_use]
+    pub fn rerun_if_complete(mut self) -> Self {
+        self.rules.rerun_if_complete = true;
+        self
+    }
+}
+
+impl<R, P, W> TryFrom<ChunkStepBuilder<R, P, W>> for Step
+where
+    R: ItemReader + 'static,
+    P: ItemProcessor<R::Item> + 'static,
+    W: ItemWriter<P::Output> + 'static,
+{
+    type Error = BuildError;
+
+    fn try_from(builder: ChunkStepBuilder<R, P, W>) -> Result<Self, BuildError> {
+        let ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item, rules } = builder;
+        let problem = match size {
+            ChunkSize::Fixed(size) => check_size(size).err(),
+            ChunkSize::Late(_) => None,
+        };
+        let problem = problem.or_else(|| {
+            (rules.start_limit == Some(0)).then(|| "a start limit of 0 never lets it run".to_owned())
+        });
+        if let Some(problem) = problem {
+            return Err(BuildError::Step { step: name, problem });
+        }
+        let kind = match size {
+            ChunkSize::Fixed(size) => StepKind::Chunk { size: Some(size) },
+            ChunkSize::Late(_) => StepKind::Chunk { size: None },
+        };
+        let body = run::ChunkBody { reader, processor, writer, size, retry, copy_item };
+        Ok(Self::new(name, kind, rules, body))
+    }
+}
+
+fn check_size(size: u32) -> Result<usize, String> {
+    match usize::try_from(size) {
+        Ok(items) if (1..=MAX_CHUNK_SIZE).contains(&size) => Ok(items),
+        _ => Err(format!("chunk size {size} is not within 1 to {MAX_CHUNK_SIZE}")),
+    }
+}
+
+/// What the parts of one running chunk step have in common with its commits.
+struct Parts<'a, R, P, W> {
+    reader: R,
+    processor: P,
+    writer: W,
+    transaction: &'a mut dyn ChunkTransaction,
+}

@@ -1,0 +1,200 @@
+//! What the author's code sees of the execution that it runs in.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::LiveCounters;
+use crate::engine::EventSink;
+use crate::execution::{ContextError, ExecutionContext, ExecutionId, InstanceId, StepExecutionId};
+use crate::job::JobParameters;
+use crate::repository::JobRepository;
+
+/// What an execution shares among its steps.
+pub(crate) struct JobScope {
+    pub(crate) job_name: String,
+    pub(crate) execution_id: ExecutionId,
+    pub(crate) instance_id: InstanceId,
+    pub(crate) parameters: JobParameters,
+    pub(crate) context: Shared,
+    /// Cancelled by a stop request or the node's shutdown.
+    pub(crate) stop: CancellationToken,
+    pub(crate) repository: Arc<dyn JobRepository>,
+    pub(crate) events: EventSink,
+}
+
+/// What belongs to one step execution.
+pub(crate) struct StepScope {
+    pub(crate) job: Arc<JobScope>,
+    pub(crate) step_name: String,
+    pub(crate) step_id: StepExecutionId,
+    pub(crate) context: Shared,
+    pub(crate) live: Arc<LiveCounters>,
+}
+
+/// A context behind a lock that knows whether it was changed since it was last saved.
+#[derive(Default)]
+pub(crate) struct Shared {
+    context: Mutex<ExecutionContext>,
+    changed: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(context: ExecutionContext) -> Self {
+        Self { context: Mutex::new(context), changed: AtomicBool::new(false) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ExecutionContext> {
+        self.context.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A copy, when it was changed since the last call.
+    pub(crate) fn take_change(&self) -> Option<ExecutionContext> {
+        self.changed.swap(false, Ordering::AcqRel).then(|| self.lock().clone())
+    }
+
+    /// Its change was not saved after all.
+    pub(crate) fn mark_changed(&self) {
+        self.changed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn replace(&self, context: ExecutionContext) {
+        *self.lock() = context;
+        self.changed.store(false, Ordering::Release);
+    }
+}
+
+/// The execution as the author's code sees it: parameters, contexts, the request to stop. Cheap to clone.
+#[derive(Clone)]
+pub struct StepContext {
+    scope: Arc<StepScope>,
+}
+
+/// Returned by [`StepContext::check_stop`]: pass it on by `?`, and the step ends STOPPED.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a stop was requested")]
+pub struct StopRequested;
+
+impl StepContext {
+    pub(crate) fn new(scope: Arc<StepScope>) -> Self {
+        Self { scope }
+    }
+
+    pub(crate) fn scope(&self) -> &StepScope {
+        &self.scope
+    }
+
+    /// Name of the job.
+    pub fn job_name(&self) -> &str {
+        &self.scope.job.job_name
+    }
+
+    /// Name of the step.
+    pub fn step_name(&self) -> &str {
+        &self.scope.step_name
+    }
+
+    /// The instance that is run.
+    pub fn instance_id(&self) -> InstanceId {
+        self.scope.job.instance_id
+    }
+
+    /// The execution that runs it.
+    pub fn execution_id(&self) -> ExecutionId {
+        self.scope.job.execution_id
+    }
+
+    /// This attempt of the step.
+    pub fn step_execution_id(&self) -> StepExecutionId {
+        self.scope.step_id
+    }
+
+    /// The parameters of the launch, defaults included.
+    pub fn parameters(&self) -> &JobParameters {
+        &self.scope.job.parameters
+    }
+
+    /// An entry of the step's own context, which a restart of the step gets back.
+    ///
+    /// # Errors
+    /// [`ContextError::Entry`] when it has another type.
+    pub fn get<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, ContextError> {
+        self.scope.context.lock().get(key)
+    }
+
+    /// Sets an entry of the step's own context; it is stored with the next commit.
+    ///
+    /// # Errors
+    /// [`ContextError::Entry`] when the value cannot be written as JSON.
+    pub fn put(&self, key: &str, value: impl serde::Serialize) -> Result<(), ContextError> {
+        self.scope.context.lock().put(key, value)?;
+        self.scope.context.mark_changed();
+        Ok(())
+    }
+
+    /// An entry of the job's context, which all later steps and restarts see.
+    ///
+    /// # Errors
+    /// [`ContextError::Entry`] when it has another type.
+    pub fn get_from_job<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, ContextError> {
+        self.scope.job.context.lock().get(key)
+    }
+
+    /// Sets an entry of the job's context; it is stored with the next commit.
+    ///
+    /// # Errors
+    /// [`ContextError::Entry`] when the value cannot be written as JSON.
+    pub fn put_into_job(&self, key: &str, value: impl serde::Serialize) -> Result<(), ContextError> {
+        self.scope.job.context.lock().put(key, value)?;
+        self.scope.job.context.mark_changed();
+        Ok(())
+    }
+
+    /// Whether a stop was requested or the service is shutting down.
+    pub fn is_stopping(&self) -> bool {
+        self.scope.job.stop.is_cancelled()
+    }
+
+    /// Ends the step here when a stop was requested: `context.check_stop()?`.
+    ///
+    /// # Errors
+    /// [`StopRequested`] when a stop was requested.
+    pub fn check_stop(&self) -> Result<(), StopRequested> {
+        if self.is_stopping() { Err(StopRequested) } else { Ok(()) }
+    }
+
+    /// Returns once a stop is requested; to be raced against long waits.
+    pub async fn stopping(&self) {
+        self.scope.job.stop.cancelled().await;
+    }
+
+    /// Waits, but not longer than until a stop is requested.
+    ///
+    /// # Errors
+    /// [`StopRequested`] when a stop was requested.
+    pub async fn sleep(&self, duration: Duration) -> Result<(), StopRequested> {
+        tokio::select! {
+            biased;
+            () = self.stopping() => Err(StopRequested),
+            () = tokio::time::sleep(duration) => Ok(()),
+        }
+    }
+
+    /// The repository that keeps the execution, for readers and writers that use its database.
+    pub fn repository(&self) -> &Arc<dyn JobRepository> {
+        &self.scope.job.repository
+    }
+}
+
+impl fmt::Debug for StepContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepContext")
+            .field("job", &self.job_name())
+            .field("step", &self.step_name())
+            .field("execution", &self.execution_id())
+            .finish_non_exhaustive()
+    }
+}

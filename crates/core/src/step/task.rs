@@ -1,0 +1,247 @@
+//! A task step: one call of the author's function, repeated by its retry rule.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
+
+use super::policy::random_share;
+use super::{Backoff, BodyEnd, BodyFault, BodyRun, RetryPolicy, Step, StepBody, StepContext, StepKind, StepRules, StopRequested};
+use crate::engine::Event;
+use crate::execution::{Counters, cause_chain};
+use crate::item::{BoxError, ErrorKind};
+use crate::job::BuildError;
+use crate::repository::{ChunkSave, RepositoryError};
+
+/// What a task reports when it returns without an error. `()` is [`TaskOutcome::Completed`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TaskOutcome {
+    /// Its work is done.
+    Completed,
+    /// Its work is done, with an exit code of its own.
+    CompletedWith {
+        /// The exit code.
+        exit_code: String,
+    },
+    /// It stopped because it was asked to; a restart runs it again.
+    Stopped,
+}
+
+impl From<()> for TaskOutcome {
+    fn from((): ()) -> Self {
+        Self::Completed
+    }
+}
+
+type Task = Arc<dyn Fn(StepContext) -> BoxFuture<'static, Result<TaskOutcome, BoxError>> + Send + Sync>;
+
+/// A step that calls a function of the author's.
+///
+/// ```
+/// use std::time::Duration;
+/// use oxbatch_core::{Job, TaskStep};
+///
+/// let job = Job::builder("Greeting")
+///     .step(TaskStep::builder("Greet", |context| {
+///         println!("hello from {}", context.step_name());
+///         Ok(())
+///     }))
+///     .step(TaskStep::builder_async("Wait", async |context| {
+///         context.sleep(Duration::from_millis(10)).await?;
+///         Ok(())
+///     }).max_retries(3).retry_delay(Duration::from_secs(1)))
+///     .build()?;
+/// # Ok::<(), oxbatch_core::BuildError>(())
+/// ```
+#[derive(Debug)]
+pub struct TaskStep;
+
+impl TaskStep {
+    /// A step that calls `function` on a thread of its own, where it may block.
+    ///
+    /// It is repeated from its start by a retry, and by a restart of a job that failed or died in it: what it does
+    /// outside is at least once. A long one looks at [`StepContext::check_stop`] now and then.
+    pub fn builder<F, O>(name: impl Into<String>, function: F) -> TaskStepBuilder
+    where
+        F: Fn(&StepContext) -> Result<O, BoxError> + Send + Sync + 'static,
+        O: Into<TaskOutcome>,
+    {
+        let function = Arc::new(function);
+        TaskStepBuilder::new(
+            name.into(),
+            Arc::new(move |context| {
+                let function = Arc::clone(&function);
+                async move { function(&context).map(Into::into) }.boxed()
+            }),
+        )
+    }
+
+    /// A step that awaits the future of `function`, on a thread of its own.
+    pub fn builder_async<F, T, O>(name: impl Into<String>, function: F) -> TaskStepBuilder
+    where
+        F: Fn(StepContext) -> T + Send + Sync + 'static,
+        T: Future<Output = Result<O, BoxError>> + Send + 'static,
+        O: Into<TaskOutcome>,
+    {
+        TaskStepBuilder::new(
+            name.into(),
+            Arc::new(move |context| function(context).map(|result| result.map(Into::into)).boxed()),
+        )
+    }
+}
+
+/// Builds a task step; given to [`JobBuilder::step`](crate::JobBuilder::step) as it is.
+pub struct TaskStepBuilder {
+    name: String,
+    task: Task,
+    retry: RetryPolicy,
+    max_retries: u32,
+    retry_delay: Option<Duration>,
+    rules: StepRules,
+}
+
+impl std::fmt::Debug for TaskStepBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TaskStepBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl TaskStepBuilder {
+    fn new(name: String, task: Task) -> Self {
+        let (retry, rules) = (RetryPolicy::default(), StepRules::default());
+        Self { name, task, retry, max_retries: 0, retry_delay: None, rules }
+    }
+
+    /// Repeats the task at most this often when it fails.
+    #[must_use]
+    pub fn max_retries(mut self, additional_attempts: u32) -> Self {
+        self.max_retries = additional_attempts;
+        self
+    }
+
+    /// Waits this long before each repetition; a stop ends the wait.
+    #[must_use]
+    pub fn retry_delay(mut self, delay: Duration) -> Self {
+        self.retry_delay = Some(delay);
+        self
+    }
+
+    /// Repeats by a policy; replaces `max_retries` and `retry_delay`. The error of a task has kind
+    /// [`ErrorKind::Other`].
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.max_retries = policy.max_retries();
+        self.retry_delay = None;
+        self.retry = policy;
+        self
+    }
+
+    /// Allows at most this many attempts per job instance, restarts included.
+    #[must_use]
+    pub fn start_limit(mut self, attempts: u32) -> Self {
+        self.rules.start_limit = Some(attempts);
+        self
+    }
+
+    /// Runs it again in a restart although it is COMPLETED.
+    #[must_use]
+    pub fn rerun_if_complete(mut self) -> Self {
+        self.rules.rerun_if_complete = true;
+        self
+    }
+}
+
+impl TryFrom<TaskStepBuilder> for Step {
+    type Error = BuildError;
+
+    fn try_from(builder: TaskStepBuilder) -> Result<Self, BuildError> {
+        let TaskStepBuilder { name, task, retry, max_retries, retry_delay, mut rules } = builder;
+        if rules.start_limit == Some(0) {
+            return Err(BuildError::Step { step: name, problem: "a start limit of 0 never lets it run".to_owned() });
+        }
+        let retry = match retry_delay {
+            Some(delay) => RetryPolicy::new(max_retries).backoff(Backoff::Fixed(delay)),
+            None if retry.max_retries() == max_retries => retry,
+            None => RetryPolicy::new(max_retries),
+        };
+        rules.max_retries = max_retries;
+        Ok(Self::new(name, StepKind::Task, rules, TaskBody { task, retry }))
+    }
+}
+
+struct TaskBody {
+    task: Task,
+    retry: RetryPolicy,
+}
+
+impl StepBody for TaskBody {
+    fn run(&self, run: BodyRun) -> LocalBoxFuture<'_, Result<BodyEnd, BodyFault>> {
+        self.attempts(run).boxed_local()
+    }
+}
+
+impl TaskBody {
+    async fn attempts(&self, mut run: BodyRun) -> Result<BodyEnd, BodyFault> {
+        let context = run.context.clone();
+        let mut counters = Counters::default();
+        let mut retries = 0;
+        loop {
+            let error = match (self.task)(context.clone()).await {
+                Ok(TaskOutcome::Completed) => return Ok(BodyEnd::Completed { exit_code: None }),
+                Ok(TaskOutcome::CompletedWith { exit_code }) => {
+                    return Ok(BodyEnd::Completed { exit_code: Some(exit_code) });
+                }
+                Ok(TaskOutcome::Stopped) => return Ok(BodyEnd::Stopped),
+                Err(error) if context.is_stopping() && error.is::<StopRequested>() => return Ok(BodyEnd::Stopped),
+                Err(error) => error,
+            };
+            let cause = cause_chain(error.as_ref());
+            if !self.retry.allows(ErrorKind::Other, retries) {
+                return Err(BodyFault::Failed(after_retries(cause, retries)));
+            }
+            retries += 1;
+            counters.retry += 1;
+            let delay = self.retry.delay(retries, random_share());
+            let scope = context.scope();
+            scope.live.store(&counters, None);
+            scope.job.events.emit(&Event::RetryScheduled {
+                execution_id: context.execution_id(),
+                step_name: context.step_name(),
+                retry: retries,
+                delay,
+                cause: &cause,
+            });
+            // Shown while it waits; the author's own changes of the context are kept for the next attempt as well.
+            self.save(&mut run, &counters).await?;
+            if context.sleep(delay).await.is_err() {
+                return Ok(BodyEnd::Stopped);
+            }
+        }
+    }
+
+    async fn save(&self, run: &mut BodyRun, counters: &Counters) -> Result<(), BodyFault> {
+        if let Some(changed) = run.context.scope().context.take_change() {
+            run.state.context = changed;
+        }
+        let mut state = String::new();
+        run.state.write_json(&mut state).map_err(|error| BodyFault::Failed(error.to_string()))?;
+        let save = ChunkSave { state: &state, counters, progress: None, job_context: None };
+        match run.transaction.commit(save).await {
+            Ok(_) => Ok(()),
+            Err(RepositoryError::LeaseLost { .. }) => Err(BodyFault::LeaseLost),
+            Err(error) => Err(BodyFault::Failed(cause_chain(&error))),
+        }
+    }
+}
+
+/// Adds to a cause how often the work was repeated.
+pub(super) fn after_retries(cause: String, retries: u32) -> String {
+    match retries {
+        0 => cause,
+        1 => format!("failed after 1 retry: {cause}"),
+        _ => format!("failed after {retries} retries: {cause}"),
+    }
+}
