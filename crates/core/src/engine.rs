@@ -7,9 +7,9 @@ mod event;
 mod finish;
 mod lease;
 mod operator;
-mod running;
 mod run_job;
 mod run_step;
+mod running;
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ pub use config::{
     DEFAULT_CONCURRENCY, DEFAULT_LEASE, DEFAULT_MAX_RECOVERIES, DEFAULT_QUEUE_LIMIT, DEFAULT_SHUTDOWN_TIMEOUT,
     DEFAULT_STOP_GRACE, EngineConfig,
 };
-pub use event::{Event, EventConsumer};
 pub(crate) use event::EventSink;
+pub use event::{Event, EventConsumer};
 pub use operator::{LaunchOptions, OperatorError};
 pub use running::LiveStep;
 

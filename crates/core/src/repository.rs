@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 pub use error::{LaunchError, RepositoryError};
 pub use lease::{Lease, Node, StepFence};
 pub use query::{
-    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstanceParameter, InstancePage, JobSummary, PageRequest,
+    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, PageRequest,
 };
 pub use requests::{
     ChunkAck, ChunkSave, ClaimRequest, Claimed, ExecutionOutcome, IdempotencyKey, LaunchRequest, Launched, NewStep,
@@ -20,9 +20,7 @@ pub use requests::{
     StepStart,
 };
 
-use crate::execution::{
-    ExecutionId, InstanceId, JobExecution, JobInstance, Status, StepExecution,
-};
+use crate::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, Status, StepExecution};
 
 /// The result of a repository's method.
 pub type RepositoryFuture<'a, T> = BoxFuture<'a, Result<T, RepositoryError>>;

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use futures_util::future::LocalBoxFuture;
 
 pub use chunk::{ChunkStep, ChunkStepBuilder, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, NotSet};
+pub(crate) use context::{JobScope, Shared, StepScope};
 pub use context::{StepContext, StopRequested};
-pub(crate) use context::{JobScope, StepScope};
 pub use live::LiveCounters;
 pub use policy::{Backoff, RetryPolicy};
 pub use task::{TaskOutcome, TaskStep, TaskStepBuilder};

@@ -5,9 +5,7 @@ use std::time::Duration;
 use super::{Engine, Event};
 use crate::execution::{ExecutionId, JobExecution, Status};
 use crate::job::{GivenParameters, JobParameters, ParameterFaults};
-use crate::repository::{
-    IdempotencyKey, LaunchError, LaunchRequest, Launched, RecoverRequest, RepositoryError,
-};
+use crate::repository::{IdempotencyKey, LaunchError, LaunchRequest, Launched, RecoverRequest, RepositoryError};
 
 /// How long an idempotency key is kept.
 const KEY_LIFE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
@@ -161,14 +159,19 @@ impl Engine {
         let refuse = |reason: String| OperatorError::NotRestartable { id, status: execution.status, reason };
         match execution.status {
             Status::Stopped | Status::Failed => {}
-            Status::Completed => return Err(refuse("it has done all its work; launch with force to run it again".into())),
-            Status::Abandoned => return Err(refuse("it was given up; launch with force to run it from the start".into())),
+            Status::Completed => {
+                return Err(refuse("it has done all its work; launch with force to run it again".into()));
+            }
+            Status::Abandoned => {
+                return Err(refuse("it was given up; launch with force to run it from the start".into()));
+            }
             Status::Starting | Status::Started | Status::Stopping => return Err(refuse("it is still running".into())),
         }
         if self.inner.registry.get(&execution.job_name).is_none() {
             return Err(OperatorError::UnknownJob { name: execution.job_name });
         }
-        let filter = crate::repository::ExecutionFilter { instance_id: Some(execution.instance_id), ..Default::default() };
+        let filter =
+            crate::repository::ExecutionFilter { instance_id: Some(execution.instance_id), ..Default::default() };
         let page = crate::repository::PageRequest { before: None, limit: 1 };
         let newest = self.inner.repository.executions(filter, page).await?.executions;
         if let Some(newest) = newest.first().filter(|newest| newest.id != id) {

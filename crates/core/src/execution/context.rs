@@ -25,7 +25,9 @@ pub struct ExecutionContext {
 #[non_exhaustive]
 pub enum ContextError {
     /// The context has grown over the limit.
-    #[error("execution context takes {bytes} bytes, over the limit of {MAX_CONTEXT_BYTES}; keep large data elsewhere and its name here")]
+    #[error(
+        "execution context takes {bytes} bytes, over the limit of {MAX_CONTEXT_BYTES}; keep large data elsewhere and its name here"
+    )]
     TooLarge {
         /// Its size.
         bytes: usize,
@@ -66,8 +68,8 @@ impl ExecutionContext {
     /// # Errors
     /// [`ContextError::Entry`] when the value cannot be written as JSON.
     pub fn put(&mut self, key: &str, value: impl Serialize) -> Result<(), ContextError> {
-        let value = serde_json::to_value(value)
-            .map_err(|source| ContextError::Entry { key: key.to_owned(), source })?;
+        let value =
+            serde_json::to_value(value).map_err(|source| ContextError::Entry { key: key.to_owned(), source })?;
         self.entries.insert(key.to_owned(), value);
         Ok(())
     }

@@ -62,15 +62,8 @@ pub struct UnknownStatus {
 
 impl Status {
     /// Every status, in the order of a life.
-    pub const ALL: [Self; 7] = [
-        Self::Starting,
-        Self::Started,
-        Self::Stopping,
-        Self::Stopped,
-        Self::Failed,
-        Self::Completed,
-        Self::Abandoned,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Starting, Self::Started, Self::Stopping, Self::Stopped, Self::Failed, Self::Completed, Self::Abandoned];
 
     /// The status as it is stored and shown.
     pub const fn as_str(self) -> &'static str {

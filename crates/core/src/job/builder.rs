@@ -21,7 +21,9 @@ pub struct JobBuilder {
 #[non_exhaustive]
 pub enum BuildError {
     /// A name is empty, too long, or has characters that a path or a log line cannot carry.
-    #[error("name '{name}' of a {what} must have 1 to {MAX_NAME_CHARS} characters, none of them a slash or a control character")]
+    #[error(
+        "name '{name}' of a {what} must have 1 to {MAX_NAME_CHARS} characters, none of them a slash or a control character"
+    )]
     Name {
         /// Job or step.
         what: &'static str,

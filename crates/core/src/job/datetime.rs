@@ -23,8 +23,7 @@ impl DateTime {
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let digits = |range: std::ops::Range<usize>| bytes[range].iter().all(u8::is_ascii_digit);
-        if bytes.len() < 10
-            || !(digits(0..4) && bytes[4] == b'-' && digits(5..7) && bytes[7] == b'-' && digits(8..10))
+        if bytes.len() < 10 || !(digits(0..4) && bytes[4] == b'-' && digits(5..7) && bytes[7] == b'-' && digits(8..10))
         {
             return None;
         }
@@ -33,10 +32,8 @@ impl DateTime {
             let instant = date.to_zoned(TimeZone::UTC).ok()?.timestamp();
             return Some(Self { instant, date_only: true });
         }
-        let time_follows = matches!(bytes[10], b'T' | b't' | b' ')
-            && bytes.len() >= 16
-            && digits(11..13)
-            && bytes[13] == b':';
+        let time_follows =
+            matches!(bytes[10], b'T' | b't' | b' ') && bytes.len() >= 16 && digits(11..13) && bytes[13] == b':';
         // A zone in brackets is RFC 9557, which the interface does not promise.
         if !time_follows || bytes.contains(&b'[') {
             return None;
@@ -110,8 +107,19 @@ mod tests {
             assert_eq!(DateTime::parse(text).map(|value| value.to_string()).as_deref(), Some(shown), "{text}");
         }
         for text in [
-            "", "2024", "20240101", "2024-13-01", "2024-02-30", "2024-01-01T", "2024-01-01x", "2024-01-01 and on",
-            "2024-01-01T08", "2024-1-1", "2024-W01-1", "2024-01-01T08:30[Europe/Berlin]", "２０２４-01-01",
+            "",
+            "2024",
+            "20240101",
+            "2024-13-01",
+            "2024-02-30",
+            "2024-01-01T",
+            "2024-01-01x",
+            "2024-01-01 and on",
+            "2024-01-01T08",
+            "2024-1-1",
+            "2024-W01-1",
+            "2024-01-01T08:30[Europe/Berlin]",
+            "２０２４-01-01",
         ] {
             assert!(DateTime::parse(text).is_none(), "{text}");
         }

@@ -307,13 +307,16 @@ mod tests {
     #[test]
     fn every_fault_is_told_at_once_with_its_name() {
         let faults = resolve_json(r#"{"size":7,"colour":"red","input":1,"input":"b"}"#).unwrap_err();
-        insta_like(&faults, &[
-            "parameter 'size' must be one of 10, 100",
-            "parameter 'colour' is unknown: the job takes input, size, day, token",
-            "parameter 'input' must be a STRING, not the INTEGER 1",
-            "parameter 'input' is given more than once",
-            "parameter 'day' is required: give a DATETIME",
-        ]);
+        insta_like(
+            &faults,
+            &[
+                "parameter 'size' must be one of 10, 100",
+                "parameter 'colour' is unknown: the job takes input, size, day, token",
+                "parameter 'input' must be a STRING, not the INTEGER 1",
+                "parameter 'input' is given more than once",
+                "parameter 'day' is required: give a DATETIME",
+            ],
+        );
     }
 
     fn insta_like(faults: &ParameterFaults, expected: &[&str]) {

@@ -26,7 +26,9 @@ pub enum RepositoryError {
         reason: &'static str,
     },
     /// Another node owns the execution by now, or it has ended.
-    #[error("the lease on execution {id} is lost: it was taken over or has ended; nothing of this attempt was committed")]
+    #[error(
+        "the lease on execution {id} is lost: it was taken over or has ended; nothing of this attempt was committed"
+    )]
     LeaseLost {
         /// Its id.
         id: ExecutionId,
@@ -96,7 +98,9 @@ pub enum LaunchError {
         execution_id: ExecutionId,
     },
     /// The last execution of the instance was abandoned.
-    #[error("execution {execution_id}, the last of this job instance, was abandoned; launch with force to run every step from the start")]
+    #[error(
+        "execution {execution_id}, the last of this job instance, was abandoned; launch with force to run every step from the start"
+    )]
     Abandoned {
         /// The abandoned one.
         execution_id: ExecutionId,

@@ -3,6 +3,7 @@
 mod commit;
 mod run;
 
+use std::any::TypeId;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -195,9 +196,10 @@ where
             ChunkSize::Fixed(size) => check_size(size).err(),
             ChunkSize::Late(_) => None,
         };
-        let problem = problem.or_else(|| {
-            (rules.start_limit == Some(0)).then(|| "a start limit of 0 never lets it run".to_owned())
-        });
+        let no_reader = TypeId::of::<R>() == TypeId::of::<NotSet>();
+        let problem = problem
+            .or_else(|| no_reader.then(|| "it has no reader".to_owned()))
+            .or_else(|| (rules.start_limit == Some(0)).then(|| "a start limit of 0 never lets it run".to_owned()));
         if let Some(problem) = problem {
             return Err(BuildError::Step { step: name, problem });
         }

@@ -43,10 +43,6 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(context: ExecutionContext) -> Self {
-        Self { context: Mutex::new(context), changed: AtomicBool::new(false) }
-    }
-
     fn lock(&self) -> MutexGuard<'_, ExecutionContext> {
         self.context.lock().unwrap_or_else(PoisonError::into_inner)
     }

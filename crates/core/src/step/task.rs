@@ -8,7 +8,9 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 
 use super::policy::random_share;
-use super::{Backoff, BodyEnd, BodyFault, BodyRun, RetryPolicy, Step, StepBody, StepContext, StepKind, StepRules, StopRequested};
+use super::{
+    Backoff, BodyEnd, BodyFault, BodyRun, RetryPolicy, Step, StepBody, StepContext, StepKind, StepRules, StopRequested,
+};
 use crate::engine::Event;
 use crate::execution::{Counters, cause_chain};
 use crate::item::{BoxError, ErrorKind};

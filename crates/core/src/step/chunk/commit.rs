@@ -108,7 +108,8 @@ impl<'a> Commits<'a> {
             return Err(BodyFault::Failed(message).into());
         }
         self.state.reader = parts.reader.checkpoint().map_err(|error| fault("take the reader's checkpoint", &error))?;
-        let finished = parts.writer.finish(parts.transaction).await.map_err(|error| Attempt::Write("finish the output", error));
+        let finished =
+            parts.writer.finish(parts.transaction).await.map_err(|error| Attempt::Write("finish the output", error));
         let attempt = match finished {
             Ok(()) => match self.flush(parts).await {
                 Ok(()) => self.save(parts, self.counters, Some(1.0)).await,
@@ -122,7 +123,9 @@ impl<'a> Commits<'a> {
                 self.roll_back(parts).await?;
                 return Err(match attempt {
                     Attempt::Save(RepositoryError::LeaseLost { .. }) => BodyFault::LeaseLost.into(),
-                    Attempt::Save(error) => BodyFault::Failed(format!("failed to commit: {}", cause_chain(&error))).into(),
+                    Attempt::Save(error) => {
+                        BodyFault::Failed(format!("failed to commit: {}", cause_chain(&error))).into()
+                    }
                     Attempt::State(message) => BodyFault::Failed(message).into(),
                     Attempt::Write(what, error) => fault_after(what, &error, 0, self.context),
                 });
@@ -131,7 +134,11 @@ impl<'a> Commits<'a> {
         parts.writer.publish().await.map_err(|error| fault("publish the output", &error))
     }
 
-    async fn write<R, P, W, O: Send + Sync>(&mut self, parts: &mut Parts<'_, R, P, W>, outputs: &[O]) -> Result<(), Attempt>
+    async fn write<R, P, W, O: Send + Sync>(
+        &mut self,
+        parts: &mut Parts<'_, R, P, W>,
+        outputs: &[O],
+    ) -> Result<(), Attempt>
     where
         W: ItemWriter<O>,
     {

@@ -163,7 +163,9 @@ where
             };
             read += 1;
             let output = match self.copy_item {
-                None => parts.processor.process(item).await.map_err(|error| Interrupt::Fault(failed("process", &error)))?,
+                None => {
+                    parts.processor.process(item).await.map_err(|error| Interrupt::Fault(failed("process", &error)))?
+                }
                 Some(copy) => self.process_again(parts, context, item, copy, &mut retries).await?,
             };
             if let Some(output) = output {

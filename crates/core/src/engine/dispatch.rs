@@ -1,0 +1,83 @@
+//! Takes waiting executions while there are places, and recovers what dead owners left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::{Event, Inner, run_job};
+use crate::repository::{ClaimRequest, RecoverRequest, RepositoryError};
+
+/// Takes the oldest waiting execution whenever a place is free, until the node closes.
+pub(super) async fn take_work(inner: Arc<Inner>) {
+    let places = Arc::new(Semaphore::new(inner.config.concurrency));
+    let jobs: Arc<[String]> = inner.registry.names().into();
+    inner.tasks.spawn(watch_for_the_dead(Arc::clone(&inner)));
+    loop {
+        // The place comes first: what is claimed runs at once and never waits with a lease in hand.
+        let place = tokio::select! {
+            biased;
+            () = inner.closing.cancelled() => return,
+            place = Arc::clone(&places).acquire_owned() => place,
+        };
+        let Ok(place) = place else { return };
+        let request = ClaimRequest {
+            node: inner.config.node.clone(),
+            lease: inner.config.lease,
+            jobs: Arc::clone(&jobs),
+            time: inner.config.clock.now(),
+            only: None,
+        };
+        match inner.repository.claim(request).await {
+            Ok(Some(claimed)) => {
+                run_job::spawn(&inner, claimed.execution, claimed.lease, Some(place));
+                continue;
+            }
+            Ok(None) => {}
+            Err(error) => inner.events.emit(&Event::RepositoryTrouble { doing: "take work", error: &error }),
+        }
+        drop(place);
+        tokio::select! {
+            biased;
+            () = inner.closing.cancelled() => return,
+            () = inner.work.notified() => {}
+            () = tokio::time::sleep(inner.config.poll_every) => {}
+        }
+    }
+}
+
+/// Looks for executions whose owner is dead, again and again.
+async fn watch_for_the_dead(inner: Arc<Inner>) {
+    let mut pause = inner.config.poll_every;
+    loop {
+        tokio::select! {
+            biased;
+            () = inner.closing.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = match recover(&inner).await {
+            Ok(()) => inner.config.poll_every,
+            Err(error) => {
+                inner.events.emit(&Event::RepositoryTrouble { doing: "look for dead nodes", error: &error });
+                (pause * 2).min(Duration::from_secs(30))
+            }
+        };
+    }
+}
+
+/// Recovers what dead owners left and what a shutdown stopped.
+pub(super) async fn recover(inner: &Inner) -> Result<(), RepositoryError> {
+    let config = &inner.config;
+    let request = RecoverRequest {
+        node: config.node.clone(),
+        policy: config.recover,
+        max_recoveries: config.max_recoveries,
+        time: config.clock.now(),
+        only: None,
+    };
+    for recovered in inner.repository.recover(request).await? {
+        inner.events.emit(&Event::ExecutionRecovered { recovered: &recovered });
+        inner.work.notify_one();
+    }
+    Ok(())
+}

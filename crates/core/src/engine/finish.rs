@@ -1,0 +1,41 @@
+//! Records how steps and executions ended: tries until it is durable, or until it is no longer this node's to record.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::{Event, Inner};
+use crate::repository::RepositoryError;
+
+/// First wait before a record that failed is tried again; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Attempts for a fault that no wait mends. After that the lease runs out, and a recovery ends the execution.
+const HOPELESS_ATTEMPTS: u32 = 5;
+
+/// Repeats what a repository does as long as its fault may pass: a full disk, a busy or absent database.
+///
+/// # Errors
+/// When the lease is lost, the fault does not pass, or the node closes while it lasts.
+pub(super) async fn persist<T, F, A>(inner: &Inner, doing: &'static str, attempt: A) -> Result<T, RepositoryError>
+where
+    A: Fn() -> F,
+    F: Future<Output = Result<T, RepositoryError>>,
+{
+    let mut pause = FIRST_PAUSE;
+    let mut hopeless = 0;
+    loop {
+        let error = match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(error @ (RepositoryError::LeaseLost { .. } | RepositoryError::Refused { .. })) => return Err(error),
+            Err(error) => error,
+        };
+        inner.events.emit(&Event::RepositoryTrouble { doing, error: &error });
+        hopeless += u32::from(!error.is_transient());
+        let closing_for_long = inner.closing.is_cancelled() && pause >= LONGEST_PAUSE;
+        if hopeless >= HOPELESS_ATTEMPTS || closing_for_long {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
