@@ -18,6 +18,9 @@ pub const DEFAULT_CHUNK_SIZE: u32 = 100;
 /// Most items in a chunk: a chunk is kept in memory until it is committed.
 pub const MAX_CHUNK_SIZE: u32 = 1_000_000;
 
+/// Copies an item before it is processed, so that it can be processed again.
+type CopyItem<R> = fn(&<R as ItemReader>::Item) -> <R as ItemReader>::Item;
+
 type Factory<T> = Arc<dyn Fn(&StepContext) -> Result<T, BoxError> + Send + Sync>;
 
 /// A step that reads, processes and writes items in chunks, each one transaction.
@@ -89,7 +92,7 @@ pub struct ChunkStepBuilder<R: ItemReader, P, W> {
     writer: Factory<W>,
     size: ChunkSize,
     retry: RetryPolicy,
-    copy_item: Option<fn(&R::Item) -> R::Item>,
+    copy_item: Option<CopyItem<R>>,
     rules: StepRules,
 }
 

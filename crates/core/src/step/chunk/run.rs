@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
 use super::commit::Commits;
-use super::{ChunkSize, Factory, Parts, check_size};
+use super::{ChunkSize, CopyItem, Factory, Parts, check_size};
 use crate::engine::Event;
 use crate::execution::{StepState, cause_chain};
 use crate::item::{ErrorKind, ItemError, ItemProcessor, ItemReader, ItemWriter};
@@ -22,7 +22,7 @@ pub(super) struct ChunkBody<R: ItemReader, P, W> {
     pub(super) writer: Factory<W>,
     pub(super) size: ChunkSize,
     pub(super) retry: RetryPolicy,
-    pub(super) copy_item: Option<fn(&R::Item) -> R::Item>,
+    pub(super) copy_item: Option<CopyItem<R>>,
 }
 
 /// A chunk that was read and processed, without its outputs, which are kept apart to be used again.
@@ -206,7 +206,7 @@ where
         parts: &mut Parts<'_, R, P, W>,
         context: &StepContext,
         item: R::Item,
-        copy: fn(&R::Item) -> R::Item,
+        copy: CopyItem<R>,
         retries: &mut i64,
     ) -> Result<Option<P::Output>, Interrupt> {
         let mut made = 0;

@@ -1,0 +1,159 @@
+//! The rules of the house that a machine can check: sizes, headers, orphans, the one table of versions, the arrows.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const HARD_CAP_LINES: usize = 800;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            files(&path, extension, found);
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in ["crates", "benches", "examples"] {
+        files(&root().join(folder), "rs", &mut found);
+    }
+    assert!(found.len() > 50, "the sources were not found");
+    found
+}
+
+/// Fails with all culprits at once.
+fn none_of(culprits: Vec<String>, rule: &str) {
+    assert!(culprits.is_empty(), "{rule}:\n  {}", culprits.join("\n  "));
+}
+
+#[test]
+fn every_source_file_opens_with_a_sentence_and_stays_under_the_cap() {
+    let mut culprits = Vec::new();
+    for path in sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        let lines = text.lines().count();
+        if lines > HARD_CAP_LINES {
+            culprits.push(format!("{} has {lines} lines", path.display()));
+        }
+        if !text.starts_with("//! ") {
+            culprits.push(format!("{} does not open with `//! `", path.display()));
+        }
+    }
+    none_of(culprits, "a file has at most 800 lines and opens with one sentence that says what lives here");
+}
+
+#[test]
+fn no_source_file_is_orphaned() {
+    let all = sources();
+    let declared: HashSet<PathBuf> = all.iter().flat_map(|path| declared_by(path)).collect();
+    let roots = ["lib.rs", "main.rs"];
+    let orphans = all
+        .iter()
+        .filter(|path| !declared.contains(*path))
+        .filter(|path| !roots.contains(&path.file_name().unwrap().to_str().unwrap()))
+        .filter(|path| {
+            // Files directly in tests/, benches/, examples/ and src/bin/ are crates of their own.
+            let parent = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
+            !["tests", "benches", "examples", "bin"].contains(&parent)
+        })
+        .map(|path| path.display().to_string())
+        .collect();
+    none_of(orphans, "every file is a module of its crate");
+}
+
+/// The files that the `mod name;` lines of a file may stand for.
+fn declared_by(path: &Path) -> Vec<PathBuf> {
+    let stem = path.file_stem().unwrap().to_str().unwrap();
+    let folder = path.parent().unwrap();
+    let is_root = ["lib", "main"].contains(&stem) || folder.ends_with("bin") || folder.ends_with("tests");
+    let children = if is_root { folder.to_path_buf() } else { folder.join(stem) };
+    let text = fs::read_to_string(path).unwrap();
+    let names = text.lines().filter_map(|line| {
+        let line = line.trim();
+        let line = line.strip_prefix("pub(crate) ").or_else(|| line.strip_prefix("pub(super) ")).unwrap_or(line);
+        line.strip_prefix("pub ").unwrap_or(line).strip_prefix("mod ")?.strip_suffix(';')
+    });
+    names.flat_map(|name| [children.join(format!("{name}.rs")), children.join(name).join("mod.rs")]).collect()
+}
+
+#[test]
+fn versions_stand_in_the_one_table_alone() {
+    let mut manifests = Vec::new();
+    files(&root().join("crates"), "toml", &mut manifests);
+    files(&root().join("benches"), "toml", &mut manifests);
+    let mut culprits = Vec::new();
+    for path in manifests {
+        let text = fs::read_to_string(&path).unwrap();
+        let dependencies = text.split("\n[").filter(|section| section.contains("dependencies]"));
+        for line in dependencies.flat_map(|section| section.lines().skip(1)) {
+            if line.contains('=') && !line.contains("workspace = true") && !line.starts_with('#') {
+                culprits.push(format!("{}: {line}", path.display()));
+            }
+        }
+    }
+    none_of(culprits, "a dependency's version stands in [workspace.dependencies]");
+}
+
+#[test]
+fn nothing_is_allowed_silently_ignored_or_slept_over() {
+    let mut culprits = Vec::new();
+    let forbidden = [concat!("#[all", "ow("), concat!("#![all", "ow("), concat!("#[ig", "nore")];
+    for path in sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            if forbidden.iter().any(|pattern| line.trim_start().starts_with(pattern)) {
+                culprits.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    none_of(culprits, "`#[expect(…, reason)]` instead of allow; no ignored tests");
+}
+
+#[test]
+fn the_core_knows_neither_sql_nor_http() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["tree", "--offline", "-p", "oxbatch-core", "-e", "normal", "--prefix", "none"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(output.stdout).unwrap();
+    assert!(tree.contains("oxbatch-core"), "{}", String::from_utf8_lossy(&output.stderr));
+    let barred = ["rusqlite", "libsqlite3-sys", "tokio-postgres", "axum", "hyper", "http", "tower", "clap", "csv"];
+    let culprits =
+        tree.lines().filter(|line| barred.contains(&line.split(' ').next().unwrap())).map(str::to_owned).collect();
+    none_of(culprits, "core without features has no SQL, no HTTP and no format in its tree");
+}
+
+#[test]
+fn only_storage_holds_sql_and_only_the_binary_reads_the_environment() {
+    let mut culprits = Vec::new();
+    for path in sources() {
+        let shown = path.strip_prefix(root()).unwrap().display().to_string();
+        let in_source = |crate_name: &str| shown.starts_with(&format!("crates/{crate_name}/src"));
+        let text = fs::read_to_string(&path).unwrap();
+        let statement =
+            ["\"INSERT INTO", "\"SELECT ", "\"UPDATE ", "\"DELETE FROM"].iter().find(|sql| text.contains(**sql));
+        if let Some(statement) = statement.filter(|_| in_source("core") || in_source("server")) {
+            culprits.push(format!("{shown}: {statement} …"));
+        }
+        let environment =
+            text.contains("env::var") && (in_source("core") || in_source("storage") || in_source("server"));
+        if environment {
+            culprits.push(format!("{shown}: reads the environment"));
+        }
+    }
+    none_of(culprits, "SQL lives in storage, the environment is read in `oxbatch`");
+}
