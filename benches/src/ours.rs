@@ -1,0 +1,39 @@
+//! Runs one job by the engine on a fresh, durable SQLite repository.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use oxbatch_core::engine::LaunchOptions;
+use oxbatch_core::job::GivenParameters;
+use oxbatch_core::repository::Node;
+use oxbatch_core::{Engine, EngineConfig, Job, JobRegistry, Status};
+use oxbatch_storage::SqliteRepository;
+
+use crate::Fault;
+
+/// Runs `job` to its end and answers how long that took, from launch to the recorded end.
+pub(crate) fn run(job: Job, folder: &Path) -> Result<Duration, Fault> {
+    let database = folder.join("oxbatch.db");
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(folder.join(format!("oxbatch.db{suffix}")));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(async {
+        let repository = Arc::new(SqliteRepository::open(&database)?);
+        let mut config = EngineConfig::new(Node::new("bench"));
+        config.take_work = false;
+        let name = job.name().to_owned();
+        let engine = Engine::start(JobRegistry::new([job])?, repository, config).await?;
+        let start = Instant::now();
+        let options = LaunchOptions { run_here: true, ..LaunchOptions::default() };
+        let launched = engine.launch(&name, GivenParameters::default(), options).await?;
+        let execution = engine.wait(launched.execution.id, Duration::from_secs(3600)).await?;
+        let time = start.elapsed();
+        engine.shutdown().await;
+        if execution.status != Status::Completed {
+            return Err(format!("{}: {}", execution.status, execution.exit_message.unwrap_or_default()).into());
+        }
+        Ok(time)
+    })
+}

@@ -1,0 +1,34 @@
+//! The rows of docs/PERFORMANCE.md that are measured here.
+
+mod commits;
+mod csv_to_csv;
+mod csv_to_sqlite;
+mod engine_alone;
+pub(crate) mod start;
+
+use std::path::Path;
+
+use crate::Fault;
+use crate::measure::{Outcome, Side};
+
+/// One comparison.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    /// Ratio of speeds to reach, Oxbatch over the other side.
+    pub(crate) goal: f64,
+    pub(crate) items: u64,
+    pub(crate) prepare: fn(u64, &Path) -> Result<(), Fault>,
+    pub(crate) side: fn(Side, u64, &Path) -> Result<Outcome, Fault>,
+}
+
+pub(crate) const ALL: &[Row] = &[engine_alone::ROW, csv_to_csv::ROW, csv_to_sqlite::ROW, commits::ROW];
+
+pub(crate) fn find(name: &str) -> Result<&'static Row, Fault> {
+    ALL.iter().find(|row| row.name == name).ok_or_else(|| format!("no row '{name}'").into())
+}
+
+/// For rows whose input is made in memory.
+fn nothing_to_prepare(_: u64, _: &Path) -> Result<(), Fault> {
+    Ok(())
+}

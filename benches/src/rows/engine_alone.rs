@@ -1,0 +1,81 @@
+//! Row 1: the engine alone, items from memory into a sum, against the same loop without a repository.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use oxbatch_core::item::{CallableReader, CallableWriter, FunctionProcessor};
+use oxbatch_core::{ChunkStep, Job};
+
+use super::{Row, nothing_to_prepare};
+use crate::measure::{Outcome, Side};
+use crate::{Fault, ours};
+
+pub(super) const ROW: Row = Row {
+    name: "engine",
+    title: "row 1: engine alone, in-memory items, chunk 1,000, durable repository; against the loop by hand",
+    goal: 0.95,
+    items: 100_000_000,
+    prepare: nothing_to_prepare,
+    side,
+};
+
+const CHUNK: usize = 1_000;
+
+/// A little work per item, so that neither loop is removed.
+#[inline]
+fn work(item: u64) -> Option<u64> {
+    let mixed = (item ^ (item >> 3)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed & 15 != 0).then_some(mixed >> 7)
+}
+
+fn sum(chunk: &[u64]) -> u64 {
+    chunk.iter().fold(0, |sum: u64, item| sum.wrapping_add(*item))
+}
+
+fn side(side: Side, items: u64, folder: &Path) -> Result<Outcome, Fault> {
+    match side {
+        Side::Oxbatch => {
+            let total = Arc::new(AtomicU64::new(0));
+            let shared = Arc::clone(&total);
+            let job = Job::builder("EngineAlone")
+                .step(
+                    ChunkStep::builder("Sum")
+                        .reader(move |_| Ok(CallableReader::new(0..items)))
+                        .processor(|_| Ok(FunctionProcessor::new(|item: u64| Ok(work(item)))))
+                        .writer(move |_| {
+                            let total = Arc::clone(&shared);
+                            Ok(CallableWriter::new(move |chunk: &[u64]| {
+                                total.fetch_add(sum(chunk), Ordering::Relaxed);
+                                Ok(())
+                            }))
+                        })
+                        .chunk_size(1_000),
+                )
+                .build()?;
+            let time = ours::run(job, folder)?;
+            Ok(Outcome { time, checksum: total.load(Ordering::Relaxed) })
+        }
+        Side::Hand => {
+            let start = Instant::now();
+            let mut source = black_box(0..items);
+            let mut chunk = Vec::with_capacity(CHUNK);
+            let mut total = 0_u64;
+            loop {
+                chunk.clear();
+                let mut read = 0;
+                for item in source.by_ref().take(CHUNK) {
+                    read += 1;
+                    chunk.extend(work(item));
+                }
+                if read == 0 {
+                    break;
+                }
+                total = total.wrapping_add(sum(black_box(&chunk)));
+            }
+            Ok(Outcome { time: start.elapsed(), checksum: total })
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! A service process that can be asked over HTTP, terminated, and killed.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longer than any import takes; a test that waits this long has failed.
+const LONG: Duration = Duration::from_secs(120);
+
+pub struct Service {
+    child: Child,
+    address: String,
+}
+
+pub struct Execution {
+    pub status: String,
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+impl Service {
+    /// Starts the service and waits until it says where it listens.
+    pub fn start(folder: &Path) -> Result<Self, String> {
+        let mut child = Command::new(std::env::current_exe().map_err(text)?)
+            .args(["serve", "--listen", "127.0.0.1:0", "--database", "oxbatch.db"])
+            .current_dir(folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(text)?;
+        let mut lines = BufReader::new(child.stdout.take().ok_or("no standard output")?);
+        let mut line = String::new();
+        lines.read_line(&mut line).map_err(text)?;
+        let address = line
+            .split("http://")
+            .nth(1)
+            .map(|rest| rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.' || *c == ':').collect::<String>());
+        let address = address.ok_or_else(|| format!("the service did not start: '{line}'"))?;
+        Ok(Self { child, address })
+    }
+
+    fn call(&self, method: &str, path: &str, body: &str) -> Result<(u16, String), String> {
+        let mut stream = TcpStream::connect(&self.address).map_err(text)?;
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        )
+        .map_err(text)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(text)?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or("no status")?;
+        Ok((status, body.to_owned()))
+    }
+
+    pub fn launch(&self, round: u64) -> Result<(), String> {
+        match self.call("POST", "/jobs/CrashImport/launch", &format!("{{\"round\":{round}}}"))? {
+            // A recovery may have begun it meanwhile.
+            (202 | 409, _) => Ok(()),
+            (status, body) => Err(format!("launch: {status} {body}")),
+        }
+    }
+
+    /// The newest execution of a round.
+    pub fn newest(&self, round: u64) -> Result<Option<Execution>, String> {
+        let (status, body) = self.call("GET", "/executions?job=CrashImport&limit=1", "")?;
+        if status != 200 {
+            return Err(format!("list: {status} {body}"));
+        }
+        let list: Vec<serde_json::Value> = serde_json::from_str(&body).map_err(text)?;
+        Ok(list
+            .into_iter()
+            .find(|execution| execution["parameters"]["round"] == round)
+            .map(|execution| Execution { status: execution["status"].as_str().unwrap_or_default().to_owned() }))
+    }
+
+    pub fn wait_for_the_end(&self, round: u64) -> Result<(), String> {
+        let start = Instant::now();
+        while start.elapsed() < LONG {
+            match self.newest(round)?.map(|execution| execution.status).as_deref() {
+                Some("COMPLETED") => return Ok(()),
+                Some("FAILED") => self.launch(round)?,
+                _ => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+        Err("the import did not end".to_owned())
+    }
+
+    pub fn kill(mut self) -> Result<(), String> {
+        self.child.kill().map_err(text)?;
+        self.child.wait().map_err(text).map(drop)
+    }
+
+    /// Ends it as an operator would.
+    pub fn terminate(mut self) -> Result<(), String> {
+        let id = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &id]).status().map_err(text)?;
+        let status = self.child.wait().map_err(text)?;
+        if status.success() { Ok(()) } else { Err(format!("the service ended with {status}")) }
+    }
+}

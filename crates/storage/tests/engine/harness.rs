@@ -1,0 +1,179 @@
+//! A node on a database of its own, and the parts that jobs of the tests are made of.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use oxbatch_core::engine::{Event, EventConsumer, LaunchOptions};
+use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::job::GivenParameters;
+use oxbatch_core::repository::{ChunkTransaction, Node};
+use oxbatch_core::{
+    Engine, EngineConfig, ItemError, ItemReader, ItemWriter, Job, JobExecution, JobRegistry, StepExecution,
+};
+use oxbatch_storage::SqliteRepository;
+use tempfile::TempDir;
+
+/// Long enough for anything that is going to happen; a test that waits this long has failed.
+pub const LONG: Duration = Duration::from_secs(60);
+
+/// A folder with a database in it; nodes are started on it one after the other or side by side.
+pub struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn repository(&self) -> SqliteRepository {
+        SqliteRepository::open(&self.path("oxbatch.db")).unwrap()
+    }
+
+    pub async fn node(&self, jobs: impl IntoIterator<Item = Job>) -> Engine {
+        self.node_with(jobs, |_| {}).await
+    }
+
+    pub async fn node_with(&self, jobs: impl IntoIterator<Item = Job>, set: impl FnOnce(&mut EngineConfig)) -> Engine {
+        let mut config = EngineConfig::new(Node::new("test"));
+        set(&mut config);
+        let registry = JobRegistry::new(jobs).unwrap();
+        Engine::start(registry, Arc::new(self.repository()), config).await.unwrap()
+    }
+}
+
+pub async fn launch(engine: &Engine, job: &str) -> JobExecution {
+    launch_with(engine, job, false).await
+}
+
+pub async fn force(engine: &Engine, job: &str) -> JobExecution {
+    launch_with(engine, job, true).await
+}
+
+/// Launches and waits for the end.
+async fn launch_with(engine: &Engine, job: &str, force: bool) -> JobExecution {
+    let options = LaunchOptions { force, ..LaunchOptions::default() };
+    let launched = engine.launch(job, GivenParameters::default(), options).await.unwrap();
+    ended(engine, launched.execution.id).await
+}
+
+pub async fn begin(engine: &Engine, job: &str) -> ExecutionId {
+    engine.launch(job, GivenParameters::default(), LaunchOptions::default()).await.unwrap().execution.id
+}
+
+pub async fn ended(engine: &Engine, id: ExecutionId) -> JobExecution {
+    let execution = engine.wait(id, LONG).await.unwrap();
+    assert!(!execution.status.is_running(), "{execution:?}");
+    execution
+}
+
+pub async fn steps(engine: &Engine, id: ExecutionId) -> Vec<StepExecution> {
+    engine.repository().steps(id).await.unwrap()
+}
+
+/// The names of the steps that an execution ran, with their statuses.
+pub async fn ran(engine: &Engine, id: ExecutionId) -> Vec<String> {
+    steps(engine, id).await.iter().map(|step| format!("{} {}", step.step_name, step.status)).collect()
+}
+
+pub type Shared<T> = Arc<Mutex<Vec<T>>>;
+
+pub fn list<T>() -> Shared<T> {
+    Arc::default()
+}
+
+pub fn contents<T: Clone>(list: &Shared<T>) -> Vec<T> {
+    list.lock().unwrap().clone()
+}
+
+/// Keeps the names of the events that a test waits for.
+#[derive(Default)]
+pub struct Events {
+    pub seen: Mutex<Vec<String>>,
+}
+
+impl EventConsumer for Events {
+    fn on_event(&self, event: &Event<'_>) {
+        let name = format!("{event:?}").split([' ', '{']).next().unwrap().to_owned();
+        self.seen.lock().unwrap().push(name);
+    }
+}
+
+/// Calls a function for each number that is read; the function may fail or block.
+pub struct Numbers<F> {
+    next: u64,
+    end: u64,
+    on_read: F,
+}
+
+impl<F: FnMut(u64) -> Result<(), ItemError>> Numbers<F> {
+    pub fn new(end: u64, on_read: F) -> Self {
+        Self { next: 0, end, on_read }
+    }
+}
+
+impl<F: FnMut(u64) -> Result<(), ItemError> + Send> ItemReader for Numbers<F> {
+    type Item = u64;
+
+    async fn open(&mut self, checkpoint: Option<&oxbatch_core::item::Checkpoint>) -> Result<(), ItemError> {
+        if let Some(checkpoint) = checkpoint {
+            self.next = checkpoint.read()?;
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<Option<u64>, ItemError> {
+        if self.next == self.end {
+            return Ok(None);
+        }
+        (self.on_read)(self.next)?;
+        self.next += 1;
+        Ok(Some(self.next - 1))
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<oxbatch_core::item::Checkpoint>, ItemError> {
+        oxbatch_core::item::Checkpoint::new(&self.next).map(Some)
+    }
+}
+
+/// A writer that fails where it is told to.
+pub struct FailingWriter {
+    pub at: &'static str,
+}
+
+impl FailingWriter {
+    fn point(&self, name: &str) -> Result<(), ItemError> {
+        if self.at == name { Err(ItemError::other(format!("no {name} today"))) } else { Ok(()) }
+    }
+}
+
+impl ItemWriter<u64> for FailingWriter {
+    async fn open(&mut self, _: Option<&oxbatch_core::item::Checkpoint>) -> Result<(), ItemError> {
+        self.point("open")
+    }
+
+    async fn write(&mut self, _: &[u64], _: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        self.point("write")
+    }
+
+    async fn flush(&mut self) -> Result<Option<oxbatch_core::item::Checkpoint>, ItemError> {
+        self.point("flush").map(|()| None)
+    }
+
+    async fn finish(&mut self, _: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        self.point("finish")
+    }
+
+    async fn publish(&mut self) -> Result<(), ItemError> {
+        self.point("publish")
+    }
+
+    async fn close(&mut self) -> Result<(), ItemError> {
+        self.point("close")
+    }
+}

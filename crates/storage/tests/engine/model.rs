@@ -1,0 +1,208 @@
+//! Property: whatever fails, stops or dies and in whatever order, the outcome is that of a loop that never failed.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use oxbatch_core::item::{CallableReader, ErrorKind, FunctionProcessor, ListWriter};
+use oxbatch_core::repository::ChunkTransaction;
+use oxbatch_core::step::Backoff;
+use oxbatch_core::{ChunkStep, ItemError, ItemWriter, Job, RetryPolicy, Status};
+use proptest::prelude::*;
+
+use crate::harness::{Place, Shared, begin, contents, ended, list, steps};
+
+/// What goes wrong, once each, at the item of this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    /// The read fails and may be repeated.
+    Read(u64),
+    /// The processor fails.
+    Process(u64),
+    /// The processor panics.
+    Panic(u64),
+    /// The writer fails after half of its chunk.
+    Write(u64),
+    /// A stop is requested.
+    Stop(u64),
+}
+
+#[derive(Debug, Clone)]
+struct Plan {
+    items: u64,
+    chunk_size: u32,
+    retries: u32,
+    troubles: BTreeSet<Trouble>,
+}
+
+fn plans() -> impl Strategy<Value = Plan> {
+    let trouble = |items: u64| {
+        (0..5_u8, 0..items).prop_map(|(kind, at)| match kind {
+            0 => Trouble::Read(at),
+            1 => Trouble::Process(at),
+            2 => Trouble::Panic(at),
+            3 => Trouble::Write(at),
+            _ => Trouble::Stop(at),
+        })
+    };
+    (1..60_u64, 1..13_u32, 0..3_u32).prop_flat_map(move |(items, chunk_size, retries)| {
+        prop::collection::btree_set(trouble(items), 0..6).prop_map(move |troubles| Plan {
+            items,
+            chunk_size,
+            retries,
+            troubles,
+        })
+    })
+}
+
+/// Troubles that have yet to happen.
+type Pending = Arc<Mutex<BTreeSet<Trouble>>>;
+
+fn strikes(pending: &Pending, trouble: Trouble) -> bool {
+    pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&trouble)
+}
+
+/// Writes half of a chunk before it fails, as a real target may.
+struct HalfWriter {
+    inner: ListWriter<u64>,
+    pending: Pending,
+}
+
+impl ItemWriter<u64> for HalfWriter {
+    async fn write(&mut self, outputs: &[u64], transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        for (index, output) in outputs.iter().enumerate() {
+            if strikes(&self.pending, Trouble::Write(output / 2)) {
+                self.inner.write(&outputs[..index], transaction).await?;
+                return Err(ItemError::new(ErrorKind::Constraint, "refused"));
+            }
+        }
+        self.inner.write(outputs, transaction).await
+    }
+
+    fn committed(&mut self) {
+        ItemWriter::<u64>::committed(&mut self.inner);
+    }
+
+    async fn rolled_back(&mut self) -> Result<(), ItemError> {
+        ItemWriter::<u64>::rolled_back(&mut self.inner).await
+    }
+}
+
+/// The handle by which the processor asks for a stop.
+type StopHandle = Arc<Mutex<Option<oxbatch_core::Engine>>>;
+
+fn job(plan: &Plan, out: &Shared<u64>, pending: &Pending, stop: &StopHandle) -> Job {
+    let (items, out) = (plan.items, Arc::clone(out));
+    let (reads, processes, writes) = (Arc::clone(pending), Arc::clone(pending), Arc::clone(pending));
+    let stop = Arc::clone(stop);
+    let policy = RetryPolicy::new(plan.retries).backoff(Backoff::Fixed(std::time::Duration::ZERO));
+    Job::builder("Model")
+        .step(
+            ChunkStep::builder("Model")
+                .reader(move |_| {
+                    Ok(Troubled { inner: CallableReader::new(0..items), pending: Arc::clone(&reads), next: 0 })
+                })
+                .processor(move |context| {
+                    let (pending, stop, context) = (Arc::clone(&processes), Arc::clone(&stop), context.clone());
+                    Ok(FunctionProcessor::new(move |n: u64| {
+                        if strikes(&pending, Trouble::Process(n)) {
+                            return Err(ItemError::other("stumbles"));
+                        }
+                        assert!(!strikes(&pending, Trouble::Panic(n)), "panics");
+                        if strikes(&pending, Trouble::Stop(n)) {
+                            let engine = stop.lock().unwrap().clone().unwrap();
+                            let id = context.execution_id();
+                            let asked = std::thread::spawn(move || {
+                                let runtime =
+                                    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                                runtime.block_on(engine.stop(id)).unwrap();
+                            });
+                            asked.join().unwrap();
+                        }
+                        Ok((n % 3 != 0).then_some(n * 2))
+                    }))
+                })
+                .writer(move |_| {
+                    Ok(HalfWriter { inner: ListWriter::new(Arc::clone(&out)), pending: Arc::clone(&writes) })
+                })
+                .chunk_size(plan.chunk_size)
+                .retry(policy),
+        )
+        .build()
+        .unwrap()
+}
+
+/// A reader whose faults leave the position where it was.
+struct Troubled<I: Iterator> {
+    inner: CallableReader<I>,
+    pending: Pending,
+    next: u64,
+}
+
+impl<I: Iterator<Item = u64> + Send> oxbatch_core::ItemReader for Troubled<I> {
+    type Item = u64;
+
+    async fn open(&mut self, checkpoint: Option<&oxbatch_core::item::Checkpoint>) -> Result<(), ItemError> {
+        self.next = checkpoint.map_or(Ok(0), oxbatch_core::item::Checkpoint::read)?;
+        self.inner.open(checkpoint).await
+    }
+
+    async fn read(&mut self) -> Result<Option<u64>, ItemError> {
+        if strikes(&self.pending, Trouble::Read(self.next)) {
+            return Err(ItemError::transient("the line dropped"));
+        }
+        self.next += 1;
+        self.inner.read().await
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<oxbatch_core::item::Checkpoint>, ItemError> {
+        self.inner.checkpoint()
+    }
+}
+
+async fn check(plan: Plan) {
+    let out = list();
+    let pending: Pending = Arc::new(Mutex::new(plan.troubles.clone()));
+    let stop = StopHandle::default();
+    let place = Place::new();
+    let engine = place.node([job(&plan, &out, &pending, &stop)]).await;
+    *stop.lock().unwrap() = Some(engine.clone());
+    let (mut read, mut written, mut filtered) = (0, 0, 0);
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        assert!(attempts <= plan.troubles.len() + 1, "each trouble ends one attempt at most");
+        let execution = ended(&engine, begin(&engine, "Model").await).await;
+        for step in steps(&engine, execution.id).await {
+            assert!(step.counters.balances(), "{step:?}");
+            read += step.counters.read;
+            written += step.counters.write;
+            filtered += step.counters.filter;
+        }
+        // What is committed is a prefix of the model at every end.
+        let model: Vec<u64> = (0..u64::try_from(read).unwrap()).filter(|n| n % 3 != 0).map(|n| n * 2).collect();
+        assert_eq!(contents(&out), model, "after attempt {attempts}: {execution:?}");
+        match execution.status {
+            Status::Completed => break,
+            Status::Failed | Status::Stopped => {}
+            other => panic!("ended {other}"),
+        }
+    }
+    assert_eq!(u64::try_from(read).unwrap(), plan.items);
+    assert_eq!(read, written + filtered);
+    stop.lock().unwrap().take();
+    engine.shutdown().await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(64),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn whatever_goes_wrong_every_item_is_settled_exactly_once(plan in plans()) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(check(plan));
+    }
+}
