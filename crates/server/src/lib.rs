@@ -1,1 +1,36 @@
-//! x
+//! The HTTP interface of Oxbatch: one router over one engine, with its own accept loop.
+//!
+//! [`bind`] takes the address, so that a port in use is told before anything runs; [`serve`] answers until it is told to
+//! shut down, and lets the requests that it has accepted finish. Every error is an RFC 9457 problem document, every
+//! response carries `x-request-id`, and `/openapi.json` describes all of it.
+//!
+//! ```no_run
+//! # async fn run(engine: oxbatch_core::Engine) -> Result<(), oxbatch_server::ServeError> {
+//! use tokio_util::sync::CancellationToken;
+//!
+//! let bound = oxbatch_server::bind(&oxbatch_server::ServerConfig::new("127.0.0.1:8000")).await?;
+//! println!("listening on http://{}", bound.address());
+//! oxbatch_server::serve(bound, engine, CancellationToken::new()).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod api;
+mod config;
+mod docs;
+mod error;
+mod extract;
+mod middleware;
+mod openapi;
+mod router;
+mod serve;
+mod state;
+
+pub use config::{
+    DEFAULT_BODY_TIMEOUT, DEFAULT_DRAIN, DEFAULT_HEADER_TIMEOUT, DEFAULT_LISTEN, DEFAULT_MAX_BODY_BYTES,
+    DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_REQUESTS, DEFAULT_MAX_WAITING, DEFAULT_WRITE_TIMEOUT, Limits, ServerConfig,
+};
+pub use openapi::document;
+pub use router::router;
+pub use serve::{Bound, ServeError, bind, serve};
+pub use state::AppState;

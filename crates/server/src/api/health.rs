@@ -1,0 +1,63 @@
+//! Whether the process lives, and whether it can take work.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use oxbatch_core::execution::cause_chain;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::{Problem, ProblemKind};
+use crate::extract::{NoQuery, Strict};
+use crate::state::AppState;
+
+/// How long the repository may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The service is well.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Health)]
+pub(crate) struct HealthView {
+    /// `live` or `ready`.
+    status: &'static str,
+}
+
+/// Tell that the process lives.
+#[utoipa::path(
+    get, path = "/health/live", tag = "health", operation_id = "health_live",
+    responses((status = 200, description = "It lives", body = HealthView))
+)]
+pub(crate) async fn live(Strict(NoQuery): Strict<NoQuery>) -> Json<HealthView> {
+    Json(HealthView { status: "live" })
+}
+
+/// Tell whether it can take work: the repository answers, its migrations are current, and it does not shut down.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "health", operation_id = "health_ready",
+    responses(
+        (status = 200, description = "It can take work", body = HealthView),
+        (status = 503, description = "It cannot; `detail` says why"),
+    )
+)]
+pub(crate) async fn ready(
+    State(state): State<AppState>,
+    Strict(NoQuery): Strict<NoQuery>,
+) -> Result<Json<HealthView>, Problem> {
+    let not_ready = |detail: String| Problem::new(ProblemKind::NotReady, detail);
+    if state.is_shutting_down() {
+        return Err(not_ready("the service is shutting down".to_owned()));
+    }
+    match tokio::time::timeout(PATIENCE, state.engine().repository().health()).await {
+        Ok(Ok(health)) if health.migration == health.expected_migration => Ok(Json(HealthView { status: "ready" })),
+        Ok(Ok(health)) => Err(not_ready(format!(
+            "the job repository has migration {}, this version needs {}",
+            health.migration, health.expected_migration
+        ))),
+        Ok(Err(error)) => {
+            Err(not_ready("the job repository does not answer".to_owned()).with_cause(cause_chain(&error)))
+        }
+        Err(_) => Err(not_ready(format!("the job repository did not answer within {PATIENCE:?}"))
+            .with_cause("the job repository is slow")),
+    }
+}

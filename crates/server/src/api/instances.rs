@@ -1,0 +1,206 @@
+//! Job instances: list, detail, their executions and their parameters.
+
+use axum::Json;
+use axum::extract::{OriginalUri, State};
+use axum::response::{AppendHeaders, IntoResponse};
+use oxbatch_core::execution::{InstanceId, JobInstance};
+use oxbatch_core::job::ParameterValue;
+use oxbatch_core::repository::{ExecutionFilter, InstanceFilter, InstanceParameter, PageRequest};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::executions::{ExecutionView, StatusView, listed, statuses};
+use super::page::List;
+use super::value::{SECRET, TypeView, ValueView, time};
+use crate::error::Problem;
+use crate::extract::{NoQuery, PathId, QueryReader, Strict, StrictQuery};
+use crate::state::AppState;
+
+/// A job together with its identifying parameters.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Instance)]
+pub(crate) struct InstanceView {
+    #[schema(minimum = 1)]
+    id: i64,
+    job_name: String,
+    /// Hash of the identifying parameters.
+    job_key: String,
+    /// When the first launch created it.
+    #[schema(format = DateTime)]
+    create_time: String,
+}
+
+/// A parameter with which an instance was created. Of the four typed values one is set.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InstanceParameter)]
+pub(crate) struct InstanceParameterView {
+    #[schema(minimum = 1)]
+    id: i64,
+    #[schema(minimum = 1)]
+    job_instance_id: i64,
+    key_name: String,
+    r#type: TypeView,
+    value: ValueView,
+    /// Text; of a secret of any type `***`.
+    #[schema(required)]
+    string_value: Option<String>,
+    #[schema(required)]
+    long_value: Option<i64>,
+    #[schema(required)]
+    double_value: Option<f64>,
+    /// A date, or an instant in UTC.
+    #[schema(required)]
+    date_value: Option<String>,
+    /// Whether it takes part in the identity of the instance.
+    identifying: bool,
+}
+
+impl From<JobInstance> for InstanceView {
+    fn from(instance: JobInstance) -> Self {
+        Self {
+            id: instance.id.0,
+            job_name: instance.job_name,
+            job_key: instance.job_key,
+            create_time: time(instance.create_time),
+        }
+    }
+}
+
+impl From<InstanceParameter> for InstanceParameterView {
+    fn from(row: InstanceParameter) -> Self {
+        let parameter = row.parameter;
+        let mut view = Self {
+            id: row.id,
+            job_instance_id: row.instance_id.0,
+            key_name: row.name,
+            r#type: parameter.value.kind().into(),
+            value: ValueView::shown(&parameter),
+            string_value: None,
+            long_value: None,
+            double_value: None,
+            date_value: None,
+            identifying: parameter.identifying,
+        };
+        match parameter.value {
+            _ if parameter.secret => view.string_value = Some(SECRET.to_owned()),
+            ParameterValue::String(text) => view.string_value = Some(text),
+            ParameterValue::Integer(number) => view.long_value = Some(number),
+            ParameterValue::Float(number) => view.double_value = Some(number),
+            ParameterValue::DateTime(value) => view.date_value = Some(value.to_string()),
+        }
+        view
+    }
+}
+
+/// The query of a list of instances.
+pub(crate) struct InstancesQuery {
+    filter: InstanceFilter,
+    page: PageRequest,
+}
+
+impl StrictQuery for InstancesQuery {
+    fn read(reader: &mut QueryReader) -> Self {
+        let filter = InstanceFilter { job_name: reader.one("job", |text| Ok(text.to_owned())) };
+        Self { filter, page: List::Instances.page(reader) }
+    }
+}
+
+/// The query of a list of the executions of one instance.
+pub(crate) struct InstanceExecutionsQuery {
+    filter: ExecutionFilter,
+    page: PageRequest,
+}
+
+impl StrictQuery for InstanceExecutionsQuery {
+    fn read(reader: &mut QueryReader) -> Self {
+        let filter = ExecutionFilter { statuses: statuses(reader), ..ExecutionFilter::default() };
+        Self { filter, page: List::Executions.page(reader) }
+    }
+}
+
+/// List job instances, newest first.
+#[utoipa::path(
+    get, path = "/instances", tag = "instances", operation_id = "list_instances",
+    params(
+        ("job" = Option<String>, Query, description = "Only of this job"),
+        ("limit" = Option<u32>, Query, description = "Most rows", minimum = 1, maximum = 500),
+        ("cursor" = Option<String>, Query, description = "From the link to the next page", pattern = "^i[1-9a-f][0-9a-f]{0,14}$"),
+    ),
+    responses((status = 200, description = "A page of instances", body = Vec<InstanceView>,
+        headers(("link" = String, description = "The next page, if there is one"))))
+)]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    Strict(query): Strict<InstancesQuery>,
+) -> Result<impl IntoResponse, Problem> {
+    let page = state.engine().repository().instances(query.filter, query.page).await?;
+    let views: Vec<InstanceView> = page.instances.into_iter().map(Into::into).collect();
+    Ok((AppendHeaders(List::Instances.link(&uri, page.next)?), Json(views)))
+}
+
+/// Show a job instance.
+#[utoipa::path(
+    get, path = "/instances/{id}", tag = "instances", operation_id = "get_instance",
+    params(("id" = i64, Path, description = "Id of the instance", minimum = 1)),
+    responses(
+        (status = 200, description = "The instance", body = InstanceView),
+        (status = 404, description = "There is no such instance"),
+    )
+)]
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    PathId(id): PathId,
+    Strict(NoQuery): Strict<NoQuery>,
+) -> Result<Json<InstanceView>, Problem> {
+    Ok(Json(found(&state, InstanceId(id)).await?.into()))
+}
+
+/// List the executions of a job instance, newest first.
+#[utoipa::path(
+    get, path = "/instances/{id}/executions", tag = "instances", operation_id = "list_instance_executions",
+    params(
+        ("id" = i64, Path, description = "Id of the instance", minimum = 1),
+        ("status" = Option<Vec<StatusView>>, Query, description = "Only with one of these statuses"),
+        ("limit" = Option<u32>, Query, description = "Most rows", minimum = 1, maximum = 500),
+        ("cursor" = Option<String>, Query, description = "From the link to the next page", pattern = "^e[1-9a-f][0-9a-f]{0,14}$"),
+    ),
+    responses(
+        (status = 200, description = "A page of executions", body = Vec<ExecutionView>,
+            headers(("link" = String, description = "The next page, if there is one"))),
+        (status = 404, description = "There is no such instance"),
+    )
+)]
+pub(crate) async fn executions(
+    State(state): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    PathId(id): PathId,
+    Strict(query): Strict<InstanceExecutionsQuery>,
+) -> Result<impl IntoResponse, Problem> {
+    let instance = found(&state, InstanceId(id)).await?;
+    let filter = ExecutionFilter { instance_id: Some(instance.id), ..query.filter };
+    listed(state.engine(), filter, query.page, &uri).await
+}
+
+/// List the parameters with which a job instance was created, in the order of their names.
+#[utoipa::path(
+    get, path = "/instances/{id}/parameters", tag = "instances", operation_id = "list_instance_parameters",
+    params(("id" = i64, Path, description = "Id of the instance", minimum = 1)),
+    responses(
+        (status = 200, description = "Its parameters", body = Vec<InstanceParameterView>),
+        (status = 404, description = "There is no such instance"),
+    )
+)]
+pub(crate) async fn parameters(
+    State(state): State<AppState>,
+    PathId(id): PathId,
+    Strict(NoQuery): Strict<NoQuery>,
+) -> Result<Json<Vec<InstanceParameterView>>, Problem> {
+    let instance = found(&state, InstanceId(id)).await?;
+    let rows = state.engine().repository().instance_parameters(instance.id).await?;
+    Ok(Json(rows.into_iter().map(Into::into).collect()))
+}
+
+async fn found(state: &AppState, id: InstanceId) -> Result<JobInstance, Problem> {
+    state.engine().repository().instance(id).await?.ok_or_else(Problem::instance_not_found)
+}

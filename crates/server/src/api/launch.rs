@@ -1,0 +1,150 @@
+//! Launching a job, and launching again what failed or was stopped.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::response::{AppendHeaders, IntoResponse};
+use oxbatch_core::engine::LaunchOptions;
+use oxbatch_core::execution::{ExecutionId, Status};
+use oxbatch_core::repository::Launched;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::executions::StatusView;
+use super::value::ValueView;
+use crate::error::{Problem, ProblemKind};
+use crate::extract::body::LaunchBody;
+use crate::extract::query::{flag, wait};
+use crate::extract::{NoQuery, PathId, PathName, QueryReader, Strict, StrictQuery, header};
+use crate::state::AppState;
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// An accepted launch.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LaunchAnswer)]
+pub(crate) struct LaunchView {
+    #[schema(example = "Job submitted")]
+    message: &'static str,
+    job_name: String,
+    #[schema(minimum = 1)]
+    execution_id: i64,
+    #[schema(minimum = 1)]
+    instance_id: i64,
+    /// The status at acceptance or, when the caller waited, after the wait.
+    status: StatusView,
+}
+
+/// The query of a launch.
+pub(crate) struct LaunchQuery {
+    force: bool,
+    wait: Option<Duration>,
+}
+
+impl StrictQuery for LaunchQuery {
+    fn read(reader: &mut QueryReader) -> Self {
+        Self { force: reader.one("force", flag).unwrap_or(false), wait: reader.one("wait", wait) }
+    }
+}
+
+/// Launch a job.
+///
+/// The same job with the same identifying parameters is the same instance: when its last execution failed or was
+/// stopped, the launch goes on where that one was.
+#[utoipa::path(
+    post, path = "/jobs/{name}/launch", tag = "jobs", operation_id = "launch_job",
+    params(
+        ("name" = String, Path, description = "Name of the job", min_length = 1),
+        ("force" = Option<bool>, Query, description = "Run every step from its start"),
+        ("wait" = Option<String>, Query, description = "Answer when the execution has ended, or after this time (at most 5m)",
+            pattern = "^([0-9]{1,5}ms|[0-9]{1,2}s|[0-5]m)$", example = "30s"),
+        ("idempotency-key" = Option<String>, Header,
+            description = "The same key with the same launch gets the first answer again for 24 hours",
+            pattern = "^[!-~]{1,255}$"),
+    ),
+    request_body(
+        description = "The parameters of the launch by name, or nothing. Dates are strings.",
+        content((std::collections::HashMap<String, ValueView> = "application/json"))
+    ),
+    responses(
+        (status = 202, description = "Accepted: the execution runs even if this process dies", body = LaunchView, headers(
+            ("location" = String, description = "Path of the execution"),
+            ("idempotency-replayed" = String, description = "`true` when it is the answer to an earlier launch"),
+        )),
+        (status = 404, description = "There is no such job"),
+        (status = 408, description = "The body came too slowly"),
+        (status = 409, description = "The instance is running, or was abandoned; `execution_id` names the execution"),
+        (status = 415, description = "The body is not application/json"),
+        (status = 422, description = "The parameters do not fit; `errors` names each that is at fault"),
+        (status = 429, description = "As many launches wait as may"),
+    )
+)]
+pub(crate) async fn launch(
+    State(state): State<AppState>,
+    PathName(job_name): PathName,
+    Strict(query): Strict<LaunchQuery>,
+    headers: HeaderMap,
+    LaunchBody(given): LaunchBody,
+) -> Result<impl IntoResponse, Problem> {
+    let options =
+        LaunchOptions { force: query.force, idempotency_key: header::idempotency_key(&headers)?, run_here: false };
+    let launched = state.engine().launch(&job_name, given, options).await?;
+    answer(&state, launched, query.wait).await
+}
+
+async fn answer(
+    state: &AppState,
+    launched: Launched,
+    wait: Option<Duration>,
+) -> Result<impl IntoResponse + use<>, Problem> {
+    let execution = launched.execution;
+    let status = match wait {
+        Some(at_most) => state.wait(execution.id, at_most).await?.status,
+        // Of a replay too: the first answer is given again, whatever has become of the execution since.
+        None => Status::Starting,
+    };
+    let view = LaunchView {
+        message: "Job submitted",
+        job_name: execution.job_name,
+        execution_id: execution.id.0,
+        instance_id: execution.instance_id.0,
+        status: status.into(),
+    };
+    let location = AppendHeaders([(LOCATION, format!("/executions/{}", execution.id))]);
+    let replayed = AppendHeaders(launched.replayed.then_some((REPLAYED, "true")));
+    Ok((StatusCode::ACCEPTED, location, replayed, Json(view)))
+}
+
+/// Restart an execution that failed or was stopped.
+///
+/// A new execution of the same instance goes on where it was: steps that are complete are not run again.
+#[utoipa::path(
+    post, path = "/executions/{id}/restart", tag = "executions", operation_id = "restart_execution",
+    params(("id" = i64, Path, description = "Id of the execution", minimum = 1)),
+    responses(
+        (status = 202, description = "Accepted: a new execution", body = LaunchView,
+            headers(("location" = String, description = "Path of the new execution"))),
+        (status = 404, description = "There is no such execution"),
+        (status = 409, description = "Its status forbids it; `detail` says what to do instead"),
+        (status = 429, description = "As many launches wait as may"),
+    )
+)]
+pub(crate) async fn restart(
+    State(state): State<AppState>,
+    PathId(id): PathId,
+    Strict(NoQuery): Strict<NoQuery>,
+) -> Result<impl IntoResponse, Problem> {
+    use oxbatch_core::engine::OperatorError;
+    let launched = state.engine().restart(ExecutionId(id), false).await.map_err(|error| match error {
+        // The execution exists; its job is what this service does not know any more.
+        OperatorError::UnknownJob { name } => {
+            let detail = format!("its job '{name}' is not part of this service any more");
+            Problem::new(ProblemKind::WrongStatus, detail).with_execution(ExecutionId(id))
+        }
+        error => error.into(),
+    })?;
+    answer(&state, launched, None).await
+}

@@ -1,0 +1,148 @@
+//! What a caller is told when a request fails: one problem document (RFC 9457) for every error.
+
+mod convert;
+mod kind;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, Response};
+use axum::response::IntoResponse;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub(crate) use kind::ProblemKind;
+
+/// Media type of a problem document.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// An error on its way to the caller. The middleware `problems` adds the request id, logs what is the service's own
+/// fault, and writes the document.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    pub(crate) kind: ProblemKind,
+    pub(crate) detail: String,
+    parameter: Option<String>,
+    execution_id: Option<i64>,
+    errors: Vec<ParameterError>,
+    retry_after: Option<u32>,
+    /// For the log, never for the caller.
+    pub(crate) cause: Option<Arc<str>>,
+}
+
+/// Why a request failed.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemDocument {
+    /// What kind of problem it is; never changes for a kind.
+    #[schema(format = "uri", example = "urn:oxbatch:problem:already-running")]
+    r#type: String,
+    /// The kind in words.
+    title: String,
+    /// The status code of the response.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What is wrong with this request and what to change.
+    detail: String,
+    /// Under this id the service's log tells more.
+    request_id: String,
+    /// The parameter that is at fault, or the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parameter: Option<String>,
+    /// The execution that stands in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    execution_id: Option<i64>,
+    /// Every parameter that is at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    errors: Option<Vec<ParameterError>>,
+}
+
+/// What is wrong with one parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ParameterError {
+    /// Its name.
+    pub(crate) parameter: String,
+    /// What is wrong, in words that go on after the name.
+    pub(crate) message: String,
+}
+
+impl Problem {
+    pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { kind, detail, parameter: None, execution_id: None, errors: Vec::new(), retry_after: None, cause: None }
+    }
+
+    /// A fault of the service itself: the caller learns the request id, the log learns the cause.
+    pub(crate) fn internal(cause: impl Into<Arc<str>>) -> Self {
+        let mut problem =
+            Self::new(ProblemKind::Internal, "the service failed; its log tells more under this request id");
+        problem.cause = Some(cause.into());
+        problem
+    }
+
+    /// Parameters at fault; the first one is also named on its own.
+    pub(crate) fn parameters(kind: ProblemKind, errors: Vec<ParameterError>) -> Self {
+        let fault = |error: &ParameterError| format!("parameter '{}' {}", error.parameter, error.message);
+        let mut problem = Self::new(kind, errors.iter().map(fault).collect::<Vec<_>>().join("; "));
+        problem.parameter = errors.first().map(|error| error.parameter.clone());
+        problem.errors = errors;
+        problem
+    }
+
+    pub(crate) fn with_execution(mut self, id: oxbatch_core::execution::ExecutionId) -> Self {
+        self.execution_id = Some(id.0);
+        self
+    }
+
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    pub(crate) fn with_cause(mut self, cause: impl Into<Arc<str>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// The response as the caller gets it; `allow` is kept from a refused method.
+    pub(crate) fn document(&self, request_id: &str, allow: Option<HeaderValue>) -> Response<Body> {
+        let status = self.kind.status();
+        let document = ProblemDocument {
+            r#type: self.kind.uri(),
+            title: self.kind.title().to_owned(),
+            status: status.as_u16(),
+            detail: self.detail.clone(),
+            request_id: request_id.to_owned(),
+            parameter: self.parameter.clone(),
+            execution_id: self.execution_id,
+            errors: (!self.errors.is_empty()).then(|| self.errors.clone()),
+        };
+        // Strings and numbers can always be written.
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(methods) = allow {
+            headers.insert(ALLOW, methods);
+        }
+        response
+    }
+}
+
+/// Only carries the problem to the middleware that writes it.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.kind.status();
+        response.extensions_mut().insert(self);
+        response
+    }
+}

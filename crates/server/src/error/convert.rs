@@ -1,0 +1,97 @@
+//! Which problem each refusal of the engine and the repository is.
+
+use oxbatch_core::engine::OperatorError;
+use oxbatch_core::execution::cause_chain;
+use oxbatch_core::job::ParameterFaults;
+use oxbatch_core::repository::{LaunchError, RepositoryError};
+
+use super::{ParameterError, Problem, ProblemKind};
+
+/// Seconds after which a full queue may have a place again.
+const QUEUE_RETRY_SECONDS: u32 = 1;
+/// Seconds after which the store may answer again.
+const STORE_RETRY_SECONDS: u32 = 2;
+/// Seconds after which a service that shuts down may be up again.
+const RESTART_RETRY_SECONDS: u32 = 5;
+
+impl From<OperatorError> for Problem {
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::UnknownJob { .. } => Self::job_not_found(),
+            OperatorError::Parameters(faults) => faults.into(),
+            OperatorError::Launch(error) => error.into(),
+            OperatorError::UnknownExecution { .. } => Self::execution_not_found(),
+            OperatorError::NotRestartable { id, .. } => {
+                Self::new(ProblemKind::WrongStatus, error.to_string()).with_execution(id)
+            }
+            OperatorError::ShuttingDown => {
+                Self::new(ProblemKind::ShuttingDown, error.to_string()).retry_after(RESTART_RETRY_SECONDS)
+            }
+            OperatorError::Repository(error) => error.into(),
+            error => Self::internal(cause_chain(&error)),
+        }
+    }
+}
+
+impl From<LaunchError> for Problem {
+    fn from(error: LaunchError) -> Self {
+        let detail = error.to_string();
+        match error {
+            LaunchError::AlreadyRunning { execution_id } => {
+                Self::new(ProblemKind::AlreadyRunning, detail).with_execution(execution_id)
+            }
+            LaunchError::Abandoned { execution_id } => {
+                Self::new(ProblemKind::Abandoned, detail).with_execution(execution_id)
+            }
+            LaunchError::QueueFull { .. } => Self::new(ProblemKind::QueueFull, detail).retry_after(QUEUE_RETRY_SECONDS),
+            LaunchError::KeyReused { execution_id, .. } => {
+                Self::new(ProblemKind::KeyReused, detail).with_execution(execution_id)
+            }
+            LaunchError::Repository(error) => error.into(),
+            error => Self::internal(cause_chain(&error)),
+        }
+    }
+}
+
+impl From<RepositoryError> for Problem {
+    fn from(error: RepositoryError) -> Self {
+        match error {
+            RepositoryError::NotFound { what: "execution", .. } => Self::execution_not_found(),
+            RepositoryError::NotFound { what: "instance", .. } => Self::instance_not_found(),
+            RepositoryError::Refused { id, .. } => {
+                Self::new(ProblemKind::WrongStatus, error.to_string()).with_execution(id)
+            }
+            RepositoryError::Unavailable { .. } | RepositoryError::Full { .. } => {
+                Self::new(ProblemKind::StoreUnavailable, "the job repository does not answer; try again later")
+                    .retry_after(STORE_RETRY_SECONDS)
+                    .with_cause(cause_chain(&error))
+            }
+            error => Self::internal(cause_chain(&error)),
+        }
+    }
+}
+
+impl From<ParameterFaults> for Problem {
+    fn from(error: ParameterFaults) -> Self {
+        let of = |fault: oxbatch_core::job::ParameterFault| ParameterError {
+            parameter: fault.parameter,
+            message: fault.message,
+        };
+        Self::parameters(ProblemKind::InvalidParameters, error.faults.into_iter().map(of).collect())
+    }
+}
+
+impl Problem {
+    /// The original service's words, which its clients know.
+    pub(crate) fn job_not_found() -> Self {
+        Self::new(ProblemKind::JobNotFound, "Job not found")
+    }
+
+    pub(crate) fn execution_not_found() -> Self {
+        Self::new(ProblemKind::ExecutionNotFound, "Execution not found")
+    }
+
+    pub(crate) fn instance_not_found() -> Self {
+        Self::new(ProblemKind::InstanceNotFound, "Instance not found")
+    }
+}

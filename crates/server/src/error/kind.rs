@@ -1,0 +1,84 @@
+//! The closed set of problems: what each is called and which status code it has.
+
+use axum::http::StatusCode;
+
+/// What kind of problem it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProblemKind {
+    MalformedRequest,
+    InvalidQuery,
+    InvalidHeader,
+    MalformedBody,
+    CrossOrigin,
+    NothingHere,
+    JobNotFound,
+    ExecutionNotFound,
+    InstanceNotFound,
+    MethodNotAllowed,
+    BodyTimeout,
+    AlreadyRunning,
+    Abandoned,
+    WrongStatus,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    UnknownHost,
+    NoObject,
+    InvalidParameters,
+    KeyReused,
+    QueueFull,
+    Internal,
+    Overloaded,
+    ShuttingDown,
+    NotReady,
+    StoreUnavailable,
+}
+
+impl ProblemKind {
+    /// Status code, last part of the type's URI, title.
+    const fn row(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::MalformedRequest => (StatusCode::BAD_REQUEST, "malformed-request", "Malformed request"),
+            Self::InvalidQuery => (StatusCode::BAD_REQUEST, "invalid-query", "Invalid query parameters"),
+            Self::InvalidHeader => (StatusCode::BAD_REQUEST, "invalid-header", "Invalid header"),
+            Self::MalformedBody => (StatusCode::BAD_REQUEST, "malformed-body", "Malformed body"),
+            Self::CrossOrigin => (StatusCode::FORBIDDEN, "cross-origin", "Request from a foreign page"),
+            Self::NothingHere => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+            Self::JobNotFound => (StatusCode::NOT_FOUND, "job-not-found", "Job not found"),
+            Self::ExecutionNotFound => (StatusCode::NOT_FOUND, "execution-not-found", "Execution not found"),
+            Self::InstanceNotFound => (StatusCode::NOT_FOUND, "instance-not-found", "Instance not found"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body-timeout", "Body came too slowly"),
+            Self::AlreadyRunning => (StatusCode::CONFLICT, "already-running", "Already running"),
+            Self::Abandoned => (StatusCode::CONFLICT, "abandoned", "Abandoned"),
+            Self::WrongStatus => (StatusCode::CONFLICT, "wrong-status", "Status forbids it"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
+            Self::UnsupportedMediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")
+            }
+            Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown-host", "Unknown host"),
+            Self::NoObject => (StatusCode::UNPROCESSABLE_ENTITY, "no-object", "Body is no object of parameters"),
+            Self::InvalidParameters => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid-parameters", "Invalid job parameters")
+            }
+            Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "Idempotency key reused"),
+            Self::QueueFull => (StatusCode::TOO_MANY_REQUESTS, "queue-full", "Queue full"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded"),
+            Self::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "Shutting down"),
+            Self::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+            Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "Store unavailable"),
+        }
+    }
+
+    pub(crate) const fn status(self) -> StatusCode {
+        self.row().0
+    }
+
+    pub(crate) fn uri(self) -> String {
+        format!("urn:oxbatch:problem:{}", self.row().1)
+    }
+
+    pub(crate) const fn title(self) -> &'static str {
+        self.row().2
+    }
+}

@@ -1,0 +1,35 @@
+//! Reads headers that may stand once.
+
+use axum::http::HeaderMap;
+
+use crate::error::{Problem, ProblemKind};
+
+/// Longest idempotency key.
+const MAX_KEY_CHARS: usize = 255;
+
+/// The caller's idempotency key.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    const NAME: &str = "idempotency-key";
+    let key = single(headers, NAME)?;
+    if key.is_some_and(|key| key.is_empty() || key.len() > MAX_KEY_CHARS || !key.bytes().all(|b| b.is_ascii_graphic()))
+    {
+        let detail = format!("header {NAME} must be 1 to {MAX_KEY_CHARS} visible ASCII characters without blanks");
+        return Err(Problem::new(ProblemKind::InvalidHeader, detail));
+    }
+    Ok(key.map(str::to_owned))
+}
+
+/// The header `name` as text, when it stands there exactly once.
+pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
+    let mut given = headers.get_all(name).iter();
+    match (given.next(), given.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => match value.to_str() {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(Problem::new(ProblemKind::InvalidHeader, format!("header {name} is not visible ASCII"))),
+        },
+        (Some(_), Some(_)) => {
+            Err(Problem::new(ProblemKind::InvalidHeader, format!("header {name} is given more than once")))
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The OpenAPI 3.1 document: the handlers' descriptions, completed with what every call may answer.
+
+use std::sync::LazyLock;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Response};
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{Content, Ref, RefOr, Response as Answer, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+
+use crate::api::{executions, health, instances, jobs, launch, operate, steps};
+use crate::error::{PROBLEM_JSON, ParameterError, ProblemDocument};
+
+/// What any call may answer.
+const EVERYWHERE: [(&str, &str); 5] = [
+    ("400", "A parameter or a header is unknown or does not fit"),
+    ("413", "The body is too large"),
+    ("421", "The Host header names a host by which the service may not be called"),
+    ("500", "The service failed; its log tells more under the request id"),
+    ("503", "Too much to do, shutting down, or the job repository does not answer; try again later"),
+];
+/// What any call that changes something may answer besides.
+const ON_CHANGES: [(&str, &str); 1] = [("403", "A page of another site asked for a change")];
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Oxbatch",
+        description = "Launch batch jobs, watch them, stop them and let them go on where they were.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        jobs::list, jobs::get, launch::launch,
+        executions::list, executions::get, steps::list, operate::stop, launch::restart, operate::abandon,
+        instances::list, instances::get, instances::executions, instances::parameters,
+        health::live, health::ready,
+    ),
+    components(schemas(ProblemDocument, ParameterError)),
+    tags(
+        (name = "jobs", description = "What the service can run"),
+        (name = "executions", description = "Attempts to run a job"),
+        (name = "instances", description = "Jobs with their identifying parameters"),
+        (name = "health", description = "For watchdogs"),
+    ),
+    modifiers(&Completion),
+)]
+struct Document;
+
+struct Completion;
+
+impl Modify for Completion {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for item in document.paths.paths.values_mut() {
+            let PathItem { get, post, .. } = item;
+            for operation in get.iter_mut() {
+                complete(operation, &[]);
+            }
+            for operation in post.iter_mut() {
+                complete(operation, &ON_CHANGES);
+            }
+        }
+    }
+}
+
+fn complete(operation: &mut Operation, more: &[(&str, &str)]) {
+    let answers = &mut operation.responses.responses;
+    for (status, description) in EVERYWHERE.iter().chain(more) {
+        answers
+            .entry((*status).to_owned())
+            .or_insert_with(|| RefOr::T(ResponseBuilder::new().description(*description).build()));
+    }
+    for (status, answer) in answers.iter_mut() {
+        let RefOr::T(answer) = answer else { continue };
+        add_header(answer, "x-request-id", "Under this id the service's log tells more", Type::String);
+        if status.starts_with(['4', '5']) {
+            let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
+            answer.content.insert(PROBLEM_JSON.to_owned(), RefOr::T(Content::new(Some(schema))));
+        }
+        if ["429", "503"].contains(&status.as_str()) {
+            add_header(answer, "retry-after", "Seconds after which to try again", Type::Integer);
+        }
+    }
+}
+
+fn add_header(answer: &mut Answer, name: &str, description: &str, kind: Type) {
+    let schema = ObjectBuilder::new().schema_type(SchemaType::Type(kind)).build();
+    let header = HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build();
+    answer.headers.insert(name.to_owned(), RefOr::T(header));
+}
+
+/// The OpenAPI 3.1 document of the interface.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+pub(crate) async fn get() -> Response<Body> {
+    static JSON: LazyLock<Bytes> = LazyLock::new(|| document().to_json().unwrap_or_default().into());
+    let mut response = Response::new(Body::from(JSON.clone()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,80 @@
+//! What all handlers share: the engine, the hosts it answers for, the limits, and the request to shut down.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::{Engine, JobExecution};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Limits, ServerConfig};
+use crate::error::Problem;
+use crate::middleware::AllowedHosts;
+
+/// What all handlers share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    engine: Engine,
+    hosts: AllowedHosts,
+    limits: Limits,
+    requests: Arc<Semaphore>,
+    waiting: Semaphore,
+    shutdown: CancellationToken,
+}
+
+impl AppState {
+    /// The state of a service that listens on `address` by the settings of `config`, until `shutdown` is cancelled.
+    pub fn new(engine: Engine, config: &ServerConfig, address: SocketAddr, shutdown: CancellationToken) -> Self {
+        let limits = config.limits.clone();
+        let hosts = AllowedHosts::new(&config.listen, address, &config.allowed_hosts);
+        let requests = Arc::new(Semaphore::new(limits.max_requests));
+        let waiting = Semaphore::new(limits.max_waiting);
+        Self { inner: Arc::new(Inner { engine, hosts, limits, requests, waiting, shutdown }) }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    pub(crate) fn hosts(&self) -> &AllowedHosts {
+        &self.inner.hosts
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    /// One permit for each request that is worked on.
+    pub(crate) fn requests(&self) -> &Arc<Semaphore> {
+        &self.inner.requests
+    }
+
+    pub(crate) fn is_shutting_down(&self) -> bool {
+        self.inner.shutdown.is_cancelled() || self.inner.engine.is_shutting_down()
+    }
+
+    /// Waits until an execution has ended, at most `at_most`, and not through a shutdown; then tells how it stands.
+    ///
+    /// When too many wait already it tells at once: what was asked for has been done, only the wait is left out.
+    pub(crate) async fn wait(&self, id: ExecutionId, at_most: Duration) -> Result<JobExecution, Problem> {
+        let engine = self.engine();
+        let Ok(_place) = self.inner.waiting.try_acquire() else {
+            return Ok(engine.execution(id).await?);
+        };
+        let ended: Option<JobExecution> = tokio::select! {
+            execution = engine.wait(id, at_most) => Some(execution?),
+            () = self.inner.shutdown.cancelled() => None,
+        };
+        match ended {
+            Some(execution) => Ok(execution),
+            None => Ok(engine.execution(id).await?),
+        }
+    }
+}
