@@ -24,7 +24,7 @@ struct TableRow {
     amount: f64,
 }
 
-pub fn registry() -> JobRegistry {
+pub(crate) fn registry() -> JobRegistry {
     let import = ChunkStep::builder("Import")
         .reader(|_| Ok(CsvReader::<Row>::new("input.csv")))
         .processor(|context| {
@@ -55,7 +55,7 @@ pub fn registry() -> JobRegistry {
 }
 
 /// Writes `rows` generated rows in the very form in which the CSV writer writes them.
-pub fn generate(path: &Path, rows: u64) -> std::io::Result<()> {
+pub(crate) fn generate(path: &Path, rows: u64) -> std::io::Result<()> {
     let mut out = BufWriter::new(std::fs::File::create(path)?);
     writeln!(out, "id,name,amount")?;
     for id in 0..rows {

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 /// Longer than any import takes; a test that waits this long has failed.
 const LONG: Duration = Duration::from_secs(120);
 
-pub struct Service {
+pub(crate) struct Service {
     child: Child,
     address: String,
 }
 
-pub struct Execution {
-    pub status: String,
+pub(crate) struct Execution {
+    pub(crate) status: String,
 }
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -24,7 +24,7 @@ fn text(error: impl std::fmt::Display) -> String {
 
 impl Service {
     /// Starts the service and waits until it says where it listens.
-    pub fn start(folder: &Path) -> Result<Self, String> {
+    pub(crate) fn start(folder: &Path) -> Result<Self, String> {
         let mut child = Command::new(std::env::current_exe().map_err(text)?)
             .args(["serve", "--listen", "127.0.0.1:0", "--database", "oxbatch.db"])
             .current_dir(folder)
@@ -59,7 +59,7 @@ impl Service {
         Ok((status, body.to_owned()))
     }
 
-    pub fn launch(&self, round: u64) -> Result<(), String> {
+    pub(crate) fn launch(&self, round: u64) -> Result<(), String> {
         match self.call("POST", "/jobs/CrashImport/launch", &format!("{{\"round\":{round}}}"))? {
             // A recovery may have begun it meanwhile.
             (202 | 409, _) => Ok(()),
@@ -68,7 +68,7 @@ impl Service {
     }
 
     /// The newest execution of a round.
-    pub fn newest(&self, round: u64) -> Result<Option<Execution>, String> {
+    pub(crate) fn newest(&self, round: u64) -> Result<Option<Execution>, String> {
         let (status, body) = self.call("GET", "/executions?job=CrashImport&limit=1", "")?;
         if status != 200 {
             return Err(format!("list: {status} {body}"));
@@ -80,7 +80,7 @@ impl Service {
             .map(|execution| Execution { status: execution["status"].as_str().unwrap_or_default().to_owned() }))
     }
 
-    pub fn wait_for_the_end(&self, round: u64) -> Result<(), String> {
+    pub(crate) fn wait_for_the_end(&self, round: u64) -> Result<(), String> {
         let start = Instant::now();
         while start.elapsed() < LONG {
             match self.newest(round)?.map(|execution| execution.status).as_deref() {
@@ -92,13 +92,13 @@ impl Service {
         Err("the import did not end".to_owned())
     }
 
-    pub fn kill(mut self) -> Result<(), String> {
+    pub(crate) fn kill(mut self) -> Result<(), String> {
         self.child.kill().map_err(text)?;
         self.child.wait().map_err(text).map(drop)
     }
 
     /// Ends it as an operator would.
-    pub fn terminate(mut self) -> Result<(), String> {
+    pub(crate) fn terminate(mut self) -> Result<(), String> {
         let id = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &id]).status().map_err(text)?;
         let status = self.child.wait().map_err(text)?;

@@ -28,7 +28,8 @@ fn squares(out: &Shared<i64>) -> Job {
 #[tokio::test]
 async fn the_original_chunk_job_counts_as_it_did() {
     let out = list();
-    let engine = Place::new().node([squares(&out)]).await;
+    let place = Place::new();
+    let engine = place.node([squares(&out)]).await;
     let execution = launch(&engine, "Squares").await;
     assert_eq!(execution.status, Status::Completed, "{execution:?}");
     let step = &steps(&engine, execution.id).await[0];
@@ -42,7 +43,8 @@ async fn the_original_chunk_job_counts_as_it_did() {
 #[tokio::test]
 async fn every_execution_builds_its_reader_anew() {
     let out = list();
-    let engine = Place::new().node([squares(&out)]).await;
+    let place = Place::new();
+    let engine = place.node([squares(&out)]).await;
     launch(&engine, "Squares").await;
     let second = force(&engine, "Squares").await;
     assert_eq!(steps(&engine, second.id).await[0].counters.read, 50);
@@ -60,7 +62,8 @@ async fn an_empty_source_completes_without_a_commit() {
         )
         .build()
         .unwrap();
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     let execution = launch(&engine, "Empty").await;
     assert_eq!(execution.status, Status::Completed);
     assert_eq!(steps(&engine, execution.id).await[0].counters, Counters::default());
@@ -96,7 +99,8 @@ fn fails_at_37(out: &Shared<u64>, failures: u32) -> Job {
 #[tokio::test]
 async fn a_failed_chunk_step_resumes_behind_its_last_commit() {
     let out = list();
-    let engine = Place::new().node([fails_at_37(&out, 1)]).await;
+    let place = Place::new();
+    let engine = place.node([fails_at_37(&out, 1)]).await;
     let first = launch(&engine, "Fails").await;
     let message = first.exit_message.unwrap();
     assert_eq!(message, "step 'Copy' failed: failed to process: item 37: 37 is out of the question");
@@ -136,7 +140,8 @@ async fn a_failed_write_is_rolled_back_and_replayed_with_all_its_items() {
         )
         .build()
         .unwrap();
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     let execution = launch(&engine, "Replay").await;
     assert_eq!(execution.status, Status::Completed, "{execution:?}");
     assert_eq!(contents(&out), (0..25).collect::<Vec<_>>());
@@ -173,7 +178,8 @@ async fn a_transient_read_and_a_failed_process_are_repeated_for_the_same_item() 
         )
         .build()
         .unwrap();
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     let execution = launch(&engine, "Again").await;
     assert_eq!(execution.status, Status::Completed, "{execution:?}");
     assert_eq!(contents(&out), (0..10).collect::<Vec<_>>());
@@ -198,7 +204,8 @@ async fn a_parse_fault_is_never_read_over() {
         )
         .build()
         .unwrap();
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     let message = launch(&engine, "Parse").await.exit_message.unwrap();
     assert_eq!(message, "step 'Read' failed: failed to read: line 4: no number");
     engine.shutdown().await;
@@ -230,7 +237,8 @@ async fn the_contexts_of_a_chunk_step_are_committed_with_its_chunks() {
         )
         .build()
         .unwrap();
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     assert_eq!(launch(&engine, "Contexts").await.status, Status::Failed);
     let second = launch(&engine, "Contexts").await;
     assert_eq!(second.status, Status::Completed, "{second:?}");
@@ -254,7 +262,8 @@ async fn a_context_over_the_limit_fails_the_step_and_says_how_large_it_is() {
         )
         .build()
         .unwrap();
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     let execution = launch(&engine, "Large").await;
     assert_eq!(execution.status, Status::Failed);
     let message = execution.exit_message.unwrap();

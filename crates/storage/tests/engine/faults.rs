@@ -21,7 +21,8 @@ async fn a_fault_at_any_point_of_a_writer_fails_the_step() {
             .build()
             .unwrap()
     });
-    let engine = Place::new().node(jobs).await;
+    let place = Place::new();
+    let engine = place.node(jobs).await;
     for at in points {
         let execution = launch(&engine, &format!("At {at}")).await;
         assert_eq!(execution.status, Status::Failed, "{at}");
@@ -46,7 +47,8 @@ async fn a_panic_fails_the_step_with_its_message_and_the_node_lives_on() {
             .unwrap()
     };
     let fine = Job::builder("Fine").step(TaskStep::builder("Fine", |_| Ok(()))).build().unwrap();
-    let engine = Place::new().node([panics("Panics", "three is too many"), fine]).await;
+    let place = Place::new();
+    let engine = place.node([panics("Panics", "three is too many"), fine]).await;
     let execution = launch(&engine, "Panics").await;
     assert_eq!(execution.status, Status::Failed);
     assert_eq!(execution.exit_message.as_deref(), Some("step 'Panic' failed: panicked: three is too many"));
@@ -68,7 +70,8 @@ async fn a_factory_that_fails_names_the_part_that_it_was_to_build() {
         )
         .build()
         .unwrap();
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     let message = launch(&engine, "Factory").await.exit_message.unwrap();
     assert_eq!(message, "step 'Build' failed: failed to build the reader: parameter 'input' is missing");
     engine.shutdown().await;
@@ -79,7 +82,8 @@ async fn events_tell_the_life_of_an_execution_in_its_order() {
     let events = Arc::new(Events::default());
     let job = Job::builder("Told").step(TaskStep::builder("Tell", |_| Ok(()))).build().unwrap();
     let consumer = Arc::clone(&events);
-    let engine = Place::new().node_with([job], |config| config.consumers.push(consumer)).await;
+    let place = Place::new();
+    let engine = place.node_with([job], |config| config.consumers.push(consumer)).await;
     launch(&engine, "Told").await;
     engine.shutdown().await;
     let seen = events.seen.lock().unwrap().clone();

@@ -15,31 +15,31 @@ use oxbatch_storage::SqliteRepository;
 use tempfile::TempDir;
 
 /// Long enough for anything that is going to happen; a test that waits this long has failed.
-pub const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// A folder with a database in it; nodes are started on it one after the other or side by side.
-pub struct Place {
+pub(crate) struct Place {
     folder: TempDir,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn repository(&self) -> SqliteRepository {
+    pub(crate) fn repository(&self) -> SqliteRepository {
         SqliteRepository::open(&self.path("oxbatch.db")).unwrap()
     }
 
-    pub async fn node(&self, jobs: impl IntoIterator<Item = Job>) -> Engine {
+    pub(crate) async fn node(&self, jobs: impl IntoIterator<Item = Job>) -> Engine {
         self.node_with(jobs, |_| {}).await
     }
 
-    pub async fn node_with(&self, jobs: impl IntoIterator<Item = Job>, set: impl FnOnce(&mut EngineConfig)) -> Engine {
+    pub(crate) async fn node_with(&self, jobs: impl IntoIterator<Item = Job>, set: impl FnOnce(&mut EngineConfig)) -> Engine {
         let mut config = EngineConfig::new(Node::new("test"));
         set(&mut config);
         let registry = JobRegistry::new(jobs).unwrap();
@@ -47,11 +47,11 @@ impl Place {
     }
 }
 
-pub async fn launch(engine: &Engine, job: &str) -> JobExecution {
+pub(crate) async fn launch(engine: &Engine, job: &str) -> JobExecution {
     launch_with(engine, job, false).await
 }
 
-pub async fn force(engine: &Engine, job: &str) -> JobExecution {
+pub(crate) async fn force(engine: &Engine, job: &str) -> JobExecution {
     launch_with(engine, job, true).await
 }
 
@@ -62,39 +62,39 @@ async fn launch_with(engine: &Engine, job: &str, force: bool) -> JobExecution {
     ended(engine, launched.execution.id).await
 }
 
-pub async fn begin(engine: &Engine, job: &str) -> ExecutionId {
+pub(crate) async fn begin(engine: &Engine, job: &str) -> ExecutionId {
     engine.launch(job, GivenParameters::default(), LaunchOptions::default()).await.unwrap().execution.id
 }
 
-pub async fn ended(engine: &Engine, id: ExecutionId) -> JobExecution {
+pub(crate) async fn ended(engine: &Engine, id: ExecutionId) -> JobExecution {
     let execution = engine.wait(id, LONG).await.unwrap();
     assert!(!execution.status.is_running(), "{execution:?}");
     execution
 }
 
-pub async fn steps(engine: &Engine, id: ExecutionId) -> Vec<StepExecution> {
+pub(crate) async fn steps(engine: &Engine, id: ExecutionId) -> Vec<StepExecution> {
     engine.repository().steps(id).await.unwrap()
 }
 
 /// The names of the steps that an execution ran, with their statuses.
-pub async fn ran(engine: &Engine, id: ExecutionId) -> Vec<String> {
+pub(crate) async fn ran(engine: &Engine, id: ExecutionId) -> Vec<String> {
     steps(engine, id).await.iter().map(|step| format!("{} {}", step.step_name, step.status)).collect()
 }
 
-pub type Shared<T> = Arc<Mutex<Vec<T>>>;
+pub(crate) type Shared<T> = Arc<Mutex<Vec<T>>>;
 
-pub fn list<T>() -> Shared<T> {
+pub(crate) fn list<T>() -> Shared<T> {
     Arc::default()
 }
 
-pub fn contents<T: Clone>(list: &Shared<T>) -> Vec<T> {
+pub(crate) fn contents<T: Clone>(list: &Shared<T>) -> Vec<T> {
     list.lock().unwrap().clone()
 }
 
 /// Keeps the names of the events that a test waits for.
 #[derive(Default)]
-pub struct Events {
-    pub seen: Mutex<Vec<String>>,
+pub(crate) struct Events {
+    pub(crate) seen: Mutex<Vec<String>>,
 }
 
 impl EventConsumer for Events {
@@ -105,14 +105,14 @@ impl EventConsumer for Events {
 }
 
 /// Calls a function for each number that is read; the function may fail or block.
-pub struct Numbers<F> {
+pub(crate) struct Numbers<F> {
     next: u64,
     end: u64,
     on_read: F,
 }
 
 impl<F: FnMut(u64) -> Result<(), ItemError>> Numbers<F> {
-    pub fn new(end: u64, on_read: F) -> Self {
+    pub(crate) fn new(end: u64, on_read: F) -> Self {
         Self { next: 0, end, on_read }
     }
 }
@@ -142,8 +142,8 @@ impl<F: FnMut(u64) -> Result<(), ItemError> + Send> ItemReader for Numbers<F> {
 }
 
 /// A writer that fails where it is told to.
-pub struct FailingWriter {
-    pub at: &'static str,
+pub(crate) struct FailingWriter {
+    pub(crate) at: &'static str,
 }
 
 impl FailingWriter {

@@ -249,7 +249,8 @@ async fn many_short_executions_end_and_nothing_is_left_running() {
             .build()
             .unwrap()
     });
-    let engine = Place::new().node(jobs.collect::<Vec<_>>()).await;
+    let place = Place::new();
+    let engine = place.node(jobs.collect::<Vec<_>>()).await;
     for round in 0..3 {
         let mut ids = Vec::new();
         for n in 0..20 {

@@ -56,7 +56,8 @@ async fn reached(gate: Receiver<u64>) -> Receiver<u64> {
 async fn a_stop_is_stopping_until_the_chunk_is_settled_and_a_restart_goes_on_there() {
     let out = list();
     let (job, gate) = gated(&out, 34);
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     let id = begin(&engine, "Gated").await;
     reached(gate.reached).await;
     assert_eq!(engine.stop(id).await.unwrap().status, Status::Stopping);
@@ -106,7 +107,8 @@ async fn a_stop_ends_the_wait_before_a_retry_at_once() {
         )
         .build()
         .unwrap();
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     let id = begin(&engine, "Waits").await;
     reached(told).await;
     engine.stop(id).await.unwrap();
@@ -129,7 +131,8 @@ async fn a_task_that_listens_stops_where_it_checks() {
         }))
         .build()
         .unwrap();
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     let id = begin(&engine, "Listens").await;
     reached(told).await;
     engine.stop(id).await.unwrap();
@@ -150,7 +153,8 @@ async fn a_task_that_awaits_for_ever_is_dropped_after_the_grace() {
         }))
         .build()
         .unwrap();
-    let engine = Place::new().node_with([job], |config| config.stop_grace = Duration::from_millis(50)).await;
+    let place = Place::new();
+    let engine = place.node_with([job], |config| config.stop_grace = Duration::from_millis(50)).await;
     let id = begin(&engine, "Deaf").await;
     reached(told).await;
     engine.stop(id).await.unwrap();
@@ -165,7 +169,8 @@ async fn a_task_that_awaits_for_ever_is_dropped_after_the_grace() {
 async fn a_thread_that_blocks_is_left_behind_and_can_commit_nothing() {
     let out = list();
     let (job, gate) = gated(&out, 34);
-    let engine = Place::new().node_with([job], |config| config.stop_grace = Duration::from_millis(50)).await;
+    let place = Place::new();
+    let engine = place.node_with([job], |config| config.stop_grace = Duration::from_millis(50)).await;
     let id = begin(&engine, "Gated").await;
     let told = reached(gate.reached).await;
     engine.stop(id).await.unwrap();
@@ -189,7 +194,8 @@ async fn what_waits_in_the_queue_is_stopped_at_once_and_what_has_ended_refuses()
     let out = list();
     let (job, gate) = gated(&out, 34);
     let quick = Job::builder("Quick").step(TaskStep::builder("Quick", |_| Ok(()))).build().unwrap();
-    let engine = Place::new().node_with([job, quick], |config| config.concurrency = 1).await;
+    let place = Place::new();
+    let engine = place.node_with([job, quick], |config| config.concurrency = 1).await;
     let running = begin(&engine, "Gated").await;
     reached(gate.reached).await;
     let waiting = begin(&engine, "Quick").await;
@@ -228,7 +234,8 @@ async fn a_stop_in_a_long_retry_of_a_chunk_keeps_the_checkpoint_of_the_last_comm
         )
         .build()
         .unwrap();
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     let id = begin(&engine, "Chunked").await;
     reached(told).await;
     engine.stop(id).await.unwrap();

@@ -22,7 +22,8 @@ async fn a_flaky_task_is_repeated_and_its_retries_are_counted() {
         )
         .build()
         .unwrap();
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     let execution = launch(&engine, "Flaky").await;
     assert_eq!(execution.status, Status::Completed);
     let steps = steps(&engine, execution.id).await;
@@ -36,7 +37,8 @@ async fn a_task_that_keeps_failing_fails_with_its_cause_and_the_number_of_retrie
         .step(TaskStep::builder("Broken", |_| Err::<(), _>("the disk is on fire".into())).max_retries(2))
         .build()
         .unwrap();
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     let execution = launch(&engine, "Broken").await;
     assert_eq!((execution.status, execution.exit_code.as_deref()), (Status::Failed, Some("FAILED")));
     let message = execution.exit_message.unwrap();
@@ -55,7 +57,7 @@ fn two_steps(fail: Arc<AtomicU32>) -> Job {
             assert_eq!(context.get_from_job::<String>("from")?.as_deref(), Some("Step1"));
             let attempt: u32 = context.get("attempt")?.unwrap_or(0) + 1;
             context.put("attempt", attempt)?;
-            if fail.fetch_sub(1, Ordering::SeqCst) > 0 {
+            if fail.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
                 return Err(format!("attempt {attempt} failed").into());
             }
             Ok(TaskOutcome::CompletedWith { exit_code: format!("AFTER {attempt}") })
@@ -80,7 +82,8 @@ async fn a_restart_skips_what_is_complete_and_gives_the_failed_step_its_context_
 
 #[tokio::test]
 async fn a_completed_instance_runs_nothing_again_unless_forced() {
-    let engine = Place::new().node([two_steps(Arc::new(AtomicU32::new(0)))]).await;
+    let place = Place::new();
+    let engine = place.node([two_steps(Arc::new(AtomicU32::new(0)))]).await;
     assert_eq!(launch(&engine, "Two").await.status, Status::Completed);
     let again = launch(&engine, "Two").await;
     assert_eq!(again.status, Status::Completed);
@@ -99,7 +102,8 @@ async fn a_start_limit_fails_the_job_and_says_so() {
         .step(TaskStep::builder("Once", |_| Err::<(), _>("no".into())).start_limit(1))
         .build()
         .unwrap();
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     launch(&engine, "Limited").await;
     let second = launch(&engine, "Limited").await;
     assert_eq!(second.status, Status::Failed);
@@ -123,7 +127,8 @@ async fn a_step_that_reruns_is_run_in_every_restart() {
         )
         .build()
         .unwrap();
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     let (first, second) = (launch(&engine, "Rerun").await, launch(&engine, "Rerun").await);
     assert_eq!(contents(&calls), [first.id.0, second.id.0]);
     engine.shutdown().await;
@@ -142,7 +147,8 @@ async fn an_async_task_can_await_timers_and_sockets_of_its_own() {
         }))
         .build()
         .unwrap();
-    let engine = Place::new().node([job]).await;
+    let place = Place::new();
+    let engine = place.node([job]).await;
     assert_eq!(launch(&engine, "Async").await.status, Status::Completed);
     engine.shutdown().await;
 }
@@ -163,7 +169,8 @@ async fn a_launch_over_the_limit_waits_for_a_place_oldest_first() {
             .build()
             .unwrap()
     };
-    let engine = Place::new().node_with([job("A"), job("B"), job("C")], |config| config.concurrency = 1).await;
+    let place = Place::new();
+    let engine = place.node_with([job("A"), job("B"), job("C")], |config| config.concurrency = 1).await;
     let ids = [begin(&engine, "B").await, begin(&engine, "C").await, begin(&engine, "A").await];
     assert_eq!(engine.execution(ids[2]).await.unwrap().status, Status::Starting);
     for _ in 0..3 {
