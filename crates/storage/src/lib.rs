@@ -1,1 +1,43 @@
-//! x
+//! The job repository of Oxbatch on SQL databases, and the readers and writers that use them.
+//!
+//! # The repository
+//!
+//! [`SqliteRepository`] keeps everything in one file, without a server. Its tables begin with `oxbatch_`, so that the
+//! file may hold an author's own tables too: what a job writes there commits together with its checkpoint, and each row
+//! is there exactly once, whatever happens to the process or the machine.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("oxbatch.db");
+//! let repository: Arc<dyn oxbatch_core::repository::JobRepository> =
+//!     Arc::new(oxbatch_storage::SqliteRepository::open(&path)?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Items
+//!
+//! | table of the repository's database | reader | writer | delivery |
+//! |---|---|---|---|
+//! | SQLite | [`SqliteReader`] | [`SqliteWriter`] | exactly once |
+//!
+//! # What is durable
+//!
+//! Whatever the outside can see as final (a launch, the end of a step or of an execution, a stop) waits for the disk;
+//! launches that come at the same time share one wait. The commit of a chunk does not wait: rows and checkpoint are in
+//! one transaction, so after a loss of power both are there or both are not, and the end of the step makes all durable.
+//!
+//! # Beside the database
+//!
+//! SQLite keeps `-wal` and `-shm` files beside the database while it is open. Each running node holds a lock on a file
+//! `<database>-node-<id>`; the operating system frees it when the process dies, and that is how the next start
+//! sees at once that executions have lost their owner.
+
+mod sqlite;
+
+/// The driver, for authors who write to the database themselves.
+pub use rusqlite;
+pub use sqlite::{SqliteChunkTransaction, SqliteRepository};

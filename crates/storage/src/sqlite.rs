@@ -1,0 +1,101 @@
+//! The repository on SQLite: one file, one writer at a time, many readers.
+
+mod chunk;
+mod claim;
+mod error;
+mod finish;
+mod identifier;
+mod launch;
+mod migrate;
+mod open;
+mod presence;
+mod purge;
+mod query;
+mod reader_pool;
+mod recover;
+mod repository;
+mod rows;
+mod sql;
+mod step;
+mod turn;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oxbatch_core::repository::{JobRepository, RepositoryError};
+use rusqlite::Connection;
+
+pub use chunk::SqliteChunkTransaction;
+pub(crate) use identifier::quoted;
+use presence::Presence;
+use reader_pool::ReaderPool;
+use turn::Turn;
+use writer::Writer;
+
+/// A job repository in one SQLite file. Cheap to clone; all clones are one.
+///
+/// Several processes may use one file. It must be on a local disk: SQLite's locks are not safe on network drives.
+#[derive(Clone)]
+pub struct SqliteRepository {
+    store: Arc<Store>,
+}
+
+/// What the clones of a repository and its chunk transactions share.
+struct Store {
+    path: PathBuf,
+    writer: Writer,
+    readers: ReaderPool,
+    turn: Turn,
+    chunks: chunk::IdleConnections,
+    presence: Arc<Presence>,
+}
+
+impl SqliteRepository {
+    /// Opens the database at `path`, creates it where there is none, and brings its tables up to date.
+    ///
+    /// It blocks for a few milliseconds, or for up to ten seconds while another process migrates the database.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Unusable`] with one sentence: the folder does not exist, the path is no file or not writable,
+    /// the file is no database, or it belongs to a newer version.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, RepositoryError> {
+        let path = open::resolve(path.as_ref())?;
+        let mut connection = open::first(&path)?;
+        migrate::migrate(&mut connection, &path)?;
+        let turn = Turn::default();
+        let store = Store {
+            writer: Writer::start(path.clone(), turn.clone(), connection)?,
+            readers: ReaderPool::start(&path)?,
+            chunks: chunk::IdleConnections::default(),
+            presence: Arc::new(Presence::new(path.clone())),
+            turn,
+            path,
+        };
+        Ok(Self { store: Arc::new(store) })
+    }
+
+    /// The repository behind a contract, when it is this one: for readers and writers that use its database.
+    pub fn of(repository: &dyn JobRepository) -> Option<&Self> {
+        repository.as_any().downcast_ref()
+    }
+
+    /// The file of the database.
+    pub fn path(&self) -> &Path {
+        &self.store.path
+    }
+
+    /// A connection of one's own that can read all tables and change none.
+    ///
+    /// # Errors
+    /// When the database cannot be opened.
+    pub fn open_reader(&self) -> Result<Connection, RepositoryError> {
+        open::reader(&self.store.path).map_err(|error| error::classify("open the database", error))
+    }
+}
+
+impl std::fmt::Debug for SqliteRepository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteRepository").field("path", &self.store.path).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,233 @@
+//! The transactions of a chunk step: the author's rows, the checkpoint and the counters commit together.
+
+use std::any::Any;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use oxbatch_core::ItemError;
+use oxbatch_core::repository::{ChunkAck, ChunkSave, ChunkTransaction, RepositoryError, RepositoryFuture, StepFence};
+use rusqlite::{Connection, params};
+
+use super::Store;
+use super::error::classify;
+use super::open::{self, Durability};
+use super::turn::TurnGuard;
+
+/// Connections that are kept for the next step.
+const IDLE: usize = 4;
+
+const SAVE: &str = "UPDATE oxbatch_step_execution
+     SET state = ?4, progress = coalesce(?5, progress), read_count = ?6, write_count = ?7, filter_count = ?8,
+         commit_count = ?9, rollback_count = ?10, read_skip_count = ?11, process_skip_count = ?12,
+         write_skip_count = ?13, retry_count = ?14
+     WHERE id = ?1 AND lease_epoch = ?2 AND status = ?3";
+
+const COMMIT: &str = "commit a chunk";
+
+/// Connections of steps that have ended.
+#[derive(Default)]
+pub(super) struct IdleConnections(Mutex<Vec<Connection>>);
+
+impl IdleConnections {
+    fn take(&self) -> Option<Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn keep(&self, connection: Connection) {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE {
+            idle.push(connection);
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// The transaction of a chunk in the repository's own database.
+///
+/// A writer that writes through its [`connection`](Self::connection) is exactly once: its rows commit together with the
+/// checkpoint, or not at all, also when this process has lost its lease without knowing it.
+pub struct SqliteChunkTransaction {
+    store: Arc<Store>,
+    fence: StepFence,
+    connection: Option<Connection>,
+    /// The write turn, from the first write to the end of the transaction.
+    turn: Option<TurnGuard>,
+    /// An author had the connection in hand and may have changed its settings: nobody else gets it.
+    lent: bool,
+}
+
+impl SqliteChunkTransaction {
+    pub(super) fn new(store: Arc<Store>, fence: StepFence) -> Self {
+        Self { store, fence, connection: None, turn: None, lent: false }
+    }
+
+    /// The transaction that the engine hands to a writer, when the repository is a
+    /// [`SqliteRepository`](crate::SqliteRepository).
+    ///
+    /// # Errors
+    /// When the service keeps its executions in another repository.
+    pub fn of(transaction: &mut dyn ChunkTransaction) -> Result<&mut Self, ItemError> {
+        transaction.as_any_mut().downcast_mut().ok_or_else(|| {
+            ItemError::other("the step writes to the SQLite repository, but the service uses another repository")
+        })
+    }
+
+    /// The connection, inside of the chunk's transaction. The first call of a chunk waits for the write turn: no other
+    /// step and no launch can write from then to the commit, so slow work belongs before it.
+    ///
+    /// Whoever commits or rolls back on the connection itself gives the guarantee up, and the chunk fails.
+    ///
+    /// # Errors
+    /// When the database cannot be opened or stays locked by another process.
+    pub async fn connection(&mut self) -> Result<&mut Connection, RepositoryError> {
+        self.begin().await?;
+        self.lent = true;
+        self.connection.as_mut().ok_or_else(closed)
+    }
+
+    async fn begin(&mut self) -> Result<(), RepositoryError> {
+        if self.turn.is_some() {
+            return Ok(());
+        }
+        let turn = self.store.turn.take().await;
+        let fault = |error| classify("begin a chunk", error);
+        let connection = match &self.connection {
+            Some(connection) => connection,
+            None => {
+                let connection = match self.store.chunks.take() {
+                    Some(connection) => connection,
+                    None => open::writer(&self.store.path, Durability::Later).map_err(fault)?,
+                };
+                self.connection.insert(connection)
+            }
+        };
+        execute(connection, "BEGIN IMMEDIATE").map_err(fault)?;
+        self.turn = Some(turn);
+        Ok(())
+    }
+
+    /// Saves and commits in the transaction that has begun.
+    fn save(&self, save: &ChunkSave<'_>) -> Result<ChunkAck, RepositoryError> {
+        let connection = self.connection.as_ref().ok_or_else(closed)?;
+        let fault = |error| classify(COMMIT, error);
+        if connection.is_autocommit() {
+            let source = "the writer ended the chunk's transaction on its own";
+            return Err(RepositoryError::Database { operation: COMMIT, source: source.into() });
+        }
+        let mut statement = connection.prepare_cached(SAVE).map_err(fault)?;
+        let counters = save.counters;
+        let mut save_if = |status: &str| {
+            statement.execute(params![
+                self.fence.step_id.0,
+                self.fence.lease.epoch,
+                status,
+                save.state,
+                save.progress,
+                counters.read,
+                counters.write,
+                counters.filter,
+                counters.commit,
+                counters.rollback,
+                counters.read_skip,
+                counters.process_skip,
+                counters.write_skip,
+                counters.retry,
+            ])
+        };
+        let mut saved = save_if("STARTED").map_err(fault)?;
+        // Which of the two running statuses it has is asked in this order: a RETURNING would cost every chunk, this costs
+        // the last one of a step that is being stopped.
+        let stop_requested = saved == 0;
+        if stop_requested {
+            saved = save_if("STOPPING").map_err(fault)?;
+        }
+        let lost = || RepositoryError::LeaseLost { id: self.fence.lease.execution_id };
+        if saved == 0 {
+            return Err(lost());
+        }
+        if let Some(context) = save.job_context {
+            let saved = connection
+                .prepare_cached("UPDATE oxbatch_job_execution SET context = ?3 WHERE id = ?1 AND lease_epoch = ?2")
+                .and_then(|mut statement| {
+                    statement.execute(params![self.fence.lease.execution_id.0, self.fence.lease.epoch, context])
+                })
+                .map_err(fault)?;
+            if saved == 0 {
+                return Err(lost());
+            }
+        }
+        execute(connection, "COMMIT").map_err(fault)?;
+        Ok(ChunkAck { stop_requested })
+    }
+
+    /// Undoes what has begun and gives the turn to the next.
+    fn undo(&mut self) -> rusqlite::Result<()> {
+        let result = match (&self.connection, &self.turn) {
+            (Some(connection), Some(_)) if !connection.is_autocommit() => execute(connection, "ROLLBACK"),
+            _ => Ok(()),
+        };
+        if result.is_err() {
+            // Closing a connection undoes what it has begun.
+            self.connection = None;
+        }
+        self.turn = None;
+        result
+    }
+}
+
+fn execute(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+fn closed() -> RepositoryError {
+    RepositoryError::Database { operation: COMMIT, source: "the connection is closed".into() }
+}
+
+impl ChunkTransaction for SqliteChunkTransaction {
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn commit<'a>(&'a mut self, save: ChunkSave<'a>) -> RepositoryFuture<'a, ChunkAck> {
+        Box::pin(async move {
+            self.begin().await?;
+            let saved = self.save(&save);
+            match saved {
+                Ok(ack) => {
+                    self.turn = None;
+                    Ok(ack)
+                }
+                Err(error) => {
+                    // The fault of the save is the one that counts; an undo that fails closes the connection.
+                    let _ = self.undo();
+                    Err(error)
+                }
+            }
+        })
+    }
+
+    fn rollback(&mut self) -> RepositoryFuture<'_, ()> {
+        let result = self.undo().map_err(|error| classify("roll a chunk back", error));
+        Box::pin(std::future::ready(result))
+    }
+}
+
+impl Drop for SqliteChunkTransaction {
+    fn drop(&mut self) {
+        let undone = self.undo();
+        if let Some(connection) = self.connection.take()
+            && undone.is_ok()
+            && !self.lent
+        {
+            self.store.chunks.keep(connection);
+        }
+    }
+}
+
+impl std::fmt::Debug for SqliteChunkTransaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteChunkTransaction").field("fence", &self.fence).finish_non_exhaustive()
+    }
+}

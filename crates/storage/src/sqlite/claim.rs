@@ -1,0 +1,63 @@
+//! Leases: who runs an execution, and until when.
+
+use oxbatch_core::execution::{ExecutionId, Status, StatusEvent};
+use oxbatch_core::repository::{ClaimRequest, Claimed, Lease, Node, RenewedLease};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::Fault;
+use super::launch::microseconds;
+use super::rows;
+use super::sql::{execution_columns, now};
+use super::step::after;
+
+/// Gives the oldest waiting execution to a node.
+pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<Option<Claimed>, Fault> {
+    let status = after(Status::Starting, StatusEvent::Start)?;
+    let jobs = serde_json::Value::from(request.jobs.to_vec()).to_string();
+    let mut statement = connection.prepare_cached(concat!(
+        "UPDATE oxbatch_job_execution
+         SET status = ?1, start_time = ?2, node = ?3, lease_owner = ?4, lease_epoch = lease_epoch + 1,
+             lease_deadline = ",
+        now!(),
+        " + ?5
+         WHERE id = (SELECT id FROM oxbatch_job_execution
+             WHERE status = 'STARTING' AND lease_owner IS NULL AND (?7 IS NULL OR id = ?7)
+                 AND job_name IN (SELECT value FROM json_each(?6))
+             ORDER BY id LIMIT 1)
+         RETURNING ",
+        execution_columns!(),
+        ", lease_epoch"
+    ))?;
+    let values = params![
+        status.as_str(),
+        request.time.as_microsecond(),
+        request.node.name,
+        request.node.to_string(),
+        microseconds(request.lease),
+        jobs,
+        request.only.map(|id| id.0),
+    ];
+    let claimed = statement
+        .query_row(values, |row| {
+            let execution = rows::execution(row)?;
+            let lease = Lease { execution_id: execution.id, epoch: row.get(13)? };
+            Ok(Claimed { execution, lease })
+        })
+        .optional()?;
+    Ok(claimed)
+}
+
+/// Extends all leases of a node.
+pub(super) fn renew(connection: &Connection, node: &Node, lease: i64) -> Result<Vec<RenewedLease>, Fault> {
+    let mut statement = connection.prepare_cached(concat!(
+        "UPDATE oxbatch_job_execution SET lease_deadline = ",
+        now!(),
+        " + ?2 WHERE lease_owner = ?1 RETURNING id, lease_epoch, status"
+    ))?;
+    let renewed = statement.query_map(params![node.to_string(), lease], |row| {
+        let id = row.get(0)?;
+        let lease = Lease { execution_id: ExecutionId(id), epoch: row.get(1)? };
+        Ok(RenewedLease { lease, status: rows::status(row, 2, id)? })
+    })?;
+    Ok(renewed.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,122 @@
+//! From SQLite's errors to the repository's.
+
+use std::fmt;
+use std::sync::Arc;
+
+use oxbatch_core::repository::{LaunchError, RepositoryError};
+use rusqlite::types::Type;
+use rusqlite::{Error, ErrorCode, ffi};
+
+/// Why a command ends without a result.
+pub(super) enum Fault {
+    /// SQLite says so.
+    Sql(Error),
+    /// The repository's own rules say so.
+    Repository(RepositoryError),
+    /// The launch is refused.
+    Launch(LaunchError),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<RepositoryError> for Fault {
+    fn from(error: RepositoryError) -> Self {
+        Self::Repository(error)
+    }
+}
+
+impl From<LaunchError> for Fault {
+    fn from(error: LaunchError) -> Self {
+        Self::Launch(error)
+    }
+}
+
+impl Fault {
+    pub(super) fn into_launch(self, operation: &'static str) -> LaunchError {
+        match self {
+            Self::Launch(error) => error,
+            Self::Repository(error) => error.into(),
+            Self::Sql(error) => classify(operation, error).into(),
+        }
+    }
+
+    pub(super) fn into_repository(self, operation: &'static str) -> RepositoryError {
+        match self.into_launch(operation) {
+            LaunchError::Repository(error) => error,
+            other => RepositoryError::Database { operation, source: Box::new(other) },
+        }
+    }
+}
+
+/// The repository's error for one of SQLite's.
+pub(super) fn classify(operation: &'static str, error: Error) -> RepositoryError {
+    if let Error::FromSqlConversionFailure(_, _, source) = error {
+        return match source.downcast::<Unreadable>() {
+            Ok(unreadable) => RepositoryError::Corrupt { what: unreadable.what(), source: unreadable.source },
+            Err(source) => RepositoryError::Corrupt { what: "value".to_owned(), source },
+        };
+    }
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            RepositoryError::Unavailable { operation, source: Box::new(error) }
+        }
+        Some(ErrorCode::DiskFull) => RepositoryError::Full { operation, source: Box::new(error) },
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            RepositoryError::Corrupt { what: "database file".to_owned(), source: Box::new(error) }
+        }
+        _ => RepositoryError::Database { operation, source: Box::new(error) },
+    }
+}
+
+/// A stored value that cannot be read: travels inside of SQLite's error from the row to `classify`.
+#[derive(Debug)]
+struct Unreadable {
+    column: &'static str,
+    id: i64,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl Unreadable {
+    fn what(&self) -> String {
+        format!("{} in row {}", self.column, self.id)
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what())
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// Wraps what is wrong with a stored value.
+pub(super) fn unreadable(
+    column: &'static str,
+    id: i64,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
+    Error::FromSqlConversionFailure(0, Type::Text, Box::new(Unreadable { column, id, source: source.into() }))
+}
+
+/// An error of SQLite's own, to be made once and told to several callers.
+pub(super) fn failure(code: i32, message: &str) -> Error {
+    Error::SqliteFailure(ffi::Error::new(code), Some(message.to_owned()))
+}
+
+/// The same fault for another caller.
+pub(super) fn copy(error: &Arc<Error>) -> Error {
+    match error.as_ref() {
+        Error::SqliteFailure(code, message) => Error::SqliteFailure(*code, message.clone()),
+        other => failure(ffi::SQLITE_ERROR, &other.to_string()),
+    }
+}
+
+/// Whether a unique index refused a row.
+pub(super) fn is_unique_violation(error: &Error) -> bool {
+    matches!(error, Error::SqliteFailure(code, _) if code.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
+}

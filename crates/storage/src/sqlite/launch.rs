@@ -1,0 +1,241 @@
+//! Creation of instances and executions.
+
+use jiff::Timestamp;
+use oxbatch_core::execution::{ExecutionId, JobExecution, Status, StatusEvent};
+use oxbatch_core::repository::{LaunchError, LaunchRequest, Launched, Lease};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::{Fault, is_unique_violation};
+use super::rows;
+use super::sql::{execution_columns, now};
+use super::step::after;
+
+/// Outdated idempotency keys that one launch clears away: more than it adds, so they do not pile up.
+const KEYS_CLEARED: i64 = 16;
+
+/// What is known of an instance when it is launched.
+struct Before {
+    instance_id: i64,
+    last: Option<Last>,
+}
+
+struct Last {
+    id: i64,
+    status: Status,
+    first_execution_id: i64,
+    context: Option<String>,
+}
+
+/// Launches, in the transaction of the caller. The number of statements does not depend on the history.
+pub(super) fn launch(connection: &Connection, request: &LaunchRequest) -> Result<Launched, Fault> {
+    if let Some(launched) = replay(connection, request)? {
+        return Ok(launched);
+    }
+    let job_key = request.parameters.job_key();
+    let before = before(connection, &request.job_name, &job_key)?;
+    let last = before.as_ref().and_then(|before| before.last.as_ref());
+    if let Some(last) = last {
+        let execution_id = ExecutionId(last.id);
+        if last.status.is_running() {
+            return Err(LaunchError::AlreadyRunning { execution_id }.into());
+        }
+        if last.status == Status::Abandoned && !request.force {
+            return Err(LaunchError::Abandoned { execution_id }.into());
+        }
+    }
+    if request.claim.is_none() && waiting_reach(connection, request.queue_limit)? {
+        return Err(LaunchError::QueueFull { limit: request.queue_limit }.into());
+    }
+    let instance_id = match &before {
+        Some(before) => before.instance_id,
+        None => create_instance(connection, request, &job_key)?,
+    };
+    let lineage = last.filter(|_| !request.force);
+    let execution = create_execution(connection, request, instance_id, lineage)?;
+    if let Some(idempotency) = &request.idempotency {
+        connection
+            .prepare_cached(
+                "INSERT INTO oxbatch_idempotency_key (key, request_hash, job_execution_id, create_time)
+                 VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash,
+                     job_execution_id = excluded.job_execution_id, create_time = excluded.create_time",
+            )?
+            .execute(params![
+                idempotency.key,
+                idempotency.request_hash,
+                execution.id.0,
+                request.time.as_microsecond()
+            ])?;
+        connection
+            .prepare_cached(
+                "DELETE FROM oxbatch_idempotency_key WHERE key IN (
+                     SELECT key FROM oxbatch_idempotency_key WHERE create_time < ?1 ORDER BY create_time LIMIT ?2)",
+            )?
+            .execute(params![idempotency.valid_since.as_microsecond(), KEYS_CLEARED])?;
+    }
+    let lease = request.claim.as_ref().map(|_| Lease { execution_id: execution.id, epoch: 1 });
+    Ok(Launched { execution, lease, replayed: false })
+}
+
+/// The answer to an earlier launch with the same idempotency key.
+fn replay(connection: &Connection, request: &LaunchRequest) -> Result<Option<Launched>, Fault> {
+    let Some(idempotency) = &request.idempotency else { return Ok(None) };
+    let found: Option<(String, i64)> = connection
+        .prepare_cached(
+            "SELECT request_hash, job_execution_id FROM oxbatch_idempotency_key WHERE key = ?1 AND create_time >= ?2",
+        )?
+        .query_row(params![idempotency.key, idempotency.valid_since.as_microsecond()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let Some((request_hash, id)) = found else { return Ok(None) };
+    if request_hash != idempotency.request_hash {
+        let (key, execution_id) = (idempotency.key.clone(), ExecutionId(id));
+        return Err(LaunchError::KeyReused { key, execution_id }.into());
+    }
+    let execution = connection
+        .prepare_cached(concat!("SELECT ", execution_columns!(), " FROM oxbatch_job_execution WHERE id = ?1"))?
+        .query_row([id], rows::execution)?;
+    Ok(Some(Launched { execution, lease: None, replayed: true }))
+}
+
+fn before(connection: &Connection, job_name: &str, job_key: &str) -> Result<Option<Before>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT instance.id, last.id, last.status, coalesce(last.first_execution_id, last.id), last.context
+         FROM oxbatch_job_instance AS instance
+         LEFT JOIN oxbatch_job_execution AS last ON last.id =
+             (SELECT max(id) FROM oxbatch_job_execution WHERE job_instance_id = instance.id)
+         WHERE instance.job_name = ?1 AND instance.job_key = ?2",
+    )?;
+    let read = |row: &rusqlite::Row<'_>| {
+        let last = match row.get::<_, Option<i64>>(1)? {
+            Some(id) => Some(Last {
+                id,
+                status: rows::status(row, 2, id)?,
+                first_execution_id: row.get(3)?,
+                context: row.get(4)?,
+            }),
+            None => None,
+        };
+        Ok(Before { instance_id: row.get(0)?, last })
+    };
+    Ok(statement.query_row(params![job_name, job_key], read).optional()?)
+}
+
+/// Whether as many executions wait as may. Looks at no more rows than that.
+fn waiting_reach(connection: &Connection, limit: u32) -> Result<bool, Fault> {
+    let waiting: u32 = connection
+        .prepare_cached(
+            "SELECT count(*) FROM (SELECT 1 FROM oxbatch_job_execution
+                 WHERE status = 'STARTING' AND lease_owner IS NULL LIMIT ?1)",
+        )?
+        .query_row([limit], |row| row.get(0))?;
+    Ok(waiting >= limit)
+}
+
+fn create_instance(connection: &Connection, request: &LaunchRequest, job_key: &str) -> Result<i64, Fault> {
+    let id = connection
+        .prepare_cached("INSERT INTO oxbatch_job_instance (job_name, job_key, create_time) VALUES (?1, ?2, ?3)")?
+        .insert(params![request.job_name, job_key, request.time.as_microsecond()])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO oxbatch_job_instance_parameter (job_instance_id, key_name, type, string_value, long_value,
+                 double_value, date_value, date_only, identifying, secret)
+             SELECT ?1, key, type,
+                 iif(type = 'STRING', value ->> '$.value', NULL),
+                 iif(type = 'INTEGER', value ->> '$.value', NULL),
+                 iif(type = 'FLOAT', value ->> '$.value', NULL),
+                 iif(type = 'DATETIME', value ->> '$.value', NULL),
+                 coalesce(value ->> '$.date_only', 0),
+                 coalesce(value ->> '$.identifying', 1),
+                 coalesce(value ->> '$.secret', 0)
+             FROM (SELECT key, value, value ->> '$.type' AS type FROM json_each(?2))",
+        )?
+        .execute(params![id, request.parameters.to_json()])?;
+    Ok(id)
+}
+
+fn create_execution(
+    connection: &Connection,
+    request: &LaunchRequest,
+    instance_id: i64,
+    lineage: Option<&Last>,
+) -> Result<JobExecution, Fault> {
+    let (node, lease) = match &request.claim {
+        Some((node, lease)) => (Some(node), Some(lease)),
+        None => (None, None),
+    };
+    let status = match node {
+        Some(_) => after(Status::Starting, StatusEvent::Start)?,
+        None => Status::Starting,
+    };
+    let time = request.time.as_microsecond();
+    let created = connection
+        .prepare_cached(concat!(
+            "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, start_time, parameters,
+                 context, forced, first_execution_id, node, lease_owner, lease_epoch, lease_deadline)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ",
+            now!(),
+            " + ?13) RETURNING ",
+            execution_columns!()
+        ))?
+        .query_row(
+            params![
+                instance_id,
+                request.job_name,
+                status.as_str(),
+                time,
+                node.map(|_| time),
+                request.parameters.to_json(),
+                lineage.and_then(|last| last.context.as_deref()),
+                request.force,
+                lineage.map(|last| last.first_execution_id),
+                node.map(|node| node.name.as_str()),
+                node.map(ToString::to_string),
+                i64::from(node.is_some()),
+                lease.map(|lease| microseconds(*lease)),
+            ],
+            rows::execution,
+        );
+    match created {
+        Err(error) if is_unique_violation(&error) => Err(running(connection, instance_id, error)),
+        created => Ok(created?),
+    }
+}
+
+/// The index that allows one running execution has refused another.
+fn running(connection: &Connection, instance_id: i64, error: rusqlite::Error) -> Fault {
+    let found = connection.query_row(
+        "SELECT id FROM oxbatch_job_execution
+         WHERE job_instance_id = ?1 AND status IN ('STARTING', 'STARTED', 'STOPPING')",
+        [instance_id],
+        |row| row.get(0),
+    );
+    match found {
+        Ok(id) => LaunchError::AlreadyRunning { execution_id: ExecutionId(id) }.into(),
+        Err(_) => error.into(),
+    }
+}
+
+/// A time span as the database counts it.
+pub(super) fn microseconds(span: std::time::Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 4)
+}
+
+/// A queued execution that goes on where another of the same instance ended: same parameters, lineage and context.
+pub(super) fn create_successor(
+    connection: &Connection,
+    of: ExecutionId,
+    recovery_count: i64,
+    time: Timestamp,
+) -> Result<ExecutionId, Fault> {
+    let id = connection
+        .prepare_cached(
+            "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, parameters, context,
+                 forced, first_execution_id, recovery_count)
+             SELECT job_instance_id, job_name, ?2, ?3, parameters, context, 0, coalesce(first_execution_id, id), ?4
+             FROM oxbatch_job_execution WHERE id = ?1",
+        )?
+        .insert(params![of.0, Status::Starting.as_str(), time.as_microsecond(), recovery_count])?;
+    Ok(ExecutionId(id))
+}

@@ -1,0 +1,110 @@
+//! Brings the tables up to date, one transaction for each migration.
+
+use std::path::Path;
+
+use oxbatch_core::repository::RepositoryError;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::error::classify;
+use super::open::unusable;
+use super::sql::now;
+
+struct Migration {
+    number: i64,
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// All migrations in their order. A released one never changes.
+const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "executions", sql: include_str!("../../migrations/sqlite/0001_executions.sql") }];
+
+/// Number of the newest migration that this version knows.
+pub(super) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].number;
+
+const OPERATION: &str = "migrate the database";
+
+/// Applies the migrations that the database does not have yet.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), RepositoryError> {
+    let fault = |error| classify(OPERATION, error);
+    // Nothing is written to a database that is up to date.
+    if applied(connection).map_err(fault)? == NEWEST {
+        return Ok(());
+    }
+    for migration in MIGRATIONS {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+        // Looked at again inside of the transaction: another process may be doing the same.
+        let applied = applied(&transaction).map_err(fault)?;
+        if applied > NEWEST {
+            return Err(newer(&transaction, path, applied));
+        }
+        if applied < migration.number {
+            apply(&transaction, migration).map_err(fault)?;
+        }
+        transaction.commit().map_err(fault)?;
+    }
+    Ok(())
+}
+
+fn apply(transaction: &Transaction<'_>, migration: &Migration) -> rusqlite::Result<()> {
+    transaction.execute_batch(
+        "CREATE TABLE IF NOT EXISTS oxbatch_migration (
+             number     INTEGER NOT NULL PRIMARY KEY,
+             name       TEXT    NOT NULL,
+             applied_at INTEGER NOT NULL
+         ) STRICT",
+    )?;
+    transaction.execute_batch(migration.sql)?;
+    transaction.execute(
+        concat!("INSERT INTO oxbatch_migration (number, name, applied_at) VALUES (?1, ?2, ", now!(), ")"),
+        params![migration.number, migration.name],
+    )?;
+    Ok(())
+}
+
+/// Number of the newest migration of the database; 0 for one without any.
+pub(super) fn applied(connection: &Connection) -> rusqlite::Result<i64> {
+    let exists: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'oxbatch_migration')",
+        [],
+        |row| row.get(0),
+    )?;
+    if !exists {
+        return Ok(0);
+    }
+    connection.query_row("SELECT coalesce(max(number), 0) FROM oxbatch_migration", [], |row| row.get(0))
+}
+
+fn newer(connection: &Connection, path: &Path, applied: i64) -> RepositoryError {
+    let name: Option<String> = connection
+        .query_row("SELECT name FROM oxbatch_migration WHERE number = ?1", [applied], |row| row.get(0))
+        .optional()
+        .unwrap_or_default();
+    let name = name.unwrap_or_default();
+    let problem = format!(
+        "the database '{}' was migrated by a newer version (migration {applied} '{name}'; this program knows {NEWEST}); use a version that knows migration {applied}",
+        path.display()
+    );
+    unusable(problem, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bundled_sqlite_has_the_fixes_that_are_relied_on() {
+        assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+    }
+
+    #[test]
+    fn migrations_are_numbered_without_gaps_and_named_like_their_files() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite");
+        let mut files: Vec<_> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        let known: Vec<_> = MIGRATIONS.iter().map(|it| format!("{:04}_{}.sql", it.number, it.name)).collect();
+        assert_eq!(files, known);
+        assert!(MIGRATIONS.iter().zip(1..).all(|(migration, number)| migration.number == number));
+    }
+}

@@ -1,0 +1,130 @@
+//! Opening of the database file: settings of each kind of connection, and one clear sentence for each fault.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use oxbatch_core::repository::RepositoryError;
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
+
+/// How long a connection waits for a lock that another process holds.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Statements that a connection keeps prepared: all of the repository's and some of an author's.
+const STATEMENT_CACHE: usize = 64;
+/// Time between attempts to switch a new file to WAL while another process does the same.
+const WAL_PAUSE: Duration = Duration::from_millis(10);
+
+/// How much a commit waits for the disk.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Durability {
+    /// Each commit is on the disk.
+    EachCommit,
+    /// A commit is on the disk with the next durable one at the latest; nothing is ever half there.
+    Later,
+}
+
+pub(super) fn unusable(problem: String, source: Option<rusqlite::Error>) -> RepositoryError {
+    RepositoryError::Unusable { problem, source: source.map(Into::into) }
+}
+
+/// The path under which all processes name the file alike.
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, RepositoryError> {
+    let shown = path.display();
+    if path.is_dir() {
+        return Err(unusable(format!("the database '{shown}' is a folder; name a file"), None));
+    }
+    if let Ok(path) = path.canonicalize() {
+        return Ok(path);
+    }
+    let Some(name) = path.file_name() else {
+        return Err(unusable(format!("the database path '{shown}' names no file"), None));
+    };
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let problem = match folder.canonicalize() {
+        Ok(folder) if folder.is_dir() => return Ok(folder.join(name)),
+        Ok(_) => format!("'{}' is no folder, so the database '{shown}' cannot be created in it", folder.display()),
+        Err(error) => {
+            format!("the folder '{}' of the database '{shown}' cannot be used: {error}", folder.display())
+        }
+    };
+    Err(unusable(problem, None))
+}
+
+/// The first connection to a file: it must be a database that can be written.
+pub(super) fn first(path: &Path) -> Result<Connection, RepositoryError> {
+    let fault = |error: rusqlite::Error| {
+        let shown = path.display();
+        let problem = match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => format!("the file '{shown}' is no SQLite database"),
+            Some(ErrorCode::DatabaseCorrupt) => format!("the database '{shown}' is damaged"),
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                format!("the database '{shown}' cannot be opened for writing")
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                format!("the database '{shown}' is locked by another process")
+            }
+            Some(ErrorCode::DiskFull) => format!("no space is left for the database '{shown}'"),
+            _ => format!("the database '{shown}' cannot be opened"),
+        };
+        unusable(problem, Some(error))
+    };
+    let connection = connect(path).map_err(fault)?;
+    let mode = switch_to_wal(&connection).map_err(fault)?;
+    if connection.is_readonly(MAIN_DB).map_err(fault)? {
+        return Err(unusable(format!("the database '{}' cannot be opened for writing", path.display()), None));
+    }
+    if mode != "wal" {
+        let problem = format!(
+            "the database '{}' is on a drive where SQLite cannot share it safely (journal mode '{mode}'); use a local disk",
+            path.display()
+        );
+        return Err(unusable(problem, None));
+    }
+    set_durability(&connection, Durability::EachCommit).map_err(fault)?;
+    Ok(connection)
+}
+
+/// Two processes that switch a new file at once do not wait for each other inside SQLite: they try again here.
+fn switch_to_wal(connection: &Connection) -> rusqlite::Result<String> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < deadline => {
+                std::thread::sleep(WAL_PAUSE);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// A connection that writes.
+pub(super) fn writer(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
+    let connection = connect(path)?;
+    set_durability(&connection, durability)?;
+    Ok(connection)
+}
+
+/// A connection that cannot change anything.
+pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(path)?;
+    connection.execute_batch("PRAGMA query_only = ON")?;
+    Ok(connection)
+}
+
+fn set_durability(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    connection.execute_batch(match durability {
+        Durability::EachCommit => "PRAGMA synchronous = FULL",
+        Durability::Later => "PRAGMA synchronous = NORMAL",
+    })
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864")?;
+    Ok(connection)
+}

@@ -1,0 +1,160 @@
+//! The contract of the repository, method by method: which thread does what.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution};
+use oxbatch_core::repository::{
+    ChunkTransaction, ClaimRequest, Claimed, ExecutionFilter, ExecutionOutcome, ExecutionPage, Health, InstanceFilter,
+    InstancePage, InstanceParameter, JobRepository, JobSummary, LaunchError, LaunchRequest, Launched, Lease, NewStep,
+    Node, PageRequest, PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease, RepositoryError,
+    RepositoryFuture, StepFence, StepOutcome, StepStart,
+};
+
+use super::open::unusable;
+use super::{SqliteChunkTransaction, SqliteRepository, claim, finish, launch, purge, query, recover, step};
+
+impl JobRepository for SqliteRepository {
+    fn location(&self) -> String {
+        format!("SQLite {}", self.store.path.display())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn register_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
+        // Two system calls on a local disk: not worth a thread.
+        self.store.presence.sweep();
+        let announced = self.store.presence.announce(node).map_err(|error| {
+            unusable(format!("the node cannot be announced beside '{}': {error}", self.store.path.display()), None)
+        });
+        std::future::ready(announced).boxed()
+    }
+
+    fn launch(&self, request: LaunchRequest) -> BoxFuture<'_, Result<Launched, LaunchError>> {
+        async move {
+            let launched = self.store.writer.try_run(move |connection| launch::launch(connection, &request)).await;
+            launched.map_err(|fault| fault.into_launch("launch"))
+        }
+        .boxed()
+    }
+
+    fn claim(&self, request: ClaimRequest) -> RepositoryFuture<'_, Option<Claimed>> {
+        self.store.writer.run("claim an execution", move |connection| claim::claim(connection, &request)).boxed()
+    }
+
+    fn renew<'a>(&'a self, node: &'a Node, lease: Duration) -> RepositoryFuture<'a, Vec<RenewedLease>> {
+        let (node, lease) = (node.clone(), launch::microseconds(lease));
+        self.store.writer.run("renew leases", move |connection| claim::renew(connection, &node, lease)).boxed()
+    }
+
+    fn start_step<'a>(&'a self, lease: &'a Lease, step: NewStep) -> RepositoryFuture<'a, StepStart> {
+        let lease = *lease;
+        self.store.writer.run("begin a step", move |connection| step::start(connection, lease, &step)).boxed()
+    }
+
+    fn chunk_transaction<'a>(&'a self, fence: &'a StepFence) -> RepositoryFuture<'a, Box<dyn ChunkTransaction>> {
+        let transaction = SqliteChunkTransaction::new(Arc::clone(&self.store), *fence);
+        std::future::ready(Ok(Box::new(transaction) as Box<dyn ChunkTransaction>)).boxed()
+    }
+
+    fn finish_step<'a>(&'a self, fence: &'a StepFence, outcome: StepOutcome) -> RepositoryFuture<'a, StepExecution> {
+        let fence = *fence;
+        self.store.writer.run("end a step", move |connection| finish::step(connection, fence, &outcome)).boxed()
+    }
+
+    fn finish_execution<'a>(
+        &'a self,
+        lease: &'a Lease,
+        outcome: ExecutionOutcome,
+    ) -> RepositoryFuture<'a, JobExecution> {
+        let lease = *lease;
+        self.store
+            .writer
+            .run("end an execution", move |connection| finish::execution(connection, lease, &outcome))
+            .boxed()
+    }
+
+    fn request_stop(&self, id: ExecutionId) -> RepositoryFuture<'_, JobExecution> {
+        self.store.writer.run("request a stop", move |connection| finish::request_stop(connection, id)).boxed()
+    }
+
+    fn abandon(&self, id: ExecutionId) -> RepositoryFuture<'_, JobExecution> {
+        self.store.writer.run("abandon an execution", move |connection| finish::abandon(connection, id)).boxed()
+    }
+
+    fn recover(&self, request: RecoverRequest) -> RepositoryFuture<'_, Vec<Recovered>> {
+        async move {
+            let (presence, asked) = (Arc::clone(&self.store.presence), request.clone());
+            let find = move |connection: &rusqlite::Connection| recover::candidates(connection, &asked, &presence);
+            let mut recovered = Vec::new();
+            for candidate in self.store.readers.ask("look for dead nodes", find).await? {
+                let request = request.clone();
+                let work = move |connection: &rusqlite::Connection| recover::recover(connection, &candidate, &request);
+                recovered.extend(self.store.writer.run("recover an execution", work).await?);
+            }
+            Ok(recovered)
+        }
+        .boxed()
+    }
+
+    fn purge(&self, request: PurgeRequest) -> RepositoryFuture<'_, PurgeReport> {
+        if request.dry_run {
+            let count = move |connection: &rusqlite::Connection| purge::purge(connection, &request);
+            return self.store.readers.ask("count what a purge removes", count).boxed();
+        }
+        self.store.writer.run("purge", move |connection| purge::purge(connection, &request)).boxed()
+    }
+
+    fn execution(&self, id: ExecutionId) -> RepositoryFuture<'_, Option<JobExecution>> {
+        self.store.readers.ask("read an execution", move |connection| query::execution(connection, id)).boxed()
+    }
+
+    fn executions(&self, filter: ExecutionFilter, page: PageRequest) -> RepositoryFuture<'_, ExecutionPage> {
+        let list = move |connection: &rusqlite::Connection| query::executions(connection, &filter, page);
+        self.store.readers.ask("list executions", list).boxed()
+    }
+
+    fn steps(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<StepExecution>> {
+        self.store.readers.ask("list steps", move |connection| query::steps(connection, id)).boxed()
+    }
+
+    fn instance(&self, id: InstanceId) -> RepositoryFuture<'_, Option<JobInstance>> {
+        self.store.readers.ask("read an instance", move |connection| query::instance(connection, id)).boxed()
+    }
+
+    fn instances(&self, filter: InstanceFilter, page: PageRequest) -> RepositoryFuture<'_, InstancePage> {
+        let list = move |connection: &rusqlite::Connection| query::instances(connection, &filter, page);
+        self.store.readers.ask("list instances", list).boxed()
+    }
+
+    fn instance_parameters(&self, id: InstanceId) -> RepositoryFuture<'_, Vec<InstanceParameter>> {
+        let list = move |connection: &rusqlite::Connection| query::instance_parameters(connection, id);
+        self.store.readers.ask("list parameters", list).boxed()
+    }
+
+    fn job_summary<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, JobSummary> {
+        let job_name = job_name.to_owned();
+        let sum = move |connection: &rusqlite::Connection| query::job_summary(connection, &job_name);
+        self.store.readers.ask("summarise a job", sum).boxed()
+    }
+
+    fn health(&self) -> RepositoryFuture<'_, Health> {
+        self.store.readers.ask("check the database", query::health).boxed()
+    }
+
+    fn close(&self) -> RepositoryFuture<'_, ()> {
+        async move {
+            self.store.presence.withdraw();
+            self.store.chunks.close();
+            self.store.readers.close_idle();
+            self.store.writer.close().await;
+            Ok::<_, RepositoryError>(())
+        }
+        .boxed()
+    }
+}

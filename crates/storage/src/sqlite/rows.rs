@@ -1,0 +1,104 @@
+//! From rows to the model; what cannot be read is an error, never a default.
+
+use jiff::Timestamp;
+use oxbatch_core::execution::{
+    Counters, ExecutionId, InstanceId, JobExecution, JobInstance, Status, StepExecution, StepExecutionId,
+};
+use oxbatch_core::job::{DateTime, JobParameters, Parameter, ParameterValue};
+use oxbatch_core::repository::InstanceParameter;
+use rusqlite::{Result, Row};
+
+use super::error::unreadable;
+
+/// Reads `execution_columns!()`.
+pub(super) fn execution(row: &Row<'_>) -> Result<JobExecution> {
+    let id: i64 = row.get(0)?;
+    Ok(JobExecution {
+        id: ExecutionId(id),
+        instance_id: InstanceId(row.get(1)?),
+        job_name: row.get(2)?,
+        status: status(row, 3, id)?,
+        create_time: time(row, 4, id)?,
+        start_time: optional_time(row, 5, id)?,
+        end_time: optional_time(row, 6, id)?,
+        exit_code: row.get(7)?,
+        exit_message: row.get(8)?,
+        parameters: JobParameters::from_json(row.get_ref(9)?.as_str()?)
+            .map_err(|error| unreadable("parameters of execution", id, error))?,
+        forced: row.get(10)?,
+        node: row.get(11)?,
+        recovery_count: row.get(12)?,
+    })
+}
+
+/// Reads `step_columns!()`.
+pub(super) fn step(row: &Row<'_>) -> Result<StepExecution> {
+    let id: i64 = row.get(0)?;
+    Ok(StepExecution {
+        id: StepExecutionId(id),
+        execution_id: ExecutionId(row.get(1)?),
+        step_name: row.get(2)?,
+        status: status(row, 3, id)?,
+        start_time: time(row, 4, id)?,
+        end_time: optional_time(row, 5, id)?,
+        exit_code: row.get(6)?,
+        exit_message: row.get(7)?,
+        counters: Counters {
+            read: row.get(8)?,
+            write: row.get(9)?,
+            filter: row.get(10)?,
+            commit: row.get(11)?,
+            rollback: row.get(12)?,
+            read_skip: row.get(13)?,
+            process_skip: row.get(14)?,
+            write_skip: row.get(15)?,
+            retry: row.get(16)?,
+        },
+        progress: row.get(17)?,
+    })
+}
+
+/// Reads id, job_name, job_key, create_time.
+pub(super) fn instance(row: &Row<'_>) -> Result<JobInstance> {
+    let id: i64 = row.get(0)?;
+    Ok(JobInstance { id: InstanceId(id), job_name: row.get(1)?, job_key: row.get(2)?, create_time: time(row, 3, id)? })
+}
+
+/// Reads id, job_instance_id, key_name, the four values, date_only, identifying, secret.
+pub(super) fn parameter(row: &Row<'_>) -> Result<InstanceParameter> {
+    let id: i64 = row.get(0)?;
+    let value = if let Some(text) = row.get::<_, Option<String>>(3)? {
+        ParameterValue::String(text)
+    } else if let Some(number) = row.get::<_, Option<i64>>(4)? {
+        ParameterValue::Integer(number)
+    } else if let Some(number) = row.get::<_, Option<f64>>(5)? {
+        ParameterValue::Float(number)
+    } else {
+        let value = DateTime::from_parts(row.get(6)?, row.get(7)?);
+        ParameterValue::DateTime(value.ok_or_else(|| unreadable("date of parameter", id, "instant out of range"))?)
+    };
+    Ok(InstanceParameter {
+        id,
+        instance_id: InstanceId(row.get(1)?),
+        name: row.get(2)?,
+        parameter: Parameter { value, identifying: row.get(8)?, secret: row.get(9)? },
+    })
+}
+
+/// Reads a status.
+pub(super) fn status(row: &Row<'_>, column: usize, id: i64) -> Result<Status> {
+    row.get_ref(column)?.as_str()?.parse().map_err(|error| unreadable("status", id, error))
+}
+
+fn time(row: &Row<'_>, column: usize, id: i64) -> Result<Timestamp> {
+    Timestamp::from_microsecond(row.get(column)?).map_err(|error| unreadable("time", id, error))
+}
+
+fn optional_time(row: &Row<'_>, column: usize, id: i64) -> Result<Option<Timestamp>> {
+    match row.get::<_, Option<i64>>(column)? {
+        Some(microseconds) => {
+            Timestamp::from_microsecond(microseconds).map(Some).map_err(|error| unreadable("time", id, error))
+        }
+        None => Ok(None),
+    }
+}

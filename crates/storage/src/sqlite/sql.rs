@@ -1,0 +1,27 @@
+//! Pieces that statements share, as macros, so that every statement stays static text.
+
+/// The columns of an execution in the order in which `rows::execution` reads them.
+macro_rules! execution_columns {
+    () => {
+        "id, job_instance_id, job_name, status, create_time, start_time, end_time, exit_code, exit_message, \
+         parameters, forced, node, recovery_count"
+    };
+}
+
+/// The columns of a step execution in the order in which `rows::step` reads them.
+macro_rules! step_columns {
+    () => {
+        "id, job_execution_id, step_name, status, start_time, end_time, exit_code, exit_message, read_count, \
+         write_count, filter_count, commit_count, rollback_count, read_skip_count, process_skip_count, \
+         write_skip_count, retry_count, progress"
+    };
+}
+
+/// The database's clock in microseconds: the only one that leases are compared with.
+macro_rules! now {
+    () => {
+        "CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
+    };
+}
+
+pub(super) use {execution_columns, now, step_columns};

@@ -1,0 +1,238 @@
+//! The one thread that writes what must be durable: commands that come together share one commit, one wait for the disk.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use oxbatch_core::repository::RepositoryError;
+use rusqlite::{Connection, Error, ffi};
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::{Fault, copy, failure};
+use super::open::{self, BUSY_TIMEOUT, Durability, unusable};
+use super::turn::Turn;
+
+/// Commands that wait for the thread. More wait in their callers, who then wait in a fair order too.
+const QUEUE: usize = 1024;
+/// Commands that share one commit: enough to hide the disk, few enough to keep the write lock short.
+const BATCH: usize = 128;
+
+/// The thread that owns the durable write connection. It ends when the last handle is dropped.
+pub(super) struct Writer {
+    sender: mpsc::Sender<Box<dyn Command>>,
+}
+
+/// What the thread does for a caller.
+trait Command: Send {
+    /// Does the work inside of the transaction; whether it may be committed.
+    fn run(&mut self, connection: &Connection) -> bool;
+    /// Tells the caller. `committed` is the fault that undid the work after it was done.
+    fn answer(self: Box<Self>, committed: Result<(), &Arc<Error>>);
+    /// Whether the connection is to be closed after it.
+    fn closes(&self) -> bool {
+        false
+    }
+}
+
+struct Work<T, F> {
+    work: Option<F>,
+    outcome: Option<Result<T, Fault>>,
+    reply: oneshot::Sender<Result<T, Fault>>,
+}
+
+impl<T, F> Command for Work<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<T, Fault> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> bool {
+        let Some(work) = self.work.take() else { return false };
+        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| work(connection)))
+            .unwrap_or_else(|payload| Err(Fault::Sql(failure(ffi::SQLITE_INTERNAL, &panic_text(payload.as_ref())))));
+        let done = outcome.is_ok();
+        self.outcome = Some(outcome);
+        done
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), &Arc<Error>>) {
+        let outcome = match (self.outcome, committed) {
+            (Some(Err(fault)), _) => Err(fault),
+            (Some(Ok(done)), Ok(())) => Ok(done),
+            (_, Err(error)) => Err(Fault::Sql(copy(error))),
+            (None, Ok(())) => Err(Fault::Sql(failure(ffi::SQLITE_INTERNAL, "the command was not run"))),
+        };
+        // The caller may have gone; what was committed stays.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// Closes the connection, so that SQLite removes its files.
+struct Close(oneshot::Sender<()>);
+
+impl Command for Close {
+    fn run(&mut self, _: &Connection) -> bool {
+        true
+    }
+
+    fn answer(self: Box<Self>, _: Result<(), &Arc<Error>>) {
+        let _ = self.0.send(());
+    }
+
+    fn closes(&self) -> bool {
+        true
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    format!("the command panicked: {}", text.unwrap_or_default())
+}
+
+impl Writer {
+    pub(super) fn start(path: PathBuf, turn: Turn, connection: Connection) -> Result<Self, RepositoryError> {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let thread = Thread { path, turn, connection: Some(connection), receiver };
+        std::thread::Builder::new()
+            .name("oxbatch-writer".to_owned())
+            .spawn(move || thread.serve())
+            .map_err(|error| unusable(format!("the database's thread cannot be started: {error}"), None))?;
+        Ok(Self { sender })
+    }
+
+    /// Runs a command; once it has returned, the command's changes are on the disk.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, RepositoryError> {
+        self.try_run(work).await.map_err(|fault| fault.into_repository(operation))
+    }
+
+    /// As [`run`](Self::run), for commands with refusals of their own.
+    pub(super) async fn try_run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Box::new(Work { work: Some(work), outcome: None, reply })).await?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Finishes what came before and closes the connection; a later command opens it again.
+    pub(super) async fn close(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.send(Box::new(Close(reply))).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+
+    async fn send(&self, command: Box<dyn Command>) -> Result<(), Fault> {
+        self.sender.send(command).await.map_err(|_| gone())
+    }
+}
+
+fn gone() -> Fault {
+    Fault::Sql(failure(ffi::SQLITE_MISUSE, "the database's thread has ended"))
+}
+
+struct Thread {
+    path: PathBuf,
+    turn: Turn,
+    connection: Option<Connection>,
+    receiver: mpsc::Receiver<Box<dyn Command>>,
+}
+
+impl Thread {
+    fn serve(mut self) {
+        while let Some(first) = self.receiver.blocking_recv() {
+            let mut batch = vec![first];
+            while batch.len() < BATCH && !batch.last().is_some_and(|last| last.closes()) {
+                match self.receiver.try_recv() {
+                    Ok(command) => batch.push(command),
+                    Err(_) => break,
+                }
+            }
+            self.commit(batch);
+        }
+    }
+
+    /// Runs a batch in one transaction and answers after the commit.
+    fn commit(&mut self, batch: Vec<Box<dyn Command>>) {
+        if batch.len() == 1 && batch[0].closes() {
+            self.connection = None;
+            return answer(batch, Ok(()));
+        }
+        let Some(turn) = self.turn.take_within(BUSY_TIMEOUT) else {
+            let error = failure(ffi::SQLITE_BUSY, "a step of this process holds the write lock");
+            return answer(batch, Err(&Arc::new(error)));
+        };
+        let connection =
+            match self.connection.take().map_or_else(|| open::writer(&self.path, Durability::EachCommit), Ok) {
+                Ok(connection) => self.connection.insert(connection),
+                Err(error) => return answer(batch, Err(&Arc::new(error))),
+            };
+        let close = batch.last().is_some_and(|last| last.closes());
+        let mut waiting = batch.into_iter();
+        while waiting.len() > 0 {
+            run_batch(connection, &mut waiting);
+        }
+        drop(turn);
+        if close {
+            self.connection = None;
+        }
+    }
+}
+
+fn answer(commands: impl IntoIterator<Item = Box<dyn Command>>, committed: Result<(), &Arc<Error>>) {
+    for command in commands {
+        command.answer(committed);
+    }
+}
+
+/// Runs commands in one transaction until all are done or SQLite gives the transaction up, as it does on a full disk.
+fn run_batch(connection: &Connection, waiting: &mut std::vec::IntoIter<Box<dyn Command>>) {
+    if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
+        return answer(waiting, Err(&Arc::new(error)));
+    }
+    let alone = waiting.len() == 1;
+    let mut done: Vec<Box<dyn Command>> = Vec::with_capacity(waiting.len());
+    while let Some(mut command) = waiting.next() {
+        // A command that is alone needs no savepoint: its fault undoes the whole transaction.
+        let saved = if alone { Ok(()) } else { execute(connection, "SAVEPOINT command") };
+        if let Err(error) = saved {
+            let error = Arc::new(error);
+            command.answer(Err(&error));
+            continue;
+        }
+        if command.run(connection) {
+            if !alone {
+                // Releasing a savepoint inside of a transaction writes nothing; a fault shows at the commit.
+                let _ = execute(connection, "RELEASE command");
+            }
+            done.push(command);
+            continue;
+        }
+        let lost = connection.is_autocommit();
+        if !lost && !alone {
+            let _ = execute(connection, "ROLLBACK TO command");
+            let _ = execute(connection, "RELEASE command");
+        }
+        command.answer(Ok(()));
+        if lost {
+            let error = Arc::new(failure(ffi::SQLITE_FULL, "another change in the same transaction undid it"));
+            return answer(done, Err(&error));
+        }
+    }
+    let end = if done.is_empty() { "ROLLBACK" } else { "COMMIT" };
+    let committed = execute(connection, end).map_err(Arc::new);
+    if committed.is_err() && !connection.is_autocommit() {
+        let _ = execute(connection, "ROLLBACK");
+    }
+    answer(done, committed.as_ref().map(|()| ()));
+}
+
+fn execute(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(|_| ())
+}
