@@ -1,0 +1,313 @@
+//! `CsvReader`: delimited text, typed by serde, resumed by byte offset.
+
+mod fault;
+mod source;
+
+use std::io::{self, SeekFrom};
+use std::marker::PhantomData;
+use std::path::PathBuf;
+
+use csv::StringRecord;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Checkpoint, ItemError, ItemReader};
+use fault::ReadFault;
+use source::{Bounded, Original, TooLong};
+
+/// Bytes that are read from the file at once.
+const BUFFER_BYTES: usize = 128 * 1024;
+
+/// Reads the records of a delimited text file as values of `T`, by the names in its header.
+///
+/// ```
+/// use oxbatch_core::ChunkStep;
+/// use oxbatch_core::item::{CallableWriter, CsvReader};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Strike {
+///     species: String,
+///     speed: Option<u32>,
+/// }
+///
+/// let step = ChunkStep::builder("Import")
+///     .reader(|_| Ok(CsvReader::<Strike>::new("data/strikes.tsv").delimiter(b'\t')))
+///     .writer(|_| Ok(CallableWriter::new(|chunk: &[Strike]| {
+///         println!("{} strikes", chunk.len());
+///         Ok(())
+///     })));
+/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch_core::BuildError>(())
+/// ```
+///
+/// The text is read as RFC 4180 describes it, in UTF-8, with or without a byte order mark, with `\n`, `\r\n` or `\r` at
+/// the ends of records. Fields are not trimmed; blank lines are passed over. All records must have as many fields as
+/// the header.
+///
+/// # Restart
+/// The checkpoint is the offset of the next record: a restart seeks there and reads nothing twice. The file must be the
+/// same: one that has grown, shrunk or changed since, as far as its size, its first bytes and the bytes before the
+/// offset tell, fails the step with a sentence. Restore the file, or launch with force, which starts anew. A file whose
+/// size changes while it is read fails the step, too.
+///
+/// # Errors
+/// A record that cannot be read is a fault of kind [`ErrorKind::Parse`](super::ErrorKind::Parse) with its line, where
+/// known its column, and its raw text; the next `read` goes on behind it. Faults of the system while reading are
+/// [transient](super::ErrorKind::Transient): the position stays before the record.
+pub struct CsvReader<T> {
+    path: PathBuf,
+    delimiter: u8,
+    has_headers: bool,
+    max_record_bytes: u64,
+    open: Option<Open>,
+    item: PhantomData<fn() -> T>,
+}
+
+/// What is stored with each commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Place {
+    /// Where the next record begins.
+    byte: u64,
+    line: u64,
+    /// Records before it.
+    record: u64,
+    /// Size of the whole file.
+    size: u64,
+    /// Fingerprint of its first bytes.
+    head: u64,
+    /// Fingerprint of the bytes before the next record.
+    tail: u64,
+}
+
+/// An open file.
+struct Open {
+    csv: csv::Reader<Bounded>,
+    headers: Option<StringRecord>,
+    /// Used again for all records.
+    record: StringRecord,
+    max_record_bytes: u64,
+    /// The same file by a handle of its own, for what is not in the buffer any more.
+    original: Original,
+    at_end: bool,
+}
+
+impl<T> CsvReader<T> {
+    /// What stands between two fields unless [`delimiter`](Self::delimiter) says otherwise.
+    pub const DEFAULT_DELIMITER: u8 = b',';
+    /// Longest record in bytes unless [`max_record_bytes`](Self::max_record_bytes) says otherwise: 1 MiB.
+    pub const DEFAULT_MAX_RECORD_BYTES: u32 = 1024 * 1024;
+
+    /// Reads the file at `path`, which is not touched before the step runs.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            delimiter: Self::DEFAULT_DELIMITER,
+            has_headers: true,
+            max_record_bytes: u64::from(Self::DEFAULT_MAX_RECORD_BYTES),
+            open: None,
+            item: PhantomData,
+        }
+    }
+
+    /// What stands between two fields; [`DEFAULT_DELIMITER`](Self::DEFAULT_DELIMITER) when it is not set.
+    #[must_use]
+    pub fn delimiter(mut self, delimiter: u8) -> Self {
+        self.delimiter = delimiter;
+        self
+    }
+
+    /// The first line is a record, too: fields are taken by their position.
+    #[must_use]
+    pub fn without_headers(mut self) -> Self {
+        self.has_headers = false;
+        self
+    }
+
+    /// Longest record, and the bound of the memory that one takes: a quote that is never closed would make a record of
+    /// the rest of the file. [`DEFAULT_MAX_RECORD_BYTES`](Self::DEFAULT_MAX_RECORD_BYTES) when it is not set.
+    #[must_use]
+    pub fn max_record_bytes(mut self, bytes: u32) -> Self {
+        self.max_record_bytes = u64::from(bytes);
+        self
+    }
+}
+
+impl<T: DeserializeOwned + Send> ItemReader for CsvReader<T> {
+    type Item = T;
+
+    async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
+        let place = checkpoint.map(Checkpoint::read::<Place>).transpose()?;
+        self.open = None;
+        let original = Original::open(&self.path, self.delimiter)?;
+        let csv = csv::ReaderBuilder::new()
+            .delimiter(self.delimiter)
+            .has_headers(self.has_headers)
+            .buffer_capacity(BUFFER_BYTES)
+            .from_reader(Bounded::open(&self.path, self.max_record_bytes)?);
+        let mut open = Open {
+            csv,
+            headers: None,
+            record: StringRecord::new(),
+            max_record_bytes: self.max_record_bytes,
+            original,
+            at_end: false,
+        };
+        if self.has_headers {
+            open.read_headers()?;
+        }
+        if let Some(place) = place {
+            open.resume(&place)?;
+        }
+        self.open = Some(open);
+        Ok(())
+    }
+
+    #[inline]
+    async fn read(&mut self) -> Result<Option<T>, ItemError> {
+        match &mut self.open {
+            Some(open) => open.next(),
+            None => Err(ReadFault::NotOpen { path: self.path.clone() }.into()),
+        }
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        match &mut self.open {
+            Some(open) => Checkpoint::new(&open.place()?).map(Some),
+            None => Err(ReadFault::NotOpen { path: self.path.clone() }.into()),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+    fn progress(&self) -> Option<f64> {
+        let open = self.open.as_ref()?;
+        let size = open.original.size();
+        (size > 0).then(|| open.csv.position().byte() as f64 / size as f64)
+    }
+
+    async fn close(&mut self) -> Result<(), ItemError> {
+        self.open = None;
+        Ok(())
+    }
+}
+
+impl Open {
+    fn read_headers(&mut self) -> Result<(), ItemError> {
+        match self.csv.headers() {
+            Ok(headers) => {
+                self.headers = Some(headers.clone());
+                Ok(())
+            }
+            Err(error) => Err(self.fault(error)),
+        }
+    }
+
+    #[inline]
+    fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ItemError> {
+        let start = self.csv.position().byte();
+        self.csv.get_mut().limit = start + self.max_record_bytes;
+        match self.csv.read_record(&mut self.record) {
+            Ok(true) if self.csv.position().byte() - start <= self.max_record_bytes => {
+                self.record.deserialize(self.headers.as_ref()).map(Some).map_err(|error| self.fault(error))
+            }
+            Ok(true) => Err(self.too_long()),
+            Ok(false) => self.end().map(|()| None),
+            Err(error) => Err(self.fault(error)),
+        }
+    }
+
+    /// The end must be where it was when the file was opened: what was cut off or is still being written is no input.
+    #[cold]
+    fn end(&mut self) -> Result<(), ItemError> {
+        if !self.at_end {
+            self.original.check_size()?;
+            self.at_end = true;
+        }
+        Ok(())
+    }
+
+    fn place(&mut self) -> Result<Place, ItemError> {
+        let position = self.csv.position();
+        let (byte, line, record) = (position.byte(), position.line(), position.record());
+        let original = &mut self.original;
+        Ok(Place { byte, line, record, size: original.size(), head: original.head()?, tail: original.tail(byte)? })
+    }
+
+    fn resume(&mut self, place: &Place) -> Result<(), ItemError> {
+        self.original.check(place)?;
+        let mut position = csv::Position::new();
+        position.set_byte(place.byte).set_line(place.line).set_record(place.record);
+        Ok(self.seek(position)?)
+    }
+
+    /// Goes to the beginning of a record.
+    fn seek(&mut self, mut position: csv::Position) -> Result<(), ReadFault> {
+        // The parser takes what it sees first after a seek for a byte order mark if it looks like one. Seeing the end of
+        // the record before, it does not.
+        if let Some(end @ (b'\n' | b'\r')) = self.original.byte_before(position.byte())? {
+            let line = position.line() - u64::from(end == b'\n');
+            position.set_byte(position.byte() - 1).set_line(line);
+        }
+        let start = SeekFrom::Start(position.byte());
+        self.csv.get_mut().limit = self.max_record_bytes;
+        self.csv.seek_raw(start, position).map_err(|error| self.original.unreadable(io::Error::from(error)))
+    }
+
+    #[cold]
+    fn fault(&mut self, error: csv::Error) -> ItemError {
+        let start = error.position().or(self.record.position()).cloned().unwrap_or_else(csv::Position::new);
+        match error.into_kind() {
+            csv::ErrorKind::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<TooLong>()) => self.too_long(),
+            csv::ErrorKind::Io(error) => {
+                let fault = self.original.unreadable(error);
+                // Without it, the parser would take the fault for the end of the file.
+                match self.seek(start) {
+                    Ok(()) => ItemError::transient(fault),
+                    Err(fault) => ItemError::from(fault),
+                }
+            }
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                self.parse_fault(&start, None, ReadFault::FieldCount { expected: expected_len, found: len })
+            }
+            csv::ErrorKind::Utf8 { err, .. } => self.parse_fault(&start, Some(err.field()), ReadFault::NotUtf8),
+            csv::ErrorKind::Deserialize { err, .. } => {
+                let field = err.field().and_then(|field| usize::try_from(field).ok());
+                let value = field.and_then(|field| self.record.get(field)).map(fault::shown);
+                let problem = err.kind().to_string();
+                self.parse_fault(&start, field, ReadFault::Field { value, problem })
+            }
+            kind => self.parse_fault(&start, None, ReadFault::Other { problem: format!("{kind:?}") }),
+        }
+    }
+
+    /// A record that is longer than allowed: the position is set behind it without keeping it in memory.
+    #[cold]
+    fn too_long(&mut self) -> ItemError {
+        let start = self.record.position().cloned().unwrap_or_else(csv::Position::new);
+        let fault = ReadFault::TooLong { limit: self.max_record_bytes };
+        match self.original.record_end(&start) {
+            Ok(behind) => match self.seek(behind) {
+                Ok(()) => self.parse_fault(&start, None, fault),
+                Err(fault) => ItemError::from(fault),
+            },
+            Err(fault) => ItemError::from(fault),
+        }
+    }
+
+    fn parse_fault(&mut self, start: &csv::Position, field: Option<usize>, fault: ReadFault) -> ItemError {
+        let (line, raw) = self.original.raw(start.byte(), self.csv.position().byte());
+        let line = start.line() + line;
+        let name = field.and_then(|field| self.headers.as_ref()?.get(field));
+        let position = match (field, name) {
+            (_, Some(name)) => format!("line {line}, column '{name}'"),
+            (Some(field), None) => format!("line {line}, column {}", field + 1),
+            (None, None) => format!("line {line}"),
+        };
+        ItemError::parse(fault).at(position).with_raw(raw)
+    }
+}
+
+impl<T> std::fmt::Debug for CsvReader<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CsvReader").field("path", &self.path).finish_non_exhaustive()
+    }
+}

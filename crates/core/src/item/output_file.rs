@@ -1,0 +1,370 @@
+//! What all file writers share: a file that grows chunk by chunk under a temporary name and can be cut back.
+#![cfg_attr(
+    not(any(feature = "csv", feature = "json")),
+    expect(dead_code, reason = "only the settings are used without a format")
+)]
+
+mod fault;
+mod tail;
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Checkpoint, ItemError};
+use crate::step::StepContext;
+pub(super) use fault::FileFault;
+use tail::Tail;
+#[cfg(feature = "csv")]
+pub(super) use tail::{TAIL_BYTES, fingerprint};
+
+/// Bytes that a file writer collects before it hands them to the system.
+pub(super) const BUFFER_BYTES: usize = 128 * 1024;
+/// Longest part of a temporary name that comes from the tag; the whole name must fit a file system's 255 bytes.
+const MAX_TAG_BYTES: usize = 60;
+
+/// When a file writer forces its file to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FileSync {
+    /// Once, before the output is published. When the machine itself dies (not just the process), the file may be
+    /// shorter than the checkpoint says; the next attempt then fails with a sentence and the job is launched with force.
+    #[default]
+    AtEnd,
+    /// Before each chunk is committed as well: the step resumes even after the loss of the machine's power.
+    EveryChunk,
+}
+
+/// What a file writer does when a file of the final name is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnExisting {
+    /// It is replaced, in one move, when the output is published.
+    #[default]
+    Replace,
+    /// The step fails: when the writer opens its file anew, and again before it would replace the other file.
+    Refuse,
+}
+
+/// What is stored with each commit.
+#[derive(Debug, Serialize, Deserialize)]
+struct Position {
+    /// Temporary name, without the folder.
+    part: String,
+    /// Length of the file in bytes.
+    length: u64,
+    /// Fingerprint of its last bytes.
+    tail: u64,
+    /// The input has ended: the file will not grow any more.
+    complete: bool,
+}
+
+/// A point of the file to cut back to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Mark {
+    length: u64,
+    complete: bool,
+}
+
+/// A file that is written under `<final name>.<tag>.part` and renamed when it is complete.
+///
+/// It takes big pieces: collecting them is the writers' business. While it is open it holds an exclusive advisory lock,
+/// so that an earlier attempt that is still alive cannot write between the lines of its successor.
+#[derive(Debug)]
+pub(super) struct OutputFile {
+    path: PathBuf,
+    part_name: String,
+    part_path: PathBuf,
+    sync: FileSync,
+    on_existing: OnExisting,
+    file: Option<File>,
+    now: Mark,
+    flushed: Mark,
+    committed: Mark,
+    tail: Tail,
+    published: bool,
+}
+
+impl OutputFile {
+    /// The output of a step: its temporary name is the same in all attempts of the instance's step.
+    pub(super) fn new(context: &StepContext, path: PathBuf) -> Self {
+        Self::with_tag(&format!("{}-{}", context.instance_id(), context.step_name()), path)
+    }
+
+    /// An output whose temporary name carries `tag`.
+    pub(super) fn with_tag(tag: &str, path: PathBuf) -> Self {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let part_name = format!("{name}.{}.part", file_name_part(tag));
+        Self {
+            part_path: path.with_file_name(&part_name),
+            path,
+            part_name,
+            sync: FileSync::default(),
+            on_existing: OnExisting::default(),
+            file: None,
+            now: Mark::default(),
+            flushed: Mark::default(),
+            committed: Mark::default(),
+            tail: Tail::default(),
+            published: false,
+        }
+    }
+
+    pub(super) fn set_sync(&mut self, sync: FileSync) {
+        self.sync = sync;
+    }
+
+    pub(super) fn set_on_existing(&mut self, on_existing: OnExisting) {
+        self.on_existing = on_existing;
+    }
+
+    /// Bytes so far.
+    #[cfg(feature = "csv")]
+    pub(super) fn length(&self) -> u64 {
+        self.now.length
+    }
+
+    /// Whether the input has ended in this attempt or an earlier one.
+    #[cfg(feature = "csv")]
+    pub(super) fn is_complete(&self) -> bool {
+        self.now.complete
+    }
+
+    /// Opens the file, empty or cut back to a checkpoint.
+    pub(super) fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
+        let position = checkpoint.map(Checkpoint::read::<Position>).transpose()?;
+        (self.file, self.published) = (None, false);
+        match position {
+            None => self.open_anew()?,
+            Some(position) => self.resume(&position)?,
+        }
+        (self.flushed, self.committed) = (self.now, self.now);
+        Ok(())
+    }
+
+    fn open_anew(&mut self) -> Result<(), FileFault> {
+        if self.path.file_name().is_none() {
+            return Err(FileFault::NotAFile { path: self.path.clone() });
+        }
+        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            let fault = |source| FileFault::CreateFolder { path: folder.to_owned(), source };
+            fs::create_dir_all(folder).map_err(fault)?;
+        }
+        self.check_target()?;
+        // Never truncated by `open` itself: that would come before the lock.
+        let file = self.open_locked(OpenOptions::new().create(true).truncate(false))?;
+        file.set_len(0).map_err(|source| FileFault::Cut { path: self.part_path.clone(), length: 0, source })?;
+        self.file = Some(file);
+        self.now = Mark::default();
+        self.tail = Tail::default();
+        Ok(())
+    }
+
+    fn resume(&mut self, position: &Position) -> Result<(), FileFault> {
+        if position.part != self.part_name {
+            let (stored, now) = (position.part.clone(), self.part_name.clone());
+            return Err(FileFault::OtherName { stored, now });
+        }
+        let mark = Mark { length: position.length, complete: position.complete };
+        let file = match self.open_locked(&mut OpenOptions::new()) {
+            Ok(file) => file,
+            Err(FileFault::Open { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                return self.resume_published(position);
+            }
+            Err(fault) => return Err(fault),
+        };
+        self.tail = check(&self.part_path, &file, position)?;
+        self.file = Some(file);
+        self.cut(mark)
+    }
+
+    /// The temporary file is gone: right only when an earlier attempt has died right after it published the output.
+    fn resume_published(&mut self, position: &Position) -> Result<(), FileFault> {
+        let missing = || FileFault::Missing { path: self.part_path.clone(), length: position.length };
+        if !position.complete {
+            return Err(missing());
+        }
+        let file = File::open(&self.path).map_err(|_| missing())?;
+        if file.metadata().map_err(|_| missing())?.len() != position.length {
+            return Err(missing());
+        }
+        self.tail = check(&self.path, &file, position)?;
+        self.now = Mark { length: position.length, complete: true };
+        self.published = true;
+        // It may have died between the renaming and this.
+        sync_folder(&self.path).map_err(|source| FileFault::Sync { path: self.path.clone(), source })
+    }
+
+    /// Opens the temporary file, locks it, and makes sure that its name still stands for it.
+    fn open_locked(&self, options: &mut OpenOptions) -> Result<File, FileFault> {
+        let path = || self.part_path.clone();
+        let file = options
+            .read(true)
+            .write(true)
+            .open(&self.part_path)
+            .map_err(|source| FileFault::Open { path: path(), source })?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(FileFault::Locked { path: path() }),
+            Err(TryLockError::Error(source)) => return Err(FileFault::Lock { path: path(), source }),
+        }
+        // Its last owner may have published it between our open and our lock: then it is not ours to cut.
+        let same = is_same(&file, &self.part_path).map_err(|source| FileFault::Open { path: path(), source })?;
+        if same { Ok(file) } else { Err(FileFault::Locked { path: path() }) }
+    }
+
+    /// Something else than a file is never replaced, and a file only when that is allowed.
+    fn check_target(&self) -> Result<(), FileFault> {
+        match fs::metadata(&self.path) {
+            Ok(found) if !found.is_file() => Err(FileFault::NotAFile { path: self.path.clone() }),
+            Ok(_) if self.on_existing == OnExisting::Refuse => Err(FileFault::Exists { path: self.path.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    fn file(&self) -> Result<&File, FileFault> {
+        self.file.as_ref().ok_or_else(|| FileFault::NotOpen { path: self.path.clone() })
+    }
+
+    /// Hands bytes to the system.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FileFault> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if self.now.complete {
+            return Err(FileFault::Complete { path: self.path.clone() });
+        }
+        let mut file = self.file()?;
+        file.write_all(bytes).map_err(|source| FileFault::Write { path: self.part_path.clone(), source })?;
+        self.now.length += bytes.len() as u64;
+        self.tail.push(bytes);
+        Ok(())
+    }
+
+    /// The point to cut back to, once it is committed.
+    pub(super) fn flush(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        let due = self.now.complete || (self.sync == FileSync::EveryChunk && self.now != self.flushed);
+        if due && !self.published {
+            self.file()?.sync_data().map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })?;
+        }
+        self.flushed = self.now;
+        let Mark { length, complete } = self.now;
+        Checkpoint::new(&Position { part: self.part_name.clone(), length, tail: self.tail.fingerprint(), complete })
+            .map(Some)
+    }
+
+    /// The last flush is the point to cut back to.
+    pub(super) fn committed(&mut self) {
+        self.committed = self.flushed;
+    }
+
+    /// Cuts back to the last committed flush.
+    pub(super) fn rolled_back(&mut self) -> Result<(), FileFault> {
+        if self.file.is_none() || self.published {
+            return Ok(());
+        }
+        self.cut(self.committed)?;
+        self.tail = Tail::read(self.file()?, self.committed.length)
+            .map_err(|source| FileFault::Open { path: self.part_path.clone(), source })?;
+        self.flushed = self.committed;
+        Ok(())
+    }
+
+    fn cut(&mut self, mark: Mark) -> Result<(), FileFault> {
+        let mut file = self.file()?;
+        let fault = |source| FileFault::Cut { path: self.part_path.clone(), length: mark.length, source };
+        file.set_len(mark.length).map_err(fault)?;
+        file.seek(SeekFrom::Start(mark.length)).map_err(fault)?;
+        self.now = mark;
+        Ok(())
+    }
+
+    /// The file will not grow any more.
+    pub(super) fn finish(&mut self) {
+        self.now.complete = true;
+    }
+
+    /// Gives the file its final name and makes that durable.
+    pub(super) fn publish(&mut self) -> Result<(), FileFault> {
+        if self.published {
+            return Ok(());
+        }
+        self.check_target()?;
+        self.file()?.sync_all().map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })?;
+        fs::rename(&self.part_path, &self.path).map_err(|source| FileFault::Rename {
+            from: self.part_path.clone(),
+            path: self.path.clone(),
+            source,
+        })?;
+        self.published = true;
+        sync_folder(&self.path).map_err(|source| FileFault::Sync { path: self.path.clone(), source })
+    }
+
+    /// Releases the file and its lock.
+    pub(super) fn close(&mut self) {
+        self.file = None;
+    }
+}
+
+/// Checks that a file is what its checkpoint says, up to the checkpoint's length.
+fn check(path: &Path, file: &File, position: &Position) -> Result<Tail, FileFault> {
+    let fault = |source| FileFault::Open { path: path.to_owned(), source };
+    let length = file.metadata().map_err(fault)?.len();
+    if length < position.length {
+        return Err(FileFault::Short { path: path.to_owned(), length, expected: position.length });
+    }
+    let tail = Tail::read(file, position.length).map_err(fault)?;
+    if tail.fingerprint() == position.tail { Ok(tail) } else { Err(FileFault::Changed { path: path.to_owned() }) }
+}
+
+/// A tag as it may stand in a file name: anything unusual is replaced, and a digest keeps different tags different.
+fn file_name_part(tag: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if tag.len() <= MAX_TAG_BYTES && tag.chars().all(is_plain) {
+        return tag.to_owned();
+    }
+    let shown: String = tag.chars().take(MAX_TAG_BYTES - 17).map(|c| if is_plain(c) { c } else { '_' }).collect();
+    format!("{shown}-{:016x}", tail::fingerprint(tag.as_bytes()))
+}
+
+#[cfg(unix)]
+fn is_same(file: &File, path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let opened = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(named) => Ok((opened.dev(), opened.ino()) == (named.dev(), named.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &File, path: &Path) -> std::io::Result<bool> {
+    path.try_exists()
+}
+
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_tags_make_different_file_names_that_fit() {
+        let long = "a".repeat(200);
+        let tags = ["1-Export", "1-Export 2", "1-Export/2", "1-Export_2", "1-Ausgabe für alle", &long, &long[1..]];
+        let names: std::collections::HashSet<String> = tags.iter().map(|tag| file_name_part(tag)).collect();
+        assert_eq!(names.len(), tags.len(), "{names:?}");
+        assert!(names.iter().all(|name| name.len() <= MAX_TAG_BYTES && !name.contains(['/', ' '])), "{names:?}");
+        assert!(names.contains("1-Export"));
+    }
+}
