@@ -52,7 +52,7 @@ fn by_hand(items: u64, path: &Path) -> Result<std::time::Duration, Fault> {
     let mut update = connection.prepare("UPDATE step SET state = ?2, reads = ?3, writes = ?3, commits = ?3 WHERE id = ?1")?;
     let mut commit = connection.prepare("COMMIT")?;
     let start = Instant::now();
-    for item in 1..=items {
+    for item in 1..=i64::try_from(items)? {
         begin.execute([])?;
         update.execute(params![1, format!("{{\"v\":1,\"reader\":{item}}}"), item])?;
         commit.execute([])?;
