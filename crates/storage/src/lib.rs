@@ -36,8 +36,10 @@
 //! `<database>-node-<id>`; the operating system frees it when the process dies, and that is how the next start
 //! sees at once that executions have lost their owner.
 
+mod item;
 mod sqlite;
 
+pub use item::{SqliteReader, SqliteWriter};
 /// The driver, for authors who write to the database themselves.
 pub use rusqlite;
 pub use sqlite::{SqliteChunkTransaction, SqliteRepository};

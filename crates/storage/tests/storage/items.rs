@@ -1,0 +1,242 @@
+//! The reader and the writer of tables in the repository's database.
+
+use jiff::Timestamp;
+use oxbatch_core::execution::Counters;
+use oxbatch_core::item::{Checkpoint, ErrorKind, ItemReader, ItemWriter};
+use oxbatch_core::job::JobParameters;
+use oxbatch_core::repository::{ChunkSave, ChunkTransaction, JobRepository, LaunchRequest, NewStep, Node, StepStart};
+use oxbatch_storage::rusqlite::Connection;
+use oxbatch_storage::{SqliteReader, SqliteRepository, SqliteWriter};
+use serde::Serialize;
+
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS strikes (
+    id INTEGER PRIMARY KEY, species TEXT, speed REAL, day TEXT, fatal INTEGER, phase TEXT) STRICT";
+
+#[derive(Serialize)]
+enum Phase {
+    Approach,
+}
+
+#[derive(Serialize)]
+struct Strike {
+    id: u64,
+    species: Option<&'static str>,
+    speed: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    day: Option<jiff::civil::Date>,
+    fatal: bool,
+    phase: Phase,
+}
+
+fn strike(id: u64) -> Strike {
+    let day = (id % 2 == 0).then(|| jiff::civil::date(2024, 2, 29));
+    Strike { id, species: (id % 3 != 0).then_some("Möwe"), speed: 0.1, day, fatal: false, phase: Phase::Approach }
+}
+
+struct Step {
+    repository: SqliteRepository,
+    transaction: Box<dyn ChunkTransaction>,
+    _folder: tempfile::TempDir,
+}
+
+impl Step {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = SqliteRepository::open(folder.path().join("oxbatch.db")).unwrap();
+        let node = Node::new("test");
+        repository.register_node(&node).await.unwrap();
+        let request = LaunchRequest {
+            job_name: "Import".to_owned(),
+            parameters: JobParameters::default(),
+            force: false,
+            time: Timestamp::now(),
+            claim: Some((node, std::time::Duration::from_secs(60))),
+            queue_limit: 1,
+            idempotency: None,
+        };
+        let lease = repository.launch(request).await.unwrap().lease.unwrap();
+        let step = NewStep {
+            step_name: "Step".to_owned(),
+            rerun_if_complete: false,
+            start_limit: None,
+            time: Timestamp::now(),
+        };
+        let StepStart::Run(started) = repository.start_step(&lease, step).await.unwrap() else { panic!("no step") };
+        let transaction = repository.chunk_transaction(&started.fence).await.unwrap();
+        Self { repository, transaction, _folder: folder }
+    }
+
+    async fn commit(&mut self) {
+        let save = ChunkSave { state: "{}", counters: &Counters::default(), progress: None, job_context: None };
+        self.transaction.commit(save).await.unwrap();
+    }
+
+    async fn commit_chunk<T: Serialize + Send + Sync>(
+        &mut self,
+        writer: &mut SqliteWriter<T>,
+        rows: &[T],
+    ) -> Checkpoint {
+        writer.write(rows, self.transaction.as_mut()).await.unwrap();
+        let checkpoint = writer.flush().await.unwrap().unwrap();
+        self.commit().await;
+        writer.committed();
+        checkpoint
+    }
+
+    fn reader(&self) -> Connection {
+        self.repository.open_reader().unwrap()
+    }
+
+    fn count(&self) -> i64 {
+        self.reader().query_row("SELECT count(*) FROM strikes", [], |row| row.get(0)).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn rows_are_stored_with_the_types_of_their_fields() {
+    let mut step = Step::start().await;
+    let mut writer = SqliteWriter::new("strikes").create(CREATE);
+    writer.open(None).await.unwrap();
+    step.commit_chunk(&mut writer, &[strike(2), strike(3)]).await;
+    let mut rows: Vec<String> = Vec::new();
+    let connection = step.reader();
+    let mut statement =
+        connection.prepare("SELECT json_array(id, species, speed, day, fatal, phase) FROM strikes").unwrap();
+    rows.extend(statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap));
+    assert_eq!(rows, [r#"[2,"Möwe",0.1,"2024-02-29",0,"Approach"]"#, r#"[3,null,0.1,null,0,"Approach"]"#]);
+}
+
+#[tokio::test]
+async fn a_resume_neither_replaces_nor_loses_what_was_committed() {
+    let mut step = Step::start().await;
+    let new = || SqliteWriter::new("strikes").create(CREATE).replace("DELETE FROM strikes WHERE id < ?1", [100]);
+    let mut first = new();
+    first.open(None).await.unwrap();
+    let checkpoint = step.commit_chunk(&mut first, &[strike(1), strike(2)]).await;
+    let mut resumed = new();
+    resumed.open(Some(&checkpoint)).await.unwrap();
+    step.commit_chunk(&mut resumed, &[strike(3)]).await;
+    assert_eq!(step.count(), 3);
+    let mut fresh = new();
+    fresh.open(None).await.unwrap();
+    step.commit_chunk(&mut fresh, &[strike(1)]).await;
+    assert_eq!(step.count(), 1);
+}
+
+#[tokio::test]
+async fn a_chunk_that_is_rolled_back_takes_its_table_with_it_and_can_be_replayed() {
+    let mut step = Step::start().await;
+    let mut writer = SqliteWriter::new("strikes").create(CREATE);
+    writer.open(None).await.unwrap();
+    let error = writer.write(&[strike(1), strike(1)], step.transaction.as_mut()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Constraint);
+    assert_eq!(error.position(), Some("row 2 of the chunk"));
+    assert!(error.to_string().contains("UNIQUE constraint failed: strikes.id"), "{error}");
+    step.transaction.rollback().await.unwrap();
+    writer.rolled_back().await.unwrap();
+    step.commit_chunk(&mut writer, &[strike(1)]).await;
+    assert_eq!(step.count(), 1);
+}
+
+#[tokio::test]
+async fn an_empty_input_still_creates_its_table() {
+    let mut step = Step::start().await;
+    let mut writer = SqliteWriter::<Strike>::new("strikes").create(CREATE);
+    writer.open(None).await.unwrap();
+    writer.finish(step.transaction.as_mut()).await.unwrap();
+    step.commit().await;
+    assert_eq!(step.count(), 0);
+}
+
+#[tokio::test]
+async fn what_fits_no_column_is_refused_by_the_name_of_its_field() {
+    #[derive(Serialize)]
+    struct Odd {
+        big: u64,
+        list: Vec<i64>,
+        ratio: f64,
+    }
+    let mut step = Step::start().await;
+    let mut writer = SqliteWriter::new("odd").create("CREATE TABLE IF NOT EXISTS odd (big, list, ratio)");
+    writer.open(None).await.unwrap();
+    for (odd, culprit) in [
+        (Odd { big: u64::MAX, list: Vec::new(), ratio: 0.0 }, "'big'"),
+        (Odd { big: 1, list: vec![1], ratio: 0.0 }, "'list'"),
+        (Odd { big: 1, list: vec![1], ratio: f64::NAN }, "'list'"),
+    ] {
+        let error = writer.write(&[odd], step.transaction.as_mut()).await.unwrap_err();
+        assert!(error.to_string().contains(culprit), "{error}");
+    }
+    let mut absent = SqliteWriter::new("nowhere");
+    absent.open(None).await.unwrap();
+    let error = absent.write(&[strike(1)], step.transaction.as_mut()).await.unwrap_err();
+    assert!(error.to_string().contains("no such table: nowhere"), "{error}");
+}
+
+async fn read_all<T: Send>(reader: &mut impl ItemReader<Item = T>) -> Vec<T> {
+    let mut items = Vec::new();
+    while let Some(item) = reader.read().await.unwrap() {
+        items.push(item);
+    }
+    items
+}
+
+async fn strikes(count: u64) -> Step {
+    let mut step = Step::start().await;
+    let mut writer = SqliteWriter::new("strikes").create(CREATE);
+    writer.open(None).await.unwrap();
+    let rows: Vec<_> = (1..=count).map(strike).collect();
+    step.commit_chunk(&mut writer, &rows).await;
+    step
+}
+
+#[tokio::test]
+async fn a_reader_reads_every_row_once_and_resumes_behind_its_checkpoint() {
+    let step = strikes(25).await;
+    let new = || {
+        SqliteReader::on(
+            &step.repository,
+            "SELECT id, species FROM strikes WHERE id > ?1 ORDER BY species;",
+            ["species", "id"],
+            |row| row.get::<_, i64>("id"),
+        )
+        .parameters([3])
+        .page_size(4)
+    };
+    // The species of every third row is NULL.
+    let mut reader = new();
+    reader.open(None).await.unwrap();
+    let error = reader.read().await.unwrap_err();
+    assert!(error.to_string().contains("'species' is NULL"), "{error}");
+
+    let new = || {
+        SqliteReader::on(&step.repository, "SELECT id, speed FROM strikes WHERE id > ?1", ["speed", "id"], |row| {
+            row.get::<_, i64>("id")
+        })
+        .parameters([3])
+        .page_size(4)
+    };
+    for stop in 0..22 {
+        let mut reader = new();
+        reader.open(None).await.unwrap();
+        let mut ids = Vec::new();
+        for _ in 0..stop {
+            ids.push(reader.read().await.unwrap().unwrap());
+        }
+        let checkpoint = reader.checkpoint().unwrap().unwrap();
+        let mut resumed = new();
+        resumed.open(Some(&checkpoint)).await.unwrap();
+        ids.extend(read_all(&mut resumed).await);
+        assert_eq!(ids, (4..=25).collect::<Vec<_>>());
+        resumed.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_unique_is_a_fault() {
+    let step = strikes(5).await;
+    let mut reader = SqliteReader::on(&step.repository, "SELECT speed FROM strikes", ["speed"], |_| Ok(()));
+    reader.open(None).await.unwrap();
+    let error = reader.read().await.unwrap_err();
+    assert!(error.to_string().contains("not unique"), "{error}");
+}
