@@ -1,0 +1,103 @@
+//! `executions`: what was run, newest first.
+
+use clap::Args;
+use oxbatch_core::execution::InstanceId;
+use oxbatch_core::repository::{ExecutionFilter, PageRequest};
+use oxbatch_core::{DateTime, JobExecution, Status};
+
+use crate::duration::show_seconds;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output;
+use crate::program::Program;
+use crate::table::{Align, Table, shorten};
+use crate::view;
+
+/// Longest list of parameters in a row.
+const MAX_PARAMETERS: usize = 60;
+
+/// Arguments of `executions`.
+#[derive(Debug, Args)]
+pub(crate) struct ExecutionsArgs {
+    /// Only of this job
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
+    /// Only with this status; can be repeated
+    #[arg(long, value_parser = parse_status)]
+    status: Vec<Status>,
+    /// Only created at or after this date or time
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    from: Option<DateTime>,
+    /// Only created before this date or time
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    to: Option<DateTime>,
+    /// Only of this instance
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
+    instance: Option<i64>,
+    /// Most rows
+    #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: u32,
+    /// Go on with the next page; the page before tells this value
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
+    cursor: Option<i64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Reads a status in any case.
+pub(super) fn parse_status(text: &str) -> Result<Status, oxbatch_core::execution::UnknownStatus> {
+    text.to_ascii_uppercase().parse()
+}
+
+fn parse_time(text: &str) -> Result<DateTime, String> {
+    DateTime::parse(text).ok_or_else(|| "write a date or a time such as 2024-01-31 or 2024-01-31T08:00:00Z".to_owned())
+}
+
+/// Runs the command.
+pub(crate) async fn run(program: &Program, arguments: ExecutionsArgs) -> Result<Exit, CliError> {
+    let ExecutionsArgs { job, status, from, to, instance, limit, cursor, json } = arguments;
+    let repository = program.existing()?;
+    let filter = ExecutionFilter {
+        job_name: job,
+        statuses: status,
+        from: from.map(DateTime::instant),
+        to: to.map(DateTime::instant),
+        instance_id: instance.map(InstanceId),
+    };
+    let page = repository.executions(filter, PageRequest { before: cursor, limit }).await?;
+    if json {
+        output::json(&view::executions(repository.as_ref(), &program.registry, &page.executions).await?)?;
+    } else {
+        table(&page.executions).print()?;
+    }
+    if let Some(next) = page.next {
+        output::remark(format!("there are more: go on with --cursor {next}"));
+    }
+    Ok(Exit::Completed)
+}
+
+fn table(executions: &[JobExecution]) -> Table {
+    let left = ["JOB", "STATUS", "CREATED"].map(|name| (name, Align::Left));
+    let mut table = Table::new(
+        [("ID", Align::Right)].into_iter().chain(left).chain([("TOOK", Align::Right), ("PARAMETERS", Align::Left)]),
+    );
+    for execution in executions {
+        table.row([
+            execution.id.to_string(),
+            execution.job_name.clone(),
+            execution.status.to_string(),
+            format!("{:.0}", execution.create_time),
+            took(execution),
+            shorten(&view::typed(&execution.parameters), MAX_PARAMETERS),
+        ]);
+    }
+    table
+}
+
+/// How long it ran, or has been running.
+pub(super) fn took(execution: &JobExecution) -> String {
+    let Some(start) = execution.start_time else { return "-".to_owned() };
+    let end = execution.end_time.unwrap_or_else(jiff::Timestamp::now);
+    show_seconds(end.duration_since(start).try_into().unwrap_or_default())
+}

@@ -1,0 +1,53 @@
+//! `run`: a job in the foreground.
+
+use clap::Args;
+use oxbatch_core::engine::{LaunchOptions, OperatorError};
+use oxbatch_core::job::{GivenParameters, GivenValue};
+
+use super::foreground;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::program::Program;
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Name of the job
+    job: String,
+    /// Parameters of the launch; numbers and dates are detected where the job declares no type
+    #[arg(value_name = "KEY=VALUE")]
+    parameters: Vec<String>,
+    /// Run every step from its start, also those that are complete
+    #[arg(long)]
+    force: bool,
+    /// Print the execution and its steps as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) async fn run(program: &Program, arguments: RunArgs) -> Result<Exit, CliError> {
+    let RunArgs { job: name, parameters, force, json } = arguments;
+    let given = given(&parameters)?;
+    // Both are checked before a database is created for nothing.
+    let job = program.registry.get(&name).ok_or_else(|| match program.registry.names() {
+        known if known.is_empty() => CliError::NoJobs { name: name.clone() },
+        known => CliError::UnknownJob { name: name.clone(), known },
+    })?;
+    job.resolve(given.clone()).map_err(OperatorError::Parameters)?;
+    let repository = crate::node::open_or_create(&program.database()?)?;
+    foreground::run(program, repository, json, async |engine| {
+        engine.clear_the_way(&name, given.clone()).await?;
+        let options = LaunchOptions { force, run_here: true, ..LaunchOptions::default() };
+        engine.launch(&name, given, options).await
+    })
+    .await
+}
+
+fn given(parameters: &[String]) -> Result<GivenParameters, CliError> {
+    let entry = |argument: &String| match argument.split_once('=') {
+        Some((key, value)) => Ok((key.to_owned(), GivenValue::Text(value.to_owned()))),
+        None => Err(CliError::NoParameter { argument: argument.clone() }),
+    };
+    Ok(GivenParameters { entries: parameters.iter().map(entry).collect::<Result<_, _>>()? })
+}

@@ -1,0 +1,52 @@
+//! `serve`: the service, until a signal ends it.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use oxbatch_core::Engine;
+use oxbatch_server::{bind, serve};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::ServeArgs;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::log::EventLog;
+use crate::program::Program;
+use crate::settings;
+use crate::signals::Signals;
+use crate::{node, output};
+
+/// How long requests in work have the database for themselves before the engine, too, begins to shut down: running
+/// steps should not wait long for a slow client.
+const REQUESTS_FIRST: Duration = Duration::from_millis(500);
+
+/// Runs the command.
+pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit, CliError> {
+    let server = settings::server::resolve(&arguments, &program.sources)?;
+    let database = program.database()?;
+    let mut config = program.engine(&arguments)?.config();
+    config.consumers.push(Arc::new(EventLog { in_foreground: false }));
+    let mut signals = Signals::install().map_err(|source| CliError::Runtime { source })?;
+    // The address first: a service that cannot listen must not touch the database.
+    let bound = bind(&server).await?;
+    let repository = node::open_or_create(&database)?;
+    let location = repository.location();
+    let engine = Engine::start(program.registry.clone(), repository, config).await?;
+    output::line(format!("oxbatch listens on http://{} and keeps everything in {location}", bound.address()))?;
+    let shutdown = CancellationToken::new();
+    let mut serving = pin!(serve(bound, engine.clone(), shutdown.clone()));
+    tokio::select! {
+        () = &mut serving => {}
+        _ = signals.next() => {}
+    }
+    signals.exit_at_next();
+    shutdown.cancel();
+    let served = tokio::time::timeout(REQUESTS_FIRST, &mut serving).await.is_ok();
+    tokio::join!(engine.shutdown(), async {
+        if !served {
+            serving.await;
+        }
+    });
+    Ok(Exit::Completed)
+}

@@ -1,0 +1,84 @@
+//! `show`: an execution and its steps.
+
+use clap::Args;
+use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::{JobExecution, StepExecution};
+
+use super::executions::took;
+use super::parse_id;
+use crate::duration::show_seconds;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::program::Program;
+use crate::table::{Align, Table};
+use crate::view::{self, ExecutionView, ReportView};
+use crate::{node, output};
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Id of the execution
+    #[arg(value_parser = parse_id)]
+    id: ExecutionId,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) async fn run(program: &Program, arguments: ShowArgs) -> Result<Exit, CliError> {
+    let ShowArgs { id, json } = arguments;
+    let repository = program.existing()?;
+    let execution = node::execution(repository.as_ref(), id).await?;
+    let steps = repository.steps(id).await?;
+    if json {
+        let progress = view::progress(&program.registry, &execution, &steps);
+        let view = ExecutionView::of(&execution, progress);
+        output::json(&ReportView { execution: view, steps: steps.iter().map(Into::into).collect() })?;
+    } else {
+        output::line(heading(&execution))?;
+        if !steps.is_empty() {
+            output::line("")?;
+            table(&steps).print()?;
+        }
+    }
+    Ok(Exit::Completed)
+}
+
+fn heading(execution: &JobExecution) -> String {
+    let moment = |time: Option<jiff::Timestamp>| time.map_or_else(|| "-".to_owned(), |time| format!("{time:.6}"));
+    let text = |text: &Option<String>| output::plain(text.as_deref().unwrap_or("-"));
+    let lines = [
+        ("execution", execution.id.to_string()),
+        ("instance", execution.instance_id.to_string()),
+        ("job", execution.job_name.clone()),
+        ("status", execution.status.to_string()),
+        ("parameters", output::plain(&view::typed(&execution.parameters))),
+        ("forced", if execution.forced { "yes" } else { "no" }.to_owned()),
+        ("created", moment(Some(execution.create_time))),
+        ("started", moment(execution.start_time)),
+        ("ended", moment(execution.end_time)),
+        ("took", took(execution)),
+        ("exit code", text(&execution.exit_code)),
+        ("message", text(&execution.exit_message)),
+        ("node", text(&execution.node)),
+    ];
+    let line = |(name, value): &(&str, String)| format!("{name:<10}  {value}").trim_end().to_owned();
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn table(steps: &[StepExecution]) -> Table {
+    let counts = ["READ", "WRITTEN", "FILTERED", "SKIPPED", "COMMITS", "RETRIES", "TOOK"];
+    let left = ["STEP", "STATUS"].map(|name| (name, Align::Left));
+    let mut table = Table::new(left.into_iter().chain(counts.map(|name| (name, Align::Right))));
+    for step in steps {
+        let counters = step.counters;
+        let end = step.end_time.unwrap_or_else(jiff::Timestamp::now);
+        let numbers =
+            [counters.read, counters.write, counters.filter, counters.skip(), counters.commit, counters.retry];
+        let took = show_seconds(end.duration_since(step.start_time).try_into().unwrap_or_default());
+        let names = [step.step_name.clone(), step.status.to_string()];
+        table.row(names.into_iter().chain(numbers.map(|number| number.to_string())).chain([took]));
+    }
+    table
+}

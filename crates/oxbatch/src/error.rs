@@ -1,0 +1,100 @@
+//! Why a command could not do what it was asked: one sentence with its causes, and an exit code.
+
+use std::io;
+use std::path::PathBuf;
+
+use oxbatch_core::engine::OperatorError;
+use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::repository::{LaunchError, RepositoryError};
+use oxbatch_server::ServeError;
+
+use crate::exit::Exit;
+use crate::settings::SettingError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    #[error("'{argument}' is no parameter: write it as key=value")]
+    NoParameter { argument: String },
+    #[error("there is no job '{name}'; the jobs are {}", known.join(", "))]
+    UnknownJob { name: String, known: Vec<String> },
+    #[error("this service has no jobs, so there is no '{name}'")]
+    NoJobs { name: String },
+    #[error("the jobs of this service cannot be registered: {problem}")]
+    Registry { problem: String },
+    #[error("execution {id} waits to be run: start the service, or take it back with 'stop {id}'")]
+    Waiting { id: ExecutionId },
+    #[error("purge needs --older-than, --keep or both: without them it would remove everything that has ended")]
+    PurgeWithoutBound,
+    #[error("executions that are {status} are still running and are never purged")]
+    PurgeRunning { status: oxbatch_core::Status },
+    #[error(
+        "there is no database '{}': run a job or start the service to create it, or name another with --database",
+        path.display()
+    )]
+    NoDatabase { path: PathBuf },
+    #[error("the runtime cannot be started")]
+    Runtime {
+        #[source]
+        source: io::Error,
+    },
+    #[error("the output cannot be written")]
+    Output {
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Operator(OperatorError),
+}
+
+impl CliError {
+    /// The exit code that goes with it.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Setting(_)
+            | Self::NoParameter { .. }
+            | Self::UnknownJob { .. }
+            | Self::NoJobs { .. }
+            | Self::PurgeWithoutBound
+            | Self::PurgeRunning { .. } => Exit::Usage,
+            Self::Waiting { .. } => Exit::Refused,
+            Self::Registry { .. }
+            | Self::NoDatabase { .. }
+            | Self::Runtime { .. }
+            | Self::Output { .. }
+            | Self::Serve(_) => Exit::Unusable,
+            Self::Operator(error) => of_operator(error),
+        }
+    }
+}
+
+fn of_operator(error: &OperatorError) -> Exit {
+    match error {
+        OperatorError::UnknownJob { .. } | OperatorError::UnknownExecution { .. } | OperatorError::Parameters(_) => {
+            Exit::Usage
+        }
+        OperatorError::Launch(LaunchError::Repository(error)) | OperatorError::Repository(error) => match error {
+            RepositoryError::NotFound { .. } => Exit::Usage,
+            RepositoryError::Refused { .. } => Exit::Refused,
+            _ => Exit::Unusable,
+        },
+        OperatorError::Launch(_) | OperatorError::NotRestartable { .. } | OperatorError::ShuttingDown => Exit::Refused,
+        _ => Exit::Unusable,
+    }
+}
+
+impl From<OperatorError> for CliError {
+    fn from(error: OperatorError) -> Self {
+        Self::Operator(error)
+    }
+}
+
+impl From<RepositoryError> for CliError {
+    fn from(error: RepositoryError) -> Self {
+        Self::Operator(error.into())
+    }
+}

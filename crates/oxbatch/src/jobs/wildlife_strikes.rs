@@ -1,0 +1,82 @@
+//! `WildlifeStrikes`: imports the records of the wildlife strike database into a table and reports on them.
+
+mod numbered;
+mod record;
+mod report;
+
+use std::path::Path;
+
+use oxbatch::item::{CsvReader, CsvWriter, FunctionProcessor};
+use oxbatch::sqlite::SqliteWriter;
+use oxbatch::{BuildError, ChunkStep, Job, ParameterDeclaration};
+
+use numbered::Numbered;
+use record::{Record, Strike};
+
+/// Name of the report in the folder `output`.
+const REPORT: &str = "wildlife-report.csv";
+
+/// Each row knows its source and its number there: a row that were written twice would be refused by the key, and a
+/// forced import replaces the rows of its source alone.
+const TABLE: &str = "
+    CREATE TABLE IF NOT EXISTS wildlife_strikes (
+        source          TEXT NOT NULL,
+        record          INTEGER NOT NULL CHECK (record >= 1),
+        airport         TEXT,
+        aircraft        TEXT,
+        damage          TEXT,
+        flight_date     TEXT NOT NULL CHECK (flight_date IS date(flight_date)),
+        operator        TEXT,
+        origin_state    TEXT,
+        phase_of_flight TEXT,
+        wildlife_size   TEXT,
+        species         TEXT,
+        time_of_day     TEXT,
+        cost_other      INTEGER CHECK (cost_other >= 0),
+        cost_repair     INTEGER CHECK (cost_repair >= 0),
+        cost_total      INTEGER CHECK (cost_total >= 0),
+        speed_knots     INTEGER CHECK (speed_knots >= 0),
+        PRIMARY KEY (source, record)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS wildlife_strikes_species_phase ON wildlife_strikes (species, phase_of_flight);
+    CREATE INDEX IF NOT EXISTS wildlife_strikes_flight_date ON wildlife_strikes (flight_date);";
+
+pub(super) fn job() -> Result<Job, BuildError> {
+    let import = ChunkStep::builder("ImportStrikes")
+        .reader(|context| Ok(Numbered::new(CsvReader::<Record>::new(context.parameters().string("input")?))))
+        .processor(|context| {
+            let source = context.parameters().string("input")?.to_owned();
+            Ok(FunctionProcessor::new(move |(number, record): (i64, Record)| Ok(Some(record.clean(&source, number)))))
+        })
+        .writer(|context| {
+            let source = context.parameters().string("input")?.to_owned();
+            let writer = SqliteWriter::<Strike>::new("wildlife_strikes").create(TABLE);
+            Ok(writer.replace("DELETE FROM wildlife_strikes WHERE source = ?1", [source]))
+        })
+        .chunk_size_from(|context| Ok(u32::try_from(context.parameters().integer("chunk_size")?)?));
+    let report = ChunkStep::builder("WriteReport").reader(report::reader).writer(|context| {
+        let path = Path::new(context.parameters().string("output")?).join(REPORT);
+        Ok(CsvWriter::<report::Line>::new(context, path).headers(report::Line::COLUMNS))
+    });
+    Job::builder("WildlifeStrikes")
+        .description(
+            "Imports wildlife strikes into a table and reports strikes, cost and speed per species and phase of flight",
+        )
+        .parameter(
+            ParameterDeclaration::string("input")
+                .default_value("data/birdstrikes.csv")
+                .description("CSV file to import"),
+        )
+        .parameter(
+            ParameterDeclaration::string("output").default_value(".").description("folder of wildlife-report.csv"),
+        )
+        .parameter(
+            ParameterDeclaration::integer("chunk_size")
+                .default_value(500)
+                .non_identifying()
+                .description("rows in one transaction"),
+        )
+        .step(import)
+        .step(report)
+        .build()
+}

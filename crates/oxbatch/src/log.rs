@@ -1,0 +1,149 @@
+//! The log on standard error: its set-up, the record of panics, and the consumer that writes the engine's events.
+
+use std::io::{self, IsTerminal, Write};
+use std::panic::PanicHookInfo;
+
+use oxbatch_core::engine::{Event, EventConsumer};
+use oxbatch_core::execution::{Status, cause_chain};
+use tracing::{debug, error, info, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::progress;
+use crate::settings::logging::{LogFormat, LogSettings};
+
+/// What is logged by a service when nobody says.
+pub(crate) const SERVICE_LEVEL: &str = "info";
+/// What is logged by a command when nobody says: its output is what it has to tell.
+pub(crate) const COMMAND_LEVEL: &str = "warn";
+
+/// Begins to log. Called once.
+pub(crate) fn init(settings: LogSettings, default_level: &str) {
+    let filter = settings.level.unwrap_or_else(|| EnvFilter::new(default_level));
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| BesideBars).with_ansi(colours);
+    // A subscriber that a caller has set already stays.
+    let _ = match settings.format {
+        LogFormat::Text => subscriber.try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    };
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// A panic is caught where it is handled and told there; here it gets its place in the source.
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let message = info.payload_as_str().unwrap_or("no message");
+    let location = info.location().map(ToString::to_string).unwrap_or_default();
+    error!(
+        panic.location = location,
+        thread = std::thread::current().name().unwrap_or_default(),
+        "panicked: {message}"
+    );
+}
+
+/// Standard error, with the progress bars out of the way while a line is written.
+struct BesideBars;
+
+impl Write for BesideBars {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        progress::without_bars(|| io::stderr().lock().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().lock().flush()
+    }
+}
+
+/// Writes the engine's events to the log.
+#[derive(Debug)]
+pub(crate) struct EventLog {
+    /// The end of the execution is told by the command that runs it, so it is no error line here.
+    pub(crate) in_foreground: bool,
+}
+
+impl EventConsumer for EventLog {
+    fn on_event(&self, event: &Event<'_>) {
+        match *event {
+            Event::ExecutionLaunched { execution } => {
+                info!(
+                    job.name = execution.job_name,
+                    execution.id = execution.id.0,
+                    instance.id = execution.instance_id.0,
+                    "launched"
+                );
+            }
+            Event::ExecutionStarted { execution } => {
+                info!(job.name = execution.job_name, execution.id = execution.id.0, "started");
+            }
+            Event::StepStarted { execution_id, step_name, resumed, .. } => {
+                info!(execution.id = execution_id.0, step.name = step_name, resumed, "step started");
+            }
+            Event::StepAlreadyComplete { execution_id, step_name } => {
+                info!(execution.id = execution_id.0, step.name = step_name, "step is already complete");
+            }
+            Event::RetryScheduled { execution_id, step_name, retry, delay, cause } => {
+                warn!(
+                    execution.id = execution_id.0,
+                    step.name = step_name,
+                    retry,
+                    ?delay,
+                    cause,
+                    "will be tried again"
+                );
+            }
+            Event::StopRequested { execution_id } => info!(execution.id = execution_id.0, "asked to stop"),
+            Event::StepLeftBehind { execution_id, step_name } => {
+                warn!(
+                    execution.id = execution_id.0,
+                    step.name = step_name,
+                    "step ignored the request to stop and was left behind"
+                );
+            }
+            Event::StepFinished { step } => {
+                // Why it failed is told once, with the end of the execution.
+                let counters = step.counters;
+                info!(
+                    execution.id = step.execution_id.0,
+                    step.name = step.step_name,
+                    status = step.status.as_str(),
+                    read = counters.read,
+                    written = counters.write,
+                    filtered = counters.filter,
+                    skipped = counters.skip(),
+                    commits = counters.commit,
+                    retries = counters.retry,
+                    "step finished"
+                );
+            }
+            Event::ExecutionFinished { execution } => {
+                let (job, id, status) = (&execution.job_name, execution.id.0, execution.status.as_str());
+                let message = execution.exit_message.as_deref().unwrap_or_default();
+                if execution.status == Status::Failed && !self.in_foreground {
+                    error!(job.name = job, execution.id = id, status, cause = message, "failed");
+                } else {
+                    info!(job.name = job, execution.id = id, status, note = message, "finished");
+                }
+            }
+            Event::ExecutionRecovered { recovered } => {
+                let lost = &recovered.lost;
+                warn!(
+                    job.name = lost.job_name,
+                    execution.id = lost.id.0,
+                    status = lost.status.as_str(),
+                    successor.id = recovered.successor.map(|id| id.0),
+                    note = lost.exit_message.as_deref().unwrap_or_default(),
+                    "recovered an execution that its owner left"
+                );
+            }
+            Event::LeaseLost { execution_id } => {
+                warn!(execution.id = execution_id.0, "another node owns the execution by now; it was dropped here");
+            }
+            Event::RepositoryTrouble { doing, error } => {
+                warn!(doing, cause = cause_chain(error), "the repository failed; it is tried again");
+            }
+            Event::ShuttingDown { running: 0 } => debug!("shutting down"),
+            Event::ShuttingDown { running } => {
+                info!(running, "shutting down; running steps stop at their next safe point")
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The whole program: reads the command line, resolves the settings, runs the command, reports its end.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use oxbatch_core::execution::cause_chain;
+use oxbatch_core::repository::JobRepository;
+use oxbatch_core::{BoxError, JobRegistry};
+
+use crate::cli::{Cli, Command, GlobalArgs, ServeArgs};
+use crate::commands;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::settings::Sources;
+use crate::settings::database::DatabaseSettings;
+use crate::settings::engine::EngineSettings;
+use crate::settings::logging::LogSettings;
+use crate::{log, node, output};
+
+/// Threads that serve requests and keep leases; jobs run on threads of their own.
+const WORKER_THREADS: usize = 2;
+
+/// What [`run`] takes: the jobs, or why they could not be built.
+pub trait IntoRegistry {
+    /// The jobs.
+    ///
+    /// # Errors
+    /// Why they could not be built.
+    fn into_registry(self) -> Result<JobRegistry, BoxError>;
+}
+
+impl IntoRegistry for JobRegistry {
+    fn into_registry(self) -> Result<JobRegistry, BoxError> {
+        Ok(self)
+    }
+}
+
+impl<E: Into<BoxError>> IntoRegistry for Result<JobRegistry, E> {
+    fn into_registry(self) -> Result<JobRegistry, BoxError> {
+        self.map_err(Into::into)
+    }
+}
+
+/// Runs the command line of a service with these jobs, to its end: what `main` calls and returns.
+///
+/// A fault is told on standard error in one sentence; `--help` lists the exit codes.
+pub fn run(registry: impl IntoRegistry) -> ExitCode {
+    let cli = match parse(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(answer) => {
+            // Help, version or a usage error; nobody is left to tell when it cannot be printed.
+            let _ = answer.print();
+            return u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    match execute(cli, registry.into_registry()) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output::remark(format!("error: {}", output::plain(&cause_chain(&error))));
+            error.exit().into()
+        }
+    }
+}
+
+/// Flags of the service may stand without the word `serve`, since it is the default.
+fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let fault = match Cli::try_parse_from(&arguments) {
+        Err(fault) if fault.kind() == ErrorKind::UnknownArgument => fault,
+        parsed => return parsed,
+    };
+    let mut with_serve = arguments;
+    with_serve.insert(with_serve.len().min(1), "serve".into());
+    Cli::try_parse_from(with_serve).map_err(|_| fault)
+}
+
+/// What every command gets.
+pub(crate) struct Program {
+    pub(crate) registry: JobRegistry,
+    pub(crate) globals: GlobalArgs,
+    pub(crate) sources: Sources,
+}
+
+impl Program {
+    /// Opens the database that must be there.
+    pub(crate) fn existing(&self) -> Result<Arc<dyn JobRepository>, CliError> {
+        node::open_existing(&self.database()?)
+    }
+
+    /// Where the database is.
+    pub(crate) fn database(&self) -> Result<DatabaseSettings, CliError> {
+        Ok(DatabaseSettings::resolve(self.globals.database.as_deref(), &self.sources)?)
+    }
+
+    /// The settings of the node.
+    pub(crate) fn engine(&self, serve: &ServeArgs) -> Result<EngineSettings, CliError> {
+        Ok(EngineSettings::resolve(&self.globals, serve, &self.sources)?)
+    }
+}
+
+fn execute(cli: Cli, registry: Result<JobRegistry, BoxError>) -> Result<Exit, CliError> {
+    let Cli { globals, command } = cli;
+    let command = command.unwrap_or_else(|| Command::Serve(ServeArgs::default()));
+    if let Command::Completions(arguments) = command {
+        return commands::completions::run(&arguments);
+    }
+    let sources = Sources::load(globals.config.as_deref())?;
+    let level = match command {
+        Command::Serve(_) => log::SERVICE_LEVEL,
+        _ => log::COMMAND_LEVEL,
+    };
+    log::init(LogSettings::resolve(&globals, &sources)?, level);
+    let registry = registry.map_err(|error| CliError::Registry { problem: cause_chain(error.as_ref()) })?;
+    let program = Program { registry, globals, sources };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::Runtime { source })?;
+    let exit = runtime.block_on(Box::pin(dispatch(&program, command)));
+    // A step that ignores every request to stop must not keep the process from ending.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn dispatch(program: &Program, command: Command) -> Result<Exit, CliError> {
+    match command {
+        Command::Serve(arguments) => commands::serve::run(program, arguments).await,
+        Command::Run(arguments) => commands::run::run(program, arguments).await,
+        Command::Jobs(arguments) => commands::jobs::run(program, arguments).await,
+        Command::Executions(arguments) => commands::executions::run(program, arguments).await,
+        Command::Show(arguments) => commands::show::run(program, arguments).await,
+        Command::Stop(arguments) => commands::stop::run(program, arguments).await,
+        Command::Restart(arguments) => commands::restart::run(program, arguments).await,
+        Command::Abandon(arguments) => commands::abandon::run(program, arguments).await,
+        Command::Purge(arguments) => commands::purge::run(program, arguments).await,
+        Command::Completions(arguments) => commands::completions::run(&arguments),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Cli, clap::Error> {
+        parse(std::iter::once("oxbatch").chain(arguments.iter().copied()).map(Into::into).collect())
+    }
+
+    #[test]
+    fn flags_of_the_service_need_no_command() {
+        let cli = parsed(&["--database", "a.db", "--listen", "127.0.0.1:9"]).unwrap();
+        assert_eq!(cli.globals.database.as_deref(), Some("a.db"));
+        assert!(matches!(cli.command, Some(Command::Serve(serve)) if serve.listen.as_deref() == Some("127.0.0.1:9")));
+        assert!(parsed(&[]).unwrap().command.is_none());
+        assert!(parsed(&["--listen", "x", "jobs"]).is_err());
+        assert!(parsed(&["--nonsense"]).unwrap_err().to_string().contains("--nonsense"));
+    }
+}

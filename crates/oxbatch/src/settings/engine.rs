@@ -1,0 +1,147 @@
+//! The node: `OXBATCH_NODE_NAME`, `OXBATCH_CONCURRENCY`, `OXBATCH_QUEUE_LIMIT`, `OXBATCH_RECOVER`,
+//! `OXBATCH_SHUTDOWN_TIMEOUT`.
+
+use std::time::Duration;
+
+use oxbatch_core::EngineConfig;
+use oxbatch_core::repository::{Node, RecoverPolicy};
+
+use super::{Setting, SettingError, Sources, parse_count};
+use crate::cli::{GlobalArgs, ServeArgs};
+use crate::duration::parse_duration;
+
+/// Longest name of a node in characters.
+const MAX_NODE_NAME: usize = 100;
+
+/// Name of the node.
+pub(crate) const NODE_NAME: Setting = Setting {
+    flag: "--node-name",
+    variable: "OXBATCH_NODE_NAME",
+    key: "engine.node_name",
+    text: "Name of this node, shown with the executions that it runs",
+    default: "the host's name",
+};
+
+/// Executions at once.
+pub(crate) const CONCURRENCY: Setting = Setting {
+    flag: "--concurrency",
+    variable: "OXBATCH_CONCURRENCY",
+    key: "engine.concurrency",
+    text: "Executions that run at once",
+    default: "8",
+};
+
+/// Launches that wait.
+pub(crate) const QUEUE_LIMIT: Setting = Setting {
+    flag: "--queue-limit",
+    variable: "OXBATCH_QUEUE_LIMIT",
+    key: "engine.queue_limit",
+    text: "Launches that may wait for a place; one more is refused",
+    default: "1000",
+};
+
+/// What becomes of executions whose process died.
+pub(crate) const RECOVER: Setting = Setting {
+    flag: "--recover",
+    variable: "OXBATCH_RECOVER",
+    key: "engine.recover",
+    text: "What becomes of executions whose process died: restart or fail",
+    default: "restart",
+};
+
+/// Bound of a shutdown.
+pub(crate) const SHUTDOWN_TIMEOUT: Setting = Setting {
+    flag: "--shutdown-timeout",
+    variable: "OXBATCH_SHUTDOWN_TIMEOUT",
+    key: "engine.shutdown_timeout",
+    text: "How long a shutdown lets running steps go on to a safe point",
+    default: "30s",
+};
+
+/// All of the section.
+pub(super) const SETTINGS: [Setting; 5] = [NODE_NAME, CONCURRENCY, QUEUE_LIMIT, RECOVER, SHUTDOWN_TIMEOUT];
+
+/// The section `engine`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EngineSettings {
+    /// Name of the node.
+    pub(crate) node_name: String,
+    /// Executions at once; `None` for the engine's default, and so are the others.
+    pub(crate) concurrency: Option<usize>,
+    /// Launches that may wait.
+    pub(crate) queue_limit: Option<u32>,
+    /// What becomes of executions whose process died.
+    pub(crate) recover: Option<RecoverPolicy>,
+    /// Bound of a shutdown.
+    pub(crate) shutdown_timeout: Option<Duration>,
+}
+
+impl EngineSettings {
+    /// Resolves the section for the service.
+    pub(crate) fn resolve(globals: &GlobalArgs, serve: &ServeArgs, sources: &Sources) -> Result<Self, SettingError> {
+        Ok(Self {
+            node_name: sources
+                .read(&NODE_NAME, globals.node_name.as_deref(), parse_node_name)?
+                .unwrap_or_else(host_name),
+            concurrency: sources.read(&CONCURRENCY, serve.concurrency.as_deref(), |text| parse_count(text, 1))?,
+            queue_limit: sources.read(&QUEUE_LIMIT, serve.queue_limit.as_deref(), |text| parse_count(text, 0))?,
+            recover: sources.read(&RECOVER, serve.recover.as_deref(), parse_recover)?,
+            shutdown_timeout: sources.read(&SHUTDOWN_TIMEOUT, serve.shutdown_timeout.as_deref(), parse_duration)?,
+        })
+    }
+
+    /// The configuration of the engine.
+    pub(crate) fn config(&self) -> EngineConfig {
+        let mut config = EngineConfig::new(Node::new(self.node_name.clone()));
+        config.concurrency = self.concurrency.unwrap_or(config.concurrency);
+        config.queue_limit = self.queue_limit.unwrap_or(config.queue_limit);
+        config.recover = self.recover.unwrap_or(config.recover);
+        config.shutdown_timeout = self.shutdown_timeout.unwrap_or(config.shutdown_timeout);
+        config
+    }
+}
+
+fn parse_recover(text: &str) -> Result<RecoverPolicy, String> {
+    match text {
+        "restart" => Ok(RecoverPolicy::Restart),
+        "fail" => Ok(RecoverPolicy::Fail),
+        _ => Err(format!("'{text}' is neither restart nor fail")),
+    }
+}
+
+fn parse_node_name(text: &str) -> Result<String, String> {
+    let fits = (1..=MAX_NODE_NAME).contains(&text.chars().count());
+    if fits && text.trim() == text && !text.contains(|c: char| c == '/' || c.is_control()) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("'{text}' must have 1 to {MAX_NODE_NAME} characters, none of them a slash or a control character"))
+}
+
+/// The host's name as far as it can be known without asking the system in unsafe ways.
+fn host_name() -> String {
+    let files = ["/proc/sys/kernel/hostname", "/etc/hostname"];
+    let from_file = files.iter().filter_map(|file| std::fs::read_to_string(file).ok());
+    let from_environment = ["HOSTNAME", "COMPUTERNAME"].iter().filter_map(|name| std::env::var(name).ok());
+    let mut names = from_file.chain(from_environment).filter_map(|name| parse_node_name(name.trim()).ok());
+    names.next().unwrap_or_else(|| "node".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oxbatch_core::engine::{DEFAULT_CONCURRENCY, DEFAULT_QUEUE_LIMIT, DEFAULT_SHUTDOWN_TIMEOUT};
+
+    #[test]
+    fn the_defaults_in_the_help_are_the_engine_s() {
+        assert_eq!(parse_count(CONCURRENCY.default, 1), Ok(DEFAULT_CONCURRENCY));
+        assert_eq!(parse_count(QUEUE_LIMIT.default, 0), Ok(DEFAULT_QUEUE_LIMIT));
+        assert_eq!(parse_duration(SHUTDOWN_TIMEOUT.default), Ok(DEFAULT_SHUTDOWN_TIMEOUT));
+        assert_eq!(parse_recover(RECOVER.default), Ok(RecoverPolicy::default()));
+    }
+
+    #[test]
+    fn a_node_has_a_name_on_every_machine() {
+        assert!(parse_node_name(&host_name()).is_ok());
+        assert!(parse_node_name("a/b").is_err() && parse_node_name("").is_err());
+    }
+}

@@ -1,0 +1,62 @@
+//! The log on standard error: `OXBATCH_LOG_LEVEL`, `OXBATCH_LOG_FORMAT`.
+
+use tracing_subscriber::EnvFilter;
+
+use super::{Setting, SettingError, Sources};
+use crate::cli::GlobalArgs;
+
+/// Which lines are logged.
+pub(crate) const LEVEL: Setting = Setting {
+    flag: "--log-level",
+    variable: "OXBATCH_LOG_LEVEL",
+    key: "log.level",
+    text: "What is logged: error, warn, info, debug, trace, or directives such as info,oxbatch_server=debug",
+    default: "info for serve, warn for other commands",
+};
+
+/// How lines are written.
+pub(crate) const FORMAT: Setting = Setting {
+    flag: "--log-format",
+    variable: "OXBATCH_LOG_FORMAT",
+    key: "log.format",
+    text: "How log lines are written: text or json",
+    default: "text",
+};
+
+/// All of the section.
+pub(super) const SETTINGS: [Setting; 2] = [LEVEL, FORMAT];
+
+/// How lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// A JSON object per line.
+    Json,
+}
+
+/// The section `log`.
+#[derive(Debug)]
+pub(crate) struct LogSettings {
+    /// Which lines; `None` for the command's own default.
+    pub(crate) level: Option<EnvFilter>,
+    /// How they are written.
+    pub(crate) format: LogFormat,
+}
+
+impl LogSettings {
+    /// Resolves the section.
+    pub(crate) fn resolve(arguments: &GlobalArgs, sources: &Sources) -> Result<Self, SettingError> {
+        let level = sources.read(&LEVEL, arguments.log_level.as_deref(), |text| {
+            EnvFilter::try_new(text)
+                .map_err(|error| format!("'{text}' is no log level ({error}); write error, warn, info, debug or trace"))
+        })?;
+        let format = sources.read(&FORMAT, arguments.log_format.as_deref(), |text| match text {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(format!("'{text}' is neither text nor json")),
+        })?;
+        Ok(Self { level, format: format.unwrap_or_default() })
+    }
+}
