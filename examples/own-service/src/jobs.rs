@@ -1,0 +1,116 @@
+//! The jobs of this service: orders of a shop become lines for its warehouse.
+
+use std::fs;
+
+use oxbatch::item::{CsvReader, FunctionProcessor, JsonLinesWriter};
+use oxbatch::jiff::civil::Date;
+use oxbatch::serde::{Deserialize, Serialize};
+use oxbatch::{
+    BoxError, BuildError, ChunkStep, ItemError, Job, JobRegistry, ParameterDeclaration, RegistryError, StepContext,
+    TaskStep,
+};
+
+/// All jobs of the service.
+pub fn registry() -> Result<JobRegistry, RegistryError> {
+    JobRegistry::new([export_orders()?])
+}
+
+/// Checks the input, converts it, writes a summary. Each step is run once: launched again after a failure, the job goes
+/// on with the step that failed, and that one goes on behind the last chunk that it committed.
+fn export_orders() -> Result<Job, BuildError> {
+    Job::builder("ExportOrders")
+        .description("Converts the orders of the shop into lines for the warehouse")
+        .parameter(ParameterDeclaration::string("input").default_value("orders.csv").description("orders of the shop"))
+        .parameter(ParameterDeclaration::string("output").default_value("warehouse.jsonl").description("file to write"))
+        .parameter(ParameterDeclaration::date_time("from").description("only orders of this day or later"))
+        .step(TaskStep::builder("CheckInput", check_input))
+        .step(
+            ChunkStep::builder("Convert")
+                .reader(|context| Ok(CsvReader::<Order>::new(context.parameters().string("input")?)))
+                .processor(|context| {
+                    let from = match context.parameters().get("from") {
+                        Some(_) => Some(context.parameters().date_time("from")?.date()),
+                        None => None,
+                    };
+                    Ok(FunctionProcessor::new(move |order: Order| order.for_warehouse(from)))
+                })
+                .writer(|context| Ok(JsonLinesWriter::<Line>::new(context, context.parameters().string("output")?)))
+                .chunk_size(100),
+        )
+        .step(TaskStep::builder("Summarise", summarise).max_retries(2))
+        .build()
+}
+
+/// A row of the shop's file.
+#[derive(Debug, Deserialize)]
+#[serde(crate = "oxbatch::serde")]
+struct Order {
+    order_id: u64,
+    ordered_on: Date,
+    customer: String,
+    article: String,
+    quantity: u32,
+    unit_price: f64,
+    status: Status,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(crate = "oxbatch::serde", rename_all = "lowercase")]
+enum Status {
+    Open,
+    Paid,
+    Cancelled,
+}
+
+/// A line of the warehouse's file.
+#[derive(Debug, Serialize)]
+#[serde(crate = "oxbatch::serde")]
+struct Line {
+    order_id: u64,
+    customer: String,
+    article: String,
+    quantity: u32,
+    total_cents: u64,
+}
+
+impl Order {
+    /// What the warehouse has to send; nothing for orders that it need not know.
+    fn for_warehouse(self, from: Option<Date>) -> Result<Option<Line>, ItemError> {
+        if self.status != Status::Paid || from.is_some_and(|from| self.ordered_on < from) {
+            return Ok(None);
+        }
+        if self.quantity == 0 || !(0.0..1_000_000.0).contains(&self.unit_price) {
+            let fault = ItemError::validation("a quantity of at least 1 and a price below 1,000,000 are needed");
+            return Err(fault.at(format!("order {}", self.order_id)));
+        }
+        let cents = (self.unit_price * 100.0).round() as u64;
+        Ok(Some(Line {
+            order_id: self.order_id,
+            customer: self.customer.trim().to_owned(),
+            article: self.article,
+            quantity: self.quantity,
+            total_cents: cents * u64::from(self.quantity),
+        }))
+    }
+}
+
+/// Fails before anything is written when there is nothing to convert.
+fn check_input(context: &StepContext) -> Result<(), BoxError> {
+    let input = context.parameters().string("input")?;
+    let size = fs::metadata(input).map_err(|error| format!("the orders '{input}' cannot be read: {error}"))?.len();
+    if size == 0 {
+        return Err(format!("the file of orders '{input}' is empty").into());
+    }
+    // Later steps, and restarts, find it in the job's context.
+    context.put_into_job("input_bytes", size)?;
+    Ok(())
+}
+
+/// Leaves a line for people beside the output.
+fn summarise(context: &StepContext) -> Result<(), BoxError> {
+    let output = context.parameters().string("output")?;
+    let lines = fs::read_to_string(output)?.lines().count();
+    let bytes: u64 = context.get_from_job("input_bytes")?.unwrap_or_default();
+    fs::write(format!("{output}.summary.txt"), format!("{lines} orders to send, made from {bytes} bytes of orders\n"))?;
+    Ok(())
+}
