@@ -90,7 +90,9 @@ impl EventConsumer for EventLog {
                     "will be tried again"
                 );
             }
-            Event::StopRequested { execution_id } => info!(execution.id = execution_id.0, "asked to stop"),
+            Event::StopRequested { execution_id } => {
+                info!(execution.id = execution_id.0, "asked to stop")
+            }
             Event::StepLeftBehind { execution_id, step_name } => {
                 warn!(
                     execution.id = execution_id.0,
