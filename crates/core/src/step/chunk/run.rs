@@ -13,7 +13,7 @@ use crate::step::task::after_retries;
 use crate::step::{BodyEnd, BodyFault, BodyRun, RetryPolicy, StepBody, StepContext, StopRequested};
 
 /// Every so many chunks the thread lets other futures of the author's run, which share it.
-const CHUNKS_BETWEEN_YIELDS: i64 = 16;
+const CHUNKS_BETWEEN_YIELDS: i64 = 64;
 
 /// The body of a chunk step: how its parts are built and its rules.
 pub(super) struct ChunkBody<R: ItemReader, P, W> {
