@@ -1,11 +1,14 @@
 //! Times and parameter values as the interface shows them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use oxbatch_core::job::{JobParameters, Parameter, ParameterValue};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// Stands for every secret value.
 pub(crate) const SECRET: &str = "***";
@@ -16,7 +19,7 @@ pub(crate) fn time(instant: Timestamp) -> String {
 }
 
 /// The value of a parameter: text, also for dates, or a number.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum ValueView {
     Text(String),
@@ -24,9 +27,25 @@ pub(crate) enum ValueView {
     Float(f64),
 }
 
+/// A whole number is a number too, so the variants cannot be told apart by `oneOf`.
+impl PartialSchema for ValueView {
+    fn schema() -> RefOr<Schema> {
+        let types = SchemaType::from_iter([Type::String, Type::Number]);
+        let description = "The value of a parameter: text, also for dates, or a number; a secret is `***`.";
+        ObjectBuilder::new().schema_type(types).description(Some(description)).into()
+    }
+}
+
+impl ToSchema for ValueView {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("ParameterValue")
+    }
+}
+
 /// The type of a parameter.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[schema(as = ParameterType)]
 pub(crate) enum TypeView {
     String,
     Integer,

@@ -95,3 +95,23 @@ impl Problem {
         Self::new(ProblemKind::InstanceNotFound, "Instance not found")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_may_answer_later_is_worth_another_try_and_any_other_fault_is_not() {
+        let source = || std::io::Error::other("disk of oxbatch.db").into();
+        let status = |error: RepositoryError| {
+            let problem = Problem::from(error);
+            assert!(!problem.detail.contains("oxbatch.db") && !problem.detail.contains("list"), "{problem:?}");
+            assert!(problem.cause.as_ref().is_some_and(|cause| cause.contains("disk of oxbatch.db")), "{problem:?}");
+            problem.kind.status().as_u16()
+        };
+        assert_eq!(status(RepositoryError::Unavailable { operation: "list", source: source() }), 503);
+        assert_eq!(status(RepositoryError::Full { operation: "list", source: source() }), 503);
+        assert_eq!(status(RepositoryError::Database { operation: "list", source: source() }), 500);
+        assert_eq!(status(RepositoryError::Corrupt { what: "list".to_owned(), source: source() }), 500);
+    }
+}

@@ -1,0 +1,14 @@
+//! The real router and the real accept loop on a fresh SQLite repository with a real engine.
+
+mod conventions;
+mod executions;
+mod harness;
+mod hosts;
+mod instances;
+mod jobs;
+mod launch;
+mod limits;
+mod openapi;
+mod operate;
+mod parameters;
+mod socket;

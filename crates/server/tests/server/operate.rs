@@ -1,0 +1,81 @@
+//! Stop, restart, abandon.
+
+use serde_json::json;
+
+use crate::harness::Service;
+
+#[tokio::test]
+async fn a_stop_that_waits_is_answered_when_the_work_has_stopped() {
+    let service = Service::start().await;
+    service.post("/jobs/Endless/launch").await;
+    let answer = service.post("/executions/1/stop?wait=1m").await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["status"]), (202, &json!("STOPPED")));
+    let again = service.post("/executions/1/stop").await;
+    assert!(again.problem(409).contains("execution 1 is STOPPED"), "{}", again.text);
+    assert_eq!(again.json()["execution_id"], 1);
+}
+
+#[tokio::test]
+async fn a_waiting_execution_is_stopped_at_once() {
+    let service = Service::idle().await;
+    service.post("/jobs/Sample/launch").await;
+    assert_eq!(service.post("/executions/1/stop").await.json()["status"], "STOPPED");
+}
+
+#[tokio::test]
+async fn a_restart_is_a_new_execution_that_leaves_out_what_is_complete() {
+    let service = Service::start().await;
+    service.run("Failing", r#"{"a":1}"#).await;
+    let answer = service.post("/executions/1/restart").await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (202, Some("/executions/2")));
+    let expected = json!({
+        "message": "Job submitted", "job_name": "Failing", "execution_id": 2, "instance_id": 1, "status": "STARTING",
+    });
+    assert_eq!(answer.json(), expected);
+    service.engine.wait(oxbatch_core::execution::ExecutionId(2), std::time::Duration::from_secs(60)).await.unwrap();
+    let steps = service.get("/executions/2/steps").await.json();
+    let names: Vec<_> = steps.as_array().unwrap().iter().map(|step| &step["step_name"]).collect();
+    assert_eq!(names, ["ErrorStep"]);
+    assert_eq!(service.get("/executions/2").await.json()["parameters"], json!({"a": 1}));
+}
+
+#[tokio::test]
+async fn a_restart_is_refused_with_what_to_do_instead() {
+    let service = Service::start().await;
+    service.run("Sample", "{}").await;
+    let completed = service.post("/executions/1/restart").await;
+    assert!(completed.problem(409).contains("launch with force"), "{}", completed.text);
+    assert_eq!(completed.json()["execution_id"], 1);
+    service.run("Failing", "{}").await;
+    service.run("Failing", "{}").await;
+    let older = service.post("/executions/2/restart").await;
+    assert!(older.problem(409).contains("execution 3 of the same instance came after it"));
+    service.post("/jobs/Endless/launch").await;
+    assert!(service.post("/executions/4/restart").await.problem(409).contains("still running"));
+    assert!(service.post("/executions/4/abandon").await.problem(409).contains("execution 4 is"));
+    service.post("/executions/4/stop?wait=1m").await;
+}
+
+#[tokio::test]
+async fn an_abandoned_instance_can_only_be_forced() {
+    let service = Service::start().await;
+    service.run("Failing", "{}").await;
+    let answer = service.post("/executions/1/abandon").await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["status"]), (200, &json!("ABANDONED")));
+    service.post("/executions/1/abandon").await.problem(409);
+    let refused = service.post("/jobs/Failing/launch").await;
+    assert!(refused.problem(409).contains("launch with force"));
+    assert_eq!(refused.json()["type"], "urn:oxbatch:problem:abandoned");
+    assert!(service.post("/executions/1/restart").await.problem(409).contains("launch with force"));
+    assert_eq!(service.post("/jobs/Failing/launch?force=true").await.status, 202);
+}
+
+#[tokio::test]
+async fn operations_on_an_unknown_execution_are_refused() {
+    let service = Service::idle().await;
+    for operation in ["stop", "restart", "abandon"] {
+        assert_eq!(service.post(&format!("/executions/9/{operation}")).await.problem(404), "Execution not found");
+        assert!(service.post(&format!("/executions/x/{operation}")).await.problem(400).contains("'x'"));
+    }
+    assert!(service.post("/executions/9/restart?wait=1s").await.problem(400).contains("this call takes none"));
+}
