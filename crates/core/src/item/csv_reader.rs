@@ -71,6 +71,8 @@ struct Place {
     line: u64,
     /// Records before it.
     record: u64,
+    /// Fields of a record; 0 as long as none was read of a file without a header.
+    width: usize,
     /// Size of the whole file.
     size: u64,
     /// Fingerprint of its first bytes.
@@ -83,11 +85,14 @@ struct Place {
 struct Open {
     csv: csv::Reader<Bounded>,
     headers: Option<StringRecord>,
+    width: usize,
     /// Used again for all records.
     record: StringRecord,
     max_record_bytes: u64,
     /// The same file by a handle of its own, for what is not in the buffer any more.
     original: Original,
+    /// Where it went back by one byte to begin, see `seek`.
+    stepped_back_to: Option<u64>,
     at_end: bool,
 }
 
@@ -142,14 +147,18 @@ impl<T: DeserializeOwned + Send> ItemReader for CsvReader<T> {
         let csv = csv::ReaderBuilder::new()
             .delimiter(self.delimiter)
             .has_headers(self.has_headers)
+            // The width is checked here: without a header, the parser's own would begin anew with each attempt.
+            .flexible(true)
             .buffer_capacity(BUFFER_BYTES)
             .from_reader(Bounded::open(&self.path, self.max_record_bytes)?);
         let mut open = Open {
             csv,
             headers: None,
+            width: 0,
             record: StringRecord::new(),
             max_record_bytes: self.max_record_bytes,
             original,
+            stepped_back_to: None,
             at_end: false,
         };
         if self.has_headers {
@@ -194,11 +203,12 @@ impl Open {
     fn read_headers(&mut self) -> Result<(), ItemError> {
         match self.csv.headers() {
             Ok(headers) => {
+                self.width = headers.len();
                 self.headers = Some(headers.clone());
-                Ok(())
             }
-            Err(error) => Err(self.fault(error)),
+            Err(error) => return Err(self.fault(error)),
         }
+        if self.csv.position().byte() > self.max_record_bytes { Err(self.too_long()) } else { Ok(()) }
     }
 
     #[inline]
@@ -206,13 +216,27 @@ impl Open {
         let start = self.csv.position().byte();
         self.csv.get_mut().limit = start + self.max_record_bytes;
         match self.csv.read_record(&mut self.record) {
-            Ok(true) if self.csv.position().byte() - start <= self.max_record_bytes => {
+            Ok(true) if self.csv.position().byte() - start > self.max_record_bytes && self.is_too_long(start) => {
+                Err(self.too_long())
+            }
+            Ok(true) if self.record.len() != self.width && self.width != 0 => {
+                let (expected, found) = (self.width, self.record.len());
+                Err(self.record_fault(ReadFault::FieldCount { expected, found }))
+            }
+            Ok(true) => {
+                self.width = self.record.len();
                 self.record.deserialize(self.headers.as_ref()).map(Some).map_err(|error| self.fault(error))
             }
-            Ok(true) => Err(self.too_long()),
             Ok(false) => self.end().map(|()| None),
             Err(error) => Err(self.fault(error)),
         }
+    }
+
+    /// The byte by which it went back does not count.
+    #[cold]
+    fn is_too_long(&self, start: u64) -> bool {
+        let stepped_back = u64::from(self.stepped_back_to == Some(start));
+        self.csv.position().byte() - start - stepped_back > self.max_record_bytes
     }
 
     /// The end must be where it was when the file was opened: what was cut off or is still being written is no input.
@@ -227,13 +251,26 @@ impl Open {
 
     fn place(&mut self) -> Result<Place, ItemError> {
         let position = self.csv.position();
-        let (byte, line, record) = (position.byte(), position.line(), position.record());
+        let (byte, line, record, width) = (position.byte(), position.line(), position.record(), self.width);
         let original = &mut self.original;
-        Ok(Place { byte, line, record, size: original.size(), head: original.head()?, tail: original.tail(byte)? })
+        Ok(Place {
+            byte,
+            line,
+            record,
+            width,
+            size: original.size(),
+            head: original.head()?,
+            tail: original.tail(byte)?,
+        })
     }
 
     fn resume(&mut self, place: &Place) -> Result<(), ItemError> {
         self.original.check(place)?;
+        if self.headers.is_none() {
+            self.width = place.width;
+            // Else the parser would read the first record before it goes elsewhere.
+            self.csv.set_byte_headers(csv::ByteRecord::new());
+        }
         let mut position = csv::Position::new();
         position.set_byte(place.byte).set_line(place.line).set_record(place.record);
         Ok(self.seek(position)?)
@@ -241,11 +278,13 @@ impl Open {
 
     /// Goes to the beginning of a record.
     fn seek(&mut self, mut position: csv::Position) -> Result<(), ReadFault> {
-        // The parser takes what it sees first after a seek for a byte order mark if it looks like one. Seeing the end of
-        // the record before, it does not.
-        if let Some(end @ (b'\n' | b'\r')) = self.original.byte_before(position.byte())? {
+        // The parser takes a mark in the first field after a seek for the file's byte order mark. Seeing the end of the
+        // record before, it does not.
+        self.stepped_back_to = None;
+        if let Some(end) = self.original.line_end_before_a_mark(position.byte())? {
             let line = position.line() - u64::from(end == b'\n');
             position.set_byte(position.byte() - 1).set_line(line);
+            self.stepped_back_to = Some(position.byte());
         }
         let start = SeekFrom::Start(position.byte());
         self.csv.get_mut().limit = self.max_record_bytes;
@@ -264,9 +303,6 @@ impl Open {
                     Ok(()) => ItemError::transient(fault),
                     Err(fault) => ItemError::from(fault),
                 }
-            }
-            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                self.parse_fault(&start, None, ReadFault::FieldCount { expected: expected_len, found: len })
             }
             csv::ErrorKind::Utf8 { err, .. } => self.parse_fault(&start, Some(err.field()), ReadFault::NotUtf8),
             csv::ErrorKind::Deserialize { err, .. } => {
@@ -291,6 +327,12 @@ impl Open {
             },
             Err(fault) => ItemError::from(fault),
         }
+    }
+
+    #[cold]
+    fn record_fault(&mut self, fault: ReadFault) -> ItemError {
+        let start = self.record.position().cloned().unwrap_or_else(csv::Position::new);
+        self.parse_fault(&start, None, fault)
     }
 
     fn parse_fault(&mut self, start: &csv::Position, field: Option<usize>, fault: ReadFault) -> ItemError {

@@ -31,7 +31,7 @@ pub(super) enum ReadFault {
     Changed { path: PathBuf, difference: String },
 
     #[error("record has {found} fields, but {expected} are expected")]
-    FieldCount { expected: u64, found: u64 },
+    FieldCount { expected: usize, found: usize },
 
     #[error("text is not UTF-8")]
     NotUtf8,

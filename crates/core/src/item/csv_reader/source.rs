@@ -13,6 +13,8 @@ const HEAD_BYTES: u64 = 4 * 1024;
 /// Raw text that is read for a fault: somewhat more than an `ItemError` keeps, for the blank lines before it.
 const RAW_BYTES: u64 = 16 * 1024;
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The current record is longer than allowed.
 #[derive(Debug, thiserror::Error)]
 #[error("record is too long")]
@@ -120,11 +122,16 @@ impl Original {
         Ok(fingerprint(&bytes[..length]))
     }
 
-    pub(super) fn byte_before(&mut self, offset: u64) -> Result<Option<u8>, ReadFault> {
+    /// The end of a line that stands before an offset, when a byte order mark stands behind it.
+    pub(super) fn line_end_before_a_mark(&mut self, offset: u64) -> Result<Option<u8>, ReadFault> {
         if offset == 0 {
             return Ok(None);
         }
-        Ok(self.bytes(offset - 1, 1)?.first().copied())
+        let around = self.bytes(offset - 1, 1 + BYTE_ORDER_MARK.len() as u64)?;
+        Ok(match around.split_first() {
+            Some((end @ (b'\n' | b'\r'), BYTE_ORDER_MARK)) => Some(*end),
+            _ => None,
+        })
     }
 
     /// Whether the file is the one that a checkpoint was taken of.

@@ -1,0 +1,8 @@
+//! Integration tests of the core: readers and writers of files.
+#![cfg(all(feature = "csv", feature = "json"))]
+
+mod csv_reader;
+mod file_faults;
+mod file_writers;
+mod harness;
+mod properties;
