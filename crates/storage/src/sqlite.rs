@@ -59,8 +59,8 @@ impl SqliteRepository {
     /// # Errors
     /// [`RepositoryError::Unusable`] with one sentence: the folder does not exist, the path is no file or not writable,
     /// the file is no database, or it belongs to a newer version.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, RepositoryError> {
-        let path = open::resolve(path.as_ref())?;
+    pub fn open(path: &Path) -> Result<Self, RepositoryError> {
+        let path = open::resolve(path)?;
         let mut connection = open::first(&path)?;
         migrate::migrate(&mut connection, &path)?;
         let turn = Turn::default();

@@ -239,3 +239,77 @@ pub(super) fn create_successor(
         .insert(params![of.0, Status::Starting.as_str(), time.as_microsecond(), recovery_count])?;
     Ok(ExecutionId(id))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use oxbatch_core::execution::{ExecutionId, StatusEvent};
+    use oxbatch_core::job::JobParameters;
+    use oxbatch_core::repository::{ExecutionOutcome, NewStep, Node};
+    use rusqlite::trace::{TraceEvent, TraceEventCodes};
+
+    use super::*;
+    use crate::SqliteRepository;
+    use crate::sqlite::{finish, step};
+
+    thread_local! {
+        static STATEMENTS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    fn count(event: TraceEvent<'_>) {
+        if let TraceEvent::Stmt(..) = event {
+            STATEMENTS.set(STATEMENTS.get() + 1);
+        }
+    }
+
+    fn statements<T>(work: impl FnOnce() -> T) -> (u32, T) {
+        STATEMENTS.set(0);
+        let done = work();
+        (STATEMENTS.get(), done)
+    }
+
+    #[test]
+    fn a_launch_and_a_step_cost_as_many_statements_after_200_executions_as_after_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("oxbatch.db");
+        let _repository = SqliteRepository::open(&path).unwrap();
+        let mut connection = crate::sqlite::open::writer(&path, crate::sqlite::open::Durability::Later).ok().unwrap();
+        connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(count)).unwrap();
+        let request = LaunchRequest {
+            job_name: "Job".to_owned(),
+            parameters: JobParameters::default().with("a", 1).with("b", 2),
+            force: false,
+            time: Timestamp::UNIX_EPOCH,
+            claim: Some((Node::new("node"), std::time::Duration::from_secs(60))),
+            queue_limit: 10,
+            idempotency: None,
+        };
+        let mut costs = Vec::new();
+        for number in 1..=200_i64 {
+            let (launch_cost, launched) = statements(|| launch(&connection, &request).ok().unwrap());
+            assert_eq!(launched.execution.id, ExecutionId(number));
+            let lease = launched.lease.unwrap();
+            let new = NewStep {
+                step_name: "Step".to_owned(),
+                rerun_if_complete: true,
+                start_limit: None,
+                time: Timestamp::UNIX_EPOCH,
+            };
+            let (step_cost, _) = statements(|| step::start(&connection, lease, &new).ok().unwrap());
+            let outcome = ExecutionOutcome {
+                event: StatusEvent::Fail,
+                exit_code: None,
+                exit_message: None,
+                resume: false,
+                time: Timestamp::UNIX_EPOCH,
+            };
+            let (end_cost, _) = statements(|| finish::execution(&connection, lease, &outcome).ok().unwrap());
+            costs.push([launch_cost, step_cost, end_cost]);
+        }
+        assert!(costs[1..].iter().all(|cost| *cost == costs[1]), "{costs:?}");
+        // The first launch creates the instance and its parameters besides.
+        assert_eq!(costs[0][0], costs[1][0] + 2);
+        assert!(costs[0].iter().all(|cost| (1..=5).contains(cost)), "{costs:?}");
+    }
+}

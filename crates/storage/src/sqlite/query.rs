@@ -195,3 +195,38 @@ pub(super) fn job_summary(connection: &Connection, job_name: &str) -> Result<Job
 pub(super) fn health(connection: &Connection) -> Result<Health, Fault> {
     Ok(Health { migration: migrate::applied(connection)?, expected_migration: migrate::NEWEST })
 }
+
+#[cfg(test)]
+mod tests {
+    use oxbatch_core::execution::Status;
+
+    use super::*;
+    use crate::SqliteRepository;
+
+    #[test]
+    fn every_list_walks_an_index_and_sorts_nothing_but_a_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = SqliteRepository::open(&folder.path().join("oxbatch.db")).unwrap();
+        let connection = repository.open_reader().unwrap();
+        let job_name = Some("Job".to_owned());
+        let filter = ExecutionFilter::default;
+        let some = vec![Status::Failed, Status::Stopped];
+        for filter in [
+            filter(),
+            ExecutionFilter { job_name: job_name.clone(), ..filter() },
+            ExecutionFilter { statuses: some.clone(), ..filter() },
+            ExecutionFilter { statuses: some, job_name, ..filter() },
+            ExecutionFilter { instance_id: Some(InstanceId(1)), ..filter() },
+        ] {
+            let page = PageRequest { before: Some(1_000), limit: 50 };
+            let (sql, values) = select_executions(&connection, &filter, page).ok().unwrap();
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let plan: Vec<String> =
+                statement.query_map(params_from_iter(values), |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+            let scans = plan.iter().filter(|line| line.starts_with("SCAN oxbatch")).count();
+            let sorted = plan.iter().any(|line| line.contains("TEMP B-TREE"));
+            assert!(scans == 0 && (!sorted || filter.statuses.len() > 1), "{filter:?}: {plan:#?}");
+            assert!(plan.iter().any(|line| line.starts_with("SEARCH oxbatch_job_execution USING")), "{plan:#?}");
+        }
+    }
+}

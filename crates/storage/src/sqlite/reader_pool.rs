@@ -1,7 +1,7 @@
 //! A few threads with read connections: lists and details are answered beside the writer, and block no caller's thread.
 
 use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use oxbatch_core::repository::RepositoryError;
@@ -16,7 +16,9 @@ const THREADS: usize = 4;
 /// Questions that wait for a thread; more wait in their callers.
 const QUEUE: usize = 1024;
 
-type Question = Box<dyn FnOnce(Result<&Connection, rusqlite::Error>) + Send>;
+type Question = Box<dyn FnOnce(Result<&Connection, rusqlite::Error>) -> Reply + Send>;
+/// Tells the caller, after the connection was put back: a `close` that follows must find it.
+type Reply = Box<dyn FnOnce()>;
 
 /// The threads that read. They end when the last handle is dropped.
 pub(super) struct ReaderPool {
@@ -48,7 +50,7 @@ impl ReaderPool {
         let (reply, answer) = oneshot::channel();
         let question: Question = Box::new(move |connection| {
             let answer = connection.map_err(Fault::Sql).and_then(question);
-            let _ = reply.send(answer);
+            Box::new(move || drop(reply.send(answer)))
         });
         let gone = || Fault::Sql(failure(ffi::SQLITE_MISUSE, "the database's thread has ended or panicked"));
         let answer = match self.sender.send(question).await {
@@ -64,7 +66,7 @@ impl ReaderPool {
     }
 }
 
-fn serve(path: &PathBuf, receiver: &Mutex<mpsc::Receiver<Question>>, idle: &Mutex<Vec<Connection>>) {
+fn serve(path: &Path, receiver: &Mutex<mpsc::Receiver<Question>>, idle: &Mutex<Vec<Connection>>) {
     loop {
         let question = receiver.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
         let Some(question) = question else { return };
@@ -74,11 +76,12 @@ fn serve(path: &PathBuf, receiver: &Mutex<mpsc::Receiver<Question>>, idle: &Mute
             Ok(connection) => {
                 // A panic drops the reply, which tells the caller; the thread goes on with another connection.
                 let asked = std::panic::catch_unwind(AssertUnwindSafe(|| question(Ok(&connection))));
-                if asked.is_ok() {
+                if let Ok(reply) = asked {
                     idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+                    reply();
                 }
             }
-            Err(error) => question(Err(error)),
+            Err(error) => question(Err(error))(),
         }
     }
 }

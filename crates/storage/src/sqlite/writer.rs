@@ -198,7 +198,7 @@ fn run_batch(connection: &Connection, waiting: &mut std::vec::IntoIter<Box<dyn C
     }
     let alone = waiting.len() == 1;
     let mut done: Vec<Box<dyn Command>> = Vec::with_capacity(waiting.len());
-    while let Some(mut command) = waiting.next() {
+    for mut command in waiting.by_ref() {
         // A command that is alone needs no savepoint: its fault undoes the whole transaction.
         let saved = if alone { Ok(()) } else { execute(connection, "SAVEPOINT command") };
         if let Err(error) = saved {
@@ -230,7 +230,7 @@ fn run_batch(connection: &Connection, waiting: &mut std::vec::IntoIter<Box<dyn C
     if committed.is_err() && !connection.is_autocommit() {
         let _ = execute(connection, "ROLLBACK");
     }
-    answer(done, committed.as_ref().map(|()| ()));
+    answer(done, committed.as_ref().copied());
 }
 
 fn execute(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {

@@ -4,9 +4,11 @@ use jiff::Timestamp;
 use oxbatch_core::execution::Counters;
 use oxbatch_core::item::{Checkpoint, ErrorKind, ItemReader, ItemWriter};
 use oxbatch_core::job::JobParameters;
-use oxbatch_core::repository::{ChunkSave, ChunkTransaction, JobRepository, LaunchRequest, NewStep, Node, StepStart};
+use oxbatch_core::repository::{
+    ChunkSave, ChunkTransaction, JobRepository, LaunchRequest, NewStep, Node, RepositoryError, StepStart,
+};
 use oxbatch_storage::rusqlite::Connection;
-use oxbatch_storage::{SqliteReader, SqliteRepository, SqliteWriter};
+use oxbatch_storage::{SqliteChunkTransaction, SqliteReader, SqliteRepository, SqliteWriter};
 use serde::Serialize;
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS strikes (
@@ -29,8 +31,15 @@ struct Strike {
 }
 
 fn strike(id: u64) -> Strike {
-    let day = (id % 2 == 0).then(|| jiff::civil::date(2024, 2, 29));
-    Strike { id, species: (id % 3 != 0).then_some("Möwe"), speed: 0.1, day, fatal: false, phase: Phase::Approach }
+    let day = id.is_multiple_of(2).then(|| jiff::civil::date(2024, 2, 29));
+    Strike {
+        id,
+        species: (!id.is_multiple_of(3)).then_some("Möwe"),
+        speed: 0.1,
+        day,
+        fatal: false,
+        phase: Phase::Approach,
+    }
 }
 
 struct Step {
@@ -42,7 +51,7 @@ struct Step {
 impl Step {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let repository = SqliteRepository::open(folder.path().join("oxbatch.db")).unwrap();
+        let repository = SqliteRepository::open(&folder.path().join("oxbatch.db")).unwrap();
         let node = Node::new("test");
         repository.register_node(&node).await.unwrap();
         let request = LaunchRequest {
@@ -171,6 +180,28 @@ async fn what_fits_no_column_is_refused_by_the_name_of_its_field() {
     absent.open(None).await.unwrap();
     let error = absent.write(&[strike(1)], step.transaction.as_mut()).await.unwrap_err();
     assert!(error.to_string().contains("no such table: nowhere"), "{error}");
+}
+
+#[tokio::test]
+async fn a_chunk_on_a_full_disk_leaves_nothing_and_succeeds_once_there_is_room() {
+    let mut step = Step::start().await;
+    let mut writer = SqliteWriter::new("strikes").create(CREATE);
+    writer.open(None).await.unwrap();
+    step.commit_chunk(&mut writer, &[strike(1)]).await;
+    writer.write(&[strike(2)], step.transaction.as_mut()).await.unwrap();
+    let connection = SqliteChunkTransaction::of(step.transaction.as_mut()).unwrap().connection().await.unwrap();
+    let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    connection.query_row("PRAGMA max_page_count = 1", [], |_| Ok(())).unwrap();
+    let state = "x".repeat(60_000);
+    let counters = Counters::default();
+    let save = || ChunkSave { state: &state, counters: &counters, progress: None, job_context: None };
+    let error = step.transaction.commit(save()).await.unwrap_err();
+    assert!(matches!(error, RepositoryError::Full { .. }) && error.is_transient(), "{error:?}");
+    assert_eq!(step.count(), 1);
+    let connection = SqliteChunkTransaction::of(step.transaction.as_mut()).unwrap().connection().await.unwrap();
+    connection.query_row("PRAGMA max_page_count = 100000", [], |_| Ok(())).unwrap();
+    assert_eq!(connection.query_row("PRAGMA page_count", [], |row| row.get(0)), Ok(pages));
+    step.transaction.commit(save()).await.unwrap();
 }
 
 async fn read_all<T: Send>(reader: &mut impl ItemReader<Item = T>) -> Vec<T> {

@@ -1,0 +1,103 @@
+//! The suite that every repository must pass: each rule of the semantics is a case (feature `test-util`).
+//!
+//! A backend implements [`Backend`] and calls [`repository_conformance!`](crate::repository_conformance) in its tests,
+//! which makes one test of each case.
+
+pub mod fixture;
+pub mod launching;
+pub mod reading;
+pub mod recovering;
+pub mod running;
+
+use futures_util::future::BoxFuture;
+
+use crate::repository::{ChunkTransaction, JobRepository};
+
+/// A repository under test: one store of its own for each case.
+pub trait Backend: Send + Sync + 'static {
+    /// Another handle on the same store, as another process has it. Dropping it is the death of that process.
+    fn open(&self) -> Box<dyn JobRepository>;
+
+    /// Writes a row of the author's own in the transaction of a chunk.
+    fn write_row<'a>(&'a self, transaction: &'a mut dyn ChunkTransaction, value: i64) -> BoxFuture<'a, ()>;
+
+    /// The author's rows that are committed.
+    fn rows(&self) -> BoxFuture<'_, Vec<i64>>;
+}
+
+/// Makes a test of each case. The argument is a function that makes a [`Backend`](crate::conformance::Backend) with an
+/// empty store.
+#[macro_export]
+macro_rules! repository_conformance {
+    ($backend:path) => {
+        $crate::repository_conformance! { @cases $backend;
+            launching: [
+                a_new_instance_is_created_with_its_parameters,
+                a_running_instance_is_refused_with_the_running_execution,
+                of_64_racing_launches_one_is_accepted,
+                an_abandoned_instance_can_only_be_forced,
+                a_full_queue_refuses_and_leaves_nothing_behind,
+                an_idempotency_key_answers_the_first_execution_until_it_is_outdated,
+                waiting_executions_are_claimed_oldest_first_and_once,
+            ];
+            running: [
+                completed_steps_are_not_run_again_unless_told_so,
+                a_failed_step_gets_its_state_and_the_job_its_context_back,
+                a_forced_launch_counts_no_step_from_before,
+                attempts_are_limited_within_a_lineage,
+                a_chunk_commits_rows_state_and_counters_or_nothing,
+                a_transaction_that_is_dropped_rolls_back,
+                a_stop_reaches_the_chunk_the_renewal_and_the_next_step,
+                a_waiting_execution_is_stopped_at_once,
+                what_has_ended_is_not_stopped_and_what_runs_is_not_abandoned,
+                an_ended_execution_leaves_no_step_running,
+            ];
+            recovering: [
+                a_live_lease_is_never_taken,
+                a_dead_process_is_recovered_at_once_or_when_its_lease_has_run_out,
+                a_zombie_commits_nothing_and_its_rows_roll_back,
+                recoveries_without_progress_come_to_an_end,
+                what_was_being_stopped_is_stopped_and_not_restarted,
+                a_shutdown_is_resumed_once_and_only_if_nobody_was_faster,
+                a_foreground_launch_clears_its_own_instance_alone,
+            ];
+            reading: [
+                lists_are_filtered_and_paged_without_gaps,
+                parameters_read_back_exactly,
+                a_summary_counts_by_status,
+                a_purge_keeps_what_runs_and_what_can_be_restarted,
+                a_purge_keeps_the_steps_that_a_later_execution_relies_on,
+                a_dry_run_counts_what_a_purge_removes,
+            ];
+        }
+    };
+    (@cases $backend:path; $($module:ident: [$($case:ident,)*];)*) => {
+        $(mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                $crate::conformance::$module::$case(&$backend()).await;
+            })*
+        })*
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    /// A case that is in no list would be tested by nobody.
+    #[test]
+    fn every_case_is_in_the_list() {
+        let list = include_str!("conformance.rs");
+        for source in [
+            include_str!("conformance/launching.rs"),
+            include_str!("conformance/running.rs"),
+            include_str!("conformance/recovering.rs"),
+            include_str!("conformance/reading.rs"),
+        ] {
+            for line in source.lines() {
+                let Some(rest) = line.strip_prefix("pub async fn ") else { continue };
+                let name = rest.split('(').next().unwrap();
+                assert!(list.contains(&format!("{name},")), "{name} is not in the list");
+            }
+        }
+    }
+}

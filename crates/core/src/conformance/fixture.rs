@@ -1,0 +1,153 @@
+//! What the cases share: short ways to launch, run and end executions.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "a case fails by panicking")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::execution::{Counters, ExecutionId, JobExecution, StatusEvent};
+use crate::job::JobParameters;
+use crate::repository::{
+    ChunkSave, ClaimRequest, Claimed, ExecutionOutcome, JobRepository, LaunchError, LaunchRequest, Launched, Lease,
+    NewStep, Node, RecoverPolicy, RecoverRequest, Recovered, StartedStep, StepOutcome, StepStart,
+};
+
+/// The job of the cases.
+pub const JOB: &str = "Job";
+/// A lease that outlasts each case.
+pub const LONG: Duration = Duration::from_secs(600);
+
+/// A repository with a node of its own: a process.
+pub struct Process {
+    /// Its handle.
+    pub repository: Box<dyn JobRepository>,
+    /// Its node.
+    pub node: Node,
+}
+
+/// A launch of the instance `key`.
+pub fn launch_of(key: i64) -> LaunchRequest {
+    LaunchRequest {
+        job_name: JOB.to_owned(),
+        parameters: JobParameters::default().with("key", key),
+        force: false,
+        time: Timestamp::now(),
+        claim: None,
+        queue_limit: 100,
+        idempotency: None,
+    }
+}
+
+/// A step without rules.
+pub fn step_of(name: &str) -> NewStep {
+    NewStep { step_name: name.to_owned(), rerun_if_complete: false, start_limit: None, time: Timestamp::now() }
+}
+
+impl Process {
+    /// A process that has announced its node.
+    pub async fn start(backend: &dyn super::Backend) -> Self {
+        let process = Self { repository: backend.open(), node: Node::new("node") };
+        process.repository.register_node(&process.node).await.unwrap();
+        process
+    }
+
+    /// Launches, queued.
+    pub async fn launch(&self, request: LaunchRequest) -> Result<Launched, LaunchError> {
+        self.repository.launch(request).await
+    }
+
+    /// Launches the instance `key` on this node.
+    pub async fn run(&self, key: i64, lease: Duration) -> Lease {
+        let request = LaunchRequest { claim: Some((self.node.clone(), lease)), ..launch_of(key) };
+        self.launch(request).await.unwrap().lease.unwrap()
+    }
+
+    /// Launches the instance `key` on this node, from the start.
+    pub async fn force(&self, key: i64) -> Lease {
+        let request = LaunchRequest { claim: Some((self.node.clone(), LONG)), force: true, ..launch_of(key) };
+        self.launch(request).await.unwrap().lease.unwrap()
+    }
+
+    /// Takes the oldest waiting execution.
+    pub async fn claim(&self, lease: Duration) -> Option<Claimed> {
+        let jobs: Arc<[String]> = [JOB.to_owned()].into();
+        let request = ClaimRequest { node: self.node.clone(), lease, jobs, time: Timestamp::now(), only: None };
+        self.repository.claim(request).await.unwrap()
+    }
+
+    /// Begins a step that has to run.
+    pub async fn start_step(&self, lease: &Lease, name: &str) -> StartedStep {
+        match self.repository.start_step(lease, step_of(name)).await.unwrap() {
+            StepStart::Run(started) => started,
+            other => panic!("step {name} does not run: {other:?}"),
+        }
+    }
+
+    /// Commits one chunk with a state.
+    pub async fn commit(&self, step: &StartedStep, state: &str) {
+        let mut transaction = self.repository.chunk_transaction(&step.fence).await.unwrap();
+        transaction.commit(save(state, &Counters { commit: 1, ..Counters::default() })).await.unwrap();
+    }
+
+    /// Ends a step.
+    pub async fn end_step(&self, step: &StartedStep, event: StatusEvent) {
+        self.repository.finish_step(&step.fence, step_outcome(event)).await.unwrap();
+    }
+
+    /// Runs a whole step.
+    pub async fn run_step(&self, lease: &Lease, name: &str, event: StatusEvent) {
+        let step = self.start_step(lease, name).await;
+        self.end_step(&step, event).await;
+    }
+
+    /// Ends an execution.
+    pub async fn end(&self, lease: &Lease, event: StatusEvent) -> JobExecution {
+        self.repository.finish_execution(lease, outcome(event, false)).await.unwrap()
+    }
+
+    /// Recovers by restarting.
+    pub async fn recover(&self) -> Vec<Recovered> {
+        self.repository.recover(self.recovery()).await.unwrap()
+    }
+
+    /// A request for recovery by restarting, at most 3 times in a row.
+    pub fn recovery(&self) -> RecoverRequest {
+        RecoverRequest {
+            node: self.node.clone(),
+            policy: RecoverPolicy::Restart,
+            max_recoveries: 3,
+            time: Timestamp::now(),
+            only: None,
+        }
+    }
+
+    /// An execution that exists.
+    pub async fn execution(&self, id: ExecutionId) -> JobExecution {
+        self.repository.execution(id).await.unwrap().unwrap()
+    }
+}
+
+/// What a chunk saves.
+pub fn save<'a>(state: &'a str, counters: &'a Counters) -> ChunkSave<'a> {
+    ChunkSave { state, counters, progress: Some(0.5), job_context: None }
+}
+
+/// How a step ends.
+pub fn step_outcome(event: StatusEvent) -> StepOutcome {
+    StepOutcome {
+        event,
+        exit_code: None,
+        exit_message: None,
+        counters: Counters::default(),
+        progress: None,
+        state: None,
+        job_context: None,
+        time: Timestamp::now(),
+    }
+}
+
+/// How an execution ends.
+pub fn outcome(event: StatusEvent, resume: bool) -> ExecutionOutcome {
+    ExecutionOutcome { event, exit_code: None, exit_message: None, resume, time: Timestamp::now() }
+}

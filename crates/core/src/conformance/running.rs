@@ -1,0 +1,190 @@
+//! Cases of steps, chunks, stops and ends.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "a case fails by panicking")]
+
+use super::Backend;
+use super::fixture::{LONG, Process, launch_of, outcome, save, step_of, step_outcome};
+use crate::execution::{Counters, Status, StatusEvent};
+use crate::repository::{ChunkSave, NewStep, RepositoryError, StepOutcome, StepStart};
+
+/// A plain launch skips what is complete, also after COMPLETED; `rerun_if_complete` and force do not.
+pub async fn completed_steps_are_not_run_again_unless_told_so(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let first = process.run(1, LONG).await;
+    process.run_step(&first, "Step", StatusEvent::Complete).await;
+    process.end(&first, StatusEvent::Complete).await;
+    let second = process.run(1, LONG).await;
+    let start = process.repository.start_step(&second, step_of("Step")).await.unwrap();
+    assert_eq!(start, StepStart::AlreadyComplete);
+    let again = NewStep { rerun_if_complete: true, ..step_of("Step") };
+    let StepStart::Run(rerun) = process.repository.start_step(&second, again).await.unwrap() else { panic!() };
+    assert_eq!(rerun.state, None);
+    process.end_step(&rerun, StatusEvent::Complete).await;
+    process.end(&second, StatusEvent::Complete).await;
+    let forced = process.force(1).await;
+    assert_eq!(process.start_step(&forced, "Step").await.state, None);
+}
+
+/// What was committed last comes back byte by byte, also after an attempt that committed nothing.
+pub async fn a_failed_step_gets_its_state_and_the_job_its_context_back(backend: &dyn Backend) {
+    const STATE: &str = r#"{"v":2,"reader":{"byte":17},"future":{"kept":true}}"#;
+    const CONTEXT: &str = r#"{"total":1.50,"name":"Möwe"}"#;
+    let process = Process::start(backend).await;
+    let first = process.run(1, LONG).await;
+    let step = process.start_step(&first, "Step").await;
+    assert_eq!((step.state.as_deref(), step.job_context.as_deref()), (None, None));
+    let mut transaction = process.repository.chunk_transaction(&step.fence).await.unwrap();
+    let counters = Counters { read: 1, filter: 1, commit: 1, ..Counters::default() };
+    transaction.commit(ChunkSave { job_context: Some(CONTEXT), ..save(STATE, &counters) }).await.unwrap();
+    drop(transaction);
+    process.end_step(&step, StatusEvent::Fail).await;
+    process.end(&first, StatusEvent::Fail).await;
+    for _ in 0..2 {
+        let next = process.run(1, LONG).await;
+        let step = process.start_step(&next, "Step").await;
+        assert_eq!((step.state.as_deref(), step.job_context.as_deref()), (Some(STATE), Some(CONTEXT)));
+        process.end(&next, StatusEvent::Fail).await;
+    }
+    let forced = process.force(1).await;
+    let step = process.start_step(&forced, "Step").await;
+    assert_eq!((step.state, step.job_context), (None, None));
+}
+
+/// A forced run that dies before a step does not skip it because of an earlier lineage.
+pub async fn a_forced_launch_counts_no_step_from_before(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let first = process.run(1, LONG).await;
+    for name in ["One", "Two"] {
+        process.run_step(&first, name, StatusEvent::Complete).await;
+    }
+    process.end(&first, StatusEvent::Complete).await;
+    let forced = process.force(1).await;
+    process.run_step(&forced, "One", StatusEvent::Complete).await;
+    process.end(&forced, StatusEvent::Fail).await;
+    let resumed = process.run(1, LONG).await;
+    let one = process.repository.start_step(&resumed, step_of("One")).await.unwrap();
+    assert_eq!(one, StepStart::AlreadyComplete);
+    process.start_step(&resumed, "Two").await;
+}
+
+/// `start_limit` counts attempts, and a forced launch begins to count anew.
+pub async fn attempts_are_limited_within_a_lineage(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let limited = || NewStep { start_limit: Some(2), ..step_of("Step") };
+    for _ in 0..2 {
+        let lease = process.run(1, LONG).await;
+        assert!(matches!(process.repository.start_step(&lease, limited()).await.unwrap(), StepStart::Run(_)));
+        process.end(&lease, StatusEvent::Fail).await;
+    }
+    let third = process.run(1, LONG).await;
+    let refused = process.repository.start_step(&third, limited()).await.unwrap();
+    assert_eq!(refused, StepStart::StartLimitReached { attempts: 2 });
+    process.end(&third, StatusEvent::Fail).await;
+    let forced = process.force(1).await;
+    assert!(matches!(process.repository.start_step(&forced, limited()).await.unwrap(), StepStart::Run(_)));
+}
+
+/// Rows, state and counters of a chunk are stored together, or none of them.
+pub async fn a_chunk_commits_rows_state_and_counters_or_nothing(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let lease = process.run(1, LONG).await;
+    let step = process.start_step(&lease, "Step").await;
+    let mut transaction = process.repository.chunk_transaction(&step.fence).await.unwrap();
+    backend.write_row(transaction.as_mut(), 1).await;
+    let counters = Counters { read: 3, write: 1, filter: 2, commit: 1, ..Counters::default() };
+    let ack = transaction.commit(save("{}", &counters)).await.unwrap();
+    assert!(!ack.stop_requested);
+    backend.write_row(transaction.as_mut(), 2).await;
+    transaction.rollback().await.unwrap();
+    assert_eq!(backend.rows().await, [1]);
+    let steps = process.repository.steps(lease.execution_id).await.unwrap();
+    assert_eq!((steps[0].counters, steps[0].progress), (counters, Some(0.5)));
+    backend.write_row(transaction.as_mut(), 3).await;
+    transaction.commit(ChunkSave { progress: None, ..save("{}", &counters) }).await.unwrap();
+    assert_eq!(backend.rows().await, [1, 3]);
+}
+
+/// An interrupted chunk leaves nothing, and the next transaction is free to write.
+pub async fn a_transaction_that_is_dropped_rolls_back(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let lease = process.run(1, LONG).await;
+    let step = process.start_step(&lease, "Step").await;
+    let mut dropped = process.repository.chunk_transaction(&step.fence).await.unwrap();
+    backend.write_row(dropped.as_mut(), 1).await;
+    drop(dropped);
+    let mut next = process.repository.chunk_transaction(&step.fence).await.unwrap();
+    backend.write_row(next.as_mut(), 2).await;
+    next.commit(save("{}", &Counters::default())).await.unwrap();
+    assert_eq!(backend.rows().await, [2]);
+}
+
+/// A stop of a running execution is a request: everybody hears of it, and the owner records the end.
+pub async fn a_stop_reaches_the_chunk_the_renewal_and_the_next_step(backend: &dyn Backend) {
+    let (owner, other) = (Process::start(backend).await, Process::start(backend).await);
+    let lease = owner.run(1, LONG).await;
+    let step = owner.start_step(&lease, "Step").await;
+    for _ in 0..2 {
+        let stopping = other.repository.request_stop(lease.execution_id).await.unwrap();
+        assert_eq!((stopping.status, stopping.end_time), (Status::Stopping, None));
+    }
+    let renewed = owner.repository.renew(&owner.node, LONG).await.unwrap();
+    assert_eq!((renewed[0].lease, renewed[0].status), (lease, Status::Stopping));
+    let mut transaction = owner.repository.chunk_transaction(&step.fence).await.unwrap();
+    assert!(transaction.commit(save("{}", &Counters::default())).await.unwrap().stop_requested);
+    drop(transaction);
+    let next = owner.repository.start_step(&lease, step_of("Next")).await.unwrap();
+    assert_eq!(next, StepStart::StopRequested);
+    owner.end_step(&step, StatusEvent::Stop).await;
+    let stopped = owner.end(&lease, StatusEvent::Stop).await;
+    assert_eq!((stopped.status, stopped.exit_code.as_deref()), (Status::Stopped, Some("STOPPED")));
+    assert!(owner.repository.renew(&owner.node, LONG).await.unwrap().is_empty());
+}
+
+/// What waits is stopped at once, and its instance is free.
+pub async fn a_waiting_execution_is_stopped_at_once(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let id = process.launch(launch_of(1)).await.unwrap().execution.id;
+    let stopped = process.repository.request_stop(id).await.unwrap();
+    assert_eq!(stopped.status, Status::Stopped);
+    assert!(stopped.end_time.is_some() && stopped.exit_message.is_some());
+    assert_eq!(process.claim(LONG).await, None);
+    process.launch(launch_of(1)).await.unwrap();
+}
+
+/// Transitions that do not exist are refused and change nothing.
+pub async fn what_has_ended_is_not_stopped_and_what_runs_is_not_abandoned(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let lease = process.run(1, LONG).await;
+    let refused = process.repository.abandon(lease.execution_id).await;
+    assert!(matches!(refused, Err(RepositoryError::Refused { .. })), "{refused:?}");
+    let failed = process.end(&lease, StatusEvent::Fail).await;
+    let refused = process.repository.request_stop(lease.execution_id).await;
+    assert!(matches!(refused, Err(RepositoryError::Refused { .. })), "{refused:?}");
+    assert_eq!(process.execution(lease.execution_id).await, failed);
+    let abandoned = process.repository.abandon(lease.execution_id).await.unwrap();
+    assert_eq!(abandoned.status, Status::Abandoned);
+    let again = process.repository.finish_execution(&lease, outcome(StatusEvent::Complete, false)).await;
+    assert!(matches!(again, Err(RepositoryError::LeaseLost { .. })), "{again:?}");
+}
+
+/// A step whose end could not be recorded ends with its execution; the end of a step keeps what it says.
+pub async fn an_ended_execution_leaves_no_step_running(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let lease = process.run(1, LONG).await;
+    let one = process.start_step(&lease, "One").await;
+    let said = StepOutcome {
+        exit_code: Some("ODD".to_owned()),
+        exit_message: Some("said".to_owned()),
+        job_context: Some(r#"{"a":1}"#.to_owned()),
+        ..step_outcome(StatusEvent::Complete)
+    };
+    let ended = process.repository.finish_step(&one.fence, said).await.unwrap();
+    assert_eq!((ended.exit_code.as_deref(), ended.exit_message.as_deref()), (Some("ODD"), Some("said")));
+    let two = process.start_step(&lease, "Two").await;
+    assert_eq!(two.job_context.as_deref(), Some(r#"{"a":1}"#));
+    process.end(&lease, StatusEvent::Fail).await;
+    let steps = process.repository.steps(lease.execution_id).await.unwrap();
+    let statuses: Vec<_> = steps.iter().map(|step| (step.step_name.as_str(), step.status)).collect();
+    assert_eq!(statuses, [("One", Status::Completed), ("Two", Status::Failed)]);
+    let late = process.repository.finish_step(&two.fence, step_outcome(StatusEvent::Complete)).await;
+    assert!(matches!(late, Err(RepositoryError::LeaseLost { .. })), "{late:?}");
+}
