@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, Response};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
-use utoipa::openapi::{Content, Ref, RefOr, Response as Answer, ResponseBuilder};
+use utoipa::openapi::{Content, Ref, RefOr, Required, Response as Answer, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use crate::api::{executions, health, instances, jobs, launch, operate, steps};
@@ -66,6 +66,9 @@ impl Modify for Completion {
 }
 
 fn complete(operation: &mut Operation, more: &[(&str, &str)]) {
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        body.required = Some(Required::False);
+    }
     let answers = &mut operation.responses.responses;
     for (status, description) in EVERYWHERE.iter().chain(more) {
         answers

@@ -189,7 +189,7 @@ pub(crate) async fn listed(
 #[utoipa::path(
     get, path = "/executions", tag = "executions", operation_id = "list_executions",
     params(
-        ("job" = Option<String>, Query, description = "Only of this job"),
+        ("job" = Option<String>, Query, description = "Only of this job", pattern = "^[^\\u0000\\ufffd]*$"),
         ("status" = Option<Vec<StatusView>>, Query, description = "Only with one of these statuses"),
         ("from" = Option<String>, Query, description = "Only created at or after this time", format = DateTime),
         ("to" = Option<String>, Query, description = "Only created before this time", format = DateTime),

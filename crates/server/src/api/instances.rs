@@ -122,7 +122,7 @@ impl StrictQuery for InstanceExecutionsQuery {
 #[utoipa::path(
     get, path = "/instances", tag = "instances", operation_id = "list_instances",
     params(
-        ("job" = Option<String>, Query, description = "Only of this job"),
+        ("job" = Option<String>, Query, description = "Only of this job", pattern = "^[^\\u0000\\ufffd]*$"),
         ("limit" = Option<u32>, Query, description = "Most rows", minimum = 1, maximum = 500),
         ("cursor" = Option<String>, Query, description = "From the link to the next page", pattern = "^i[1-9a-f][0-9a-f]{0,14}$"),
     ),

@@ -63,7 +63,7 @@ impl StrictQuery for LaunchQuery {
             pattern = "^([0-9]{1,5}ms|[0-9]{1,2}s|[0-5]m)$", example = "30s"),
         ("idempotency-key" = Option<String>, Header,
             description = "The same key with the same launch gets the first answer again for 24 hours",
-            pattern = "^[!-~]{1,255}$"),
+            pattern = "^[!-~]{1,255}$", nullable = false),
     ),
     request_body(
         description = "The parameters of the launch by name, or nothing. Dates are strings.",

@@ -159,7 +159,9 @@ pub(crate) fn request(method: &str, path: &str) -> axum::http::request::Builder 
 }
 
 /// Documented statuses by method and path.
-static DOCUMENTED: LazyLock<Vec<(Method, Vec<String>, BTreeMap<String, Value>)>> = LazyLock::new(|| {
+type Documented = (Method, Vec<String>, BTreeMap<String, Value>);
+
+static DOCUMENTED: LazyLock<Vec<Documented>> = LazyLock::new(|| {
     let document = serde_json::to_value(oxbatch_server::document()).unwrap();
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -1,4 +1,5 @@
 //! The real router and the real accept loop on a fresh SQLite repository with a real engine.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod conventions;
 mod executions;
