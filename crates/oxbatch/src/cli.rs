@@ -6,6 +6,9 @@ use crate::commands;
 use crate::exit::Exit;
 use crate::settings::{CONFIG, database, engine, logging, server};
 
+/// Over the flags that every command has, in its help.
+const SETTINGS: &str = "Settings";
+
 /// Runs batch jobs that lose, double and hang nothing, in the foreground or as a service.
 #[derive(Debug, Parser)]
 #[command(version, after_help = Exit::table(), disable_help_subcommand = true)]
@@ -19,15 +22,15 @@ pub(crate) struct Cli {
 /// Flags of every command.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct GlobalArgs {
-    #[arg(long, global = true, value_name = "FILE", help = CONFIG.help())]
+    #[arg(long, global = true, help_heading = SETTINGS, value_name = "FILE", help = CONFIG.help())]
     pub(crate) config: Option<String>,
-    #[arg(long, global = true, value_name = "PATH", help = database::DATABASE.help())]
+    #[arg(long, global = true, help_heading = SETTINGS, value_name = "PATH", help = database::DATABASE.help())]
     pub(crate) database: Option<String>,
-    #[arg(long, global = true, value_name = "NAME", help = engine::NODE_NAME.help())]
+    #[arg(long, global = true, help_heading = SETTINGS, value_name = "NAME", help = engine::NODE_NAME.help())]
     pub(crate) node_name: Option<String>,
-    #[arg(long, global = true, value_name = "LEVEL", help = logging::LEVEL.help())]
+    #[arg(long, global = true, help_heading = SETTINGS, value_name = "LEVEL", help = logging::LEVEL.help())]
     pub(crate) log_level: Option<String>,
-    #[arg(long, global = true, value_name = "FORMAT", help = logging::FORMAT.help())]
+    #[arg(long, global = true, help_heading = SETTINGS, value_name = "FORMAT", help = logging::FORMAT.help())]
     pub(crate) log_format: Option<String>,
 }
 

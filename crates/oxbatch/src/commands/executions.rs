@@ -1,7 +1,7 @@
 //! `executions`: what was run, newest first.
 
 use clap::Args;
-use oxbatch_core::execution::InstanceId;
+use oxbatch_core::execution::{InstanceId, UnknownStatus};
 use oxbatch_core::repository::{ExecutionFilter, PageRequest};
 use oxbatch_core::{DateTime, JobExecution, Status};
 
@@ -46,8 +46,8 @@ pub(crate) struct ExecutionsArgs {
 }
 
 /// Reads a status in any case.
-pub(super) fn parse_status(text: &str) -> Result<Status, oxbatch_core::execution::UnknownStatus> {
-    text.to_ascii_uppercase().parse()
+pub(super) fn parse_status(text: &str) -> Result<Status, UnknownStatus> {
+    text.to_ascii_uppercase().parse().map_err(|_: UnknownStatus| UnknownStatus { text: text.to_owned() })
 }
 
 fn parse_time(text: &str) -> Result<DateTime, String> {

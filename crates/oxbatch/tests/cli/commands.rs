@@ -1,0 +1,115 @@
+//! Help, lists, details, and the operator's commands.
+
+use insta::assert_snapshot;
+
+use crate::harness::{Place, stable_json};
+
+#[test]
+fn help_tells_commands_settings_and_exit_codes() {
+    let place = Place::new();
+    assert_snapshot!("help", place.run("--help"));
+    assert_snapshot!("help_serve", place.run("serve --help"));
+    assert_snapshot!("help_run", place.run("run --help"));
+    assert_snapshot!("help_purge", place.run("purge --help"));
+}
+
+#[test]
+fn the_jobs_are_listed_without_a_database() {
+    let place = Place::new();
+    assert_snapshot!("jobs", place.run("jobs"));
+    let jobs = place.run("jobs --json").expect(0).json();
+    assert_snapshot!("jobs_json", stable_json(jobs.as_array().unwrap().last().unwrap().clone()));
+    assert!(!place.path("oxbatch.db").exists(), "a list created a database");
+}
+
+#[test]
+fn executions_are_listed_filtered_and_paged() {
+    let place = Place::new();
+    for arguments in ["run SampleJob", "run FailingJob", "run ChunkJob", "run SampleJob day=2024-01-01 note=a"] {
+        place.run(arguments);
+    }
+    assert_snapshot!("executions", place.run("executions"));
+    assert_snapshot!("executions_filtered", place.run("executions --job SampleJob --status completed --instance 1"));
+    assert_snapshot!("executions_first_page", place.run("executions --limit 3"));
+    assert_snapshot!("executions_second_page", place.run("executions --limit 3 --cursor 2"));
+    assert_snapshot!("executions_bad_filters", place.run("executions --status done"));
+    assert_eq!(place.run("executions --to 2000-01-01 --json").expect(0).json(), serde_json::json!([]));
+    let ids: Vec<i64> = place
+        .run("executions --from 2000-01-01 --json")
+        .expect(0)
+        .json()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|execution| execution["id"].as_i64().unwrap())
+        .collect();
+    assert_eq!(ids, [4, 3, 2, 1]);
+}
+
+#[test]
+fn an_execution_is_shown_with_its_steps() {
+    let place = Place::new();
+    place.run("run ChunkJob");
+    place.run("run FailingJob");
+    assert_snapshot!("show", place.run("show 1"));
+    assert_snapshot!("show_failed", place.run("show 2"));
+    assert_snapshot!("show_json", stable_json(place.run("show 2 --json").expect(0).json()));
+    assert_snapshot!("show_unknown", place.run("show 99"));
+    assert_snapshot!("show_no_id", place.run("show first"));
+}
+
+#[test]
+fn an_abandoned_execution_can_only_be_forced() {
+    let place = Place::new();
+    place.run("run FailingJob");
+    assert_snapshot!("abandon", place.run("abandon 1"));
+    assert_snapshot!("abandoned_restart", place.run("restart 1"));
+    assert_snapshot!("abandoned_run", place.run("run FailingJob"));
+    place.run("run FailingJob --force").expect(1);
+}
+
+#[test]
+fn what_has_ended_is_neither_stopped_nor_restarted() {
+    let place = Place::new();
+    place.run("run SampleJob");
+    assert_snapshot!("stop_ended", place.run("stop 1"));
+    assert_snapshot!("restart_completed", place.run("restart 1"));
+    assert_snapshot!("abandon_completed", place.run("abandon 1"));
+}
+
+#[test]
+fn a_purge_counts_first_and_keeps_what_could_be_restarted() {
+    let place = Place::new();
+    for arguments in ["run SampleJob", "run SampleJob --force", "run FailingJob"] {
+        place.run(arguments);
+    }
+    assert_snapshot!("purge_unbounded", place.run("purge"));
+    assert_snapshot!("purge_running", place.run("purge --older-than 1d --status started"));
+    assert_snapshot!("purge_bad_time", place.run("purge --older-than yesterday"));
+    assert_snapshot!("purge_nothing", place.run("purge --older-than 30d"));
+    assert_snapshot!("purge_dry_run", place.run("purge --older-than 0s --dry-run"));
+    assert_eq!(place.query("SELECT count(*) FROM oxbatch_job_execution"), 3);
+    assert_snapshot!("purge_keep", place.run("purge --keep 1"));
+    assert_snapshot!("purge", place.run("purge --older-than 0s --json"));
+    assert_snapshot!("purge_restartable", place.run("purge --older-than 0s --include-restartable"));
+    assert_eq!(place.query("SELECT count(*) FROM oxbatch_job_execution"), 0);
+}
+
+#[test]
+fn completions_are_printed_for_each_shell() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let done = place.run(&format!("completions {shell}")).expect(0);
+        assert!(done.stdout.contains("executions") && done.stderr.is_empty(), "{shell}");
+    }
+    assert_snapshot!("completions_unknown", place.run("completions tcsh"));
+}
+
+#[test]
+fn a_reader_that_closes_the_pipe_is_no_fault() {
+    let place = Place::new();
+    let mut running = place.start("jobs --json");
+    drop(running.stdout());
+    let (status, _) = running.end(crate::harness::LONG);
+    assert_eq!(status.code(), Some(0));
+}
