@@ -214,7 +214,8 @@ impl Open {
     #[inline]
     fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ItemError> {
         let start = self.csv.position().byte();
-        self.csv.get_mut().limit = start + self.max_record_bytes;
+        // One more for the byte by which it may have gone back: the exact check comes after.
+        self.csv.get_mut().limit = start + self.max_record_bytes + 1;
         match self.csv.read_record(&mut self.record) {
             Ok(true) if self.csv.position().byte() - start > self.max_record_bytes && self.is_too_long(start) => {
                 Err(self.too_long())

@@ -125,7 +125,7 @@ async fn fails_in_the_middle<W: ItemWriter<Fragile>>(mut writer: W) {
         let error = write(&mut writer, &[good.clone(), Fragile(false)]).await.unwrap_err();
         assert!(error.to_string().ends_with("the second half is missing"), "{error}");
         writer.rolled_back().await.unwrap();
-        write(&mut writer, &[good.clone()]).await.unwrap();
+        write(&mut writer, std::slice::from_ref(&good)).await.unwrap();
         writer.committed();
     }
     end::<Fragile, _>(&mut writer).await.unwrap();

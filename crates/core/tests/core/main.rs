@@ -1,5 +1,6 @@
 //! Integration tests of the core: readers and writers of files.
 #![cfg(all(feature = "csv", feature = "json"))]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod csv_reader;
 mod file_faults;
