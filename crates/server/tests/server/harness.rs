@@ -100,7 +100,7 @@ impl Service {
 
     pub(crate) async fn with(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let repository = Arc::new(SqliteRepository::open(folder.path().join("oxbatch.db")).unwrap());
+        let repository = Arc::new(SqliteRepository::open(&folder.path().join("oxbatch.db")).unwrap());
         let clock = Arc::new(BrittleClock::default());
         let mut config = EngineConfig::new(Node::new("test-node"));
         config.clock = clock.clone();
