@@ -59,7 +59,8 @@ pub(crate) fn report(outcome: Outcome) -> Result<String, Fault> {
 fn cpu_seconds() -> Result<f64, Fault> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks: f64 = fields.get(11).ok_or("no utime")?.parse::<f64>()? + fields.get(12).ok_or("no stime")?.parse::<f64>()?;
+    let ticks: f64 =
+        fields.get(11).ok_or("no utime")?.parse::<f64>()? + fields.get(12).ok_or("no stime")?.parse::<f64>()?;
     Ok(ticks / 100.0)
 }
 

@@ -49,7 +49,8 @@ fn by_hand(items: u64, path: &Path) -> Result<std::time::Duration, Fault> {
          INSERT INTO step VALUES (1, '', 0, 0, 0);",
     )?;
     let mut begin = connection.prepare("BEGIN IMMEDIATE")?;
-    let mut update = connection.prepare("UPDATE step SET state = ?2, reads = ?3, writes = ?3, commits = ?3 WHERE id = ?1")?;
+    let mut update =
+        connection.prepare("UPDATE step SET state = ?2, reads = ?3, writes = ?3, commits = ?3 WHERE id = ?1")?;
     let mut commit = connection.prepare("COMMIT")?;
     let start = Instant::now();
     for item in 1..=i64::try_from(items)? {
