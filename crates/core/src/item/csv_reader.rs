@@ -211,7 +211,7 @@ impl Open {
         if self.csv.position().byte() > self.max_record_bytes { Err(self.too_long()) } else { Ok(()) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ItemError> {
         let start = self.csv.position().byte();
         // One more for the byte by which it may have gone back: the exact check comes after.
@@ -226,7 +226,10 @@ impl Open {
             }
             Ok(true) => {
                 self.width = self.record.len();
-                self.record.deserialize(self.headers.as_ref()).map(Some).map_err(|error| self.fault(error))
+                match self.record.deserialize(self.headers.as_ref()) {
+                    Ok(item) => Ok(Some(item)),
+                    Err(error) => Err(self.fault(error)),
+                }
             }
             Ok(false) => self.end().map(|()| None),
             Err(error) => Err(self.fault(error)),

@@ -1,4 +1,5 @@
 //! The engine on a real repository: what SEMANTICS promises of steps, restarts, stops, shutdowns and recoveries.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod chunks;
 mod faults;

@@ -118,7 +118,7 @@ fn job(plan: &Plan, out: &Shared<u64>, pending: &Pending, stop: &StopHandle) -> 
                             });
                             asked.join().unwrap();
                         }
-                        Ok((n % 3 != 0).then_some(n * 2))
+                        Ok((!n.is_multiple_of(3)).then_some(n * 2))
                     }))
                 })
                 .writer(move |_| {
@@ -179,7 +179,7 @@ async fn check(plan: Plan) {
             filtered += step.counters.filter;
         }
         // What is committed is a prefix of the model at every end.
-        let model: Vec<u64> = (0..u64::try_from(read).unwrap()).filter(|n| n % 3 != 0).map(|n| n * 2).collect();
+        let model: Vec<u64> = (0..u64::try_from(read).unwrap()).filter(|n| !n.is_multiple_of(3)).map(|n| n * 2).collect();
         assert_eq!(contents(&out), model, "after attempt {attempts}: {execution:?}");
         match execution.status {
             Status::Completed => break,
