@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::error::CliError;
+use crate::progress;
 
 /// Writes a line to standard output. A closed pipe is no error: who reads has seen enough.
 pub(crate) fn line(text: impl Display) -> Result<(), CliError> {
@@ -30,7 +31,7 @@ pub(crate) fn write(bytes: &[u8]) -> Result<(), CliError> {
 
 /// Writes a remark to standard error; there is nobody to tell when that fails.
 pub(crate) fn remark(text: impl Display) {
-    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+    let _ = progress::without_bars(|| io::stderr().lock().write_all(format!("{text}\n").as_bytes()));
 }
 
 /// Text as it may go to a terminal: no control characters but line breaks.

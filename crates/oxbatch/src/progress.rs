@@ -13,8 +13,8 @@ use oxbatch_core::step::LiveCounters;
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 /// Length of a bar: fine enough that it moves.
 const LENGTH: u64 = 1_000;
-const WITH_SHARE: &str = "{prefix}  [{bar:30}] {percent:>3} %  {msg}";
-const WITHOUT_SHARE: &str = "{prefix}  {spinner}  {elapsed}  {msg}";
+const WITH_SHARE: &str = "{prefix}  [{bar:20}] {percent:>3} %  {wide_msg}";
+const WITHOUT_SHARE: &str = "{prefix}  {spinner}  {elapsed}  {wide_msg}";
 
 /// The bars of the process, for log lines that must not be written across them.
 static BARS: OnceLock<MultiProgress> = OnceLock::new();

@@ -1,6 +1,7 @@
 //! `serve`: the README's calls, its start and its end.
 
-use std::net::TcpListener;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
@@ -148,15 +149,33 @@ fn the_service_is_the_default_command_and_sigint_ends_it_in_time() {
 #[test]
 fn a_second_signal_ends_the_service_at_once() {
     let place = Place::new();
-    let service = Service::start_with(&place, "--listen 127.0.0.1:0 --log-level off");
-    let mut process = service.process;
-    process.signal("STOP");
-    process.signal("TERM");
-    process.signal("INT");
-    process.signal("CONT");
-    // Both came before it could act on either: it ends, by the one or the other.
-    let (status, _) = process.end(LONG);
-    assert!(matches!(status.code(), Some(0 | 130)), "{status}");
+    let mut service = Service::start(&place);
+    // A request whose body never comes keeps the first signal's shutdown busy for some seconds.
+    let mut stalled = TcpStream::connect(&service.address).unwrap();
+    let head = "POST /jobs/SampleJob/launch HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 99";
+    write!(stalled, "{head}\r\nHost: {}\r\n\r\n{{", service.address).unwrap();
+    assert_eq!(service.get("/health/live").status, 200);
+    service.process.signal("TERM");
+    let start = Instant::now();
+    while TcpStream::connect(&service.address).is_ok() {
+        assert!(start.elapsed() < LONG, "it still listens");
+    }
+    service.process.signal("INT");
+    let (status, _) = service.process.end(LONG);
+    assert_eq!(status.code(), Some(130));
+}
+
+#[test]
+fn a_launch_that_waits_for_a_service_is_not_run_twice() {
+    let place = Place::new();
+    let mut service = Service::start_with(&place, "--listen 127.0.0.1:0 --log-level off --concurrency 1");
+    assert_eq!(service.post("/jobs/RetryJob/launch", "{}").status, 202);
+    assert_eq!(service.post("/jobs/SampleJob/launch", "{}").status, 202);
+    service.process.signal("KILL");
+    service.process.end(LONG);
+    assert_snapshot!("waiting_for_a_service", place.run("run SampleJob"));
+    assert_snapshot!("waiting_stopped", place.run("stop 2"));
+    place.run("run SampleJob").expect(0);
 }
 
 #[test]
