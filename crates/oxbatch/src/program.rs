@@ -20,8 +20,8 @@ use crate::settings::engine::EngineSettings;
 use crate::settings::logging::LogSettings;
 use crate::{log, node, output};
 
-/// Threads that serve requests and keep leases; jobs run on threads of their own.
-const WORKER_THREADS: usize = 2;
+/// Most threads that serve requests and keep leases; jobs run on threads of their own.
+const MAX_WORKER_THREADS: usize = 4;
 
 /// What [`run`] takes: the jobs, or why they could not be built.
 pub trait IntoRegistry {
@@ -115,7 +115,7 @@ fn execute(cli: Cli, registry: Result<JobRegistry, BoxError>) -> Result<Exit, Cl
     let registry = registry.map_err(|error| CliError::Registry { problem: cause_chain(error.as_ref()) })?;
     let program = Program { registry, globals, sources };
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKER_THREADS)
+        .worker_threads(worker_threads())
         .enable_all()
         .build()
         .map_err(|source| CliError::Runtime { source })?;
@@ -123,6 +123,11 @@ fn execute(cli: Cli, registry: Result<JobRegistry, BoxError>) -> Result<Exit, Cl
     // A step that ignores every request to stop must not keep the process from ending.
     runtime.shutdown_background();
     exit
+}
+
+/// At least two: a request that computes for a moment must not hold up the leases.
+fn worker_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |threads| threads.get().clamp(2, MAX_WORKER_THREADS))
 }
 
 async fn dispatch(program: &Program, command: Command) -> Result<Exit, CliError> {

@@ -8,4 +8,5 @@ mod sample_jobs;
 mod service;
 mod settings;
 mod signals;
+mod snapshots;
 mod wildlife;

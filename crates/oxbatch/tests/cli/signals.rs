@@ -68,11 +68,17 @@ fn a_killed_run_is_resumed_by_restart_and_ended_by_stop_and_abandon() {
 }
 
 #[test]
+fn an_instance_that_runs_in_another_process_is_refused() {
+    let place = Place::new();
+    let _running = waiting(&place);
+    let refused = place.run("run RetryJob").expect(4);
+    assert!(refused.stderr.contains("execution 1 of the same job instance is already running"), "{refused}");
+}
+
+#[test]
 fn stop_reaches_a_job_in_another_process() {
     let place = Place::new();
     let running = waiting(&place);
-    let refused = place.run("run RetryJob").expect(4);
-    assert!(refused.stderr.contains("execution 1 of the same job instance is already running"), "{refused}");
     let done = place.run("stop 1 --wait 30s").expect(0);
     assert_eq!(done.stdout, "execution 1 is STOPPED\n");
     let (status, _) = running.end(LONG);
