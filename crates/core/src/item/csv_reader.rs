@@ -91,8 +91,8 @@ struct Open {
     max_record_bytes: u64,
     /// The same file by a handle of its own, for what is not in the buffer any more.
     original: Original,
-    /// Where it went back by one byte to begin, see `seek`.
-    stepped_back_to: Option<u64>,
+    /// The offset to which it went back by one byte, and the line of where it was to go, see `seek`.
+    stepped_back: Option<(u64, u64)>,
     at_end: bool,
 }
 
@@ -158,7 +158,7 @@ impl<T: DeserializeOwned + Send> ItemReader for CsvReader<T> {
             record: StringRecord::new(),
             max_record_bytes: self.max_record_bytes,
             original,
-            stepped_back_to: None,
+            stepped_back: None,
             at_end: false,
         };
         if self.has_headers {
@@ -240,7 +240,7 @@ impl Open {
     /// The byte by which it went back does not count.
     #[cold]
     fn is_too_long(&self, start: u64) -> bool {
-        let stepped_back = u64::from(self.stepped_back_to == Some(start));
+        let stepped_back = u64::from(self.stepped_back.is_some_and(|(byte, _)| byte == start));
         self.csv.position().byte() - start - stepped_back > self.max_record_bytes
     }
 
@@ -255,8 +255,12 @@ impl Open {
     }
 
     fn place(&mut self) -> Result<Place, ItemError> {
-        let position = self.csv.position();
-        let (byte, line, record, width) = (position.byte(), position.line(), position.record(), self.width);
+        let (position, width) = (self.csv.position(), self.width);
+        let record = position.record();
+        let (byte, line) = match self.stepped_back {
+            Some((byte, line)) if byte == position.byte() => (byte + 1, line),
+            _ => (position.byte(), position.line()),
+        };
         let original = &mut self.original;
         Ok(Place {
             byte,
@@ -285,11 +289,11 @@ impl Open {
     fn seek(&mut self, mut position: csv::Position) -> Result<(), ReadFault> {
         // The parser takes a mark in the first field after a seek for the file's byte order mark. Seeing the end of the
         // record before, it does not.
-        self.stepped_back_to = None;
+        self.stepped_back = None;
         if let Some(end) = self.original.line_end_before_a_mark(position.byte())? {
-            let line = position.line() - u64::from(end == b'\n');
-            position.set_byte(position.byte() - 1).set_line(line);
-            self.stepped_back_to = Some(position.byte());
+            let (byte, line) = (position.byte() - 1, position.line());
+            position.set_byte(byte).set_line(line - u64::from(end == b'\n'));
+            self.stepped_back = Some((byte, line));
         }
         let start = SeekFrom::Start(position.byte());
         self.csv.get_mut().limit = self.max_record_bytes;
