@@ -107,4 +107,13 @@ mod tests {
         let codes: std::collections::BTreeSet<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
         assert_eq!(codes.len(), Exit::ALL.len());
     }
+
+    #[test]
+    fn the_docs_list_every_code_with_its_meaning() {
+        let docs = include_str!("../../../docs/OPERATIONS.md");
+        for exit in Exit::ALL {
+            let row = format!("| {} | {} |", exit.code(), exit.meaning());
+            assert!(docs.contains(&row), "docs/OPERATIONS.md lacks {row}");
+        }
+    }
 }

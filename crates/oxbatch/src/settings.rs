@@ -245,6 +245,15 @@ mod tests {
     }
 
     #[test]
+    fn the_docs_list_every_setting_by_its_names() {
+        let docs = include_str!("../../../docs/OPERATIONS.md");
+        for setting in ALL.iter().copied().flatten() {
+            let row = format!("| `{}` | `{}` | `{}` | ", setting.flag, setting.variable, setting.key);
+            assert!(docs.contains(&row), "docs/OPERATIONS.md lacks {row}");
+        }
+    }
+
+    #[test]
     fn names_are_of_one_pattern_and_never_used_twice() {
         let mut seen = std::collections::BTreeSet::new();
         for setting in ALL.iter().copied().flatten() {

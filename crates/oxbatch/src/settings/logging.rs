@@ -9,7 +9,7 @@ use crate::cli::GlobalArgs;
 pub(crate) const LEVEL: Setting = Setting {
     flag: "--log-level",
     variable: "OXBATCH_LOG_LEVEL",
-    key: "log.level",
+    key: "logging.level",
     text: "What is logged: error, warn, info, debug, trace, or directives such as info,oxbatch_server=debug",
     default: "info for serve, warn for other commands",
 };
@@ -18,7 +18,7 @@ pub(crate) const LEVEL: Setting = Setting {
 pub(crate) const FORMAT: Setting = Setting {
     flag: "--log-format",
     variable: "OXBATCH_LOG_FORMAT",
-    key: "log.format",
+    key: "logging.format",
     text: "How log lines are written: text or json",
     default: "text",
 };
@@ -36,7 +36,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// The section `log`.
+/// The section `logging`.
 #[derive(Debug)]
 pub(crate) struct LogSettings {
     /// Which lines; `None` for the command's own default.

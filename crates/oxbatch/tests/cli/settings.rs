@@ -20,7 +20,7 @@ fn a_flag_is_stronger_than_the_environment_and_that_than_the_file() {
 fn another_file_is_named_by_flag_or_environment() {
     let place = Place::new();
     place.write("oxbatch.toml", "[database]\npath = 'default.db'\n");
-    place.write("other.toml", "[database]\npath = 'other.db'\n[log]\nlevel = 'debug'\nformat = 'json'\n");
+    place.write("other.toml", "[database]\npath = 'other.db'\n[logging]\nlevel = 'debug'\nformat = 'json'\n");
     let done = place.run("run SampleJob --config other.toml").expect(0);
     assert!(place.path("other.db").exists() && !place.path("default.db").exists());
     assert!(done.stderr.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{done}");
