@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
 
-pub use chunk::{ChunkStep, ChunkStepBuilder, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, NotSet};
-pub(crate) use context::{JobScope, Shared, StepScope};
+pub use chunk::{ChunkStep, ChunkStepBuilder, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, NotSet, ReadAhead};
+pub(crate) use context::{JobScope, Shared, Side, StepScope};
 pub use context::{StepContext, StopRequested};
 pub use live::LiveCounters;
 pub use policy::{Backoff, RetryPolicy};

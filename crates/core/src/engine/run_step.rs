@@ -220,6 +220,7 @@ fn unsaved_contexts(
         kept.write_json(&mut json).map_err(|error| error.to_string())?;
         state = Some(json);
     }
+    scope.job.context.settle();
     let changed = scope.job.context.take_change();
     let job_context = changed.as_ref().map(ExecutionContext::to_json).transpose().map_err(|error| error.to_string())?;
     Ok((state, job_context))

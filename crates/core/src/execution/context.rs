@@ -79,6 +79,11 @@ impl ExecutionContext {
         self.entries.remove(key);
     }
 
+    /// Takes over the entries of another; where both have one, the other's.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.entries.extend(other.entries.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+
     /// Whether it has no entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

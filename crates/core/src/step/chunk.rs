@@ -1,6 +1,8 @@
 //! A chunk step: what it is made of and how it is built. The loop itself lives in `run`.
 
+mod ahead;
 mod commit;
+mod fill;
 mod run;
 
 use std::any::TypeId;
@@ -11,7 +13,6 @@ use std::sync::Arc;
 use super::{RetryPolicy, Step, StepContext, StepKind, StepRules};
 use crate::item::{BoxError, ItemError, ItemProcessor, ItemReader, ItemWriter, PassThrough};
 use crate::job::BuildError;
-use crate::repository::ChunkTransaction;
 
 /// Items in a chunk when the step does not say.
 pub const DEFAULT_CHUNK_SIZE: u32 = 100;
@@ -61,6 +62,7 @@ impl ChunkStep {
             size: ChunkSize::Fixed(DEFAULT_CHUNK_SIZE),
             retry: RetryPolicy::default(),
             copy_item: None,
+            read_ahead: ReadAhead::default(),
             rules: StepRules::default(),
         }
     }
@@ -93,7 +95,20 @@ pub struct ChunkStepBuilder<R: ItemReader, P, W> {
     size: ChunkSize,
     retry: RetryPolicy,
     copy_item: Option<CopyItem<R>>,
+    read_ahead: ReadAhead,
     rules: StepRules,
+}
+
+/// Whether the next chunk is read and processed while the last one is written and committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReadAhead {
+    /// When both take long enough for it to pay: measured while the step runs.
+    #[default]
+    Auto,
+    /// From the first chunk on.
+    Always,
+    /// One after the other, on one thread: for a reader or processor that depends on what the writer has written.
+    Never,
 }
 
 impl<R: ItemReader, P, W> fmt::Debug for ChunkStepBuilder<R, P, W> {
@@ -110,8 +125,9 @@ impl<P, W> ChunkStepBuilder<NotSet, P, W> {
         R: ItemReader,
         F: Fn(&StepContext) -> Result<R, BoxError> + Send + Sync + 'static,
     {
-        let Self { name, processor, writer, size, retry, rules, .. } = self;
-        ChunkStepBuilder { name, reader: Arc::new(factory), processor, writer, size, retry, copy_item: None, rules }
+        let Self { name, processor, writer, size, retry, read_ahead, rules, .. } = self;
+        let reader = Arc::new(factory);
+        ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item: None, read_ahead, rules }
     }
 }
 
@@ -123,8 +139,9 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         N: ItemProcessor<R::Item>,
         F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
     {
-        let Self { name, reader, writer, size, retry, copy_item, rules, .. } = self;
-        ChunkStepBuilder { name, reader, processor: Arc::new(factory), writer, size, retry, copy_item, rules }
+        let Self { name, reader, writer, size, retry, copy_item, read_ahead, rules, .. } = self;
+        let processor = Arc::new(factory);
+        ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item, read_ahead, rules }
     }
 
     /// The function that builds the writer of an execution.
@@ -135,8 +152,9 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         N: ItemWriter<P::Output>,
         F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
     {
-        let Self { name, reader, processor, size, retry, copy_item, rules, .. } = self;
-        ChunkStepBuilder { name, reader, processor, writer: Arc::new(factory), size, retry, copy_item, rules }
+        let Self { name, reader, processor, size, retry, copy_item, read_ahead, rules, .. } = self;
+        let writer = Arc::new(factory);
+        ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item, read_ahead, rules }
     }
 
     /// How many items are read for a chunk; [`DEFAULT_CHUNK_SIZE`] when it is not set, at most [`MAX_CHUNK_SIZE`].
@@ -170,6 +188,14 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
+    /// Whether the next chunk is read and processed while the last one is written and committed. What is committed is the
+    /// same either way: a checkpoint travels with its chunk. At most three chunks are in memory.
+    #[must_use]
+    pub fn read_ahead(mut self, read_ahead: ReadAhead) -> Self {
+        self.read_ahead = read_ahead;
+        self
+    }
+
     /// Allows at most this many attempts per job instance, restarts included.
     #[must_use]
     pub fn start_limit(mut self, attempts: u32) -> Self {
@@ -194,7 +220,7 @@ where
     type Error = BuildError;
 
     fn try_from(builder: ChunkStepBuilder<R, P, W>) -> Result<Self, BuildError> {
-        let ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item, rules } = builder;
+        let ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item, read_ahead, rules } = builder;
         let problem = match size {
             ChunkSize::Fixed(size) => check_size(size).err(),
             ChunkSize::Late(_) => None,
@@ -210,7 +236,7 @@ where
             ChunkSize::Fixed(size) => StepKind::Chunk { size: Some(size) },
             ChunkSize::Late(_) => StepKind::Chunk { size: None },
         };
-        let body = run::ChunkBody { reader, processor, writer, size, retry, copy_item };
+        let body = run::ChunkBody { reader, processor, writer, size, retry, copy_item, read_ahead };
         Ok(Self::new(name, kind, rules, body))
     }
 }
@@ -220,12 +246,4 @@ fn check_size(size: u32) -> Result<usize, String> {
         Ok(items) if (1..=MAX_CHUNK_SIZE).contains(&size) => Ok(items),
         _ => Err(format!("chunk size {size} is not within 1 to {MAX_CHUNK_SIZE}")),
     }
-}
-
-/// What the parts of one running chunk step have in common with its commits.
-struct Parts<'a, R, P, W> {
-    reader: R,
-    processor: P,
-    writer: W,
-    transaction: &'a mut dyn ChunkTransaction,
 }

@@ -1,7 +1,6 @@
 //! What the author's code sees of the execution that it runs in.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,38 +34,110 @@ pub(crate) struct StepScope {
     pub(crate) live: Arc<LiveCounters>,
 }
 
-/// A context behind a lock that knows whether it was changed since it was last saved.
+/// A context behind a lock, in two layers: what the reader and the processor put, who may be a chunk ahead, and what the
+/// writer puts. Each layer is saved with the chunk that it belongs to.
 #[derive(Default)]
 pub(crate) struct Shared {
-    context: Mutex<ExecutionContext>,
-    changed: AtomicBool,
+    layers: Mutex<Layers>,
+}
+
+#[derive(Default)]
+struct Layers {
+    settling: Layer,
+    writing: Layer,
+}
+
+#[derive(Default)]
+struct Layer {
+    entries: ExecutionContext,
+    changed: bool,
+}
+
+/// Whose hands a [`StepContext`] is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The reader, the processor, a task.
+    Settling,
+    /// The writer.
+    Writing,
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, ExecutionContext> {
-        self.context.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Layers> {
+        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A copy, when it was changed since the last call.
+    fn get<T: serde::de::DeserializeOwned>(&self, side: Side, key: &str) -> Result<Option<T>, ContextError> {
+        let layers = self.lock();
+        let (own, other) = match side {
+            Side::Settling => (&layers.settling, &layers.writing),
+            Side::Writing => (&layers.writing, &layers.settling),
+        };
+        match own.entries.get(key)? {
+            Some(value) => Ok(Some(value)),
+            None => other.entries.get(key),
+        }
+    }
+
+    fn put(&self, side: Side, key: &str, value: impl serde::Serialize) -> Result<(), ContextError> {
+        let mut layers = self.lock();
+        let layer = match side {
+            Side::Settling => &mut layers.settling,
+            Side::Writing => &mut layers.writing,
+        };
+        layer.entries.put(key, value)?;
+        layer.changed = true;
+        Ok(())
+    }
+
+    /// A copy of what one side has put, when it was changed since the last call.
+    pub(crate) fn take_change_of(&self, side: Side) -> Option<ExecutionContext> {
+        let mut layers = self.lock();
+        let layer = match side {
+            Side::Settling => &mut layers.settling,
+            Side::Writing => &mut layers.writing,
+        };
+        std::mem::take(&mut layer.changed).then(|| layer.entries.clone())
+    }
+
+    /// A copy of all, when it was changed since the last call: for tasks and ends, where nobody is ahead.
     pub(crate) fn take_change(&self) -> Option<ExecutionContext> {
-        self.changed.swap(false, Ordering::AcqRel).then(|| self.lock().clone())
+        let mut layers = self.lock();
+        let settling = std::mem::take(&mut layers.settling.changed);
+        let writing = std::mem::take(&mut layers.writing.changed);
+        (settling || writing).then(|| {
+            let mut all = layers.settling.entries.clone();
+            all.merge(&layers.writing.entries);
+            all
+        })
     }
 
-    /// Its change was not saved after all.
-    pub(crate) fn mark_changed(&self) {
-        self.changed.store(true, Ordering::Release);
+    /// A copy of what the reader's side holds.
+    pub(crate) fn current(&self) -> ExecutionContext {
+        self.lock().settling.entries.clone()
     }
 
     pub(crate) fn replace(&self, context: ExecutionContext) {
-        *self.lock() = context;
-        self.changed.store(false, Ordering::Release);
+        *self.lock() = Layers { settling: Layer { entries: context, changed: false }, writing: Layer::default() };
+    }
+
+    /// Makes one layer of both, at the end of a step: what it left is where the next one starts.
+    pub(crate) fn settle(&self) {
+        let mut layers = self.lock();
+        let written = std::mem::take(&mut layers.writing);
+        layers.settling.entries.merge(&written.entries);
+        layers.settling.changed |= written.changed;
     }
 }
 
 /// The execution as the author's code sees it: parameters, contexts, the request to stop. Cheap to clone.
+///
+/// Entries of the contexts are saved with the chunk in which they were put. The reader and the processor may be ahead of the
+/// writer, so an entry is either theirs or the writer's: of one that both put, the writer's is stored.
 #[derive(Clone)]
 pub struct StepContext {
     scope: Arc<StepScope>,
+    side: Side,
 }
 
 /// Returned by [`StepContext::check_stop`]: pass it on by `?`, and the step ends STOPPED.
@@ -76,7 +147,12 @@ pub struct StopRequested;
 
 impl StepContext {
     pub(crate) fn new(scope: Arc<StepScope>) -> Self {
-        Self { scope }
+        Self { scope, side: Side::Settling }
+    }
+
+    /// The same for the hands of the writer.
+    pub(crate) fn for_writer(&self) -> Self {
+        Self { scope: Arc::clone(&self.scope), side: Side::Writing }
     }
 
     pub(crate) fn scope(&self) -> &StepScope {
@@ -118,7 +194,7 @@ impl StepContext {
     /// # Errors
     /// [`ContextError::Entry`] when it has another type.
     pub fn get<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, ContextError> {
-        self.scope.context.lock().get(key)
+        self.scope.context.get(self.side, key)
     }
 
     /// Sets an entry of the step's own context; it is stored with the next commit.
@@ -126,9 +202,7 @@ impl StepContext {
     /// # Errors
     /// [`ContextError::Entry`] when the value cannot be written as JSON.
     pub fn put(&self, key: &str, value: impl serde::Serialize) -> Result<(), ContextError> {
-        self.scope.context.lock().put(key, value)?;
-        self.scope.context.mark_changed();
-        Ok(())
+        self.scope.context.put(self.side, key, value)
     }
 
     /// An entry of the job's context, which all later steps and restarts see.
@@ -136,7 +210,7 @@ impl StepContext {
     /// # Errors
     /// [`ContextError::Entry`] when it has another type.
     pub fn get_from_job<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, ContextError> {
-        self.scope.job.context.lock().get(key)
+        self.scope.job.context.get(self.side, key)
     }
 
     /// Sets an entry of the job's context; it is stored with the next commit.
@@ -144,9 +218,7 @@ impl StepContext {
     /// # Errors
     /// [`ContextError::Entry`] when the value cannot be written as JSON.
     pub fn put_into_job(&self, key: &str, value: impl serde::Serialize) -> Result<(), ContextError> {
-        self.scope.job.context.lock().put(key, value)?;
-        self.scope.job.context.mark_changed();
-        Ok(())
+        self.scope.job.context.put(self.side, key, value)
     }
 
     /// Whether a stop was requested or the service is shutting down.

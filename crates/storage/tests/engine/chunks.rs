@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use oxbatch_core::execution::Counters;
 use oxbatch_core::item::{CallableReader, CallableWriter, ErrorKind, FunctionProcessor, ListReader, ListWriter};
-use oxbatch_core::step::Backoff;
-use oxbatch_core::{ChunkStep, ItemError, Job, RetryPolicy, Status};
+use oxbatch_core::step::{Backoff, ReadAhead};
+use oxbatch_core::{ChunkStep, ItemError, Job, RetryPolicy, Status, TaskStep};
 
 use crate::harness::{Numbers, Place, Shared, contents, force, launch, list, steps};
 
@@ -211,9 +211,9 @@ async fn a_parse_fault_is_never_read_over() {
     engine.shutdown().await;
 }
 
-#[tokio::test]
-async fn the_contexts_of_a_chunk_step_are_committed_with_its_chunks() {
-    let job = Job::builder("Contexts")
+fn contexts(read_ahead: ReadAhead) -> Job {
+    Job::builder("Contexts")
+        .step(TaskStep::builder("Before", |context| Ok(context.put_into_job("before", true)?)))
         .step(
             ChunkStep::builder("Count")
                 .reader(|_| Ok(CallableReader::new(0..30_u64)))
@@ -228,20 +228,107 @@ async fn the_contexts_of_a_chunk_step_are_committed_with_its_chunks() {
                     }))
                 })
                 .writer(|context| {
-                    let resumed: Option<u64> = context.get("last")?;
-                    let expected = (context.execution_id().0 == 2).then_some(19);
-                    assert_eq!((resumed, context.get_from_job("last")?), (expected, expected));
-                    Ok(CallableWriter::new(|_: &[u64]| Ok(())))
+                    let resumed = context.execution_id().0 == 2;
+                    let last: (Option<u64>, Option<u64>) = (context.get("last")?, context.get_from_job("last")?);
+                    let written: (Option<u64>, Option<u64>) =
+                        (context.get("written")?, context.get_from_job("written")?);
+                    let expected = resumed.then_some(19);
+                    assert_eq!((last, written), ((expected, expected), (expected, expected)));
+                    let context = context.clone();
+                    Ok(CallableWriter::new(move |chunk: &[u64]| {
+                        context.put("written", chunk[chunk.len() - 1])?;
+                        context.put_into_job("written", chunk[chunk.len() - 1])?;
+                        Ok(())
+                    }))
                 })
-                .chunk_size(10),
+                .chunk_size(10)
+                .read_ahead(read_ahead),
+        )
+        .step(TaskStep::builder("After", |context| {
+            let (last, written): (Option<u64>, Option<u64>) =
+                (context.get_from_job("last")?, context.get_from_job("written")?);
+            assert_eq!((last, written, context.get_from_job("before")?), (Some(29), Some(29), Some(true)));
+            Ok(())
+        }))
+        .build()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_contexts_of_a_chunk_step_are_committed_with_its_chunks() {
+    for read_ahead in [ReadAhead::Never, ReadAhead::Always] {
+        let place = Place::new();
+        let engine = place.node([contexts(read_ahead)]).await;
+        assert_eq!(launch(&engine, "Contexts").await.status, Status::Failed);
+        let second = launch(&engine, "Contexts").await;
+        assert_eq!(second.status, Status::Completed, "{read_ahead:?}: {second:?}");
+        engine.shutdown().await;
+    }
+}
+
+/// Trap 9: a read-ahead saves the reader's position before the chunk is durable.
+#[tokio::test]
+async fn what_was_read_ahead_is_not_in_the_checkpoint_of_the_chunk_before() {
+    let (out, far) = (list(), Arc::new(AtomicU32::new(0)));
+    let (shared, reached) = (Arc::clone(&out), Arc::clone(&far));
+    let job = Job::builder("Ahead")
+        .step(
+            ChunkStep::builder("Copy")
+                .reader(|_| Ok(CallableReader::new(0..100_u64)))
+                .processor(move |_| {
+                    let reached = Arc::clone(&reached);
+                    Ok(FunctionProcessor::new(move |n: u64| {
+                        reached.store(u32::try_from(n)?, Ordering::SeqCst);
+                        Ok(Some(n))
+                    }))
+                })
+                .writer(move |context| {
+                    let (out, far, first) = (Arc::clone(&shared), Arc::clone(&far), context.execution_id().0 == 1);
+                    Ok(CallableWriter::new(move |chunk: &[u64]| {
+                        if first && chunk[0] == 20 {
+                            // The reader is ahead by now, or will be in a moment.
+                            while far.load(Ordering::SeqCst) < 39 {
+                                std::thread::yield_now();
+                            }
+                            return Err(ItemError::other("refused"));
+                        }
+                        out.lock().unwrap().extend_from_slice(chunk);
+                        Ok(())
+                    }))
+                })
+                .chunk_size(10)
+                .read_ahead(ReadAhead::Always),
         )
         .build()
         .unwrap();
     let place = Place::new();
     let engine = place.node([job]).await;
-    assert_eq!(launch(&engine, "Contexts").await.status, Status::Failed);
-    let second = launch(&engine, "Contexts").await;
-    assert_eq!(second.status, Status::Completed, "{second:?}");
+    let first = launch(&engine, "Ahead").await;
+    assert_eq!(first.status, Status::Failed);
+    let counters = steps(&engine, first.id).await[0].counters;
+    assert_eq!((counters.read, counters.write, counters.commit, counters.rollback), (20, 20, 2, 1));
+    assert_eq!(launch(&engine, "Ahead").await.status, Status::Completed);
+    assert_eq!(contents(&out), (0..100).collect::<Vec<_>>());
+    engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_panic_of_the_thread_that_reads_ahead_is_told_with_its_message() {
+    let job = Job::builder("Panics")
+        .step(
+            ChunkStep::builder("Copy")
+                .reader(|_| Ok(CallableReader::new((0..100_u64).inspect(|n| assert!(*n != 42, "not the answer")))))
+                .writer(|_| Ok(CallableWriter::new(|_: &[u64]| Ok(()))))
+                .chunk_size(10)
+                .read_ahead(ReadAhead::Always),
+        )
+        .build()
+        .unwrap();
+    let place = Place::new();
+    let engine = place.node([job]).await;
+    let execution = launch(&engine, "Panics").await;
+    assert_eq!(execution.exit_message.as_deref(), Some("step 'Copy' failed: panicked: not the answer"));
+    assert_eq!(steps(&engine, execution.id).await[0].counters.read, 40);
     engine.shutdown().await;
 }
 

@@ -39,7 +39,11 @@ impl Place {
         self.node_with(jobs, |_| {}).await
     }
 
-    pub(crate) async fn node_with(&self, jobs: impl IntoIterator<Item = Job>, set: impl FnOnce(&mut EngineConfig)) -> Engine {
+    pub(crate) async fn node_with(
+        &self,
+        jobs: impl IntoIterator<Item = Job>,
+        set: impl FnOnce(&mut EngineConfig),
+    ) -> Engine {
         let mut config = EngineConfig::new(Node::new("test"));
         set(&mut config);
         let registry = JobRegistry::new(jobs).unwrap();

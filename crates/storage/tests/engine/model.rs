@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use oxbatch_core::item::{CallableReader, ErrorKind, FunctionProcessor, ListWriter};
 use oxbatch_core::repository::ChunkTransaction;
-use oxbatch_core::step::Backoff;
+use oxbatch_core::step::{Backoff, ReadAhead};
 use oxbatch_core::{ChunkStep, ItemError, ItemWriter, Job, RetryPolicy, Status};
 use proptest::prelude::*;
 
@@ -31,6 +31,7 @@ struct Plan {
     items: u64,
     chunk_size: u32,
     retries: u32,
+    ahead: bool,
     troubles: BTreeSet<Trouble>,
 }
 
@@ -44,11 +45,12 @@ fn plans() -> impl Strategy<Value = Plan> {
             _ => Trouble::Stop(at),
         })
     };
-    (1..60_u64, 1..13_u32, 0..3_u32).prop_flat_map(move |(items, chunk_size, retries)| {
+    (1..60_u64, 1..13_u32, 0..3_u32, any::<bool>()).prop_flat_map(move |(items, chunk_size, retries, ahead)| {
         prop::collection::btree_set(trouble(items), 0..6).prop_map(move |troubles| Plan {
             items,
             chunk_size,
             retries,
+            ahead,
             troubles,
         })
     })
@@ -125,6 +127,7 @@ fn job(plan: &Plan, out: &Shared<u64>, pending: &Pending, stop: &StopHandle) -> 
                     Ok(HalfWriter { inner: ListWriter::new(Arc::clone(&out)), pending: Arc::clone(&writes) })
                 })
                 .chunk_size(plan.chunk_size)
+                .read_ahead(if plan.ahead { ReadAhead::Always } else { ReadAhead::Never })
                 .retry(policy),
         )
         .build()
@@ -179,7 +182,8 @@ async fn check(plan: Plan) {
             filtered += step.counters.filter;
         }
         // What is committed is a prefix of the model at every end.
-        let model: Vec<u64> = (0..u64::try_from(read).unwrap()).filter(|n| !n.is_multiple_of(3)).map(|n| n * 2).collect();
+        let model: Vec<u64> =
+            (0..u64::try_from(read).unwrap()).filter(|n| !n.is_multiple_of(3)).map(|n| n * 2).collect();
         assert_eq!(contents(&out), model, "after attempt {attempts}: {execution:?}");
         match execution.status {
             Status::Completed => break,

@@ -1,17 +1,58 @@
 //! The commits of a chunk step: outputs, checkpoint and counters together, replayed where a retry is allowed.
 
-use super::Parts;
-use super::run::{Interrupt, Sealed, fault_after, wait};
-use crate::execution::{Counters, ExecutionContext, StepState, cause_chain};
-use crate::item::{ItemError, ItemReader, ItemWriter};
-use crate::repository::{ChunkSave, RepositoryError};
-use crate::step::{BodyFault, RetryPolicy, StepContext};
+use super::fill::{Interrupt, Sealed, failed, fault_after, wait};
+use crate::execution::{ContextError, Counters, ExecutionContext, StepState, cause_chain};
+use crate::item::{ItemError, ItemWriter};
+use crate::repository::{ChunkSave, ChunkTransaction, RepositoryError};
+use crate::step::{BodyFault, RetryPolicy, Shared, Side, StepContext};
+
+/// The writing half of a step.
+pub(super) struct Target<'a, W> {
+    pub(super) writer: W,
+    pub(super) transaction: &'a mut dyn ChunkTransaction,
+}
+
+/// A context as it is to be stored: what was settled up to the chunk in hand, and what the writer has put.
+#[derive(Default)]
+struct Stored {
+    settled: ExecutionContext,
+    written: ExecutionContext,
+}
+
+impl Stored {
+    fn settle(&mut self, change: Option<ExecutionContext>) -> bool {
+        let changed = change.is_some();
+        if let Some(change) = change {
+            self.settled = change;
+        }
+        changed
+    }
+
+    fn write(&mut self, shared: &Shared) -> bool {
+        let change = shared.take_change_of(Side::Writing);
+        let changed = change.is_some();
+        if let Some(change) = change {
+            self.written = change;
+        }
+        changed
+    }
+
+    fn merged(&self) -> ExecutionContext {
+        let mut merged = self.settled.clone();
+        merged.merge(&self.written);
+        merged
+    }
+}
 
 /// What has been committed of a step, and what it takes to commit the next chunk.
 pub(super) struct Commits<'a> {
     context: &'a StepContext,
     retry: &'a RetryPolicy,
     state: StepState,
+    step_context: Stored,
+    job_context: Stored,
+    /// Whether the job's context has changed since it was last saved.
+    job_changed: bool,
     counters: Counters,
     /// Used again for each commit.
     json: String,
@@ -29,7 +70,17 @@ enum Attempt {
 
 impl<'a> Commits<'a> {
     pub(super) fn new(context: &'a StepContext, retry: &'a RetryPolicy, state: StepState) -> Self {
-        Self { context, retry, state, counters: Counters::default(), json: String::new() }
+        let step_context = Stored { settled: state.context.clone(), ..Stored::default() };
+        Self {
+            context,
+            retry,
+            state,
+            step_context,
+            job_context: Stored { settled: context.scope().job.context.current(), ..Stored::default() },
+            job_changed: false,
+            counters: Counters::default(),
+            json: String::new(),
+        }
     }
 
     /// Chunks committed so far.
@@ -37,19 +88,26 @@ impl<'a> Commits<'a> {
         self.counters.commit
     }
 
-    /// Commits one chunk. The answer is whether somebody asked for a stop.
-    pub(super) async fn chunk<R: ItemReader, P, W, O: Send + Sync>(
+    /// Commits one chunk, if it has items. The answer is its room, and whether somebody asked for a stop.
+    pub(super) async fn chunk<W, O>(
         &mut self,
-        parts: &mut Parts<'_, R, P, W>,
-        outputs: &[O],
-        sealed: Sealed,
-    ) -> Result<bool, Interrupt>
+        target: &mut Target<'_, W>,
+        sealed: Sealed<O>,
+    ) -> Result<(Vec<O>, bool), Interrupt>
     where
+        O: Send + Sync,
         W: ItemWriter<O>,
     {
-        // The position behind the chunk's last item: taken when the chunk is sealed, committed with it.
-        self.state.reader = parts.reader.checkpoint().map_err(|error| fault("take the reader's checkpoint", &error))?;
-        let progress = parts.reader.progress();
+        // The position behind the chunk's last item: taken when the chunk was sealed, committed with it.
+        self.state.reader = sealed.checkpoint;
+        if self.step_context.settle(sealed.context) {
+            self.state.context = self.step_context.merged();
+        }
+        self.job_changed |= self.job_context.settle(sealed.job_context);
+        let (outputs, progress) = (sealed.outputs, sealed.progress);
+        if sealed.read == 0 {
+            return Ok((outputs, false));
+        }
         let written = i64::try_from(outputs.len()).unwrap_or(i64::MAX);
         let mut made = 0;
         loop {
@@ -59,18 +117,18 @@ impl<'a> Commits<'a> {
             next.write += written;
             next.retry += sealed.retries;
             next.commit += 1;
-            let attempt = match self.write(parts, outputs).await {
-                Ok(()) => self.save(parts, next, progress).await,
+            let attempt = match self.write(target, &outputs).await {
+                Ok(()) => self.save(target, next, progress).await,
                 Err(error) => Err(error),
             };
             let attempt = match attempt {
                 Ok(stop_requested) => {
-                    parts.writer.committed();
-                    return Ok(stop_requested);
+                    target.writer.committed();
+                    return Ok((outputs, stop_requested));
                 }
                 Err(attempt) => attempt,
             };
-            self.roll_back(parts).await?;
+            self.roll_back(target).await?;
             let error = match attempt {
                 Attempt::Save(RepositoryError::LeaseLost { .. }) => return Err(BodyFault::LeaseLost.into()),
                 Attempt::Save(error) if !error.is_transient() => {
@@ -92,11 +150,9 @@ impl<'a> Commits<'a> {
     }
 
     /// Ends the output: what closes it is committed, the ledger is checked, then it becomes visible.
-    pub(super) async fn end<R: ItemReader, P, W, O: Send + Sync>(
-        &mut self,
-        parts: &mut Parts<'_, R, P, W>,
-    ) -> Result<(), Interrupt>
+    pub(super) async fn end<W, O>(&mut self, target: &mut Target<'_, W>) -> Result<(), Interrupt>
     where
+        O: Send + Sync,
         W: ItemWriter<O>,
     {
         if !self.counters.balances() {
@@ -107,20 +163,19 @@ impl<'a> Commits<'a> {
             );
             return Err(BodyFault::Failed(message).into());
         }
-        self.state.reader = parts.reader.checkpoint().map_err(|error| fault("take the reader's checkpoint", &error))?;
-        let finished =
-            parts.writer.finish(parts.transaction).await.map_err(|error| Attempt::Write("finish the output", error));
+        let finished = target.writer.finish(target.transaction).await;
+        let finished = finished.map_err(|error| Attempt::Write("finish the output", error));
         let attempt = match finished {
-            Ok(()) => match self.flush(parts).await {
-                Ok(()) => self.save(parts, self.counters, Some(1.0)).await,
+            Ok(()) => match self.flush(target).await {
+                Ok(()) => self.save(target, self.counters, Some(1.0)).await,
                 Err(error) => Err(error),
             },
             Err(error) => Err(error),
         };
         match attempt {
-            Ok(_) => parts.writer.committed(),
+            Ok(_) => target.writer.committed(),
             Err(attempt) => {
-                self.roll_back(parts).await?;
+                self.roll_back(target).await?;
                 return Err(match attempt {
                     Attempt::Save(RepositoryError::LeaseLost { .. }) => BodyFault::LeaseLost.into(),
                     Attempt::Save(error) => {
@@ -131,72 +186,61 @@ impl<'a> Commits<'a> {
                 });
             }
         }
-        parts.writer.publish().await.map_err(|error| fault("publish the output", &error))
+        target.writer.publish().await.map_err(|error| fault("publish the output", &error))
     }
 
-    async fn write<R, P, W, O: Send + Sync>(
-        &mut self,
-        parts: &mut Parts<'_, R, P, W>,
-        outputs: &[O],
-    ) -> Result<(), Attempt>
+    async fn write<W, O: Send + Sync>(&mut self, target: &mut Target<'_, W>, outputs: &[O]) -> Result<(), Attempt>
     where
         W: ItemWriter<O>,
     {
         if !outputs.is_empty() {
-            parts.writer.write(outputs, parts.transaction).await.map_err(|error| Attempt::Write("write", error))?;
+            target.writer.write(outputs, target.transaction).await.map_err(|error| Attempt::Write("write", error))?;
         }
-        self.flush(parts).await
+        self.flush(target).await
     }
 
-    async fn flush<R, P, W, O: Send + Sync>(&mut self, parts: &mut Parts<'_, R, P, W>) -> Result<(), Attempt>
+    async fn flush<W, O: Send + Sync>(&mut self, target: &mut Target<'_, W>) -> Result<(), Attempt>
     where
         W: ItemWriter<O>,
     {
-        self.state.writer = parts.writer.flush().await.map_err(|error| Attempt::Write("flush", error))?;
+        self.state.writer = target.writer.flush().await.map_err(|error| Attempt::Write("flush", error))?;
         Ok(())
     }
 
     /// Saves the state and commits, fenced by the lease; what was committed is then the new base.
-    async fn save<R, P, W>(
+    async fn save<W>(
         &mut self,
-        parts: &mut Parts<'_, R, P, W>,
+        target: &mut Target<'_, W>,
         next: Counters,
         progress: Option<f64>,
     ) -> Result<bool, Attempt> {
         let scope = self.context.scope();
-        let as_text = |error: crate::execution::ContextError| Attempt::State(error.to_string());
-        if let Some(changed) = scope.context.take_change() {
-            self.state.context = changed;
+        let as_text = |error: ContextError| Attempt::State(error.to_string());
+        if self.step_context.write(&scope.context) {
+            self.state.context = self.step_context.merged();
         }
+        self.job_changed |= self.job_context.write(&scope.job.context);
         self.state.write_json(&mut self.json).map_err(as_text)?;
-        let job_context = match scope.job.context.take_change() {
-            Some(changed) => Some(ExecutionContext::to_json(&changed).map_err(as_text)?),
-            None => None,
+        let job_context = match self.job_changed {
+            true => Some(self.job_context.merged().to_json().map_err(as_text)?),
+            false => None,
         };
         let save = ChunkSave { state: &self.json, counters: &next, progress, job_context: job_context.as_deref() };
-        match parts.transaction.commit(save).await {
-            Ok(ack) => {
-                self.counters = next;
-                self.show(progress);
-                Ok(ack.stop_requested)
-            }
-            Err(error) => {
-                if job_context.is_some() {
-                    scope.job.context.mark_changed();
-                }
-                Err(Attempt::Save(error))
-            }
-        }
+        let ack = target.transaction.commit(save).await.map_err(Attempt::Save)?;
+        self.job_changed = false;
+        self.counters = next;
+        self.show(progress);
+        Ok(ack.stop_requested)
     }
 
-    async fn roll_back<R, P, W, O: Send + Sync>(&mut self, parts: &mut Parts<'_, R, P, W>) -> Result<(), Interrupt>
+    async fn roll_back<W, O: Send + Sync>(&mut self, target: &mut Target<'_, W>) -> Result<(), Interrupt>
     where
         W: ItemWriter<O>,
     {
         self.counters.rollback += 1;
         self.show(None);
-        let transaction = parts.transaction.rollback().await;
-        parts.writer.rolled_back().await.map_err(|error| fault("roll the output back", &error))?;
+        let transaction = target.transaction.rollback().await;
+        target.writer.rolled_back().await.map_err(|error| fault("roll the output back", &error))?;
         transaction.map_err(|error| BodyFault::Failed(format!("failed to roll back: {}", cause_chain(&error))).into())
     }
 
@@ -207,5 +251,5 @@ impl<'a> Commits<'a> {
 }
 
 fn fault(what: &str, error: &ItemError) -> Interrupt {
-    Interrupt::Fault(super::run::failed(what, error))
+    Interrupt::Fault(failed(what, error))
 }
