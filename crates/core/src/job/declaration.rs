@@ -31,6 +31,7 @@ pub struct ParameterDeclaration {
     secret: bool,
     description: String,
     allowed: Vec<ParameterValue>,
+    range: Option<(i64, i64)>,
 }
 
 impl ParameterDeclaration {
@@ -44,6 +45,7 @@ impl ParameterDeclaration {
             secret: false,
             description: String::new(),
             allowed: Vec::new(),
+            range: None,
         }
     }
 
@@ -110,6 +112,13 @@ impl ParameterDeclaration {
         self
     }
 
+    /// Refuses whole numbers outside of a range; both ends belong to it.
+    #[must_use]
+    pub fn between(mut self, minimum: i64, maximum: i64) -> Self {
+        self.range = Some((minimum, maximum));
+        self
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -150,6 +159,11 @@ impl ParameterDeclaration {
         &self.allowed
     }
 
+    /// The smallest and the largest whole number that it takes.
+    pub fn range(&self) -> Option<(i64, i64)> {
+        self.range
+    }
+
     /// What contradicts itself in the declaration, as a sentence fragment.
     pub(crate) fn contradiction(&self) -> Option<String> {
         if self.name.is_empty() || self.name.chars().count() > MAX_NAME_CHARS || self.name.contains('\0') {
@@ -160,18 +174,31 @@ impl ParameterDeclaration {
         }
         let values = self.default.iter().chain(&self.allowed);
         if let Some(value) = values.into_iter().find(|value| value.kind() != self.kind) {
-            return Some(format!("parameter '{}' is a {}, but {value} is a {}", self.name, self.kind, value.kind()));
+            let (name, kind, other) = (&self.name, self.kind, value.kind());
+            return Some(format!("parameter '{name}' has type {kind}, but {value} has type {other}"));
         }
-        match &self.default {
-            Some(value) if !self.allows(value) => {
-                Some(format!("default {value} of parameter '{}' is not among its allowed values", self.name))
+        if let Some((minimum, maximum)) = self.range
+            && (self.kind != ParameterType::Integer || minimum > maximum)
+        {
+            return Some(format!("range {minimum} to {maximum} of parameter '{}' does not fit an INTEGER", self.name));
+        }
+        let default = self.default.as_ref()?;
+        let refused = self.refuses(default)?;
+        Some(format!("default {default} of parameter '{}' {refused}", self.name))
+    }
+
+    /// Why a value of the right type is refused.
+    fn refuses(&self, value: &ParameterValue) -> Option<String> {
+        if !self.allowed.is_empty() && !self.allowed.contains(value) {
+            let allowed: Vec<_> = self.allowed.iter().map(ToString::to_string).collect();
+            return Some(format!("must be one of {}", allowed.join(", ")));
+        }
+        match (self.range, value) {
+            (Some((minimum, maximum)), ParameterValue::Integer(number)) if !(minimum..=maximum).contains(number) => {
+                Some(format!("must be within {minimum} to {maximum}"))
             }
             _ => None,
         }
-    }
-
-    fn allows(&self, value: &ParameterValue) -> bool {
-        self.allowed.is_empty() || self.allowed.contains(value)
     }
 }
 
@@ -235,7 +262,7 @@ pub(super) fn resolve(
             }
             None if declaration.required => faults.push(ParameterFault {
                 parameter: declaration.name.clone(),
-                message: format!("is required: give a {}", declaration.kind),
+                message: format!("is required, of type {}", declaration.kind),
             }),
             None => {}
         }
@@ -260,10 +287,13 @@ fn check(declared: Option<&[ParameterDeclaration]>, name: &str, value: GivenValu
                     false => format!("is unknown: the job takes {}", known.join(", ")),
                 }
             })?;
-            let value = value.convert(declaration.kind)?;
-            if !declaration.allows(&value) {
-                let allowed: Vec<_> = declaration.allowed.iter().map(ToString::to_string).collect();
-                return Err(format!("must be one of {}", allowed.join(", ")));
+            let value = value.convert(declaration.kind).map_err(|problem| match declaration.secret {
+                // The sentence may repeat the value.
+                true => format!("must be of type {}", declaration.kind),
+                false => problem,
+            })?;
+            if let Some(refused) = declaration.refuses(&value) {
+                return Err(refused);
             }
             Parameter { value, identifying: declaration.identifying, secret: declaration.secret }
         }
@@ -312,9 +342,9 @@ mod tests {
             &[
                 "parameter 'size' must be one of 10, 100",
                 "parameter 'colour' is unknown: the job takes input, size, day, token",
-                "parameter 'input' must be a STRING, not the INTEGER 1",
+                "parameter 'input' must be of type STRING, not the INTEGER 1",
                 "parameter 'input' is given more than once",
-                "parameter 'day' is required: give a DATETIME",
+                "parameter 'day' is required, of type DATETIME",
             ],
         );
     }
@@ -331,12 +361,32 @@ mod tests {
     }
 
     #[test]
+    fn a_number_outside_of_its_range_is_refused_by_both_ends() {
+        let declared = [ParameterDeclaration::integer("size").between(1, 10)];
+        let of = |size: i64| resolve(Some(&declared), GivenParameters::default().with("size", size));
+        assert!(of(1).is_ok() && of(10).is_ok());
+        assert_eq!(of(0).unwrap_err().to_string(), "parameter 'size' must be within 1 to 10");
+        assert!(of(11).is_err());
+    }
+
+    #[test]
+    fn the_value_of_a_secret_is_in_no_fault() {
+        let declared = [ParameterDeclaration::integer("pin").secret()];
+        let given = GivenParameters::from_json(br#"{"pin":"hunter2"}"#).unwrap();
+        let fault = resolve(Some(&declared), given).unwrap_err().to_string();
+        assert_eq!(fault, "parameter 'pin' must be of type INTEGER");
+    }
+
+    #[test]
     fn a_declaration_that_contradicts_itself_says_so() {
         let of = |declaration: ParameterDeclaration| declaration.contradiction();
         assert!(of(ParameterDeclaration::string("a").default_value(1)).is_some());
         assert!(of(ParameterDeclaration::string("a").default_value("x").required()).is_some());
         assert!(of(ParameterDeclaration::integer("a").default_value(1).allowed([2])).is_some());
         assert!(of(ParameterDeclaration::integer("")).is_some());
+        assert!(of(ParameterDeclaration::integer("a").between(2, 1)).is_some());
+        assert!(of(ParameterDeclaration::string("a").between(1, 2)).is_some());
+        assert!(of(ParameterDeclaration::integer("a").between(1, 9).default_value(10)).is_some());
         assert!(declared().into_iter().all(|declaration| declaration.contradiction().is_none()));
     }
 }

@@ -80,13 +80,14 @@ impl GivenValue {
         match (expected, self.detect()?) {
             (ParameterType::Float, ParameterValue::Integer(number)) => exact_float(number)
                 .map(ParameterValue::Float)
-                .ok_or_else(|| format!("must be a FLOAT, and {number} cannot be one without losing digits")),
+                .ok_or_else(|| format!("must be of type FLOAT, and {number} cannot be one without losing digits")),
             (expected, value) if value.kind() == expected => Ok(value),
-            (ParameterType::DateTime, ParameterValue::String(text)) => {
-                Err(format!("must be a DATETIME such as 2024-01-31 or 2024-01-31T08:00:00Z, not '{}'", shorten(&text)))
-            }
+            (ParameterType::DateTime, ParameterValue::String(text)) => Err(format!(
+                "must be of type DATETIME, such as 2024-01-31 or 2024-01-31T08:00:00Z, not '{}'",
+                shorten(&text)
+            )),
             (expected, value) => {
-                Err(format!("must be a {expected}, not the {} {}", value.kind(), shorten(&value.to_string())))
+                Err(format!("must be of type {expected}, not the {} {}", value.kind(), shorten(&value.to_string())))
             }
         }
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use oxbatch::item::{CsvReader, CsvWriter, FunctionProcessor};
 use oxbatch::sqlite::SqliteWriter;
+use oxbatch::step::MAX_CHUNK_SIZE;
 use oxbatch::{BuildError, ChunkStep, Job, ParameterDeclaration};
 
 use numbered::Numbered;
@@ -73,6 +74,7 @@ pub(super) fn job() -> Result<Job, BuildError> {
         .parameter(
             ParameterDeclaration::integer("chunk_size")
                 .default_value(500)
+                .between(1, i64::from(MAX_CHUNK_SIZE))
                 .non_identifying()
                 .description("rows in one transaction"),
         )
