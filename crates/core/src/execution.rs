@@ -2,6 +2,7 @@
 
 mod context;
 mod counters;
+mod skip;
 mod status;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use context::{ContextError, ExecutionContext, MAX_CONTEXT_BYTES, StepState};
 pub use counters::Counters;
+pub use skip::{MAX_SKIPPED_BYTES, SkipPhase, SkippedItem, StoredSkip, UnknownSkipPhase};
 pub use status::{IllegalTransition, Status, StatusEvent, UnknownStatus, next};
 
 use crate::job::JobParameters;

@@ -27,5 +27,7 @@ pub mod step;
 pub use engine::{Engine, EngineConfig};
 pub use execution::{JobExecution, Status, StepExecution};
 pub use item::{BoxError, ItemError, ItemProcessor, ItemReader, ItemWriter};
-pub use job::{BuildError, DateTime, Job, JobBuilder, JobParameters, JobRegistry, ParameterDeclaration, ParameterValue};
-pub use step::{ChunkStep, RetryPolicy, Step, StepContext, TaskOutcome, TaskStep};
+pub use job::{
+    BuildError, DateTime, Job, JobBuilder, JobParameters, JobRegistry, ParameterDeclaration, ParameterValue,
+};
+pub use step::{ChunkStep, RetryPolicy, SkipPolicy, Step, StepContext, TaskOutcome, TaskStep};

@@ -13,6 +13,7 @@ pub use error::{LaunchError, RepositoryError};
 pub use lease::{Lease, Node, StepFence};
 pub use query::{
     ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, PageRequest,
+    SkipPage,
 };
 pub use requests::{
     ChunkAck, ChunkSave, ClaimRequest, Claimed, ExecutionOutcome, IdempotencyKey, LaunchRequest, Launched, NewStep,
@@ -20,7 +21,7 @@ pub use requests::{
     StepStart,
 };
 
-use crate::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, Status, StepExecution};
+use crate::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, Status, StepExecution, StepExecutionId};
 
 /// The result of a repository's method.
 pub type RepositoryFuture<'a, T> = BoxFuture<'a, Result<T, RepositoryError>>;
@@ -93,6 +94,13 @@ pub trait JobRepository: Send + Sync + 'static {
 
     /// The step executions of an execution in the order in which they began.
     fn steps(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<StepExecution>>;
+
+    /// The items that a step execution skipped, in their order, at most `limit` of them, those after the
+    /// row `after`.
+    ///
+    /// # Errors
+    /// [`RepositoryError::NotFound`] when there is no such step execution.
+    fn skips(&self, id: StepExecutionId, after: Option<i64>, limit: u32) -> RepositoryFuture<'_, SkipPage>;
 
     /// The instance `id`.
     fn instance(&self, id: InstanceId) -> RepositoryFuture<'_, Option<JobInstance>>;

@@ -15,7 +15,7 @@ pub use chunk::{ChunkStep, ChunkStepBuilder, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE,
 pub(crate) use context::{JobScope, Shared, Side, StepScope};
 pub use context::{StepContext, StopRequested};
 pub use live::LiveCounters;
-pub use policy::{Backoff, RetryPolicy};
+pub use policy::{Backoff, RetryPolicy, SkipPolicy};
 pub use task::{TaskOutcome, TaskStep, TaskStepBuilder};
 
 use crate::execution::StepState;

@@ -98,6 +98,11 @@ impl ItemError {
         self.raw.as_deref()
     }
 
+    /// The whole chain of causes, without position and raw text.
+    pub fn cause_text(&self) -> String {
+        cause_chain(self.source.as_ref())
+    }
+
     /// The cause.
     pub fn cause(&self) -> &(dyn std::error::Error + 'static) {
         self.source.as_ref()

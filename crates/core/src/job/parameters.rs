@@ -359,7 +359,10 @@ mod tests {
     /// Golden: a release may never change the identity of a stored instance.
     #[test]
     fn the_identity_of_known_parameters_never_changes() {
-        assert_eq!(JobParameters::default().job_key(), "b129c92b13cb075004dcad71b07ebaa461db3156d77c156d2c3ec24ced150acc");
+        assert_eq!(
+            JobParameters::default().job_key(),
+            "b129c92b13cb075004dcad71b07ebaa461db3156d77c156d2c3ec24ced150acc"
+        );
         assert_eq!(all_types().job_key(), "d5fc0c15e9f5fc3e74b2b9cd8c29ec3c05643536226505c7f632f383cd2b5e40");
     }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::StatusCounts;
-use crate::execution::{InstanceId, JobExecution, JobInstance, Status};
+use crate::execution::{InstanceId, JobExecution, JobInstance, Status, StoredSkip};
 use crate::job::Parameter;
 
 /// Which executions a list shows; an empty filter shows all.
@@ -51,6 +51,15 @@ pub struct ExecutionPage {
 pub struct InstancePage {
     /// The rows, newest first.
     pub instances: Vec<JobInstance>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<i64>,
+}
+
+/// One page of skipped items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkipPage {
+    /// The items, in the order in which they were skipped.
+    pub skips: Vec<StoredSkip>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<i64>,
 }

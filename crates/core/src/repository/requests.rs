@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Lease, Node, StepFence};
-use crate::execution::{Counters, ExecutionId, JobExecution, Status, StatusEvent};
+use crate::execution::{Counters, ExecutionId, JobExecution, SkippedItem, Status, StatusEvent};
 use crate::job::JobParameters;
 
 /// A launch with checked parameters.
@@ -134,6 +134,10 @@ pub struct ChunkSave<'a> {
     pub progress: Option<f64>,
     /// The job execution's context as JSON, when it has changed.
     pub job_context: Option<&'a str>,
+    /// Items that were skipped since the last commit; they are kept with it.
+    pub skips: &'a [SkippedItem],
+    /// Now; told only where there are skips.
+    pub time: Option<Timestamp>,
 }
 
 /// What a chunk commit answers.

@@ -3,6 +3,7 @@
 mod ahead;
 mod commit;
 mod fill;
+mod isolate;
 mod run;
 
 use std::any::TypeId;
@@ -10,7 +11,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{RetryPolicy, Step, StepContext, StepKind, StepRules};
+use super::{RetryPolicy, SkipPolicy, Step, StepContext, StepKind, StepRules};
 use crate::item::{BoxError, ItemError, ItemProcessor, ItemReader, ItemWriter, PassThrough};
 use crate::job::BuildError;
 
@@ -21,6 +22,21 @@ pub const MAX_CHUNK_SIZE: u32 = 1_000_000;
 
 /// Copies an item before it is processed, so that it can be processed again.
 type CopyItem<R> = fn(&<R as ItemReader>::Item) -> <R as ItemReader>::Item;
+
+/// Writes an item as JSON, to be kept when it is skipped.
+type DescribeItem<R> = fn(&<R as ItemReader>::Item) -> Option<String>;
+
+/// A skip policy, and what it takes to keep a skipped item.
+struct Skip<R: ItemReader> {
+    policy: SkipPolicy,
+    describe: DescribeItem<R>,
+}
+
+impl<R: ItemReader> Clone for Skip<R> {
+    fn clone(&self) -> Self {
+        Self { policy: self.policy.clone(), describe: self.describe }
+    }
+}
 
 type Factory<T> = Arc<dyn Fn(&StepContext) -> Result<T, BoxError> + Send + Sync>;
 
@@ -62,6 +78,7 @@ impl ChunkStep {
             size: ChunkSize::Fixed(DEFAULT_CHUNK_SIZE),
             retry: RetryPolicy::default(),
             copy_item: None,
+            skip: None,
             read_ahead: ReadAhead::default(),
             rules: StepRules::default(),
         }
@@ -95,6 +112,7 @@ pub struct ChunkStepBuilder<R: ItemReader, P, W> {
     size: ChunkSize,
     retry: RetryPolicy,
     copy_item: Option<CopyItem<R>>,
+    skip: Option<Skip<R>>,
     read_ahead: ReadAhead,
     rules: StepRules,
 }
@@ -127,7 +145,18 @@ impl<P, W> ChunkStepBuilder<NotSet, P, W> {
     {
         let Self { name, processor, writer, size, retry, read_ahead, rules, .. } = self;
         let reader = Arc::new(factory);
-        ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item: None, read_ahead, rules }
+        ChunkStepBuilder {
+            name,
+            reader,
+            processor,
+            writer,
+            size,
+            retry,
+            copy_item: None,
+            skip: None,
+            read_ahead,
+            rules,
+        }
     }
 }
 
@@ -139,9 +168,9 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         N: ItemProcessor<R::Item>,
         F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
     {
-        let Self { name, reader, writer, size, retry, copy_item, read_ahead, rules, .. } = self;
+        let Self { name, reader, writer, size, retry, copy_item, skip, read_ahead, rules, .. } = self;
         let processor = Arc::new(factory);
-        ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item, read_ahead, rules }
+        ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item, skip, read_ahead, rules }
     }
 
     /// The function that builds the writer of an execution.
@@ -152,9 +181,9 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         N: ItemWriter<P::Output>,
         F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
     {
-        let Self { name, reader, processor, size, retry, copy_item, read_ahead, rules, .. } = self;
+        let Self { name, reader, processor, size, retry, copy_item, skip, read_ahead, rules, .. } = self;
         let writer = Arc::new(factory);
-        ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item, read_ahead, rules }
+        ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item, skip, read_ahead, rules }
     }
 
     /// How many items are read for a chunk; [`DEFAULT_CHUNK_SIZE`] when it is not set, at most [`MAX_CHUNK_SIZE`].
@@ -184,6 +213,21 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     {
         self.rules.max_retries = policy.max_retries();
         self.retry = policy;
+        self.copy_item = Some(Clone::clone);
+        self
+    }
+
+    /// Goes on without items that fail, up to a limit; set after the reader. A fault that is also repeated is repeated first.
+    /// An item that cannot be written is found by writing parts of its chunk, each rolled back before the next: with
+    /// a writer that cannot roll back, the others of its chunk are written more than once.
+    ///
+    /// What is kept of a skipped item is the item that was read, so it is copied before it is processed.
+    #[must_use]
+    pub fn skip(mut self, policy: SkipPolicy) -> Self
+    where
+        R::Item: Clone + serde::Serialize,
+    {
+        self.skip = Some(Skip { policy, describe: |item| serde_json::to_string(item).ok() });
         self.copy_item = Some(Clone::clone);
         self
     }
@@ -220,7 +264,8 @@ where
     type Error = BuildError;
 
     fn try_from(builder: ChunkStepBuilder<R, P, W>) -> Result<Self, BuildError> {
-        let ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item, read_ahead, rules } = builder;
+        let ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item, skip, read_ahead, rules } =
+            builder;
         let problem = match size {
             ChunkSize::Fixed(size) => check_size(size).err(),
             ChunkSize::Late(_) => None,
@@ -236,7 +281,7 @@ where
             ChunkSize::Fixed(size) => StepKind::Chunk { size: Some(size) },
             ChunkSize::Late(_) => StepKind::Chunk { size: None },
         };
-        let body = run::ChunkBody { reader, processor, writer, size, retry, copy_item, read_ahead };
+        let body = run::ChunkBody { reader, processor, writer, size, retry, copy_item, skip, read_ahead };
         Ok(Self::new(name, kind, rules, body))
     }
 }

@@ -81,6 +81,44 @@ impl Default for RetryPolicy {
     }
 }
 
+/// Which faults of items a step goes on without, and how many of them it may.
+///
+/// Skips of reading, processing and writing count together. Every skipped item is kept, in the transaction of its chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkipPolicy {
+    limit: u64,
+    skip_on: Vec<ErrorKind>,
+}
+
+impl SkipPolicy {
+    /// Allows at most `limit` skips in a step execution, of items whose faults lie in the data: of the kinds parse,
+    /// validation and constraint.
+    pub fn new(limit: u64) -> Self {
+        Self { limit, skip_on: vec![ErrorKind::Parse, ErrorKind::Validation, ErrorKind::Constraint] }
+    }
+
+    /// Skips items for these kinds of faults alone.
+    #[must_use]
+    pub fn skip_on(mut self, kinds: impl IntoIterator<Item = ErrorKind>) -> Self {
+        self.skip_on = kinds.into_iter().collect();
+        self
+    }
+
+    /// Most skips.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    pub(crate) fn allows(&self, kind: ErrorKind) -> bool {
+        self.skip_on.contains(&kind)
+    }
+
+    /// The fault of the first skip too many.
+    pub(crate) fn exceeded(&self, last: &str) -> String {
+        format!("skip limit exceeded: at most {} items may be skipped, and one more failed: {last}", self.limit)
+    }
+}
+
 /// A number in 0..1 for jitter; std's hash keys are random for each state.
 pub(crate) fn random_share() -> f64 {
     use std::hash::{BuildHasher, Hasher};

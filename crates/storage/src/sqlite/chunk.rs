@@ -158,8 +158,25 @@ impl SqliteChunkTransaction {
                 return Err(lost());
             }
         }
+        if !save.skips.is_empty() {
+            self.keep(connection, save).map_err(fault)?;
+        }
         execute(connection, "COMMIT").map_err(fault)?;
         Ok(ChunkAck { stop_requested })
+    }
+
+    /// Keeps the skipped items of the chunk.
+    fn keep(&self, connection: &Connection, save: &ChunkSave<'_>) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare_cached(
+            "INSERT INTO oxbatch_skipped_item (step_execution_id, create_time, phase, position, item, error)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        let time = save.time.map(|time| time.as_microsecond());
+        for skip in save.skips {
+            let (step, phase) = (self.fence.step_id.0, skip.phase.as_str());
+            statement.execute(params![step, time, phase, skip.position, skip.item, skip.error])?;
+        }
+        Ok(())
     }
 
     /// Undoes what has begun and gives the turn to the next.

@@ -16,8 +16,10 @@ struct Migration {
 }
 
 /// All migrations in their order. A released one never changes.
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "executions", sql: include_str!("../../migrations/sqlite/0001_executions.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "executions", sql: include_str!("../../migrations/sqlite/0001_executions.sql") },
+    Migration { number: 2, name: "skipped_items", sql: include_str!("../../migrations/sqlite/0002_skipped_items.sql") },
+];
 
 /// Number of the newest migration that this version knows.
 pub(super) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].number;

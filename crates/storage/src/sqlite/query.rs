@@ -1,8 +1,11 @@
 //! Lists and details: keyset pages over indexes, never OFFSET.
 
-use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution};
+use oxbatch_core::execution::{
+    ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId, StoredSkip,
+};
 use oxbatch_core::repository::{
     ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, PageRequest,
+    RepositoryError, SkipPage,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -129,6 +132,26 @@ pub(super) fn steps(connection: &Connection, id: ExecutionId) -> Result<Vec<Step
     ))?;
     let steps = statement.query_map([id.0], rows::step)?.collect::<Result<_, _>>()?;
     Ok(steps)
+}
+
+pub(super) fn skips(
+    connection: &Connection,
+    id: StepExecutionId,
+    after: Option<i64>,
+    limit: u32,
+) -> Result<SkipPage, Fault> {
+    let known = connection.prepare_cached("SELECT 1 FROM oxbatch_step_execution WHERE id = ?1")?.exists([id.0])?;
+    if !known {
+        return Err(RepositoryError::NotFound { what: "step execution", id: id.0 }.into());
+    }
+    let mut statement = connection.prepare_cached(
+        "SELECT id, step_execution_id, create_time, phase, position, item, error FROM oxbatch_skipped_item
+         WHERE step_execution_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+    )?;
+    let values = rusqlite::params![id.0, after.unwrap_or(0), i64::from(limit) + 1];
+    let mut skips: Vec<StoredSkip> = statement.query_map(values, rows::skip)?.collect::<Result<_, _>>()?;
+    let next = cut(&mut skips, limit).map(|skip| skip.id);
+    Ok(SkipPage { skips, next })
 }
 
 pub(super) fn instance(connection: &Connection, id: InstanceId) -> Result<Option<JobInstance>, Fault> {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution};
+use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
 use oxbatch_core::repository::{
     ChunkTransaction, ClaimRequest, Claimed, ExecutionFilter, ExecutionOutcome, ExecutionPage, Health, InstanceFilter,
     InstancePage, InstanceParameter, JobRepository, JobSummary, LaunchError, LaunchRequest, Launched, Lease, NewStep,
     Node, PageRequest, PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease, RepositoryError,
-    RepositoryFuture, StepFence, StepOutcome, StepStart,
+    RepositoryFuture, SkipPage, StepFence, StepOutcome, StepStart,
 };
 
 use super::open::unusable;
@@ -121,6 +121,11 @@ impl JobRepository for SqliteRepository {
 
     fn steps(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<StepExecution>> {
         self.store.readers.ask("list steps", move |connection| query::steps(connection, id)).boxed()
+    }
+
+    fn skips(&self, id: StepExecutionId, after: Option<i64>, limit: u32) -> RepositoryFuture<'_, SkipPage> {
+        let list = move |connection: &rusqlite::Connection| query::skips(connection, id, after, limit);
+        self.store.readers.ask("list skipped items", list).boxed()
     }
 
     fn instance(&self, id: InstanceId) -> RepositoryFuture<'_, Option<JobInstance>> {

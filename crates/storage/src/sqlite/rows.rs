@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use oxbatch_core::execution::{
-    Counters, ExecutionId, InstanceId, JobExecution, JobInstance, Status, StepExecution, StepExecutionId,
+    Counters, ExecutionId, InstanceId, JobExecution, JobInstance, SkippedItem, Status, StepExecution, StepExecutionId,
+    StoredSkip,
 };
 use oxbatch_core::job::{DateTime, JobParameters, Parameter, ParameterValue};
 use oxbatch_core::repository::InstanceParameter;
@@ -62,6 +63,14 @@ pub(super) fn step(row: &Row<'_>) -> Result<StepExecution> {
 pub(super) fn instance(row: &Row<'_>) -> Result<JobInstance> {
     let id: i64 = row.get(0)?;
     Ok(JobInstance { id: InstanceId(id), job_name: row.get(1)?, job_key: row.get(2)?, create_time: time(row, 3, id)? })
+}
+
+/// Reads id, step_execution_id, create_time, phase, position, item, error.
+pub(super) fn skip(row: &Row<'_>) -> Result<StoredSkip> {
+    let id: i64 = row.get(0)?;
+    let phase = row.get_ref(3)?.as_str()?.parse().map_err(|error| unreadable("phase of skipped item", id, error))?;
+    let item = SkippedItem { phase, position: row.get(4)?, item: row.get(5)?, error: row.get(6)? };
+    Ok(StoredSkip { id, step_id: StepExecutionId(row.get(1)?), time: time(row, 2, id)?, item })
 }
 
 /// Reads id, job_instance_id, key_name, the four values, date_only, identifying, secret.

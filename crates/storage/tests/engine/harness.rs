@@ -181,3 +181,39 @@ impl ItemWriter<u64> for FailingWriter {
         self.point("close")
     }
 }
+
+type OnRead = Box<dyn FnMut(u64) -> Result<(), ItemError> + Send>;
+
+impl Numbers<OnRead> {
+    /// Some numbers cannot be read; the reader is behind them then.
+    pub(crate) fn skipping(end: u64, unreadable: fn(u64) -> bool) -> Skipping {
+        Skipping { inner: Numbers::new(end, Box::new(|_| Ok(()))), unreadable }
+    }
+}
+
+/// A reader whose parse faults leave it behind the bad number.
+pub(crate) struct Skipping {
+    inner: Numbers<OnRead>,
+    unreadable: fn(u64) -> bool,
+}
+
+impl ItemReader for Skipping {
+    type Item = u64;
+
+    async fn open(&mut self, checkpoint: Option<&oxbatch_core::item::Checkpoint>) -> Result<(), ItemError> {
+        self.inner.open(checkpoint).await
+    }
+
+    async fn read(&mut self) -> Result<Option<u64>, ItemError> {
+        match self.inner.read().await? {
+            Some(n) if (self.unreadable)(n) => {
+                Err(ItemError::parse("no number").at(format!("line {n}")).with_raw(format!("<{n}>")))
+            }
+            read => Ok(read),
+        }
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<oxbatch_core::item::Checkpoint>, ItemError> {
+        self.inner.checkpoint()
+    }
+}

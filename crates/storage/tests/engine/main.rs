@@ -6,5 +6,6 @@ mod faults;
 mod harness;
 mod lifecycle;
 mod model;
+mod skips;
 mod stopping;
 mod tasks;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use oxbatch_core::item::{CallableReader, ErrorKind, FunctionProcessor, ListWriter};
 use oxbatch_core::repository::ChunkTransaction;
 use oxbatch_core::step::{Backoff, ReadAhead};
-use oxbatch_core::{ChunkStep, ItemError, ItemWriter, Job, RetryPolicy, Status};
+use oxbatch_core::{ChunkStep, ItemError, ItemWriter, Job, RetryPolicy, SkipPolicy, Status};
 use proptest::prelude::*;
 
 use crate::harness::{Place, Shared, begin, contents, ended, list, steps};
@@ -33,6 +33,24 @@ struct Plan {
     retries: u32,
     ahead: bool,
     troubles: BTreeSet<Trouble>,
+    /// Items that can never be processed, and those whose outputs can never be written.
+    bad: BTreeSet<(bool, u64)>,
+}
+
+impl Plan {
+    fn cannot_process(&self, n: u64) -> bool {
+        self.bad.contains(&(false, n))
+    }
+
+    fn cannot_write(&self, n: u64) -> bool {
+        !self.cannot_process(n) && !n.is_multiple_of(3) && self.bad.contains(&(true, n))
+    }
+
+    /// What the first items come to when nothing goes wrong but with themselves.
+    fn model(&self, items: u64) -> Vec<u64> {
+        let settled = (0..items).filter(|n| !n.is_multiple_of(3) && !self.cannot_process(*n) && !self.cannot_write(*n));
+        settled.map(|n| n * 2).collect()
+    }
 }
 
 fn plans() -> impl Strategy<Value = Plan> {
@@ -46,12 +64,14 @@ fn plans() -> impl Strategy<Value = Plan> {
         })
     };
     (1..60_u64, 1..13_u32, 0..3_u32, any::<bool>()).prop_flat_map(move |(items, chunk_size, retries, ahead)| {
-        prop::collection::btree_set(trouble(items), 0..6).prop_map(move |troubles| Plan {
+        let bad = prop::collection::btree_set((any::<bool>(), 0..items), 0..5);
+        (prop::collection::btree_set(trouble(items), 0..6), bad).prop_map(move |(troubles, bad)| Plan {
             items,
             chunk_size,
             retries,
             ahead,
             troubles,
+            bad,
         })
     })
 }
@@ -67,12 +87,17 @@ fn strikes(pending: &Pending, trouble: Trouble) -> bool {
 struct HalfWriter {
     inner: ListWriter<u64>,
     pending: Pending,
+    plan: Plan,
 }
 
 impl ItemWriter<u64> for HalfWriter {
     async fn write(&mut self, outputs: &[u64], transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
         for (index, output) in outputs.iter().enumerate() {
             if strikes(&self.pending, Trouble::Write(output / 2)) {
+                self.inner.write(&outputs[..index], transaction).await?;
+                return Err(ItemError::other("the line dropped"));
+            }
+            if self.plan.cannot_write(output / 2) {
                 self.inner.write(&outputs[..index], transaction).await?;
                 return Err(ItemError::new(ErrorKind::Constraint, "refused"));
             }
@@ -94,6 +119,7 @@ type StopHandle = Arc<Mutex<Option<oxbatch_core::Engine>>>;
 
 fn job(plan: &Plan, out: &Shared<u64>, pending: &Pending, stop: &StopHandle) -> Job {
     let (items, out) = (plan.items, Arc::clone(out));
+    let (processed, written) = (plan.clone(), plan.clone());
     let (reads, processes, writes) = (Arc::clone(pending), Arc::clone(pending), Arc::clone(pending));
     let stop = Arc::clone(stop);
     let policy = RetryPolicy::new(plan.retries).backoff(Backoff::Fixed(std::time::Duration::ZERO));
@@ -105,7 +131,11 @@ fn job(plan: &Plan, out: &Shared<u64>, pending: &Pending, stop: &StopHandle) -> 
                 })
                 .processor(move |context| {
                     let (pending, stop, context) = (Arc::clone(&processes), Arc::clone(&stop), context.clone());
+                    let plan = processed.clone();
                     Ok(FunctionProcessor::new(move |n: u64| {
+                        if plan.cannot_process(n) {
+                            return Err(ItemError::validation("never"));
+                        }
                         if strikes(&pending, Trouble::Process(n)) {
                             return Err(ItemError::other("stumbles"));
                         }
@@ -124,11 +154,13 @@ fn job(plan: &Plan, out: &Shared<u64>, pending: &Pending, stop: &StopHandle) -> 
                     }))
                 })
                 .writer(move |_| {
-                    Ok(HalfWriter { inner: ListWriter::new(Arc::clone(&out)), pending: Arc::clone(&writes) })
+                    let inner = ListWriter::new(Arc::clone(&out));
+                    Ok(HalfWriter { inner, pending: Arc::clone(&writes), plan: written.clone() })
                 })
                 .chunk_size(plan.chunk_size)
                 .read_ahead(if plan.ahead { ReadAhead::Always } else { ReadAhead::Never })
-                .retry(policy),
+                .retry(policy)
+                .skip(SkipPolicy::new(1000)),
         )
         .build()
         .unwrap()
@@ -169,7 +201,7 @@ async fn check(plan: Plan) {
     let place = Place::new();
     let engine = place.node([job(&plan, &out, &pending, &stop)]).await;
     *stop.lock().unwrap() = Some(engine.clone());
-    let (mut read, mut written, mut filtered) = (0, 0, 0);
+    let (mut read, mut written, mut filtered, mut skipped, mut kept) = (0, 0, 0, 0, 0);
     let mut attempts = 0;
     loop {
         attempts += 1;
@@ -180,10 +212,11 @@ async fn check(plan: Plan) {
             read += step.counters.read;
             written += step.counters.write;
             filtered += step.counters.filter;
+            skipped += step.counters.skip();
+            kept += engine.repository().skips(step.id, None, 1000).await.unwrap().skips.len();
         }
         // What is committed is a prefix of the model at every end.
-        let model: Vec<u64> =
-            (0..u64::try_from(read).unwrap()).filter(|n| !n.is_multiple_of(3)).map(|n| n * 2).collect();
+        let model = plan.model(u64::try_from(read).unwrap());
         assert_eq!(contents(&out), model, "after attempt {attempts}: {execution:?}");
         match execution.status {
             Status::Completed => break,
@@ -192,7 +225,10 @@ async fn check(plan: Plan) {
         }
     }
     assert_eq!(u64::try_from(read).unwrap(), plan.items);
-    assert_eq!(read, written + filtered);
+    assert_eq!(read, written + filtered + skipped);
+    // Each bad item is skipped, and kept, once over all attempts.
+    let bad = (0..plan.items).filter(|n| plan.cannot_process(*n) || plan.cannot_write(*n)).count();
+    assert_eq!((usize::try_from(skipped).unwrap(), kept), (bad, bad));
     stop.lock().unwrap().take();
     engine.shutdown().await;
 }

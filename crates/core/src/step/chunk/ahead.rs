@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::ReadAhead;
-use super::fill::{Filler, Interrupt, Sealed};
+use super::fill::{Filler, Interrupt, Room, Sealed};
 use crate::item::{ItemProcessor, ItemReader};
 use crate::step::BodyFault;
 
@@ -20,7 +20,7 @@ const MEASURED_EVERY: i64 = 512;
 /// Handing a chunk to another thread costs about 10 µs; what is to run beside it must take clearly longer.
 const WORTHWHILE: Duration = Duration::from_micros(40);
 
-type Filled<P, I> = Result<Sealed<<P as ItemProcessor<I>>::Output>, Interrupt>;
+type Filled<P, I> = Result<Sealed<I, <P as ItemProcessor<I>>::Output>, Interrupt>;
 
 /// Where the chunks of a step come from.
 pub(super) enum Source<R: ItemReader, P: ItemProcessor<R::Item>> {
@@ -33,7 +33,7 @@ pub(super) enum Source<R: ItemReader, P: ItemProcessor<R::Item>> {
 /// A thread that fills chunks while others are committed.
 pub(super) struct Ahead<R: ItemReader, P: ItemProcessor<R::Item>> {
     sealed: mpsc::Receiver<Filled<P, R::Item>>,
-    room: mpsc::Sender<Vec<P::Output>>,
+    room: mpsc::Sender<Room<R::Item, P::Output>>,
     ended: oneshot::Receiver<thread::Result<Filler<R, P>>>,
 }
 
@@ -44,7 +44,7 @@ where
 {
     /// The next chunk; `room` is used for its outputs.
     #[inline]
-    pub(super) async fn next(&mut self, room: Vec<P::Output>) -> Filled<P, R::Item> {
+    pub(super) async fn next(&mut self, room: Room<R::Item, P::Output>) -> Filled<P, R::Item> {
         match self {
             Self::Direct(filler) => filler.fill(room).await,
             Self::Ahead(ahead) => {
@@ -99,11 +99,11 @@ where
 async fn run<R: ItemReader, P: ItemProcessor<R::Item>>(
     filler: &mut Filler<R, P>,
     sealed: mpsc::Sender<Filled<P, R::Item>>,
-    mut room: mpsc::Receiver<Vec<P::Output>>,
+    mut room: mpsc::Receiver<Room<R::Item, P::Output>>,
 ) {
     while !filler.context.is_stopping() {
-        let outputs = room.try_recv().unwrap_or_default();
-        let filled = filler.fill(outputs).await;
+        let empty = room.try_recv().unwrap_or_default();
+        let filled = filler.fill(empty).await;
         let last = filled.as_ref().map_or(true, |sealed| sealed.end);
         if sealed.send(filled).await.is_err() || last {
             return;

@@ -1,8 +1,10 @@
 //! The commits of a chunk step: outputs, checkpoint and counters together, replayed where a retry is allowed.
 
-use super::fill::{Interrupt, Sealed, failed, fault_after, wait};
-use crate::execution::{ContextError, Counters, ExecutionContext, StepState, cause_chain};
-use crate::item::{ItemError, ItemWriter};
+use super::Skip;
+use super::fill::{Interrupt, Room, Sealed, failed, fault_after, wait};
+use super::isolate::{Isolated, isolate};
+use crate::execution::{ContextError, Counters, ExecutionContext, SkipPhase, SkippedItem, StepState, cause_chain};
+use crate::item::{ItemError, ItemReader, ItemWriter};
 use crate::repository::{ChunkSave, ChunkTransaction, RepositoryError};
 use crate::step::{BodyFault, RetryPolicy, Shared, Side, StepContext};
 
@@ -45,9 +47,10 @@ impl Stored {
 }
 
 /// What has been committed of a step, and what it takes to commit the next chunk.
-pub(super) struct Commits<'a> {
+pub(super) struct Commits<'a, R: ItemReader> {
     context: &'a StepContext,
     retry: &'a RetryPolicy,
+    skip: Option<Skip<R>>,
     state: StepState,
     step_context: Stored,
     job_context: Stored,
@@ -68,12 +71,18 @@ enum Attempt {
     State(String),
 }
 
-impl<'a> Commits<'a> {
-    pub(super) fn new(context: &'a StepContext, retry: &'a RetryPolicy, state: StepState) -> Self {
+impl<'a, R: ItemReader> Commits<'a, R> {
+    pub(super) fn new(
+        context: &'a StepContext,
+        retry: &'a RetryPolicy,
+        skip: Option<Skip<R>>,
+        state: StepState,
+    ) -> Self {
         let step_context = Stored { settled: state.context.clone(), ..Stored::default() };
         Self {
             context,
             retry,
+            skip,
             state,
             step_context,
             job_context: Stored { settled: context.scope().job.context.current(), ..Stored::default() },
@@ -88,12 +97,12 @@ impl<'a> Commits<'a> {
         self.counters.commit
     }
 
-    /// Commits one chunk, if it has items. The answer is its room, and whether somebody asked for a stop.
+    /// Commits one chunk, if there is anything in it. The answer is its room, and whether somebody asked for a stop.
     pub(super) async fn chunk<W, O>(
         &mut self,
         target: &mut Target<'_, W>,
-        sealed: Sealed<O>,
-    ) -> Result<(Vec<O>, bool), Interrupt>
+        sealed: Sealed<R::Item, O>,
+    ) -> Result<(Room<R::Item, O>, bool), Interrupt>
     where
         O: Send + Sync,
         W: ItemWriter<O>,
@@ -104,32 +113,39 @@ impl<'a> Commits<'a> {
             self.state.context = self.step_context.merged();
         }
         self.job_changed |= self.job_context.settle(sealed.job_context);
-        let (outputs, progress) = (sealed.outputs, sealed.progress);
-        if sealed.read == 0 {
-            return Ok((outputs, false));
+        let (mut room, mut skips, progress) = (sealed.room, sealed.skips, sealed.progress);
+        if sealed.read == 0 && skips.is_empty() {
+            return Ok((room, false));
         }
-        let written = i64::try_from(outputs.len()).unwrap_or(i64::MAX);
+        self.check_limit(&skips)?;
         let mut made = 0;
         loop {
             let mut next = self.counters;
             next.read += sealed.read;
             next.filter += sealed.filtered;
-            next.write += written;
+            next.write += i64::try_from(room.outputs.len()).unwrap_or(i64::MAX);
             next.retry += sealed.retries;
             next.commit += 1;
-            let attempt = match self.write(target, &outputs).await {
-                Ok(()) => self.save(target, next, progress).await,
+            for skip in &skips {
+                *match skip.phase {
+                    SkipPhase::Read => &mut next.read_skip,
+                    SkipPhase::Process => &mut next.process_skip,
+                    SkipPhase::Write => &mut next.write_skip,
+                } += 1;
+            }
+            let attempt = match self.write(target, &room.outputs).await {
+                Ok(()) => self.save(target, next, progress, &skips).await,
                 Err(error) => Err(error),
             };
             let attempt = match attempt {
                 Ok(stop_requested) => {
                     target.writer.committed();
-                    return Ok((outputs, stop_requested));
+                    return Ok((room, stop_requested));
                 }
                 Err(attempt) => attempt,
             };
             self.roll_back(target).await?;
-            let error = match attempt {
+            let (what, error) = match attempt {
                 Attempt::Save(RepositoryError::LeaseLost { .. }) => return Err(BodyFault::LeaseLost.into()),
                 Attempt::Save(error) if !error.is_transient() => {
                     return Err(BodyFault::Failed(format!("failed to commit: {}", cause_chain(&error))).into());
@@ -138,14 +154,39 @@ impl<'a> Commits<'a> {
                 Attempt::State(message) => return Err(BodyFault::Failed(message).into()),
                 Attempt::Write(what, error) => (what, error),
             };
-            let (what, error) = error;
-            if !self.retry.allows(error.kind(), made) {
-                return Err(fault_after(what, &error, made, self.context));
+            if self.retry.allows(error.kind(), made) {
+                made += 1;
+                self.counters.retry += 1;
+                self.show(progress);
+                wait(self.retry, self.context, made, &error).await?;
+                continue;
             }
-            made += 1;
-            self.counters.retry += 1;
-            self.show(progress);
-            wait(self.retry, self.context, made, &error).await?;
+            let fault = fault_after(what, &error, made, self.context);
+            let skippable = self.skip.as_ref().filter(|skip| what == "write" && skip.policy.allows(error.kind()));
+            let (Some(skip), Interrupt::Fault(_)) = (skippable, &fault) else { return Err(fault) };
+            let left = skip.policy.limit().saturating_sub(self.skipped() + skips.len() as u64);
+            match isolate(target, &mut room, skip, error, left).await {
+                Ok(Isolated::Skipped(found)) => skips.extend(found),
+                Ok(Isolated::LimitReached(last)) => {
+                    return Err(BodyFault::Failed(skip.policy.exceeded(&last)).into());
+                }
+                // A fault of another kind that came up on the way: the chunk is void, nothing of it is lost.
+                Err(error) => return Err(fault_after("write", &error, made, self.context)),
+            }
+        }
+    }
+
+    fn skipped(&self) -> u64 {
+        u64::try_from(self.counters.skip()).unwrap_or(u64::MAX)
+    }
+
+    /// The limit over all phases, in the order of the chunks.
+    fn check_limit(&self, skips: &[SkippedItem]) -> Result<(), Interrupt> {
+        let Some(skip) = &self.skip else { return Ok(()) };
+        let left = skip.policy.limit().saturating_sub(self.skipped());
+        match usize::try_from(left).ok().and_then(|left| skips.get(left)) {
+            Some(first_too_many) => Err(BodyFault::Failed(skip.policy.exceeded(&first_too_many.error)).into()),
+            None => Ok(()),
         }
     }
 
@@ -167,7 +208,7 @@ impl<'a> Commits<'a> {
         let finished = finished.map_err(|error| Attempt::Write("finish the output", error));
         let attempt = match finished {
             Ok(()) => match self.flush(target).await {
-                Ok(()) => self.save(target, self.counters, Some(1.0)).await,
+                Ok(()) => self.save(target, self.counters, Some(1.0), &[]).await,
                 Err(error) => Err(error),
             },
             Err(error) => Err(error),
@@ -213,6 +254,7 @@ impl<'a> Commits<'a> {
         target: &mut Target<'_, W>,
         next: Counters,
         progress: Option<f64>,
+        skips: &[SkippedItem],
     ) -> Result<bool, Attempt> {
         let scope = self.context.scope();
         let as_text = |error: ContextError| Attempt::State(error.to_string());
@@ -225,7 +267,9 @@ impl<'a> Commits<'a> {
             true => Some(self.job_context.merged().to_json().map_err(as_text)?),
             false => None,
         };
-        let save = ChunkSave { state: &self.json, counters: &next, progress, job_context: job_context.as_deref() };
+        let time = (!skips.is_empty()).then(jiff::Timestamp::now);
+        let job_context = job_context.as_deref();
+        let save = ChunkSave { state: &self.json, counters: &next, progress, job_context, skips, time };
         let ack = target.transaction.commit(save).await.map_err(Attempt::Save)?;
         self.job_changed = false;
         self.counters = next;

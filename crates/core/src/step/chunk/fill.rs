@@ -1,8 +1,8 @@
 //! Reads and processes a chunk, and seals it: its outputs, its counts, and the position behind its last item.
 
-use super::CopyItem;
+use super::{CopyItem, Skip};
 use crate::engine::Event;
-use crate::execution::ExecutionContext;
+use crate::execution::{ExecutionContext, SkipPhase, SkippedItem};
 use crate::item::{Checkpoint, ErrorKind, ItemError, ItemProcessor, ItemReader};
 use crate::step::policy::random_share;
 use crate::step::task::after_retries;
@@ -10,8 +10,10 @@ use crate::step::{BodyFault, RetryPolicy, Side, StepContext, StopRequested};
 
 /// A chunk whose items are settled, ready to be written and committed. What was put into the contexts, and where the
 /// reader stands, travels with it: nothing of a later chunk can be committed with an earlier one.
-pub(super) struct Sealed<O> {
-    pub(super) outputs: Vec<O>,
+pub(super) struct Sealed<I, O> {
+    pub(super) room: Room<I, O>,
+    /// Items that were skipped by the way, in their order.
+    pub(super) skips: Vec<SkippedItem>,
     pub(super) read: i64,
     pub(super) filtered: i64,
     pub(super) retries: i64,
@@ -22,6 +24,19 @@ pub(super) struct Sealed<O> {
     /// The step's and the job's context, as far as they changed.
     pub(super) context: Option<ExecutionContext>,
     pub(super) job_context: Option<ExecutionContext>,
+}
+
+/// What a chunk holds; its room is used again.
+pub(super) struct Room<I, O> {
+    pub(super) outputs: Vec<O>,
+    /// The item of each output, where skipped items are kept.
+    pub(super) inputs: Vec<I>,
+}
+
+impl<I, O> Default for Room<I, O> {
+    fn default() -> Self {
+        Self { outputs: Vec::new(), inputs: Vec::new() }
+    }
 }
 
 /// Why a chunk ends before its commit.
@@ -45,15 +60,37 @@ pub(super) struct Filler<R: ItemReader, P> {
     pub(super) context: StepContext,
     pub(super) retry: RetryPolicy,
     pub(super) copy_item: Option<CopyItem<R>>,
+    pub(super) skip: Option<Skip<R>>,
+    /// Items skipped so far by the reading half alone.
+    pub(super) skipped: u64,
     pub(super) size: usize,
 }
 
+/// What one chunk counts while it is filled.
+#[derive(Default)]
+struct Tally {
+    retries: i64,
+    skips: Vec<SkippedItem>,
+}
+
+/// What became of an item.
+enum Settled<O> {
+    Output(O),
+    Filtered,
+    Skipped,
+}
+
 impl<R: ItemReader, P: ItemProcessor<R::Item>> Filler<R, P> {
-    /// Reads up to `size` items, processes each at once, and seals the chunk. `outputs` is room that is used again.
+    /// Reads up to `size` items, processes each at once, and seals the chunk, in room that is used again.
     #[inline]
-    pub(super) async fn fill(&mut self, mut outputs: Vec<P::Output>) -> Result<Sealed<P::Output>, Interrupt> {
-        outputs.clear();
-        let (mut read, mut retries, mut end) = (0_usize, 0, false);
+    pub(super) async fn fill(
+        &mut self,
+        mut room: Room<R::Item, P::Output>,
+    ) -> Result<Sealed<R::Item, P::Output>, Interrupt> {
+        room.outputs.clear();
+        room.inputs.clear();
+        let (mut read, mut filtered, mut end) = (0_usize, 0_usize, false);
+        let mut tally = Tally::default();
         while read < self.size {
             let item = match self.reader.read().await {
                 Ok(Some(item)) => item,
@@ -61,7 +98,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Filler<R, P> {
                     end = true;
                     break;
                 }
-                Err(error) => match self.read_again(error, &mut retries).await? {
+                Err(error) => match self.read_on(error, &mut tally).await? {
                     Some(item) => item,
                     None => {
                         end = true;
@@ -70,55 +107,66 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Filler<R, P> {
                 },
             };
             read += 1;
-            let output = match self.copy_item {
+            match self.copy_item {
                 None => match self.processor.process(item).await {
-                    Ok(output) => output,
+                    Ok(Some(output)) => room.outputs.push(output),
+                    Ok(None) => filtered += 1,
                     Err(error) => return Err(fault_after("process", &error, 0, &self.context)),
                 },
-                Some(copy) => self.process_again(item, copy, &mut retries).await?,
-            };
-            if let Some(output) = output {
-                outputs.push(output);
+                Some(copy) => match self.process_again(&item, copy, &mut tally).await? {
+                    Settled::Output(output) => {
+                        room.outputs.push(output);
+                        if self.skip.is_some() {
+                            room.inputs.push(item);
+                        }
+                    }
+                    Settled::Filtered => filtered += 1,
+                    Settled::Skipped => {}
+                },
             }
         }
-        self.seal(outputs, read, retries, end)
+        self.seal(room, (read, filtered), tally, end)
     }
 
     fn seal(
         &mut self,
-        outputs: Vec<P::Output>,
-        read: usize,
-        retries: i64,
+        room: Room<R::Item, P::Output>,
+        (read, filtered): (usize, usize),
+        tally: Tally,
         end: bool,
-    ) -> Result<Sealed<P::Output>, Interrupt> {
+    ) -> Result<Sealed<R::Item, P::Output>, Interrupt> {
         let count = |items: usize| i64::try_from(items).unwrap_or(i64::MAX);
         let checkpoint = self.reader.checkpoint().map_err(|error| failed("take the reader's checkpoint", &error))?;
         let scope = self.context.scope();
         Ok(Sealed {
             read: count(read),
-            filtered: count(read - outputs.len()),
-            retries,
+            filtered: count(filtered),
+            retries: tally.retries,
+            skips: tally.skips,
             end,
             checkpoint,
             progress: self.reader.progress(),
             context: scope.context.take_change_of(Side::Settling),
             job_context: scope.job.context.take_change_of(Side::Settling),
-            outputs,
+            room,
         })
     }
 
-    /// Repeats a read that failed. Only a transient fault leaves the position where it was: to read again after any
-    /// other would lose the item that could not be read.
+    /// Repeats a read that failed, or goes on without the item. Only a transient fault leaves the position where it was: to
+    /// read again after any other would lose the item that could not be read, unless it is kept as skipped.
     #[cold]
-    async fn read_again(&mut self, mut error: ItemError, retries: &mut i64) -> Result<Option<R::Item>, Interrupt> {
+    async fn read_on(&mut self, mut error: ItemError, tally: &mut Tally) -> Result<Option<R::Item>, Interrupt> {
         let mut made = 0;
         loop {
-            if error.kind() != ErrorKind::Transient || !self.retry.allows(error.kind(), made) {
-                return Err(fault_after("read", &error, made, &self.context));
+            if error.kind() == ErrorKind::Transient && self.retry.allows(error.kind(), made) {
+                made += 1;
+                tally.retries += 1;
+                wait(&self.retry, &self.context, made, &error).await?;
+            } else {
+                let fault = fault_after("read", &error, made, &self.context);
+                self.skip_or(fault, SkipPhase::Read, &error, None, tally)?;
+                made = 0;
             }
-            made += 1;
-            *retries += 1;
-            wait(&self.retry, &self.context, made, &error).await?;
             match self.reader.read().await {
                 Ok(item) => return Ok(item),
                 Err(next) => error = next,
@@ -128,23 +176,53 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Filler<R, P> {
 
     async fn process_again(
         &mut self,
-        item: R::Item,
+        item: &R::Item,
         copy: CopyItem<R>,
-        retries: &mut i64,
-    ) -> Result<Option<P::Output>, Interrupt> {
+        tally: &mut Tally,
+    ) -> Result<Settled<P::Output>, Interrupt> {
         let mut made = 0;
         loop {
-            let error = match self.processor.process(copy(&item)).await {
-                Ok(output) => return Ok(output),
+            let error = match self.processor.process(copy(item)).await {
+                Ok(Some(output)) => return Ok(Settled::Output(output)),
+                Ok(None) => return Ok(Settled::Filtered),
                 Err(error) => error,
             };
             if !self.retry.allows(error.kind(), made) {
-                return Err(fault_after("process", &error, made, &self.context));
+                let fault = fault_after("process", &error, made, &self.context);
+                self.skip_or(fault, SkipPhase::Process, &error, Some(item), tally)?;
+                return Ok(Settled::Skipped);
             }
             made += 1;
-            *retries += 1;
+            tally.retries += 1;
             wait(&self.retry, &self.context, made, &error).await?;
         }
+    }
+
+    /// Keeps the item as skipped where the policy allows it, or passes the fault on. The limit over all phases is
+    /// checked when the chunk is committed, in the order of the chunks; here it only ends a flood.
+    #[cold]
+    fn skip_or(
+        &mut self,
+        fault: Interrupt,
+        phase: SkipPhase,
+        error: &ItemError,
+        item: Option<&R::Item>,
+        tally: &mut Tally,
+    ) -> Result<(), Interrupt> {
+        let Some(skip) = self.skip.as_ref().filter(|skip| skip.policy.allows(error.kind())) else { return Err(fault) };
+        if matches!(fault, Interrupt::Stopped) {
+            return Err(fault);
+        }
+        self.skipped += 1;
+        if self.skipped > skip.policy.limit() {
+            return Err(BodyFault::Failed(skip.policy.exceeded(&error.to_string())).into());
+        }
+        let text = match item {
+            Some(item) => (skip.describe)(item),
+            None => error.raw().map(str::to_owned),
+        };
+        tally.skips.push(SkippedItem::new(phase, error.position().map(str::to_owned), text, error.cause_text()));
+        Ok(())
     }
 }
 

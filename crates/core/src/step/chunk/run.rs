@@ -5,8 +5,8 @@ use futures_util::future::LocalBoxFuture;
 
 use super::ahead::{Measure, Source};
 use super::commit::{Commits, Target};
-use super::fill::{Filler, Interrupt, failed};
-use super::{ChunkSize, CopyItem, Factory, ReadAhead, check_size};
+use super::fill::{Filler, Interrupt, Room, failed};
+use super::{ChunkSize, CopyItem, Factory, ReadAhead, Skip, check_size};
 use crate::execution::{StepState, cause_chain};
 use crate::item::{ItemProcessor, ItemReader, ItemWriter};
 use crate::step::{BodyEnd, BodyFault, BodyRun, RetryPolicy, StepBody, StepContext};
@@ -24,6 +24,7 @@ pub(super) struct ChunkBody<R: ItemReader, P, W> {
     pub(super) size: ChunkSize,
     pub(super) retry: RetryPolicy,
     pub(super) copy_item: Option<CopyItem<R>>,
+    pub(super) skip: Option<Skip<R>>,
     pub(super) read_ahead: ReadAhead,
 }
 
@@ -53,6 +54,8 @@ where
             context: context.clone(),
             retry: self.retry.clone(),
             copy_item: self.copy_item,
+            skip: self.skip.clone(),
+            skipped: 0,
         };
         let writer = build("writer", &self.writer, &context.for_writer())?;
         let mut target = Target { writer, transaction: transaction.as_mut() };
@@ -99,9 +102,9 @@ where
                 Err(fault) => return (Err(fault), None),
             };
         }
-        let mut commits = Commits::new(context, &self.retry, state);
+        let mut commits = Commits::new(context, &self.retry, self.skip.clone(), state);
         let mut measure = Measure::new(self.read_ahead);
-        let mut room = Vec::with_capacity(FIRST_ROOM);
+        let mut room = Room { outputs: Vec::with_capacity(FIRST_ROOM), inputs: Vec::new() };
         let result = loop {
             if context.is_stopping() {
                 break Ok(BodyEnd::Stopped);

@@ -1,0 +1,90 @@
+//! Finds the items of a chunk that cannot be written, by halves.
+
+use super::Skip;
+use super::commit::Target;
+use super::fill::Room;
+use crate::execution::{SkipPhase, SkippedItem};
+use crate::item::{ItemError, ItemReader, ItemWriter};
+
+/// What the search found.
+pub(super) enum Isolated {
+    /// The bad items, which are no longer in the room; the others can be written.
+    Skipped(Vec<SkippedItem>),
+    /// One more bad item than may be skipped; its error.
+    LimitReached(String),
+}
+
+/// A part of the chunk that is still to be judged: so many items behind the good ones.
+struct Part {
+    length: usize,
+    /// It is known to hold a bad item: what stands before it is good, and with it the write failed.
+    bad: bool,
+    /// The next part is the other half of one that is bad.
+    first_half: bool,
+}
+
+/// Takes the items out of a chunk that cannot be written: O(k·log n) writes for k bad ones among n.
+///
+/// Each trial writes the items found good and a part of the rest, and is rolled back, in the database and in the writer.
+/// The chunk itself is written and committed by the caller, so a stop, fault or crash in here loses nothing: nothing
+/// of it is committed.
+///
+/// # Errors
+/// A fault that is not to be skipped.
+pub(super) async fn isolate<W, R, O>(
+    target: &mut Target<'_, W>,
+    room: &mut Room<R::Item, O>,
+    skip: &Skip<R>,
+    first: ItemError,
+    left: u64,
+) -> Result<Isolated, ItemError>
+where
+    R: ItemReader,
+    O: Send + Sync,
+    W: ItemWriter<O>,
+{
+    let (mut good, mut found) = (0_usize, Vec::new());
+    let mut error = first;
+    let mut parts = vec![Part { length: room.outputs.len(), bad: true, first_half: false }];
+    while let Some(part) = parts.pop() {
+        if !part.bad {
+            match attempt(target, &room.outputs[..good + part.length]).await? {
+                Ok(()) => {
+                    good += part.length;
+                    if let Some(other_half) = parts.last_mut().filter(|_| part.first_half) {
+                        other_half.bad = true;
+                    }
+                    continue;
+                }
+                Err(fault) if skip.policy.allows(fault.kind()) => error = fault,
+                Err(fault) => return Err(fault),
+            }
+        }
+        if part.length > 1 {
+            let half = part.length / 2;
+            parts.push(Part { length: part.length - half, bad: false, first_half: false });
+            parts.push(Part { length: half, bad: false, first_half: true });
+            continue;
+        }
+        if found.len() as u64 >= left {
+            return Ok(Isolated::LimitReached(error.to_string()));
+        }
+        room.outputs.remove(good);
+        let item = (good < room.inputs.len()).then(|| room.inputs.remove(good));
+        let text = item.as_ref().and_then(skip.describe);
+        found.push(SkippedItem::new(SkipPhase::Write, error.position().map(str::to_owned), text, error.cause_text()));
+    }
+    Ok(Isolated::Skipped(found))
+}
+
+/// Writes outputs and takes them back, whether it worked or not.
+async fn attempt<W, O>(target: &mut Target<'_, W>, outputs: &[O]) -> Result<Result<(), ItemError>, ItemError>
+where
+    O: Send + Sync,
+    W: ItemWriter<O>,
+{
+    let written = target.writer.write(outputs, target.transaction).await;
+    target.transaction.rollback().await.map_err(ItemError::other)?;
+    target.writer.rolled_back().await?;
+    Ok(written)
+}
