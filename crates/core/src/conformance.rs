@@ -51,6 +51,7 @@ macro_rules! repository_conformance {
                 a_waiting_execution_is_stopped_at_once,
                 what_has_ended_is_not_stopped_and_what_runs_is_not_abandoned,
                 an_ended_execution_leaves_no_step_running,
+                skipped_items_are_kept_with_their_chunk_or_not_at_all,
             ];
             recovering: [
                 a_live_lease_is_never_taken,

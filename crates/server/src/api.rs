@@ -1,4 +1,4 @@
-//! The resources of the interface, a file each: the shapes of their answers and their handlers.
+//! The handlers of the interface, a file per resource; the shapes of their answers are in `view`.
 
 pub(crate) mod executions;
 pub(crate) mod health;
@@ -8,4 +8,3 @@ pub(crate) mod launch;
 pub(crate) mod operate;
 mod page;
 pub(crate) mod steps;
-mod value;

@@ -25,6 +25,7 @@ mod openapi;
 mod router;
 mod serve;
 mod state;
+pub mod view;
 
 pub use config::{
     DEFAULT_BODY_TIMEOUT, DEFAULT_DRAIN, DEFAULT_HEADER_TIMEOUT, DEFAULT_LISTEN, DEFAULT_MAX_BODY_BYTES,

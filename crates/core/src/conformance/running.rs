@@ -3,7 +3,7 @@
 
 use super::Backend;
 use super::fixture::{LONG, Process, launch_of, outcome, save, step_of, step_outcome};
-use crate::execution::{Counters, Status, StatusEvent};
+use crate::execution::{Counters, SkipPhase, SkippedItem, Status, StatusEvent, StepExecutionId};
 use crate::repository::{ChunkSave, NewStep, RepositoryError, StepOutcome, StepStart};
 
 /// A plain launch skips what is complete, also after COMPLETED; `rerun_if_complete` and force do not.
@@ -187,4 +187,37 @@ pub async fn an_ended_execution_leaves_no_step_running(backend: &dyn Backend) {
     assert_eq!(statuses, [("One", Status::Completed), ("Two", Status::Failed)]);
     let late = process.repository.finish_step(&two.fence, step_outcome(StatusEvent::Complete)).await;
     assert!(matches!(late, Err(RepositoryError::LeaseLost { .. })), "{late:?}");
+}
+
+/// Trap 12: skipped items are kept in the chunk's transaction, or not at all; they are listed in their order, by pages.
+pub async fn skipped_items_are_kept_with_their_chunk_or_not_at_all(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let lease = process.run(1, LONG).await;
+    let step = process.start_step(&lease, "Step").await;
+    let id = step.fence.step_id;
+    let item = |n: u32| {
+        SkippedItem::new(
+            SkipPhase::ALL[n as usize % 3],
+            Some(format!("line {n}")),
+            (n > 0).then(|| "{}".into()),
+            "bad".into(),
+        )
+    };
+    let skips: Vec<_> = (0..5).map(item).collect();
+    let counters = Counters { read_skip: 5, commit: 1, ..Counters::default() };
+    let time = Some(jiff::Timestamp::now());
+    let mut transaction = process.repository.chunk_transaction(&step.fence).await.unwrap();
+    transaction.commit(ChunkSave { skips: &skips, time, ..save("{}", &counters) }).await.unwrap();
+    let first = process.repository.skips(id, None, 3).await.unwrap();
+    let rest = process.repository.skips(id, first.next, 3).await.unwrap();
+    assert!(first.next.is_some() && rest.next.is_none());
+    let listed: Vec<_> = first.skips.into_iter().chain(rest.skips).map(|skip| skip.item).collect();
+    assert_eq!(listed, skips);
+    // A chunk that cannot be committed leaves none.
+    process.end_step(&step, StatusEvent::Fail).await;
+    let lost = transaction.commit(ChunkSave { skips: &skips, time, ..save("{}", &counters) }).await;
+    assert!(matches!(lost, Err(RepositoryError::LeaseLost { .. })));
+    assert_eq!(process.repository.skips(id, None, 100).await.unwrap().skips.len(), 5);
+    let unknown = process.repository.skips(StepExecutionId(id.0 + 1), None, 1).await;
+    assert!(matches!(unknown, Err(RepositoryError::NotFound { .. })));
 }

@@ -67,7 +67,7 @@ pub(crate) async fn run(program: &Program, arguments: ExecutionsArgs) -> Result<
     };
     let page = repository.executions(filter, PageRequest { before: cursor, limit }).await?;
     if json {
-        output::json(&view::executions(repository.as_ref(), &program.registry, &page.executions).await?)?;
+        output::json(&view::executions(repository.as_ref(), &program.registry, page.executions).await?)?;
     } else {
         table(&page.executions).print()?;
     }

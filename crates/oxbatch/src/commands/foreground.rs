@@ -19,7 +19,7 @@ use crate::output;
 use crate::program::Program;
 use crate::progress::Progress;
 use crate::signals::{Signal, Signals};
-use crate::view::{self, ExecutionView, ReportView};
+use crate::view::ReportView;
 
 /// How long one wait for the end lasts; it is waited again after that.
 const LONG: Duration = Duration::from_secs(24 * 3600);
@@ -154,10 +154,8 @@ impl Watch {
                 SeenStep::Ended(step) => Some(step.clone()),
                 SeenStep::AlreadyComplete(_) => None,
             };
-            let steps: Vec<StepExecution> = seen.steps.iter().filter_map(ended).collect();
-            let progress = view::progress(registry, execution, &steps);
-            let steps = steps.iter().map(Into::into).collect();
-            return output::json(&ReportView { execution: ExecutionView::of(execution, progress), steps });
+            let steps = seen.steps.iter().filter_map(ended).collect();
+            return output::json(&ReportView::new(execution.clone(), steps, registry));
         }
         let width = seen.steps.iter().map(|step| step.name().chars().count()).max().unwrap_or(0);
         for step in &seen.steps {

@@ -3,13 +3,13 @@
 use clap::Args;
 use oxbatch_core::Job;
 use oxbatch_core::repository::JobSummary;
+use oxbatch_server::view::JobView;
 
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::program::Program;
 use crate::table::{Align, Table};
-use crate::view::{self, JobView};
-use crate::{node, output};
+use crate::{node, output, view};
 
 /// Arguments of `jobs`.
 #[derive(Debug, Args)]
@@ -58,10 +58,10 @@ async fn views(program: &Program) -> Result<Vec<JobView>, CliError> {
         let (mut summary, mut last) = (JobSummary::default(), None);
         if let Some(repository) = &repository {
             summary = repository.job_summary(job.name()).await?;
-            let newest = summary.last_execution.as_slice();
+            let newest = summary.last_execution.take().into_iter().collect();
             last = view::executions(repository.as_ref(), &program.registry, newest).await?.pop();
         }
-        jobs.push(JobView::of(job, &summary, last));
+        jobs.push(JobView::new(job, summary.counts, last));
     }
     Ok(jobs)
 }

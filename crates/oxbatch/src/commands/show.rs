@@ -11,7 +11,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::program::Program;
 use crate::table::{Align, Table};
-use crate::view::{self, ExecutionView, ReportView};
+use crate::view::{self, ReportView};
 use crate::{node, output};
 
 /// Arguments of `show`.
@@ -32,9 +32,7 @@ pub(crate) async fn run(program: &Program, arguments: ShowArgs) -> Result<Exit, 
     let execution = node::execution(repository.as_ref(), id).await?;
     let steps = repository.steps(id).await?;
     if json {
-        let progress = view::progress(&program.registry, &execution, &steps);
-        let view = ExecutionView::of(&execution, progress);
-        output::json(&ReportView { execution: view, steps: steps.iter().map(Into::into).collect() })?;
+        output::json(&ReportView::new(execution, steps, &program.registry))?;
     } else {
         output::line(heading(&execution))?;
         if !steps.is_empty() {

@@ -1,7 +1,5 @@
 //! Executions: list and detail.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::response::{AppendHeaders, IntoResponse};
@@ -9,130 +7,29 @@ use oxbatch_core::execution::{ExecutionId, InstanceId, Status};
 use oxbatch_core::job::DateTime;
 use oxbatch_core::repository::{ExecutionFilter, PageRequest};
 use oxbatch_core::{Engine, JobExecution};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::page::List;
-use super::value::{ValueView, parameters, time};
 use crate::error::Problem;
 use crate::extract::query::{id, shorten};
 use crate::extract::{NoQuery, PathId, QueryReader, Strict, StrictQuery};
 use crate::state::AppState;
+use crate::view::{ExecutionView, NewestStep, StatusView};
 
-/// Where an execution or a step stands.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[schema(as = Status)]
-pub(crate) enum StatusView {
-    Starting,
-    Started,
-    Stopping,
-    Stopped,
-    Failed,
-    Completed,
-    Abandoned,
-}
-
-/// One attempt to run a job instance.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Execution)]
-pub(crate) struct ExecutionView {
-    #[schema(minimum = 1)]
-    id: i64,
-    #[schema(minimum = 1)]
-    job_instance_id: i64,
-    job_name: String,
-    status: StatusView,
-    /// When the launch was accepted.
-    #[schema(format = DateTime)]
-    create_time: String,
-    /// When a node began to run it.
-    #[schema(format = DateTime, required)]
-    start_time: Option<String>,
-    /// When it ended.
-    #[schema(format = DateTime, required)]
-    end_time: Option<String>,
-    /// Free text, by default the name of the final status.
-    #[schema(required)]
-    exit_code: Option<String>,
-    /// What there is to say of the end; for a failure the whole chain of causes.
-    #[schema(required)]
-    exit_message: Option<String>,
-    /// The parameters of the launch by name; secrets are `***`.
-    parameters: BTreeMap<String, ValueView>,
-    /// Whether every step was told to run from its start.
-    forced: bool,
-    /// Node that runs or ran it.
-    #[schema(required)]
-    node: Option<String>,
-    /// Share of the work that is done: 1 when COMPLETED, null when it ended otherwise.
-    #[schema(minimum = 0, maximum = 1, required)]
-    progress: Option<f64>,
-}
-
-impl From<Status> for StatusView {
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Starting => Self::Starting,
-            Status::Started => Self::Started,
-            Status::Stopping => Self::Stopping,
-            Status::Stopped => Self::Stopped,
-            Status::Failed => Self::Failed,
-            Status::Completed => Self::Completed,
-            Status::Abandoned => Self::Abandoned,
-        }
-    }
-}
-
-impl ExecutionView {
-    pub(crate) async fn of(engine: &Engine, execution: JobExecution) -> Result<Self, Problem> {
-        let progress = progress(engine, &execution).await?;
-        Ok(Self {
-            id: execution.id.0,
-            job_instance_id: execution.instance_id.0,
-            status: execution.status.into(),
-            create_time: time(execution.create_time),
-            start_time: execution.start_time.map(time),
-            end_time: execution.end_time.map(time),
-            exit_code: execution.exit_code,
-            exit_message: execution.exit_message,
-            parameters: parameters(&execution.parameters),
-            forced: execution.forced,
-            node: execution.node,
-            progress,
-            job_name: execution.job_name,
-        })
-    }
-}
-
-/// Steps that are done, plus the share of the one that runs, of all steps of the job.
-///
-/// Steps run in their order, and a restart has no rows for those that are complete already: so the place of the newest
-/// step tells how many are done.
-async fn progress(engine: &Engine, execution: &JobExecution) -> Result<Option<f64>, Problem> {
-    match execution.status {
-        Status::Completed => return Ok(Some(1.0)),
-        Status::Starting => return Ok(Some(0.0)),
-        Status::Started | Status::Stopping => {}
-        Status::Stopped | Status::Failed | Status::Abandoned => return Ok(None),
-    }
-    let Some(job) = engine.registry().get(&execution.job_name) else { return Ok(None) };
-    let newest = match engine.live_steps(execution.id).pop() {
-        Some(live) => Some((live.step_name, live.live.progress().unwrap_or(0.0))),
-        None => {
-            let steps = engine.repository().steps(execution.id).await?;
-            let share = |status| if status == Status::Completed { Some(1.0) } else { None };
-            steps.into_iter().next_back().map(|step| {
-                let done = share(step.status).or(step.progress).unwrap_or(0.0);
-                (step.step_name, done)
-            })
-        }
+/// An execution with its progress as of now.
+pub(crate) async fn shown(engine: &Engine, execution: JobExecution) -> Result<ExecutionView, Problem> {
+    let newest = match ExecutionView::needs_newest_step(execution.status) {
+        true => newest_step(engine, execution.id).await?,
+        false => None,
     };
-    let Some((name, share)) = newest else { return Ok(Some(0.0)) };
-    let Some(place) = job.steps().iter().position(|step| step.name() == name) else { return Ok(None) };
-    #[expect(clippy::cast_precision_loss, reason = "a job has few steps")]
-    let done = (place as f64 + share.clamp(0.0, 1.0)) / job.steps().len() as f64;
-    Ok(Some(done))
+    Ok(ExecutionView::new(execution, engine.registry(), newest.as_ref()))
+}
+
+/// From the counters where it runs on this node, otherwise from its row.
+async fn newest_step(engine: &Engine, id: ExecutionId) -> Result<Option<NewestStep>, Problem> {
+    if let Some(live) = engine.live_steps(id).last() {
+        return Ok(Some(live.into()));
+    }
+    Ok(engine.repository().steps(id).await?.last().map(Into::into))
 }
 
 /// The query of a list of executions.
@@ -180,7 +77,7 @@ pub(crate) async fn listed(
     let page = engine.repository().executions(filter, page).await?;
     let mut views = Vec::with_capacity(page.executions.len());
     for execution in page.executions {
-        views.push(ExecutionView::of(engine, execution).await?);
+        views.push(shown(engine, execution).await?);
     }
     Ok((AppendHeaders(List::Executions.link(uri, page.next)?), Json(views)))
 }
@@ -223,5 +120,5 @@ pub(crate) async fn get(
     Strict(NoQuery): Strict<NoQuery>,
 ) -> Result<Json<ExecutionView>, Problem> {
     let execution = state.engine().execution(ExecutionId(id)).await?;
-    Ok(Json(ExecutionView::of(state.engine(), execution).await?))
+    Ok(Json(shown(state.engine(), execution).await?))
 }

@@ -5,23 +5,14 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use oxbatch_core::execution::cause_chain;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::error::{Problem, ProblemKind};
 use crate::extract::{NoQuery, Strict};
 use crate::state::AppState;
+use crate::view::HealthView;
 
 /// How long the repository may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// The service is well.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Health)]
-pub(crate) struct HealthView {
-    /// `live` or `ready`.
-    status: &'static str,
-}
 
 /// Tell that the process lives.
 #[utoipa::path(
@@ -29,7 +20,7 @@ pub(crate) struct HealthView {
     responses((status = 200, description = "It lives", body = HealthView))
 )]
 pub(crate) async fn live(Strict(NoQuery): Strict<NoQuery>) -> Json<HealthView> {
-    Json(HealthView { status: "live" })
+    Json(HealthView::LIVE)
 }
 
 /// Tell whether it can take work: the repository answers, its migrations are current, and it does not shut down.
@@ -49,7 +40,7 @@ pub(crate) async fn ready(
         return Err(not_ready("the service is shutting down".to_owned()));
     }
     match tokio::time::timeout(PATIENCE, state.engine().repository().health()).await {
-        Ok(Ok(health)) if health.migration == health.expected_migration => Ok(Json(HealthView { status: "ready" })),
+        Ok(Ok(health)) if health.migration == health.expected_migration => Ok(Json(HealthView::READY)),
         Ok(Ok(health)) => Err(not_ready(format!(
             "the job repository has migration {}, this version needs {}",
             health.migration, health.expected_migration

@@ -10,33 +10,15 @@ use axum::response::{AppendHeaders, IntoResponse};
 use oxbatch_core::engine::LaunchOptions;
 use oxbatch_core::execution::{ExecutionId, Status};
 use oxbatch_core::repository::Launched;
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use super::executions::StatusView;
-use super::value::ValueView;
 use crate::error::{Problem, ProblemKind};
 use crate::extract::body::LaunchBody;
 use crate::extract::query::{flag, wait};
 use crate::extract::{NoQuery, PathId, PathName, QueryReader, Strict, StrictQuery, header};
 use crate::state::AppState;
+use crate::view::{LaunchView, ValueView};
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-
-/// An accepted launch.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = LaunchAnswer)]
-pub(crate) struct LaunchView {
-    #[schema(example = "Job submitted")]
-    message: &'static str,
-    job_name: String,
-    #[schema(minimum = 1)]
-    execution_id: i64,
-    #[schema(minimum = 1)]
-    instance_id: i64,
-    /// The status at acceptance or, when the caller waited, after the wait.
-    status: StatusView,
-}
 
 /// The query of a launch.
 pub(crate) struct LaunchQuery {
@@ -106,16 +88,9 @@ async fn answer(
         // Of a replay too: the first answer is given again, whatever has become of the execution since.
         None => Status::Starting,
     };
-    let view = LaunchView {
-        message: "Job submitted",
-        job_name: execution.job_name,
-        execution_id: execution.id.0,
-        instance_id: execution.instance_id.0,
-        status: status.into(),
-    };
     let location = AppendHeaders([(LOCATION, format!("/executions/{}", execution.id))]);
     let replayed = AppendHeaders(launched.replayed.then_some((REPLAYED, "true")));
-    Ok((StatusCode::ACCEPTED, location, replayed, Json(view)))
+    Ok((StatusCode::ACCEPTED, location, replayed, Json(LaunchView::new(execution, status))))
 }
 
 /// Restart an execution that failed or was stopped.

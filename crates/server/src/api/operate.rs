@@ -8,11 +8,12 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use oxbatch_core::execution::ExecutionId;
 
-use super::executions::ExecutionView;
+use super::executions::shown;
 use crate::error::Problem;
 use crate::extract::query::wait;
 use crate::extract::{NoQuery, PathId, QueryReader, Strict, StrictQuery};
 use crate::state::AppState;
+use crate::view::ExecutionView;
 
 /// The query of a stop.
 pub(crate) struct StopQuery {
@@ -52,7 +53,7 @@ pub(crate) async fn stop(
         Some(at_most) => state.wait(id, at_most).await?,
         None => requested,
     };
-    Ok((StatusCode::ACCEPTED, Json(ExecutionView::of(state.engine(), execution).await?)))
+    Ok((StatusCode::ACCEPTED, Json(shown(state.engine(), execution).await?)))
 }
 
 /// Give an execution up.
@@ -73,5 +74,5 @@ pub(crate) async fn abandon(
     Strict(NoQuery): Strict<NoQuery>,
 ) -> Result<Json<ExecutionView>, Problem> {
     let execution = state.engine().abandon(ExecutionId(id)).await?;
-    Ok(Json(ExecutionView::of(state.engine(), execution).await?))
+    Ok(Json(shown(state.engine(), execution).await?))
 }

@@ -4,26 +4,29 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use oxbatch_core::job::{JobParameters, Parameter, ParameterValue};
+use oxbatch_core::job::{JobParameters, Parameter, ParameterType, ParameterValue};
 use serde::Serialize;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 /// Stands for every secret value.
-pub(crate) const SECRET: &str = "***";
+pub const SECRET: &str = "***";
 
 /// RFC 3339, UTC, with microseconds.
-pub(crate) fn time(instant: Timestamp) -> String {
+pub(super) fn time(instant: Timestamp) -> String {
     format!("{instant:.6}")
 }
 
 /// The value of a parameter: text, also for dates, or a number.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-pub(crate) enum ValueView {
+pub enum ValueView {
+    /// A text, or a date or instant written as one.
     Text(String),
+    /// A whole number.
     Integer(i64),
+    /// Any other number.
     Float(f64),
 }
 
@@ -43,19 +46,25 @@ impl ToSchema for ValueView {
 }
 
 /// The type of a parameter.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[schema(as = ParameterType)]
-pub(crate) enum TypeView {
+pub enum TypeView {
+    /// Any text.
     String,
+    /// A whole number of 64 bits.
     Integer,
+    /// A number of 64 bits.
     Float,
+    /// A date, or an instant.
     DateTime,
 }
 
-impl From<&ParameterValue> for ValueView {
-    fn from(value: &ParameterValue) -> Self {
+impl ValueView {
+    /// A value as it may be shown: one that is secret is [`SECRET`].
+    pub fn new(value: &ParameterValue, secret: bool) -> Self {
         match value {
+            _ if secret => Self::Text(SECRET.to_owned()),
             ParameterValue::String(text) => Self::Text(text.clone()),
             ParameterValue::Integer(number) => Self::Integer(*number),
             ParameterValue::Float(number) => Self::Float(*number),
@@ -64,26 +73,24 @@ impl From<&ParameterValue> for ValueView {
     }
 }
 
-impl ValueView {
-    /// The value as it may be shown.
-    pub(crate) fn shown(parameter: &Parameter) -> Self {
-        if parameter.secret { Self::Text(SECRET.to_owned()) } else { (&parameter.value).into() }
+impl From<&Parameter> for ValueView {
+    fn from(parameter: &Parameter) -> Self {
+        Self::new(&parameter.value, parameter.secret)
     }
 }
 
-impl From<oxbatch_core::job::ParameterType> for TypeView {
-    fn from(kind: oxbatch_core::job::ParameterType) -> Self {
-        use oxbatch_core::job::ParameterType as T;
+impl From<ParameterType> for TypeView {
+    fn from(kind: ParameterType) -> Self {
         match kind {
-            T::String => Self::String,
-            T::Integer => Self::Integer,
-            T::Float => Self::Float,
-            T::DateTime => Self::DateTime,
+            ParameterType::String => Self::String,
+            ParameterType::Integer => Self::Integer,
+            ParameterType::Float => Self::Float,
+            ParameterType::DateTime => Self::DateTime,
         }
     }
 }
 
 /// The parameters of a launch by name, secrets masked.
-pub(crate) fn parameters(parameters: &JobParameters) -> BTreeMap<String, ValueView> {
-    parameters.iter().map(|(name, parameter)| (name.to_owned(), ValueView::shown(parameter))).collect()
+pub(super) fn parameters(parameters: &JobParameters) -> BTreeMap<String, ValueView> {
+    parameters.iter().map(|(name, parameter)| (name.to_owned(), parameter.into())).collect()
 }
