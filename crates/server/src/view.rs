@@ -1,0 +1,22 @@
+//! The JSON shapes of everything that is shown: the interface answers with them, and the command line prints them.
+//!
+//! One file per resource. A shape is built from the core's types by its constructor and then only written; its fields
+//! are described by [`document`](crate::document). Secret values never get into one.
+
+mod execution;
+mod health;
+mod instance;
+mod job;
+mod launch;
+mod status;
+mod step;
+mod value;
+
+pub use execution::{ExecutionView, NewestStep};
+pub use health::HealthView;
+pub use instance::{InstanceParameterView, InstanceView};
+pub use job::{CountsView, DeclarationView, JobStepView, JobView, KindView};
+pub use launch::LaunchView;
+pub use status::StatusView;
+pub use step::StepView;
+pub use value::{SECRET, TypeView, ValueView};

@@ -1,0 +1,117 @@
+//! An attempt to run a job instance, and how far it is.
+
+use std::collections::BTreeMap;
+
+use oxbatch_core::engine::LiveStep;
+use oxbatch_core::{JobExecution, JobRegistry, Status, StepExecution};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::StatusView;
+use super::value::{ValueView, parameters, time};
+
+/// One attempt to run a job instance.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Execution)]
+pub struct ExecutionView {
+    #[schema(minimum = 1)]
+    id: i64,
+    #[schema(minimum = 1)]
+    job_instance_id: i64,
+    job_name: String,
+    status: StatusView,
+    /// When the launch was accepted.
+    #[schema(format = DateTime)]
+    create_time: String,
+    /// When a node began to run it.
+    #[schema(format = DateTime, required)]
+    start_time: Option<String>,
+    /// When it ended.
+    #[schema(format = DateTime, required)]
+    end_time: Option<String>,
+    /// Free text, by default the name of the final status.
+    #[schema(required)]
+    exit_code: Option<String>,
+    /// What there is to say of the end; for a failure the whole chain of causes.
+    #[schema(required)]
+    exit_message: Option<String>,
+    /// The parameters of the launch by name; secrets are `***`.
+    parameters: BTreeMap<String, ValueView>,
+    /// Whether every step was told to run from its start.
+    forced: bool,
+    /// Node that runs or ran it.
+    #[schema(required)]
+    node: Option<String>,
+    /// Share of the work that is done: 1 when COMPLETED, null when it ended otherwise.
+    #[schema(minimum = 0, maximum = 1, required)]
+    progress: Option<f64>,
+}
+
+/// How far the newest step of an execution is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewestStep {
+    name: String,
+    share: f64,
+}
+
+impl From<&LiveStep> for NewestStep {
+    fn from(step: &LiveStep) -> Self {
+        Self { name: step.step_name.clone(), share: step.live.progress().unwrap_or(0.0) }
+    }
+}
+
+impl From<&StepExecution> for NewestStep {
+    fn from(step: &StepExecution) -> Self {
+        let share = if step.status == Status::Completed { 1.0 } else { step.progress.unwrap_or(0.0) };
+        Self { name: step.step_name.clone(), share }
+    }
+}
+
+impl ExecutionView {
+    /// The shape of an execution. Its progress needs its `newest` step where [`needs_newest_step`] says so, and its job,
+    /// which `registry` need not have.
+    ///
+    /// [`needs_newest_step`]: Self::needs_newest_step
+    pub fn new(execution: JobExecution, registry: &JobRegistry, newest: Option<&NewestStep>) -> Self {
+        let progress = progress(&execution, registry, newest);
+        Self {
+            id: execution.id.0,
+            job_instance_id: execution.instance_id.0,
+            job_name: execution.job_name,
+            status: execution.status.into(),
+            create_time: time(execution.create_time),
+            start_time: execution.start_time.map(time),
+            end_time: execution.end_time.map(time),
+            exit_code: execution.exit_code,
+            exit_message: execution.exit_message,
+            parameters: parameters(&execution.parameters),
+            forced: execution.forced,
+            node: execution.node,
+            progress,
+        }
+    }
+
+    /// Whether the status alone does not tell how far an execution is: of the others nobody need look at the steps.
+    pub const fn needs_newest_step(status: Status) -> bool {
+        matches!(status, Status::Started | Status::Stopping)
+    }
+}
+
+/// Steps that are done, plus the share of the one that runs, of all steps of the job.
+///
+/// Steps run in their order, and a restart has no rows for those that are complete already: so the place of the newest
+/// step tells how many are done.
+fn progress(execution: &JobExecution, registry: &JobRegistry, newest: Option<&NewestStep>) -> Option<f64> {
+    match execution.status {
+        Status::Completed => return Some(1.0),
+        Status::Starting => return Some(0.0),
+        Status::Started | Status::Stopping => {}
+        Status::Stopped | Status::Failed | Status::Abandoned => return None,
+    }
+    let job = registry.get(&execution.job_name)?;
+    let Some(newest) = newest else { return Some(0.0) };
+    let place = job.steps().iter().position(|step| step.name() == newest.name)?;
+    #[expect(clippy::cast_precision_loss, reason = "a job has few steps")]
+    let done = (place as f64 + newest.share.clamp(0.0, 1.0)) / job.steps().len() as f64;
+    Some(done)
+}

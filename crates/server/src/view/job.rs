@@ -1,0 +1,171 @@
+//! A job: its definition and how it fared.
+
+use oxbatch_core::repository::StatusCounts;
+use oxbatch_core::step::StepKind;
+use oxbatch_core::{Job, ParameterDeclaration, Status, Step};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::ExecutionView;
+use super::value::{TypeView, ValueView};
+
+/// A job: what it takes, what it does, and how it fared.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Job)]
+pub struct JobView {
+    name: String,
+    /// What it does; may be empty.
+    description: String,
+    /// The parameters that it declares; null when it takes any.
+    #[schema(required)]
+    parameters: Option<Vec<DeclarationView>>,
+    /// Its steps in the order in which they run.
+    steps: Vec<JobStepView>,
+    /// Names of its steps in the order in which they run.
+    flow: Vec<String>,
+    /// Its newest execution.
+    #[schema(required)]
+    last_execution: Option<ExecutionView>,
+    /// How many of its executions have which status.
+    counts: CountsView,
+}
+
+/// A parameter that a job declares.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ParameterDeclaration)]
+pub struct DeclarationView {
+    name: String,
+    r#type: TypeView,
+    /// Whether a launch must give it.
+    required: bool,
+    /// Its value when a launch does not give it.
+    #[schema(required)]
+    default: Option<ValueView>,
+    /// Whether it takes part in the identity of the instance.
+    identifying: bool,
+    /// Whether it is shown as `***`.
+    secret: bool,
+    /// What it is for; may be empty.
+    description: String,
+    /// The only values that it takes; empty for any.
+    allowed: Vec<ValueView>,
+}
+
+/// A step of a job's definition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = JobStep)]
+pub struct JobStepView {
+    name: String,
+    kind: KindView,
+    /// Items in a chunk; null for a task, and where a parameter decides.
+    #[schema(minimum = 1, required)]
+    chunk_size: Option<u32>,
+    /// How many attempts an instance allows it; null for any number.
+    #[schema(minimum = 1, required)]
+    start_limit: Option<u32>,
+    /// How many additional attempts it is given within one execution.
+    #[schema(minimum = 0)]
+    max_retries: u32,
+    /// Whether it runs again although an earlier execution of the instance has completed it.
+    rerun_if_complete: bool,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = StepKind)]
+pub enum KindView {
+    /// Calls a function.
+    Task,
+    /// Reads, processes and writes items in chunks.
+    Chunk,
+}
+
+/// How many executions have which status.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[schema(as = StatusCounts)]
+pub struct CountsView {
+    #[schema(minimum = 0)]
+    starting: i64,
+    #[schema(minimum = 0)]
+    started: i64,
+    #[schema(minimum = 0)]
+    stopping: i64,
+    #[schema(minimum = 0)]
+    stopped: i64,
+    #[schema(minimum = 0)]
+    failed: i64,
+    #[schema(minimum = 0)]
+    completed: i64,
+    #[schema(minimum = 0)]
+    abandoned: i64,
+}
+
+impl JobView {
+    /// The shape of a job with how many executions it has and what became of the newest.
+    pub fn new(job: &Job, counts: StatusCounts, last_execution: Option<ExecutionView>) -> Self {
+        Self {
+            name: job.name().to_owned(),
+            description: job.description().to_owned(),
+            parameters: job.parameters().map(|declared| declared.iter().map(Into::into).collect()),
+            steps: job.steps().iter().map(Into::into).collect(),
+            flow: job.steps().iter().map(|step| step.name().to_owned()).collect(),
+            last_execution,
+            counts: counts.into(),
+        }
+    }
+}
+
+impl From<StatusCounts> for CountsView {
+    fn from(counts: StatusCounts) -> Self {
+        let mut view = Self::default();
+        for (status, count) in counts {
+            let field = match status {
+                Status::Starting => &mut view.starting,
+                Status::Started => &mut view.started,
+                Status::Stopping => &mut view.stopping,
+                Status::Stopped => &mut view.stopped,
+                Status::Failed => &mut view.failed,
+                Status::Completed => &mut view.completed,
+                Status::Abandoned => &mut view.abandoned,
+            };
+            *field = count;
+        }
+        view
+    }
+}
+
+impl From<&ParameterDeclaration> for DeclarationView {
+    fn from(declaration: &ParameterDeclaration) -> Self {
+        let secret = declaration.is_secret();
+        let shown = |value| ValueView::new(value, secret);
+        Self {
+            name: declaration.name().to_owned(),
+            r#type: declaration.kind().into(),
+            required: declaration.is_required(),
+            default: declaration.default_or_none().map(shown),
+            identifying: declaration.is_identifying(),
+            secret,
+            description: declaration.text().to_owned(),
+            allowed: declaration.allowed_values().iter().map(shown).collect(),
+        }
+    }
+}
+
+impl From<&Step> for JobStepView {
+    fn from(step: &Step) -> Self {
+        let (kind, chunk_size) = match step.kind() {
+            StepKind::Task => (KindView::Task, None),
+            StepKind::Chunk { size } => (KindView::Chunk, size),
+        };
+        Self {
+            name: step.name().to_owned(),
+            kind,
+            chunk_size,
+            start_limit: step.start_limit(),
+            max_retries: step.max_retries(),
+            rerun_if_complete: step.reruns_if_complete(),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The status of an execution or a step.
+
+use oxbatch_core::Status;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Where an execution or a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[schema(as = Status)]
+pub enum StatusView {
+    /// Accepted, waits for a node with capacity.
+    Starting,
+    /// A node runs it.
+    Started,
+    /// A stop was requested; the work has not yet ended.
+    Stopping,
+    /// Ended by a request; can be restarted.
+    Stopped,
+    /// Ended by a fault; can be restarted.
+    Failed,
+    /// Ended with all its work done.
+    Completed,
+    /// Given up by a person; its instance can then only be forced.
+    Abandoned,
+}
+
+impl From<Status> for StatusView {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Starting => Self::Starting,
+            Status::Started => Self::Started,
+            Status::Stopping => Self::Stopping,
+            Status::Stopped => Self::Stopped,
+            Status::Failed => Self::Failed,
+            Status::Completed => Self::Completed,
+            Status::Abandoned => Self::Abandoned,
+        }
+    }
+}

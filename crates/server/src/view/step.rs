@@ -1,0 +1,109 @@
+//! An attempt to run a step, with what it counted.
+
+use jiff::Timestamp;
+use oxbatch_core::StepExecution;
+use oxbatch_core::engine::LiveStep;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::StatusView;
+use super::value::time;
+
+/// One attempt to run a step.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = StepExecution)]
+pub struct StepView {
+    #[schema(minimum = 1)]
+    id: i64,
+    #[schema(minimum = 1)]
+    job_execution_id: i64,
+    step_name: String,
+    status: StatusView,
+    /// When it began.
+    #[schema(format = DateTime)]
+    start_time: String,
+    /// When it ended.
+    #[schema(format = DateTime, required)]
+    end_time: Option<String>,
+    /// Free text, by default the name of the final status.
+    #[schema(required)]
+    exit_code: Option<String>,
+    /// What there is to say of the end; for a failure the whole chain of causes.
+    #[schema(required)]
+    exit_message: Option<String>,
+    /// Additional attempts made.
+    #[schema(minimum = 0)]
+    retry_count: i64,
+    /// Items read.
+    #[schema(minimum = 0)]
+    read_count: i64,
+    /// Items written in committed chunks.
+    #[schema(minimum = 0)]
+    write_count: i64,
+    /// Items that the processor left out.
+    #[schema(minimum = 0)]
+    filter_count: i64,
+    /// Committed chunks.
+    #[schema(minimum = 0)]
+    commit_count: i64,
+    /// Items skipped in reading, processing and writing.
+    #[schema(minimum = 0)]
+    skip_count: i64,
+    /// Chunks that were rolled back.
+    #[schema(minimum = 0)]
+    rollback_count: i64,
+    /// Items that could not be read.
+    #[schema(minimum = 0)]
+    read_skip_count: i64,
+    /// Items that could not be processed.
+    #[schema(minimum = 0)]
+    process_skip_count: i64,
+    /// Items that could not be written.
+    #[schema(minimum = 0)]
+    write_skip_count: i64,
+    /// Items read per second so far.
+    #[schema(minimum = 0, required)]
+    items_per_second: Option<f64>,
+    /// Share of the input that is done, where the reader can tell.
+    #[schema(minimum = 0, maximum = 1, required)]
+    progress: Option<f64>,
+}
+
+impl StepView {
+    /// The shape of a step as of `now`. One that runs is shown by its sample among `live`, the steps of its execution
+    /// that run on this node, and without one by its row.
+    ///
+    /// Sample before the rows are read: a step that ends in between is then shown by its row.
+    pub fn new(step: StepExecution, live: &[LiveStep], now: Timestamp) -> Self {
+        let sample = live.iter().find(|live| step.status.is_running() && live.step_id == step.id);
+        let (counters, progress) = match sample {
+            Some(sample) => (sample.live.counters(), sample.live.progress()),
+            None => (step.counters, step.progress),
+        };
+        let seconds = step.end_time.unwrap_or(now).duration_since(step.start_time).as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]
+        let rate = (seconds > 0.0).then(|| counters.read as f64 / seconds);
+        Self {
+            id: step.id.0,
+            job_execution_id: step.execution_id.0,
+            step_name: step.step_name,
+            status: step.status.into(),
+            start_time: time(step.start_time),
+            end_time: step.end_time.map(time),
+            exit_code: step.exit_code,
+            exit_message: step.exit_message,
+            retry_count: counters.retry,
+            read_count: counters.read,
+            write_count: counters.write,
+            filter_count: counters.filter,
+            commit_count: counters.commit,
+            skip_count: counters.skip(),
+            rollback_count: counters.rollback,
+            read_skip_count: counters.read_skip,
+            process_skip_count: counters.process_skip,
+            write_skip_count: counters.write_skip,
+            items_per_second: rate,
+            progress: progress.map(|share| share.clamp(0.0, 1.0)),
+        }
+    }
+}
