@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Executions(commands::executions::ExecutionsArgs),
     /// Show an execution and its steps
     Show(commands::show::ShowArgs),
+    /// List the items that an execution went on without
+    Skips(commands::skips::SkipsArgs),
     /// Ask an execution to stop at its next safe point, wherever it runs
     Stop(commands::stop::StopArgs),
     /// Run a failed or stopped execution again in the foreground, from where it was

@@ -10,6 +10,7 @@ pub(crate) mod restart;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod show;
+pub(crate) mod skips;
 pub(crate) mod stop;
 
 use oxbatch_core::execution::ExecutionId;

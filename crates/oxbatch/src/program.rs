@@ -137,6 +137,7 @@ async fn dispatch(program: &Program, command: Command) -> Result<Exit, CliError>
         Command::Jobs(arguments) => commands::jobs::run(program, arguments).await,
         Command::Executions(arguments) => commands::executions::run(program, arguments).await,
         Command::Show(arguments) => commands::show::run(program, arguments).await,
+        Command::Skips(arguments) => commands::skips::run(program, arguments).await,
         Command::Stop(arguments) => commands::stop::run(program, arguments).await,
         Command::Restart(arguments) => commands::restart::run(program, arguments).await,
         Command::Abandon(arguments) => commands::abandon::run(program, arguments).await,

@@ -7,4 +7,5 @@ pub(crate) mod jobs;
 pub(crate) mod launch;
 pub(crate) mod operate;
 mod page;
+pub(crate) mod skips;
 pub(crate) mod steps;

@@ -18,6 +18,7 @@ pub(crate) const MAX_LIMIT: u32 = 500;
 pub(crate) enum List {
     Executions,
     Instances,
+    Skips,
 }
 
 impl List {
@@ -25,6 +26,7 @@ impl List {
         match self {
             Self::Executions => 'e',
             Self::Instances => 'i',
+            Self::Skips => 's',
         }
     }
 
@@ -48,7 +50,7 @@ impl List {
         PageRequest { before, limit: limit.unwrap_or(DEFAULT_LIMIT) }
     }
 
-    /// The header that leads to the page that begins before `next`, with the same filters.
+    /// The header that leads to the page that begins at `next`, with the same filters.
     pub(crate) fn link(self, uri: &Uri, next: Option<i64>) -> Result<Option<(HeaderName, HeaderValue)>, Problem> {
         let Some(next) = next else { return Ok(None) };
         let kept =

@@ -58,6 +58,9 @@ impl From<RepositoryError> for Problem {
         match error {
             RepositoryError::NotFound { what: "execution", .. } => Self::execution_not_found(),
             RepositoryError::NotFound { what: "instance", .. } => Self::instance_not_found(),
+            RepositoryError::NotFound { what: "step execution", .. } => {
+                Self::new(ProblemKind::StepNotFound, "Step execution not found")
+            }
             RepositoryError::Refused { id, .. } => {
                 Self::new(ProblemKind::WrongStatus, error.to_string()).with_execution(id)
             }

@@ -49,6 +49,12 @@ pub struct DeclarationView {
     description: String,
     /// The only values that it takes; empty for any.
     allowed: Vec<ValueView>,
+    /// The smallest whole number that it takes; null for any.
+    #[schema(required)]
+    minimum: Option<i64>,
+    /// The largest whole number that it takes; null for any.
+    #[schema(required)]
+    maximum: Option<i64>,
 }
 
 /// A step of a job's definition.
@@ -149,6 +155,8 @@ impl From<&ParameterDeclaration> for DeclarationView {
             secret,
             description: declaration.text().to_owned(),
             allowed: declaration.allowed_values().iter().map(shown).collect(),
+            minimum: declaration.range().map(|(minimum, _)| minimum),
+            maximum: declaration.range().map(|(_, maximum)| maximum),
         }
     }
 }

@@ -12,7 +12,8 @@ use oxbatch_core::engine::{Clock, SystemClock};
 use oxbatch_core::item::{CallableWriter, FunctionProcessor, ListReader};
 use oxbatch_core::repository::Node;
 use oxbatch_core::{
-    ChunkStep, DateTime, Engine, EngineConfig, Job, JobRegistry, ParameterDeclaration, TaskOutcome, TaskStep,
+    ChunkStep, DateTime, Engine, EngineConfig, ItemError, Job, JobRegistry, ParameterDeclaration, SkipPolicy,
+    TaskOutcome, TaskStep,
 };
 use oxbatch_server::{AppState, ServerConfig, router};
 use oxbatch_storage::SqliteRepository;
@@ -234,6 +235,20 @@ fn sample_jobs() -> Vec<Job> {
                     .writer(|_| Ok(CallableWriter::new(|_: &[i64]| Ok(()))))
                     .chunk_size(10)
                     .rerun_if_complete(),
+            ),
+        ),
+        ready(
+            Job::builder("Skipping").step(
+                ChunkStep::builder("Numbers")
+                    .reader(|_| Ok(ListReader::new(1..=2_000_i64)))
+                    .skip(SkipPolicy::new(1_000))
+                    .processor(|_| {
+                        Ok(FunctionProcessor::new(|n: i64| match n % 2 {
+                            0 => Ok(Some(n)),
+                            _ => Err(ItemError::validation("odd").at(format!("number {n}"))),
+                        }))
+                    })
+                    .writer(|_| Ok(CallableWriter::new(|_: &[i64]| Ok(())))),
             ),
         ),
         // Runs until it is told to stop.

@@ -11,7 +11,7 @@ async fn a_job_shows_its_definition() {
     let day = &job["parameters"].as_array().unwrap()[3];
     let expected = json!({
         "name": "day", "type": "DATETIME", "required": true, "default": null, "identifying": true, "secret": false,
-        "description": "", "allowed": [],
+        "description": "", "allowed": [], "minimum": null, "maximum": null,
     });
     assert_eq!(day, &expected);
     assert_eq!(job["parameters"][0]["default"], "in.csv");
@@ -42,7 +42,7 @@ async fn all_jobs_are_listed_by_name() {
     let service = Service::idle().await;
     let jobs = service.get("/jobs").await.json();
     let names: Vec<_> = jobs.as_array().unwrap().iter().map(|job| job["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["Bare", "Chunky", "Declared", "Endless", "Failing", "Sample", "näme & co"]);
+    assert_eq!(names, ["Bare", "Chunky", "Declared", "Endless", "Failing", "Sample", "Skipping", "näme & co"]);
     assert_eq!((&jobs[0]["parameters"], &jobs[5]["parameters"]), (&json!([]), &Value::Null));
     assert_eq!((&jobs[1]["steps"][0]["kind"], &jobs[1]["steps"][0]["chunk_size"]), (&json!("chunk"), &json!(10)));
     assert_eq!(jobs[1]["steps"][0]["rerun_if_complete"], true);

@@ -12,4 +12,5 @@ mod limits;
 mod openapi;
 mod operate;
 mod parameters;
+mod skips;
 mod socket;

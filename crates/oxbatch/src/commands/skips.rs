@@ -1,0 +1,67 @@
+//! `skips`: the items that the steps of an execution went on without.
+
+use clap::Args;
+use oxbatch_core::execution::{ExecutionId, StoredSkip};
+use oxbatch_server::view::SkipView;
+
+use super::parse_id;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::program::Program;
+use crate::table::{Align, Table, shorten};
+use crate::{node, output};
+
+/// Items that are read at once.
+const PAGE: u32 = 500;
+/// Longest text in a row.
+const MAX_TEXT: usize = 60;
+
+/// Arguments of `skips`.
+#[derive(Debug, Args)]
+pub(crate) struct SkipsArgs {
+    /// Id of the execution
+    #[arg(value_parser = parse_id)]
+    id: ExecutionId,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) async fn run(program: &Program, arguments: SkipsArgs) -> Result<Exit, CliError> {
+    let repository = program.existing()?;
+    node::execution(repository.as_ref(), arguments.id).await?;
+    let mut found: Vec<(String, StoredSkip)> = Vec::new();
+    for step in repository.steps(arguments.id).await? {
+        let mut after = None;
+        loop {
+            let page = repository.skips(step.id, after, PAGE).await?;
+            found.extend(page.skips.into_iter().map(|skip| (step.step_name.clone(), skip)));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    if arguments.json {
+        output::json(&found.into_iter().map(|(_, skip)| skip.into()).collect::<Vec<SkipView>>())?;
+    } else {
+        table(&found).print()?;
+    }
+    Ok(Exit::Completed)
+}
+
+fn table(found: &[(String, StoredSkip)]) -> Table {
+    let mut table = Table::new(["STEP", "PHASE", "POSITION", "ERROR", "ITEM"].map(|name| (name, Align::Left)));
+    for (step_name, skip) in found {
+        let text = |text: &str| shorten(&output::plain(text).replace('\n', " "), MAX_TEXT);
+        table.row([
+            step_name.clone(),
+            skip.item.phase.to_string(),
+            text(skip.item.position.as_deref().unwrap_or("-")),
+            text(&skip.item.error),
+            text(skip.item.item.as_deref().unwrap_or("-")),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,60 @@
+//! An item that a step went on without.
+
+use oxbatch_core::execution::{SkipPhase, StoredSkip};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::value::time;
+
+/// Where an item failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SkipPhase)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum SkipPhaseView {
+    /// It could not be read.
+    Read,
+    /// It could not be processed.
+    Process,
+    /// Its output could not be written.
+    Write,
+}
+
+/// An item that a step went on without.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SkippedItem)]
+pub struct SkipView {
+    #[schema(minimum = 1)]
+    id: i64,
+    #[schema(minimum = 1)]
+    step_execution_id: i64,
+    phase: SkipPhaseView,
+    /// Where it stands in the source: a line, a key.
+    #[schema(required)]
+    position: Option<String>,
+    /// The item that was read, as JSON, or its raw text where it could not be read.
+    #[schema(required)]
+    item: Option<String>,
+    /// Why it failed.
+    error: String,
+    /// When its chunk was committed.
+    #[schema(format = DateTime)]
+    create_time: String,
+}
+
+impl From<StoredSkip> for SkipView {
+    fn from(skip: StoredSkip) -> Self {
+        Self {
+            id: skip.id,
+            step_execution_id: skip.step_id.0,
+            phase: match skip.item.phase {
+                SkipPhase::Read => SkipPhaseView::Read,
+                SkipPhase::Process => SkipPhaseView::Process,
+                SkipPhase::Write => SkipPhaseView::Write,
+            },
+            position: skip.item.position,
+            item: skip.item.item,
+            error: skip.item.error,
+            create_time: time(skip.time),
+        }
+    }
+}
