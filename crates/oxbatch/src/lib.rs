@@ -60,8 +60,8 @@ pub use jiff;
 pub use oxbatch_core::job::RegistryError;
 pub use oxbatch_core::{
     BoxError, BuildError, ChunkStep, DateTime, Engine, EngineConfig, ItemError, ItemProcessor, ItemReader, ItemWriter,
-    Job, JobExecution, JobParameters, JobRegistry, ParameterDeclaration, ParameterValue, RetryPolicy, Status, Step,
-    StepContext, StepExecution, TaskOutcome, TaskStep, engine, execution, item, job, repository, step,
+    Job, JobExecution, JobParameters, JobRegistry, ParameterDeclaration, ParameterValue, RetryPolicy, SkipPolicy,
+    Status, Step, StepContext, StepExecution, TaskOutcome, TaskStep, engine, execution, item, job, repository, step,
 };
 pub use program::{IntoRegistry, run};
 /// Derives the types of items: `#[serde(crate = "oxbatch::serde")]`.

@@ -6,8 +6,8 @@ use oxbatch::item::{CsvReader, FunctionProcessor, JsonLinesWriter};
 use oxbatch::jiff::civil::Date;
 use oxbatch::serde::{Deserialize, Serialize};
 use oxbatch::{
-    BoxError, BuildError, ChunkStep, ItemError, Job, JobRegistry, ParameterDeclaration, RegistryError, StepContext,
-    TaskStep,
+    BoxError, BuildError, ChunkStep, ItemError, Job, JobRegistry, ParameterDeclaration, RegistryError, SkipPolicy,
+    StepContext, TaskStep,
 };
 
 /// All jobs of the service.
@@ -27,6 +27,8 @@ fn export_orders() -> Result<Job, BuildError> {
         .step(
             ChunkStep::builder("Convert")
                 .reader(|context| Ok(CsvReader::<Order>::new(context.parameters().string("input")?)))
+                // An order that cannot be right is kept for a person, and the others are sent.
+                .skip(SkipPolicy::new(5))
                 .processor(|context| {
                     let from = match context.parameters().get("from") {
                         Some(_) => Some(context.parameters().date_time("from")?.date()),
@@ -42,7 +44,7 @@ fn export_orders() -> Result<Job, BuildError> {
 }
 
 /// A row of the shop's file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(crate = "oxbatch::serde")]
 struct Order {
     order_id: u64,
@@ -54,7 +56,7 @@ struct Order {
     status: Status,
 }
 
-#[derive(Debug, Deserialize, PartialEq)]
+#[derive(Debug, Clone, Deserialize, Serialize, PartialEq)]
 #[serde(crate = "oxbatch::serde", rename_all = "lowercase")]
 enum Status {
     Open,
