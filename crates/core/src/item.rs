@@ -3,6 +3,8 @@
 mod checkpoint;
 mod error;
 mod function;
+#[cfg(feature = "json")]
+mod input_file;
 mod list;
 mod output_file;
 
@@ -10,6 +12,12 @@ mod output_file;
 mod csv_reader;
 #[cfg(feature = "csv")]
 mod csv_writer;
+#[cfg(feature = "json")]
+mod json_array_reader;
+#[cfg(feature = "json")]
+mod json_fault;
+#[cfg(feature = "json")]
+mod json_lines_reader;
 #[cfg(feature = "json")]
 mod json_lines_writer;
 
@@ -25,6 +33,10 @@ pub use output_file::{FileSync, OnExisting};
 pub use csv_reader::CsvReader;
 #[cfg(feature = "csv")]
 pub use csv_writer::CsvWriter;
+#[cfg(feature = "json")]
+pub use json_array_reader::JsonArrayReader;
+#[cfg(feature = "json")]
+pub use json_lines_reader::JsonLinesReader;
 #[cfg(feature = "json")]
 pub use json_lines_writer::JsonLinesWriter;
 

@@ -10,7 +10,8 @@
 //! | memory | [`item::ListReader`] | [`item::ListWriter`] | | exactly once within a process |
 //! | the author's functions | [`item::CallableReader`] | [`item::CallableWriter`] | | at least once |
 //! | CSV, TSV | [`item::CsvReader`] | [`item::CsvWriter`] | `csv` | exactly once |
-//! | JSON Lines | | [`item::JsonLinesWriter`] | `json` | exactly once |
+//! | JSON Lines | [`item::JsonLinesReader`] | [`item::JsonLinesWriter`] | `json` | exactly once |
+//! | JSON array | [`item::JsonArrayReader`] | | `json` | exactly once |
 //!
 //! Processors: [`item::FunctionProcessor`], [`item::PassThrough`].
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -17,7 +17,7 @@ use super::{Checkpoint, ItemError};
 use crate::step::StepContext;
 pub(super) use fault::FileFault;
 use tail::Tail;
-#[cfg(feature = "csv")]
+#[cfg(any(feature = "csv", feature = "json"))]
 pub(super) use tail::{TAIL_BYTES, fingerprint};
 
 /// Bytes that a file writer collects before it hands them to the system.

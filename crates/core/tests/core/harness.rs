@@ -71,3 +71,34 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+/// What a reader has come to: its items, and its faults as text.
+pub(crate) type Outcome<T> = Vec<Result<T, String>>;
+
+/// Reads all, and wherever `restarts` says so, goes on with a new reader from the checkpoint. Ends at the fault that no
+/// other item comes behind.
+pub(crate) fn outcomes<R: ItemReader>(make: impl Fn() -> R, restarts: &[bool]) -> Result<Outcome<R::Item>, ItemError> {
+    let mut restarts = restarts.iter().copied().cycle();
+    block_on(async {
+        let mut reader = make();
+        reader.open(None).await?;
+        let mut outcomes = Vec::new();
+        loop {
+            if restarts.next().unwrap_or_default() {
+                let checkpoint = stored(&reader.checkpoint()?.unwrap());
+                reader = make();
+                reader.open(Some(&checkpoint)).await?;
+            }
+            match reader.read().await {
+                Ok(Some(item)) => outcomes.push(Ok(item)),
+                Ok(None) => return Ok(outcomes),
+                Err(error) => {
+                    outcomes.push(Err(format!("{error:?}")));
+                    if error.kind() != oxbatch_core::item::ErrorKind::Parse {
+                        return Ok(outcomes);
+                    }
+                }
+            }
+        }
+    })
+}

@@ -6,4 +6,5 @@ mod csv_reader;
 mod file_faults;
 mod file_writers;
 mod harness;
+mod json_readers;
 mod properties;

@@ -1,0 +1,61 @@
+//! What can go wrong with an input file, and with a record of it.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::item::ItemError;
+
+/// Why a file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::item) enum InputFault {
+    #[error("input file '{path}' cannot be opened", path = path.display())]
+    Open { path: PathBuf, source: io::Error },
+
+    #[error("input path '{path}' is not a file", path = path.display())]
+    NotAFile { path: PathBuf },
+
+    #[error("input file '{path}' is not open", path = path.display())]
+    NotOpen { path: PathBuf },
+
+    #[error("input file '{path}' cannot be read", path = path.display())]
+    Read { path: PathBuf, source: io::Error },
+
+    #[error("compressed input file '{path}' is truncated or damaged", path = path.display())]
+    Corrupt { path: PathBuf, source: io::Error },
+
+    #[error("input file '{path}' is compressed by {format}, which needs the feature `{format}`", path = path.display())]
+    Compressed { path: PathBuf, format: &'static str },
+
+    #[error("input file '{path}' changed while it was read: it had {before} bytes and has {now} now", path = path.display())]
+    Unsteady { path: PathBuf, before: u64, now: u64 },
+
+    #[error(
+        "input file '{path}' has changed since the last attempt: {difference}; restore the file or launch with force to start anew",
+        path = path.display()
+    )]
+    Changed { path: PathBuf, difference: String },
+}
+
+impl InputFault {
+    /// A fault of the system may be gone at the next attempt; any other is there to stay.
+    pub(in crate::item) fn into_item_error(self) -> ItemError {
+        match self {
+            Self::Read { .. } => ItemError::transient(self),
+            _ => ItemError::other(self),
+        }
+    }
+}
+
+/// Why a record cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::item) enum RecordFault {
+    #[error("text is not UTF-8")]
+    NotUtf8,
+
+    #[error("record is longer than {limit} bytes")]
+    TooLong { limit: usize },
+
+    #[error("{problem}")]
+    #[cfg(feature = "json")]
+    Json { problem: String },
+}

@@ -1,0 +1,100 @@
+//! Where the text of an input file comes from: the file itself, or what was compressed into it.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use super::fault::InputFault;
+
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+
+/// The text of a file, by its content.
+pub(in crate::item) enum Source {
+    Plain(File),
+    #[cfg(feature = "gzip")]
+    Gzip(Box<flate2::read::MultiGzDecoder<File>>),
+    #[cfg(feature = "zstd")]
+    Zstd(Box<zstd::Decoder<'static, io::BufReader<File>>>),
+}
+
+/// Opens what is a file for reading.
+pub(in crate::item) fn open_file(path: &Path) -> Result<File, InputFault> {
+    let fault = |source| InputFault::Open { path: path.to_owned(), source };
+    // Asked before it is opened: to open a named pipe waits for its other end.
+    if !std::fs::metadata(path).map_err(fault)?.is_file() {
+        return Err(InputFault::NotAFile { path: path.to_owned() });
+    }
+    File::open(path).map_err(fault)
+}
+
+impl Source {
+    /// The text from its start; `head` are the first bytes of the file.
+    pub(in crate::item) fn open(path: &Path, file: &File, head: &[u8]) -> Result<Self, InputFault> {
+        let unreadable = |source| InputFault::Read { path: path.to_owned(), source };
+        let mut handle = file.try_clone().map_err(unreadable)?;
+        handle.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+        let missing = |format| Err(InputFault::Compressed { path: path.to_owned(), format });
+        if head.starts_with(GZIP_MAGIC) {
+            if !cfg!(feature = "gzip") {
+                return missing("gzip");
+            }
+            #[cfg(feature = "gzip")]
+            return Ok(Self::Gzip(Box::new(flate2::read::MultiGzDecoder::new(handle))));
+        }
+        if head.starts_with(ZSTD_MAGIC) {
+            if !cfg!(feature = "zstd") {
+                return missing("zstd");
+            }
+            #[cfg(feature = "zstd")]
+            return Ok(Self::Zstd(Box::new(zstd::Decoder::new(handle).map_err(unreadable)?)));
+        }
+        Ok(Self::Plain(handle))
+    }
+
+    /// Goes to an offset of the text; `false` when the text ends before it.
+    ///
+    /// Compressed text is read again from its start: it leaves no choice.
+    pub(in crate::item) fn restart(&mut self, file: &File, offset: u64) -> io::Result<bool> {
+        // The handles share one position.
+        let mut handle = file;
+        match self {
+            Self::Plain(_) => handle.seek(SeekFrom::Start(offset)).map(|_| true),
+            #[cfg(feature = "gzip")]
+            Self::Gzip(decoder) => {
+                handle.seek(SeekFrom::Start(0))?;
+                **decoder = flate2::read::MultiGzDecoder::new(file.try_clone()?);
+                pass_over(decoder, offset)
+            }
+            #[cfg(feature = "zstd")]
+            Self::Zstd(decoder) => {
+                handle.seek(SeekFrom::Start(0))?;
+                **decoder = zstd::Decoder::new(file.try_clone()?)?;
+                pass_over(decoder, offset)
+            }
+        }
+    }
+
+    /// How much of the file has been read, where that is not how much of the text has been.
+    pub(in crate::item) fn read_of_file(&self, file: &File) -> Option<u64> {
+        let mut file = file;
+        if matches!(self, Self::Plain(_)) { None } else { file.stream_position().ok() }
+    }
+}
+
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+fn pass_over(text: &mut impl Read, bytes: u64) -> io::Result<bool> {
+    Ok(io::copy(&mut text.take(bytes), &mut io::sink())? == bytes)
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.read(buffer),
+            #[cfg(feature = "gzip")]
+            Self::Gzip(decoder) => decoder.read(buffer),
+            #[cfg(feature = "zstd")]
+            Self::Zstd(decoder) => decoder.read(buffer),
+        }
+    }
+}
