@@ -3,7 +3,7 @@
 mod checkpoint;
 mod error;
 mod function;
-#[cfg(feature = "json")]
+#[cfg(any(feature = "json", feature = "fixed-width", feature = "xml"))]
 mod input_file;
 mod list;
 mod output_file;
@@ -12,12 +12,17 @@ mod output_file;
 mod csv_reader;
 #[cfg(feature = "csv")]
 mod csv_writer;
+mod file_writer;
+#[cfg(feature = "fixed-width")]
+mod fixed_width_reader;
 #[cfg(feature = "json")]
 mod json_array_reader;
 #[cfg(feature = "json")]
 mod json_fault;
 #[cfg(feature = "json")]
 mod json_lines_reader;
+#[cfg(feature = "json")]
+mod json_array_writer;
 #[cfg(feature = "json")]
 mod json_lines_writer;
 
@@ -27,18 +32,23 @@ pub use checkpoint::Checkpoint;
 pub use error::{BoxError, ErrorKind, ItemError};
 pub use function::{CallableReader, CallableWriter, FunctionProcessor, PassThrough};
 pub use list::{ListReader, ListWriter};
-pub use output_file::{FileSync, OnExisting};
+pub use file_writer::{FileSummary, FileWriter, RecordEncoder};
+pub use output_file::{Compression, FileSync, OnExisting};
 
 #[cfg(feature = "csv")]
 pub use csv_reader::CsvReader;
 #[cfg(feature = "csv")]
-pub use csv_writer::CsvWriter;
+pub use csv_writer::{CsvEncoder, CsvWriter};
+#[cfg(feature = "fixed-width")]
+pub use fixed_width_reader::FixedWidthReader;
 #[cfg(feature = "json")]
 pub use json_array_reader::JsonArrayReader;
 #[cfg(feature = "json")]
 pub use json_lines_reader::JsonLinesReader;
 #[cfg(feature = "json")]
-pub use json_lines_writer::JsonLinesWriter;
+pub use json_array_writer::{JsonArrayEncoder, JsonArrayWriter};
+#[cfg(feature = "json")]
+pub use json_lines_writer::{JsonLinesEncoder, JsonLinesWriter};
 
 use crate::repository::ChunkTransaction;
 

@@ -12,6 +12,7 @@
 //! | CSV, TSV | [`item::CsvReader`] | [`item::CsvWriter`] | `csv` | exactly once |
 //! | JSON Lines | [`item::JsonLinesReader`] | [`item::JsonLinesWriter`] | `json` | exactly once |
 //! | JSON array | [`item::JsonArrayReader`] | | `json` | exactly once |
+//! | fixed width | [`item::FixedWidthReader`] | | `fixed-width` | exactly once |
 //!
 //! Processors: [`item::FunctionProcessor`], [`item::PassThrough`].
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::output_file::{TAIL_BYTES, fingerprint};
 use super::{Checkpoint, ItemError};
+#[cfg(feature = "fixed-width")]
+pub(super) use fault::shown;
 pub(super) use fault::{InputFault, RecordFault};
 use source::Source;
 pub(super) use source::open_file;
@@ -165,6 +167,7 @@ impl InputFile {
     }
 
     /// The line of the next byte, the first is 1.
+    #[cfg(any(feature = "json", feature = "xml"))]
     pub(super) fn line(&self) -> u64 {
         self.line
     }
@@ -175,6 +178,7 @@ impl InputFile {
     }
 
     /// Longest record allowed.
+    #[cfg(any(feature = "json", feature = "xml"))]
     pub(super) fn max_record_bytes(&self) -> usize {
         self.max_record_bytes
     }

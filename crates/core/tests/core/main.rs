@@ -5,6 +5,8 @@
 mod csv_reader;
 mod file_faults;
 mod file_writers;
+#[cfg(feature = "fixed-width")]
+mod fixed_width_reader;
 mod harness;
 mod json_readers;
 mod properties;

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use crate::item::ItemError;
 
+/// Longest piece of a field that a message shows, in bytes.
+#[cfg(feature = "fixed-width")]
+const MAX_SHOWN_BYTES: usize = 100;
+
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::item) enum InputFault {
@@ -58,4 +62,21 @@ pub(in crate::item) enum RecordFault {
     #[error("{problem}")]
     #[cfg(feature = "json")]
     Json { problem: String },
+
+    #[error("line has {found} characters, but {expected} are expected")]
+    #[cfg(feature = "fixed-width")]
+    LineWidth { expected: usize, found: usize },
+
+    #[error("{}{problem}", value.as_ref().map(|value| format!("'{value}' does not fit: ")).unwrap_or_default())]
+    #[cfg(feature = "fixed-width")]
+    Field { value: Option<String>, problem: String },
+}
+
+/// The beginning of a field, for a message.
+#[cfg(feature = "fixed-width")]
+pub(in crate::item) fn shown(value: &str) -> String {
+    if value.len() <= MAX_SHOWN_BYTES {
+        return value.to_owned();
+    }
+    format!("{}…", &value[..value.floor_char_boundary(MAX_SHOWN_BYTES)])
 }
