@@ -12,7 +12,6 @@ mod output_file;
 mod csv_reader;
 #[cfg(feature = "csv")]
 mod csv_writer;
-mod file_writer;
 #[cfg(feature = "fixed-width")]
 mod fixed_width_reader;
 #[cfg(feature = "json")]
@@ -22,8 +21,6 @@ mod json_fault;
 #[cfg(feature = "json")]
 mod json_lines_reader;
 #[cfg(feature = "json")]
-mod json_array_writer;
-#[cfg(feature = "json")]
 mod json_lines_writer;
 
 use std::future::Future;
@@ -32,13 +29,12 @@ pub use checkpoint::Checkpoint;
 pub use error::{BoxError, ErrorKind, ItemError};
 pub use function::{CallableReader, CallableWriter, FunctionProcessor, PassThrough};
 pub use list::{ListReader, ListWriter};
-pub use file_writer::{FileSummary, FileWriter, RecordEncoder};
-pub use output_file::{Compression, FileSync, OnExisting};
+pub use output_file::{FileSync, OnExisting};
 
 #[cfg(feature = "csv")]
 pub use csv_reader::CsvReader;
 #[cfg(feature = "csv")]
-pub use csv_writer::{CsvEncoder, CsvWriter};
+pub use csv_writer::CsvWriter;
 #[cfg(feature = "fixed-width")]
 pub use fixed_width_reader::FixedWidthReader;
 #[cfg(feature = "json")]
@@ -46,9 +42,7 @@ pub use json_array_reader::JsonArrayReader;
 #[cfg(feature = "json")]
 pub use json_lines_reader::JsonLinesReader;
 #[cfg(feature = "json")]
-pub use json_array_writer::{JsonArrayEncoder, JsonArrayWriter};
-#[cfg(feature = "json")]
-pub use json_lines_writer::{JsonLinesEncoder, JsonLinesWriter};
+pub use json_lines_writer::JsonLinesWriter;
 
 use crate::repository::ChunkTransaction;
 
