@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod error;
+mod file_writer;
 mod function;
 #[cfg(any(feature = "json", feature = "fixed-width", feature = "xml"))]
 mod input_file;
@@ -21,20 +22,23 @@ mod json_fault;
 #[cfg(feature = "json")]
 mod json_lines_reader;
 #[cfg(feature = "json")]
+mod json_array_writer;
+#[cfg(feature = "json")]
 mod json_lines_writer;
 
 use std::future::Future;
 
 pub use checkpoint::Checkpoint;
 pub use error::{BoxError, ErrorKind, ItemError};
+pub use file_writer::{FileSummary, FileWriter, RecordEncoder};
 pub use function::{CallableReader, CallableWriter, FunctionProcessor, PassThrough};
 pub use list::{ListReader, ListWriter};
-pub use output_file::{FileSync, OnExisting};
+pub use output_file::{Compression, FileSync, OnExisting};
 
 #[cfg(feature = "csv")]
 pub use csv_reader::CsvReader;
 #[cfg(feature = "csv")]
-pub use csv_writer::CsvWriter;
+pub use csv_writer::{CsvEncoder, CsvWriter};
 #[cfg(feature = "fixed-width")]
 pub use fixed_width_reader::FixedWidthReader;
 #[cfg(feature = "json")]
@@ -42,7 +46,9 @@ pub use json_array_reader::JsonArrayReader;
 #[cfg(feature = "json")]
 pub use json_lines_reader::JsonLinesReader;
 #[cfg(feature = "json")]
-pub use json_lines_writer::JsonLinesWriter;
+pub use json_array_writer::{JsonArrayEncoder, JsonArrayWriter};
+#[cfg(feature = "json")]
+pub use json_lines_writer::{JsonLinesEncoder, JsonLinesWriter};
 
 use crate::repository::ChunkTransaction;
 

@@ -11,8 +11,11 @@
 //! | the author's functions | [`item::CallableReader`] | [`item::CallableWriter`] | | at least once |
 //! | CSV, TSV | [`item::CsvReader`] | [`item::CsvWriter`] | `csv` | exactly once |
 //! | JSON Lines | [`item::JsonLinesReader`] | [`item::JsonLinesWriter`] | `json` | exactly once |
-//! | JSON array | [`item::JsonArrayReader`] | | `json` | exactly once |
+//! | JSON array | [`item::JsonArrayReader`] | [`item::JsonArrayWriter`] | `json` | exactly once |
 //! | fixed width | [`item::FixedWidthReader`] | | `fixed-width` | exactly once |
+//!
+//! Every file writer is a [`item::FileWriter`]: header and footer, sequences of files, gzip and zstd (features `gzip` and
+//! `zstd`) are the same for all of them; an author's own format is an [`item::RecordEncoder`].
 //!
 //! Processors: [`item::FunctionProcessor`], [`item::PassThrough`].
 #![cfg_attr(docsrs, feature(doc_cfg))]

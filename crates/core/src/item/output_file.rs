@@ -1,10 +1,8 @@
 //! What all file writers share: a file that grows chunk by chunk under a temporary name and can be cut back.
-#![cfg_attr(
-    not(any(feature = "csv", feature = "json")),
-    expect(dead_code, reason = "only the settings are used without a format")
-)]
 
+mod compression;
 mod fault;
+mod sequence;
 mod tail;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -13,15 +11,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, ItemError};
-use crate::step::StepContext;
+pub use compression::Compression;
 pub(super) use fault::FileFault;
+pub(super) use sequence::{Counts, OutputFiles};
 use tail::Tail;
 #[cfg(any(feature = "csv", feature = "json", feature = "fixed-width", feature = "xml"))]
 pub(super) use tail::{TAIL_BYTES, fingerprint};
 
-/// Bytes that a file writer collects before it hands them to the system.
-pub(super) const BUFFER_BYTES: usize = 128 * 1024;
 /// Longest part of a temporary name that comes from the tag; the whole name must fit a file system's 255 bytes.
 const MAX_TAG_BYTES: usize = 60;
 
@@ -47,7 +43,7 @@ pub enum OnExisting {
 }
 
 /// What is stored with each commit.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Position {
     /// Temporary name, without the folder.
     part: String,
@@ -57,6 +53,8 @@ struct Position {
     tail: u64,
     /// The input has ended: the file will not grow any more.
     complete: bool,
+    /// What stands in it, and where it stands among the files of the output.
+    counts: Counts,
 }
 
 /// A point of the file to cut back to.
@@ -71,7 +69,7 @@ struct Mark {
 /// It takes big pieces: collecting them is the writers' business. While it is open it holds an exclusive advisory lock,
 /// so that an earlier attempt that is still alive cannot write between the lines of its successor.
 #[derive(Debug)]
-pub(super) struct OutputFile {
+struct OutputFile {
     path: PathBuf,
     part_name: String,
     part_path: PathBuf,
@@ -86,13 +84,8 @@ pub(super) struct OutputFile {
 }
 
 impl OutputFile {
-    /// The output of a step: its temporary name is the same in all attempts of the instance's step.
-    pub(super) fn new(context: &StepContext, path: PathBuf) -> Self {
-        Self::with_tag(&format!("{}-{}", context.instance_id(), context.step_name()), path)
-    }
-
     /// An output whose temporary name carries `tag`.
-    pub(super) fn with_tag(tag: &str, path: PathBuf) -> Self {
+    fn with_tag(tag: &str, path: PathBuf) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let part_name = format!("{name}.{}.part", file_name_part(tag));
         Self {
@@ -110,39 +103,9 @@ impl OutputFile {
         }
     }
 
-    pub(super) fn set_sync(&mut self, sync: FileSync) {
-        self.sync = sync;
-    }
-
-    pub(super) fn set_on_existing(&mut self, on_existing: OnExisting) {
-        self.on_existing = on_existing;
-    }
-
-    /// Bytes so far.
-    #[cfg(feature = "csv")]
-    pub(super) fn length(&self) -> u64 {
-        self.now.length
-    }
-
-    /// Whether the input has ended in this attempt or an earlier one.
-    #[cfg(feature = "csv")]
-    pub(super) fn is_complete(&self) -> bool {
-        self.now.complete
-    }
-
-    /// Opens the file, empty or cut back to a checkpoint.
-    pub(super) fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
-        let position = checkpoint.map(Checkpoint::read::<Position>).transpose()?;
-        (self.file, self.published) = (None, false);
-        match position {
-            None => self.open_anew()?,
-            Some(position) => self.resume(&position)?,
-        }
-        (self.flushed, self.committed) = (self.now, self.now);
-        Ok(())
-    }
-
+    /// Opens the file, empty.
     fn open_anew(&mut self) -> Result<(), FileFault> {
+        (self.file, self.published) = (None, false);
         if self.path.file_name().is_none() {
             return Err(FileFault::NotAFile { path: self.path.clone() });
         }
@@ -156,11 +119,14 @@ impl OutputFile {
         file.set_len(0).map_err(|source| FileFault::Cut { path: self.part_path.clone(), length: 0, source })?;
         self.file = Some(file);
         self.now = Mark::default();
+        (self.flushed, self.committed) = (self.now, self.now);
         self.tail = Tail::default();
         Ok(())
     }
 
+    /// Opens the file, cut back to a checkpoint.
     fn resume(&mut self, position: &Position) -> Result<(), FileFault> {
+        (self.file, self.published) = (None, false);
         if position.part != self.part_name {
             let (stored, now) = (position.part.clone(), self.part_name.clone());
             return Err(FileFault::OtherName { stored, now });
@@ -175,7 +141,9 @@ impl OutputFile {
         };
         self.tail = check(&self.part_path, &file, position)?;
         self.file = Some(file);
-        self.cut(mark)
+        self.cut(mark)?;
+        (self.flushed, self.committed) = (self.now, self.now);
+        Ok(())
     }
 
     /// The temporary file is gone: right only when an earlier attempt has died right after it published the output.
@@ -190,6 +158,7 @@ impl OutputFile {
         }
         self.tail = check(&self.path, &file, position)?;
         self.now = Mark { length: position.length, complete: true };
+        (self.flushed, self.committed) = (self.now, self.now);
         self.published = true;
         // It may have died between the renaming and this.
         sync_folder(&self.path).map_err(|source| FileFault::Sync { path: self.path.clone(), source })
@@ -227,7 +196,7 @@ impl OutputFile {
     }
 
     /// Hands bytes to the system.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FileFault> {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), FileFault> {
         if bytes.is_empty() {
             return Ok(());
         }
@@ -242,24 +211,28 @@ impl OutputFile {
     }
 
     /// The point to cut back to, once it is committed.
-    pub(super) fn flush(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+    fn flush(&mut self, counts: Counts) -> Result<Position, FileFault> {
         let due = self.now.complete || (self.sync == FileSync::EveryChunk && self.now != self.flushed);
         if due && !self.published {
-            self.file()?.sync_data().map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })?;
+            self.force()?;
         }
         self.flushed = self.now;
         let Mark { length, complete } = self.now;
-        Checkpoint::new(&Position { part: self.part_name.clone(), length, tail: self.tail.fingerprint(), complete })
-            .map(Some)
+        Ok(Position { part: self.part_name.clone(), length, tail: self.tail.fingerprint(), complete, counts })
+    }
+
+    /// Forces what was written to the disk.
+    fn force(&self) -> Result<(), FileFault> {
+        self.file()?.sync_data().map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })
     }
 
     /// The last flush is the point to cut back to.
-    pub(super) fn committed(&mut self) {
+    fn committed(&mut self) {
         self.committed = self.flushed;
     }
 
     /// Cuts back to the last committed flush.
-    pub(super) fn rolled_back(&mut self) -> Result<(), FileFault> {
+    fn rolled_back(&mut self) -> Result<(), FileFault> {
         if self.file.is_none() || self.published {
             return Ok(());
         }
@@ -280,12 +253,12 @@ impl OutputFile {
     }
 
     /// The file will not grow any more.
-    pub(super) fn finish(&mut self) {
+    fn finish(&mut self) {
         self.now.complete = true;
     }
 
     /// Gives the file its final name and makes that durable.
-    pub(super) fn publish(&mut self) -> Result<(), FileFault> {
+    fn publish(&mut self) -> Result<(), FileFault> {
         if self.published {
             return Ok(());
         }
@@ -300,8 +273,22 @@ impl OutputFile {
         sync_folder(&self.path).map_err(|source| FileFault::Sync { path: self.path.clone(), source })
     }
 
+    /// Gives a file that was finished before the last one its final name, unless an earlier attempt has.
+    fn publish_finished(&mut self) -> Result<(), FileFault> {
+        if self.has_part() {
+            self.file = Some(self.open_locked(&mut OpenOptions::new())?);
+            self.publish()?;
+            self.close();
+        }
+        Ok(())
+    }
+
+    fn has_part(&self) -> bool {
+        self.part_path.is_file()
+    }
+
     /// Releases the file and its lock.
-    pub(super) fn close(&mut self) {
+    fn close(&mut self) {
         self.file = None;
     }
 }

@@ -5,8 +5,10 @@
 mod csv_reader;
 mod file_faults;
 mod file_writers;
+mod format_writers;
 #[cfg(feature = "fixed-width")]
 mod fixed_width_reader;
 mod harness;
 mod json_readers;
 mod properties;
+mod writer_harness;

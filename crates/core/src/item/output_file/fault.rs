@@ -31,6 +31,12 @@ pub(in crate::item) enum FileFault {
     Missing { path: PathBuf, length: u64 },
 
     #[error(
+        "output file '{path}' is missing, although it was finished before the checkpoint; restore it or launch with force to start anew",
+        path = path.display()
+    )]
+    MissingFinished { path: PathBuf },
+
+    #[error(
         "output file '{path}' has {length} bytes, it is shorter than its checkpoint says ({expected}); restore it or launch with force to start anew",
         path = path.display()
     )]
@@ -56,6 +62,12 @@ pub(in crate::item) enum FileFault {
 
     #[error("output file '{path}' cannot be written", path = path.display())]
     Write { path: PathBuf, source: io::Error },
+
+    #[error("output file '{path}' cannot be compressed", path = path.display())]
+    Compress { path: PathBuf, source: io::Error },
+
+    #[error("output file '{path}' was left by an earlier attempt and cannot be removed", path = path.display())]
+    Remove { path: PathBuf, source: io::Error },
 
     #[error("output file '{path}' cannot be cut back to {length} bytes", path = path.display())]
     Cut { path: PathBuf, length: u64, source: io::Error },

@@ -1,0 +1,291 @@
+//! The files of one output: one, or a numbered sequence that is published together.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::compression::{Compression, Member};
+use super::{FileFault, FileSync, OnExisting, OutputFile, Position};
+use crate::item::{Checkpoint, ItemError};
+use crate::step::StepContext;
+
+/// Endings that say how a file is compressed; the number stands before the ending under them.
+const COMPRESSED: [&str; 3] = ["gz", "zst", "zstd"];
+
+/// What stands in the current file, and where it stands among the files of the output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::item) struct Counts {
+    /// The number of the file, from 1; 0 when there is only one.
+    pub(in crate::item) file: u32,
+    /// Items in it.
+    pub(in crate::item) items: u64,
+    /// Bytes of text in it, before they are compressed.
+    pub(in crate::item) text: u64,
+    /// Items in the files before it.
+    pub(in crate::item) before: u64,
+}
+
+/// The output of a file writer.
+///
+/// Finished files of a sequence keep their temporary names until the step completes. The checkpoint holds their number:
+/// files behind it are void and removed when the output is cut back.
+#[derive(Debug)]
+pub(in crate::item) struct OutputFiles {
+    path: PathBuf,
+    tag: String,
+    pub(in crate::item) sync: FileSync,
+    pub(in crate::item) on_existing: OnExisting,
+    pub(in crate::item) compression: Compression,
+    pub(in crate::item) numbered: bool,
+    current: OutputFile,
+    member: Option<Member>,
+    pub(in crate::item) counts: Counts,
+    flushed: Option<Position>,
+    committed: Option<Position>,
+}
+
+impl OutputFiles {
+    /// The output of a step: its temporary names are the same in all attempts of the instance's step.
+    pub(in crate::item) fn new(context: &StepContext, path: PathBuf) -> Self {
+        Self::with_tag(format!("{}-{}", context.instance_id(), context.step_name()), path)
+    }
+
+    /// An output whose temporary names carry `tag`.
+    pub(in crate::item) fn with_tag(tag: String, path: PathBuf) -> Self {
+        Self {
+            current: OutputFile::with_tag(&tag, path.clone()),
+            path,
+            tag,
+            sync: FileSync::default(),
+            on_existing: OnExisting::default(),
+            compression: Compression::default(),
+            numbered: false,
+            member: None,
+            counts: Counts::default(),
+            flushed: None,
+            committed: None,
+        }
+    }
+
+    fn file(&self, number: u32) -> OutputFile {
+        let path = if number == 0 { self.path.clone() } else { numbered(&self.path, number) };
+        let mut file = OutputFile::with_tag(&self.tag, path);
+        (file.sync, file.on_existing) = (self.sync, self.on_existing);
+        file
+    }
+
+    /// Opens the output, empty or cut back to a checkpoint.
+    pub(in crate::item) fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
+        let position = checkpoint.map(Checkpoint::read::<Position>).transpose()?;
+        self.member = None;
+        self.current.close();
+        let first = u32::from(self.numbered);
+        let number = match &position {
+            // A checkpoint of the other kind is told by its name.
+            Some(position) if self.numbered => position.counts.file.max(first),
+            _ => first,
+        };
+        self.current = self.file(number);
+        match &position {
+            None => {
+                self.current.open_anew()?;
+                self.counts = Counts { file: number, ..Counts::default() };
+            }
+            Some(position) => {
+                self.current.resume(position)?;
+                self.counts = position.counts;
+                self.check_finished(position.complete)?;
+            }
+        }
+        self.remove_void()?;
+        self.committed = Some(self.current.flush(self.counts)?);
+        self.flushed = None;
+        Ok(())
+    }
+
+    /// Those that were finished are there; after the end of the input some may have their final names.
+    fn check_finished(&self, complete: bool) -> Result<(), FileFault> {
+        for number in 1..self.counts.file {
+            let file = self.file(number);
+            if !(file.has_part() || complete && file.path.is_file()) {
+                return Err(FileFault::MissingFinished { path: file.part_path });
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what was begun behind the current file and never committed.
+    fn remove_void(&self) -> Result<(), FileFault> {
+        for number in self.counts.file + 1.. {
+            let path = self.file(number).part_path;
+            match fs::remove_file(&path) {
+                _ if !self.numbered => break,
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => break,
+                Err(source) => return Err(FileFault::Remove { path, source }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the input has ended in this attempt or an earlier one.
+    pub(in crate::item) fn is_complete(&self) -> bool {
+        self.current.now.complete
+    }
+
+    /// The output will not grow any more.
+    pub(in crate::item) fn check_incomplete(&self) -> Result<(), FileFault> {
+        if self.is_complete() { Err(FileFault::Complete { path: self.current.path.clone() }) } else { Ok(()) }
+    }
+
+    /// Hands text to the system, compressed where that is asked for.
+    pub(in crate::item) fn append(&mut self, text: &[u8]) -> Result<(), FileFault> {
+        self.counts.text += text.len() as u64;
+        if self.compression == Compression::None || text.is_empty() {
+            return self.current.append(text);
+        }
+        self.check_incomplete()?;
+        self.compress(text)
+    }
+
+    fn compress(&mut self, text: &[u8]) -> Result<(), FileFault> {
+        let fault = |source| FileFault::Compress { path: self.current.part_path.clone(), source };
+        if self.member.is_none() {
+            self.member = self.compression.begin().map_err(fault)?;
+        }
+        if let Some(member) = &mut self.member {
+            member.push(text).map_err(fault)?;
+            let compressed = member.compressed();
+            self.current.append(compressed)?;
+            compressed.clear();
+        }
+        Ok(())
+    }
+
+    fn end_member(&mut self) -> Result<(), FileFault> {
+        let Some(member) = self.member.take() else { return Ok(()) };
+        let rest =
+            member.end().map_err(|source| FileFault::Compress { path: self.current.part_path.clone(), source })?;
+        self.current.append(&rest)
+    }
+
+    /// Ends the current file and begins the next one of the sequence.
+    pub(in crate::item) fn next_file(&mut self) -> Result<(), FileFault> {
+        self.check_incomplete()?;
+        self.end_member()?;
+        // The checkpoint that counts it as finished may be the last that the disk has seen.
+        self.current.force()?;
+        let Counts { file, items, before, .. } = self.counts;
+        let mut next = self.file(file + 1);
+        next.open_anew()?;
+        self.current = next;
+        self.counts = Counts { file: file + 1, before: before + items, ..Counts::default() };
+        Ok(())
+    }
+
+    /// The point to cut back to, once it is committed.
+    pub(in crate::item) fn flush(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        self.end_member()?;
+        let position = self.flushed.insert(self.current.flush(self.counts)?);
+        Checkpoint::new(position).map(Some)
+    }
+
+    /// The last flush is the point to cut back to.
+    pub(in crate::item) fn committed(&mut self) {
+        if let Some(position) = self.flushed.take() {
+            self.committed = Some(position);
+        }
+        self.current.committed();
+    }
+
+    /// Cuts back to the last committed flush.
+    pub(in crate::item) fn rolled_back(&mut self) -> Result<(), FileFault> {
+        self.member = None;
+        self.flushed = None;
+        let Some(committed) = self.committed.as_ref().filter(|_| self.current.file.is_some()) else { return Ok(()) };
+        if committed.counts.file == self.counts.file {
+            self.current.rolled_back()?;
+        } else {
+            let mut file = self.file(committed.counts.file);
+            file.resume(committed)?;
+            self.current = file;
+        }
+        self.counts = committed.counts;
+        self.remove_void()
+    }
+
+    /// The output will not grow any more.
+    pub(in crate::item) fn finish(&mut self) -> Result<(), FileFault> {
+        if self.is_complete() {
+            return Ok(());
+        }
+        if self.current.now.length == 0 && self.member.is_none() {
+            // Nothing at all is no compressed file.
+            self.compress(&[])?;
+        }
+        self.end_member()?;
+        self.current.finish();
+        Ok(())
+    }
+
+    /// Gives the files their final names, the last one last, and makes that durable.
+    pub(in crate::item) fn publish(&mut self) -> Result<(), FileFault> {
+        for number in 1..self.counts.file {
+            let file = self.file(number);
+            if file.has_part() {
+                file.check_target()?;
+            }
+        }
+        if !self.current.published {
+            self.current.check_target()?;
+        }
+        for number in 1..self.counts.file {
+            self.file(number).publish_finished()?;
+        }
+        self.current.publish()
+    }
+
+    /// Releases the file and its lock.
+    pub(in crate::item) fn close(&mut self) {
+        self.member = None;
+        self.current.close();
+    }
+}
+
+/// `orders.csv` → `orders-0001.csv`, `orders.csv.gz` → `orders-0001.csv.gz`.
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let is_compressed = |path: &Path| path.extension().is_some_and(|end| COMPRESSED.iter().any(|known| end == *known));
+    let (plain, outer) =
+        if is_compressed(path) { (path.with_extension(""), path.extension()) } else { (path.to_owned(), None) };
+    let Some(stem) = plain.file_stem() else { return path.to_owned() };
+    let mut name = OsString::from(stem);
+    name.push(format!("-{number:04}"));
+    for end in plain.extension().into_iter().chain(outer) {
+        name.push(".");
+        name.push(end);
+    }
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_stands_before_the_ending() {
+        for (path, expected) in [
+            ("out/orders.csv", "out/orders-0001.csv"),
+            ("orders", "orders-0001"),
+            ("orders.csv.gz", "orders-0001.csv.gz"),
+            ("my.orders.csv", "my.orders-0001.csv"),
+            ("orders.gz", "orders-0001.gz"),
+            (".orders", ".orders-0001"),
+        ] {
+            assert_eq!(numbered(Path::new(path), 1), Path::new(expected));
+        }
+        assert_eq!(numbered(Path::new("a.csv"), 12_345), Path::new("a-12345.csv"));
+    }
+}
