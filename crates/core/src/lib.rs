@@ -13,6 +13,7 @@
 //! | JSON Lines | [`item::JsonLinesReader`] | [`item::JsonLinesWriter`] | `json` | exactly once |
 //! | JSON array | [`item::JsonArrayReader`] | [`item::JsonArrayWriter`] | `json` | exactly once |
 //! | fixed width | [`item::FixedWidthReader`] | | `fixed-width` | exactly once |
+//! | XML | [`item::XmlReader`] | | `xml` | exactly once |
 //!
 //! Every file writer is a [`item::FileWriter`]: header and footer, sequences of files, gzip and zstd (features `gzip` and
 //! `zstd`) are the same for all of them; an author's own format is an [`item::RecordEncoder`].

@@ -1,6 +1,8 @@
 //! The file behind the readers of text: bounded in memory, known again after a restart.
 
 mod fault;
+#[cfg(any(feature = "json", feature = "fixed-width"))]
+mod line;
 mod source;
 
 use std::fs::File;
@@ -8,14 +10,16 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
 
+use super::ItemError;
 use super::output_file::{TAIL_BYTES, fingerprint};
-use super::{Checkpoint, ItemError};
 #[cfg(feature = "fixed-width")]
 pub(super) use fault::shown;
 pub(super) use fault::{InputFault, RecordFault};
+#[cfg(any(feature = "json", feature = "fixed-width"))]
+pub(super) use line::Line;
 use source::Source;
 pub(super) use source::open_file;
 
@@ -63,16 +67,6 @@ pub(super) struct InputFile {
     line: u64,
     /// Where to go before anything is read again, after a fault of the system.
     pending: Option<FilePlace>,
-}
-
-/// A line of the text.
-pub(super) enum Line {
-    /// Its bytes in the window without its end.
-    Text(Range<usize>),
-    /// It was longer than allowed and has been passed over.
-    TooLong(ItemError),
-    /// There is none.
-    End,
 }
 
 impl InputFile {
@@ -161,20 +155,10 @@ impl InputFile {
         }
     }
 
-    /// The place of the next byte as a checkpoint.
-    pub(super) fn checkpoint(&self) -> Result<Checkpoint, ItemError> {
-        Checkpoint::new(&self.place())
-    }
-
     /// The line of the next byte, the first is 1.
     #[cfg(any(feature = "json", feature = "xml"))]
     pub(super) fn line(&self) -> u64 {
         self.line
-    }
-
-    /// The number of a line that was taken as read just now; the last one of a file may have no end.
-    pub(super) fn line_of(&self, line: &Range<usize>) -> u64 {
-        self.line - u64::from(self.next > line.end && self.buffer[..self.next].ends_with(b"\n"))
     }
 
     /// Longest record allowed.
@@ -264,58 +248,6 @@ impl InputFile {
             return Ok(());
         }
         Err(InputFault::Unsteady { path: path(), before: self.size, now: found.len() }.into())
-    }
-
-    /// The next line, which is taken as read.
-    #[inline]
-    pub(super) fn next_line(&mut self) -> Result<Line, ItemError> {
-        self.recover()?;
-        let mut seen = 0;
-        loop {
-            let start = self.next;
-            if let Some(found) = memchr(b'\n', &self.buffer[start + seen..self.filled]) {
-                self.next = start + seen + found + 1;
-                self.line += 1;
-                return Ok(self.bounded_line(start..self.next - 1));
-            }
-            seen = self.filled - start;
-            if seen > self.max_record_bytes.saturating_add(1) {
-                return self.skip_line();
-            }
-            if !self.fill()? {
-                if seen == 0 {
-                    self.check_size()?;
-                    return Ok(Line::End);
-                }
-                // The fill may have moved the window.
-                let start = self.next;
-                self.next = self.filled;
-                return Ok(self.bounded_line(start..self.filled));
-            }
-        }
-    }
-
-    #[inline]
-    fn bounded_line(&self, mut range: Range<usize>) -> Line {
-        if self.buffer[range.clone()].ends_with(b"\r") {
-            range.end -= 1;
-        }
-        if range.len() > self.max_record_bytes {
-            let line = self.line_of(&range);
-            return Line::TooLong(self.record_fault(&range, &format!("line {line}"), self.too_long()));
-        }
-        Line::Text(range)
-    }
-
-    /// Passes over a line that is longer than allowed, keeping no more of it than its beginning.
-    #[cold]
-    fn skip_line(&mut self) -> Result<Line, ItemError> {
-        let fault = self.long_record_fault(&format!("line {}", self.line));
-        self.skip(|bytes| match memchr(b'\n', bytes) {
-            Some(end) => Skipped { length: end + 1, at_end: true },
-            None => Skipped { length: bytes.len(), at_end: false },
-        })?;
-        Ok(Line::TooLong(fault))
     }
 
     /// The fault of a record that is longer than allowed, by what the window holds of it.

@@ -12,3 +12,5 @@ mod harness;
 mod json_readers;
 mod properties;
 mod writer_harness;
+#[cfg(feature = "xml")]
+mod xml_reader;

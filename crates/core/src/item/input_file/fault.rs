@@ -28,6 +28,7 @@ pub(in crate::item) enum InputFault {
     Corrupt { path: PathBuf, source: io::Error },
 
     #[error("input file '{path}' is compressed by {format}, which needs the feature `{format}`", path = path.display())]
+    #[cfg(not(all(feature = "gzip", feature = "zstd")))]
     Compressed { path: PathBuf, format: &'static str },
 
     #[error("input file '{path}' changed while it was read: it had {before} bytes and has {now} now", path = path.display())]
@@ -62,6 +63,10 @@ pub(in crate::item) enum RecordFault {
     #[error("{problem}")]
     #[cfg(feature = "json")]
     Json { problem: String },
+
+    #[error("{problem}")]
+    #[cfg(feature = "xml")]
+    Xml { problem: String },
 
     #[error("line has {found} characters, but {expected} are expected")]
     #[cfg(feature = "fixed-width")]

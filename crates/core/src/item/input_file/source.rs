@@ -34,20 +34,17 @@ impl Source {
         let unreadable = |source| InputFault::Read { path: path.to_owned(), source };
         let mut handle = file.try_clone().map_err(unreadable)?;
         handle.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-        let missing = |format| Err(InputFault::Compressed { path: path.to_owned(), format });
         if head.starts_with(GZIP_MAGIC) {
-            if !cfg!(feature = "gzip") {
-                return missing("gzip");
-            }
             #[cfg(feature = "gzip")]
             return Ok(Self::Gzip(Box::new(flate2::read::MultiGzDecoder::new(handle))));
+            #[cfg(not(feature = "gzip"))]
+            return Err(InputFault::Compressed { path: path.to_owned(), format: "gzip" });
         }
         if head.starts_with(ZSTD_MAGIC) {
-            if !cfg!(feature = "zstd") {
-                return missing("zstd");
-            }
             #[cfg(feature = "zstd")]
             return Ok(Self::Zstd(Box::new(zstd::Decoder::new(handle).map_err(unreadable)?)));
+            #[cfg(not(feature = "zstd"))]
+            return Err(InputFault::Compressed { path: path.to_owned(), format: "zstd" });
         }
         Ok(Self::Plain(handle))
     }
