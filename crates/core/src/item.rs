@@ -15,6 +15,8 @@ mod csv_reader;
 mod csv_writer;
 #[cfg(feature = "fixed-width")]
 mod fixed_width_reader;
+#[cfg(feature = "fixed-width")]
+mod fixed_width_writer;
 #[cfg(feature = "json")]
 mod json_array_reader;
 #[cfg(feature = "json")]
@@ -25,6 +27,8 @@ mod json_lines_reader;
 mod json_array_writer;
 #[cfg(feature = "json")]
 mod json_lines_writer;
+#[cfg(feature = "xml")]
+mod xml_writer;
 #[cfg(feature = "xml")]
 mod xml_reader;
 
@@ -43,6 +47,8 @@ pub use csv_reader::CsvReader;
 pub use csv_writer::{CsvEncoder, CsvWriter};
 #[cfg(feature = "fixed-width")]
 pub use fixed_width_reader::FixedWidthReader;
+#[cfg(feature = "fixed-width")]
+pub use fixed_width_writer::{Align, FixedWidthEncoder, FixedWidthWriter};
 #[cfg(feature = "json")]
 pub use json_array_reader::JsonArrayReader;
 #[cfg(feature = "json")]
@@ -51,6 +57,8 @@ pub use json_lines_reader::JsonLinesReader;
 pub use json_array_writer::{JsonArrayEncoder, JsonArrayWriter};
 #[cfg(feature = "json")]
 pub use json_lines_writer::{JsonLinesEncoder, JsonLinesWriter};
+#[cfg(feature = "xml")]
+pub use xml_writer::{XmlEncoder, XmlWriter};
 #[cfg(feature = "xml")]
 pub use xml_reader::XmlReader;
 

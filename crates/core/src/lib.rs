@@ -12,8 +12,8 @@
 //! | CSV, TSV | [`item::CsvReader`] | [`item::CsvWriter`] | `csv` | exactly once |
 //! | JSON Lines | [`item::JsonLinesReader`] | [`item::JsonLinesWriter`] | `json` | exactly once |
 //! | JSON array | [`item::JsonArrayReader`] | [`item::JsonArrayWriter`] | `json` | exactly once |
-//! | fixed width | [`item::FixedWidthReader`] | | `fixed-width` | exactly once |
-//! | XML | [`item::XmlReader`] | | `xml` | exactly once |
+//! | fixed width | [`item::FixedWidthReader`] | [`item::FixedWidthWriter`] | `fixed-width` | exactly once |
+//! | XML | [`item::XmlReader`] | [`item::XmlWriter`] | `xml` | exactly once |
 //!
 //! Every file writer is a [`item::FileWriter`]: header and footer, sequences of files, gzip and zstd (features `gzip` and
 //! `zstd`) are the same for all of them; an author's own format is an [`item::RecordEncoder`].

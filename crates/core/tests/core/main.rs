@@ -11,6 +11,7 @@ mod fixed_width_reader;
 mod harness;
 mod json_readers;
 mod properties;
+mod record_writers;
 mod writer_harness;
 #[cfg(feature = "xml")]
 mod xml_reader;
