@@ -1,6 +1,7 @@
 //! Readers, processors and writers: the contracts between the engine and the authors of items' ways.
 
 mod checkpoint;
+mod classifying_writer;
 mod error;
 mod file_writer;
 mod function;
@@ -8,6 +9,7 @@ mod function;
 mod input_file;
 mod list;
 mod output_file;
+mod tee_writer;
 
 #[cfg(feature = "csv")]
 mod csv_reader;
@@ -35,11 +37,13 @@ mod xml_reader;
 use std::future::Future;
 
 pub use checkpoint::Checkpoint;
+pub use classifying_writer::ClassifyingWriter;
 pub use error::{BoxError, ErrorKind, ItemError};
 pub use file_writer::{FileSummary, FileWriter, RecordEncoder};
 pub use function::{CallableReader, CallableWriter, FunctionProcessor, PassThrough};
 pub use list::{ListReader, ListWriter};
 pub use output_file::{Compression, FileSync, OnExisting};
+pub use tee_writer::TeeWriter;
 
 #[cfg(feature = "csv")]
 pub use csv_reader::CsvReader;

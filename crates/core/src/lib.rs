@@ -15,6 +15,9 @@
 //! | fixed width | [`item::FixedWidthReader`] | [`item::FixedWidthWriter`] | `fixed-width` | exactly once |
 //! | XML | [`item::XmlReader`] | [`item::XmlWriter`] | `xml` | exactly once |
 //!
+//! Writers over others: [`item::TeeWriter`] to several at once, [`item::ClassifyingWriter`] to one of several by name; each
+//! delivers as it does by itself.
+//!
 //! Every file writer is a [`item::FileWriter`]: header and footer, sequences of files, gzip and zstd (features `gzip` and
 //! `zstd`) are the same for all of them; an author's own format is an [`item::RecordEncoder`].
 //!

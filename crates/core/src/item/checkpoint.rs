@@ -37,6 +37,10 @@ impl Checkpoint {
         self.0.get()
     }
 
+    pub(super) fn into_raw(self) -> Box<RawValue> {
+        self.0
+    }
+
     pub(crate) fn from_raw(raw: Box<RawValue>) -> Self {
         Self(raw)
     }

@@ -13,5 +13,6 @@ mod json_readers;
 mod properties;
 mod record_writers;
 mod writer_harness;
+mod writers_over_writers;
 #[cfg(feature = "xml")]
 mod xml_reader;
