@@ -5,16 +5,20 @@ mod classifying_writer;
 mod error;
 mod file_writer;
 mod function;
+mod grouping_reader;
 #[cfg(any(feature = "json", feature = "fixed-width", feature = "xml"))]
 mod input_file;
 mod list;
 mod output_file;
+mod peekable_reader;
 mod tee_writer;
 
 #[cfg(feature = "csv")]
 mod csv_reader;
 #[cfg(feature = "csv")]
 mod csv_writer;
+#[cfg(feature = "files")]
+mod files_reader;
 #[cfg(feature = "fixed-width")]
 mod fixed_width_reader;
 #[cfg(feature = "fixed-width")]
@@ -41,14 +45,18 @@ pub use classifying_writer::ClassifyingWriter;
 pub use error::{BoxError, ErrorKind, ItemError};
 pub use file_writer::{FileSummary, FileWriter, RecordEncoder};
 pub use function::{CallableReader, CallableWriter, FunctionProcessor, PassThrough};
+pub use grouping_reader::GroupingReader;
 pub use list::{ListReader, ListWriter};
 pub use output_file::{Compression, FileSync, OnExisting};
+pub use peekable_reader::PeekableReader;
 pub use tee_writer::TeeWriter;
 
 #[cfg(feature = "csv")]
 pub use csv_reader::CsvReader;
 #[cfg(feature = "csv")]
 pub use csv_writer::{CsvEncoder, CsvWriter};
+#[cfg(feature = "files")]
+pub use files_reader::FilesReader;
 #[cfg(feature = "fixed-width")]
 pub use fixed_width_reader::FixedWidthReader;
 #[cfg(feature = "fixed-width")]

@@ -21,6 +21,10 @@
 //! Every file writer is a [`item::FileWriter`]: header and footer, sequences of files, gzip and zstd (features `gzip` and
 //! `zstd`) are the same for all of them; an author's own format is an [`item::RecordEncoder`].
 //!
+//! A reader of files reads one; [`item::FilesReader`] (feature `files`) reads all that match a pattern by any of them.
+//! Compressed files are known by their content and read with the features `gzip` and `zstd`. [`item::GroupingReader`]
+//! makes one item of consecutive ones, [`item::PeekableReader`] looks ahead.
+//!
 //! Processors: [`item::FunctionProcessor`], [`item::PassThrough`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -15,8 +15,10 @@ pub use compression::Compression;
 pub(super) use fault::FileFault;
 pub(super) use sequence::{Counts, OutputFiles};
 use tail::Tail;
-#[cfg(any(feature = "csv", feature = "json", feature = "fixed-width", feature = "xml"))]
-pub(super) use tail::{TAIL_BYTES, fingerprint};
+#[cfg(any(feature = "csv", feature = "fixed-width", feature = "json", feature = "xml"))]
+pub(super) use tail::TAIL_BYTES;
+#[cfg(any(feature = "csv", feature = "files", feature = "fixed-width", feature = "json", feature = "xml"))]
+pub(super) use tail::fingerprint;
 
 /// Longest part of a temporary name that comes from the tag; the whole name must fit a file system's 255 bytes.
 const MAX_TAG_BYTES: usize = 60;

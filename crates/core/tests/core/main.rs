@@ -5,9 +5,12 @@
 mod csv_reader;
 mod file_faults;
 mod file_writers;
+#[cfg(feature = "files")]
+mod files_reader;
 mod format_writers;
 #[cfg(feature = "fixed-width")]
 mod fixed_width_reader;
+mod grouping_reader;
 mod harness;
 mod json_readers;
 mod properties;

@@ -1,0 +1,167 @@
+//! `GroupingReader`: consecutive records that belong together as one item.
+
+use super::peekable_reader::{Mark, PeekableReader};
+use super::{Checkpoint, ErrorKind, ItemError, ItemReader};
+
+/// Reads consecutive items of another reader that belong together, such as the lines of one order, as one item.
+///
+/// ```
+/// use oxbatch_core::ChunkStep;
+/// use oxbatch_core::item::{CallableWriter, GroupingReader, ListReader};
+///
+/// #[derive(Clone)]
+/// struct Line {
+///     order: u64,
+///     amount: u64,
+/// }
+///
+/// let lines = [Line { order: 1, amount: 5 }, Line { order: 1, amount: 7 }, Line { order: 2, amount: 3 }];
+/// let step = ChunkStep::builder("Sum up")
+///     .reader(move |_| Ok(GroupingReader::new(ListReader::new(lines.clone()), |a, b| a.order == b.order)))
+///     .writer(|_| Ok(CallableWriter::new(|orders: &[Vec<Line>]| {
+///         for lines in orders {
+///             println!("{}", lines.iter().map(|line| line.amount).sum::<u64>());
+///         }
+///         Ok(())
+///     })));
+/// # let job = oxbatch_core::Job::builder("Orders").step(step).build()?;
+/// # Ok::<(), oxbatch_core::BuildError>(())
+/// ```
+///
+/// Two neighbours belong together when the author's function says so of the group's first item and the next one. The
+/// input is not sorted: a key that comes again later makes another group.
+///
+/// # Restart
+/// The checkpoint is always between two groups. It is an earlier checkpoint of the other reader together with the number
+/// of items since, as [`PeekableReader`] says: a restart reads at most a group and
+/// [`ANCHOR_ITEMS`](PeekableReader::ANCHOR_ITEMS) items once more.
+///
+/// # Errors
+/// A record within a group that cannot be read makes the whole group one that cannot be read, with that record's fault:
+/// half an order must not pass for a whole one. Its other records are passed over and the next `read` goes on with the
+/// next group. A record that cannot be read where a group would begin stands alone, for nobody knows its key. A group of
+/// more than [`max_group_items`](Self::max_group_items) is a fault of kind [`ErrorKind::Validation`] and is passed over
+/// as well. A fault of kind [`ErrorKind::Other`] ends the group at once, for it may be one that stays. After a [transient](ErrorKind::Transient) fault the next `read` goes on within the group.
+#[derive(Debug)]
+pub struct GroupingReader<R: ItemReader, F> {
+    reader: PeekableReader<R>,
+    same: F,
+    max_group_items: usize,
+    /// The group that is being read.
+    group: Vec<R::Item>,
+    /// Why the group that is being read is none.
+    fault: Option<ItemError>,
+    /// The position before the group that is being read.
+    border: Option<Mark>,
+}
+
+impl<R: ItemReader, F: FnMut(&R::Item, &R::Item) -> bool> GroupingReader<R, F> {
+    /// Most items of a group unless [`max_group_items`](Self::max_group_items) says otherwise.
+    pub const DEFAULT_MAX_GROUP_ITEMS: usize = 10_000;
+
+    /// Groups the items of `reader` as long as `same` says of the first of a group and the next item that they belong
+    /// together.
+    pub fn new(reader: R, same: F) -> Self {
+        Self {
+            reader: PeekableReader::new(reader),
+            same,
+            max_group_items: Self::DEFAULT_MAX_GROUP_ITEMS,
+            group: Vec::new(),
+            fault: None,
+            border: None,
+        }
+    }
+
+    /// Most items of a group, and the bound of the memory that one takes;
+    /// [`DEFAULT_MAX_GROUP_ITEMS`](Self::DEFAULT_MAX_GROUP_ITEMS) when it is not set.
+    #[must_use]
+    pub fn max_group_items(mut self, items: usize) -> Self {
+        self.max_group_items = items.max(1);
+        self
+    }
+
+    /// The group ends here.
+    fn end(&mut self) -> Result<Option<Vec<R::Item>>, ItemError> {
+        self.border = Some(self.reader.mark()?);
+        let group = std::mem::take(&mut self.group);
+        match self.fault.take() {
+            Some(fault) => Err(fault),
+            None if group.is_empty() => Ok(None),
+            None => Ok(Some(group)),
+        }
+    }
+
+    /// Keeps the first fault of the group, and of its items the first alone, by which the others are known.
+    #[cold]
+    fn spoil(&mut self, fault: ItemError) {
+        self.group.truncate(1);
+        self.fault.get_or_insert(fault);
+    }
+}
+
+impl<R, F> ItemReader for GroupingReader<R, F>
+where
+    R: ItemReader,
+    F: FnMut(&R::Item, &R::Item) -> bool + Send,
+{
+    type Item = Vec<R::Item>;
+
+    async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
+        self.group.clear();
+        (self.fault, self.border) = (None, None);
+        self.reader.open(checkpoint).await?;
+        self.border = Some(self.reader.mark()?);
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<Option<Vec<R::Item>>, ItemError> {
+        loop {
+            let belongs = match self.reader.peek().await {
+                Ok(Some(next)) => match self.group.first() {
+                    Some(first) => (self.same)(first, next),
+                    None => true,
+                },
+                Ok(None) => return self.end(),
+                Err(fault) if fault.kind() == ErrorKind::Transient => return Err(fault),
+                Err(fault) => {
+                    let alone = self.group.is_empty();
+                    self.spoil(fault);
+                    // The end of what cannot be read at all must not be looked for.
+                    if alone || self.fault.as_ref().is_some_and(|fault| fault.kind() == ErrorKind::Other) {
+                        return self.end();
+                    }
+                    continue;
+                }
+            };
+            if !belongs {
+                return self.end();
+            }
+            let Some(item) = self.reader.read().await? else { return self.end() };
+            if self.fault.is_some() {
+                continue;
+            }
+            self.group.push(item);
+            if self.group.len() > self.max_group_items {
+                let message = format!("a group has more than {} items", self.max_group_items);
+                self.spoil(ItemError::validation(message));
+            }
+        }
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        match &self.border {
+            Some(border) => border.checkpoint(),
+            None => Err(ItemError::other("grouping reader is not open")),
+        }
+    }
+
+    fn progress(&self) -> Option<f64> {
+        self.reader.progress()
+    }
+
+    async fn close(&mut self) -> Result<(), ItemError> {
+        self.group.clear();
+        self.border = None;
+        self.reader.close().await
+    }
+}

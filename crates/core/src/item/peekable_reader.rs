@@ -1,0 +1,158 @@
+//! `PeekableReader`: shows the next item of another reader before it is read.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{Checkpoint, ErrorKind, ItemError, ItemReader};
+
+/// Lets an author's reader look at the next item of another one before it reads it.
+///
+/// ```
+/// use oxbatch_core::ItemReader;
+/// use oxbatch_core::item::{ItemError, ListReader, PeekableReader};
+///
+/// # async fn example() -> Result<(), ItemError> {
+/// let mut reader = PeekableReader::new(ListReader::new([1, 2, 3]));
+/// reader.open(None).await?;
+/// assert_eq!(reader.peek().await?, Some(&1));
+/// assert_eq!(reader.read().await?, Some(1));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Restart
+/// An item that was shown but not read is not behind the checkpoint. The other reader's own checkpoint is behind it
+/// already, so an earlier one is kept together with the number of items since: a restart reads those once more, at most
+/// [`ANCHOR_ITEMS`](Self::ANCHOR_ITEMS) of them. What has not been peeked at costs nothing.
+#[derive(Debug)]
+pub struct PeekableReader<R: ItemReader> {
+    reader: R,
+    /// What was shown: an item, or the end.
+    peeked: Option<Option<R::Item>>,
+    anchor: Option<Arc<Checkpoint>>,
+    /// Items and faults of the other reader behind the anchor, what was shown included.
+    since: u64,
+}
+
+/// What is stored with each commit.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    inner: Box<RawValue>,
+    /// Items and faults to pass over behind it.
+    pass_over: u64,
+}
+
+/// A position to which a restart can go back.
+#[derive(Debug, Clone)]
+pub(super) struct Mark {
+    anchor: Option<Arc<Checkpoint>>,
+    since: u64,
+}
+
+impl Mark {
+    /// The position as a checkpoint.
+    pub(super) fn checkpoint(&self) -> Result<Option<Checkpoint>, ItemError> {
+        let Some(anchor) = &self.anchor else { return Ok(None) };
+        let inner = RawValue::from_string(anchor.as_json().to_owned())?;
+        Checkpoint::new(&Place { inner, pass_over: self.since }).map(Some)
+    }
+}
+
+impl<R: ItemReader> PeekableReader<R> {
+    /// Items after which the other reader's checkpoint is taken anew while items are peeked at.
+    pub const ANCHOR_ITEMS: u64 = 256;
+
+    /// Looks ahead of `reader`.
+    pub fn new(reader: R) -> Self {
+        Self { reader, peeked: None, anchor: None, since: 0 }
+    }
+
+    /// The item that the next `read` returns; `None` at the end.
+    ///
+    /// # Errors
+    /// Those of the other reader's `read`. An item that cannot be read is behind the position then, as if `read` had
+    /// met it.
+    pub async fn peek(&mut self) -> Result<Option<&R::Item>, ItemError> {
+        if self.peeked.is_none() {
+            if self.anchor.is_none() || self.since >= Self::ANCHOR_ITEMS {
+                self.anchor = self.reader.checkpoint()?.map(Arc::new);
+                self.since = 0;
+            }
+            let item = self.read_on().await?;
+            self.peeked = Some(item);
+        }
+        Ok(self.peeked.as_ref().and_then(Option::as_ref))
+    }
+
+    async fn read_on(&mut self) -> Result<Option<R::Item>, ItemError> {
+        let item = self.reader.read().await;
+        match &item {
+            Ok(Some(_)) => self.since += 1,
+            Err(error) if error.kind() != ErrorKind::Transient => self.since += 1,
+            _ => {}
+        }
+        item
+    }
+
+    /// The position before what was shown.
+    pub(super) fn mark(&mut self) -> Result<Mark, ItemError> {
+        match &self.peeked {
+            Some(Some(_)) => Ok(Mark { anchor: self.anchor.clone(), since: self.since - 1 }),
+            _ => {
+                self.anchor = self.reader.checkpoint()?.map(Arc::new);
+                self.since = 0;
+                Ok(Mark { anchor: self.anchor.clone(), since: 0 })
+            }
+        }
+    }
+}
+
+impl<R: ItemReader> ItemReader for PeekableReader<R> {
+    type Item = R::Item;
+
+    async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
+        (self.peeked, self.anchor, self.since) = (None, None, 0);
+        let Some(checkpoint) = checkpoint else { return self.reader.open(None).await };
+        let place: Place = checkpoint.read()?;
+        self.reader.open(Some(&Checkpoint::from_raw(place.inner))).await?;
+        for passed in 0..place.pass_over {
+            match self.reader.read().await {
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    let message = format!(
+                        "checkpoint is behind {} more items, but the source ended after {passed}",
+                        place.pass_over
+                    );
+                    return Err(ItemError::other(message));
+                }
+                Err(error) if error.kind() == ErrorKind::Transient => return Err(error),
+                // It was reported when it was met first.
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    async fn read(&mut self) -> Result<Option<R::Item>, ItemError> {
+        match self.peeked.take() {
+            Some(item) => Ok(item),
+            None => self.read_on().await,
+        }
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        self.mark()?.checkpoint()
+    }
+
+    fn progress(&self) -> Option<f64> {
+        self.reader.progress()
+    }
+
+    async fn close(&mut self) -> Result<(), ItemError> {
+        self.peeked = None;
+        self.reader.close().await
+    }
+}
