@@ -270,3 +270,52 @@ fn the_gzip_tool_reads_members_sequences_and_nothing_at_all() {
         assert!(String::from_utf8(output.stdout).unwrap() == expected, "{files:?}");
     }
 }
+
+/// Names the folder to the part of the test below that runs under a limit of its own.
+#[cfg(all(unix, feature = "gzip"))]
+const LIMITED: &str = "OXBATCH_TEST_LIMITED_FORMATS";
+
+/// A limit on the size of files fails a write in its middle as a full disk does, and needs no rights.
+#[cfg(all(unix, feature = "gzip"))]
+#[test]
+fn a_full_disk_takes_back_members_and_new_files() {
+    if let Some(folder) = std::env::var_os(LIMITED) {
+        return under_the_limit(Path::new(&folder));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" --exact \"$1\""])
+        .arg(std::env::current_exe().unwrap())
+        .arg("format_writers::a_full_disk_takes_back_members_and_new_files")
+        .env(LIMITED, folder.path())
+        .output()
+        .unwrap();
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && report.contains("1 passed"), "{report}");
+    assert_eq!(names(folder.path()), ["a.json.gz", "b-0001.csv", "c.json"]);
+    assert_eq!(gunzip(&std::fs::read(folder.path().join("a.json.gz")).unwrap()), "[\n1,\n2\n]\n");
+    assert_eq!(text(folder.path(), "b-0001.csv"), "1\n2\n");
+    assert_eq!(text(folder.path(), "c.json"), "[\n1,\n2\n]\n");
+}
+
+#[cfg(all(unix, feature = "gzip"))]
+fn under_the_limit(folder: &Path) {
+    async fn fill<W: ItemWriter<u64>>(mut writer: W) {
+        // Hard to compress, and more than the limit even then.
+        let many: Vec<u64> = (1..100_000_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        writer.open(None).await.unwrap();
+        write(&mut writer, &[1]).await.unwrap();
+        writer.committed();
+        let message = write(&mut writer, &many).await.unwrap_err().to_string();
+        assert!(message.contains(".1.part' cannot be written: "), "{message}");
+        writer.rolled_back().await.unwrap();
+        write(&mut writer, &[2]).await.unwrap();
+        writer.committed();
+        end(&mut writer).await.unwrap();
+    }
+    block_on(async {
+        fill(JsonArrayWriter::with_tag("1", folder.join("a.json.gz")).compression(Compression::Gzip)).await;
+        fill(CsvWriter::with_tag("1", folder.join("b.csv")).roll_after_items(90_000)).await;
+        fill(JsonArrayWriter::with_tag("1", folder.join("c.json"))).await;
+    });
+}
