@@ -84,14 +84,6 @@ impl Default for CsvEncoder {
 }
 
 impl CsvEncoder {
-    fn new_csv(&self, names_due: bool) -> csv::Writer<Collected> {
-        csv::WriterBuilder::new()
-            .delimiter(self.delimiter)
-            .has_headers(names_due)
-            .buffer_capacity(RECORD_BUFFER_BYTES)
-            .from_writer(self.collected.clone())
-    }
-
     fn forget(&mut self) {
         // Dropping it hands over what it had collected.
         self.csv = None;
@@ -107,7 +99,7 @@ impl<T: Serialize> RecordEncoder<T> for CsvEncoder {
     fn begin(&mut self, header: &str, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
         buffer.extend_from_slice(header.as_bytes());
         self.forget();
-        let mut csv = self.new_csv(matches!(self.header, Header::FieldNames));
+        let mut csv = self.collected.new_csv(self.delimiter, matches!(self.header, Header::FieldNames));
         if let Header::Given(names) = &self.header {
             csv.write_record(names).map_err(fault)?;
         }
@@ -116,11 +108,8 @@ impl<T: Serialize> RecordEncoder<T> for CsvEncoder {
     }
 
     fn encode(&mut self, item: &T, _: u64, _: &mut Vec<u8>) -> Result<(), ItemError> {
-        let csv = match self.csv.take() {
-            Some(csv) => csv,
-            None => self.new_csv(false),
-        };
-        self.csv.insert(csv).serialize(item).map_err(fault)
+        let Self { csv, collected, delimiter, .. } = self;
+        csv.get_or_insert_with(|| collected.new_csv(*delimiter, false)).serialize(item).map_err(fault)
     }
 
     fn drain(&mut self, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
@@ -148,6 +137,15 @@ impl std::fmt::Debug for CsvEncoder {
 struct Collected(Arc<Mutex<Vec<u8>>>);
 
 impl Collected {
+    /// A writer of records into it.
+    fn new_csv(&self, delimiter: u8, names_due: bool) -> csv::Writer<Self> {
+        csv::WriterBuilder::new()
+            .delimiter(delimiter)
+            .has_headers(names_due)
+            .buffer_capacity(RECORD_BUFFER_BYTES)
+            .from_writer(self.clone())
+    }
+
     /// Never contended: one writer, one thread.
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
