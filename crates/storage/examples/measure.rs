@@ -80,7 +80,14 @@ async fn our_commits() -> Duration {
         let counters = Counters { read: commit, write: commit, commit, ..Counters::default() };
         let state = r#"{"v":1,"reader":{"byte":123456}}"#;
         transaction
-            .commit(ChunkSave { state, counters: &counters, progress: Some(0.5), job_context: None, skips: &[], time: None })
+            .commit(ChunkSave {
+                state,
+                counters: &counters,
+                progress: Some(0.5),
+                job_context: None,
+                skips: &[],
+                time: None,
+            })
             .await
             .unwrap();
     }
@@ -117,7 +124,14 @@ async fn our_rows(chunks: &[Vec<Trade>]) -> Duration {
         writer.write(chunk, transaction.as_mut()).await.unwrap();
         let checkpoint = writer.flush().await.unwrap().unwrap();
         let counters = Counters::default();
-        let save = ChunkSave { state: checkpoint.as_json(), counters: &counters, progress: None, job_context: None, skips: &[], time: None };
+        let save = ChunkSave {
+            state: checkpoint.as_json(),
+            counters: &counters,
+            progress: None,
+            job_context: None,
+            skips: &[],
+            time: None,
+        };
         transaction.commit(save).await.unwrap();
         writer.committed();
     }

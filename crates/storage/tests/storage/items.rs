@@ -76,7 +76,14 @@ impl Step {
     }
 
     async fn commit(&mut self) {
-        let save = ChunkSave { state: "{}", counters: &Counters::default(), progress: None, job_context: None, skips: &[], time: None };
+        let save = ChunkSave {
+            state: "{}",
+            counters: &Counters::default(),
+            progress: None,
+            job_context: None,
+            skips: &[],
+            time: None,
+        };
         self.transaction.commit(save).await.unwrap();
     }
 
@@ -194,7 +201,8 @@ async fn a_chunk_on_a_full_disk_leaves_nothing_and_succeeds_once_there_is_room()
     connection.query_row("PRAGMA max_page_count = 1", [], |_| Ok(())).unwrap();
     let state = "x".repeat(60_000);
     let counters = Counters::default();
-    let save = || ChunkSave { state: &state, counters: &counters, progress: None, job_context: None, skips: &[], time: None };
+    let save =
+        || ChunkSave { state: &state, counters: &counters, progress: None, job_context: None, skips: &[], time: None };
     let error = step.transaction.commit(save()).await.unwrap_err();
     assert!(matches!(error, RepositoryError::Full { .. }) && error.is_transient(), "{error:?}");
     assert_eq!(step.count(), 1);
