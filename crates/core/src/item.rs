@@ -6,8 +6,12 @@ mod error;
 mod file_writer;
 mod function;
 mod grouping_reader;
-#[cfg(any(feature = "json", feature = "fixed-width", feature = "xml"))]
+#[cfg(any(feature = "csv", feature = "fixed-width", feature = "json", feature = "xml"))]
+mod input_fault;
+#[cfg(any(feature = "fixed-width", feature = "json", feature = "xml"))]
 mod input_file;
+#[cfg(any(feature = "csv", feature = "fixed-width", feature = "json", feature = "xml"))]
+mod input_source;
 mod list;
 mod output_file;
 mod peekable_reader;
@@ -26,17 +30,17 @@ mod fixed_width_writer;
 #[cfg(feature = "json")]
 mod json_array_reader;
 #[cfg(feature = "json")]
+mod json_array_writer;
+#[cfg(feature = "json")]
 mod json_fault;
 #[cfg(feature = "json")]
 mod json_lines_reader;
 #[cfg(feature = "json")]
-mod json_array_writer;
-#[cfg(feature = "json")]
 mod json_lines_writer;
 #[cfg(feature = "xml")]
-mod xml_writer;
-#[cfg(feature = "xml")]
 mod xml_reader;
+#[cfg(feature = "xml")]
+mod xml_writer;
 
 use std::future::Future;
 
@@ -64,15 +68,15 @@ pub use fixed_width_writer::{Align, FixedWidthEncoder, FixedWidthWriter};
 #[cfg(feature = "json")]
 pub use json_array_reader::JsonArrayReader;
 #[cfg(feature = "json")]
-pub use json_lines_reader::JsonLinesReader;
-#[cfg(feature = "json")]
 pub use json_array_writer::{JsonArrayEncoder, JsonArrayWriter};
+#[cfg(feature = "json")]
+pub use json_lines_reader::JsonLinesReader;
 #[cfg(feature = "json")]
 pub use json_lines_writer::{JsonLinesEncoder, JsonLinesWriter};
 #[cfg(feature = "xml")]
-pub use xml_writer::{XmlEncoder, XmlWriter};
-#[cfg(feature = "xml")]
 pub use xml_reader::XmlReader;
+#[cfg(feature = "xml")]
+pub use xml_writer::{XmlEncoder, XmlWriter};
 
 use crate::repository::ChunkTransaction;
 

@@ -11,6 +11,7 @@ use csv::StringRecord;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::input_fault::InputFault;
 use super::{Checkpoint, ItemError, ItemReader};
 use fault::ReadFault;
 use source::{Bounded, Original, TooLong};
@@ -43,6 +44,11 @@ const BUFFER_BYTES: usize = 128 * 1024;
 /// The text is read as RFC 4180 describes it, in UTF-8, with or without a byte order mark, with `\n`, `\r\n` or `\r` at
 /// the ends of records. Fields are not trimmed; blank lines are passed over. All records must have as many fields as
 /// the header.
+///
+/// # Compressed input
+/// With the features `gzip` and `zstd`, a file that begins as such a one does is decompressed while it is read, all of
+/// its members, whatever its name. A truncated or damaged one fails the step. Checkpoints are offsets in the decompressed
+/// text; a restart decompresses up to its one, for there is no way to seek there. They cost a second decompression.
 ///
 /// # Restart
 /// The checkpoint is the offset of the next record: a restart seeks there and reads nothing twice. The file must be the
@@ -94,6 +100,8 @@ struct Open {
     /// The offset to which it went back by one byte, and the line of where it was to go, see `seek`.
     stepped_back: Option<(u64, u64)>,
     at_end: bool,
+    /// Where to go on, when it could not be gone to after a fault: the parser would take that for the end.
+    lost: Option<csv::Position>,
 }
 
 impl<T> CsvReader<T> {
@@ -160,6 +168,7 @@ impl<T: DeserializeOwned + Send> ItemReader for CsvReader<T> {
             original,
             stepped_back: None,
             at_end: false,
+            lost: None,
         };
         if self.has_headers {
             open.read_headers()?;
@@ -175,14 +184,14 @@ impl<T: DeserializeOwned + Send> ItemReader for CsvReader<T> {
     async fn read(&mut self) -> Result<Option<T>, ItemError> {
         match &mut self.open {
             Some(open) => open.next(),
-            None => Err(ReadFault::NotOpen { path: self.path.clone() }.into()),
+            None => Err(InputFault::NotOpen { path: self.path.clone() }.into()),
         }
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         match &mut self.open {
             Some(open) => Checkpoint::new(&open.place()?).map(Some),
-            None => Err(ReadFault::NotOpen { path: self.path.clone() }.into()),
+            None => Err(InputFault::NotOpen { path: self.path.clone() }.into()),
         }
     }
 
@@ -190,7 +199,8 @@ impl<T: DeserializeOwned + Send> ItemReader for CsvReader<T> {
     fn progress(&self) -> Option<f64> {
         let open = self.open.as_ref()?;
         let size = open.original.size();
-        (size > 0).then(|| open.csv.position().byte() as f64 / size as f64)
+        let read = open.csv.get_ref().read_of_file().unwrap_or(open.csv.position().byte());
+        (size > 0).then(|| read as f64 / size as f64)
     }
 
     async fn close(&mut self) -> Result<(), ItemError> {
@@ -247,6 +257,11 @@ impl Open {
     /// The end must be where it was when the file was opened: what was cut off or is still being written is no input.
     #[cold]
     fn end(&mut self) -> Result<(), ItemError> {
+        if let Some(position) = self.lost.clone() {
+            self.seek(position)?;
+            self.lost = None;
+            return Err(ItemError::transient("reading was interrupted and can go on"));
+        }
         if !self.at_end {
             self.original.check_size()?;
             self.at_end = true;
@@ -286,7 +301,7 @@ impl Open {
     }
 
     /// Goes to the beginning of a record.
-    fn seek(&mut self, mut position: csv::Position) -> Result<(), ReadFault> {
+    fn seek(&mut self, mut position: csv::Position) -> Result<(), InputFault> {
         // The parser takes a mark in the first field after a seek for the file's byte order mark. Seeing the end of the
         // record before, it does not.
         self.stepped_back = None;
@@ -308,9 +323,12 @@ impl Open {
             csv::ErrorKind::Io(error) => {
                 let fault = self.original.unreadable(error);
                 // Without it, the parser would take the fault for the end of the file.
-                match self.seek(start) {
-                    Ok(()) => ItemError::transient(fault),
-                    Err(fault) => ItemError::from(fault),
+                match self.seek(start.clone()) {
+                    Ok(()) => fault.into_item_error(),
+                    Err(fault) => {
+                        self.lost = Some(start);
+                        fault.into_item_error()
+                    }
                 }
             }
             csv::ErrorKind::Utf8 { err, .. } => self.parse_fault(&start, Some(err.field()), ReadFault::NotUtf8),
@@ -329,12 +347,13 @@ impl Open {
     fn too_long(&mut self) -> ItemError {
         let start = self.record.position().cloned().unwrap_or_else(csv::Position::new);
         let fault = ReadFault::TooLong { limit: self.max_record_bytes };
-        match self.original.record_end(&start) {
-            Ok(behind) => match self.seek(behind) {
-                Ok(()) => self.parse_fault(&start, None, fault),
-                Err(fault) => ItemError::from(fault),
-            },
-            Err(fault) => ItemError::from(fault),
+        let behind = self.original.record_end(&start);
+        match behind.and_then(|behind| self.seek(behind)) {
+            Ok(()) => self.parse_fault(&start, None, fault),
+            Err(fault) => {
+                self.lost = Some(start);
+                fault.into_item_error()
+            }
         }
     }
 

@@ -1,9 +1,7 @@
 //! The file behind the readers of text: bounded in memory, known again after a restart.
 
-mod fault;
 #[cfg(any(feature = "json", feature = "fixed-width"))]
 mod line;
-mod source;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,14 +12,13 @@ use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
 
 use super::ItemError;
-use super::output_file::{TAIL_BYTES, fingerprint};
 #[cfg(feature = "fixed-width")]
-pub(super) use fault::shown;
-pub(super) use fault::{InputFault, RecordFault};
+pub(super) use super::input_fault::shown;
+pub(super) use super::input_fault::{InputFault, RecordFault};
+use super::input_source::{Source, open_file};
+use super::output_file::{TAIL_BYTES, fingerprint};
 #[cfg(any(feature = "json", feature = "fixed-width"))]
 pub(super) use line::Line;
-use source::Source;
-pub(super) use source::open_file;
 
 /// Bytes that are read from a source at once.
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -77,7 +74,7 @@ impl InputFile {
         let mut head = Vec::with_capacity(HEAD_BYTES);
         let unreadable = |source| InputFault::Read { path: path.to_owned(), source };
         (&file).take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(unreadable)?;
-        let source = Source::open(path, &file, &head)?;
+        let source = Source::open(path, &file)?;
         let mut input = Self {
             path: path.to_owned(),
             file,

@@ -2,14 +2,16 @@
 #![cfg(all(feature = "csv", feature = "json"))]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(all(feature = "gzip", feature = "zstd"))]
+mod compressed_input;
 mod csv_reader;
 mod file_faults;
 mod file_writers;
 #[cfg(feature = "files")]
 mod files_reader;
-mod format_writers;
 #[cfg(feature = "fixed-width")]
 mod fixed_width_reader;
+mod format_writers;
 mod grouping_reader;
 mod harness;
 mod json_readers;

@@ -5,13 +5,17 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::Place;
-use super::fault::ReadFault;
+use crate::item::input_fault::InputFault;
+use crate::item::input_source::{Source, open_file};
 use crate::item::output_file::{TAIL_BYTES, fingerprint};
 
 /// First bytes of a file that are compared on resume.
 const HEAD_BYTES: u64 = 4 * 1024;
 /// Raw text that is read for a fault: somewhat more than an `ItemError` keeps, for the blank lines before it.
 const RAW_BYTES: u64 = 16 * 1024;
+
+/// Compressed text that is kept for places that were passed: more than the parser's buffer and the raw text of a fault.
+const WINDOW_BYTES: usize = 2 * super::BUFFER_BYTES;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -26,15 +30,22 @@ pub(super) struct TooLong;
 /// look per buffer is enough.
 pub(super) struct Bounded {
     file: File,
+    text: Source,
     offset: u64,
     /// Set before each record.
     pub(super) limit: u64,
 }
 
 impl Bounded {
-    pub(super) fn open(path: &Path, limit: u64) -> Result<Self, ReadFault> {
-        let file = File::open(path).map_err(|source| ReadFault::Open { path: path.to_owned(), source })?;
-        Ok(Self { file, offset: 0, limit })
+    pub(super) fn open(path: &Path, limit: u64) -> Result<Self, InputFault> {
+        let file = open_file(path)?;
+        let text = Source::open(path, &file)?;
+        Ok(Self { file, text, offset: 0, limit })
+    }
+
+    /// How much of the file has been read, where that is not how much of the text has been.
+    pub(super) fn read_of_file(&self) -> Option<u64> {
+        self.text.read_of_file(&self.file)
     }
 }
 
@@ -43,7 +54,7 @@ impl Read for Bounded {
         if self.offset > self.limit {
             return Err(io::Error::other(TooLong));
         }
-        let length = self.file.read(buffer)?;
+        let length = self.text.read(buffer)?;
         self.offset += length as u64;
         Ok(length)
     }
@@ -51,8 +62,12 @@ impl Read for Bounded {
 
 impl Seek for Bounded {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        self.offset = self.file.seek(position)?;
-        Ok(self.offset)
+        let SeekFrom::Start(offset) = position else { return Err(io::ErrorKind::Unsupported.into()) };
+        if !self.text.restart(&self.file, offset)? {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.offset = offset;
+        Ok(offset)
     }
 }
 
@@ -60,70 +75,64 @@ impl Seek for Bounded {
 pub(super) struct Original {
     path: PathBuf,
     file: File,
+    text: Text,
     delimiter: u8,
     size: u64,
     head: Option<u64>,
 }
 
 impl Original {
-    pub(super) fn open(path: &Path, delimiter: u8) -> Result<Self, ReadFault> {
-        let fault = |source| ReadFault::Open { path: path.to_owned(), source };
-        // Asked before it is opened: to open a named pipe waits for its other end.
-        let found = std::fs::metadata(path).map_err(fault)?;
-        if !found.is_file() {
-            return Err(ReadFault::NotAFile { path: path.to_owned() });
-        }
-        let file = File::open(path).map_err(fault)?;
-        let size = file.metadata().map_err(fault)?.len();
-        Ok(Self { path: path.to_owned(), file, delimiter, size, head: None })
+    pub(super) fn open(path: &Path, delimiter: u8) -> Result<Self, InputFault> {
+        let file = open_file(path)?;
+        let size = file.metadata().map_err(|source| InputFault::Open { path: path.to_owned(), source })?.len();
+        let text = Text::open(path)?;
+        Ok(Self { path: path.to_owned(), file, text, delimiter, size, head: None })
     }
 
     pub(super) fn size(&self) -> u64 {
         self.size
     }
 
-    pub(super) fn unreadable(&self, source: io::Error) -> ReadFault {
-        ReadFault::Read { path: self.path.clone(), source }
+    pub(super) fn unreadable(&self, source: io::Error) -> InputFault {
+        let path = self.path.clone();
+        match source.raw_os_error() {
+            Some(_) => InputFault::Read { path, source },
+            None => InputFault::Corrupt { path, source },
+        }
     }
 
-    fn bytes(&mut self, start: u64, length: u64) -> Result<Vec<u8>, ReadFault> {
-        let mut bytes = Vec::new();
-        let read =
-            self.file.seek(SeekFrom::Start(start)).and_then(|_| (&self.file).take(length).read_to_end(&mut bytes));
-        read.map_err(|source| self.unreadable(source))?;
+    fn bytes(&mut self, start: u64, length: u64) -> Result<Vec<u8>, InputFault> {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        let read = self.text.read_at(start, &mut bytes).map_err(|source| self.unreadable(source))?;
+        bytes.truncate(read);
         Ok(bytes)
     }
 
     /// Fingerprint of the first bytes, read once.
-    pub(super) fn head(&mut self) -> Result<u64, ReadFault> {
+    pub(super) fn head(&mut self) -> Result<u64, InputFault> {
         if let Some(head) = self.head {
             return Ok(head);
         }
-        let head = fingerprint(&self.bytes(0, HEAD_BYTES)?);
+        let mut bytes = Vec::new();
+        let read =
+            self.file.seek(SeekFrom::Start(0)).and_then(|_| (&self.file).take(HEAD_BYTES).read_to_end(&mut bytes));
+        read.map_err(|source| self.unreadable(source))?;
+        let head = fingerprint(&bytes);
         self.head = Some(head);
         Ok(head)
     }
 
     /// Fingerprint of the bytes before an offset.
-    pub(super) fn tail(&mut self, end: u64) -> Result<u64, ReadFault> {
+    pub(super) fn tail(&mut self, end: u64) -> Result<u64, InputFault> {
         let start = end.saturating_sub(TAIL_BYTES as u64);
         let mut bytes = [0; TAIL_BYTES];
-        let mut length = 0;
-        let read = self.file.seek(SeekFrom::Start(start)).and_then(|_| {
-            let mut source = (&self.file).take(end - start);
-            loop {
-                match source.read(&mut bytes[length..])? {
-                    0 => return Ok(()),
-                    more => length += more,
-                }
-            }
-        });
-        read.map_err(|source| self.unreadable(source))?;
-        Ok(fingerprint(&bytes[..length]))
+        let length = usize::try_from(end - start).unwrap_or(TAIL_BYTES);
+        let read = self.text.read_at(start, &mut bytes[..length]).map_err(|source| self.unreadable(source))?;
+        Ok(fingerprint(&bytes[..read]))
     }
 
     /// The end of a line that stands before an offset, when a byte order mark stands behind it.
-    pub(super) fn line_end_before_a_mark(&mut self, offset: u64) -> Result<Option<u8>, ReadFault> {
+    pub(super) fn line_end_before_a_mark(&mut self, offset: u64) -> Result<Option<u8>, InputFault> {
         if offset == 0 {
             return Ok(None);
         }
@@ -135,26 +144,26 @@ impl Original {
     }
 
     /// Whether the file is the one that a checkpoint was taken of.
-    pub(super) fn check(&mut self, place: &Place) -> Result<(), ReadFault> {
+    pub(super) fn check(&mut self, place: &Place) -> Result<(), InputFault> {
         let difference = if place.size != self.size {
             format!("it had {} bytes and has {} now", place.size, self.size)
         } else if place.head != self.head()? {
             "its first bytes differ".to_owned()
-        } else if place.byte > self.size || place.tail != self.tail(place.byte)? {
+        } else if place.tail != self.tail(place.byte)? {
             format!("the bytes before offset {} differ", place.byte)
         } else {
             return Ok(());
         };
-        Err(ReadFault::Changed { path: self.path.clone(), difference })
+        Err(InputFault::Changed { path: self.path.clone(), difference })
     }
 
     /// Whether the file is still as long as when it was opened.
-    pub(super) fn check_size(&self) -> Result<(), ReadFault> {
+    pub(super) fn check_size(&self) -> Result<(), InputFault> {
         let now = self.file.metadata().map_err(|source| self.unreadable(source))?.len();
         if now == self.size {
             return Ok(());
         }
-        Err(ReadFault::Unsteady { path: self.path.clone(), before: self.size, now })
+        Err(InputFault::Unsteady { path: self.path.clone(), before: self.size, now })
     }
 
     /// The text of a record without the ends of lines around it, and how many lines stand before it.
@@ -170,15 +179,95 @@ impl Original {
     }
 
     /// Where the record that begins at `start` ends, found by the parser's rules without keeping the record.
-    pub(super) fn record_end(&mut self, start: &csv::Position) -> Result<csv::Position, ReadFault> {
-        let found = self.file.seek(SeekFrom::Start(start.byte()));
-        let (bytes, lines) = found
-            .and_then(|_| length_of_record(&self.file, self.delimiter))
-            .map_err(|source| self.unreadable(source))?;
+    pub(super) fn record_end(&mut self, start: &csv::Position) -> Result<csv::Position, InputFault> {
+        let found = self.text.go_to(start.byte()).and_then(|text| length_of_record(text, self.delimiter));
+        let (bytes, lines) = found.map_err(|source| self.unreadable(source))?;
         let mut end = csv::Position::new();
         end.set_byte(start.byte() + bytes).set_line(start.line() + lines).set_record(start.record() + 1);
         Ok(end)
     }
+}
+
+/// The text of a file, read at any place.
+///
+/// Compressed text can only be read forwards: the last bytes are kept, so that places that rise with the parser's are
+/// found without beginning anew.
+struct Text {
+    file: File,
+    source: Source,
+    /// The last bytes that were read of compressed text.
+    window: Vec<u8>,
+    /// Where in the text the window begins; none when it is not known.
+    start: Option<u64>,
+}
+
+impl Text {
+    fn open(path: &Path) -> Result<Self, InputFault> {
+        let file = open_file(path)?;
+        let source = Source::open(path, &file)?;
+        Ok(Self { file, source, window: Vec::new(), start: Some(0) })
+    }
+
+    /// The text from an offset on.
+    fn go_to(&mut self, offset: u64) -> io::Result<&mut Source> {
+        self.start = None;
+        self.window.clear();
+        if self.source.restart(&self.file, offset)? {
+            Ok(&mut self.source)
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
+    }
+
+    /// Reads what stands at an offset; less than asked for at the end of the text.
+    fn read_at(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.source.is_plain() {
+            return fill(self.go_to(offset)?, bytes);
+        }
+        if self.start.is_none_or(|start| offset < start) {
+            self.go_to(0)?;
+            self.start = Some(0);
+        }
+        let mut start = self.start.take().unwrap_or_default();
+        loop {
+            let end = start + self.window.len() as u64;
+            // No farther than asked for: what comes behind may be damaged.
+            let missing = (offset + bytes.len() as u64).saturating_sub(end).min(WINDOW_BYTES as u64);
+            let missing = usize::try_from(missing).unwrap_or(WINDOW_BYTES);
+            let surplus = self.window.len().saturating_sub(WINDOW_BYTES);
+            if missing > 0 && surplus > WINDOW_BYTES {
+                self.window.drain(..surplus);
+                start += surplus as u64;
+            }
+            let length = self.window.len();
+            self.window.resize(length + missing, 0);
+            let read = fill(&mut self.source, &mut self.window[length..])?;
+            self.window.truncate(length + read);
+            if read == 0 {
+                break;
+            }
+        }
+        self.start = Some(start);
+        let skip = usize::try_from(offset - start).unwrap_or(usize::MAX);
+        let found = self.window.get(skip..).unwrap_or_default();
+        let length = found.len().min(bytes.len());
+        bytes[..length].copy_from_slice(&found[..length]);
+        Ok(length)
+    }
+}
+
+/// Reads as much as there is.
+fn fill(source: &mut Source, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < bytes.len() {
+        match source.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
 }
 
 /// Bytes and line ends of the first record of a text, blank lines before it included.

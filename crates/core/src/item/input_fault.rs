@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::item::ItemError;
+use super::ItemError;
 
 /// Longest piece of a field that a message shows, in bytes.
 #[cfg(feature = "fixed-width")]
@@ -11,7 +11,7 @@ const MAX_SHOWN_BYTES: usize = 100;
 
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::item) enum InputFault {
+pub(super) enum InputFault {
     #[error("input file '{path}' cannot be opened", path = path.display())]
     Open { path: PathBuf, source: io::Error },
 
@@ -43,7 +43,7 @@ pub(in crate::item) enum InputFault {
 
 impl InputFault {
     /// A fault of the system may be gone at the next attempt; any other is there to stay.
-    pub(in crate::item) fn into_item_error(self) -> ItemError {
+    pub(super) fn into_item_error(self) -> ItemError {
         match self {
             Self::Read { .. } => ItemError::transient(self),
             _ => ItemError::other(self),
@@ -52,8 +52,9 @@ impl InputFault {
 }
 
 /// Why a record cannot be read.
+#[cfg(any(feature = "fixed-width", feature = "json", feature = "xml"))]
 #[derive(Debug, thiserror::Error)]
-pub(in crate::item) enum RecordFault {
+pub(super) enum RecordFault {
     #[error("text is not UTF-8")]
     NotUtf8,
 
@@ -79,7 +80,7 @@ pub(in crate::item) enum RecordFault {
 
 /// The beginning of a field, for a message.
 #[cfg(feature = "fixed-width")]
-pub(in crate::item) fn shown(value: &str) -> String {
+pub(super) fn shown(value: &str) -> String {
     if value.len() <= MAX_SHOWN_BYTES {
         return value.to_owned();
     }

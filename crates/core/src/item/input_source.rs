@@ -4,13 +4,16 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::fault::InputFault;
+use super::input_fault::InputFault;
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
+/// Bytes that the format of a file is known by.
+const MAGIC_BYTES: usize = 4;
+
 /// The text of a file, by its content.
-pub(in crate::item) enum Source {
+pub(super) enum Source {
     Plain(File),
     #[cfg(feature = "gzip")]
     Gzip(Box<flate2::read::MultiGzDecoder<File>>),
@@ -19,7 +22,7 @@ pub(in crate::item) enum Source {
 }
 
 /// Opens what is a file for reading.
-pub(in crate::item) fn open_file(path: &Path) -> Result<File, InputFault> {
+pub(super) fn open_file(path: &Path) -> Result<File, InputFault> {
     let fault = |source| InputFault::Open { path: path.to_owned(), source };
     // Asked before it is opened: to open a named pipe waits for its other end.
     if !std::fs::metadata(path).map_err(fault)?.is_file() {
@@ -29,10 +32,13 @@ pub(in crate::item) fn open_file(path: &Path) -> Result<File, InputFault> {
 }
 
 impl Source {
-    /// The text from its start; `head` are the first bytes of the file.
-    pub(in crate::item) fn open(path: &Path, file: &File, head: &[u8]) -> Result<Self, InputFault> {
+    /// The text from its start. The position of `file` becomes that of the source.
+    pub(super) fn open(path: &Path, file: &File) -> Result<Self, InputFault> {
         let unreadable = |source| InputFault::Read { path: path.to_owned(), source };
         let mut handle = file.try_clone().map_err(unreadable)?;
+        let mut head = Vec::with_capacity(MAGIC_BYTES);
+        handle.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+        file.take(MAGIC_BYTES as u64).read_to_end(&mut head).map_err(unreadable)?;
         handle.seek(SeekFrom::Start(0)).map_err(unreadable)?;
         if head.starts_with(GZIP_MAGIC) {
             #[cfg(feature = "gzip")]
@@ -52,7 +58,7 @@ impl Source {
     /// Goes to an offset of the text; `false` when the text ends before it.
     ///
     /// Compressed text is read again from its start: it leaves no choice.
-    pub(in crate::item) fn restart(&mut self, file: &File, offset: u64) -> io::Result<bool> {
+    pub(super) fn restart(&mut self, file: &File, offset: u64) -> io::Result<bool> {
         // The handles share one position.
         let mut handle = file;
         match self {
@@ -72,10 +78,15 @@ impl Source {
         }
     }
 
+    /// Whether the text is the file as it lies on the disk.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
     /// How much of the file has been read, where that is not how much of the text has been.
-    pub(in crate::item) fn read_of_file(&self, file: &File) -> Option<u64> {
+    pub(super) fn read_of_file(&self, file: &File) -> Option<u64> {
         let mut file = file;
-        if matches!(self, Self::Plain(_)) { None } else { file.stream_position().ok() }
+        if self.is_plain() { None } else { file.stream_position().ok() }
     }
 }
 
