@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 pub use compression::Compression;
 pub(super) use fault::FileFault;
 pub(super) use sequence::{Counts, OutputFiles};
-use tail::Tail;
 #[cfg(any(feature = "csv", feature = "fixed-width", feature = "json", feature = "xml"))]
 pub(super) use tail::TAIL_BYTES;
+use tail::Tail;
 #[cfg(any(feature = "csv", feature = "files", feature = "fixed-width", feature = "json", feature = "xml"))]
 pub(super) use tail::fingerprint;
 
