@@ -1,5 +1,6 @@
 //! What the engine tells: one closed enum. Logs, progress bars, event streams and tests are consumers of it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,7 +100,8 @@ pub enum Event<'a> {
     },
 }
 
-/// Someone who is told of events. Called on the engine's threads: it must not block.
+/// Someone who is told of events. Called on the engine's threads: it must not
+/// block; a panic in it is caught and has no effect.
 pub trait EventConsumer: Send + Sync + 'static {
     /// Something has happened.
     fn on_event(&self, event: &Event<'_>);
@@ -118,7 +120,8 @@ impl EventSink {
 
     pub(crate) fn emit(&self, event: &Event<'_>) {
         for consumer in self.consumers.iter() {
-            consumer.on_event(event);
+            // Who looks on must not end what it looks at. The panic hook has told it.
+            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| consumer.on_event(event)));
         }
     }
 }

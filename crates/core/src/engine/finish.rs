@@ -9,7 +9,9 @@ use crate::repository::RepositoryError;
 /// First wait before a record that failed is tried again; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// Attempts for a fault that no wait mends. After that the lease runs out, and a recovery ends the execution.
+/// A node that closes gives up once it has waited this long at a time.
+const GIVE_UP_WHEN_CLOSING: Duration = Duration::from_millis(500);
+/// Attempts to begin something with a fault that no wait mends. The record of an end is never given up.
 const HOPELESS_ATTEMPTS: u32 = 5;
 
 /// Repeats what a repository does as long as its fault may pass: a full disk, a busy or absent database.
@@ -21,8 +23,28 @@ where
     A: Fn() -> F,
     F: Future<Output = Result<T, RepositoryError>>,
 {
+    repeat(inner, doing, HOPELESS_ATTEMPTS, attempt).await
+}
+
+/// Records an end: repeated whatever the fault is, since an execution whose end is not recorded would be running for ever.
+///
+/// # Errors
+/// When the lease is lost, or the node closes while the fault lasts; then the next start recovers the execution.
+pub(super) async fn record<T, F, A>(inner: &Inner, doing: &'static str, attempt: A) -> Result<T, RepositoryError>
+where
+    A: Fn() -> F,
+    F: Future<Output = Result<T, RepositoryError>>,
+{
+    repeat(inner, doing, u32::MAX, attempt).await
+}
+
+async fn repeat<T, F, A>(inner: &Inner, doing: &'static str, most: u32, attempt: A) -> Result<T, RepositoryError>
+where
+    A: Fn() -> F,
+    F: Future<Output = Result<T, RepositoryError>>,
+{
     let mut pause = FIRST_PAUSE;
-    let mut hopeless = 0;
+    let mut hopeless = 0_u32;
     loop {
         let error = match attempt().await {
             Ok(done) => return Ok(done),
@@ -30,9 +52,9 @@ where
             Err(error) => error,
         };
         inner.events.emit(&Event::RepositoryTrouble { doing, error: &error });
-        hopeless += u32::from(!error.is_transient());
-        let closing_for_long = inner.closing.is_cancelled() && pause >= LONGEST_PAUSE;
-        if hopeless >= HOPELESS_ATTEMPTS || closing_for_long {
+        hopeless = hopeless.saturating_add(u32::from(!error.is_transient()));
+        let closing_for_long = inner.closing.is_cancelled() && pause > GIVE_UP_WHEN_CLOSING;
+        if hopeless >= most || closing_for_long {
             return Err(error);
         }
         tokio::time::sleep(pause).await;

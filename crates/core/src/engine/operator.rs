@@ -186,9 +186,9 @@ impl Engine {
     /// # Errors
     /// When it does not exist or is not running.
     pub async fn stop(&self, id: ExecutionId) -> Result<JobExecution, OperatorError> {
-        let execution = self.inner.repository.request_stop(id).await?;
+        // What runs here is told first: it stops although the repository may be busy, even by its own doing.
         self.inner.running.stop(id, &self.inner.events);
-        Ok(execution)
+        Ok(self.inner.repository.request_stop(id).await?)
     }
 
     /// Gives an execution up: its instance can then only be forced.

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::finish::persist;
+use super::finish::{persist, record};
 use super::run_step::{StepEnd, run_step};
 use super::running::{Handle, StopCause};
 use super::{Event, Inner};
 use crate::execution::{EXIT_SHUTDOWN, ExecutionContext, JobExecution, StatusEvent, cause_chain};
 use crate::job::Job;
 use crate::repository::{ExecutionOutcome, Lease, NewStep, RepositoryError, StepStart};
-use crate::step::{JobScope, Shared, Step};
+use crate::step::{JobScope, Shared, Step, StepKind};
 
 /// How long a step that was dropped may take to report before its thread is left behind.
 pub(super) const LEAVE_BEHIND_AFTER: Duration = Duration::from_millis(500);
@@ -50,13 +50,13 @@ async fn run(inner: &Arc<Inner>, execution: JobExecution, handle: &Handle) {
     };
     let lost = || inner.events.emit(&Event::LeaseLost { execution_id });
     let Some(outcome) = outcome(inner, end, handle) else { return lost() };
-    let recorded = persist(inner, "record the end of an execution", || {
+    let recorded = record(inner, "record the end of an execution", || {
         inner.repository.finish_execution(&handle.lease, outcome.clone())
     });
     match recorded.await {
         Ok(execution) => inner.events.emit(&Event::ExecutionFinished { execution: &execution }),
         Err(RepositoryError::LeaseLost { .. }) => lost(),
-        // The trouble was told; the lease runs out and a recovery ends the execution.
+        // The node closes while the trouble lasts; the next start recovers the execution.
         Err(_) => {}
     }
 }
@@ -138,6 +138,8 @@ async fn run_steps(inner: &Arc<Inner>, job: Job, execution: JobExecution, handle
                 let message = match handle.cause() {
                     Some(StopCause::Shutdown) => "stopped by the shutdown of its node; it resumes by itself".to_owned(),
                     Some(_) => format!("stopped on request in step '{}'", step.name()),
+                    // A chunk step stops for no other reason: it heard of the request by its commit.
+                    None if step.kind() != StepKind::Task => format!("stopped on request in step '{}'", step.name()),
                     None => format!("step '{}' stopped of itself", step.name()),
                 };
                 return JobEnd::Stopped { message: Some(message) };

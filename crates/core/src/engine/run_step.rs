@@ -2,13 +2,14 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::finish::persist;
+use super::finish::{self, persist};
 use super::run_job::LEAVE_BEHIND_AFTER;
 use super::running::{Handle, StopCause};
 use super::{Event, Inner, LiveStep};
@@ -18,6 +19,8 @@ use crate::step::{
     BodyEnd, BodyFault, BodyRun, JobScope, LiveCounters, Shared, Step, StepContext, StepKind, StepScope,
 };
 
+/// Time between looks at a thread that reads ahead and is to end.
+const LOOK_AT_READER: Duration = Duration::from_millis(10);
 /// Stack of a step's thread in bytes: as the main thread's, since user code runs there.
 const STEP_STACK_BYTES: usize = 8 * 1024 * 1024;
 
@@ -57,6 +60,7 @@ pub(super) async fn run_step(
         step_id,
         context: Shared::default(),
         live: Arc::clone(&live),
+        reading: Arc::default(),
     });
     let step_name = step.name();
     handle.begin_step(LiveStep { step_id, step_name: step_name.to_owned(), live: Arc::clone(&live) });
@@ -88,6 +92,7 @@ pub(super) async fn run_step(
 /// Lets the step's thread run and, when a stop was asked for and the grace is over, drops it or leaves it behind.
 async fn supervise(inner: &Inner, step: &Step, run: BodyRun, handle: &Handle) -> Report {
     let drop_it = CancellationToken::new();
+    let reading = Arc::clone(&run.context.scope().reading);
     let mut report = match spawn_thread(step.clone(), run, drop_it.clone()) {
         Ok(report) => report,
         Err(error) => {
@@ -121,14 +126,19 @@ async fn supervise(inner: &Inner, step: &Step, run: BodyRun, handle: &Handle) ->
         return received(ended);
     }
     drop_it.cancel();
-    match tokio::time::timeout(LEAVE_BEHIND_AFTER, &mut report).await {
-        Ok(ended) => received(ended),
-        Err(_) => {
-            let (execution_id, step_name) = (handle.lease.execution_id, step.name());
-            inner.events.emit(&Event::StepLeftBehind { execution_id, step_name });
-            Report::LeftBehind
+    let deadline = Instant::now() + LEAVE_BEHIND_AFTER;
+    if let Ok(ended) = tokio::time::timeout_at(deadline, &mut report).await {
+        // The future is gone, but a thread that reads ahead for it may sit in the author's code.
+        while reading.load(Ordering::Acquire) && Instant::now() < deadline {
+            tokio::time::sleep(LOOK_AT_READER).await;
+        }
+        if !reading.load(Ordering::Acquire) {
+            return received(ended);
         }
     }
+    let (execution_id, step_name) = (handle.lease.execution_id, step.name());
+    inner.events.emit(&Event::StepLeftBehind { execution_id, step_name });
+    Report::LeftBehind
 }
 
 /// Runs the body on a new thread, with a small runtime of its own for its timers and sockets.
@@ -245,8 +255,9 @@ async fn finish(
         job_context,
         time: inner.config.clock.now(),
     };
-    let recorded =
-        persist(inner, "record the end of a step", || inner.repository.finish_step(&started.fence, outcome.clone()));
+    let recorded = finish::record(inner, "record the end of a step", || {
+        inner.repository.finish_step(&started.fence, outcome.clone())
+    });
     match recorded.await {
         Ok(step) => inner.events.emit(&Event::StepFinished { step: &step }),
         Err(RepositoryError::LeaseLost { .. }) => return StepEnd::LeaseLost,

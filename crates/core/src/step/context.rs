@@ -1,6 +1,7 @@
 //! What the author's code sees of the execution that it runs in.
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub(crate) struct StepScope {
     pub(crate) step_id: StepExecutionId,
     pub(crate) context: Shared,
     pub(crate) live: Arc<LiveCounters>,
+    /// Whether a thread beside the step's own runs the author's reader and processor.
+    pub(crate) reading: Arc<AtomicBool>,
 }
 
 /// A context behind a lock, in two layers: what the reader and the processor put, who may be a chunk ahead, and what the

@@ -26,6 +26,9 @@ pub(crate) async fn run(program: &Program, arguments: AbandonArgs) -> Result<Exi
     let execution = node::execution(repository.as_ref(), id).await?;
     node::settle(repository.as_ref(), &node_name, execution).await?;
     let execution = repository.abandon(id).await?;
-    output::line(format!("execution {id} is {}; its instance can only be launched with force", execution.status))?;
+    output::line(format!(
+        "execution {id} is {}; if it is the last of its instance, only --force launches that again",
+        execution.status
+    ))?;
     Ok(Exit::Completed)
 }

@@ -69,7 +69,11 @@ pub(super) fn job() -> Result<Job, BuildError> {
                 .description("CSV file to import"),
         )
         .parameter(
-            ParameterDeclaration::string("output").default_value(".").description("folder of wildlife-report.csv"),
+            // The rows belong to the input: two runs of one input must not write side by side.
+            ParameterDeclaration::string("output")
+                .default_value(".")
+                .non_identifying()
+                .description("folder of wildlife-report.csv"),
         )
         .parameter(
             ParameterDeclaration::integer("chunk_size")

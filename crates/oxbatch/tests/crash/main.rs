@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use service::Service;
+use service::{Execution, Service};
 
 const ROWS: u64 = 200_000;
 
@@ -82,8 +82,13 @@ fn kill_through_a_round(folder: &Path, round: u64, most: u64, random: &mut Rando
                 service.terminate()?;
                 return Ok(killed);
             }
-            // Not yet launched, or given up after three recoveries without a committed chunk: a person launches again.
-            None | Some("FAILED") => service.launch(round)?,
+            None => service.launch(round)?,
+            // Given up after three recoveries without a committed chunk: a person launches again. Anything else that is
+            // FAILED should have been recovered by the start.
+            Some("FAILED") if newest.as_ref().is_some_and(Execution::was_given_up) => service.launch(round)?,
+            Some("FAILED") => {
+                return Err(format!("round {round} was not recovered: {:?}", newest.map(|it| it.message)));
+            }
             Some(_) => {}
         }
         if killed == most {

@@ -16,6 +16,14 @@ pub(crate) struct Service {
 
 pub(crate) struct Execution {
     pub(crate) status: String,
+    pub(crate) message: String,
+}
+
+impl Execution {
+    /// Whether the service has recovered it as often as it does by itself.
+    pub(crate) fn was_given_up(&self) -> bool {
+        self.message.contains("automatic recoveries")
+    }
 }
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -74,18 +82,20 @@ impl Service {
             return Err(format!("list: {status} {body}"));
         }
         let list: Vec<serde_json::Value> = serde_json::from_str(&body).map_err(text)?;
-        Ok(list
-            .into_iter()
-            .find(|execution| execution["parameters"]["round"] == round)
-            .map(|execution| Execution { status: execution["status"].as_str().unwrap_or_default().to_owned() }))
+        Ok(list.into_iter().find(|execution| execution["parameters"]["round"] == round).map(|execution| Execution {
+            status: execution["status"].as_str().unwrap_or_default().to_owned(),
+            message: execution["exit_message"].as_str().unwrap_or_default().to_owned(),
+        }))
     }
 
     pub(crate) fn wait_for_the_end(&self, round: u64) -> Result<(), String> {
         let start = Instant::now();
         while start.elapsed() < LONG {
-            match self.newest(round)?.map(|execution| execution.status).as_deref() {
+            let newest = self.newest(round)?;
+            match newest.as_ref().map(|execution| execution.status.as_str()) {
                 Some("COMPLETED") => return Ok(()),
-                Some("FAILED") => self.launch(round)?,
+                Some("FAILED") if newest.as_ref().is_some_and(Execution::was_given_up) => self.launch(round)?,
+                Some("FAILED") => return Err(format!("not recovered: {:?}", newest.map(|it| it.message))),
                 _ => std::thread::sleep(Duration::from_millis(20)),
             }
         }

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
-use axum::http::{Method, Response, Version};
+use axum::http::{HeaderValue, Method, Response, Version};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 
@@ -56,7 +56,7 @@ impl AllowedHosts {
 }
 
 pub(crate) async fn check(State(state): State<AppState>, request: Request, next: Next) -> Response<Body> {
-    let checked = check_host(&request, state.hosts()).and_then(|()| check_origin(&request, state.hosts()));
+    let checked = check_host(&request, state.hosts()).and_then(|()| check_origin(&request));
     match checked {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
@@ -88,16 +88,22 @@ fn check_host(request: &Request, allowed: &AllowedHosts) -> Result<(), Problem> 
     }
 }
 
-fn check_origin(request: &Request, allowed: &AllowedHosts) -> Result<(), Problem> {
+fn check_origin(request: &Request) -> Result<(), Problem> {
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !changes || request.headers().get_all(ORIGIN).iter().all(|origin| is_own(origin.to_str().ok(), allowed)) {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let own = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| is_own(origin, host));
+    if !changes || request.headers().get_all(ORIGIN).iter().all(own) {
         return Ok(());
     }
     let detail = "header Origin shows that a page of another site asks for a change; such requests are refused";
     Err(Problem::new(ProblemKind::CrossOrigin, detail))
 }
 
-fn is_own(origin: Option<&str>, allowed: &AllowedHosts) -> bool {
-    let host = origin.and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    host.is_some_and(|host| allowed.allows(host))
+/// Whether a page came from the very address that it calls: another port of the same host is another site.
+fn is_own(origin: &str, host: Option<&str>) -> bool {
+    let authority = origin.split_once("://").map(|(scheme, authority)| (scheme, authority.to_ascii_lowercase()));
+    let (Some((scheme, authority)), Some(host)) = (authority, host) else { return false };
+    let default_port = if scheme == "https" { ":443" } else { ":80" };
+    let bare = |text: &str| text.strip_suffix(default_port).unwrap_or(text).to_owned();
+    bare(&authority) == bare(&host.to_ascii_lowercase())
 }

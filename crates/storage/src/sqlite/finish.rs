@@ -86,6 +86,8 @@ pub(super) fn execution(
         .query_row(params![id, lease.epoch], |row| rows::status(row, 0, id))
         .optional()?
         .ok_or(RepositoryError::LeaseLost { id: lease.execution_id })?;
+    // What a person was stopping is not resumed by itself, although the shutdown came first.
+    let resume = outcome.resume && status == Status::Started;
     let status = after(lease.execution_id, status, outcome.event, NO_SUCH_END)?;
     // A step whose end could not be recorded ends here: nothing is left running. Work that is complete has no such step.
     let event = if outcome.event == StatusEvent::Stop { StatusEvent::Stop } else { StatusEvent::Fail };
@@ -106,7 +108,7 @@ pub(super) fn execution(
                 outcome.time.as_microsecond(),
                 outcome.exit_code.as_deref().unwrap_or(status.as_str()),
                 outcome.exit_message,
-                outcome.resume && status == Status::Stopped,
+                resume && status == Status::Stopped,
             ],
             rows::execution,
         )?;

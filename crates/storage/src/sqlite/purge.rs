@@ -36,7 +36,8 @@ macro_rules! asked_for {
 }
 
 /// Ended executions that were asked for and are not needed: a later execution that stays and resumes from this one
-/// must still find which steps this one has completed, or it would run them twice.
+/// must still find which steps this one has completed, or it would run them twice. Nor may one go while an earlier one of
+/// its instance stays: that one would become the last, and what came of it later would be forgotten.
 macro_rules! removable {
     () => {
         concat!(
@@ -54,7 +55,13 @@ macro_rules! removable {
                              SELECT 1 FROM oxbatch_step_execution AS repeated
                              WHERE repeated.job_instance_id = needed.job_instance_id
                                  AND repeated.step_name = needed.step_name
-                                 AND repeated.job_execution_id > old.id)))"
+                                 AND repeated.job_execution_id > old.id)))
+             AND NOT EXISTS (
+                 SELECT 1 FROM oxbatch_job_execution AS earlier
+                 WHERE earlier.job_instance_id = old.job_instance_id AND earlier.id < old.id
+                     AND NOT (earlier.end_time IS NOT NULL AND ",
+            asked_for!("earlier"),
+            "))"
         )
     };
 }

@@ -1,6 +1,7 @@
 //! The engine on a real repository: what SEMANTICS promises of steps, restarts, stops, shutdowns and recoveries.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod ahead;
 mod chunks;
 mod faults;
 mod harness;

@@ -1,6 +1,8 @@
 //! Where the chunks come from: filled on the step's own thread, or by a thread that reads ahead.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,7 +36,8 @@ pub(super) enum Source<R: ItemReader, P: ItemProcessor<R::Item>> {
 pub(super) struct Ahead<R: ItemReader, P: ItemProcessor<R::Item>> {
     sealed: mpsc::Receiver<Filled<P, R::Item>>,
     room: mpsc::Sender<Room<R::Item, P::Output>>,
-    ended: oneshot::Receiver<thread::Result<Filler<R, P>>>,
+    /// `None` once it was received.
+    ended: Option<oneshot::Receiver<thread::Result<Filler<R, P>>>>,
 }
 
 impl<R, P> Source<R, P>
@@ -53,10 +56,18 @@ where
                 match ahead.sealed.recv().await {
                     Some(filled) => filled,
                     // It ended without a last chunk: it saw the stop first, or it panicked.
-                    None => match (&mut ahead.ended).await {
-                        Ok(Err(panic)) => std::panic::resume_unwind(panic),
-                        Ok(Ok(_)) | Err(_) => Err(Interrupt::Stopped),
-                    },
+                    None => {
+                        let ended = match ahead.ended.take() {
+                            Some(ended) => ended.await,
+                            None => return Err(Interrupt::Stopped),
+                        };
+                        match ended {
+                            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                            Ok(Ok(filler)) => *self = Self::Direct(filler),
+                            Err(_) => {}
+                        }
+                        Err(Interrupt::Stopped)
+                    }
                 }
             }
         }
@@ -71,26 +82,32 @@ where
         let name = format!("read-{}", filler.context.step_execution_id());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| no_thread(&error))?;
+        // Held as long as the author's reader or processor may run.
+        let reading = Arc::clone(&filler.context.scope().reading);
+        reading.store(true, Ordering::Release);
         let body = move || {
             let result = std::panic::catch_unwind(AssertUnwindSafe(|| {
                 let mut filler = filler;
                 runtime.block_on(run(&mut filler, sealed_sender, room_receiver));
                 filler
             }));
+            reading.store(false, Ordering::Release);
             // Nobody listens when the step was dropped.
             let _ = sender.send(result);
         };
         thread::Builder::new().name(name).spawn(body).map_err(|error| no_thread(&error))?;
-        Ok(Self::Ahead(Ahead { sealed, room, ended }))
+        Ok(Self::Ahead(Ahead { sealed, room, ended: Some(ended) }))
     }
 
-    /// Ends the reading, and gives the reader back to be closed; `None` when it was lost in a panic that was told.
-    pub(super) async fn into_reader(self) -> Option<R> {
+    /// Ends the reading, and gives the reader back to be closed; `None` when it was lost in a panic that was told, or
+    /// when the thread does not end within `at_most`: it sits in the author's reader, and ends after that.
+    pub(super) async fn into_reader(self, at_most: Duration) -> Option<R> {
         match self {
             Self::Direct(filler) => Some(filler.reader),
             Self::Ahead(Ahead { sealed, room, ended }) => {
                 drop((sealed, room));
-                ended.await.ok().and_then(Result::ok).map(|filler| filler.reader)
+                let ended = tokio::time::timeout(at_most, ended?).await.ok()?;
+                ended.ok().and_then(Result::ok).map(|filler| filler.reader)
             }
         }
     }

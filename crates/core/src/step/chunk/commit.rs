@@ -165,12 +165,18 @@ impl<'a, R: ItemReader> Commits<'a, R> {
             let skippable = self.skip.as_ref().filter(|skip| what == "write" && skip.policy.allows(error.kind()));
             let (Some(skip), Interrupt::Fault(_)) = (skippable, &fault) else { return Err(fault) };
             let left = skip.policy.limit().saturating_sub(self.skipped() + skips.len() as u64);
-            match isolate(target, &mut room, skip, error, left).await {
-                Ok(Isolated::Skipped(found)) => skips.extend(found),
+            match isolate(target, &mut room, skip, error, left, &mut skips).await {
+                Ok(Isolated::AllGood) => {}
                 Ok(Isolated::LimitReached(last)) => {
                     return Err(BodyFault::Failed(skip.policy.exceeded(&last)).into());
                 }
-                // A fault of another kind that came up on the way: the chunk is void, nothing of it is lost.
+                // A fault of another kind on the way: what was found so far stays found, the rest is tried again.
+                Err(error) if self.retry.allows(error.kind(), made) => {
+                    made += 1;
+                    self.counters.retry += 1;
+                    wait(self.retry, self.context, made, &error).await?;
+                }
+                // Nothing of the chunk is committed, so nothing of it is lost.
                 Err(error) => return Err(fault_after("write", &error, made, self.context)),
             }
         }

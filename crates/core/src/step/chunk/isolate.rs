@@ -8,8 +8,8 @@ use crate::item::{ItemError, ItemReader, ItemWriter};
 
 /// What the search found.
 pub(super) enum Isolated {
-    /// The bad items, which are no longer in the room; the others can be written.
-    Skipped(Vec<SkippedItem>),
+    /// The bad items are no longer in the room; the others can be written.
+    AllGood,
     /// One more bad item than may be skipped; its error.
     LimitReached(String),
 }
@@ -37,13 +37,14 @@ pub(super) async fn isolate<W, R, O>(
     skip: &Skip<R>,
     first: ItemError,
     left: u64,
+    skips: &mut Vec<SkippedItem>,
 ) -> Result<Isolated, ItemError>
 where
     R: ItemReader,
     O: Send + Sync,
     W: ItemWriter<O>,
 {
-    let (mut good, mut found) = (0_usize, Vec::new());
+    let (mut good, mut found) = (0_usize, 0_u64);
     let mut error = first;
     let mut parts = vec![Part { length: room.outputs.len(), bad: true, first_half: false }];
     while let Some(part) = parts.pop() {
@@ -66,15 +67,16 @@ where
             parts.push(Part { length: half, bad: false, first_half: true });
             continue;
         }
-        if found.len() as u64 >= left {
+        if found >= left {
             return Ok(Isolated::LimitReached(error.to_string()));
         }
         room.outputs.remove(good);
         let item = (good < room.inputs.len()).then(|| room.inputs.remove(good));
         let text = item.as_ref().and_then(skip.describe);
-        found.push(SkippedItem::new(SkipPhase::Write, error.position().map(str::to_owned), text, error.cause_text()));
+        found += 1;
+        skips.push(SkippedItem::new(SkipPhase::Write, error.position().map(str::to_owned), text, error.cause_text()));
     }
-    Ok(Isolated::Skipped(found))
+    Ok(Isolated::AllGood)
 }
 
 /// Writes outputs and takes them back, whether it worked or not.

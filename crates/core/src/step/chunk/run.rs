@@ -1,5 +1,7 @@
 //! The loop of a chunk step: open, take a sealed chunk, commit it, to the end of the input.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
@@ -13,6 +15,8 @@ use crate::step::{BodyEnd, BodyFault, BodyRun, RetryPolicy, StepBody, StepContex
 
 /// Every so many chunks the thread lets other futures of the author's run, which share it.
 const CHUNKS_BETWEEN_YIELDS: i64 = 64;
+/// How long a step that has failed waits for its reader, to close it.
+const CLOSE_AFTER_FAULT: Duration = Duration::from_millis(500);
 /// Room that is made for the outputs of the first chunk: not more than is likely to be filled.
 const FIRST_ROOM: usize = 1024;
 
@@ -137,7 +141,9 @@ where
                 tokio::task::yield_now().await;
             }
         };
-        (result, source.into_reader().await)
+        // A fault is told although the reader still waits for input; a stop has its own grace.
+        let at_most = if matches!(result, Err(Interrupt::Fault(_))) { CLOSE_AFTER_FAULT } else { Duration::MAX };
+        (result, source.into_reader(at_most).await)
     }
 }
 
