@@ -69,6 +69,7 @@ macro_rules! repository_conformance {
                 a_purge_keeps_what_runs_and_what_can_be_restarted,
                 a_purge_keeps_the_steps_that_a_later_execution_relies_on,
                 a_dry_run_counts_what_a_purge_removes,
+                a_purge_by_status_never_makes_an_earlier_execution_the_last,
             ];
         }
     };

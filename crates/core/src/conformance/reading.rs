@@ -199,3 +199,18 @@ pub async fn a_dry_run_counts_what_a_purge_removes(backend: &dyn Backend) {
     }
     assert_eq!((executions, instances), (4, 4));
 }
+
+/// What came after a failure does not go alone: the failure would become the last, and finished work would run again.
+pub async fn a_purge_by_status_never_makes_an_earlier_execution_the_last(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    for event in [StatusEvent::Fail, StatusEvent::Complete] {
+        let lease = process.run(1, LONG).await;
+        process.run_step(&lease, "Step", event).await;
+        process.end(&lease, event).await;
+    }
+    let completed = PurgeRequest { statuses: vec![Status::Completed], ..everything() };
+    assert_eq!(process.repository.purge(completed).await.unwrap().executions, 0);
+    let again = process.run(1, LONG).await;
+    let start = process.repository.start_step(&again, step_of("Step")).await.unwrap();
+    assert_eq!(start, StepStart::AlreadyComplete);
+}

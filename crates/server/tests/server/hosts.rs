@@ -90,9 +90,15 @@ async fn a_change_that_a_foreign_page_asks_for_is_refused() {
         let request = request(method, path).header("origin", origin).body(Body::empty()).unwrap();
         service.send(request).await
     };
-    for origin in
-        ["https://evil.org", "null", "http://localhost.evil.org", "http://localhost@evil.org", "localhost", ""]
-    {
+    for origin in [
+        "https://evil.org",
+        "null",
+        "http://localhost.evil.org",
+        "http://localhost@evil.org",
+        "http://localhost:3000",
+        "localhost",
+        "",
+    ] {
         assert!(send("POST", "/jobs/Sample/launch", origin).await.problem(403).contains("Origin"), "{origin}");
     }
     assert_eq!(send("GET", "/jobs", "https://evil.org").await.status, 200);
