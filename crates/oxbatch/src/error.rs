@@ -35,6 +35,11 @@ pub(crate) enum CliError {
         path.display()
     )]
     NoDatabase { path: PathBuf },
+    #[error(
+        "the file '{}' keeps no executions: run a job or start the service with it to begin, or name another with --database",
+        path.display()
+    )]
+    NoExecutions { path: PathBuf },
     #[error("the runtime cannot be started")]
     Runtime {
         #[source]
@@ -64,6 +69,7 @@ impl CliError {
             Self::Waiting { .. } => Exit::Refused,
             Self::Registry { .. }
             | Self::NoDatabase { .. }
+            | Self::NoExecutions { .. }
             | Self::Runtime { .. }
             | Self::Output { .. }
             | Self::Serve(_) => Exit::Unusable,

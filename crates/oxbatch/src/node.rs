@@ -16,12 +16,14 @@ pub(crate) fn open_or_create(settings: &DatabaseSettings) -> Result<Arc<dyn JobR
     Ok(Arc::new(SqliteRepository::open(&settings.path)?))
 }
 
-/// Opens the database that must be there: a question never creates one under a mistyped name.
+/// Opens the database that must be there: a question never creates one under a mistyped name, or in somebody else's file.
 pub(crate) fn open_existing(settings: &DatabaseSettings) -> Result<Arc<dyn JobRepository>, CliError> {
-    if settings.path.exists() {
-        return open_or_create(settings);
+    let path = settings.path.clone();
+    match settings.path.exists() {
+        true if SqliteRepository::is_kept_in(&path) => open_or_create(settings),
+        true => Err(CliError::NoExecutions { path }),
+        false => Err(CliError::NoDatabase { path }),
     }
-    Err(CliError::NoDatabase { path: settings.path.clone() })
 }
 
 /// An execution that must be there.

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oxbatch_core::repository::{JobRepository, RepositoryError};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 pub use chunk::SqliteChunkTransaction;
 pub(crate) use identifier::quoted;
@@ -83,6 +83,15 @@ impl SqliteRepository {
     /// The file of the database.
     pub fn path(&self) -> &Path {
         &self.store.path
+    }
+
+    /// Whether a file is a database in which executions are kept already. It is not changed.
+    ///
+    /// `true` also when that cannot be told: [`open`](Self::open) then says why.
+    pub fn is_kept_in(path: &Path) -> bool {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let applied = Connection::open_with_flags(path, flags).and_then(|connection| migrate::applied(&connection));
+        applied.map_or(true, |applied| applied > 0)
     }
 
     /// A connection of one's own that can read all tables and change none.

@@ -53,6 +53,16 @@ fn a_database_of_a_newer_version_is_left_alone() {
 }
 
 #[test]
+fn a_question_changes_nothing_in_somebody_else_s_database() {
+    let place = Place::new();
+    let connection = rusqlite::Connection::open(place.path("theirs.db")).unwrap();
+    connection.execute_batch("CREATE TABLE theirs (a INTEGER)").unwrap();
+    assert_snapshot!("keeps_no_executions", place.run("executions --database theirs.db"));
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+    assert_eq!(tables, 1);
+}
+
+#[test]
 fn urls_of_sqlite_name_files() {
     let place = Place::new();
     place.run("run SampleJob --database sqlite:relative.db").expect(0);

@@ -41,7 +41,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Re
             return Err(newer(&transaction, path, applied));
         }
         if applied < migration.number {
-            apply(&transaction, migration).map_err(fault)?;
+            apply(&transaction, migration).map_err(|error| collision(error, path))?;
         }
         transaction.commit().map_err(fault)?;
     }
@@ -62,6 +62,17 @@ fn apply(transaction: &Transaction<'_>, migration: &Migration) -> rusqlite::Resu
         params![migration.number, migration.name],
     )?;
     Ok(())
+}
+
+/// The error of a migration. One that the statements themselves do not fit is somebody else's table in the way; SQLite
+/// repeats all of them in its own message.
+fn collision(error: rusqlite::Error, path: &Path) -> RepositoryError {
+    let rusqlite::Error::SqlInputError { msg, .. } = &error else { return classify(OPERATION, error) };
+    let problem = format!(
+        "the database '{}' cannot be migrated: {msg}; tables whose names begin with oxbatch_ must be the service's own",
+        path.display()
+    );
+    unusable(problem, None)
 }
 
 /// Number of the newest migration of the database; 0 for one without any.

@@ -56,6 +56,17 @@ fn a_database_of_a_newer_version_is_left_alone_and_says_which_version_it_needs()
 }
 
 #[test]
+fn a_table_of_somebody_else_in_the_way_is_told_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("theirs.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE oxbatch_job_instance (a INTEGER)").unwrap();
+    assert!(!SqliteRepository::is_kept_in(&path));
+    let problem = refusal(&path);
+    assert!(problem.contains("table oxbatch_job_instance already exists"), "{problem}");
+    assert!(!problem.contains('\n') && !problem.contains("CREATE"), "{problem}");
+}
+
+#[test]
 fn processes_that_open_a_new_file_at_once_do_not_collide() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("oxbatch.db");
