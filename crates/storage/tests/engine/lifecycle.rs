@@ -178,6 +178,36 @@ async fn of_64_racing_launches_of_one_instance_one_runs() {
     other.shutdown().await;
 }
 
+/// Trap 2: two concurrent restarts of one instance both run.
+#[tokio::test]
+async fn of_64_racing_restarts_of_one_execution_one_runs() {
+    let place = Place::new();
+    let out = list();
+    let (job, reached) = copy(&out, Some(3));
+    let engine = place.node([job]).await;
+    let id = begin(&engine, "Copy").await;
+    told(reached).await;
+    engine.stop(id).await.unwrap();
+    ended(&engine, id).await;
+    // Whether the winner's successor waits, runs or has ended when another asks: that one is refused.
+    let asking = place.node_with([copy(&out, None).0], |config| config.take_work = false).await;
+    let restarts = (0..64).map(|_| {
+        let asking = asking.clone();
+        tokio::spawn(async move { asking.restart(id, false).await })
+    });
+    let mut accepted = Vec::new();
+    for restart in restarts.collect::<Vec<_>>() {
+        match restart.await.unwrap() {
+            Ok(launched) => accepted.push(launched.execution.id),
+            Err(OperatorError::Launch(LaunchError::AlreadyRunning { .. }) | OperatorError::NotRestartable { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(accepted, [oxbatch_core::execution::ExecutionId(id.0 + 1)]);
+    asking.shutdown().await;
+    engine.shutdown().await;
+}
+
 #[tokio::test]
 async fn a_waiting_launch_survives_the_shutdown_of_the_node_that_answered_it() {
     let place = Place::new();
