@@ -122,14 +122,40 @@ pub trait ItemReader: Send {
 /// Turns an item into an output, or filters it.
 ///
 /// # Contract
-/// - Called for each item in the order in which they were read.
-/// - May be called again for an item whose chunk was rolled back: effects outside the chunk are at least once.
+/// - The engine calls `open` once, then `process` for each item in the order in which they were read, then `close`,
+///   whatever happened in between.
+/// - May be called again for an item that failed, and after a restart for items whose chunk was not committed: effects
+///   outside the chunk are at least once.
+/// - What a processor remembers of the items before is either in its `checkpoint`, or lost with the attempt.
+/// - A step may process by several processors at once, each of which sees some of the items. One that must see all of
+///   them, in their order, says so by [`SEES_ALL`](Self::SEES_ALL).
 pub trait ItemProcessor<I: Send>: Send {
     /// What it makes of an item.
     type Output: Send + Sync;
 
+    /// Whether one instance must see all items in their order, because what it makes of an item depends on those before
+    /// it. A step that would process by several at once cannot be built with it.
+    const SEES_ALL: bool = false;
+
+    /// Prepares it, anew or with what it remembered at a checkpoint of an earlier attempt.
+    fn open(&mut self, checkpoint: Option<&Checkpoint>) -> impl Future<Output = Result<(), ItemError>> + Send {
+        let _ = checkpoint;
+        async { Ok(()) }
+    }
+
     /// The output for an item; `None` filters it.
     fn process(&mut self, item: I) -> impl Future<Output = Result<Option<Self::Output>, ItemError>> + Send;
+
+    /// What it remembers of the items so far, committed with the chunk that ends here; `None` when that is nothing. It is
+    /// stored with each chunk beside the contexts, so it must be small.
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        Ok(None)
+    }
+
+    /// Releases what it holds.
+    fn close(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
+        async { Ok(()) }
+    }
 }
 
 /// Writes chunks of outputs.

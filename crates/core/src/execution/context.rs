@@ -120,6 +120,8 @@ fn check_size(json: &str) -> Result<(), ContextError> {
 pub struct StepState {
     /// Where the reader stands.
     pub reader: Option<Checkpoint>,
+    /// What the processor remembers.
+    pub processor: Option<Checkpoint>,
     /// Where the writer stands.
     pub writer: Option<Checkpoint>,
     /// The author's own entries.
@@ -140,6 +142,8 @@ impl StepState {
             #[serde(default)]
             reader: Option<Box<RawValue>>,
             #[serde(default)]
+            processor: Option<Box<RawValue>>,
+            #[serde(default)]
             writer: Option<Box<RawValue>>,
             #[serde(default)]
             context: ExecutionContext,
@@ -147,11 +151,12 @@ impl StepState {
         let unreadable = |source| ContextError::Unreadable { source };
         let known: Known = serde_json::from_str(json).map_err(unreadable)?;
         let mut unknown: Map<String, Value> = serde_json::from_str(json).map_err(unreadable)?;
-        for name in ["v", "reader", "writer", "context"] {
+        for name in ["v", "reader", "processor", "writer", "context"] {
             unknown.remove(name);
         }
         Ok(Self {
             reader: known.reader.map(Checkpoint::from_raw),
+            processor: known.processor.map(Checkpoint::from_raw),
             writer: known.writer.map(Checkpoint::from_raw),
             context: known.context,
             unknown,
@@ -169,7 +174,7 @@ impl StepState {
         out.clear();
         // Writing into a String cannot fail.
         let _ = write!(out, "{{\"v\":{STATE_VERSION}");
-        for (name, checkpoint) in [("reader", &self.reader), ("writer", &self.writer)] {
+        for (name, checkpoint) in [("reader", &self.reader), ("processor", &self.processor), ("writer", &self.writer)] {
             if let Some(checkpoint) = checkpoint {
                 let _ = write!(out, ",\"{name}\":{}", checkpoint.as_json());
             }
@@ -196,7 +201,7 @@ mod tests {
         let stored = r#"{"v":2,"reader":{"byte":17},"context":{"a":1},"totals":{"amount":"1.20"}}"#;
         let state = StepState::from_json(stored).unwrap();
         assert_eq!(state.reader.as_ref().unwrap().as_json(), r#"{"byte":17}"#);
-        assert!(state.writer.is_none());
+        assert!(state.writer.is_none() && state.processor.is_none());
         assert_eq!(state.context.get::<i64>("a").unwrap(), Some(1));
         let mut json = String::new();
         state.write_json(&mut json).unwrap();

@@ -7,6 +7,7 @@ mod faults;
 mod harness;
 mod lifecycle;
 mod model;
+mod processors;
 mod skips;
 mod stopping;
 mod tasks;

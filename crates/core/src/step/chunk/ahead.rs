@@ -99,15 +99,15 @@ where
         Ok(Self::Ahead(Ahead { sealed, room, ended: Some(ended) }))
     }
 
-    /// Ends the reading, and gives the reader back to be closed; `None` when it was lost in a panic that was told, or
-    /// when the thread does not end within `at_most`: it sits in the author's reader, and ends after that.
-    pub(super) async fn into_reader(self, at_most: Duration) -> Option<R> {
+    /// Ends the reading, and gives reader and processor back to be closed; `None` when they were lost in a panic that was
+    /// told, or when the thread does not end within `at_most`: it sits in the author's code, and ends after that.
+    pub(super) async fn into_filler(self, at_most: Duration) -> Option<Filler<R, P>> {
         match self {
-            Self::Direct(filler) => Some(filler.reader),
+            Self::Direct(filler) => Some(filler),
             Self::Ahead(Ahead { sealed, room, ended }) => {
                 drop((sealed, room));
                 let ended = tokio::time::timeout(at_most, ended?).await.ok()?;
-                ended.ok().and_then(Result::ok).map(|filler| filler.reader)
+                ended.ok().and_then(Result::ok)
             }
         }
     }

@@ -109,6 +109,7 @@ impl<'a, R: ItemReader> Commits<'a, R> {
     {
         // The position behind the chunk's last item: taken when the chunk was sealed, committed with it.
         self.state.reader = sealed.checkpoint;
+        self.state.processor = sealed.processor;
         if self.step_context.settle(sealed.context) {
             self.state.context = self.step_context.merged();
         }

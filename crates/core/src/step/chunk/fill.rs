@@ -2,7 +2,7 @@
 
 use super::{CopyItem, Skip};
 use crate::engine::Event;
-use crate::execution::{ExecutionContext, SkipPhase, SkippedItem};
+use crate::execution::{ExecutionContext, SkipPhase, SkippedItem, StepState};
 use crate::item::{Checkpoint, ErrorKind, ItemError, ItemProcessor, ItemReader};
 use crate::step::policy::random_share;
 use crate::step::task::after_retries;
@@ -20,6 +20,8 @@ pub(super) struct Sealed<I, O> {
     /// The reader has said that there is no more.
     pub(super) end: bool,
     pub(super) checkpoint: Option<Checkpoint>,
+    /// What the processor remembers behind the chunk's last item.
+    pub(super) processor: Option<Checkpoint>,
     pub(super) progress: Option<f64>,
     /// The step's and the job's context, as far as they changed.
     pub(super) context: Option<ExecutionContext>,
@@ -81,6 +83,21 @@ enum Settled<O> {
 }
 
 impl<R: ItemReader, P: ItemProcessor<R::Item>> Filler<R, P> {
+    /// Opens the reader and the processor.
+    pub(super) async fn open(&mut self, state: &StepState) -> Result<(), Interrupt> {
+        self.reader.open(state.reader.as_ref()).await.map_err(|error| failed("open the reader", &error))?;
+        let processor = state.processor.as_ref();
+        self.processor.open(processor).await.map_err(|error| failed("open the processor", &error))?;
+        Ok(())
+    }
+
+    /// Closes both, whatever happens to one of them; the first fault is the one that is told.
+    pub(super) async fn close(&mut self) -> Result<(), BodyFault> {
+        let reader = self.reader.close().await.map_err(|error| failed("close the reader", &error));
+        let processor = self.processor.close().await.map_err(|error| failed("close the processor", &error));
+        reader.and(processor)
+    }
+
     /// Reads up to `size` items, processes each at once, and seals the chunk, in room that is used again.
     #[inline]
     pub(super) async fn fill(
@@ -137,6 +154,8 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Filler<R, P> {
     ) -> Result<Sealed<R::Item, P::Output>, Interrupt> {
         let count = |items: usize| i64::try_from(items).unwrap_or(i64::MAX);
         let checkpoint = self.reader.checkpoint().map_err(|error| failed("take the reader's checkpoint", &error))?;
+        let processor = self.processor.checkpoint();
+        let processor = processor.map_err(|error| failed("take the processor's checkpoint", &error))?;
         let scope = self.context.scope();
         Ok(Sealed {
             read: count(read),
@@ -145,6 +164,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Filler<R, P> {
             skips: tally.skips,
             end,
             checkpoint,
+            processor,
             progress: self.reader.progress(),
             context: scope.context.take_change_of(Side::Settling),
             job_context: scope.job.context.take_change_of(Side::Settling),

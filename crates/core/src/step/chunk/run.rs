@@ -63,13 +63,13 @@ where
         };
         let writer = build("writer", &self.writer, &context.for_writer())?;
         let mut target = Target { writer, transaction: transaction.as_mut() };
-        let (result, reader) = match open(&mut filler.reader, &mut target.writer, &state).await {
+        let (result, filler) = match open(&mut filler, &mut target.writer, &state).await {
             Ok(()) => self.chunks(filler, &mut target, &context, state).await,
-            Err(fault) => (Err(fault), Some(filler.reader)),
+            Err(fault) => (Err(fault), Some(filler)),
         };
         // Everything that may be is closed; the first fault is the one that is told.
-        let reader_closed = match reader {
-            Some(mut reader) => reader.close().await.map_err(|error| failed("close the reader", &error)),
+        let filler_closed = match filler {
+            Some(mut filler) => filler.close().await,
             None => Ok(()),
         };
         let writer_closed = target.writer.close().await.map_err(|error| failed("close the writer", &error));
@@ -78,7 +78,7 @@ where
             Err(Interrupt::Stopped) => BodyEnd::Stopped,
             Err(Interrupt::Fault(fault)) => return Err(fault),
         };
-        reader_closed.and(writer_closed).map(|()| end)
+        filler_closed.and(writer_closed).map(|()| end)
     }
 
     fn resolve_size(&self, context: &StepContext) -> Result<usize, BodyFault> {
@@ -91,14 +91,14 @@ where
         check_size(size).map_err(BodyFault::Failed)
     }
 
-    /// Runs the chunks; gives the reader back to be closed.
+    /// Runs the chunks; gives reader and processor back to be closed.
     async fn chunks(
         &self,
         filler: Filler<R, P>,
         target: &mut Target<'_, W>,
         context: &StepContext,
         state: StepState,
-    ) -> (Result<BodyEnd, Interrupt>, Option<R>) {
+    ) -> (Result<BodyEnd, Interrupt>, Option<Filler<R, P>>) {
         let mut source = Source::Direct(filler);
         if self.read_ahead == ReadAhead::Always {
             source = match source.go_ahead() {
@@ -143,17 +143,17 @@ where
         };
         // A fault is told although the reader still waits for input; a stop has its own grace.
         let at_most = if matches!(result, Err(Interrupt::Fault(_))) { CLOSE_AFTER_FAULT } else { Duration::MAX };
-        (result, source.into_reader(at_most).await)
+        (result, source.into_filler(at_most).await)
     }
 }
 
-async fn open<R, W, O>(reader: &mut R, writer: &mut W, state: &StepState) -> Result<(), Interrupt>
+async fn open<R, P, W>(filler: &mut Filler<R, P>, writer: &mut W, state: &StepState) -> Result<(), Interrupt>
 where
     R: ItemReader,
-    W: ItemWriter<O>,
-    O: Send + Sync,
+    P: ItemProcessor<R::Item>,
+    W: ItemWriter<P::Output>,
 {
-    reader.open(state.reader.as_ref()).await.map_err(|error| failed("open the reader", &error))?;
+    filler.open(state).await?;
     writer.open(state.writer.as_ref()).await.map_err(|error| failed("open the writer", &error))?;
     Ok(())
 }
