@@ -5,40 +5,19 @@ mod commit;
 mod fill;
 mod isolate;
 mod run;
+mod settings;
 
 use std::any::TypeId;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
+use settings::{ChunkSize, CopyItem, Factory, ItemSettings, Settings, Skip};
+pub use settings::{DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, ReadAhead};
+
 use super::{RetryPolicy, SkipPolicy, Step, StepContext, StepKind, StepRules};
 use crate::item::{BoxError, ItemError, ItemProcessor, ItemReader, ItemWriter, PassThrough};
 use crate::job::BuildError;
-
-/// Items in a chunk when the step does not say.
-pub const DEFAULT_CHUNK_SIZE: u32 = 100;
-/// Most items in a chunk: a chunk is kept in memory until it is committed.
-pub const MAX_CHUNK_SIZE: u32 = 1_000_000;
-
-/// Copies an item before it is processed, so that it can be processed again.
-type CopyItem<R> = fn(&<R as ItemReader>::Item) -> <R as ItemReader>::Item;
-
-/// Writes an item as JSON, to be kept when it is skipped.
-type DescribeItem<R> = fn(&<R as ItemReader>::Item) -> Option<String>;
-
-/// A skip policy, and what it takes to keep a skipped item.
-struct Skip<R: ItemReader> {
-    policy: SkipPolicy,
-    describe: DescribeItem<R>,
-}
-
-impl<R: ItemReader> Clone for Skip<R> {
-    fn clone(&self) -> Self {
-        Self { policy: self.policy.clone(), describe: self.describe }
-    }
-}
-
-type Factory<T> = Arc<dyn Fn(&StepContext) -> Result<T, BoxError> + Send + Sync>;
 
 /// A step that reads, processes and writes items in chunks, each one transaction.
 ///
@@ -75,11 +54,8 @@ impl ChunkStep {
             reader: not_set(),
             processor: Arc::new(|_: &StepContext| Ok(PassThrough)),
             writer: not_set(),
-            size: ChunkSize::Fixed(DEFAULT_CHUNK_SIZE),
-            retry: RetryPolicy::default(),
-            copy_item: None,
-            skip: None,
-            read_ahead: ReadAhead::default(),
+            settings: Settings::default(),
+            items: ItemSettings::default(),
             rules: StepRules::default(),
         }
     }
@@ -97,36 +73,15 @@ impl ItemReader for NotSet {
     }
 }
 
-#[derive(Clone)]
-enum ChunkSize {
-    Fixed(u32),
-    Late(Factory<u32>),
-}
-
 /// Builds a chunk step; given to [`JobBuilder::step`](crate::JobBuilder::step) as it is.
 pub struct ChunkStepBuilder<R: ItemReader, P, W> {
     name: String,
     reader: Factory<R>,
     processor: Factory<P>,
     writer: Factory<W>,
-    size: ChunkSize,
-    retry: RetryPolicy,
-    copy_item: Option<CopyItem<R>>,
-    skip: Option<Skip<R>>,
-    read_ahead: ReadAhead,
+    settings: Settings,
+    items: ItemSettings<R>,
     rules: StepRules,
-}
-
-/// Whether the next chunk is read and processed while the last one is written and committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ReadAhead {
-    /// When both take long enough for it to pay: measured while the step runs.
-    #[default]
-    Auto,
-    /// From the first chunk on.
-    Always,
-    /// One after the other, on one thread: for a reader or processor that depends on what the writer has written.
-    Never,
 }
 
 impl<R: ItemReader, P, W> fmt::Debug for ChunkStepBuilder<R, P, W> {
@@ -143,20 +98,9 @@ impl<P, W> ChunkStepBuilder<NotSet, P, W> {
         R: ItemReader,
         F: Fn(&StepContext) -> Result<R, BoxError> + Send + Sync + 'static,
     {
-        let Self { name, processor, writer, size, retry, read_ahead, rules, .. } = self;
-        let reader = Arc::new(factory);
-        ChunkStepBuilder {
-            name,
-            reader,
-            processor,
-            writer,
-            size,
-            retry,
-            copy_item: None,
-            skip: None,
-            read_ahead,
-            rules,
-        }
+        let Self { name, processor, writer, settings, rules, .. } = self;
+        let (reader, items) = (Arc::new(factory), ItemSettings::default());
+        ChunkStepBuilder { name, reader, processor, writer, settings, items, rules }
     }
 }
 
@@ -168,9 +112,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         N: ItemProcessor<R::Item>,
         F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
     {
-        let Self { name, reader, writer, size, retry, copy_item, skip, read_ahead, rules, .. } = self;
-        let processor = Arc::new(factory);
-        ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item, skip, read_ahead, rules }
+        let Self { name, reader, writer, settings, items, rules, .. } = self;
+        ChunkStepBuilder { name, reader, processor: Arc::new(factory), writer, settings, items, rules }
     }
 
     /// The function that builds the writer of an execution.
@@ -181,15 +124,14 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         N: ItemWriter<P::Output>,
         F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
     {
-        let Self { name, reader, processor, size, retry, copy_item, skip, read_ahead, rules, .. } = self;
-        let writer = Arc::new(factory);
-        ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item, skip, read_ahead, rules }
+        let Self { name, reader, processor, settings, items, rules, .. } = self;
+        ChunkStepBuilder { name, reader, processor, writer: Arc::new(factory), settings, items, rules }
     }
 
     /// How many items are read for a chunk; [`DEFAULT_CHUNK_SIZE`] when it is not set, at most [`MAX_CHUNK_SIZE`].
     #[must_use]
     pub fn chunk_size(mut self, items: u32) -> Self {
-        self.size = ChunkSize::Fixed(items);
+        self.settings.size = ChunkSize::Fixed(items);
         self
     }
 
@@ -199,7 +141,7 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     where
         F: Fn(&StepContext) -> Result<u32, BoxError> + Send + Sync + 'static,
     {
-        self.size = ChunkSize::Late(Arc::new(function));
+        self.settings.size = ChunkSize::Late(Arc::new(function));
         self
     }
 
@@ -212,8 +154,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         R::Item: Clone,
     {
         self.rules.max_retries = policy.max_retries();
-        self.retry = policy;
-        self.copy_item = Some(Clone::clone);
+        self.settings.retry = policy;
+        self.items.copy = Some(Clone::clone);
         self
     }
 
@@ -227,8 +169,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     where
         R::Item: Clone + serde::Serialize,
     {
-        self.skip = Some(Skip { policy, describe: |item| serde_json::to_string(item).ok() });
-        self.copy_item = Some(Clone::clone);
+        self.items.skip = Some(Skip { policy, describe: |item| serde_json::to_string(item).ok() });
+        self.items.copy = Some(Clone::clone);
         self
     }
 
@@ -236,7 +178,7 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     /// same either way: a checkpoint travels with its chunk. At most three chunks are in memory.
     #[must_use]
     pub fn read_ahead(mut self, read_ahead: ReadAhead) -> Self {
-        self.read_ahead = read_ahead;
+        self.settings.read_ahead = read_ahead;
         self
     }
 
@@ -264,31 +206,16 @@ where
     type Error = BuildError;
 
     fn try_from(builder: ChunkStepBuilder<R, P, W>) -> Result<Self, BuildError> {
-        let ChunkStepBuilder { name, reader, processor, writer, size, retry, copy_item, skip, read_ahead, rules } =
-            builder;
-        let problem = match size {
-            ChunkSize::Fixed(size) => check_size(size).err(),
-            ChunkSize::Late(_) => None,
-        };
+        let ChunkStepBuilder { name, reader, processor, writer, settings, items, rules } = builder;
         let no_reader = TypeId::of::<R>() == TypeId::of::<NotSet>();
-        let problem = problem
+        let problem = settings
+            .problem()
             .or_else(|| no_reader.then(|| "it has no reader".to_owned()))
             .or_else(|| (rules.start_limit == Some(0)).then(|| "a start limit of 0 never lets it run".to_owned()));
         if let Some(problem) = problem {
             return Err(BuildError::Step { step: name, problem });
         }
-        let kind = match size {
-            ChunkSize::Fixed(size) => StepKind::Chunk { size: Some(size) },
-            ChunkSize::Late(_) => StepKind::Chunk { size: None },
-        };
-        let body = run::ChunkBody { reader, processor, writer, size, retry, copy_item, skip, read_ahead };
-        Ok(Self::new(name, kind, rules, body))
-    }
-}
-
-fn check_size(size: u32) -> Result<usize, String> {
-    match usize::try_from(size) {
-        Ok(items) if (1..=MAX_CHUNK_SIZE).contains(&size) => Ok(items),
-        _ => Err(format!("chunk size {size} is not within 1 to {MAX_CHUNK_SIZE}")),
+        let kind = StepKind::Chunk { size: settings.fixed_size() };
+        Ok(Self::new(name, kind, rules, run::ChunkBody { reader, processor, writer, settings, items }))
     }
 }

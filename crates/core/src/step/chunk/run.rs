@@ -8,10 +8,10 @@ use futures_util::future::LocalBoxFuture;
 use super::ahead::{Measure, Source};
 use super::commit::{Commits, Target};
 use super::fill::{Filler, Interrupt, Room, failed};
-use super::{ChunkSize, CopyItem, Factory, ReadAhead, Skip, check_size};
+use super::settings::{ChunkSize, Factory, ItemSettings, ReadAhead, Settings, check_size};
 use crate::execution::{StepState, cause_chain};
 use crate::item::{ItemProcessor, ItemReader, ItemWriter};
-use crate::step::{BodyEnd, BodyFault, BodyRun, RetryPolicy, StepBody, StepContext};
+use crate::step::{BodyEnd, BodyFault, BodyRun, StepBody, StepContext};
 
 /// Every so many chunks the thread lets other futures of the author's run, which share it.
 const CHUNKS_BETWEEN_YIELDS: i64 = 64;
@@ -25,11 +25,8 @@ pub(super) struct ChunkBody<R: ItemReader, P, W> {
     pub(super) reader: Factory<R>,
     pub(super) processor: Factory<P>,
     pub(super) writer: Factory<W>,
-    pub(super) size: ChunkSize,
-    pub(super) retry: RetryPolicy,
-    pub(super) copy_item: Option<CopyItem<R>>,
-    pub(super) skip: Option<Skip<R>>,
-    pub(super) read_ahead: ReadAhead,
+    pub(super) settings: Settings,
+    pub(super) items: ItemSettings<R>,
 }
 
 impl<R, P, W> StepBody for ChunkBody<R, P, W>
@@ -56,9 +53,9 @@ where
             reader: build("reader", &self.reader, &context)?,
             processor: build("processor", &self.processor, &context)?,
             context: context.clone(),
-            retry: self.retry.clone(),
-            copy_item: self.copy_item,
-            skip: self.skip.clone(),
+            retry: self.settings.retry.clone(),
+            copy_item: self.items.copy,
+            skip: self.items.skip.clone(),
             skipped: 0,
         };
         let writer = build("writer", &self.writer, &context.for_writer())?;
@@ -82,7 +79,7 @@ where
     }
 
     fn resolve_size(&self, context: &StepContext) -> Result<usize, BodyFault> {
-        let size = match &self.size {
+        let size = match &self.settings.size {
             ChunkSize::Fixed(size) => *size,
             ChunkSize::Late(function) => function(context).map_err(|error| {
                 BodyFault::Failed(format!("failed to find the chunk size: {}", cause_chain(error.as_ref())))
@@ -100,14 +97,14 @@ where
         state: StepState,
     ) -> (Result<BodyEnd, Interrupt>, Option<Filler<R, P>>) {
         let mut source = Source::Direct(filler);
-        if self.read_ahead == ReadAhead::Always {
+        if self.settings.read_ahead == ReadAhead::Always {
             source = match source.go_ahead() {
                 Ok(source) => source,
                 Err(fault) => return (Err(fault), None),
             };
         }
-        let mut commits = Commits::new(context, &self.retry, self.skip.clone(), state);
-        let mut measure = Measure::new(self.read_ahead);
+        let mut commits = Commits::new(context, &self.settings.retry, self.items.skip.clone(), state);
+        let mut measure = Measure::new(self.settings.read_ahead);
         let mut room = Room { outputs: Vec::with_capacity(FIRST_ROOM), inputs: Vec::new() };
         let result = loop {
             if context.is_stopping() {
