@@ -37,9 +37,19 @@
 //! sees at once that executions have lost their owner.
 
 mod item;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sqlite;
 
 pub use item::{SqliteReader, SqliteWriter};
+#[cfg(feature = "postgres")]
+pub use postgres::{
+    DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTIONS, DEFAULT_RETRY_TIME, MIN_CONNECTIONS, PostgresChunkTransaction,
+    PostgresRepository, PostgresSettings, PostgresSettingsError,
+};
 /// The driver, for authors who write to the database themselves.
 pub use rusqlite;
 pub use sqlite::{SqliteChunkTransaction, SqliteRepository};
+/// The driver of PostgreSQL, for authors who write to the database themselves.
+#[cfg(feature = "postgres")]
+pub use tokio_postgres;

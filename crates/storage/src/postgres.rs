@@ -1,0 +1,109 @@
+//! The repository on PostgreSQL: many nodes, one truth.
+
+mod chunk;
+mod connect;
+mod error;
+mod migrate;
+mod pool;
+mod rows;
+mod session;
+mod settings;
+mod sql;
+mod tls;
+
+use std::sync::Arc;
+
+use oxbatch_core::repository::{JobRepository, RepositoryError};
+use tokio_postgres::Client;
+
+pub use chunk::PostgresChunkTransaction;
+use connect::{Connector, Purpose, unusable};
+use pool::Connections;
+pub use settings::{
+    DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTIONS, DEFAULT_RETRY_TIME, MIN_CONNECTIONS, PostgresSettings,
+    PostgresSettingsError,
+};
+
+/// A job repository in a PostgreSQL database. Cheap to clone; all clones are one.
+///
+/// Its tables begin with `oxbatch_` and stand in the first schema of the user's search path. Many processes on many
+/// machines may share it.
+#[derive(Clone)]
+pub struct PostgresRepository {
+    store: Arc<Store>,
+}
+
+/// What the clones of a repository and its chunk transactions share.
+struct Store {
+    connections: Connections,
+}
+
+impl PostgresRepository {
+    /// Connects and brings the tables up to date; of several nodes that do so at once, one migrates and the others wait.
+    ///
+    /// The repository's own connections live on the runtime on which this is called.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Unusable`] with one sentence: no server, wrong password, no such database, no privilege, a
+    /// standby, a server or a database that is too old or too new.
+    pub async fn open(settings: PostgresSettings) -> Result<Self, RepositoryError> {
+        let settings = Arc::new(settings);
+        let connections = Connections::new(Connector::new(Arc::clone(&settings))?)?;
+        let mut session = connections.session().await.map_err(|fault| unusable(&settings, fault))?;
+        migrate::migrate(&mut session, &settings).await?;
+        drop(session);
+        Ok(Self { store: Arc::new(Store { connections }) })
+    }
+
+    /// The repository behind a contract, when it is this one: for readers and writers that use its database.
+    pub fn of(repository: &dyn JobRepository) -> Option<&Self> {
+        repository.as_any().downcast_ref()
+    }
+
+    /// Whether executions are kept in a database already. It is not changed.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn is_kept_in(settings: PostgresSettings) -> Result<bool, RepositoryError> {
+        let settings = Arc::new(settings);
+        let connections = Connections::new(Connector::new(Arc::clone(&settings))?)?;
+        let session = connections.session().await.map_err(|fault| unusable(&settings, fault))?;
+        let applied = migrate::applied(&session).await.map_err(|fault| unusable(&settings, fault))?;
+        Ok(applied > 0)
+    }
+
+    /// A connection of one's own, on the runtime of the caller, outside of every chunk's transaction: for readers, and
+    /// for who listens to notifications. It ends when it is dropped, and is not counted among the repository's.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn connect(&self) -> Result<Client, RepositoryError> {
+        let connected = self.store.connections.connector.connect(Purpose::Own).await;
+        connected.map(|(client, _)| client).map_err(|fault| fault.into_repository("connect to the database"))
+    }
+}
+
+impl std::fmt::Debug for PostgresRepository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresRepository").field("settings", self.store.connections.connector.settings()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    thread_local! {
+        static STATEMENTS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// Called for each statement that a session runs.
+    pub(super) fn count_statement() {
+        STATEMENTS.set(STATEMENTS.get() + 1);
+    }
+
+    /// The statements that this thread has run since the last call.
+    pub(super) fn statements() -> u32 {
+        STATEMENTS.replace(0)
+    }
+}

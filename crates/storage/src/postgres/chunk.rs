@@ -1,0 +1,335 @@
+//! The transactions of a chunk step: the author's rows, the checkpoint and the counters commit together.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::join;
+use oxbatch_core::ItemError;
+use oxbatch_core::execution::Status;
+use oxbatch_core::repository::{ChunkAck, ChunkSave, ChunkTransaction, RepositoryError, RepositoryFuture, StepFence};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error, Row, Statement};
+
+use super::Store;
+use super::connect::Purpose;
+use super::error::{Fault, is_lost};
+use super::pool::Patience;
+use super::rows;
+
+/// The one statement of a chunk. Without a row, which means that the lease is lost, it divides by zero: the COMMIT that
+/// is on its way behind it undoes everything then, and no answer has to be waited for between the two.
+const SAVE: &str = "WITH saved AS (
+         UPDATE oxbatch_step_execution
+         SET state = $4, progress = coalesce($5, progress), read_count = $6, write_count = $7, filter_count = $8,
+             commit_count = $9, rollback_count = $10, read_skip_count = $11, process_skip_count = $12,
+             write_skip_count = $13, retry_count = $14, revision = revision + 1
+         WHERE id = $1 AND lease_epoch = $2 AND revision = $3 AND status IN ('STARTED', 'STOPPING')
+         RETURNING status)
+     SELECT min(status), 1 / count(*) FROM saved";
+/// The job's context, fenced in the same way. It comes before the step's row, as in every other transaction: two that
+/// take both rows in one order never wait for each other in a ring.
+const SAVE_CONTEXT: &str = "WITH saved AS (
+         UPDATE oxbatch_job_execution SET context = $3 WHERE id = $1 AND lease_epoch = $2 RETURNING id)
+     SELECT 1 / count(*) FROM saved";
+const KEEP_SKIPS: &str =
+    "INSERT INTO oxbatch_skipped_item (step_execution_id, create_time, phase, position, item, error)
+     SELECT $1, $2, phase, position, item, error
+     FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
+         AS skipped (phase, position, item, error, number)
+     ORDER BY number";
+const REVISION: &str = "SELECT revision FROM oxbatch_step_execution WHERE id = $1 AND lease_epoch = $2";
+/// Finds out whether a save whose answer was lost has been committed, and makes sure that it will not be later: one that
+/// is still on its way finds another revision.
+const SETTLE: &str = "UPDATE oxbatch_step_execution
+     SET revision = CASE WHEN revision = $3 THEN revision + 2 ELSE revision END
+     WHERE id = $1 AND lease_epoch = $2 RETURNING revision, status";
+
+const COMMIT: &str = "commit a chunk";
+
+/// The transaction of a chunk in the repository's own database.
+///
+/// A writer that writes through its [`client`](Self::client) is exactly once: its rows commit together with the
+/// checkpoint, or not at all, also when this process has lost its lease without knowing it.
+///
+/// Its connection is opened by its first use, lives on the runtime of the step's thread, where no statement has to
+/// change threads, and is closed with the step.
+pub struct PostgresChunkTransaction {
+    store: Arc<Store>,
+    fence: StepFence,
+    connection: Option<ChunkConnection>,
+    /// Whether a transaction has begun. A chunk that only saves needs none: its one statement is its own.
+    begun: bool,
+    /// The step row's count of saves, once it is known.
+    revision: Option<i64>,
+}
+
+struct ChunkConnection {
+    client: Client,
+    save: Statement,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What a save came to.
+enum Saved {
+    Done(ChunkAck),
+    LeaseLost,
+}
+
+impl PostgresChunkTransaction {
+    pub(super) fn new(store: Arc<Store>, fence: StepFence) -> Self {
+        Self { store, fence, connection: None, begun: false, revision: None }
+    }
+
+    /// The transaction that the engine hands to a writer, when the repository is a
+    /// [`PostgresRepository`](crate::PostgresRepository).
+    ///
+    /// # Errors
+    /// When the service keeps its executions in another repository.
+    pub fn of(transaction: &mut dyn ChunkTransaction) -> Result<&mut Self, ItemError> {
+        transaction.as_any_mut().downcast_mut().ok_or_else(|| {
+            ItemError::other("the step writes to the PostgreSQL repository, but the service uses another repository")
+        })
+    }
+
+    /// The connection, inside of the chunk's transaction, which begins with the first call of each chunk. Savepoints may
+    /// be made on it.
+    ///
+    /// Whoever commits or rolls back on the connection itself gives the guarantee up.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn client(&mut self) -> Result<&Client, RepositoryError> {
+        self.begin().await.map_err(|fault| fault.into_repository("begin a chunk"))?;
+        match &self.connection {
+            Some(connection) => Ok(&connection.client),
+            None => Err(Fault::NoAnswer.into_repository("begin a chunk")),
+        }
+    }
+
+    async fn begin(&mut self) -> Result<(), Fault> {
+        if self.begun {
+            return Ok(());
+        }
+        let mut patience = Patience::until(self.store.connections.deadline());
+        loop {
+            let begun = match self.connected().await {
+                Ok(connection) => connection.client.batch_execute("BEGIN").await.map_err(Fault::from),
+                Err(fault) => Err(fault),
+            };
+            match begun {
+                Ok(()) => {
+                    self.begun = true;
+                    return Ok(());
+                }
+                // Nothing of the chunk is lost with a connection on which it has not begun.
+                Err(fault) => {
+                    self.connection = None;
+                    if !fault.passes() || !patience.wait().await {
+                        return Err(fault);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The connection, opened when there is none.
+    async fn connected(&mut self) -> Result<&ChunkConnection, Fault> {
+        let usable = self.connection.take_if(|connection| connection.client.is_closed()).is_none();
+        if usable && self.connection.is_some() {
+            // Looked up twice: the borrow of an early return would last too long.
+            return self.connection.as_ref().ok_or(Fault::NoAnswer);
+        }
+        let place = self.store.connections.place_for_step().await?;
+        let (client, _) = self.store.connections.connector.connect(Purpose::Chunks).await?;
+        let fence = self.fence;
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&fence.step_id.0, &fence.lease.epoch];
+        let (save, row) = join(client.prepare(SAVE), client.query_opt(REVISION, &values)).await;
+        let (save, row) = (save?, row?);
+        if self.revision.is_none() {
+            self.revision = row.map(|row| row.try_get(0)).transpose()?;
+        }
+        Ok(self.connection.insert(ChunkConnection { client, save, _place: place }))
+    }
+
+    /// Saves and commits; knows in the end whether it was done.
+    async fn save(&mut self, save: &ChunkSave<'_>) -> Result<Saved, Fault> {
+        let mut patience = Patience::until(self.store.connections.deadline());
+        loop {
+            let is_alone = !self.begun;
+            let fault = match self.try_save(save).await {
+                Ok(saved) => return Ok(saved),
+                Err(fault) => fault,
+            };
+            if matches!(&fault, Fault::Sql(error) if is_lost(error)) {
+                self.begun = false;
+                self.connection = None;
+                if let Some(saved) = self.settle(&mut patience).await? {
+                    return Ok(saved);
+                }
+            }
+            self.undo().await;
+            // What only saves can be sent again; rows of a writer went with their connection, and the writer has to
+            // write them again.
+            if !is_alone || !fault.passes() || !patience.wait().await {
+                return Err(fault);
+            }
+        }
+    }
+
+    /// What became of a save whose answer was lost: `None` when it was not committed and never will be.
+    async fn settle(&mut self, patience: &mut Patience) -> Result<Option<Saved>, Fault> {
+        let Some(before) = self.revision else { return Ok(None) };
+        loop {
+            match self.ask_what_became(before).await {
+                Ok(became) => return Ok(became),
+                Err(fault) => {
+                    self.connection = None;
+                    if !fault.passes() || !patience.wait().await {
+                        return Err(fault);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn ask_what_became(&mut self, before: i64) -> Result<Option<Saved>, Fault> {
+        let fence = self.fence;
+        let connection = self.connected().await?;
+        let row = connection.client.query_opt(SETTLE, &[&fence.step_id.0, &fence.lease.epoch, &before]).await?;
+        let Some(row) = row else { return Ok(Some(Saved::LeaseLost)) };
+        let revision: i64 = row.try_get(0)?;
+        let stop_requested = rows::status(&row, 1, fence.step_id.0)? != Status::Started;
+        self.revision = Some(revision);
+        Ok((revision == before + 1).then_some(Saved::Done(ChunkAck { stop_requested })))
+    }
+
+    async fn try_save(&mut self, save: &ChunkSave<'_>) -> Result<Saved, Fault> {
+        let more = save.job_context.is_some() || !save.skips.is_empty();
+        if more {
+            self.begin().await?;
+        }
+        let fence = self.fence;
+        let begun = self.begun;
+        self.connected().await?;
+        let (Some(connection), Some(revision)) = (&self.connection, self.revision) else { return Ok(Saved::LeaseLost) };
+        let counters = save.counters;
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 14] = [
+            &fence.step_id.0,
+            &fence.lease.epoch,
+            &revision,
+            &save.state,
+            &save.progress,
+            &counters.read,
+            &counters.write,
+            &counters.filter,
+            &counters.commit,
+            &counters.rollback,
+            &counters.read_skip,
+            &counters.process_skip,
+            &counters.write_skip,
+            &counters.retry,
+        ];
+        let saving = connection.client.query_one(&connection.save, &values);
+        let saved = match (begun, more) {
+            (false, _) => saving.await,
+            (true, false) => {
+                // Sent together: a save that fails turns the COMMIT into a ROLLBACK.
+                let (saved, committed) = join(saving, connection.client.batch_execute("COMMIT")).await;
+                saved.and_then(|row| committed.map(|()| row))
+            }
+            (true, true) => save_more(&connection.client, fence, save, saving).await,
+        };
+        match saved {
+            Ok(row) => {
+                self.begun = false;
+                self.revision = Some(revision + 1);
+                let stop_requested = rows::status(&row, 0, fence.step_id.0)? == Status::Stopping;
+                Ok(Saved::Done(ChunkAck { stop_requested }))
+            }
+            Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => Ok(Saved::LeaseLost),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Undoes what has begun. A connection on which that fails is closed, which undoes it too.
+    async fn undo(&mut self) {
+        if !self.begun {
+            return;
+        }
+        self.begun = false;
+        let undone = match &self.connection {
+            Some(connection) => connection.client.batch_execute("ROLLBACK").await.is_ok(),
+            None => true,
+        };
+        if !undone {
+            self.connection = None;
+        }
+    }
+}
+
+/// A save with the job's context or with skipped items, all on their way at once.
+async fn save_more(
+    client: &Client,
+    fence: StepFence,
+    save: &ChunkSave<'_>,
+    saving: impl Future<Output = Result<Row, Error>>,
+) -> Result<Row, Error> {
+    let (execution, epoch, step) = (fence.lease.execution_id.0, fence.lease.epoch, fence.step_id.0);
+    let context = async {
+        match save.job_context {
+            Some(context) => client.query_one(SAVE_CONTEXT, &[&execution, &epoch, &context]).await.map(|_| ()),
+            None => Ok(()),
+        }
+    };
+    let skips = async {
+        if save.skips.is_empty() {
+            return Ok(());
+        }
+        let phases: Vec<_> = save.skips.iter().map(|skip| skip.phase.as_str()).collect();
+        let positions: Vec<_> = save.skips.iter().map(|skip| skip.position.as_deref()).collect();
+        let items: Vec<_> = save.skips.iter().map(|skip| skip.item.as_deref()).collect();
+        let errors: Vec<_> = save.skips.iter().map(|skip| skip.error.as_str()).collect();
+        client.execute(KEEP_SKIPS, &[&step, &save.time, &phases, &positions, &items, &errors]).await.map(|_| ())
+    };
+    context.await?;
+    skips.await?;
+    let (row, committed) = join(saving, client.batch_execute("COMMIT")).await;
+    row.and_then(|row| committed.map(|()| row))
+}
+
+impl ChunkTransaction for PostgresChunkTransaction {
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn commit<'a>(&'a mut self, save: ChunkSave<'a>) -> RepositoryFuture<'a, ChunkAck> {
+        async move {
+            let saved = self.save(&save).await;
+            match saved {
+                Ok(Saved::Done(ack)) => Ok(ack),
+                Ok(Saved::LeaseLost) => {
+                    self.undo().await;
+                    Err(RepositoryError::LeaseLost { id: self.fence.lease.execution_id })
+                }
+                Err(fault) => Err(fault.into_repository(COMMIT)),
+            }
+        }
+        .boxed()
+    }
+
+    fn rollback(&mut self) -> RepositoryFuture<'_, ()> {
+        async move {
+            self.undo().await;
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+impl std::fmt::Debug for PostgresChunkTransaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresChunkTransaction").field("fence", &self.fence).finish_non_exhaustive()
+    }
+}

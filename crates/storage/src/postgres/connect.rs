@@ -1,0 +1,153 @@
+//! New connections: on which runtime they live, what is set on them, and one clear sentence when there is none.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Connect;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use oxbatch_core::repository::RepositoryError;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, Error};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::{Fault, Said};
+use super::settings::PostgresSettings;
+use super::tls;
+
+/// What every connection of the repository relies on, whatever the role or the database has set.
+const FOR_ALL: &str = "SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off; \
+     SET default_transaction_read_only = off; SET client_min_messages = warning";
+/// Metadata: commits that wait for the disk, even where the server's own default does not; nobody waits for ever.
+const FOR_METADATA: &str = "SELECT set_config('synchronous_commit', 'on', false)
+     WHERE current_setting('synchronous_commit') = 'off';
+     SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'";
+/// Chunks: they become durable with the end of their step, and may take as long as their writer does.
+const FOR_CHUNKS: &str = "SET synchronous_commit = off; SET idle_in_transaction_session_timeout = 0";
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Metadata,
+    Chunks,
+    /// An author's: nothing is set but what all have.
+    Own,
+}
+
+/// Makes connections.
+#[derive(Clone)]
+pub(super) struct Connector {
+    settings: Arc<PostgresSettings>,
+    tls: MakeRustlsConnect,
+}
+
+impl Connector {
+    pub(super) fn new(settings: Arc<PostgresSettings>) -> Result<Self, RepositoryError> {
+        let tls = tls::connector(&settings.tls)?;
+        Ok(Self { settings, tls })
+    }
+
+    pub(super) fn settings(&self) -> &PostgresSettings {
+        &self.settings
+    }
+
+    /// How long a connection may take in all.
+    pub(super) fn timeout(&self) -> Duration {
+        self.settings.config.get_connect_timeout().copied().unwrap_or(super::settings::DEFAULT_CONNECT_TIMEOUT)
+    }
+
+    /// A connection that lives on the runtime of the caller.
+    pub(super) async fn connect(&self, purpose: Purpose) -> Result<(Client, JoinHandle<()>), Fault> {
+        let connected = tokio::time::timeout(self.timeout(), self.open(purpose)).await;
+        Ok(connected.map_err(|_| Fault::NoAnswer)??)
+    }
+
+    async fn open(&self, purpose: Purpose) -> Result<(Client, JoinHandle<()>), Error> {
+        let (client, connection) = self.settings.config.connect(self.tls.clone()).await?;
+        let task = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a connection to the database has ended");
+            }
+        });
+        let special = match purpose {
+            Purpose::Metadata => FOR_METADATA,
+            Purpose::Chunks => FOR_CHUNKS,
+            Purpose::Own => "",
+        };
+        client.batch_execute(&format!("{FOR_ALL}; {special}")).await?;
+        Ok((client, task))
+    }
+}
+
+/// Makes the connections of the pool. They live on the runtime on which the repository was opened, whoever asks for
+/// one: a step's runtime ends with its step.
+pub(super) struct OnRuntime {
+    pub(super) connector: Connector,
+    pub(super) runtime: Handle,
+}
+
+impl Connect for OnRuntime {
+    fn connect(&self, _: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
+        async move {
+            let mut connecting = Box::pin(self.connector.open(Purpose::Metadata));
+            poll_fn(|context| {
+                let _entered = self.runtime.enter();
+                connecting.as_mut().poll_unpin(context)
+            })
+            .await
+        }
+        .boxed()
+    }
+}
+
+/// The sentence for a database that cannot be used at all.
+pub(super) fn unusable(settings: &PostgresSettings, fault: Fault) -> RepositoryError {
+    let place = settings.place();
+    let user = settings.user().unwrap_or("the system's user");
+    let error = match fault {
+        Fault::Sql(error) => error,
+        Fault::NoAnswer => return told(format!("the PostgreSQL server at {place} does not answer"), None),
+        fault => return fault.into_repository("open the database"),
+    };
+    let problem = match error.code() {
+        Some(code) if [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION].contains(code) => {
+            let missing = if settings.has_password() { "" } else { "; no password was given" };
+            format!("the PostgreSQL server at {place} does not let '{user}' in{missing}")
+        }
+        Some(code) if *code == SqlState::INVALID_CATALOG_NAME => {
+            format!(
+                "the database of {place} does not exist; create it with: createdb {}",
+                settings.database().unwrap_or(user)
+            )
+        }
+        Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => {
+            format!("the PostgreSQL server at {place} has no connection left")
+        }
+        Some(code) if *code == SqlState::CANNOT_CONNECT_NOW => {
+            format!("the PostgreSQL server at {place} is starting or stopping; try again in a moment")
+        }
+        Some(_) => format!("the PostgreSQL database {place} cannot be used"),
+        None => match error.to_string().as_str() {
+            "error connecting to server" => format!("no PostgreSQL server can be reached at {place}"),
+            text if text.contains("TLS") => format!("no encrypted connection to {place} can be made"),
+            text if text.contains("configuration") && !settings.has_password() => {
+                format!(
+                    "the PostgreSQL server at {place} wants a password of '{user}': set database.password_file, \
+                     PGPASSWORD or a line in the password file"
+                )
+            }
+            _ => format!("the PostgreSQL database {place} cannot be used"),
+        },
+    };
+    match error.as_db_error() {
+        Some(said) => told(problem, Some(Box::new(Said::of(said)))),
+        None => told(problem, Some(Box::new(error))),
+    }
+}
+
+fn told(problem: String, source: Option<Box<dyn std::error::Error + Send + Sync>>) -> RepositoryError {
+    RepositoryError::Unusable { problem, source }
+}

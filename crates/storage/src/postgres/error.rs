@@ -1,0 +1,217 @@
+//! From PostgreSQL's errors to the repository's: what passes, what is lost, and a sentence for what a person can mend.
+
+use std::fmt;
+use std::io;
+
+use deadpool_postgres::{PoolError, TimeoutType};
+use oxbatch_core::repository::{LaunchError, RepositoryError};
+use tokio_postgres::Error;
+use tokio_postgres::error::{DbError, SqlState};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a piece of work ends without a result.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// PostgreSQL or the connection to it says so.
+    Sql(Error),
+    /// No connection is free within the time.
+    NoneFree,
+    /// The server does not answer within the time.
+    NoAnswer,
+    /// The repository's own rules say so.
+    Repository(RepositoryError),
+    /// The launch is refused.
+    Launch(LaunchError),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<RepositoryError> for Fault {
+    fn from(error: RepositoryError) -> Self {
+        Self::Repository(error)
+    }
+}
+
+impl From<LaunchError> for Fault {
+    fn from(error: LaunchError) -> Self {
+        Self::Launch(error)
+    }
+}
+
+impl From<PoolError> for Fault {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) => Self::Sql(error),
+            PoolError::Timeout(TimeoutType::Wait) => Self::NoneFree,
+            _ => Self::NoAnswer,
+        }
+    }
+}
+
+impl Fault {
+    /// Whether the same work may succeed a moment later.
+    pub(super) fn passes(&self) -> bool {
+        match self {
+            Self::Sql(error) => is_lost(error) || error.code().is_some_and(passes),
+            Self::NoAnswer => true,
+            // It was waited for already.
+            Self::NoneFree | Self::Repository(_) | Self::Launch(_) => false,
+        }
+    }
+
+    pub(super) fn into_launch(self, operation: &'static str) -> LaunchError {
+        match self {
+            Self::Launch(error) => error,
+            Self::Repository(error) => error.into(),
+            Self::Sql(error) => classify(operation, error).into(),
+            Self::NoneFree => unavailable(
+                operation,
+                "all connections are in use; raise database.connections, or lower engine.concurrency",
+            )
+            .into(),
+            Self::NoAnswer => unavailable(operation, "the server does not answer").into(),
+        }
+    }
+
+    pub(super) fn into_repository(self, operation: &'static str) -> RepositoryError {
+        match self.into_launch(operation) {
+            LaunchError::Repository(error) => error,
+            other => RepositoryError::Database { operation, source: Box::new(other) },
+        }
+    }
+}
+
+pub(super) fn unavailable(operation: &'static str, why: impl Into<BoxError>) -> RepositoryError {
+    RepositoryError::Unavailable { operation, source: why.into() }
+}
+
+/// Whether the connection is gone: nothing is known of what was asked last.
+pub(super) fn is_lost(error: &Error) -> bool {
+    match error.code() {
+        Some(code) => {
+            let gone =
+                [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT];
+            code.code().starts_with("08") || gone.contains(code)
+        }
+        None => error.is_closed() || is_input_or_output(error) || is_timeout(error),
+    }
+}
+
+fn is_input_or_output(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<io::Error>())
+}
+
+fn is_timeout(error: &Error) -> bool {
+    std::error::Error::source(error).is_none() && error.to_string().contains("timeout")
+}
+
+/// Errors of the server that are gone a moment later: another transaction's doing, or its restart.
+fn passes(code: &SqlState) -> bool {
+    [
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::LOCK_NOT_AVAILABLE,
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::TOO_MANY_CONNECTIONS,
+    ]
+    .contains(code)
+}
+
+/// The repository's error for one of PostgreSQL's.
+pub(super) fn classify(operation: &'static str, error: Error) -> RepositoryError {
+    if let Some(unreadable) = unreadable_in(&error) {
+        let source = std::error::Error::source(&error).map_or_else(String::new, ToString::to_string);
+        return RepositoryError::Corrupt { what: unreadable, source: source.into() };
+    }
+    let Some(code) = error.code().cloned() else {
+        return if is_lost(&error) {
+            RepositoryError::Unavailable { operation, source: Box::new(error) }
+        } else {
+            RepositoryError::Database { operation, source: Box::new(error) }
+        };
+    };
+    let source: BoxError = match error.as_db_error() {
+        Some(said) => Box::new(Said::of(said)),
+        None => Box::new(error),
+    };
+    let transient =
+        [SqlState::QUERY_CANCELED, SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::OUT_OF_MEMORY, SqlState::IO_ERROR];
+    if code == SqlState::DISK_FULL {
+        RepositoryError::Full { operation, source }
+    } else if code == SqlState::DATA_CORRUPTED || code == SqlState::INDEX_CORRUPTED {
+        RepositoryError::Corrupt { what: "database".to_owned(), source }
+    } else if passes(&code)
+        || transient.contains(&code)
+        || code.code().starts_with("08")
+        || code.code().starts_with("57")
+    {
+        RepositoryError::Unavailable { operation, source }
+    } else {
+        RepositoryError::Database { operation, source }
+    }
+}
+
+/// A value of a row that does not have the type of its column.
+fn unreadable_in(error: &Error) -> Option<String> {
+    let text = error.to_string();
+    text.starts_with("error deserializing column").then(|| "value".to_owned())
+}
+
+/// What the server says, in one line, with what a person can do about it.
+#[derive(Debug)]
+pub(super) struct Said {
+    message: String,
+    code: String,
+    detail: Option<String>,
+    advice: Option<&'static str>,
+}
+
+impl Said {
+    pub(super) fn of(error: &DbError) -> Self {
+        Self {
+            message: error.message().to_owned(),
+            code: error.code().code().to_owned(),
+            detail: error.detail().map(str::to_owned),
+            advice: advice(error.code()),
+        }
+    }
+}
+
+fn advice(code: &SqlState) -> Option<&'static str> {
+    let advice = [
+        (SqlState::READ_ONLY_SQL_TRANSACTION, "the server is a standby or read-only; name the primary"),
+        (SqlState::QUERY_CANCELED, "the server's statement_timeout is too short, or somebody cancelled it"),
+        (SqlState::DISK_FULL, "make room on the server's disk"),
+        (SqlState::INSUFFICIENT_PRIVILEGE, "grant it to the service's user"),
+        (SqlState::TOO_MANY_CONNECTIONS, "lower database.connections, or raise the server's max_connections"),
+        (SqlState::UNDEFINED_TABLE, "the tables of the service are missing; start the service to create them"),
+    ];
+    advice.into_iter().find(|(known, _)| known == code).map(|(_, advice)| advice)
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (SQLSTATE {})", self.message, self.code)?;
+        if let Some(detail) = &self.detail {
+            write!(f, ": {}", detail.replace('\n', " "))?;
+        }
+        self.advice.map_or(Ok(()), |advice| write!(f, "; {advice}"))
+    }
+}
+
+impl std::error::Error for Said {}
+
+/// A stored value that cannot be read.
+pub(super) fn corrupt(what: &'static str, id: i64, source: impl Into<BoxError>) -> Fault {
+    Fault::Repository(RepositoryError::Corrupt { what: format!("{what} in row {id}"), source: source.into() })
+}
+
+/// Whether a unique index refused a row.
+pub(super) fn is_unique_violation(fault: &Fault) -> bool {
+    matches!(fault, Fault::Sql(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION))
+}

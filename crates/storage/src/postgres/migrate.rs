@@ -1,0 +1,169 @@
+//! Brings the tables up to date, one transaction for each migration, one node at a time.
+
+use oxbatch_core::repository::RepositoryError;
+use tokio_postgres::error::SqlState;
+
+use super::connect::unusable;
+use super::error::{Fault, Said};
+use super::session::Session;
+use super::settings::PostgresSettings;
+use super::sql::now;
+
+struct Migration {
+    number: i64,
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// All migrations in their order, with SQLite's numbers and names. A released one never changes.
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "executions", sql: include_str!("../../migrations/postgres/0001_executions.sql") },
+    Migration {
+        number: 2,
+        name: "skipped_items",
+        sql: include_str!("../../migrations/postgres/0002_skipped_items.sql"),
+    },
+];
+
+/// Number of the newest migration that this version knows.
+pub(super) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].number;
+/// The oldest server whose ways are relied on.
+const LEAST_SERVER: i32 = 15;
+/// The advisory lock of all who migrate: "oxbatch" in ASCII.
+const LOCK: i64 = 0x6f_78_62_61_74_63_68;
+
+/// Checks the server and applies the migrations that the database does not have yet.
+pub(super) async fn migrate(session: &mut Session, settings: &PostgresSettings) -> Result<(), RepositoryError> {
+    check_server(session, settings).await?;
+    // Nothing is written to a database that is up to date.
+    if applied(session).await.map_err(|fault| unusable(settings, fault))? == NEWEST {
+        return Ok(());
+    }
+    session.enter_transaction();
+    for migration in MIGRATIONS {
+        // Whoever migrates a large database may take longer than others wait for a row.
+        let begun = session.batch("BEGIN; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0").await;
+        let locked = match begun {
+            Ok(()) => session.query("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await,
+            Err(fault) => Err(fault),
+        };
+        locked.map_err(|fault| unusable(settings, fault))?;
+        // Looked at again under the lock: another node may have been faster.
+        let applied = applied(session).await.map_err(|fault| unusable(settings, fault))?;
+        if applied > NEWEST {
+            let newer = newer(session, settings, applied).await;
+            session.roll_back().await;
+            return Err(newer);
+        }
+        if applied < migration.number
+            && let Err(fault) = apply(session, migration).await
+        {
+            session.roll_back().await;
+            return Err(refused(settings, fault));
+        }
+        session.commit().await.map_err(|fault| refused(settings, fault))?;
+        session.enter_transaction();
+    }
+    // All transactions are closed; the connection is as it was.
+    session.roll_back().await;
+    Ok(())
+}
+
+async fn check_server(session: &Session, settings: &PostgresSettings) -> Result<(), RepositoryError> {
+    let told = |problem| RepositoryError::Unusable { problem, source: None };
+    let sql = "SELECT current_setting('server_version_num')::int / 10000, current_setting('server_version'),
+         pg_is_in_recovery(), current_setting('server_encoding')";
+    let row = session.one(sql, &[]).await.map_err(|fault| unusable(settings, fault))?;
+    let read = || -> Result<(i32, String, bool, String), tokio_postgres::Error> {
+        Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
+    };
+    let (version, name, is_standby, encoding) = read().map_err(|error| unusable(settings, error.into()))?;
+    let place = settings.place();
+    if version < LEAST_SERVER {
+        return Err(told(format!("the server of {place} is PostgreSQL {name}; {LEAST_SERVER} or newer is needed")));
+    }
+    if is_standby {
+        return Err(told(format!("the server of {place} is a read-only standby; name the primary")));
+    }
+    if encoding != "UTF8" {
+        return Err(told(format!(
+            "the database {place} is encoded in {encoding}; create one with: createdb --encoding=UTF8 --template=template0"
+        )));
+    }
+    Ok(())
+}
+
+async fn apply(session: &Session, migration: &Migration) -> Result<(), Fault> {
+    session
+        .batch(
+            "CREATE TABLE IF NOT EXISTS oxbatch_migration (
+                 number     BIGINT      NOT NULL PRIMARY KEY,
+                 name       TEXT        NOT NULL,
+                 applied_at TIMESTAMPTZ NOT NULL
+             )",
+        )
+        .await?;
+    session.batch(migration.sql).await?;
+    let sql = concat!("INSERT INTO oxbatch_migration (number, name, applied_at) VALUES ($1, $2, ", now!(), ")");
+    session.execute(sql, &[&migration.number, &migration.name]).await?;
+    Ok(())
+}
+
+/// The error of a migration, with what a person has to do.
+fn refused(settings: &PostgresSettings, fault: Fault) -> RepositoryError {
+    let Fault::Sql(error) = &fault else { return unusable(settings, fault) };
+    let (place, user) = (settings.place(), settings.user().unwrap_or("the system's user"));
+    let problem = match error.code() {
+        Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE || *code == SqlState::INVALID_SCHEMA_NAME => {
+            format!(
+                "'{user}' may not create tables in the database {place}; let its owner run: \
+                 CREATE SCHEMA AUTHORIZATION \"{user}\""
+            )
+        }
+        Some(code) if *code == SqlState::DUPLICATE_TABLE || *code == SqlState::DUPLICATE_OBJECT => format!(
+            "the database {place} cannot be migrated; tables whose names begin with oxbatch_ must be the service's own"
+        ),
+        Some(code) if *code == SqlState::DISK_FULL => format!("no space is left for the database {place}"),
+        _ => format!("the database {place} cannot be migrated"),
+    };
+    let source = error.as_db_error().map(|said| Box::new(Said::of(said)) as Box<_>);
+    RepositoryError::Unusable { problem, source }
+}
+
+/// Number of the newest migration of the database; 0 for one without any.
+pub(super) async fn applied(session: &Session) -> Result<i64, Fault> {
+    let exists: bool = session.one("SELECT to_regclass('oxbatch_migration') IS NOT NULL", &[]).await?.try_get(0)?;
+    if !exists {
+        return Ok(0);
+    }
+    Ok(session.one("SELECT coalesce(max(number), 0) FROM oxbatch_migration", &[]).await?.try_get(0)?)
+}
+
+async fn newer(session: &Session, settings: &PostgresSettings, applied: i64) -> RepositoryError {
+    let row = session.optional("SELECT name FROM oxbatch_migration WHERE number = $1", &[&applied]).await;
+    let name: String = row.ok().flatten().and_then(|row| row.try_get(0).ok()).unwrap_or_default();
+    let problem = format!(
+        "the database {} was migrated by a newer version (migration {applied} '{name}'; this program knows {NEWEST}); use a version that knows migration {applied}",
+        settings.place()
+    );
+    RepositoryError::Unusable { problem, source: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_have_the_numbers_and_names_of_sqlite_s() {
+        let names = |folder: &str| {
+            let folder = format!("{}/migrations/{folder}", env!("CARGO_MANIFEST_DIR"));
+            let files = std::fs::read_dir(folder).unwrap();
+            let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        let known: Vec<_> = MIGRATIONS.iter().map(|it| format!("{:04}_{}.sql", it.number, it.name)).collect();
+        assert_eq!(names("postgres"), known);
+        assert_eq!(names("postgres"), names("sqlite"));
+    }
+}

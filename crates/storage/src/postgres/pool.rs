@@ -1,0 +1,199 @@
+//! The bound of all connections, and work on them that survives deadlocks, lost connections and restarts of the server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use futures_util::future::{BoxFuture, join};
+use oxbatch_core::repository::RepositoryError;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::connect::{Connector, OnRuntime};
+use super::error::{Fault, is_lost, unavailable};
+use super::session::{Mark, Session};
+
+/// First wait before work that failed is tried again; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The repository's own work never needs more: it is short.
+const MOST_FOR_METADATA: usize = 8;
+
+/// What a piece of work is: a function of a connection and of what was asked.
+pub(super) type Work<'a, T> = BoxFuture<'a, Result<T, Fault>>;
+
+/// All connections of a repository. Steps hold theirs for as long as they run, so they have a share of their own: the
+/// end of a step never waits for the end of another one.
+pub(super) struct Connections {
+    pub(super) connector: Connector,
+    pool: Pool,
+    steps: Arc<Semaphore>,
+}
+
+impl Connections {
+    pub(super) fn new(connector: Connector) -> Result<Self, RepositoryError> {
+        let settings = connector.settings();
+        let metadata = (settings.connections / 4).clamp(2, MOST_FOR_METADATA);
+        let steps = Arc::new(Semaphore::new(settings.connections - metadata));
+        let timeout = Some(connector.timeout());
+        let connect = OnRuntime { connector: connector.clone(), runtime: Handle::current() };
+        let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let pool = Pool::builder(Manager::from_connect(settings.config.clone(), connect, config))
+            .max_size(metadata)
+            .runtime(Runtime::Tokio1)
+            .timeouts(Timeouts { wait: timeout, create: timeout, recycle: timeout })
+            .build();
+        let pool = pool.map_err(|error| RepositoryError::Unusable { problem: error.to_string(), source: None })?;
+        Ok(Self { connector, pool, steps })
+    }
+
+    pub(super) async fn session(&self) -> Result<Session, Fault> {
+        Ok(Session::new(self.pool.get().await?))
+    }
+
+    /// A place for a connection of a step, within the time.
+    pub(super) async fn place_for_step(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        let place = Arc::clone(&self.steps).acquire_owned();
+        match tokio::time::timeout(self.connector.settings().retry_time, place).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(Fault::NoneFree),
+        }
+    }
+
+    /// Closes what nobody uses.
+    pub(super) fn close_idle(&self) {
+        self.pool.retain(|_, _| false);
+    }
+
+    /// When what is tried again is given up.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.connector.settings().retry_time
+    }
+
+    /// Reads; what fails for a reason that passes is asked again.
+    pub(super) async fn read<A, T>(
+        &self,
+        asked: &A,
+        work: impl for<'a> Fn(&'a Session, &'a A) -> Work<'a, T>,
+    ) -> Result<T, Fault> {
+        let mut patience = Patience::until(self.deadline());
+        loop {
+            let done = match self.session().await {
+                Ok(session) => work(&session, asked).await,
+                Err(fault) => Err(fault),
+            };
+            match done {
+                Err(fault) if fault.passes() && patience.wait().await => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Works in one transaction, once: it is repeated only when it certainly was not committed.
+    pub(super) async fn write<A, T>(
+        &self,
+        operation: &'static str,
+        asked: &A,
+        work: impl for<'a> Fn(&'a Session, &'a A) -> Work<'a, T>,
+    ) -> Result<T, Fault> {
+        let deadline = self.deadline();
+        let mut patience = Patience::until(deadline);
+        loop {
+            match self.attempt(operation, deadline, asked, &work).await {
+                Err(fault) if fault.passes() && patience.wait().await => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn attempt<A, T>(
+        &self,
+        operation: &'static str,
+        deadline: Instant,
+        asked: &A,
+        work: &impl for<'a> Fn(&'a Session, &'a A) -> Work<'a, T>,
+    ) -> Result<T, Fault> {
+        let mut session = self.session().await?;
+        session.enter_transaction();
+        // The first statement goes out with the BEGIN, which costs no journey of its own then.
+        let (begun, done) = join(session.begin(), work(&session, asked)).await;
+        let mark = begun?;
+        let done = match done {
+            Ok(done) => done,
+            Err(fault) => {
+                session.roll_back().await;
+                return Err(fault);
+            }
+        };
+        match session.commit().await {
+            Ok(()) => Ok(done),
+            Err(Fault::Sql(error)) if is_lost(&error) => {
+                drop(session);
+                match self.was_committed(&mark, deadline).await {
+                    Some(true) => Ok(done),
+                    Some(false) => Err(Fault::Sql(error)),
+                    None => {
+                        let why = "the connection was lost while it was being committed, and the server does not come \
+                                   back to say whether it was";
+                        Err(unavailable(operation, why).into())
+                    }
+                }
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Finds out whether a transaction was committed whose answer is lost; `None` when nobody can say within the time.
+    async fn was_committed(&self, mark: &Mark, deadline: Instant) -> Option<bool> {
+        let mut patience = Patience::until(deadline);
+        let mut looked = false;
+        loop {
+            let status = async {
+                let session = self.session().await?;
+                let sql = "SELECT pg_xact_status($1::text::xid8)";
+                let status: Option<String> = session.one(sql, &[&mark.transaction]).await?.try_get(0)?;
+                // Its process may wait for a word that never comes: after a first look it is told to end.
+                if status.as_deref() == Some("in progress") && looked {
+                    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                         WHERE pid = $2 AND backend_xid = $1::text::xid8::xid";
+                    session.query(sql, &[&mark.transaction, &mark.process]).await?;
+                }
+                Ok::<_, Fault>(status)
+            };
+            match status.await {
+                Ok(Some(status)) if status == "committed" => return Some(true),
+                Ok(Some(status)) if status == "aborted" => return Some(false),
+                Ok(Some(_)) => looked = true,
+                Ok(None) => return None,
+                Err(fault) if fault.passes() => {}
+                Err(_) => return None,
+            }
+            if !patience.wait().await {
+                return None;
+            }
+        }
+    }
+}
+
+/// Waits between attempts, longer each time, up to a deadline.
+pub(super) struct Patience {
+    deadline: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    pub(super) fn until(deadline: Instant) -> Self {
+        Self { deadline, pause: FIRST_PAUSE }
+    }
+
+    /// Waits; `false` when there is no time left for another attempt.
+    pub(super) async fn wait(&mut self) -> bool {
+        if Instant::now() + self.pause > self.deadline {
+            return false;
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        true
+    }
+}

@@ -1,0 +1,28 @@
+//! Pieces that statements share, as macros, so that every statement stays static text.
+
+/// The columns of an execution in the order in which `rows::execution` reads them.
+macro_rules! execution_columns {
+    () => {
+        "id, job_instance_id, job_name, status, create_time, start_time, end_time, exit_code, exit_message, \
+         parameters, forced, node, recovery_count"
+    };
+}
+
+/// The columns of a step execution in the order in which `rows::step` reads them.
+macro_rules! step_columns {
+    () => {
+        "id, job_execution_id, step_name, status, start_time, end_time, exit_code, exit_message, read_count, \
+         write_count, filter_count, commit_count, rollback_count, read_skip_count, process_skip_count, \
+         write_skip_count, retry_count, progress"
+    };
+}
+
+/// The database's clock: the only one that leases are compared with. Not `now()`, which stands still in a transaction:
+/// one that waited for a lock would give a lease that is shorter, or see one that has run out as valid.
+macro_rules! now {
+    () => {
+        "clock_timestamp()"
+    };
+}
+
+pub(super) use {execution_columns, now, step_columns};
