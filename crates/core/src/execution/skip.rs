@@ -63,7 +63,7 @@ impl FromStr for SkipPhase {
 pub struct SkippedItem {
     /// Where it failed.
     pub phase: SkipPhase,
-    /// Where it stands in the source: a line, a key.
+    /// Where it stands in the source: a file and line, a key.
     pub position: Option<String>,
     /// The item that was read, as JSON, or its raw text where it could not be read.
     pub item: Option<String>,

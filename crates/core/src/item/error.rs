@@ -1,6 +1,7 @@
 //! What a reader, processor or writer reports when an item cannot be handled.
 
 use std::fmt;
+use std::path::Path;
 
 use crate::execution::cause_chain;
 
@@ -33,6 +34,7 @@ pub enum ErrorKind {
 /// Any `std::error::Error` becomes one of kind [`ErrorKind::Other`] by `?`.
 pub struct ItemError {
     kind: ErrorKind,
+    file: Option<String>,
     position: Option<String>,
     raw: Option<String>,
     source: BoxError,
@@ -41,7 +43,7 @@ pub struct ItemError {
 impl ItemError {
     /// A fault of a kind, from a message or an error.
     pub fn new(kind: ErrorKind, cause: impl Into<BoxError>) -> Self {
-        Self { kind, position: None, raw: None, source: cause.into() }
+        Self { kind, file: None, position: None, raw: None, source: cause.into() }
     }
 
     /// A fault of kind [`ErrorKind::Other`], from a message or an error.
@@ -71,6 +73,13 @@ impl ItemError {
         self
     }
 
+    /// Says in which file the item stands. What has been said already stays: the reader within another knows best.
+    #[must_use]
+    pub fn in_file(mut self, path: &Path) -> Self {
+        self.file.get_or_insert_with(|| path.display().to_string());
+        self
+    }
+
     /// Adds the item as it stands in the source; long text is cut.
     #[must_use]
     pub fn with_raw(mut self, raw: impl Into<String>) -> Self {
@@ -88,7 +97,21 @@ impl ItemError {
         self.kind
     }
 
-    /// Where the item stands.
+    /// The file in which the item stands.
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
+    }
+
+    /// Where the item stands, the file included: `file 'orders.csv', line 17`.
+    pub fn place(&self) -> Option<String> {
+        match (&self.file, &self.position) {
+            (Some(file), Some(position)) => Some(format!("file '{file}', {position}")),
+            (Some(file), None) => Some(format!("file '{file}'")),
+            (None, position) => position.clone(),
+        }
+    }
+
+    /// Where the item stands in its file.
     pub fn position(&self) -> Option<&str> {
         self.position.as_deref()
     }
@@ -98,7 +121,7 @@ impl ItemError {
         self.raw.as_deref()
     }
 
-    /// The whole chain of causes, without position and raw text.
+    /// The whole chain of causes, without place and raw text.
     pub fn cause_text(&self) -> String {
         cause_chain(self.source.as_ref())
     }
@@ -109,11 +132,11 @@ impl ItemError {
     }
 }
 
-/// Position, the whole chain of causes, raw text.
+/// Place, the whole chain of causes, raw text.
 impl fmt::Display for ItemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(position) = &self.position {
-            write!(f, "{position}: ")?;
+        if let Some(place) = self.place() {
+            write!(f, "{place}: ")?;
         }
         f.write_str(&cause_chain(self.source.as_ref()))?;
         match &self.raw {

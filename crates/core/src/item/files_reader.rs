@@ -32,7 +32,7 @@ use super::{Checkpoint, ItemError, ItemReader};
 ///
 /// In a pattern, `*` and `?` stand for characters of a name, `**` for any folders, `[a-z]` for one of a set. Folders are
 /// passed over. A pattern that no file matches fails the step, for a wrong path looks the same; see
-/// [`none_is_fine`](Self::none_is_fine). Positions in faults begin with the path of the file.
+/// [`none_is_fine`](Self::none_is_fine). Faults name their file.
 ///
 /// # Restart
 /// The checkpoint is the file and its reader's checkpoint. The list is made once, at the start: when a file has been
@@ -222,14 +222,10 @@ where
     }
 }
 
-/// Says in which file a fault is.
+/// Says in which file a fault is, unless its cause does.
 #[cold]
 fn within(path: &Path, error: ItemError) -> ItemError {
-    let position = match error.position() {
-        Some(position) => format!("file '{}', {position}", path.display()),
-        None => format!("file '{}'", path.display()),
-    };
-    error.at(position)
+    if error.cause_text().contains(&path.display().to_string()) { error } else { error.in_file(path) }
 }
 
 impl<R, F> std::fmt::Debug for FilesReader<R, F> {

@@ -233,7 +233,7 @@ impl Open {
             }
         };
         let Ok(text) = std::str::from_utf8(self.input.bytes(&line)) else {
-            return Err(self.fault(&line, RecordFault::NotUtf8));
+            return Err(self.input.not_utf8(&line, &format!("line {}", self.input.line_of(&line))));
         };
         self.starts.clear();
         let length = if text.is_ascii() {

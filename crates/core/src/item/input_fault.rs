@@ -31,6 +31,9 @@ pub(super) enum InputFault {
     #[cfg(not(all(feature = "gzip", feature = "zstd")))]
     Compressed { path: PathBuf, format: &'static str },
 
+    #[error("input file '{path}' is UTF-16; convert it to UTF-8", path = path.display())]
+    Utf16 { path: PathBuf },
+
     #[error("input file '{path}' changed while it was read: it had {before} bytes and has {now} now", path = path.display())]
     Unsteady { path: PathBuf, before: u64, now: u64 },
 

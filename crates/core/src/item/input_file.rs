@@ -281,7 +281,28 @@ impl InputFile {
     pub(super) fn record_fault(&self, range: &Range<usize>, position: &str, fault: RecordFault) -> ItemError {
         let bytes = &self.buffer[range.clone()];
         let raw = String::from_utf8_lossy(&bytes[..bytes.len().min(RAW_BYTES)]);
-        ItemError::parse(fault).at(position).with_raw(raw)
+        ItemError::parse(fault).in_file(&self.path).at(position).with_raw(raw)
+    }
+
+    /// The fault of a record that is not UTF-8, which tells where in it.
+    #[cold]
+    pub(super) fn not_utf8(&self, range: &Range<usize>, start: &str) -> ItemError {
+        let bytes = self.bytes(range);
+        let valid = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let (lines, last) = (valid.matches('\n').count(), valid.rsplit('\n').next().unwrap_or_default());
+        let column = last.chars().count() + 1;
+        let position = match lines {
+            0 => format!("{start}, column {column}"),
+            lines => format!("{start}, column {column} of its line {}", lines + 1),
+        };
+        self.record_fault(range, &position, RecordFault::NotUtf8)
+    }
+
+    /// The fault of the text around the records: there is no next one to go to.
+    #[cold]
+    #[cfg(any(feature = "json", feature = "xml"))]
+    pub(super) fn broken(&self, fault: RecordFault) -> ItemError {
+        ItemError::other(fault).in_file(&self.path).at(format!("line {}", self.line))
     }
 
     /// Share of the file that has been read.

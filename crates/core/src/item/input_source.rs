@@ -12,6 +12,17 @@ const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// Bytes that the format of a file is known by.
 const MAGIC_BYTES: usize = 4;
 
+/// Whether a file begins as a gzip file does; nothing but its first byte is one that was cut off.
+fn is_gzip(head: &[u8]) -> bool {
+    head.starts_with(GZIP_MAGIC) || head == &GZIP_MAGIC[..1]
+}
+
+/// Whether a file begins as a zstd file does, which may be with a frame to pass over. One that was cut off within its
+/// first bytes is known by two of them; one alone is a bracket.
+fn is_zstd(head: &[u8]) -> bool {
+    (head.len() >= 2 && ZSTD_MAGIC.starts_with(head)) || matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18])
+}
+
 /// The text of a file, by its content.
 pub(super) enum Source {
     Plain(File),
@@ -40,17 +51,20 @@ impl Source {
         handle.seek(SeekFrom::Start(0)).map_err(unreadable)?;
         file.take(MAGIC_BYTES as u64).read_to_end(&mut head).map_err(unreadable)?;
         handle.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-        if head.starts_with(GZIP_MAGIC) {
+        if is_gzip(&head) {
             #[cfg(feature = "gzip")]
             return Ok(Self::Gzip(Box::new(flate2::read::MultiGzDecoder::new(handle))));
             #[cfg(not(feature = "gzip"))]
             return Err(InputFault::Compressed { path: path.to_owned(), format: "gzip" });
         }
-        if head.starts_with(ZSTD_MAGIC) {
+        if is_zstd(&head) {
             #[cfg(feature = "zstd")]
             return Ok(Self::Zstd(Box::new(zstd::Decoder::new(handle).map_err(unreadable)?)));
             #[cfg(not(feature = "zstd"))]
             return Err(InputFault::Compressed { path: path.to_owned(), format: "zstd" });
+        }
+        if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
+            return Err(InputFault::Utf16 { path: path.to_owned() });
         }
         Ok(Self::Plain(handle))
     }

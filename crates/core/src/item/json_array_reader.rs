@@ -212,7 +212,7 @@ impl Open {
         self.part = Part::More;
         self.elements += 1;
         let Ok(text) = std::str::from_utf8(self.input.bytes(&range)) else {
-            return Err(self.input.record_fault(&range, &self.position(line), RecordFault::NotUtf8));
+            return Err(self.input.not_utf8(&range, &self.position(line)));
         };
         match serde_json::from_str(text) {
             Ok(item) => Ok(Some(item)),
@@ -248,7 +248,7 @@ impl Open {
     /// The array itself is not one: there is no next element to go to.
     #[cold]
     fn broken(&self, problem: &'static str) -> ItemError {
-        ItemError::other(RecordFault::Json { problem: problem.to_owned() }).at(format!("line {}", self.input.line()))
+        self.input.broken(RecordFault::Json { problem: problem.to_owned() })
     }
 }
 

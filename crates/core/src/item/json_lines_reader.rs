@@ -1,12 +1,11 @@
 //! `JsonLinesReader`: one JSON value per line, typed by serde, resumed by byte offset.
 
 use std::marker::PhantomData;
-use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 
-use super::input_file::{FilePlace, InputFault, InputFile, Line, RecordFault};
+use super::input_file::{FilePlace, InputFault, InputFile, Line};
 use super::json_fault::json_fault;
 use super::{Checkpoint, ItemError, ItemReader};
 
@@ -124,7 +123,7 @@ fn next<T: DeserializeOwned>(input: &mut InputFile) -> Result<Option<T>, ItemErr
         };
         // Checked as a whole: the parser does not look into strings that nobody wants.
         let Ok(text) = std::str::from_utf8(input.bytes(&line)) else {
-            return Err(fault(input, &line, RecordFault::NotUtf8));
+            return Err(input.not_utf8(&line, &format!("line {}", input.line_of(&line))));
         };
         match serde_json::from_str(text) {
             Ok(item) => return Ok(Some(item)),
@@ -132,11 +131,6 @@ fn next<T: DeserializeOwned>(input: &mut InputFile) -> Result<Option<T>, ItemErr
             Err(error) => return Err(json_fault::<T>(input, &line, &format!("line {}", input.line_of(&line)), &error)),
         }
     }
-}
-
-#[cold]
-fn fault(input: &InputFile, line: &Range<usize>, fault: RecordFault) -> ItemError {
-    input.record_fault(line, &format!("line {}", input.line_of(line)), fault)
 }
 
 impl<T> std::fmt::Debug for JsonLinesReader<T> {

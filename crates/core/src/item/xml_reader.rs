@@ -13,7 +13,7 @@ use super::input_file::{FilePlace, InputFault, InputFile, RecordFault, Skipped};
 use super::{Checkpoint, ItemError, ItemReader};
 use scan::{Element, Kind, Markup, name};
 
-/// Elements that may stand around a record.
+/// Elements that may stand around a record; as many levels as the parser goes down into one.
 const MAX_DEPTH: usize = 128;
 
 /// Reads the elements of one name in an XML file, wherever they stand, one at a time, as values of `T`.
@@ -43,7 +43,8 @@ const MAX_DEPTH: usize = 128;
 ///
 /// Types are mapped as by the crate `quick-xml`: an attribute is a field named `@attribute`, text beside other content
 /// one named `$text`; text is not trimmed. The name is compared as it is written, prefix included. An element of the name within another is
-/// part of that one. No more than one element is held in memory. The text is UTF-8, with or without a byte order mark.
+/// part of that one. No more than one element is held in memory. The text is UTF-8, with or without a byte order mark. Elements may be
+/// nested 128 levels deep around the records and within each.
 ///
 /// **Nothing is ever resolved.** A document type declaration that only names a file is passed over and the file is not
 /// opened; one with declarations of its own (entities, for one) fails the step. The five entities of XML and character
@@ -281,15 +282,17 @@ impl Open {
         let range = self.input.advance(length);
         self.position.rooted = true;
         self.position.elements += 1;
-        let fault = match std::str::from_utf8(self.input.bytes(&range)) {
-            Ok(text) => match quick_xml::de::from_str(text) {
-                Ok(item) => return Ok(Some(item)),
-                Err(error) => RecordFault::Xml { problem: error.to_string() },
-            },
-            Err(_) => RecordFault::NotUtf8,
+        let position = || format!("line {line}, element {}", self.position.elements);
+        let Ok(text) = std::str::from_utf8(self.input.bytes(&range)) else {
+            return Err(self.input.not_utf8(&range, &position()));
         };
-        let position = format!("line {line}, element {}", self.position.elements);
-        Err(self.input.record_fault(&range, &position, fault))
+        match quick_xml::de::from_str(text) {
+            Ok(item) => Ok(Some(item)),
+            Err(error) => {
+                let fault = RecordFault::Xml { problem: error.to_string() };
+                Err(self.input.record_fault(&range, &position(), fault))
+            }
+        }
     }
 
     /// Passes over an element that is longer than allowed.
@@ -326,7 +329,7 @@ impl Open {
     /// The document is not one: there is no next element to go to.
     #[cold]
     fn broken(&self, problem: impl ToString) -> ItemError {
-        ItemError::other(RecordFault::Xml { problem: problem.to_string() }).at(format!("line {}", self.input.line()))
+        self.input.broken(RecordFault::Xml { problem: problem.to_string() })
     }
 }
 

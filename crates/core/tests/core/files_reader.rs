@@ -58,8 +58,8 @@ fn a_fault_names_its_file_and_the_next_file_is_reached() {
         reader.open(None).await.unwrap();
         assert_eq!(reader.read().await.unwrap(), Some(1));
         let error = reader.read().await.unwrap_err();
-        let position = format!("file '{}', line 2, column 1", folder.path().join("a.jsonl").display());
-        assert_eq!(error.position(), Some(position.as_str()));
+        let place = format!("file '{}', line 2, column 1", folder.path().join("a.jsonl").display());
+        assert_eq!(error.place(), Some(place));
         assert_eq!(read_all(&mut reader).await.unwrap(), [2]);
     });
 }

@@ -66,7 +66,7 @@ fn a_bad_line_is_told_with_its_place_and_passed_over() {
         (&b"Gull   1"[..], "line 2", "line has 8 characters, but 9 are expected"),
         (b"M\xc3\xb6we     1\xc3\xb6", "line 2", "line has 11 characters, but 9 are expected"),
         (b"Gull   1x", "line 2, column 'speed'", "'1x' does not fit: invalid digit found in string"),
-        (b"M\xf6we     1", "line 2", "text is not UTF-8"),
+        (b"M\xf6we     1", "line 2, column 2", "text is not UTF-8"),
     ] {
         let (_folder, path) = file([b"Gull |  1\r\n", line, b"\r\nHawk |  2"].concat());
         let mut reader = reader(&path);

@@ -101,11 +101,12 @@ fn an_array_that_is_not_whole_is_no_end_and_stays_a_fault() {
         ("{}", "line 1: an array must begin with '['"),
     ] {
         let (_folder, path) = file(text);
-        let mut reader = JsonArrayReader::<Value>::new(path);
+        let mut reader = JsonArrayReader::<Value>::new(&path);
+        let problem = format!("file '{}', {problem}", path.display());
         block_on(async {
             reader.open(None).await.unwrap();
             let error = read_all(&mut reader).await.unwrap_err();
-            assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Other, problem), "{text:?}");
+            assert_eq!((error.kind(), error.to_string()), (ErrorKind::Other, problem.clone()), "{text:?}");
             let again = reader.read().await.unwrap_err();
             assert_eq!(again.to_string(), problem, "{text:?}: nobody can skip it");
         });
@@ -213,7 +214,7 @@ fn a_line_of_100_mebibytes_takes_no_more_memory_than_the_limit() {
     let hole = std::fs::File::create(&path).unwrap();
     hole.set_len(100 * 1024 * 1024).unwrap();
     let message = all(JsonLinesReader::<Strike>::new(&path)).unwrap_err().to_string();
-    assert!(message.starts_with("line 1: record is longer than 1048576 bytes"), "{message}");
+    assert!(message.contains("strikes.json', line 1: record is longer than 1048576 bytes"), "{message}");
 }
 
 #[test]

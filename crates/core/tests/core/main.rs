@@ -2,6 +2,8 @@
 #![cfg(all(feature = "csv", feature = "json"))]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(all(feature = "files", feature = "fixed-width", feature = "gzip", feature = "xml", feature = "zstd"))]
+mod bad_input;
 #[cfg(all(feature = "gzip", feature = "zstd"))]
 mod compressed_input;
 mod csv_reader;

@@ -81,11 +81,12 @@ fn a_document_that_is_not_whole_is_no_end_and_stays_a_fault() {
         ),
     ] {
         let (_folder, path) = file(text);
-        let mut reader = XmlReader::<Strike>::new(path, "strike");
+        let mut reader = XmlReader::<Strike>::new(&path, "strike");
+        let problem = format!("file '{}', {problem}", path.display());
         block_on(async {
             reader.open(None).await.unwrap();
             let error = read_all(&mut reader).await.unwrap_err();
-            assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Other, problem), "{text:?}");
+            assert_eq!((error.kind(), error.to_string()), (ErrorKind::Other, problem.clone()), "{text:?}");
             assert_eq!(reader.read().await.unwrap_err().to_string(), problem, "{text:?}: nobody can skip it");
         });
     }
@@ -108,13 +109,17 @@ fn entities_are_never_resolved() {
 
 /// Reads one element that is bad and the good one behind it, straight and after a restart.
 fn bad(element: impl AsRef<[u8]>) -> ItemError {
+    bad_at("line 2, element 2", element)
+}
+
+fn bad_at(position: &str, element: impl AsRef<[u8]>) -> ItemError {
     let (_folder, path) = file([b"<a>", GULL.as_bytes(), b"\n", element.as_ref(), HAWK.as_bytes(), b"</a>"].concat());
     block_on(async {
         let mut reader = XmlReader::<Strike>::new(&path, "strike");
         reader.open(None).await.unwrap();
         assert_eq!(reader.read().await.unwrap(), Some(strike(1, "Gull", 12)));
         let error = reader.read().await.unwrap_err();
-        assert_eq!((error.kind(), error.position()), (ErrorKind::Parse, Some("line 2, element 2")), "{error}");
+        assert_eq!((error.kind(), error.position()), (ErrorKind::Parse, Some(position)), "{error}");
         let checkpoint = stored(&reader.checkpoint().unwrap().unwrap());
         assert_eq!(
             reader.read().await.unwrap(),
@@ -136,7 +141,7 @@ fn a_bad_element_is_told_with_its_place_and_raw_text() {
     assert_eq!(error.raw(), Some(raw));
     assert!(error.to_string().contains("string \"x\", expected u32"), "{error}");
     assert!(bad("<strike id=\"1\"/>").to_string().contains("missing field `species`"));
-    let error = bad(b"<strike id=\"1\"><species>M\xf6we</species></strike>");
+    let error = bad_at("line 2, element 2, column 26", b"<strike id=\"1\"><species>M\xf6we</species></strike>");
     assert_eq!(error.cause().to_string(), "text is not UTF-8");
     bad("<strike id=\"1\"><species></speed></strike>");
 }

@@ -18,6 +18,9 @@ pub(super) enum ReadFault {
     #[error("record is longer than {limit} bytes; is a quote never closed?")]
     TooLong { limit: u64 },
 
+    #[error("file ends within quotes; was it cut off, or is a quote never closed?")]
+    Cut,
+
     #[error("record cannot be read: {problem}")]
     Other { problem: String },
 }

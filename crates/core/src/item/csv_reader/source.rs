@@ -32,6 +32,8 @@ pub(super) struct Bounded {
     file: File,
     text: Source,
     offset: u64,
+    /// The text has ended.
+    pub(super) at_end: bool,
     /// Set before each record.
     pub(super) limit: u64,
 }
@@ -40,7 +42,7 @@ impl Bounded {
     pub(super) fn open(path: &Path, limit: u64) -> Result<Self, InputFault> {
         let file = open_file(path)?;
         let text = Source::open(path, &file)?;
-        Ok(Self { file, text, offset: 0, limit })
+        Ok(Self { file, text, offset: 0, at_end: false, limit })
     }
 
     /// How much of the file has been read, where that is not how much of the text has been.
@@ -56,6 +58,7 @@ impl Read for Bounded {
         }
         let length = self.text.read(buffer)?;
         self.offset += length as u64;
+        self.at_end = length == 0 && !buffer.is_empty();
         Ok(length)
     }
 }
@@ -66,7 +69,7 @@ impl Seek for Bounded {
         if !self.text.restart(&self.file, offset)? {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.offset = offset;
+        (self.offset, self.at_end) = (offset, false);
         Ok(offset)
     }
 }
@@ -87,6 +90,10 @@ impl Original {
         let size = file.metadata().map_err(|source| InputFault::Open { path: path.to_owned(), source })?.len();
         let text = Text::open(path)?;
         Ok(Self { path: path.to_owned(), file, text, delimiter, size, head: None })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -178,12 +185,28 @@ impl Original {
         (lines, text.to_owned())
     }
 
+    /// The length of the byte order mark that stands at an offset: none but at the start.
+    fn mark_at(&mut self, offset: u64) -> Result<u64, InputFault> {
+        let length = BYTE_ORDER_MARK.len() as u64;
+        let marked = offset == 0 && self.bytes(0, length)? == BYTE_ORDER_MARK;
+        Ok(if marked { length } else { 0 })
+    }
+
+    /// Whether the quotes of the last record are still open at the end of the text.
+    pub(super) fn ends_within_quotes(&mut self, start: u64, end: u64) -> Result<bool, InputFault> {
+        let mark = self.mark_at(start)?;
+        let record = self.bytes(start + mark, end.saturating_sub(start + mark))?;
+        let found = length_of_record(&record[..], self.delimiter).map_err(|source| self.unreadable(source))?;
+        Ok(found.open_quotes)
+    }
+
     /// Where the record that begins at `start` ends, found by the parser's rules without keeping the record.
     pub(super) fn record_end(&mut self, start: &csv::Position) -> Result<csv::Position, InputFault> {
-        let found = self.text.go_to(start.byte()).and_then(|text| length_of_record(text, self.delimiter));
-        let (bytes, lines) = found.map_err(|source| self.unreadable(source))?;
+        let begin = start.byte() + self.mark_at(start.byte())?;
+        let found = self.text.go_to(begin).and_then(|text| length_of_record(text, self.delimiter));
+        let RecordLength { bytes, lines, .. } = found.map_err(|source| self.unreadable(source))?;
         let mut end = csv::Position::new();
-        end.set_byte(start.byte() + bytes).set_line(start.line() + lines).set_record(start.record() + 1);
+        end.set_byte(begin + bytes).set_line(start.line() + lines).set_record(start.record() + 1);
         Ok(end)
     }
 }
@@ -270,8 +293,16 @@ fn fill(source: &mut Source, bytes: &mut [u8]) -> io::Result<usize> {
     Ok(length)
 }
 
-/// Bytes and line ends of the first record of a text, blank lines before it included.
-fn length_of_record(text: impl Read, delimiter: u8) -> io::Result<(u64, u64)> {
+/// The first record of a text, blank lines before it included.
+struct RecordLength {
+    bytes: u64,
+    /// Ends of lines.
+    lines: u64,
+    /// The text ends within its quotes.
+    open_quotes: bool,
+}
+
+fn length_of_record(text: impl Read, delimiter: u8) -> io::Result<RecordLength> {
     enum State {
         RecordStart,
         FieldStart,
@@ -281,15 +312,15 @@ fn length_of_record(text: impl Read, delimiter: u8) -> io::Result<(u64, u64)> {
         Quote,
     }
     let mut text = BufReader::with_capacity(super::BUFFER_BYTES, text);
-    let (mut length, mut lines) = (0, 0);
+    let (mut bytes, mut lines) = (0, 0);
     let mut state = State::RecordStart;
     loop {
         let buffer = text.fill_buf()?;
         if buffer.is_empty() {
-            return Ok((length, lines));
+            return Ok(RecordLength { bytes, lines, open_quotes: matches!(state, State::Quoted) });
         }
         for byte in buffer {
-            length += 1;
+            bytes += 1;
             lines += u64::from(*byte == b'\n');
             let is_end = matches!(byte, b'\n' | b'\r');
             state = match state {
@@ -298,7 +329,7 @@ fn length_of_record(text: impl Read, delimiter: u8) -> io::Result<(u64, u64)> {
                 State::Quoted if *byte == b'"' => State::Quote,
                 State::Quote if *byte == b'"' => State::Quoted,
                 State::Quoted => State::Quoted,
-                _ if is_end => return Ok((length, lines)),
+                _ if is_end => return Ok(RecordLength { bytes, lines, open_quotes: false }),
                 _ if *byte == delimiter => State::FieldStart,
                 _ => State::Field,
             };
@@ -324,7 +355,7 @@ mod tests {
             ("a,\"\n\nb", 6),
             ("", 0),
         ] {
-            assert_eq!(length_of_record(text.as_bytes(), b',').unwrap().0, length, "{text:?}");
+            assert_eq!(length_of_record(text.as_bytes(), b',').unwrap().bytes, length, "{text:?}");
         }
     }
 }

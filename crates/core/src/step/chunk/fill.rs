@@ -241,7 +241,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Filler<R, P> {
             Some(item) => (skip.describe)(item),
             None => error.raw().map(str::to_owned),
         };
-        tally.skips.push(SkippedItem::new(phase, error.position().map(str::to_owned), text, error.cause_text()));
+        tally.skips.push(SkippedItem::new(phase, error.place(), text, error.cause_text()));
         Ok(())
     }
 }

@@ -74,7 +74,7 @@ where
         let item = (good < room.inputs.len()).then(|| room.inputs.remove(good));
         let text = item.as_ref().and_then(skip.describe);
         found += 1;
-        skips.push(SkippedItem::new(SkipPhase::Write, error.position().map(str::to_owned), text, error.cause_text()));
+        skips.push(SkippedItem::new(SkipPhase::Write, error.place(), text, error.cause_text()));
     }
     Ok(Isolated::AllGood)
 }
