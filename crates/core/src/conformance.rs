@@ -52,6 +52,7 @@ macro_rules! repository_conformance {
                 what_has_ended_is_not_stopped_and_what_runs_is_not_abandoned,
                 an_ended_execution_leaves_no_step_running,
                 skipped_items_are_kept_with_their_chunk_or_not_at_all,
+                control_totals_commit_with_their_chunk_and_come_back_with_the_state,
             ];
             recovering: [
                 a_live_lease_is_never_taken,

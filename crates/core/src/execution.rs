@@ -1,6 +1,7 @@
 //! Facts that are persisted: instances, executions, step executions, and the rules of their status.
 
 mod context;
+mod control_total;
 mod counters;
 mod skip;
 mod status;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use context::{ContextError, ExecutionContext, MAX_CONTEXT_BYTES, StepState};
+pub use control_total::{ControlTotal, ControlTotals, Imbalance};
 pub use counters::Counters;
 pub use skip::{MAX_SKIPPED_BYTES, SkipPhase, SkippedItem, StoredSkip, UnknownSkipPhase};
 pub use status::{IllegalTransition, Status, StatusEvent, UnknownStatus, next};
@@ -118,6 +120,8 @@ pub struct StepExecution {
     pub exit_message: Option<String>,
     /// What was counted up to the last commit.
     pub counters: Counters,
+    /// The sums that the step takes, up to the last commit; empty where it takes none.
+    pub control_totals: ControlTotals,
     /// Share of the input that is done, 0 to 1, where the reader can tell.
     pub progress: Option<f64>,
 }

@@ -30,6 +30,7 @@
 
 #[cfg(feature = "test-util")]
 pub mod conformance;
+mod decimal;
 pub mod engine;
 pub mod execution;
 pub mod item;
@@ -37,6 +38,7 @@ pub mod job;
 pub mod repository;
 pub mod step;
 
+pub use decimal::{Decimal, DecimalFault, MAX_DECIMAL_PLACES, Summand};
 pub use engine::{Engine, EngineConfig};
 pub use execution::{JobExecution, Status, StepExecution};
 pub use item::{BoxError, ItemError, ItemProcessor, ItemReader, ItemWriter};

@@ -70,6 +70,10 @@ pub(crate) enum BodyEnd {
 pub(crate) struct BodyRun {
     pub(crate) context: StepContext,
     pub(crate) state: StepState,
+    /// Control totals of the earlier attempts, as JSON.
+    pub(crate) control_totals: Option<String>,
+    /// Whether an earlier attempt has left a state.
+    pub(crate) resumed: bool,
     pub(crate) transaction: Box<dyn ChunkTransaction>,
 }
 

@@ -20,5 +20,5 @@ pub use job::{CountsView, DeclarationView, JobStepView, JobView, KindView};
 pub use launch::LaunchView;
 pub use skip::{SkipPhaseView, SkipView};
 pub use status::StatusView;
-pub use step::StepView;
+pub use step::{ControlTotalView, StepView};
 pub use value::{SECRET, TypeView, ValueView};

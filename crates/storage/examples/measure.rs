@@ -83,6 +83,7 @@ async fn our_commits() -> Duration {
             .commit(ChunkSave {
                 state,
                 counters: &counters,
+                control_totals: None,
                 progress: Some(0.5),
                 job_context: None,
                 skips: &[],
@@ -127,6 +128,7 @@ async fn our_rows(chunks: &[Vec<Trade>]) -> Duration {
         let save = ChunkSave {
             state: checkpoint.as_json(),
             counters: &counters,
+            control_totals: None,
             progress: None,
             job_context: None,
             skips: &[],

@@ -221,3 +221,38 @@ pub async fn skipped_items_are_kept_with_their_chunk_or_not_at_all(backend: &dyn
     let unknown = process.repository.skips(StepExecutionId(id.0 + 1), None, 1).await;
     assert!(matches!(unknown, Err(RepositoryError::NotFound { .. })));
 }
+
+/// Totals are stored with the chunk, or not at all; a restart gets them back, a forced launch does not.
+pub async fn control_totals_commit_with_their_chunk_and_come_back_with_the_state(backend: &dyn Backend) {
+    const TOTALS: &str = r#"[{"name":"amount","read":"99999999999999999999999999999999999.25","filtered":"0","skipped":"0","written":"-0.5"}]"#;
+    let process = Process::start(backend).await;
+    let first = process.run(1, LONG).await;
+    let step = process.start_step(&first, "Step").await;
+    assert_eq!(step.control_totals, None);
+    let counters = Counters { read: 1, write: 1, commit: 1, ..Counters::default() };
+    let mut transaction = process.repository.chunk_transaction(&step.fence).await.unwrap();
+    transaction.commit(ChunkSave { control_totals: Some(TOTALS), ..save("{}", &counters) }).await.unwrap();
+    let shown = async |lease: &crate::repository::Lease| {
+        let steps = process.repository.steps(lease.execution_id).await.unwrap();
+        steps[0].control_totals.clone()
+    };
+    let totals = crate::execution::ControlTotals::from_json(TOTALS).unwrap();
+    assert_eq!(shown(&first).await, totals);
+    process.end_step(&step, StatusEvent::Fail).await;
+    // A chunk that cannot be committed changes none.
+    let lost = transaction.commit(ChunkSave { control_totals: Some("[]"), ..save("{}", &counters) }).await;
+    assert!(matches!(lost, Err(RepositoryError::LeaseLost { .. })));
+    assert_eq!(shown(&first).await, totals);
+    process.end(&first, StatusEvent::Fail).await;
+    // An attempt that commits nothing leaves what it was given.
+    for _ in 0..2 {
+        let next = process.run(1, LONG).await;
+        let step = process.start_step(&next, "Step").await;
+        assert_eq!(step.control_totals.as_deref(), Some(TOTALS));
+        assert_eq!(shown(&next).await, totals);
+        process.end(&next, StatusEvent::Fail).await;
+    }
+    let forced = process.force(1).await;
+    assert_eq!(process.start_step(&forced, "Step").await.control_totals, None);
+    assert!(shown(&forced).await.is_empty());
+}

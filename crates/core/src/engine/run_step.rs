@@ -69,17 +69,21 @@ pub(super) async fn run_step(
     let (kept, report) = match state {
         Ok(state) => {
             scope.context.replace(state.context.clone());
-            let report = match persist(inner, "prepare a step", || inner.repository.chunk_transaction(&started.fence))
-                .await
-            {
-                Ok(transaction) => {
-                    let run =
-                        BodyRun { context: StepContext::new(Arc::clone(&scope)), state: state.clone(), transaction };
-                    supervise(inner, step, run, handle).await
-                }
-                Err(RepositoryError::LeaseLost { .. }) => Report::Fault(BodyFault::LeaseLost),
-                Err(error) => Report::Fault(BodyFault::Failed(cause_chain(&error))),
-            };
+            let report =
+                match persist(inner, "prepare a step", || inner.repository.chunk_transaction(&started.fence)).await {
+                    Ok(transaction) => {
+                        let run = BodyRun {
+                            context: StepContext::new(Arc::clone(&scope)),
+                            state: state.clone(),
+                            control_totals: started.control_totals.clone(),
+                            resumed,
+                            transaction,
+                        };
+                        supervise(inner, step, run, handle).await
+                    }
+                    Err(RepositoryError::LeaseLost { .. }) => Report::Fault(BodyFault::LeaseLost),
+                    Err(error) => Report::Fault(BodyFault::Failed(cause_chain(&error))),
+                };
             (state, report)
         }
         Err(error) => (StepState::default(), Report::Fault(BodyFault::Failed(cause_chain(&error)))),

@@ -119,6 +119,8 @@ pub struct StartedStep {
     pub fence: StepFence,
     /// State of the last attempt, as JSON; `None` for a fresh start.
     pub state: Option<String>,
+    /// Control totals of the last attempt, as JSON; they come with its state.
+    pub control_totals: Option<String>,
     /// The job execution's context, as JSON.
     pub job_context: Option<String>,
 }
@@ -130,6 +132,8 @@ pub struct ChunkSave<'a> {
     pub state: &'a str,
     /// Its counters.
     pub counters: &'a Counters,
+    /// Its control totals as JSON; `None` for a step that takes none.
+    pub control_totals: Option<&'a str>,
     /// Share of the input that is done.
     pub progress: Option<f64>,
     /// The job execution's context as JSON, when it has changed.

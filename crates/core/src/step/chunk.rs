@@ -6,6 +6,7 @@ mod fill;
 mod isolate;
 mod run;
 mod settings;
+mod totals;
 
 use std::any::TypeId;
 use std::convert::Infallible;
@@ -14,8 +15,11 @@ use std::sync::Arc;
 
 use settings::{ChunkSize, CopyItem, Factory, ItemSettings, Settings, Skip};
 pub use settings::{DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, ReadAhead};
+use totals::Declared;
 
 use super::{RetryPolicy, SkipPolicy, Step, StepContext, StepKind, StepRules};
+use crate::decimal::Summand;
+use crate::execution::ControlTotals;
 use crate::item::{BoxError, ItemError, ItemProcessor, ItemReader, ItemWriter, PassThrough};
 use crate::job::BuildError;
 
@@ -56,6 +60,7 @@ impl ChunkStep {
             writer: not_set(),
             settings: Settings::default(),
             items: ItemSettings::default(),
+            totals: Declared::default(),
             rules: StepRules::default(),
         }
     }
@@ -81,6 +86,7 @@ pub struct ChunkStepBuilder<R: ItemReader, P, W> {
     writer: Factory<W>,
     settings: Settings,
     items: ItemSettings<R>,
+    totals: Declared<R::Item>,
     rules: StepRules,
 }
 
@@ -99,8 +105,8 @@ impl<P, W> ChunkStepBuilder<NotSet, P, W> {
         F: Fn(&StepContext) -> Result<R, BoxError> + Send + Sync + 'static,
     {
         let Self { name, processor, writer, settings, rules, .. } = self;
-        let (reader, items) = (Arc::new(factory), ItemSettings::default());
-        ChunkStepBuilder { name, reader, processor, writer, settings, items, rules }
+        let (reader, items, totals) = (Arc::new(factory), ItemSettings::default(), Declared::default());
+        ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rules }
     }
 }
 
@@ -112,8 +118,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         N: ItemProcessor<R::Item>,
         F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
     {
-        let Self { name, reader, writer, settings, items, rules, .. } = self;
-        ChunkStepBuilder { name, reader, processor: Arc::new(factory), writer, settings, items, rules }
+        let Self { name, reader, writer, settings, items, totals, rules, .. } = self;
+        ChunkStepBuilder { name, reader, processor: Arc::new(factory), writer, settings, items, totals, rules }
     }
 
     /// The function that builds the writer of an execution.
@@ -124,8 +130,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         N: ItemWriter<P::Output>,
         F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
     {
-        let Self { name, reader, processor, settings, items, rules, .. } = self;
-        ChunkStepBuilder { name, reader, processor, writer: Arc::new(factory), settings, items, rules }
+        let Self { name, reader, processor, settings, items, totals, rules, .. } = self;
+        ChunkStepBuilder { name, reader, processor, writer: Arc::new(factory), settings, items, totals, rules }
     }
 
     /// How many items are read for a chunk; [`DEFAULT_CHUNK_SIZE`] when it is not set, at most [`MAX_CHUNK_SIZE`].
@@ -174,6 +180,64 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
+    /// A control total: a named sum over the items that are read and over those that are written, where both are of one
+    /// type. Set after the processor; `|_| 1` counts items, and a condition counts those that meet it.
+    ///
+    /// Sums are exact decimal numbers, committed with their chunks and kept over all attempts. What is filtered or skipped
+    /// is summed from the item that was read. At the end of the input, before the output is published, the step fails
+    /// unless `read = written + filtered + skipped`, or by [`control_rule`](Self::control_rule). A number that is not finite
+    /// or a sum of more than 38 digits fails the step at once.
+    #[must_use]
+    pub fn control_total<V, F>(mut self, name: impl Into<String>, take: F) -> Self
+    where
+        P: ItemProcessor<R::Item, Output = R::Item>,
+        R::Item: 'static,
+        V: Summand,
+        F: Fn(&R::Item) -> V + Clone + Send + Sync + 'static,
+    {
+        let name = name.into();
+        self.totals.read(name.clone(), take.clone());
+        self.totals.written(name, take);
+        self
+    }
+
+    /// The side of a [`control_total`](Self::control_total) that sums what is read. With one of the same name
+    /// [on what is written](Self::control_total_written) it must balance; alone it is for show and for the author's rule.
+    #[must_use]
+    pub fn control_total_read<V, F>(mut self, name: impl Into<String>, take: F) -> Self
+    where
+        V: Summand,
+        F: Fn(&R::Item) -> V + Send + Sync + 'static,
+    {
+        self.totals.read(name.into(), take);
+        self
+    }
+
+    /// The side of a [`control_total`](Self::control_total) that sums what is written. Set after the processor.
+    #[must_use]
+    pub fn control_total_written<V, F>(mut self, name: impl Into<String>, take: F) -> Self
+    where
+        P: ItemProcessor<R::Item>,
+        P::Output: 'static,
+        V: Summand,
+        F: Fn(&P::Output) -> V + Send + Sync + 'static,
+    {
+        self.totals.written(name.into(), take);
+        self
+    }
+
+    /// What must hold of the control totals at the end of the input, in the place of the balance: against the value of a trailer
+    /// record, say, which the processor has put into the step's context. An error fails the step before its output is
+    /// published. [`ControlTotals::balance`] is the rule without one.
+    #[must_use]
+    pub fn control_rule<F>(mut self, rule: F) -> Self
+    where
+        F: Fn(&ControlTotals, &StepContext) -> Result<(), BoxError> + Send + Sync + 'static,
+    {
+        self.totals.rule(Arc::new(rule));
+        self
+    }
+
     /// Whether the next chunk is read and processed while the last one is written and committed. What is committed is the
     /// same either way: a checkpoint travels with its chunk. At most three chunks are in memory.
     #[must_use]
@@ -206,7 +270,8 @@ where
     type Error = BuildError;
 
     fn try_from(builder: ChunkStepBuilder<R, P, W>) -> Result<Self, BuildError> {
-        let ChunkStepBuilder { name, reader, processor, writer, settings, items, rules } = builder;
+        let ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rules } = builder;
+        let totals = totals.build().map_err(|problem| BuildError::Step { step: name.clone(), problem })?;
         let no_reader = TypeId::of::<R>() == TypeId::of::<NotSet>();
         let problem = settings
             .problem()
@@ -216,6 +281,6 @@ where
             return Err(BuildError::Step { step: name, problem });
         }
         let kind = StepKind::Chunk { size: settings.fixed_size() };
-        Ok(Self::new(name, kind, rules, run::ChunkBody { reader, processor, writer, settings, items }))
+        Ok(Self::new(name, kind, rules, run::ChunkBody { reader, processor, writer, settings, items, totals }))
     }
 }

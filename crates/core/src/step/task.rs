@@ -230,7 +230,15 @@ impl TaskBody {
         }
         let mut state = String::new();
         run.state.write_json(&mut state).map_err(|error| BodyFault::Failed(error.to_string()))?;
-        let save = ChunkSave { state: &state, counters, progress: None, job_context: None, skips: &[], time: None };
+        let save = ChunkSave {
+            state: &state,
+            counters,
+            control_totals: None,
+            progress: None,
+            job_context: None,
+            skips: &[],
+            time: None,
+        };
         match run.transaction.commit(save).await {
             Ok(_) => Ok(()),
             Err(RepositoryError::LeaseLost { .. }) => Err(BodyFault::LeaseLost),

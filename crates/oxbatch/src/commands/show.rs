@@ -38,6 +38,10 @@ pub(crate) async fn run(program: &Program, arguments: ShowArgs) -> Result<Exit, 
         if !steps.is_empty() {
             output::line("")?;
             table(&steps).print()?;
+            if steps.iter().any(|step| !step.control_totals.is_empty()) {
+                output::line("")?;
+                totals(&steps).print()?;
+            }
         }
     }
     Ok(Exit::Completed)
@@ -77,6 +81,21 @@ fn table(steps: &[StepExecution]) -> Table {
         let took = show_seconds(end.duration_since(step.start_time).try_into().unwrap_or_default());
         let names = [step.step_name.clone(), step.status.to_string()];
         table.row(names.into_iter().chain(numbers.map(|number| number.to_string())).chain([took]));
+    }
+    table
+}
+
+fn totals(steps: &[StepExecution]) -> Table {
+    let left = ["STEP", "CONTROL TOTAL"].map(|name| (name, Align::Left));
+    let sides = ["READ", "WRITTEN", "FILTERED", "SKIPPED"].map(|name| (name, Align::Right));
+    let mut table = Table::new(left.into_iter().chain(sides));
+    for step in steps {
+        for total in step.control_totals.iter() {
+            let sides = [total.read, total.written, total.filtered, total.skipped];
+            let names = [step.step_name.clone(), output::plain(&total.name)];
+            let shown = sides.map(|sum| sum.map_or_else(|| "-".to_owned(), |sum| sum.to_string()));
+            table.row(names.into_iter().chain(shown));
+        }
     }
     table
 }

@@ -1,8 +1,9 @@
 //! An attempt to run a step, with what it counted.
 
 use jiff::Timestamp;
-use oxbatch_core::StepExecution;
 use oxbatch_core::engine::LiveStep;
+use oxbatch_core::execution::ControlTotal;
+use oxbatch_core::{Decimal, StepExecution};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -67,6 +68,40 @@ pub struct StepView {
     /// Share of the input that is done, where the reader can tell.
     #[schema(minimum = 0, maximum = 1, required)]
     progress: Option<f64>,
+    /// The step's control totals as of its last commit, over all attempts since it began anew; empty where it takes none.
+    control_totals: Vec<ControlTotalView>,
+}
+
+/// A named sum over the items of a step; exact decimal numbers as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ControlTotal)]
+pub struct ControlTotalView {
+    name: String,
+    /// Over the items read; null where only what is written is summed.
+    #[schema(required, pattern = "^-?[0-9]+(\\.[0-9]+)?$", example = "1234.50")]
+    read: Option<String>,
+    /// Over the outputs written; null where only what is read is summed.
+    #[schema(required, pattern = "^-?[0-9]+(\\.[0-9]+)?$")]
+    written: Option<String>,
+    /// Over the items that the processor left out, as they were read; null where that is not summed.
+    #[schema(required, pattern = "^-?[0-9]+(\\.[0-9]+)?$")]
+    filtered: Option<String>,
+    /// Over the items skipped in processing and writing, as they were read; null where that is not summed.
+    #[schema(required, pattern = "^-?[0-9]+(\\.[0-9]+)?$")]
+    skipped: Option<String>,
+}
+
+impl From<&ControlTotal> for ControlTotalView {
+    fn from(total: &ControlTotal) -> Self {
+        let text = |sum: Option<Decimal>| sum.map(|sum| sum.to_string());
+        Self {
+            name: total.name.clone(),
+            read: text(total.read),
+            written: text(total.written),
+            filtered: text(total.filtered),
+            skipped: text(total.skipped),
+        }
+    }
 }
 
 impl StepView {
@@ -104,6 +139,7 @@ impl StepView {
             write_skip_count: counters.write_skip,
             items_per_second: rate,
             progress: progress.map(|share| share.clamp(0.0, 1.0)),
+            control_totals: step.control_totals.iter().map(Into::into).collect(),
         }
     }
 }

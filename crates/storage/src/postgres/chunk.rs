@@ -24,7 +24,8 @@ const SAVE: &str = "WITH saved AS (
          UPDATE oxbatch_step_execution
          SET state = $4, progress = coalesce($5, progress), read_count = $6, write_count = $7, filter_count = $8,
              commit_count = $9, rollback_count = $10, read_skip_count = $11, process_skip_count = $12,
-             write_skip_count = $13, retry_count = $14, revision = revision + 1
+             write_skip_count = $13, retry_count = $14, control_totals = $15,
+             revision = revision + 1
          WHERE id = $1 AND lease_epoch = $2 AND revision = $3 AND status IN ('STARTED', 'STOPPING')
          RETURNING status)
      SELECT min(status), 1 / count(*) FROM saved";
@@ -215,7 +216,7 @@ impl PostgresChunkTransaction {
         self.connected().await?;
         let (Some(connection), Some(revision)) = (&self.connection, self.revision) else { return Ok(Saved::LeaseLost) };
         let counters = save.counters;
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 14] = [
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 15] = [
             &fence.step_id.0,
             &fence.lease.epoch,
             &revision,
@@ -230,6 +231,7 @@ impl PostgresChunkTransaction {
             &counters.process_skip,
             &counters.write_skip,
             &counters.retry,
+            &save.control_totals,
         ];
         let saving = connection.client.query_one(&connection.save, &values);
         let saved = match (begun, more) {

@@ -23,6 +23,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "skipped_items",
         sql: include_str!("../../migrations/postgres/0002_skipped_items.sql"),
     },
+    Migration {
+        number: 3,
+        name: "control_totals",
+        sql: include_str!("../../migrations/postgres/0003_control_totals.sql"),
+    },
 ];
 
 /// Number of the newest migration that this version knows.

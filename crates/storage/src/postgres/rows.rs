@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use oxbatch_core::execution::{
-    Counters, ExecutionId, InstanceId, JobExecution, JobInstance, SkippedItem, Status, StepExecution, StepExecutionId,
-    StoredSkip,
+    ControlTotals, Counters, ExecutionId, InstanceId, JobExecution, JobInstance, SkippedItem, Status, StepExecution,
+    StepExecutionId, StoredSkip,
 };
 use oxbatch_core::job::{DateTime, JobParameters, Parameter, ParameterValue};
 use oxbatch_core::repository::InstanceParameter;
@@ -57,6 +57,11 @@ pub(super) fn step(row: &Row) -> Result<StepExecution, Fault> {
             retry: row.try_get(16)?,
         },
         progress: row.try_get(17)?,
+        control_totals: match row.try_get::<_, Option<&str>>(18)? {
+            Some(json) => ControlTotals::from_json(json)
+                .map_err(|error| corrupt("control totals of step execution", id, error))?,
+            None => ControlTotals::default(),
+        },
     })
 }
 

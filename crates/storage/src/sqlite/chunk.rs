@@ -18,7 +18,7 @@ const IDLE: usize = 4;
 const SAVE: &str = "UPDATE oxbatch_step_execution
      SET state = ?4, progress = coalesce(?5, progress), read_count = ?6, write_count = ?7, filter_count = ?8,
          commit_count = ?9, rollback_count = ?10, read_skip_count = ?11, process_skip_count = ?12,
-         write_skip_count = ?13, retry_count = ?14
+         write_skip_count = ?13, retry_count = ?14, control_totals = ?15
      WHERE id = ?1 AND lease_epoch = ?2 AND status = ?3";
 
 const COMMIT: &str = "commit a chunk";
@@ -134,6 +134,7 @@ impl SqliteChunkTransaction {
                 counters.process_skip,
                 counters.write_skip,
                 counters.retry,
+                save.control_totals,
             ])
         };
         let mut saved = save_if("STARTED").map_err(fault)?;

@@ -19,6 +19,11 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "executions", sql: include_str!("../../migrations/sqlite/0001_executions.sql") },
     Migration { number: 2, name: "skipped_items", sql: include_str!("../../migrations/sqlite/0002_skipped_items.sql") },
+    Migration {
+        number: 3,
+        name: "control_totals",
+        sql: include_str!("../../migrations/sqlite/0003_control_totals.sql"),
+    },
 ];
 
 /// Number of the newest migration that this version knows.

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use oxbatch_core::execution::{
-    Counters, ExecutionId, InstanceId, JobExecution, JobInstance, SkippedItem, Status, StepExecution, StepExecutionId,
-    StoredSkip,
+    ControlTotals, Counters, ExecutionId, InstanceId, JobExecution, JobInstance, SkippedItem, Status, StepExecution,
+    StepExecutionId, StoredSkip,
 };
 use oxbatch_core::job::{DateTime, JobParameters, Parameter, ParameterValue};
 use oxbatch_core::repository::InstanceParameter;
@@ -56,6 +56,11 @@ pub(super) fn step(row: &Row<'_>) -> Result<StepExecution> {
             retry: row.get(16)?,
         },
         progress: row.get(17)?,
+        control_totals: match row.get_ref(18)?.as_str_or_null()? {
+            Some(json) => ControlTotals::from_json(json)
+                .map_err(|error| unreadable("control totals of step execution", id, error))?,
+            None => ControlTotals::default(),
+        },
     })
 }
 

@@ -30,20 +30,20 @@ pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Re
     if running.status == Status::Stopping {
         return Ok(StepStart::StopRequested);
     }
-    let last: Option<(Status, Option<String>)> = connection
+    let last: Option<(Status, Option<String>, Option<String>)> = connection
         .prepare_cached(
-            "SELECT id, status, state FROM oxbatch_step_execution
+            "SELECT id, status, state, control_totals FROM oxbatch_step_execution
              WHERE job_instance_id = ?1 AND step_name = ?2 AND job_execution_id >= ?3
              ORDER BY job_execution_id DESC, id DESC LIMIT 1",
         )?
         .query_row(params![running.instance_id, step.step_name, running.first_execution_id], |row| {
-            Ok((rows::status(row, 1, row.get(0)?)?, row.get(2)?))
+            Ok((rows::status(row, 1, row.get(0)?)?, row.get(2)?, row.get(3)?))
         })
         .optional()?;
-    let state = match last {
-        Some((Status::Completed, _)) if !step.rerun_if_complete => return Ok(StepStart::AlreadyComplete),
-        Some((Status::Completed, _)) | None => None,
-        Some((_, state)) => state,
+    let (state, control_totals) = match last {
+        Some((Status::Completed, ..)) if !step.rerun_if_complete => return Ok(StepStart::AlreadyComplete),
+        Some((Status::Completed, ..)) | None => (None, None),
+        Some((_, state, control_totals)) => (state, control_totals),
     };
     if let Some(limit) = step.start_limit {
         let attempts: i64 = connection
@@ -61,7 +61,7 @@ pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Re
     let id = connection
         .prepare_cached(
             "INSERT INTO oxbatch_step_execution (job_execution_id, job_instance_id, step_name, status, start_time,
-                 lease_epoch, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                 lease_epoch, state, control_totals) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .insert(params![
             lease.execution_id.0,
@@ -71,9 +71,10 @@ pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Re
             step.time.as_microsecond(),
             lease.epoch,
             state,
+            control_totals,
         ])?;
     let fence = StepFence { lease, step_id: StepExecutionId(id) };
-    Ok(StepStart::Run(StartedStep { fence, state, job_context: running.context }))
+    Ok(StepStart::Run(StartedStep { fence, state, control_totals, job_context: running.context }))
 }
 
 /// The execution under a lease; `None` when the lease is void.

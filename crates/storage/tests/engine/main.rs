@@ -11,3 +11,4 @@ mod processors;
 mod skips;
 mod stopping;
 mod tasks;
+mod totals;

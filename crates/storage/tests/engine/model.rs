@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use oxbatch_core::execution::ControlTotal;
 use oxbatch_core::item::{CallableReader, ErrorKind, FunctionProcessor, ListWriter};
 use oxbatch_core::repository::ChunkTransaction;
 use oxbatch_core::step::{Backoff, ReadAhead};
@@ -44,6 +45,19 @@ impl Plan {
 
     fn cannot_write(&self, n: u64) -> bool {
         !self.cannot_process(n) && !n.is_multiple_of(3) && self.bad.contains(&(true, n))
+    }
+
+    /// The control total of the first items.
+    fn totals(&self, items: u64) -> ControlTotal {
+        let sum = |fits: &dyn Fn(u64) -> bool| Some((0..items).filter(|n| fits(*n)).sum::<u64>().into());
+        let skipped = |n: u64| self.cannot_process(n) || self.cannot_write(n);
+        ControlTotal {
+            name: "numbers".to_owned(),
+            read: sum(&|_| true),
+            filtered: sum(&|n| n.is_multiple_of(3) && !skipped(n)),
+            skipped: sum(&skipped),
+            written: sum(&|n| !n.is_multiple_of(3) && !skipped(n)),
+        }
     }
 
     /// What the first items come to when nothing goes wrong but with themselves.
@@ -160,7 +174,9 @@ fn job(plan: &Plan, out: &Shared<u64>, pending: &Pending, stop: &StopHandle) -> 
                 .chunk_size(plan.chunk_size)
                 .read_ahead(if plan.ahead { ReadAhead::Always } else { ReadAhead::Never })
                 .retry(policy)
-                .skip(SkipPolicy::new(1000)),
+                .skip(SkipPolicy::new(1000))
+                .control_total_read("numbers", |n| *n)
+                .control_total_written("numbers", |output| output / 2),
         )
         .build()
         .unwrap()
@@ -218,6 +234,10 @@ async fn check(plan: Plan) {
         // What is committed is a prefix of the model at every end.
         let model = plan.model(u64::try_from(read).unwrap());
         assert_eq!(contents(&out), model, "after attempt {attempts}: {execution:?}");
+        let totals = &steps(&engine, execution.id).await[0].control_totals;
+        if read > 0 {
+            assert_eq!(totals.get("numbers"), Some(&plan.totals(u64::try_from(read).unwrap())), "attempt {attempts}");
+        }
         match execution.status {
             Status::Completed => break,
             Status::Failed | Status::Stopped => {}

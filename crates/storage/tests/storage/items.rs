@@ -79,6 +79,7 @@ impl Step {
         let save = ChunkSave {
             state: "{}",
             counters: &Counters::default(),
+            control_totals: None,
             progress: None,
             job_context: None,
             skips: &[],
@@ -201,8 +202,15 @@ async fn a_chunk_on_a_full_disk_leaves_nothing_and_succeeds_once_there_is_room()
     connection.query_row("PRAGMA max_page_count = 1", [], |_| Ok(())).unwrap();
     let state = "x".repeat(60_000);
     let counters = Counters::default();
-    let save =
-        || ChunkSave { state: &state, counters: &counters, progress: None, job_context: None, skips: &[], time: None };
+    let save = || ChunkSave {
+        state: &state,
+        counters: &counters,
+        control_totals: None,
+        progress: None,
+        job_context: None,
+        skips: &[],
+        time: None,
+    };
     let error = step.transaction.commit(save()).await.unwrap_err();
     assert!(matches!(error, RepositoryError::Full { .. }) && error.is_transient(), "{error:?}");
     assert_eq!(step.count(), 1);

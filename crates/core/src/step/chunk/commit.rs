@@ -3,6 +3,7 @@
 use super::Skip;
 use super::fill::{Interrupt, Room, Sealed, failed, fault_after, wait};
 use super::isolate::{Isolated, isolate};
+use super::totals::{Sums, TotalsLedger};
 use crate::execution::{ContextError, Counters, ExecutionContext, SkipPhase, SkippedItem, StepState, cause_chain};
 use crate::item::{ItemError, ItemReader, ItemWriter};
 use crate::repository::{ChunkSave, ChunkTransaction, RepositoryError};
@@ -47,10 +48,11 @@ impl Stored {
 }
 
 /// What has been committed of a step, and what it takes to commit the next chunk.
-pub(super) struct Commits<'a, R: ItemReader> {
+pub(super) struct Commits<'a, R: ItemReader, O> {
     context: &'a StepContext,
     retry: &'a RetryPolicy,
     skip: Option<Skip<R>>,
+    totals: Option<TotalsLedger<R::Item, O>>,
     state: StepState,
     step_context: Stored,
     job_context: Stored,
@@ -69,13 +71,16 @@ enum Attempt {
     Save(RepositoryError),
     /// The state does not fit its limit.
     State(String),
+    /// A control total cannot be taken.
+    Totals(BodyFault),
 }
 
-impl<'a, R: ItemReader> Commits<'a, R> {
+impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
     pub(super) fn new(
         context: &'a StepContext,
         retry: &'a RetryPolicy,
         skip: Option<Skip<R>>,
+        totals: Option<TotalsLedger<R::Item, O>>,
         state: StepState,
     ) -> Self {
         let step_context = Stored { settled: state.context.clone(), ..Stored::default() };
@@ -83,6 +88,7 @@ impl<'a, R: ItemReader> Commits<'a, R> {
             context,
             retry,
             skip,
+            totals,
             state,
             step_context,
             job_context: Stored { settled: context.scope().job.context.current(), ..Stored::default() },
@@ -98,15 +104,11 @@ impl<'a, R: ItemReader> Commits<'a, R> {
     }
 
     /// Commits one chunk, if there is anything in it. The answer is its room, and whether somebody asked for a stop.
-    pub(super) async fn chunk<W, O>(
+    pub(super) async fn chunk<W: ItemWriter<O>>(
         &mut self,
         target: &mut Target<'_, W>,
         sealed: Sealed<R::Item, O>,
-    ) -> Result<(Room<R::Item, O>, bool), Interrupt>
-    where
-        O: Send + Sync,
-        W: ItemWriter<O>,
-    {
+    ) -> Result<(Room<R::Item, O>, bool), Interrupt> {
         // The position behind the chunk's last item: taken when the chunk was sealed, committed with it.
         self.state.reader = sealed.checkpoint;
         self.state.processor = sealed.processor;
@@ -135,7 +137,10 @@ impl<'a, R: ItemReader> Commits<'a, R> {
                 } += 1;
             }
             let attempt = match self.write(target, &room.outputs).await {
-                Ok(()) => self.save(target, next, progress, &skips).await,
+                Ok(()) => match self.settle_totals(&sealed.totals, &room, &skips) {
+                    Ok(()) => self.save(target, next, progress, &skips).await,
+                    Err(fault) => Err(fault),
+                },
                 Err(error) => Err(error),
             };
             let attempt = match attempt {
@@ -153,6 +158,7 @@ impl<'a, R: ItemReader> Commits<'a, R> {
                 }
                 Attempt::Save(error) => ("commit", ItemError::transient(error)),
                 Attempt::State(message) => return Err(BodyFault::Failed(message).into()),
+                Attempt::Totals(fault) => return Err(fault.into()),
                 Attempt::Write(what, error) => (what, error),
             };
             if self.retry.allows(error.kind(), made) {
@@ -198,11 +204,7 @@ impl<'a, R: ItemReader> Commits<'a, R> {
     }
 
     /// Ends the output: what closes it is committed, the ledger is checked, then it becomes visible.
-    pub(super) async fn end<W, O>(&mut self, target: &mut Target<'_, W>) -> Result<(), Interrupt>
-    where
-        O: Send + Sync,
-        W: ItemWriter<O>,
-    {
+    pub(super) async fn end<W: ItemWriter<O>>(&mut self, target: &mut Target<'_, W>) -> Result<(), Interrupt> {
         if !self.counters.balances() {
             let Counters { read, write, filter, .. } = self.counters;
             let skip = self.counters.skip();
@@ -210,6 +212,9 @@ impl<'a, R: ItemReader> Commits<'a, R> {
                 "the ledger does not balance: read {read}, but written {write} + filtered {filter} + skipped {skip}; this is a defect of the engine"
             );
             return Err(BodyFault::Failed(message).into());
+        }
+        if let Some(totals) = &self.totals {
+            totals.check(self.context)?;
         }
         let finished = target.writer.finish(target.transaction).await;
         let finished = finished.map_err(|error| Attempt::Write("finish the output", error));
@@ -230,6 +235,7 @@ impl<'a, R: ItemReader> Commits<'a, R> {
                         BodyFault::Failed(format!("failed to commit: {}", cause_chain(&error))).into()
                     }
                     Attempt::State(message) => BodyFault::Failed(message).into(),
+                    Attempt::Totals(fault) => fault.into(),
                     Attempt::Write(what, error) => fault_after(what, &error, 0, self.context),
                 });
             }
@@ -237,22 +243,24 @@ impl<'a, R: ItemReader> Commits<'a, R> {
         target.writer.publish().await.map_err(|error| fault("publish the output", &error))
     }
 
-    async fn write<W, O: Send + Sync>(&mut self, target: &mut Target<'_, W>, outputs: &[O]) -> Result<(), Attempt>
-    where
-        W: ItemWriter<O>,
-    {
+    async fn write<W: ItemWriter<O>>(&mut self, target: &mut Target<'_, W>, outputs: &[O]) -> Result<(), Attempt> {
         if !outputs.is_empty() {
             target.writer.write(outputs, target.transaction).await.map_err(|error| Attempt::Write("write", error))?;
         }
         self.flush(target).await
     }
 
-    async fn flush<W, O: Send + Sync>(&mut self, target: &mut Target<'_, W>) -> Result<(), Attempt>
-    where
-        W: ItemWriter<O>,
-    {
+    async fn flush<W: ItemWriter<O>>(&mut self, target: &mut Target<'_, W>) -> Result<(), Attempt> {
         self.state.writer = target.writer.flush().await.map_err(|error| Attempt::Write("flush", error))?;
         Ok(())
+    }
+
+    /// Adds a written chunk to the control totals; they count once it is committed.
+    fn settle_totals(&mut self, sums: &[Sums], room: &Room<R::Item, O>, skips: &[SkippedItem]) -> Result<(), Attempt> {
+        let Some(totals) = &mut self.totals else { return Ok(()) };
+        let isolated = skips.iter().any(|skip| skip.phase == SkipPhase::Write);
+        let left = isolated.then_some(room.inputs.as_slice());
+        totals.settle(sums, &room.outputs, left).map_err(Attempt::Totals)
     }
 
     /// Saves the state and commits, fenced by the lease; what was committed is then the new base.
@@ -276,18 +284,26 @@ impl<'a, R: ItemReader> Commits<'a, R> {
         };
         let time = (!skips.is_empty()).then(jiff::Timestamp::now);
         let job_context = job_context.as_deref();
-        let save = ChunkSave { state: &self.json, counters: &next, progress, job_context, skips, time };
+        let save = ChunkSave {
+            state: &self.json,
+            counters: &next,
+            control_totals: self.totals.as_mut().and_then(TotalsLedger::json),
+            progress,
+            job_context,
+            skips,
+            time,
+        };
         let ack = target.transaction.commit(save).await.map_err(Attempt::Save)?;
+        if let Some(totals) = &mut self.totals {
+            totals.commit();
+        }
         self.job_changed = false;
         self.counters = next;
         self.show(progress);
         Ok(ack.stop_requested)
     }
 
-    async fn roll_back<W, O: Send + Sync>(&mut self, target: &mut Target<'_, W>) -> Result<(), Interrupt>
-    where
-        W: ItemWriter<O>,
-    {
+    async fn roll_back<W: ItemWriter<O>>(&mut self, target: &mut Target<'_, W>) -> Result<(), Interrupt> {
         self.counters.rollback += 1;
         self.show(None);
         let transaction = target.transaction.rollback().await;

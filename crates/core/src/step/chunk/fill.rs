@@ -1,5 +1,6 @@
 //! Reads and processes a chunk, and seals it: its outputs, its counts, and the position behind its last item.
 
+use super::totals::{ReadTally, Sums};
 use super::{CopyItem, Skip};
 use crate::engine::Event;
 use crate::execution::{ExecutionContext, SkipPhase, SkippedItem, StepState};
@@ -17,6 +18,8 @@ pub(super) struct Sealed<I, O> {
     pub(super) read: i64,
     pub(super) filtered: i64,
     pub(super) retries: i64,
+    /// What it adds to the control totals.
+    pub(super) totals: Vec<Sums>,
     /// The reader has said that there is no more.
     pub(super) end: bool,
     pub(super) checkpoint: Option<Checkpoint>,
@@ -56,13 +59,15 @@ impl From<BodyFault> for Interrupt {
 }
 
 /// The reading half of a step.
-pub(super) struct Filler<R: ItemReader, P> {
+pub(super) struct Filler<R: ItemReader, P: ItemProcessor<R::Item>> {
     pub(super) reader: R,
     pub(super) processor: P,
     pub(super) context: StepContext,
     pub(super) retry: RetryPolicy,
     pub(super) copy_item: Option<CopyItem<R>>,
     pub(super) skip: Option<Skip<R>>,
+    /// Takes the control totals of what is read, where there are any.
+    pub(super) totals: Option<ReadTally<R::Item, P::Output>>,
     /// Items skipped so far by the reading half alone.
     pub(super) skipped: u64,
     pub(super) size: usize,
@@ -124,10 +129,18 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Filler<R, P> {
                 },
             };
             read += 1;
+            if let Some(totals) = &mut self.totals {
+                totals.read(&item)?;
+            }
             match self.copy_item {
                 None => match self.processor.process(item).await {
                     Ok(Some(output)) => room.outputs.push(output),
-                    Ok(None) => filtered += 1,
+                    Ok(None) => {
+                        filtered += 1;
+                        if let Some(totals) = &mut self.totals {
+                            totals.filtered()?;
+                        }
+                    }
                     Err(error) => return Err(fault_after("process", &error, 0, &self.context)),
                 },
                 Some(copy) => match self.process_again(&item, copy, &mut tally).await? {
@@ -137,8 +150,17 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Filler<R, P> {
                             room.inputs.push(item);
                         }
                     }
-                    Settled::Filtered => filtered += 1,
-                    Settled::Skipped => {}
+                    Settled::Filtered => {
+                        filtered += 1;
+                        if let Some(totals) = &mut self.totals {
+                            totals.filtered()?;
+                        }
+                    }
+                    Settled::Skipped => {
+                        if let Some(totals) = &mut self.totals {
+                            totals.skipped()?;
+                        }
+                    }
                 },
             }
         }
@@ -161,6 +183,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Filler<R, P> {
             read: count(read),
             filtered: count(filtered),
             retries: tally.retries,
+            totals: self.totals.as_mut().map(ReadTally::seal).unwrap_or_default(),
             skips: tally.skips,
             end,
             checkpoint,

@@ -1,5 +1,6 @@
 //! The loop of a chunk step: open, take a sealed chunk, commit it, to the end of the input.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -9,6 +10,7 @@ use super::ahead::{Measure, Source};
 use super::commit::{Commits, Target};
 use super::fill::{Filler, Interrupt, Room, failed};
 use super::settings::{ChunkSize, Factory, ItemSettings, ReadAhead, Settings, check_size};
+use super::totals::{ReadTally, Totals, TotalsLedger};
 use crate::execution::{StepState, cause_chain};
 use crate::item::{ItemProcessor, ItemReader, ItemWriter};
 use crate::step::{BodyEnd, BodyFault, BodyRun, StepBody, StepContext};
@@ -21,12 +23,13 @@ const CLOSE_AFTER_FAULT: Duration = Duration::from_millis(500);
 const FIRST_ROOM: usize = 1024;
 
 /// The body of a chunk step: how its parts are built and its rules.
-pub(super) struct ChunkBody<R: ItemReader, P, W> {
+pub(super) struct ChunkBody<R: ItemReader, P: ItemProcessor<R::Item>, W> {
     pub(super) reader: Factory<R>,
     pub(super) processor: Factory<P>,
     pub(super) writer: Factory<W>,
     pub(super) settings: Settings,
     pub(super) items: ItemSettings<R>,
+    pub(super) totals: Option<Arc<Totals<R::Item, P::Output>>>,
 }
 
 impl<R, P, W> StepBody for ChunkBody<R, P, W>
@@ -47,7 +50,11 @@ where
     W: ItemWriter<P::Output> + 'static,
 {
     async fn run_parts(&self, run: BodyRun) -> Result<BodyEnd, BodyFault> {
-        let BodyRun { context, state, mut transaction } = run;
+        let BodyRun { context, state, control_totals, resumed, mut transaction } = run;
+        let ledger = match &self.totals {
+            Some(totals) => Some(TotalsLedger::resume(totals, control_totals.as_deref(), resumed)?),
+            None => None,
+        };
         let mut filler = Filler {
             size: self.resolve_size(&context)?,
             reader: build("reader", &self.reader, &context)?,
@@ -56,12 +63,16 @@ where
             retry: self.settings.retry.clone(),
             copy_item: self.items.copy,
             skip: self.items.skip.clone(),
+            totals: self.totals.as_ref().map(ReadTally::new),
             skipped: 0,
         };
         let writer = build("writer", &self.writer, &context.for_writer())?;
         let mut target = Target { writer, transaction: transaction.as_mut() };
         let (result, filler) = match open(&mut filler, &mut target.writer, &state).await {
-            Ok(()) => self.chunks(filler, &mut target, &context, state).await,
+            Ok(()) => {
+                let commits = Commits::new(&context, &self.settings.retry, self.items.skip.clone(), ledger, state);
+                self.chunks(filler, &mut target, &context, commits).await
+            }
             Err(fault) => (Err(fault), Some(filler)),
         };
         // Everything that may be is closed; the first fault is the one that is told.
@@ -94,7 +105,7 @@ where
         filler: Filler<R, P>,
         target: &mut Target<'_, W>,
         context: &StepContext,
-        state: StepState,
+        mut commits: Commits<'_, R, P::Output>,
     ) -> (Result<BodyEnd, Interrupt>, Option<Filler<R, P>>) {
         let mut source = Source::Direct(filler);
         if self.settings.read_ahead == ReadAhead::Always {
@@ -103,7 +114,6 @@ where
                 Err(fault) => return (Err(fault), None),
             };
         }
-        let mut commits = Commits::new(context, &self.settings.retry, self.items.skip.clone(), state);
         let mut measure = Measure::new(self.settings.read_ahead);
         let mut room = Room { outputs: Vec::with_capacity(FIRST_ROOM), inputs: Vec::new() };
         let result = loop {
