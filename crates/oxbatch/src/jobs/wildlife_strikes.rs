@@ -54,6 +54,11 @@ pub(super) fn job() -> Result<Job, BuildError> {
             let writer = SqliteWriter::<Strike>::new("wildlife_strikes").create(TABLE);
             Ok(writer.replace("DELETE FROM wildlife_strikes WHERE source = ?1", [source]))
         })
+        // What arrives in the table is counted against what was read before the step may end.
+        .control_total_read("records", |_| 1)
+        .control_total_written("records", |_| 1)
+        .control_total_read("cost_total", |(_, record)| record.cost_total)
+        .control_total_written("cost_total", |strike| strike.cost_total)
         .chunk_size_from(|context| Ok(u32::try_from(context.parameters().integer("chunk_size")?)?));
     let report = ChunkStep::builder("WriteReport").reader(report::reader).writer(|context| {
         let path = Path::new(context.parameters().string("output")?).join(REPORT);

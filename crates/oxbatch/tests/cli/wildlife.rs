@@ -25,6 +25,8 @@ fn with_real_data() -> Place {
 fn the_import_takes_every_record_exactly_once_and_reports() {
     let place = with_real_data();
     assert_snapshot!("wildlife", place.run("run WildlifeStrikes"));
+    assert_snapshot!("wildlife_totals", place.run("show 1"));
+    assert_eq!(place.query("SELECT sum(cost_total) FROM wildlife_strikes"), 40_545_276);
     assert_eq!(place.query("SELECT count(*) FROM wildlife_strikes"), 10_000);
     assert_eq!(place.query("SELECT count(*) FROM wildlife_strikes WHERE speed_knots IS NULL"), 2_836);
     assert_eq!(place.query("SELECT count(DISTINCT flight_date) FROM wildlife_strikes"), 3_625);

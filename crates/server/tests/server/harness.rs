@@ -12,7 +12,7 @@ use oxbatch_core::engine::{Clock, SystemClock};
 use oxbatch_core::item::{CallableWriter, FunctionProcessor, ListReader};
 use oxbatch_core::repository::Node;
 use oxbatch_core::{
-    ChunkStep, DateTime, Engine, EngineConfig, ItemError, Job, JobRegistry, ParameterDeclaration, SkipPolicy,
+    ChunkStep, DateTime, Decimal, Engine, EngineConfig, ItemError, Job, JobRegistry, ParameterDeclaration, SkipPolicy,
     TaskOutcome, TaskStep,
 };
 use oxbatch_server::{AppState, ServerConfig, router};
@@ -248,7 +248,9 @@ fn sample_jobs() -> Vec<Job> {
                             _ => Err(ItemError::validation("odd").at(format!("number {n}"))),
                         }))
                     })
-                    .writer(|_| Ok(CallableWriter::new(|_: &[i64]| Ok(())))),
+                    .writer(|_| Ok(CallableWriter::new(|_: &[i64]| Ok(()))))
+                    .control_total("sum", |n| *n)
+                    .control_total_written("halves", |n| Decimal::new(i128::from(*n) * 5, 1).ok_or("too long")),
             ),
         ),
         // Runs until it is told to stop.

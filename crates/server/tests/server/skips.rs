@@ -36,6 +36,21 @@ async fn skipped_items_are_listed_by_pages_in_their_order() {
 }
 
 #[tokio::test]
+async fn control_totals_are_shown_as_exact_decimal_texts() {
+    let service = Service::start().await;
+    let launched = service.run("Skipping", "{}").await;
+    let steps = service.get(&format!("/executions/{}/steps", launched["id"])).await.json();
+    let expected = json!([
+        {"name": "sum", "read": "2001000", "written": "1001000", "filtered": "0", "skipped": "1000000"},
+        {"name": "halves", "read": null, "written": "500500.0", "filtered": null, "skipped": null},
+    ]);
+    assert_eq!(steps[0]["control_totals"], expected);
+    let plain = service.run("Sample", "{}").await;
+    let steps = service.get(&format!("/executions/{}/steps", plain["id"])).await.json();
+    assert_eq!(steps[0]["control_totals"], json!([]));
+}
+
+#[tokio::test]
 async fn all_skipped_items_are_downloaded_as_json_lines() {
     let (service, path) = skipping().await;
     let asked = request("GET", &path).header("accept", "application/x-ndjson").body(Body::empty()).unwrap();

@@ -36,7 +36,7 @@ pub(super) struct Record {
     #[serde(rename = "Cost Repair", deserialize_with = "cost_repair")]
     cost_repair: Option<i64>,
     #[serde(rename = "Cost Total $", deserialize_with = "cost_total")]
-    cost_total: Option<i64>,
+    pub(super) cost_total: Option<i64>,
     #[serde(rename = "Speed IAS in knots", deserialize_with = "speed")]
     speed_knots: Option<i64>,
 }
@@ -59,7 +59,7 @@ pub(super) struct Strike {
     time_of_day: Option<String>,
     cost_other: Option<i64>,
     cost_repair: Option<i64>,
-    cost_total: Option<i64>,
+    pub(super) cost_total: Option<i64>,
     speed_knots: Option<i64>,
 }
 
