@@ -39,6 +39,7 @@
 mod item;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod presence;
 mod sqlite;
 
 pub use item::{SqliteReader, SqliteWriter};

@@ -1,14 +1,22 @@
 //! The repository on PostgreSQL: many nodes, one truth.
 
 mod chunk;
+mod claim;
 mod connect;
 mod error;
+mod finish;
+mod launch;
 mod migrate;
 mod pool;
+mod purge;
+mod query;
+mod recover;
+mod repository;
 mod rows;
 mod session;
 mod settings;
 mod sql;
+mod step;
 mod tls;
 
 use std::sync::Arc;
@@ -16,6 +24,7 @@ use std::sync::Arc;
 use oxbatch_core::repository::{JobRepository, RepositoryError};
 use tokio_postgres::Client;
 
+use crate::presence::{Absent, Presence};
 pub use chunk::PostgresChunkTransaction;
 use connect::{Connector, Purpose, unusable};
 use pool::Connections;
@@ -36,6 +45,7 @@ pub struct PostgresRepository {
 /// What the clones of a repository and its chunk transactions share.
 struct Store {
     connections: Connections,
+    presence: Arc<Presence>,
 }
 
 impl PostgresRepository {
@@ -51,8 +61,12 @@ impl PostgresRepository {
         let connections = Connections::new(Connector::new(Arc::clone(&settings))?)?;
         let mut session = connections.session().await.map_err(|fault| unusable(&settings, fault))?;
         migrate::migrate(&mut session, &settings).await?;
+        let identity = migrate::identity(&session).await.map_err(|fault| unusable(&settings, fault))?;
         drop(session);
-        Ok(Self { store: Arc::new(Store { connections }) })
+        // Nodes of one machine see each other's death by these marks; those of others by the lease.
+        let marks = std::env::temp_dir().join(format!("oxbatch-{identity}"));
+        let presence = Arc::new(Presence::new(marks, Absent::Unknown));
+        Ok(Self { store: Arc::new(Store { connections, presence }) })
     }
 
     /// The repository behind a contract, when it is this one: for readers and writers that use its database.

@@ -8,7 +8,6 @@ mod identifier;
 mod launch;
 mod migrate;
 mod open;
-mod presence;
 mod purge;
 mod query;
 mod reader_pool;
@@ -26,9 +25,9 @@ use std::sync::Arc;
 use oxbatch_core::repository::{JobRepository, RepositoryError};
 use rusqlite::{Connection, OpenFlags};
 
+use crate::presence::{Absent, Presence};
 pub use chunk::SqliteChunkTransaction;
 pub(crate) use identifier::quoted;
-use presence::Presence;
 use reader_pool::ReaderPool;
 use turn::Turn;
 use writer::Writer;
@@ -68,7 +67,7 @@ impl SqliteRepository {
             writer: Writer::start(path.clone(), turn.clone(), connection)?,
             readers: ReaderPool::start(&path)?,
             chunks: chunk::IdleConnections::default(),
-            presence: Arc::new(Presence::new(path.clone())),
+            presence: Arc::new(Presence::new(path.clone(), Absent::Dead)),
             turn,
             path,
         };

@@ -144,6 +144,13 @@ pub(super) async fn applied(session: &Session) -> Result<i64, Fault> {
     Ok(session.one("SELECT coalesce(max(number), 0) FROM oxbatch_migration", &[]).await?.try_get(0)?)
 }
 
+/// What no other database has: when its first table was made.
+pub(super) async fn identity(session: &Session) -> Result<String, Fault> {
+    let sql = "SELECT (SELECT oid FROM pg_database WHERE datname = current_database())::text || '-' ||
+         (extract(epoch FROM applied_at) * 1000000)::bigint FROM oxbatch_migration WHERE number = 1";
+    Ok(session.one(sql, &[]).await?.try_get(0)?)
+}
+
 async fn newer(session: &Session, settings: &PostgresSettings, applied: i64) -> RepositoryError {
     let row = session.optional("SELECT name FROM oxbatch_migration WHERE number = $1", &[&applied]).await;
     let name: String = row.ok().flatten().and_then(|row| row.try_get(0).ok()).unwrap_or_default();

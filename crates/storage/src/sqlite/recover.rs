@@ -9,10 +9,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::error::Fault;
 use super::finish::end_running_steps;
 use super::launch::create_successor;
-use super::presence::Presence;
 use super::rows;
 use super::sql::{execution_columns, now};
 use super::step::after;
+use crate::presence::Presence;
 
 /// An execution that may have to be recovered.
 #[derive(Debug, Clone)]

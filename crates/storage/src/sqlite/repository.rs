@@ -28,7 +28,7 @@ impl JobRepository for SqliteRepository {
 
     fn register_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
         // Two system calls on a local disk: not worth a thread.
-        self.store.presence.sweep();
+        self.store.presence.sweep([]);
         let announced = self.store.presence.announce(node).map_err(|error| {
             unusable(format!("the node cannot be announced beside '{}': {error}", self.store.path.display()), None)
         });

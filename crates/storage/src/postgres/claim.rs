@@ -1,0 +1,77 @@
+//! Leases: who runs an execution, and until when.
+
+use std::time::Duration;
+
+use oxbatch_core::execution::{ExecutionId, Status, StatusEvent};
+use oxbatch_core::repository::{ClaimRequest, Claimed, Lease, Node, RenewedLease};
+
+use super::error::Fault;
+use super::rows;
+use super::session::Session;
+use super::sql::{execution_columns, now};
+use super::step::after;
+
+/// The longest lease: a hundred years.
+const LONGEST_SECONDS: f64 = 100.0 * 365.25 * 86_400.0;
+
+/// A time span as the database counts it.
+pub(super) fn seconds(span: Duration) -> f64 {
+    span.as_secs_f64().min(LONGEST_SECONDS)
+}
+
+/// Gives the oldest waiting execution to a node. Rows that another node is about to take are passed over.
+pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<Option<Claimed>, Fault> {
+    let status = after(Status::Starting, StatusEvent::Start)?;
+    let row = session
+        .optional(
+            concat!(
+                "WITH oldest AS MATERIALIZED (
+                     SELECT id AS oldest_id FROM oxbatch_job_execution
+                     WHERE status = 'STARTING' AND lease_owner IS NULL AND ($7::bigint IS NULL OR id = $7)
+                         AND job_name = ANY ($6)
+                     ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
+                 UPDATE oxbatch_job_execution
+                 SET status = $1, start_time = $2, node = $3, lease_owner = $4, lease_epoch = lease_epoch + 1,
+                     lease_deadline = ",
+                now!(),
+                " + make_interval(secs => $5)
+                 FROM oldest WHERE id = oldest_id RETURNING ",
+                execution_columns!(),
+                ", lease_epoch"
+            ),
+            &[
+                &status.as_str(),
+                &request.time,
+                &request.node.name,
+                &request.node.to_string(),
+                &seconds(request.lease),
+                &&request.jobs[..],
+                &request.only.map(|id| id.0),
+            ],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let execution = rows::execution(&row)?;
+    let lease = Lease { execution_id: execution.id, epoch: row.try_get(13)? };
+    Ok(Some(Claimed { execution, lease }))
+}
+
+/// Extends all leases of a node.
+pub(super) async fn renew(session: &Session, node: &Node, lease: Duration) -> Result<Vec<RenewedLease>, Fault> {
+    let renewed = session
+        .query(
+            concat!(
+                "UPDATE oxbatch_job_execution SET lease_deadline = ",
+                now!(),
+                " + make_interval(secs => $2) WHERE lease_owner = $1 RETURNING id, lease_epoch, status"
+            ),
+            &[&node.to_string(), &seconds(lease)],
+        )
+        .await?;
+    let renewed = renewed.iter().map(|row| {
+        let id = row.try_get(0)?;
+        let lease = Lease { execution_id: ExecutionId(id), epoch: row.try_get(1)? };
+        Ok(RenewedLease { lease, status: rows::status(row, 2, id)? })
+    });
+    renewed.collect()
+}

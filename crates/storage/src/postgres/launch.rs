@@ -1,0 +1,334 @@
+//! Creation of instances and executions.
+
+use futures_util::future::join;
+use jiff::Timestamp;
+use oxbatch_core::execution::{ExecutionId, JobExecution, Status, StatusEvent};
+use oxbatch_core::job::ParameterValue;
+use oxbatch_core::repository::{IdempotencyKey, LaunchError, LaunchRequest, Launched, Lease, RepositoryError};
+
+use super::claim::seconds;
+use super::error::Fault;
+use super::rows;
+use super::session::{Session, Values};
+use super::sql::{execution_columns, now};
+use super::step::after;
+
+/// Outdated idempotency keys that one launch clears away: more than it adds, so they do not pile up.
+const KEYS_CLEARED: i64 = 16;
+/// Looks for an instance that others create and purge at the same time.
+const LOOKS: u32 = 5;
+
+const KEEP_KEY: &str = "INSERT INTO oxbatch_idempotency_key (key, request_hash, job_execution_id, create_time)
+     VALUES ($1, $2, $3, $4)
+     ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash,
+         job_execution_id = excluded.job_execution_id, create_time = excluded.create_time";
+const CLEAR_KEYS: &str = "DELETE FROM oxbatch_idempotency_key WHERE key IN (
+         SELECT key FROM oxbatch_idempotency_key WHERE create_time < $1 ORDER BY create_time LIMIT $2
+         FOR UPDATE SKIP LOCKED)";
+
+/// The last execution of an instance when it is launched.
+struct Last {
+    id: i64,
+    status: Status,
+    first_execution_id: i64,
+    context: Option<String>,
+}
+
+/// Launches, in the transaction of the caller. The number of statements does not depend on the history.
+///
+/// The instance's row is locked first: launches of one instance come one after the other, each sees what the one before
+/// it has left, and those of other instances do not wait.
+pub(super) async fn launch(session: &Session, request: &LaunchRequest) -> Result<Launched, Fault> {
+    if let Some(launched) = replay(session, request).await? {
+        return Ok(launched);
+    }
+    let job_key = request.parameters.job_key();
+    let (instance_id, is_new) = instance(session, request, &job_key).await?;
+    let (last, waiting) = join(
+        async { if is_new { Ok(None) } else { last(session, instance_id).await } },
+        waiting_reach(session, request),
+    )
+    .await;
+    let last = last?;
+    if let Some(last) = &last {
+        let execution_id = ExecutionId(last.id);
+        if last.status.is_running() {
+            return Err(LaunchError::AlreadyRunning { execution_id }.into());
+        }
+        if last.status == Status::Abandoned && !request.force {
+            return Err(LaunchError::Abandoned { execution_id }.into());
+        }
+    }
+    if waiting? {
+        return Err(LaunchError::QueueFull { limit: request.queue_limit }.into());
+    }
+    let lineage = last.as_ref().filter(|_| !request.force);
+    let (created, kept) = join(create_execution(session, request, instance_id, lineage), async {
+        if is_new { create_parameters(session, request, instance_id).await } else { Ok(()) }
+    })
+    .await;
+    let execution = created?;
+    kept?;
+    if let Some(idempotency) = &request.idempotency {
+        keep_key(session, idempotency, execution.id, request.time).await?;
+    }
+    let lease = request.claim.as_ref().map(|_| Lease { execution_id: execution.id, epoch: 1 });
+    Ok(Launched { execution, lease, replayed: false })
+}
+
+/// The answer to an earlier launch with the same idempotency key. Launches with one key come one after the other.
+async fn replay(session: &Session, request: &LaunchRequest) -> Result<Option<Launched>, Fault> {
+    let Some(idempotency) = &request.idempotency else { return Ok(None) };
+    session.query("SELECT pg_advisory_xact_lock(hashtextextended('oxbatch ' || $1, 0))", &[&idempotency.key]).await?;
+    let found = session
+        .optional(
+            "SELECT request_hash, job_execution_id FROM oxbatch_idempotency_key WHERE key = $1 AND create_time >= $2",
+            &[&idempotency.key, &idempotency.valid_since],
+        )
+        .await?;
+    let Some(found) = found else { return Ok(None) };
+    let (request_hash, id): (String, i64) = (found.try_get(0)?, found.try_get(1)?);
+    if request_hash != idempotency.request_hash {
+        let (key, execution_id) = (idempotency.key.clone(), ExecutionId(id));
+        return Err(LaunchError::KeyReused { key, execution_id }.into());
+    }
+    let sql = concat!("SELECT ", execution_columns!(), " FROM oxbatch_job_execution WHERE id = $1");
+    let execution = rows::execution(&session.one(sql, &[&id]).await?)?;
+    Ok(Some(Launched { execution, lease: None, replayed: true }))
+}
+
+async fn keep_key(
+    session: &Session,
+    idempotency: &IdempotencyKey,
+    id: ExecutionId,
+    time: Timestamp,
+) -> Result<(), Fault> {
+    let kept: Values<'_> = &[&idempotency.key, &idempotency.request_hash, &id.0, &time];
+    let cleared: Values<'_> = &[&idempotency.valid_since, &KEYS_CLEARED];
+    let (kept, cleared) = join(session.execute(KEEP_KEY, kept), session.execute(CLEAR_KEYS, cleared)).await;
+    kept?;
+    cleared?;
+    Ok(())
+}
+
+/// The instance, its row locked, and whether it was created.
+async fn instance(session: &Session, request: &LaunchRequest, job_key: &str) -> Result<(i64, bool), Fault> {
+    for _ in 0..LOOKS {
+        let found = session
+            .optional(
+                "SELECT id FROM oxbatch_job_instance WHERE job_name = $1 AND job_key = $2 FOR NO KEY UPDATE",
+                &[&request.job_name, &job_key],
+            )
+            .await?;
+        if let Some(row) = found {
+            return Ok((row.try_get(0)?, false));
+        }
+        // Whoever creates the same one at this moment is waited for, and wins.
+        let created = session
+            .optional(
+                "INSERT INTO oxbatch_job_instance (job_name, job_key, create_time) VALUES ($1, $2, $3)
+                 ON CONFLICT (job_name, job_key) DO NOTHING RETURNING id",
+                &[&request.job_name, &job_key, &request.time],
+            )
+            .await?;
+        if let Some(row) = created {
+            return Ok((row.try_get(0)?, true));
+        }
+    }
+    let why = "the instance is created and purged by others all the time";
+    Err(RepositoryError::Unavailable { operation: "launch", source: why.into() }.into())
+}
+
+async fn last(session: &Session, instance_id: i64) -> Result<Option<Last>, Fault> {
+    let row = session
+        .optional(
+            "SELECT id, status, coalesce(first_execution_id, id), context FROM oxbatch_job_execution
+             WHERE job_instance_id = $1 ORDER BY id DESC LIMIT 1",
+            &[&instance_id],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let id = row.try_get(0)?;
+    Ok(Some(Last {
+        id,
+        status: rows::status(&row, 1, id)?,
+        first_execution_id: row.try_get(2)?,
+        context: row.try_get(3)?,
+    }))
+}
+
+/// Whether as many executions wait as may. Looks at no more rows than that. Launches that come at the same moment do not
+/// see each other: the queue may be longer by as many.
+async fn waiting_reach(session: &Session, request: &LaunchRequest) -> Result<bool, Fault> {
+    if request.claim.is_some() {
+        return Ok(false);
+    }
+    let limit = i64::from(request.queue_limit);
+    let waiting: i64 = session
+        .one(
+            "SELECT count(*) FROM (SELECT 1 FROM oxbatch_job_execution
+                 WHERE status = 'STARTING' AND lease_owner IS NULL LIMIT $1) AS waiting",
+            &[&limit],
+        )
+        .await?
+        .try_get(0)?;
+    Ok(waiting >= limit)
+}
+
+/// The parameters as columns: one statement for all of them.
+#[derive(Default)]
+struct Columns<'a> {
+    names: Vec<&'a str>,
+    types: Vec<&'static str>,
+    strings: Vec<Option<String>>,
+    escaped: Vec<bool>,
+    longs: Vec<Option<i64>>,
+    doubles: Vec<Option<f64>>,
+    dates: Vec<Option<i64>>,
+    date_only: Vec<bool>,
+    identifying: Vec<bool>,
+    secret: Vec<bool>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(request: &'a LaunchRequest) -> Self {
+        let mut columns = Self::default();
+        for (name, parameter) in request.parameters.iter() {
+            let (mut string, mut long, mut double, mut date) = (None, None, None, None);
+            let (mut escaped, mut date_only) = (false, false);
+            columns.types.push(match &parameter.value {
+                ParameterValue::String(text) => {
+                    escaped = text.contains('\0');
+                    string =
+                        Some(if escaped { serde_json::Value::from(text.as_str()).to_string() } else { text.clone() });
+                    "STRING"
+                }
+                ParameterValue::Integer(number) => {
+                    long = Some(*number);
+                    "INTEGER"
+                }
+                ParameterValue::Float(number) => {
+                    double = Some(*number);
+                    "FLOAT"
+                }
+                ParameterValue::DateTime(time) => {
+                    date = Some(time.instant().as_microsecond());
+                    date_only = time.is_date();
+                    "DATETIME"
+                }
+            });
+            columns.names.push(name);
+            columns.strings.push(string);
+            columns.escaped.push(escaped);
+            columns.longs.push(long);
+            columns.doubles.push(double);
+            columns.dates.push(date);
+            columns.date_only.push(date_only);
+            columns.identifying.push(parameter.identifying);
+            columns.secret.push(parameter.secret);
+        }
+        columns
+    }
+}
+
+async fn create_parameters(session: &Session, request: &LaunchRequest, instance_id: i64) -> Result<(), Fault> {
+    let columns = Columns::of(request);
+    session
+        .execute(
+            "INSERT INTO oxbatch_job_instance_parameter (job_instance_id, key_name, type, string_value, string_escaped,
+                 long_value, double_value, date_value, date_only, identifying, secret)
+             SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bool[], $6::bigint[], $7::float8[],
+                 $8::bigint[], $9::bool[], $10::bool[], $11::bool[])",
+            &[
+                &instance_id,
+                &columns.names,
+                &columns.types,
+                &columns.strings,
+                &columns.escaped,
+                &columns.longs,
+                &columns.doubles,
+                &columns.dates,
+                &columns.date_only,
+                &columns.identifying,
+                &columns.secret,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn create_execution(
+    session: &Session,
+    request: &LaunchRequest,
+    instance_id: i64,
+    lineage: Option<&Last>,
+) -> Result<JobExecution, Fault> {
+    let (node, lease) = match &request.claim {
+        Some((node, lease)) => (Some(node), Some(lease)),
+        None => (None, None),
+    };
+    let status = match node {
+        Some(_) => after(Status::Starting, StatusEvent::Start)?,
+        None => Status::Starting,
+    };
+    let row = session
+        .one(
+            concat!(
+                "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, start_time,
+                     parameters, context, forced, first_execution_id, node, lease_owner, lease_epoch, lease_deadline)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, ",
+                now!(),
+                " + make_interval(secs => $13)) RETURNING ",
+                execution_columns!()
+            ),
+            &[
+                &instance_id,
+                &request.job_name,
+                &status.as_str(),
+                &request.time,
+                &node.map(|_| request.time),
+                &request.parameters.to_json(),
+                &lineage.and_then(|last| last.context.as_deref()),
+                &request.force,
+                &lineage.map(|last| last.first_execution_id),
+                &node.map(|node| node.name.as_str()),
+                &node.map(ToString::to_string),
+                &i64::from(node.is_some()),
+                &lease.map(|lease| seconds(*lease)),
+            ],
+        )
+        .await?;
+    rows::execution(&row)
+}
+
+/// The running execution of an instance: the one because of which the index has refused another.
+pub(super) async fn running(session: &Session, request: &LaunchRequest) -> Result<Option<ExecutionId>, Fault> {
+    let row = session
+        .optional(
+            "SELECT id FROM oxbatch_job_execution
+             WHERE job_instance_id = (SELECT id FROM oxbatch_job_instance WHERE job_name = $1 AND job_key = $2)
+                 AND status IN ('STARTING', 'STARTED', 'STOPPING')",
+            &[&request.job_name, &request.parameters.job_key()],
+        )
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?.map(ExecutionId))
+}
+
+/// A queued execution that goes on where another of the same instance ended: same parameters, lineage and context.
+pub(super) async fn create_successor(
+    session: &Session,
+    of: ExecutionId,
+    recovery_count: i64,
+    time: Timestamp,
+) -> Result<ExecutionId, Fault> {
+    let row = session
+        .one(
+            "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, parameters, context,
+                 forced, first_execution_id, recovery_count)
+             SELECT job_instance_id, job_name, $2, $3, parameters, context, FALSE, coalesce(first_execution_id, id), $4
+             FROM oxbatch_job_execution WHERE id = $1 RETURNING id",
+            &[&of.0, &Status::Starting.as_str(), &time, &recovery_count],
+        )
+        .await?;
+    Ok(ExecutionId(row.try_get(0)?))
+}

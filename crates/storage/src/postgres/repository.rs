@@ -1,0 +1,250 @@
+//! The contract of the repository, method by method: what is one transaction, and what only reads.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
+use oxbatch_core::repository::{
+    ChunkTransaction, ClaimRequest, Claimed, ExecutionFilter, ExecutionOutcome, ExecutionPage, Health, InstanceFilter,
+    InstancePage, InstanceParameter, JobRepository, JobSummary, LaunchError, LaunchRequest, Launched, Lease, NewStep,
+    Node, PageRequest, PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease, RepositoryError,
+    RepositoryFuture, SkipPage, StepFence, StepOutcome, StepStart,
+};
+
+use super::error::{Fault, is_unique_violation};
+use super::pool::Work;
+use super::session::Session;
+use super::{PostgresChunkTransaction, PostgresRepository, claim, finish, launch, purge, query, recover, step};
+
+/// Launches that are tried again because what stood in their way has ended in the same moment.
+const LAUNCHES: u32 = 5;
+
+impl PostgresRepository {
+    async fn write<A: Sync, T>(
+        &self,
+        operation: &'static str,
+        asked: A,
+        work: impl for<'a> Fn(&'a Session, &'a A) -> Work<'a, T> + Sync,
+    ) -> Result<T, RepositoryError> {
+        let done = self.store.connections.write(operation, &asked, work).await;
+        done.map_err(|fault| fault.into_repository(operation))
+    }
+
+    async fn read<A: Sync, T>(
+        &self,
+        operation: &'static str,
+        asked: A,
+        work: impl for<'a> Fn(&'a Session, &'a A) -> Work<'a, T> + Sync,
+    ) -> Result<T, RepositoryError> {
+        self.store.connections.read(&asked, work).await.map_err(|fault| fault.into_repository(operation))
+    }
+
+    async fn try_launch(&self, request: &LaunchRequest) -> Result<Launched, Fault> {
+        let connections = &self.store.connections;
+        let mut looks = 0;
+        loop {
+            let launched =
+                connections.write("launch", request, |session, request| launch::launch(session, request).boxed()).await;
+            match launched {
+                // The index that allows one running execution has refused another.
+                Err(fault) if is_unique_violation(&fault) && looks < LAUNCHES => {
+                    looks += 1;
+                    let running =
+                        connections.read(request, |session, request| launch::running(session, request).boxed()).await?;
+                    if let Some(execution_id) = running {
+                        return Err(LaunchError::AlreadyRunning { execution_id }.into());
+                    }
+                }
+                launched => return launched,
+            }
+        }
+    }
+
+    /// Who has leases: their marks are still needed.
+    async fn owners(&self) -> Result<Vec<String>, RepositoryError> {
+        self.read("list the owners of leases", (), |session, ()| {
+            async move {
+                let sql = "SELECT DISTINCT lease_owner FROM oxbatch_job_execution WHERE lease_owner IS NOT NULL";
+                let rows = session.query(sql, &[]).await?;
+                Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+            }
+            .boxed()
+        })
+        .await
+    }
+}
+
+impl JobRepository for PostgresRepository {
+    fn location(&self) -> String {
+        format!("PostgreSQL {}", self.store.connections.connector.settings().place())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn register_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
+        async move {
+            let owners = self.owners().await?;
+            self.store.presence.sweep(owners.iter().map(String::as_str));
+            // Without a mark the node's death is seen by its lease, as on any other machine.
+            if let Err(error) = self.store.presence.announce(node) {
+                tracing::debug!(%error, "this node leaves no mark on its machine");
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn launch(&self, request: LaunchRequest) -> BoxFuture<'_, Result<Launched, LaunchError>> {
+        async move { self.try_launch(&request).await.map_err(|fault| fault.into_launch("launch")) }.boxed()
+    }
+
+    fn claim(&self, request: ClaimRequest) -> RepositoryFuture<'_, Option<Claimed>> {
+        self.write("claim an execution", request, |session, request| claim::claim(session, request).boxed()).boxed()
+    }
+
+    fn renew<'a>(&'a self, node: &'a Node, lease: Duration) -> RepositoryFuture<'a, Vec<RenewedLease>> {
+        // Done twice it is done once: it needs no transaction whose outcome is looked into.
+        self.read("renew leases", (node.clone(), lease), |session, (node, lease)| {
+            claim::renew(session, node, *lease).boxed()
+        })
+        .boxed()
+    }
+
+    fn start_step<'a>(&'a self, lease: &'a Lease, step: NewStep) -> RepositoryFuture<'a, StepStart> {
+        self.write("begin a step", (*lease, step), |session, (lease, step)| step::start(session, *lease, step).boxed())
+            .boxed()
+    }
+
+    fn chunk_transaction<'a>(&'a self, fence: &'a StepFence) -> RepositoryFuture<'a, Box<dyn ChunkTransaction>> {
+        let transaction = PostgresChunkTransaction::new(Arc::clone(&self.store), *fence);
+        std::future::ready(Ok(Box::new(transaction) as Box<dyn ChunkTransaction>)).boxed()
+    }
+
+    fn finish_step<'a>(&'a self, fence: &'a StepFence, outcome: StepOutcome) -> RepositoryFuture<'a, StepExecution> {
+        self.write("end a step", (*fence, outcome), |session, (fence, outcome)| {
+            finish::step(session, *fence, outcome).boxed()
+        })
+        .boxed()
+    }
+
+    fn finish_execution<'a>(
+        &'a self,
+        lease: &'a Lease,
+        outcome: ExecutionOutcome,
+    ) -> RepositoryFuture<'a, JobExecution> {
+        self.write("end an execution", (*lease, outcome), |session, (lease, outcome)| {
+            finish::execution(session, *lease, outcome).boxed()
+        })
+        .boxed()
+    }
+
+    fn request_stop(&self, id: ExecutionId) -> RepositoryFuture<'_, JobExecution> {
+        self.write("request a stop", id, |session, id| finish::request_stop(session, *id).boxed()).boxed()
+    }
+
+    fn abandon(&self, id: ExecutionId) -> RepositoryFuture<'_, JobExecution> {
+        self.write("abandon an execution", id, |session, id| finish::abandon(session, *id).boxed()).boxed()
+    }
+
+    fn recover(&self, request: RecoverRequest) -> RepositoryFuture<'_, Vec<Recovered>> {
+        async move {
+            let asked = (request, Arc::clone(&self.store.presence));
+            let candidates = self
+                .store
+                .connections
+                .read(&asked, |session, (request, presence)| recover::candidates(session, request, presence).boxed());
+            let candidates = candidates.await.map_err(|fault| fault.into_repository("look for dead nodes"))?;
+            let mut recovered = Vec::new();
+            for candidate in candidates {
+                const OPERATION: &str = "recover an execution";
+                let asked = (candidate, &asked.0);
+                let done = self.store.connections.write(OPERATION, &asked, |session, (candidate, request)| {
+                    recover::recover(session, candidate, request).boxed()
+                });
+                match done.await {
+                    Ok(done) => recovered.extend(done),
+                    // A launch of the same instance was faster.
+                    Err(fault) if is_unique_violation(&fault) => {}
+                    Err(fault) => return Err(fault.into_repository(OPERATION)),
+                }
+            }
+            Ok(recovered)
+        }
+        .boxed()
+    }
+
+    fn purge(&self, request: PurgeRequest) -> RepositoryFuture<'_, PurgeReport> {
+        if request.dry_run {
+            return self
+                .read("count what a purge removes", request, |session, request| purge::purge(session, request).boxed())
+                .boxed();
+        }
+        self.write("purge", request, |session, request| purge::purge(session, request).boxed()).boxed()
+    }
+
+    fn execution(&self, id: ExecutionId) -> RepositoryFuture<'_, Option<JobExecution>> {
+        self.read("read an execution", id, |session, id| query::execution(session, *id).boxed()).boxed()
+    }
+
+    fn executions(&self, filter: ExecutionFilter, page: PageRequest) -> RepositoryFuture<'_, ExecutionPage> {
+        self.read("list executions", (filter, page), |session, (filter, page)| {
+            query::executions(session, filter, *page).boxed()
+        })
+        .boxed()
+    }
+
+    fn steps(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<StepExecution>> {
+        self.read("list steps", id, |session, id| query::steps(session, *id).boxed()).boxed()
+    }
+
+    fn skips(&self, id: StepExecutionId, after: Option<i64>, limit: u32) -> RepositoryFuture<'_, SkipPage> {
+        self.read("list skipped items", (id, after, limit), |session, (id, after, limit)| {
+            query::skips(session, *id, *after, *limit).boxed()
+        })
+        .boxed()
+    }
+
+    fn instance(&self, id: InstanceId) -> RepositoryFuture<'_, Option<JobInstance>> {
+        self.read("read an instance", id, |session, id| query::instance(session, *id).boxed()).boxed()
+    }
+
+    fn instances(&self, filter: InstanceFilter, page: PageRequest) -> RepositoryFuture<'_, InstancePage> {
+        self.read("list instances", (filter, page), |session, (filter, page)| {
+            query::instances(session, filter, *page).boxed()
+        })
+        .boxed()
+    }
+
+    fn instance_parameters(&self, id: InstanceId) -> RepositoryFuture<'_, Vec<InstanceParameter>> {
+        self.read("list parameters", id, |session, id| query::instance_parameters(session, *id).boxed()).boxed()
+    }
+
+    fn job_summary<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, JobSummary> {
+        self.read("summarise a job", job_name.to_owned(), |session, job_name| {
+            query::job_summary(session, job_name).boxed()
+        })
+        .boxed()
+    }
+
+    fn health(&self) -> RepositoryFuture<'_, Health> {
+        self.read("check the database", (), |session, ()| query::health(session).boxed()).boxed()
+    }
+
+    fn close(&self) -> RepositoryFuture<'_, ()> {
+        async move {
+            self.store.presence.withdraw();
+            // Whoever still has a lease is recovered by its mark, which is free now.
+            if let Ok(owners) = self.owners().await {
+                self.store.presence.sweep(owners.iter().map(String::as_str));
+            }
+            self.store.connections.close_idle();
+            Ok(())
+        }
+        .boxed()
+    }
+}

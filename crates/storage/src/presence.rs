@@ -1,0 +1,174 @@
+//! How the death of a process is seen at once: each node holds a lock on a file, and the system frees it at its death.
+
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use oxbatch_core::repository::Node;
+use uuid::Uuid;
+
+/// What it means that a node has no mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absent {
+    /// Every node of the database leaves one in the same place: its process has ended, and its mark was removed.
+    Dead,
+    /// It may run on another machine: its lease alone decides. Marks of the dead stay until nothing is left to recover.
+    #[cfg(feature = "postgres")]
+    Unknown,
+}
+
+/// The marks of nodes: files whose names begin with that of a database.
+pub(crate) struct Presence {
+    database: PathBuf,
+    absent: Absent,
+    held: Mutex<Vec<(Uuid, File)>>,
+}
+
+impl Presence {
+    pub(crate) fn new(database: PathBuf, absent: Absent) -> Self {
+        Self { database, absent, held: Mutex::default() }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Vec<(Uuid, File)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mark(&self, boot_id: Uuid) -> PathBuf {
+        beside(&self.database, &format!("-node-{boot_id}"))
+    }
+
+    /// Marks a node as alive for as long as this process lives.
+    pub(crate) fn announce(&self, node: &Node) -> io::Result<()> {
+        if self.held().iter().any(|(boot_id, _)| *boot_id == node.boot_id) {
+            return Ok(());
+        }
+        // Locked before it has its name: nobody may ever see it unlocked.
+        let unnamed = beside(&self.database, &format!("-node-{}.new", node.boot_id));
+        let file = File::create(&unnamed)?;
+        file.try_lock()?;
+        std::fs::rename(&unnamed, self.mark(node.boot_id))?;
+        self.held().push((node.boot_id, file));
+        Ok(())
+    }
+
+    /// Takes the marks of this process away, or frees them where absence says nothing.
+    pub(crate) fn withdraw(&self) {
+        for (boot_id, file) in self.held().drain(..) {
+            if self.absent == Absent::Dead {
+                // A mark that cannot be removed is unlocked at least, which says the same.
+                let _ = std::fs::remove_file(self.mark(boot_id));
+            }
+            drop(file);
+        }
+    }
+
+    /// Whether the process of an owner, as it stands in a lease, has certainly ended.
+    pub(crate) fn is_dead(&self, owner: &str) -> bool {
+        let Some(boot_id) = boot_id(owner) else { return false };
+        is_free(&self.mark(boot_id), self.absent, self.absent == Absent::Dead)
+    }
+
+    /// Removes the marks of nodes that died without anything left to recover; `owners` still have something.
+    pub(crate) fn sweep<'a>(&self, owners: impl IntoIterator<Item = &'a str>) {
+        let kept: HashSet<Uuid> = owners.into_iter().filter_map(boot_id).collect();
+        let (Some(folder), Some(name)) = (self.database.parent(), self.database.file_name()) else { return };
+        let Ok(entries) = std::fs::read_dir(folder) else { return };
+        let prefix = format!("{}-node-", name.to_string_lossy());
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let boot_id = name.to_str().and_then(|name| name.strip_prefix(&prefix));
+            if boot_id.and_then(|text| Uuid::parse_str(text).ok()).is_some_and(|boot_id| !kept.contains(&boot_id)) {
+                is_free(&entry.path(), self.absent, true);
+            }
+        }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.withdraw();
+    }
+}
+
+/// The start of a process that an owner is, as it stands in a lease.
+fn boot_id(owner: &str) -> Option<Uuid> {
+    owner.rsplit('/').next().and_then(|text| Uuid::parse_str(text).ok())
+}
+
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+/// Whether nobody holds the mark. Where locks cannot be told, the lease alone decides.
+fn is_free(mark: &Path, absent: Absent, remove: bool) -> bool {
+    let file = match OpenOptions::new().read(true).write(true).open(mark) {
+        Ok(file) => file,
+        Err(error) => return error.kind() == io::ErrorKind::NotFound && absent == Absent::Dead,
+    };
+    match file.try_lock() {
+        Ok(()) => {
+            if remove {
+                // Removed while it is locked, so that two who look at the same time do not trip over each other.
+                let _ = std::fs::remove_file(mark);
+            }
+            true
+        }
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_dead_when_its_mark_is_free_or_gone_and_only_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("a.db");
+        let (own, other) = (Presence::new(database.clone(), Absent::Dead), Presence::new(database, Absent::Dead));
+        let node = Node::new("host/with/slashes");
+        own.announce(&node).unwrap();
+        own.announce(&node).unwrap();
+        assert!(!other.is_dead(&node.to_string()));
+        assert!(!own.is_dead(&node.to_string()));
+        drop(own);
+        assert!(other.is_dead(&node.to_string()));
+        assert!(!other.is_dead("no node at all"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn marks_of_the_dead_are_swept_and_those_of_the_living_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("a.db");
+        let presence = Presence::new(database.clone(), Absent::Dead);
+        presence.announce(&Node::new("alive")).unwrap();
+        File::create(beside(&database, &format!("-node-{}", Uuid::new_v4()))).unwrap();
+        File::create(beside(&database, "-node-of-somebody-else")).unwrap();
+        presence.sweep([]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn where_nodes_are_on_many_machines_a_missing_mark_says_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("oxbatch-1");
+        let presence = || Presence::new(database.clone(), Absent::Unknown);
+        let (one, other) = (presence(), presence());
+        let (node, elsewhere) = (Node::new("node"), Node::new("elsewhere"));
+        one.announce(&node).unwrap();
+        assert!(!other.is_dead(&node.to_string()) && !other.is_dead(&elsewhere.to_string()));
+        drop(one);
+        // Everybody who looks finds it, until nothing is left to recover.
+        assert!(other.is_dead(&node.to_string()) && other.is_dead(&node.to_string()));
+        other.sweep([node.to_string().as_str()]);
+        assert!(other.is_dead(&node.to_string()));
+        other.sweep([]);
+        assert!(!other.is_dead(&node.to_string()));
+    }
+}
