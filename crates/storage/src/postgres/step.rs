@@ -32,20 +32,20 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
     }
     let last = session
         .optional(
-            "SELECT id, status, state FROM oxbatch_step_execution
+            "SELECT id, status, state, control_totals FROM oxbatch_step_execution
              WHERE job_instance_id = $1 AND step_name = $2 AND job_execution_id >= $3
              ORDER BY job_execution_id DESC, id DESC LIMIT 1",
             &[&running.instance_id, &step.step_name, &running.first_execution_id],
         )
         .await?;
-    let last: Option<(Status, Option<String>)> = match last {
-        Some(row) => Some((rows::status(&row, 1, row.try_get(0)?)?, row.try_get(2)?)),
+    let last: Option<(Status, Option<String>, Option<String>)> = match last {
+        Some(row) => Some((rows::status(&row, 1, row.try_get(0)?)?, row.try_get(2)?, row.try_get(3)?)),
         None => None,
     };
-    let state = match last {
-        Some((Status::Completed, _)) if !step.rerun_if_complete => return Ok(StepStart::AlreadyComplete),
-        Some((Status::Completed, _)) | None => None,
-        Some((_, state)) => state,
+    let (state, control_totals) = match last {
+        Some((Status::Completed, ..)) if !step.rerun_if_complete => return Ok(StepStart::AlreadyComplete),
+        Some((Status::Completed, ..)) | None => (None, None),
+        Some((_, state, control_totals)) => (state, control_totals),
     };
     if let Some(limit) = step.start_limit {
         let attempts: i64 = session
@@ -65,7 +65,7 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
     let id: i64 = session
         .one(
             "INSERT INTO oxbatch_step_execution (job_execution_id, job_instance_id, step_name, status, start_time,
-                 lease_epoch, state) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+                 lease_epoch, state, control_totals) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
             &[
                 &lease.execution_id.0,
                 &running.instance_id,
@@ -74,12 +74,13 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
                 &step.time,
                 &lease.epoch,
                 &state,
+                &control_totals,
             ],
         )
         .await?
         .try_get(0)?;
     let fence = StepFence { lease, step_id: StepExecutionId(id) };
-    Ok(StepStart::Run(StartedStep { fence, state, job_context: running.context }))
+    Ok(StepStart::Run(StartedStep { fence, state, control_totals, job_context: running.context }))
 }
 
 /// The execution under a lease; `None` when the lease is void. Its row is locked: a recovery or a request to stop that
