@@ -103,6 +103,13 @@ pub trait ItemReader: Send {
     /// The next item; `None` at the end of the source.
     fn read(&mut self) -> impl Future<Output = Result<Option<Self::Item>, ItemError>> + Send;
 
+    /// The next item when it is at hand: without waiting, and without a fault. Readers from memory spare
+    /// the price of a future by it; for all others, and at the end, it is `None` and [`read`](Self::read) tells more.
+    #[inline]
+    fn read_now(&mut self) -> Option<Self::Item> {
+        None
+    }
+
     /// The position behind the last item; `None` for a source that always starts anew.
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         Ok(None)
@@ -116,6 +123,30 @@ pub trait ItemReader: Send {
     /// Releases the source.
     fn close(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
         async { Ok(()) }
+    }
+}
+
+/// What a processor makes of an item without waiting.
+#[derive(Debug)]
+pub enum Processed<I, O> {
+    /// Its output.
+    Output(O),
+    /// Nothing: it is filtered.
+    Filtered,
+    /// A fault.
+    Failed(ItemError),
+    /// The item is given back, to be processed by [`ItemProcessor::process`].
+    Later(I),
+}
+
+impl<I, O> From<Result<Option<O>, ItemError>> for Processed<I, O> {
+    #[inline]
+    fn from(processed: Result<Option<O>, ItemError>) -> Self {
+        match processed {
+            Ok(Some(output)) => Self::Output(output),
+            Ok(None) => Self::Filtered,
+            Err(error) => Self::Failed(error),
+        }
     }
 }
 
@@ -145,6 +176,12 @@ pub trait ItemProcessor<I: Send>: Send {
 
     /// The output for an item; `None` filters it.
     fn process(&mut self, item: I) -> impl Future<Output = Result<Option<Self::Output>, ItemError>> + Send;
+
+    /// As [`process`](Self::process) for a processor that need not wait, which spares the price of a future by it.
+    #[inline]
+    fn process_now(&mut self, item: I) -> Processed<I, Self::Output> {
+        Processed::Later(item)
+    }
 
     /// What it remembers of the items so far, committed with the chunk that ends here; `None` when that is nothing. It is
     /// stored with each chunk beside the contexts, so it must be small.

@@ -134,6 +134,12 @@ pub trait ChunkTransaction: Send {
     /// The transaction itself, for writers of the same database.
     fn as_any_mut(&mut self) -> &mut dyn Any;
 
+    /// Whether it has begun since the last commit or rollback, or may have: a chunk that a writer has used it for is
+    /// committed by itself, while others may be saved several at a time where the step asks for that.
+    fn has_begun(&self) -> bool {
+        true
+    }
+
     /// Saves and commits.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
 
-pub use chunk::{ChunkStep, ChunkStepBuilder, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, NotSet, ReadAhead};
+pub use chunk::{ChunkStep, ChunkStepBuilder, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, MAX_PROCESSORS, NotSet, ReadAhead};
 pub(crate) use context::{JobScope, Shared, Side, StepScope};
 pub use context::{StepContext, StopRequested};
 pub use live::LiveCounters;
@@ -20,6 +20,9 @@ pub use task::{TaskOutcome, TaskStep, TaskStepBuilder};
 
 use crate::execution::StepState;
 use crate::repository::ChunkTransaction;
+
+/// Stack of the threads on which user code runs, in bytes: as the main thread's.
+pub(crate) const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// The definition of a step. Cheap to clone; built by [`TaskStep::builder`] or [`ChunkStep::builder`].
 #[derive(Clone)]

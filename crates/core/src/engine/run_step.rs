@@ -16,13 +16,11 @@ use super::{Event, Inner, LiveStep};
 use crate::execution::{EXIT_SHUTDOWN, ExecutionContext, StatusEvent, StepState, cause_chain, cut_message};
 use crate::repository::{RepositoryError, StartedStep, StepOutcome};
 use crate::step::{
-    BodyEnd, BodyFault, BodyRun, JobScope, LiveCounters, Shared, Step, StepContext, StepKind, StepScope,
+    BodyEnd, BodyFault, BodyRun, JobScope, LiveCounters, STACK_BYTES, Shared, Step, StepContext, StepKind, StepScope,
 };
 
-/// Time between looks at a thread that reads ahead and is to end.
-const LOOK_AT_READER: Duration = Duration::from_millis(10);
-/// Stack of a step's thread in bytes: as the main thread's, since user code runs there.
-const STEP_STACK_BYTES: usize = 8 * 1024 * 1024;
+/// Time between looks at threads beside the step's own that are to end.
+const LOOK_BESIDE: Duration = Duration::from_millis(10);
 
 /// How a step ended, and is recorded to have ended.
 pub(super) enum StepEnd {
@@ -60,7 +58,7 @@ pub(super) async fn run_step(
         step_id,
         context: Shared::default(),
         live: Arc::clone(&live),
-        reading: Arc::default(),
+        beside: Arc::default(),
     });
     let step_name = step.name();
     handle.begin_step(LiveStep { step_id, step_name: step_name.to_owned(), live: Arc::clone(&live) });
@@ -96,7 +94,7 @@ pub(super) async fn run_step(
 /// Lets the step's thread run and, when a stop was asked for and the grace is over, drops it or leaves it behind.
 async fn supervise(inner: &Inner, step: &Step, run: BodyRun, handle: &Handle) -> Report {
     let drop_it = CancellationToken::new();
-    let reading = Arc::clone(&run.context.scope().reading);
+    let beside = Arc::clone(&run.context.scope().beside);
     let mut report = match spawn_thread(step.clone(), run, drop_it.clone()) {
         Ok(report) => report,
         Err(error) => {
@@ -132,11 +130,11 @@ async fn supervise(inner: &Inner, step: &Step, run: BodyRun, handle: &Handle) ->
     drop_it.cancel();
     let deadline = Instant::now() + LEAVE_BEHIND_AFTER;
     if let Ok(ended) = tokio::time::timeout_at(deadline, &mut report).await {
-        // The future is gone, but a thread that reads ahead for it may sit in the author's code.
-        while reading.load(Ordering::Acquire) && Instant::now() < deadline {
-            tokio::time::sleep(LOOK_AT_READER).await;
+        // The future is gone, but threads that read or process for it may sit in the author's code.
+        while beside.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
+            tokio::time::sleep(LOOK_BESIDE).await;
         }
-        if !reading.load(Ordering::Acquire) {
+        if beside.load(Ordering::Acquire) == 0 {
             return received(ended);
         }
     }
@@ -149,7 +147,7 @@ async fn supervise(inner: &Inner, step: &Step, run: BodyRun, handle: &Handle) ->
 fn spawn_thread(step: Step, run: BodyRun, drop_it: CancellationToken) -> std::io::Result<oneshot::Receiver<Report>> {
     let (sender, receiver) = oneshot::channel();
     let name = format!("step-{}", run.context.step_execution_id());
-    std::thread::Builder::new().name(name).stack_size(STEP_STACK_BYTES).spawn(move || {
+    std::thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || {
         let body = AssertUnwindSafe(|| {
             let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,

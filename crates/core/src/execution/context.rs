@@ -41,6 +41,14 @@ pub enum ContextError {
         #[source]
         source: serde_json::Error,
     },
+    /// One of several processors that run at once would set an entry, which then belonged to no chunk in particular.
+    #[error(
+        "entry '{key}' of the execution context cannot be set by one of several processors at once; set it in the reader or the writer"
+    )]
+    Beside {
+        /// Name of the entry.
+        key: String,
+    },
     /// A stored state is no JSON of the known form.
     #[error("stored execution context is unreadable")]
     Unreadable {

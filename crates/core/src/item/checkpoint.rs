@@ -1,14 +1,25 @@
 //! What a reader or writer saves to resume from: a small JSON value.
 
+use std::fmt;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::ItemError;
 
+/// Bytes of JSON that need no memory of their own: any whole number.
+const SHORT_BYTES: usize = 22;
+
 /// A saved position, kept as JSON text so that a commit costs no tree of values.
-#[derive(Debug, Clone)]
-pub struct Checkpoint(Box<RawValue>);
+#[derive(Clone)]
+pub struct Checkpoint(Text);
+
+#[derive(Clone)]
+enum Text {
+    Short { bytes: [u8; SHORT_BYTES], length: u8 },
+    Long(Box<RawValue>),
+}
 
 impl Checkpoint {
     /// Saves a position.
@@ -16,7 +27,16 @@ impl Checkpoint {
     /// # Errors
     /// When it cannot be written as JSON.
     pub fn new(position: &impl Serialize) -> Result<Self, ItemError> {
-        Ok(Self(serde_json::value::to_raw_value(position)?))
+        let mut bytes = [0; SHORT_BYTES];
+        let mut rest = bytes.as_mut_slice();
+        // Whether it fails because it is longer, or because it is no JSON, the other way tells.
+        if serde_json::to_writer(&mut rest, position).is_ok() {
+            let left = rest.len();
+            #[expect(clippy::cast_possible_truncation, reason = "at most SHORT_BYTES")]
+            let length = (SHORT_BYTES - left) as u8;
+            return Ok(Self(Text::Short { bytes, length }));
+        }
+        Ok(Self(Text::Long(serde_json::value::to_raw_value(position)?)))
     }
 
     /// The saved position.
@@ -24,24 +44,63 @@ impl Checkpoint {
     /// # Errors
     /// When it was saved by something else: the step's reader or writer was changed between two attempts.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ItemError> {
-        serde_json::from_str(self.0.get()).map_err(|error| {
+        serde_json::from_str(self.as_json()).map_err(|error| {
             ItemError::other(format!(
                 "checkpoint {} does not fit this reader or writer ({error}); was the step changed since its last attempt? launch with force to start anew",
-                self.0
+                self.as_json()
             ))
         })
     }
 
     /// The position as JSON.
     pub fn as_json(&self) -> &str {
-        self.0.get()
+        match &self.0 {
+            // Written by a JSON serializer, so it is text; `null` is never shown.
+            Text::Short { bytes, length } => std::str::from_utf8(&bytes[..usize::from(*length)]).unwrap_or("null"),
+            Text::Long(raw) => raw.get(),
+        }
     }
 
     pub(super) fn into_raw(self) -> Box<RawValue> {
-        self.0
+        match self.0 {
+            Text::Long(raw) => raw,
+            // Written by a JSON serializer, so it is JSON.
+            Text::Short { .. } => RawValue::from_string(self.as_json().to_owned()).unwrap_or_default(),
+        }
     }
 
     pub(crate) fn from_raw(raw: Box<RawValue>) -> Self {
-        Self(raw)
+        Self(Text::Long(raw))
+    }
+}
+
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Checkpoint({})", self.as_json())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_of_any_length_read_back() {
+        let numbers = [0, 7, i64::MIN, i64::MAX];
+        for number in numbers {
+            assert_eq!(Checkpoint::new(&number).unwrap().read::<i64>().unwrap(), number);
+        }
+        for text in ["", "20 characters exactly", "more than twenty-two characters", "\u{1F980}\""] {
+            let checkpoint = Checkpoint::new(&text).unwrap();
+            assert_eq!(checkpoint.read::<String>().unwrap(), text);
+            assert_eq!(checkpoint.clone().into_raw().get(), checkpoint.as_json());
+            assert_eq!(checkpoint.as_json(), serde_json::to_string(text).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_position_that_is_no_json_is_refused() {
+        let pairs = std::collections::BTreeMap::from([((1, 2), 3)]);
+        assert!(Checkpoint::new(&pairs).is_err());
     }
 }

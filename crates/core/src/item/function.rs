@@ -1,6 +1,8 @@
 //! The author's own functions as reader, processor and writer.
 
-use super::{Checkpoint, ItemError, ItemProcessor, ItemReader, ItemWriter};
+use std::iter::Fuse;
+
+use super::{Checkpoint, ItemError, ItemProcessor, ItemReader, ItemWriter, Processed};
 use crate::repository::ChunkTransaction;
 
 /// Reads what an iterator returns.
@@ -9,14 +11,14 @@ use crate::repository::ChunkTransaction;
 /// it must return the same items in the same order each time.
 #[derive(Debug)]
 pub struct CallableReader<I> {
-    iterator: I,
+    iterator: Fuse<I>,
     done: u64,
 }
 
 impl<I: Iterator> CallableReader<I> {
     /// Reads the items of `iterator`.
     pub fn new(iterator: impl IntoIterator<IntoIter = I>) -> Self {
-        Self { iterator: iterator.into_iter(), done: 0 }
+        Self { iterator: iterator.into_iter().fuse(), done: 0 }
     }
 }
 
@@ -39,9 +41,14 @@ impl<I: Iterator<Item: Send> + Send> ItemReader for CallableReader<I> {
 
     #[inline]
     async fn read(&mut self) -> Result<Option<I::Item>, ItemError> {
-        let item = self.iterator.next();
-        self.done += u64::from(item.is_some());
-        Ok(item)
+        Ok(self.read_now())
+    }
+
+    #[inline]
+    fn read_now(&mut self) -> Option<I::Item> {
+        let item = self.iterator.next()?;
+        self.done += 1;
+        Some(item)
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
@@ -50,6 +57,9 @@ impl<I: Iterator<Item: Send> + Send> ItemReader for CallableReader<I> {
 }
 
 /// Processes each item by a function that returns the output, or `None` to filter the item.
+///
+/// A function that remembers items sees only some of them in a step with several processors at once: write an
+/// [`ItemProcessor`] that [says that it must see all](ItemProcessor::SEES_ALL).
 #[derive(Debug)]
 pub struct FunctionProcessor<F> {
     function: F,
@@ -77,6 +87,11 @@ where
     async fn process(&mut self, item: I) -> Result<Option<O>, ItemError> {
         (self.function)(item)
     }
+
+    #[inline]
+    fn process_now(&mut self, item: I) -> Processed<I, O> {
+        (self.function)(item).into()
+    }
 }
 
 /// Passes each item on as it is.
@@ -89,6 +104,11 @@ impl<I: Send + Sync> ItemProcessor<I> for PassThrough {
     #[inline]
     async fn process(&mut self, item: I) -> Result<Option<I>, ItemError> {
         Ok(Some(item))
+    }
+
+    #[inline]
+    fn process_now(&mut self, item: I) -> Processed<I, I> {
+        Processed::Output(item)
     }
 }
 

@@ -44,6 +44,11 @@ impl<T: Send> ItemReader for ListReader<T> {
         Ok(self.items.next())
     }
 
+    #[inline]
+    fn read_now(&mut self) -> Option<T> {
+        self.items.next()
+    }
+
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         Checkpoint::new(&self.position()).map(Some)
     }

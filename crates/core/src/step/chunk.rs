@@ -3,18 +3,25 @@
 mod ahead;
 mod commit;
 mod fill;
+mod input;
 mod isolate;
+mod joining;
+mod parallel;
+mod process;
+mod read;
 mod run;
 mod settings;
+mod side_thread;
 mod totals;
 
 use std::any::TypeId;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use settings::{ChunkSize, CopyItem, Factory, ItemSettings, Settings, Skip};
-pub use settings::{DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, ReadAhead};
+use settings::{ChunkSize, Factory, ItemSettings, Settings, Skip, Weight};
+pub use settings::{DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, MAX_PROCESSORS, ReadAhead};
 use totals::Declared;
 
 use super::{RetryPolicy, SkipPolicy, Step, StepContext, StepKind, StepRules};
@@ -151,6 +158,74 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
+    /// Seals a chunk that holds so many bytes, by the author's measure of an item that was read: for items of very
+    /// different sizes. A chunk is heavier by its last item at most; [`chunk_size`](Self::chunk_size) is a limit too. Set
+    /// after the reader.
+    #[must_use]
+    pub fn chunk_bytes<F>(mut self, bytes: u64, measure: F) -> Self
+    where
+        F: Fn(&R::Item) -> u64 + Send + Sync + 'static,
+    {
+        self.items.weight = Some(Weight { limit: bytes, measure: Arc::new(measure) });
+        self
+    }
+
+    /// Seals a chunk when so much time has passed since its first item, also while the reader waits for more: for input that
+    /// comes slowly. [`chunk_size`](Self::chunk_size) is a limit too.
+    ///
+    /// The reader runs on a thread of its own, a few items ahead, and is asked for its checkpoint behind each item, which costs
+    /// about a tenth of a microsecond. Of an entry of the contexts that reader and processor both put, the reader's is
+    /// stored. A read that fails and is repeated is waited for.
+    #[must_use]
+    pub fn chunk_time(mut self, time: Duration) -> Self {
+        self.settings.time = Some(time);
+        self
+    }
+
+    /// Processes by so many processors at once, each built by the factory and on a thread of its own: for processors that
+    /// keep a processor busy. What comes of it is the same as with one: the order of the outputs, the counts, the skipped
+    /// items, the checkpoints.
+    ///
+    /// - Each processor sees some of the items. One that must see all of them
+    ///   [says so](ItemProcessor::SEES_ALL), and the step is not built; one that keeps a checkpoint fails the step at its start.
+    /// - A processor can read the entries of the contexts and put none.
+    /// - Items behind one that fails the step may have been processed too: effects are at least once, as ever.
+    /// - A stop does not wait for the chunk in hand: its items are processed again by the next attempt.
+    /// - Memory is bounded by four chunks and 128 items for each processor.
+    #[must_use]
+    pub fn processing_threads(mut self, threads: u32) -> Self {
+        self.settings.threads = threads;
+        self
+    }
+
+    /// Keeps so many items in flight, each in a processor of its own, built by the factory: for async processors that wait,
+    /// as for the answer of a service. They share one thread. All else is as with
+    /// [`processing_threads`](Self::processing_threads); both together make so many items in flight on each of the threads.
+    /// A retry waits in its item's place, while the others go on. A processor that is awaited when the step is stopped, or
+    /// fails, is dropped where it waits.
+    #[must_use]
+    pub fn concurrency(mut self, items: u32) -> Self {
+        self.settings.concurrency = items;
+        self
+    }
+
+    /// Saves the states of several chunks at once, when so much time has passed since the last save: for chunks that take
+    /// less time than a save, about 10 µs. Without it each chunk is saved as it is committed.
+    ///
+    /// A chunk whose state waits is written and flushed, and the writer will not be asked to take it back. It is saved at the
+    /// end of that time, at a stop, a fault, and the end of the input. After a kill, a loss of the lease or a panic the
+    /// next attempt repeats what was not saved: files are cut back and hold everything once as before, other targets outside
+    /// of the repository may be given more again than the last chunk. A chunk is never kept waiting that was written through the
+    /// repository's transaction, that holds skipped items, or in which a context has changed.
+    ///
+    /// A stop that another node records is seen with the next save, at the latest. Where a reader or processor blocks
+    /// its thread, the save waits for it, unless the step [reads ahead](ReadAhead::Always).
+    #[must_use]
+    pub fn commit_every(mut self, time: Duration) -> Self {
+        self.settings.commit_every = Some(time);
+        self
+    }
+
     /// Repeats what failed: a read of a transient fault, the processing of an item, the write of a chunk. A chunk whose
     /// write failed is rolled back and replayed in a fresh transaction; the wait is outside of both. Items are copied
     /// before they are processed, so that they can be processed again.
@@ -274,7 +349,7 @@ where
         let totals = totals.build().map_err(|problem| BuildError::Step { step: name.clone(), problem })?;
         let no_reader = TypeId::of::<R>() == TypeId::of::<NotSet>();
         let problem = settings
-            .problem()
+            .problem(P::SEES_ALL)
             .or_else(|| no_reader.then(|| "it has no reader".to_owned()))
             .or_else(|| (rules.start_limit == Some(0)).then(|| "a start limit of 0 never lets it run".to_owned()));
         if let Some(problem) = problem {

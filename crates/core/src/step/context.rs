@@ -1,7 +1,7 @@
 //! What the author's code sees of the execution that it runs in.
 
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,21 +33,39 @@ pub(crate) struct StepScope {
     pub(crate) step_id: StepExecutionId,
     pub(crate) context: Shared,
     pub(crate) live: Arc<LiveCounters>,
-    /// Whether a thread beside the step's own runs the author's reader and processor.
-    pub(crate) reading: Arc<AtomicBool>,
+    /// How many threads beside the step's own run the author's code.
+    pub(crate) beside: Arc<AtomicUsize>,
 }
 
-/// A context behind a lock, in two layers: what the reader and the processor put, who may be a chunk ahead, and what the
-/// writer puts. Each layer is saved with the chunk that it belongs to.
+/// A context behind a lock, in layers: what the reader and the processor put, who may be a chunk ahead, what a reader puts
+/// that is ahead of the chunk that is filled, and what the writer puts. Each is saved with the chunk that it belongs to.
 #[derive(Default)]
 pub(crate) struct Shared {
     layers: Mutex<Layers>,
+    /// Whether a layer may have changed: spares the lock for each chunk of a step that never puts anything.
+    touched: AtomicBool,
 }
 
 #[derive(Default)]
 struct Layers {
     settling: Layer,
+    reading: Layer,
     writing: Layer,
+}
+
+impl Layers {
+    fn layer(&mut self, side: Side) -> Option<&mut Layer> {
+        match side {
+            Side::Settling => Some(&mut self.settling),
+            Side::Reading => Some(&mut self.reading),
+            Side::Writing => Some(&mut self.writing),
+            Side::Beside => None,
+        }
+    }
+
+    fn any_changed(&self) -> bool {
+        self.settling.changed || self.reading.changed || self.writing.changed
+    }
 }
 
 #[derive(Default)]
@@ -61,6 +79,10 @@ struct Layer {
 pub(crate) enum Side {
     /// The reader, the processor, a task.
     Settling,
+    /// A reader on a thread of its own, ahead of the chunk that is filled.
+    Reading,
+    /// One of several processors: what it puts would belong to no chunk in particular.
+    Beside,
     /// The writer.
     Writing,
 }
@@ -72,35 +94,52 @@ impl Shared {
 
     fn get<T: serde::de::DeserializeOwned>(&self, side: Side, key: &str) -> Result<Option<T>, ContextError> {
         let layers = self.lock();
-        let (own, other) = match side {
-            Side::Settling => (&layers.settling, &layers.writing),
-            Side::Writing => (&layers.writing, &layers.settling),
+        let Layers { settling, reading, writing } = &*layers;
+        let order = match side {
+            Side::Settling | Side::Beside => [settling, writing, reading],
+            Side::Reading => [reading, settling, writing],
+            Side::Writing => [writing, settling, reading],
         };
-        match own.entries.get(key)? {
-            Some(value) => Ok(Some(value)),
-            None => other.entries.get(key),
+        for layer in order {
+            if let Some(value) = layer.entries.get(key)? {
+                return Ok(Some(value));
+            }
         }
+        Ok(None)
     }
 
     fn put(&self, side: Side, key: &str, value: impl serde::Serialize) -> Result<(), ContextError> {
         let mut layers = self.lock();
-        let layer = match side {
-            Side::Settling => &mut layers.settling,
-            Side::Writing => &mut layers.writing,
-        };
+        let Some(layer) = layers.layer(side) else { return Err(ContextError::Beside { key: key.to_owned() }) };
         layer.entries.put(key, value)?;
         layer.changed = true;
+        self.touched.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// What a reader on a thread of its own has put, for the chunk that takes the item that came with it.
+    pub(crate) fn take_over(&self, change: &ExecutionContext) {
+        let mut layers = self.lock();
+        layers.settling.entries.merge(change);
+        layers.settling.changed = true;
+        self.touched.store(true, Ordering::Release);
     }
 
     /// A copy of what one side has put, when it was changed since the last call.
     pub(crate) fn take_change_of(&self, side: Side) -> Option<ExecutionContext> {
+        if !self.touched.load(Ordering::Acquire) {
+            return None;
+        }
         let mut layers = self.lock();
-        let layer = match side {
-            Side::Settling => &mut layers.settling,
-            Side::Writing => &mut layers.writing,
-        };
-        std::mem::take(&mut layer.changed).then(|| layer.entries.clone())
+        let layer = layers.layer(side)?;
+        let change = std::mem::take(&mut layer.changed).then(|| layer.entries.clone());
+        self.touched.store(layers.any_changed(), Ordering::Release);
+        change
+    }
+
+    /// Whether there is something to take of one side.
+    pub(crate) fn has_change_of(&self, side: Side) -> bool {
+        self.touched.load(Ordering::Acquire) && self.lock().layer(side).is_some_and(|layer| layer.changed)
     }
 
     /// A copy of all, when it was changed since the last call: for tasks and ends, where nobody is ahead.
@@ -121,22 +160,24 @@ impl Shared {
     }
 
     pub(crate) fn replace(&self, context: ExecutionContext) {
-        *self.lock() = Layers { settling: Layer { entries: context, changed: false }, writing: Layer::default() };
+        *self.lock() = Layers { settling: Layer { entries: context, changed: false }, ..Layers::default() };
     }
 
     /// Makes one layer of both, at the end of a step: what it left is where the next one starts.
     pub(crate) fn settle(&self) {
         let mut layers = self.lock();
-        let written = std::mem::take(&mut layers.writing);
-        layers.settling.entries.merge(&written.entries);
-        layers.settling.changed |= written.changed;
+        for other in [std::mem::take(&mut layers.reading), std::mem::take(&mut layers.writing)] {
+            layers.settling.entries.merge(&other.entries);
+            layers.settling.changed |= other.changed;
+        }
     }
 }
 
 /// The execution as the author's code sees it: parameters, contexts, the request to stop. Cheap to clone.
 ///
 /// Entries of the contexts are saved with the chunk in which they were put. The reader and the processor may be ahead of the
-/// writer, so an entry is either theirs or the writer's: of one that both put, the writer's is stored.
+/// writer, so an entry is either theirs or the writer's: of one that both put, the writer's is stored. A processor of which
+/// there are several at once can read entries, but put none.
 #[derive(Clone)]
 pub struct StepContext {
     scope: Arc<StepScope>,
@@ -153,9 +194,9 @@ impl StepContext {
         Self { scope, side: Side::Settling }
     }
 
-    /// The same for the hands of the writer.
-    pub(crate) fn for_writer(&self) -> Self {
-        Self { scope: Arc::clone(&self.scope), side: Side::Writing }
+    /// The same for other hands.
+    pub(crate) fn for_side(&self, side: Side) -> Self {
+        Self { scope: Arc::clone(&self.scope), side }
     }
 
     pub(crate) fn scope(&self) -> &StepScope {

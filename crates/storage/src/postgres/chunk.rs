@@ -306,6 +306,10 @@ impl ChunkTransaction for PostgresChunkTransaction {
         self
     }
 
+    fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     fn commit<'a>(&'a mut self, save: ChunkSave<'a>) -> RepositoryFuture<'a, ChunkAck> {
         async move {
             let saved = self.save(&save).await;

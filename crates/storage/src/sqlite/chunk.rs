@@ -208,6 +208,10 @@ impl ChunkTransaction for SqliteChunkTransaction {
         self
     }
 
+    fn has_begun(&self) -> bool {
+        self.turn.is_some()
+    }
+
     fn commit<'a>(&'a mut self, save: ChunkSave<'a>) -> RepositoryFuture<'a, ChunkAck> {
         Box::pin(async move {
             self.begin().await?;

@@ -1,15 +1,13 @@
-//! Where the chunks come from: filled on the step's own thread, or by a thread that reads ahead.
+//! Where the chunks come from: filled on the step's own thread, or by threads that are ahead of it.
 
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::ReadAhead;
 use super::fill::{Filler, Interrupt, Room, Sealed};
+use super::parallel::Parallel;
+use super::settings::ReadAhead;
+use super::side_thread::SideThread;
 use crate::item::{ItemProcessor, ItemReader};
 use crate::step::BodyFault;
 
@@ -25,19 +23,21 @@ const WORTHWHILE: Duration = Duration::from_micros(40);
 type Filled<P, I> = Result<Sealed<I, <P as ItemProcessor<I>>::Output>, Interrupt>;
 
 /// Where the chunks of a step come from.
+#[expect(clippy::large_enum_variant, reason = "there is one for each step, and the direct way is to cost no pointer")]
 pub(super) enum Source<R: ItemReader, P: ItemProcessor<R::Item>> {
     /// Filled when they are asked for.
     Direct(Filler<R, P>),
     /// Filled by another thread.
     Ahead(Ahead<R, P>),
+    /// Read by one thread and processed by several.
+    Parallel(Parallel<R, P>),
 }
 
 /// A thread that fills chunks while others are committed.
 pub(super) struct Ahead<R: ItemReader, P: ItemProcessor<R::Item>> {
     sealed: mpsc::Receiver<Filled<P, R::Item>>,
     room: mpsc::Sender<Room<R::Item, P::Output>>,
-    /// `None` once it was received.
-    ended: Option<oneshot::Receiver<thread::Result<Filler<R, P>>>>,
+    thread: SideThread<Filler<R, P>>,
 }
 
 impl<R, P> Source<R, P>
@@ -50,21 +50,16 @@ where
     pub(super) async fn next(&mut self, room: Room<R::Item, P::Output>) -> Filled<P, R::Item> {
         match self {
             Self::Direct(filler) => filler.fill(room).await,
+            Self::Parallel(parallel) => parallel.next(room).await,
             Self::Ahead(ahead) => {
                 // A full return channel means that there is room enough.
                 let _ = ahead.room.try_send(room);
                 match ahead.sealed.recv().await {
                     Some(filled) => filled,
-                    // It ended without a last chunk: it saw the stop first, or it panicked.
+                    // It ended without a last chunk: it saw the stop first, or it panicked, which goes on here.
                     None => {
-                        let ended = match ahead.ended.take() {
-                            Some(ended) => ended.await,
-                            None => return Err(Interrupt::Stopped),
-                        };
-                        match ended {
-                            Ok(Err(panic)) => std::panic::resume_unwind(panic),
-                            Ok(Ok(filler)) => *self = Self::Direct(filler),
-                            Err(_) => {}
+                        if let Some(filler) = ahead.thread.ended().await {
+                            *self = Self::Direct(filler);
                         }
                         Err(Interrupt::Stopped)
                     }
@@ -78,60 +73,46 @@ where
         let Self::Direct(filler) = self else { return Ok(self) };
         let (sealed_sender, sealed) = mpsc::channel(SEALED_AHEAD);
         let (room, room_receiver) = mpsc::channel(SEALED_AHEAD + 2);
-        let (sender, ended) = oneshot::channel();
-        let name = format!("read-{}", filler.context.step_execution_id());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| no_thread(&error))?;
-        // Held as long as the author's reader or processor may run.
-        let reading = Arc::clone(&filler.context.scope().reading);
-        reading.store(true, Ordering::Release);
-        let body = move || {
-            let result = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                let mut filler = filler;
-                runtime.block_on(run(&mut filler, sealed_sender, room_receiver));
-                filler
-            }));
-            reading.store(false, Ordering::Release);
-            // Nobody listens when the step was dropped.
-            let _ = sender.send(result);
-        };
-        thread::Builder::new().name(name).spawn(body).map_err(|error| no_thread(&error))?;
-        Ok(Self::Ahead(Ahead { sealed, room, ended: Some(ended) }))
+        let context = filler.reading.context.clone();
+        let thread = SideThread::start("read", &context, move |runtime| {
+            let mut filler = filler;
+            runtime.block_on(run(&mut filler, sealed_sender, room_receiver));
+            filler
+        })?;
+        Ok(Self::Ahead(Ahead { sealed, room, thread }))
     }
 
-    /// Ends the reading, and gives reader and processor back to be closed; `None` when they were lost in a panic that was
-    /// told, or when the thread does not end within `at_most`: it sits in the author's code, and ends after that.
-    pub(super) async fn into_filler(self, at_most: Duration) -> Option<Filler<R, P>> {
+    /// Ends the reading and closes reader and processors, as far as they were not lost in a panic that was told and their
+    /// threads end within `at_most`: otherwise they sit in the author's code, and end after that.
+    pub(super) async fn close(self, at_most: Duration) -> Result<(), BodyFault> {
         match self {
-            Self::Direct(filler) => Some(filler),
-            Self::Ahead(Ahead { sealed, room, ended }) => {
+            Self::Direct(filler) => filler.close(at_most).await,
+            Self::Parallel(parallel) => parallel.close(at_most).await,
+            Self::Ahead(Ahead { sealed, room, thread }) => {
                 drop((sealed, room));
-                let ended = tokio::time::timeout(at_most, ended?).await.ok()?;
-                ended.ok().and_then(Result::ok)
+                match thread.join(at_most).await {
+                    Some(filler) => filler.close(at_most).await,
+                    None => Ok(()),
+                }
             }
         }
     }
 }
 
-async fn run<R: ItemReader, P: ItemProcessor<R::Item>>(
+async fn run<R: ItemReader + 'static, P: ItemProcessor<R::Item>>(
     filler: &mut Filler<R, P>,
     sealed: mpsc::Sender<Filled<P, R::Item>>,
     mut room: mpsc::Receiver<Room<R::Item, P::Output>>,
 ) {
-    while !filler.context.is_stopping() {
+    while !filler.reading.context.is_stopping() {
         let empty = room.try_recv().unwrap_or_default();
         let filled = filler.fill(empty).await;
-        let last = filled.as_ref().map_or(true, |sealed| sealed.end);
+        let last = filled.as_ref().map_or(true, |sealed| sealed.seal.end);
         if sealed.send(filled).await.is_err() || last {
             return;
         }
     }
 }
-
-fn no_thread(error: &std::io::Error) -> Interrupt {
-    Interrupt::Fault(BodyFault::Failed(format!("failed to start a thread that reads ahead: {error}")))
-}
-
 /// Measures, on the first chunks and now and then, whether reading ahead pays.
 pub(super) struct Measure {
     read_ahead: ReadAhead,

@@ -1,11 +1,12 @@
 //! The commits of a chunk step: outputs, checkpoint and counters together, replayed where a retry is allowed.
 
-use super::Skip;
-use super::fill::{Interrupt, Room, Sealed, failed, fault_after, wait};
+use super::fill::{Interrupt, Room, Sealed, count, failed, fault_after, wait};
 use super::isolate::{Isolated, isolate};
+use super::joining::Joining;
+use super::settings::Skip;
 use super::totals::{Sums, TotalsLedger};
 use crate::execution::{ContextError, Counters, ExecutionContext, SkipPhase, SkippedItem, StepState, cause_chain};
-use crate::item::{ItemError, ItemReader, ItemWriter};
+use crate::item::{Checkpoint, ErrorKind, ItemError, ItemReader, ItemWriter};
 use crate::repository::{ChunkSave, ChunkTransaction, RepositoryError};
 use crate::step::{BodyFault, RetryPolicy, Shared, Side, StepContext};
 
@@ -47,6 +48,13 @@ impl Stored {
     }
 }
 
+/// Where the parts of a step stand behind a chunk.
+struct Positions {
+    reader: Option<Checkpoint>,
+    processor: Option<Checkpoint>,
+    writer: Option<Checkpoint>,
+}
+
 /// What has been committed of a step, and what it takes to commit the next chunk.
 pub(super) struct Commits<'a, R: ItemReader, O> {
     context: &'a StepContext,
@@ -58,7 +66,12 @@ pub(super) struct Commits<'a, R: ItemReader, O> {
     job_context: Stored,
     /// Whether the job's context has changed since it was last saved.
     job_changed: bool,
+    /// As of the last chunk, saved or not.
     counters: Counters,
+    /// Several chunks may share a save.
+    joining: Option<Joining>,
+    /// Chunks were written and are not saved yet; the progress behind the last of them.
+    unsaved: Option<Option<f64>>,
     /// Used again for each commit.
     json: String,
 }
@@ -81,6 +94,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         retry: &'a RetryPolicy,
         skip: Option<Skip<R>>,
         totals: Option<TotalsLedger<R::Item, O>>,
+        joining: Option<Joining>,
         state: StepState,
     ) -> Self {
         let step_context = Stored { settled: state.context.clone(), ..Stored::default() };
@@ -94,6 +108,8 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
             job_context: Stored { settled: context.scope().job.context.current(), ..Stored::default() },
             job_changed: false,
             counters: Counters::default(),
+            joining,
+            unsaved: None,
             json: String::new(),
         }
     }
@@ -103,31 +119,38 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         self.counters.commit
     }
 
-    /// Commits one chunk, if there is anything in it. The answer is its room, and whether somebody asked for a stop.
+    /// Commits one chunk, if there is anything in it, or settles it to be saved with a later one. The answer is its room, and
+    /// whether somebody asked for a stop.
     pub(super) async fn chunk<W: ItemWriter<O>>(
         &mut self,
         target: &mut Target<'_, W>,
         sealed: Sealed<R::Item, O>,
     ) -> Result<(Room<R::Item, O>, bool), Interrupt> {
-        // The position behind the chunk's last item: taken when the chunk was sealed, committed with it.
-        self.state.reader = sealed.checkpoint;
-        self.state.processor = sealed.processor;
-        if self.step_context.settle(sealed.context) {
+        let Sealed { mut room, mut skips, filtered, retries, totals, seal } = sealed;
+        self.check_limit(&skips)?;
+        if seal.context.is_some() || seal.job_context.is_some() {
+            // What was put belongs to this chunk, not to those before it.
+            self.save_unsaved(target).await?;
+        }
+        if self.step_context.settle(seal.context) {
             self.state.context = self.step_context.merged();
         }
-        self.job_changed |= self.job_context.settle(sealed.job_context);
-        let (mut room, mut skips, progress) = (sealed.room, sealed.skips, sealed.progress);
-        if sealed.read == 0 && skips.is_empty() {
+        self.job_changed |= self.job_context.settle(seal.job_context);
+        // The position behind the chunk's last item: taken when the chunk was sealed, committed with it.
+        let positions = Positions { reader: seal.checkpoint, processor: seal.processor, writer: None };
+        let mut before = self.advance(positions);
+        let (read, progress) = (seal.read, seal.progress);
+        if read == 0 && skips.is_empty() {
+            self.state.writer = before.writer;
             return Ok((room, false));
         }
-        self.check_limit(&skips)?;
         let mut made = 0;
         loop {
             let mut next = self.counters;
-            next.read += sealed.read;
-            next.filter += sealed.filtered;
-            next.write += i64::try_from(room.outputs.len()).unwrap_or(i64::MAX);
-            next.retry += sealed.retries;
+            next.read += read;
+            next.filter += filtered;
+            next.write += count(room.outputs.len());
+            next.retry += retries;
             next.commit += 1;
             for skip in &skips {
                 *match skip.phase {
@@ -136,11 +159,18 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
                     SkipPhase::Write => &mut next.write_skip,
                 } += 1;
             }
-            let attempt = match self.write(target, &room.outputs).await {
-                Ok(()) => match self.settle_totals(&sealed.totals, &room, &skips) {
-                    Ok(()) => self.save(target, next, progress, &skips).await,
-                    Err(fault) => Err(fault),
-                },
+            let written = match self.write(target, &room.outputs).await {
+                Ok(()) => self.settle_totals(&totals, &room, &skips).map_err(Attempt::Totals),
+                Err(error) => Err(error),
+            };
+            let attempt = match written {
+                Ok(()) if skips.is_empty() && self.may_wait(target) => {
+                    self.settle(next);
+                    self.unsaved = Some(progress);
+                    target.writer.committed();
+                    return Ok((room, false));
+                }
+                Ok(()) => self.save(target, next, progress, &skips).await,
                 Err(error) => Err(error),
             };
             let attempt = match attempt {
@@ -151,6 +181,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
                 Err(attempt) => attempt,
             };
             self.roll_back(target).await?;
+            self.save_before(target, &mut before).await?;
             let (what, error) = match attempt {
                 Attempt::Save(RepositoryError::LeaseLost { .. }) => return Err(BodyFault::LeaseLost.into()),
                 Attempt::Save(error) if !error.is_transient() => {
@@ -189,6 +220,83 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         }
     }
 
+    /// Takes the positions of the next chunk; those before it are given back.
+    fn advance(&mut self, next: Positions) -> Positions {
+        let StepState { reader, processor, writer, .. } = &mut self.state;
+        Positions {
+            reader: std::mem::replace(reader, next.reader),
+            processor: std::mem::replace(processor, next.processor),
+            writer: std::mem::replace(writer, next.writer),
+        }
+    }
+
+    /// Whether a chunk that was written may be saved with a later one: nothing of it is in the transaction or the contexts,
+    /// and the last save is not long ago.
+    fn may_wait<W>(&self, target: &Target<'_, W>) -> bool {
+        let Some(joining) = &self.joining else { return false };
+        let scope = self.context.scope();
+        !(joining.is_due()
+            || self.job_changed
+            || target.transaction.has_begun()
+            || scope.context.has_change_of(Side::Writing)
+            || scope.job.context.has_change_of(Side::Writing))
+    }
+
+    /// Returns when what is unsaved is due to be saved, although no chunk comes.
+    pub(super) async fn save_due(&self) {
+        match &self.joining {
+            Some(joining) if self.unsaved.is_some() => joining.due().await,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Saves the chunks that were written since the last save.
+    pub(super) async fn save_unsaved<W>(&mut self, target: &mut Target<'_, W>) -> Result<(), Interrupt> {
+        let Some(progress) = self.unsaved else { return Ok(()) };
+        if let Some(totals) = &mut self.totals {
+            totals.take_back();
+        }
+        let mut made = 0;
+        loop {
+            let attempt = match self.commit(target, self.counters, progress, &[]).await {
+                Ok(_) => return Ok(()),
+                Err(attempt) => attempt,
+            };
+            let rolled_back = target.transaction.rollback().await;
+            rolled_back.map_err(|error| BodyFault::Failed(format!("failed to roll back: {}", cause_chain(&error))))?;
+            match attempt {
+                Attempt::Save(error) if error.is_transient() && self.retry.allows(ErrorKind::Transient, made) => {
+                    made += 1;
+                    wait(self.retry, self.context, made, &ItemError::transient(error)).await?;
+                }
+                attempt => return Err(self.told(attempt)),
+            }
+        }
+    }
+
+    /// Saves, after a chunk has failed, those that were written before it.
+    async fn save_before<W>(&mut self, target: &mut Target<'_, W>, before: &mut Positions) -> Result<(), Interrupt> {
+        if self.unsaved.is_none() {
+            return Ok(());
+        }
+        let none = Positions { reader: None, processor: None, writer: None };
+        let chunk = self.advance(std::mem::replace(before, none));
+        self.save_unsaved(target).await?;
+        *before = self.advance(chunk);
+        Ok(())
+    }
+
+    /// The fault of an attempt that is not repeated.
+    fn told(&self, attempt: Attempt) -> Interrupt {
+        match attempt {
+            Attempt::Save(RepositoryError::LeaseLost { .. }) => BodyFault::LeaseLost.into(),
+            Attempt::Save(error) => BodyFault::Failed(format!("failed to commit: {}", cause_chain(&error))).into(),
+            Attempt::State(message) => BodyFault::Failed(message).into(),
+            Attempt::Totals(fault) => fault.into(),
+            Attempt::Write(what, error) => fault_after(what, &error, 0, self.context),
+        }
+    }
+
     fn skipped(&self) -> u64 {
         u64::try_from(self.counters.skip()).unwrap_or(u64::MAX)
     }
@@ -213,6 +321,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
             );
             return Err(BodyFault::Failed(message).into());
         }
+        self.save_unsaved(target).await?;
         if let Some(totals) = &self.totals {
             totals.check(self.context)?;
         }
@@ -229,15 +338,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
             Ok(_) => target.writer.committed(),
             Err(attempt) => {
                 self.roll_back(target).await?;
-                return Err(match attempt {
-                    Attempt::Save(RepositoryError::LeaseLost { .. }) => BodyFault::LeaseLost.into(),
-                    Attempt::Save(error) => {
-                        BodyFault::Failed(format!("failed to commit: {}", cause_chain(&error))).into()
-                    }
-                    Attempt::State(message) => BodyFault::Failed(message).into(),
-                    Attempt::Totals(fault) => fault.into(),
-                    Attempt::Write(what, error) => fault_after(what, &error, 0, self.context),
-                });
+                return Err(self.told(attempt));
             }
         }
         target.writer.publish().await.map_err(|error| fault("publish the output", &error))
@@ -256,11 +357,24 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
     }
 
     /// Adds a written chunk to the control totals; they count once it is committed.
-    fn settle_totals(&mut self, sums: &[Sums], room: &Room<R::Item, O>, skips: &[SkippedItem]) -> Result<(), Attempt> {
+    fn settle_totals(
+        &mut self,
+        sums: &[Sums],
+        room: &Room<R::Item, O>,
+        skips: &[SkippedItem],
+    ) -> Result<(), BodyFault> {
         let Some(totals) = &mut self.totals else { return Ok(()) };
         let isolated = skips.iter().any(|skip| skip.phase == SkipPhase::Write);
         let left = isolated.then_some(room.inputs.as_slice());
-        totals.settle(sums, &room.outputs, left).map_err(Attempt::Totals)
+        totals.settle(sums, &room.outputs, left)
+    }
+
+    /// The chunk in hand counts from now on.
+    fn settle(&mut self, next: Counters) {
+        self.counters = next;
+        if let Some(totals) = &mut self.totals {
+            totals.commit();
+        }
     }
 
     /// Saves the state and commits, fenced by the lease; what was committed is then the new base.
@@ -272,11 +386,21 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         skips: &[SkippedItem],
     ) -> Result<bool, Attempt> {
         let scope = self.context.scope();
-        let as_text = |error: ContextError| Attempt::State(error.to_string());
         if self.step_context.write(&scope.context) {
             self.state.context = self.step_context.merged();
         }
         self.job_changed |= self.job_context.write(&scope.job.context);
+        self.commit(target, next, progress, skips).await
+    }
+
+    async fn commit<W>(
+        &mut self,
+        target: &mut Target<'_, W>,
+        next: Counters,
+        progress: Option<f64>,
+        skips: &[SkippedItem],
+    ) -> Result<bool, Attempt> {
+        let as_text = |error: ContextError| Attempt::State(error.to_string());
         self.state.write_json(&mut self.json).map_err(as_text)?;
         let job_context = match self.job_changed {
             true => Some(self.job_context.merged().to_json().map_err(as_text)?),
@@ -284,28 +408,24 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         };
         let time = (!skips.is_empty()).then(jiff::Timestamp::now);
         let job_context = job_context.as_deref();
-        let save = ChunkSave {
-            state: &self.json,
-            counters: &next,
-            control_totals: self.totals.as_mut().and_then(TotalsLedger::json),
-            progress,
-            job_context,
-            skips,
-            time,
-        };
+        let control_totals = self.totals.as_mut().and_then(TotalsLedger::json);
+        let save = ChunkSave { state: &self.json, counters: &next, control_totals, progress, job_context, skips, time };
         let ack = target.transaction.commit(save).await.map_err(Attempt::Save)?;
-        if let Some(totals) = &mut self.totals {
-            totals.commit();
-        }
         self.job_changed = false;
-        self.counters = next;
+        self.settle(next);
+        self.unsaved = None;
+        if let Some(joining) = &self.joining {
+            joining.saved();
+        }
         self.show(progress);
         Ok(ack.stop_requested)
     }
 
     async fn roll_back<W: ItemWriter<O>>(&mut self, target: &mut Target<'_, W>) -> Result<(), Interrupt> {
         self.counters.rollback += 1;
-        self.show(None);
+        if self.unsaved.is_none() {
+            self.show(None);
+        }
         let transaction = target.transaction.rollback().await;
         target.writer.rolled_back().await.map_err(|error| fault("roll the output back", &error))?;
         transaction.map_err(|error| BodyFault::Failed(format!("failed to roll back: {}", cause_chain(&error))).into())

@@ -1,8 +1,8 @@
 //! Finds the items of a chunk that cannot be written, by halves.
 
-use super::Skip;
 use super::commit::Target;
 use super::fill::Room;
+use super::settings::Skip;
 use crate::execution::{SkipPhase, SkippedItem};
 use crate::item::{ItemError, ItemReader, ItemWriter};
 

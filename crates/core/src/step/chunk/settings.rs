@@ -1,7 +1,9 @@
 //! What a chunk step's builder collects beside its three parts, and whether it fits together.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::parallel::Workers;
 use crate::item::{BoxError, ItemReader};
 use crate::step::{RetryPolicy, SkipPolicy, StepContext};
 
@@ -9,6 +11,9 @@ use crate::step::{RetryPolicy, SkipPolicy, StepContext};
 pub const DEFAULT_CHUNK_SIZE: u32 = 100;
 /// Most items in a chunk: a chunk is kept in memory until it is committed.
 pub const MAX_CHUNK_SIZE: u32 = 1_000_000;
+
+/// Most processors that a step may have at once.
+pub const MAX_PROCESSORS: u32 = 4096;
 
 /// The author's function that builds a part for an execution.
 pub(super) type Factory<T> = Arc<dyn Fn(&StepContext) -> Result<T, BoxError> + Send + Sync>;
@@ -28,6 +33,22 @@ pub(super) struct Skip<R: ItemReader> {
 impl<R: ItemReader> Clone for Skip<R> {
     fn clone(&self) -> Self {
         Self { policy: self.policy.clone(), describe: self.describe }
+    }
+}
+
+/// The author's measure of an item in bytes.
+type Measure<R> = Arc<dyn Fn(&<R as ItemReader>::Item) -> u64 + Send + Sync>;
+
+/// How heavy a chunk may be, and the author's measure of an item.
+pub(super) struct Weight<R: ItemReader> {
+    /// Bytes.
+    pub(super) limit: u64,
+    pub(super) measure: Measure<R>,
+}
+
+impl<R: ItemReader> Clone for Weight<R> {
+    fn clone(&self) -> Self {
+        Self { limit: self.limit, measure: Arc::clone(&self.measure) }
     }
 }
 
@@ -52,6 +73,12 @@ pub(super) enum ChunkSize {
 /// Settings that do not depend on the items.
 pub(super) struct Settings {
     pub(super) size: ChunkSize,
+    /// Longest time since the first item of a chunk.
+    pub(super) time: Option<Duration>,
+    /// Longest time between two saves.
+    pub(super) commit_every: Option<Duration>,
+    pub(super) threads: u32,
+    pub(super) concurrency: u32,
     pub(super) retry: RetryPolicy,
     pub(super) read_ahead: ReadAhead,
 }
@@ -60,6 +87,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             size: ChunkSize::Fixed(DEFAULT_CHUNK_SIZE),
+            time: None,
+            commit_every: None,
+            threads: 1,
+            concurrency: 1,
             retry: RetryPolicy::default(),
             read_ahead: ReadAhead::default(),
         }
@@ -67,12 +98,42 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The first setting that cannot be, or that contradicts another.
-    pub(super) fn problem(&self) -> Option<String> {
-        match self.size {
-            ChunkSize::Fixed(size) => check_size(size).err(),
-            ChunkSize::Late(_) => None,
+    /// The first setting that cannot be, or that contradicts another. `sees_all` tells whether one processor must see all.
+    pub(super) fn problem(&self, sees_all: bool) -> Option<String> {
+        let Self { threads, concurrency, .. } = *self;
+        if let ChunkSize::Fixed(size) = self.size
+            && let Err(problem) = check_size(size)
+        {
+            return Some(problem);
         }
+        for (name, time) in [("chunk time", self.time), ("time between commits", self.commit_every)] {
+            if time == Some(Duration::ZERO) {
+                return Some(format!("a {name} of zero lets nothing pass"));
+            }
+        }
+        let processors = u64::from(threads) * u64::from(concurrency);
+        if !(1..=u64::from(MAX_PROCESSORS)).contains(&processors) {
+            return Some(format!(
+                "{threads} processing threads with {concurrency} items in flight on each are not within 1 to {MAX_PROCESSORS} processors"
+            ));
+        }
+        if processors > 1 && sees_all {
+            return Some(
+                "its processor must see all items in their order, so it can have no processing_threads and no concurrency"
+                    .to_owned(),
+            );
+        }
+        let ahead = if processors > 1 { "several processors at once" } else { "a chunk time" };
+        if self.read_ahead == ReadAhead::Never && (processors > 1 || self.time.is_some()) {
+            return Some(format!("{ahead} need a reader that is ahead, which read_ahead(ReadAhead::Never) forbids"));
+        }
+        None
+    }
+
+    pub(super) fn workers(&self) -> Option<Workers> {
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let workers = Workers { threads: count(self.threads), in_flight: count(self.concurrency) };
+        (workers.count() > 1).then_some(workers)
     }
 
     pub(super) fn fixed_size(&self) -> Option<u32> {
@@ -94,10 +155,11 @@ pub(super) fn check_size(size: u32) -> Result<usize, String> {
 pub(super) struct ItemSettings<R: ItemReader> {
     pub(super) copy: Option<CopyItem<R>>,
     pub(super) skip: Option<Skip<R>>,
+    pub(super) weight: Option<Weight<R>>,
 }
 
 impl<R: ItemReader> Default for ItemSettings<R> {
     fn default() -> Self {
-        Self { copy: None, skip: None }
+        Self { copy: None, skip: None, weight: None }
     }
 }

@@ -127,6 +127,20 @@ struct Total<I, O> {
     written: Option<TakeAll<O>>,
 }
 
+impl<I, O> Totals<I, O> {
+    /// Adds the sums of a part of a chunk to those of the parts before it.
+    pub(super) fn join(&self, sums: &mut Vec<Sums>, part: &[Sums]) -> Result<(), BodyFault> {
+        sums.resize(self.totals.len(), Sums::default());
+        for ((Total { name, .. }, sums), part) in self.totals.iter().zip(sums).zip(part) {
+            let add = |of, sum: Decimal, more| sum.checked_add(more).map_err(|error| fault(name, of, &error));
+            sums.read = add("read", sums.read, part.read)?;
+            sums.filtered = add("filtered", sums.filtered, part.filtered)?;
+            sums.skipped = add("skipped", sums.skipped, part.skipped)?;
+        }
+        Ok(())
+    }
+}
+
 /// The sums of one total.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sums {
@@ -185,7 +199,12 @@ impl<I, O> ReadTally<I, O> {
         Ok(())
     }
 
-    /// The sums since the last call: those of a chunk.
+    /// The totals that it takes.
+    pub(super) fn totals(&self) -> &Arc<Totals<I, O>> {
+        &self.totals
+    }
+
+    /// The sums since the last call: those of a chunk or a part of it.
     pub(super) fn seal(&mut self) -> Vec<Sums> {
         let empty = vec![Sums::default(); self.sums.len()];
         std::mem::replace(&mut self.sums, empty)
@@ -275,6 +294,11 @@ impl<I, O> TotalsLedger<I, O> {
         // Texts into memory: neither can fail.
         serde::Serializer::collect_seq(&mut serializer, rows).ok()?;
         std::str::from_utf8(&self.json).ok()
+    }
+
+    /// The chunk in hand has failed.
+    pub(super) fn take_back(&mut self) {
+        self.next.copy_from_slice(&self.committed);
     }
 
     /// The chunk in hand is committed.
