@@ -24,8 +24,14 @@ pub(crate) struct Cli {
 pub(crate) struct GlobalArgs {
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "FILE", help = CONFIG.help())]
     pub(crate) config: Option<String>,
-    #[arg(long, global = true, help_heading = SETTINGS, value_name = "PATH", help = database::DATABASE.help())]
+    #[arg(long, global = true, help_heading = SETTINGS, value_name = "DATABASE", help = database::DATABASE.help())]
     pub(crate) database: Option<String>,
+    #[arg(long, global = true, help_heading = SETTINGS, value_name = "FILE", help = database::PASSWORD_FILE.help())]
+    pub(crate) database_password_file: Option<String>,
+    #[arg(long, global = true, help_heading = SETTINGS, value_name = "N", help = database::CONNECTIONS.help())]
+    pub(crate) database_connections: Option<String>,
+    #[arg(long, global = true, help_heading = SETTINGS, value_name = "TIME", help = database::RETRY_TIME.help())]
+    pub(crate) database_retry_time: Option<String>,
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "NAME", help = engine::NODE_NAME.help())]
     pub(crate) node_name: Option<String>,
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "LEVEL", help = logging::LEVEL.help())]

@@ -40,6 +40,9 @@ pub(crate) enum CliError {
         path.display()
     )]
     NoExecutions { path: PathBuf },
+    #[cfg(feature = "postgres")]
+    #[error("the database {place} keeps no executions: run a job or start the service with it to begin")]
+    NoTables { place: String },
     #[error("the runtime cannot be started")]
     Runtime {
         #[source]
@@ -73,6 +76,8 @@ impl CliError {
             | Self::Runtime { .. }
             | Self::Output { .. }
             | Self::Serve(_) => Exit::Unusable,
+            #[cfg(feature = "postgres")]
+            Self::NoTables { .. } => Exit::Unusable,
             Self::Operator(error) => of_operator(error),
         }
     }

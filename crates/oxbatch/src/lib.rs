@@ -45,6 +45,7 @@ mod commands;
 mod duration;
 mod error;
 mod exit;
+mod hide;
 mod log;
 mod node;
 mod output;
@@ -67,6 +68,12 @@ pub use oxbatch_core::{
 pub use program::{IntoRegistry, run};
 /// Derives the types of items: `#[serde(crate = "oxbatch::serde")]`.
 pub use serde;
+
+/// The repository on PostgreSQL.
+#[cfg(feature = "postgres")]
+pub mod postgres {
+    pub use oxbatch_storage::{PostgresChunkTransaction, PostgresRepository, PostgresSettings, tokio_postgres};
+}
 
 /// The repository on SQLite, and readers and writers of tables in its database.
 pub mod sqlite {

@@ -18,7 +18,7 @@ use crate::settings::Sources;
 use crate::settings::database::DatabaseSettings;
 use crate::settings::engine::EngineSettings;
 use crate::settings::logging::LogSettings;
-use crate::{log, node, output};
+use crate::{hide, log, node, output};
 
 /// Most threads that serve requests and keep leases; jobs run on threads of their own.
 const MAX_WORKER_THREADS: usize = 4;
@@ -48,7 +48,8 @@ impl<E: Into<BoxError>> IntoRegistry for Result<JobRegistry, E> {
 ///
 /// A fault is told on standard error in one sentence; `--help` lists the exit codes.
 pub fn run(registry: impl IntoRegistry) -> ExitCode {
-    let cli = match parse(std::env::args_os().collect()) {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match parse(arguments.clone()) {
         Ok(cli) => cli,
         Err(answer) => {
             // Help, version or a usage error; nobody is left to tell when it cannot be printed.
@@ -56,6 +57,7 @@ pub fn run(registry: impl IntoRegistry) -> ExitCode {
             return u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
     };
+    hide::password(&arguments);
     match execute(cli, registry.into_registry()) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -85,13 +87,13 @@ pub(crate) struct Program {
 
 impl Program {
     /// Opens the database that must be there.
-    pub(crate) fn existing(&self) -> Result<Arc<dyn JobRepository>, CliError> {
-        node::open_existing(&self.database()?)
+    pub(crate) async fn existing(&self) -> Result<Arc<dyn JobRepository>, CliError> {
+        node::open_existing(self.database()?).await
     }
 
     /// Where the database is.
     pub(crate) fn database(&self) -> Result<DatabaseSettings, CliError> {
-        Ok(DatabaseSettings::resolve(self.globals.database.as_deref(), &self.sources)?)
+        Ok(DatabaseSettings::resolve(&self.globals, &self.sources)?)
     }
 
     /// The settings of the node.

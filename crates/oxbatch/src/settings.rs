@@ -4,6 +4,8 @@ pub(crate) mod database;
 pub(crate) mod engine;
 mod file;
 pub(crate) mod logging;
+#[cfg(feature = "postgres")]
+mod password;
 pub(crate) mod server;
 
 use std::ffi::OsString;
@@ -132,6 +134,12 @@ impl Sources {
                 problem: "one value is expected, not a list".to_owned(),
             }),
         }
+    }
+
+    /// A variable of the environment that is not one of the service's own settings.
+    #[cfg(feature = "postgres")]
+    fn variable(&self, name: &str) -> Option<OsString> {
+        (self.environment)(name).filter(|value| !value.is_empty())
     }
 
     fn in_file(&self, setting: &Setting) -> Option<(&ConfigFile, &Value)> {

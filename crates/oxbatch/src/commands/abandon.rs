@@ -21,7 +21,7 @@ pub(crate) struct AbandonArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: AbandonArgs) -> Result<Exit, CliError> {
     let id = arguments.id;
-    let repository = program.existing()?;
+    let repository = program.existing().await?;
     let node_name = program.engine(&ServeArgs::default())?.node_name;
     let execution = node::execution(repository.as_ref(), id).await?;
     node::settle(repository.as_ref(), &node_name, execution).await?;

@@ -57,7 +57,7 @@ fn parse_time(text: &str) -> Result<DateTime, String> {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: ExecutionsArgs) -> Result<Exit, CliError> {
     let ExecutionsArgs { job, status, from, to, instance, limit, cursor, json } = arguments;
-    let repository = program.existing()?;
+    let repository = program.existing().await?;
     let filter = ExecutionFilter {
         job_name: job,
         statuses: status,

@@ -48,11 +48,7 @@ fn parameters(job: &Job) -> String {
 
 /// How the jobs fared is only told where there is a database: a list creates none.
 async fn views(program: &Program) -> Result<Vec<JobView>, CliError> {
-    let database = program.database()?;
-    let repository = match database.path.exists() {
-        true => Some(node::open_existing(&database)?),
-        false => None,
-    };
+    let repository = node::open_if_there(program.database()?).await?;
     let mut jobs = Vec::new();
     for job in program.registry.iter() {
         let (mut summary, mut last) = (JobSummary::default(), None);

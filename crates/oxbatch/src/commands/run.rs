@@ -35,7 +35,7 @@ pub(crate) async fn run(program: &Program, arguments: RunArgs) -> Result<Exit, C
         known => CliError::UnknownJob { name: name.clone(), known },
     })?;
     job.resolve(given.clone()).map_err(OperatorError::Parameters)?;
-    let repository = crate::node::open_or_create(&program.database()?)?;
+    let repository = crate::node::open_or_create(program.database()?).await?;
     foreground::run(program, repository, json, async |engine| {
         engine.clear_the_way(&name, given.clone()).await?;
         let options = LaunchOptions { force, run_here: true, ..LaunchOptions::default() };

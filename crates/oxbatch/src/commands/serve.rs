@@ -26,11 +26,12 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
     let server = settings::server::resolve(&arguments, &program.sources)?;
     let database = program.database()?;
     let mut config = program.engine(&arguments)?.config();
+    let database = database.for_concurrency(config.concurrency);
     config.consumers.push(Arc::new(EventLog { in_foreground: false }));
     let mut signals = Signals::install().map_err(|source| CliError::Runtime { source })?;
     // The address first: a service that cannot listen must not touch the database.
     let bound = bind(&server).await?;
-    let repository = node::open_or_create(&database)?;
+    let repository = node::open_or_create(database).await?;
     let location = repository.location();
     let engine = Engine::start(program.registry.clone(), repository, config).await?;
     output::line(format!("oxbatch listens on http://{} and keeps everything in {location}", bound.address()))?;

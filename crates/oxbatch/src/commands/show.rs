@@ -28,7 +28,7 @@ pub(crate) struct ShowArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: ShowArgs) -> Result<Exit, CliError> {
     let ShowArgs { id, json } = arguments;
-    let repository = program.existing()?;
+    let repository = program.existing().await?;
     let execution = node::execution(repository.as_ref(), id).await?;
     let steps = repository.steps(id).await?;
     if json {

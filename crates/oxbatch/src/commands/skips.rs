@@ -29,7 +29,7 @@ pub(crate) struct SkipsArgs {
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: SkipsArgs) -> Result<Exit, CliError> {
-    let repository = program.existing()?;
+    let repository = program.existing().await?;
     node::execution(repository.as_ref(), arguments.id).await?;
     let mut found: Vec<(String, StoredSkip)> = Vec::new();
     for step in repository.steps(arguments.id).await? {

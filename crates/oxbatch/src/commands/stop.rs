@@ -31,7 +31,7 @@ pub(crate) struct StopArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: StopArgs) -> Result<Exit, CliError> {
     let StopArgs { id, wait } = arguments;
-    let repository = program.existing()?;
+    let repository = program.existing().await?;
     let node_name = program.engine(&ServeArgs::default())?.node_name;
     let execution = repository.request_stop(id).await?;
     // The process that ran it may be dead: then nobody else would ever answer the request.

@@ -36,7 +36,7 @@ fn a_database_that_cannot_be_used_is_told_in_one_sentence() {
     assert_snapshot!("a_folder", place.run("run SampleJob --database folder"));
     assert_snapshot!("no_folder", place.run("run SampleJob --database missing/oxbatch.db"));
     assert_snapshot!("below_a_file", place.run("serve --listen 127.0.0.1:0 --database text.db/oxbatch.db"));
-    assert_snapshot!("postgres", place.run("run SampleJob --database postgres://me:secret@host/jobs"));
+    assert_snapshot!("postgres", place.run("run SampleJob --database postgres://me:secret@127.0.0.1:1/jobs"));
     assert_snapshot!("in_memory", place.run("run SampleJob --database sqlite::memory:"));
 }
 

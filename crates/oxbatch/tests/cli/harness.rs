@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use oxbatch_test_postgres::TestDatabase;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -16,6 +17,8 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// A fresh folder in which the binary runs, with an environment of its own.
 pub(crate) struct Place {
     folder: TempDir,
+    /// Its database when it is none of SQLite's.
+    pub(crate) database: Option<TestDatabase>,
 }
 
 /// A run of the binary that has ended.
@@ -29,7 +32,17 @@ pub(crate) struct Done {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), database: None }
+    }
+
+    /// A place whose commands work on a database of PostgreSQL.
+    pub(crate) fn on_postgres() -> Self {
+        Self { database: Some(TestDatabase::new()), ..Self::new() }
+    }
+
+    /// One place for each kind of database: what is promised holds on all of them.
+    pub(crate) fn of_each_kind() -> [Self; 2] {
+        [Self::new(), Self::on_postgres()]
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -53,6 +66,9 @@ impl Place {
             .env_clear()
             .env("OXBATCH_NODE_NAME", "test")
             .stdin(Stdio::null());
+        if let Some(database) = &self.database {
+            command.env("OXBATCH_DATABASE", database.url());
+        }
         command
     }
 
@@ -174,6 +190,10 @@ impl Running {
 
     fn child(&mut self) -> &mut Child {
         self.child.as_mut().unwrap()
+    }
+
+    pub(crate) fn id(&mut self) -> u32 {
+        self.child().id()
     }
 
     pub(crate) fn signal(&mut self, name: &str) {

@@ -29,42 +29,46 @@ fn steps(service: &Service, id: i64) -> Vec<String> {
 
 #[test]
 fn the_calls_of_the_readme_do_what_it_says() {
-    let place = Place::new();
-    let service = Service::start(&place);
-    assert_eq!(launch(&service, "/jobs/SampleJob/launch", "{}"), 1);
-    let list = service.get("/executions").json();
-    assert_eq!(list.as_array().unwrap().len(), 1);
-    assert_snapshot!("http_execution", stable_json(service.get("/executions/1").json()));
-    assert_snapshot!("http_steps", stable_json(service.get("/executions/1/steps").json()));
+    for place in Place::of_each_kind() {
+        let service = Service::start(&place);
+        assert_eq!(launch(&service, "/jobs/SampleJob/launch", "{}"), 1);
+        let list = service.get("/executions").json();
+        assert_eq!(list.as_array().unwrap().len(), 1);
+        assert_snapshot!("http_execution", stable_json(service.get("/executions/1").json()));
+        assert_snapshot!("http_steps", stable_json(service.get("/executions/1/steps").json()));
 
-    let failed = launch(&service, "/jobs/FailingJob/launch", "{}");
-    assert_eq!(steps(&service, failed), ["Step1 COMPLETED", "ErrorStep FAILED"]);
-    let restarted = launch(&service, "/jobs/FailingJob/launch", "{}");
-    assert_eq!(steps(&service, restarted), ["ErrorStep FAILED"]);
+        let failed = launch(&service, "/jobs/FailingJob/launch", "{}");
+        assert_eq!(steps(&service, failed), ["Step1 COMPLETED", "ErrorStep FAILED"]);
+        let restarted = launch(&service, "/jobs/FailingJob/launch", "{}");
+        assert_eq!(steps(&service, restarted), ["ErrorStep FAILED"]);
 
-    let again = launch(&service, "/jobs/SampleJob/launch", "{}");
-    assert_eq!(steps(&service, again), [""; 0]);
-    let forced = launch(&service, "/jobs/SampleJob/launch?force=true", "{}");
-    assert_eq!(steps(&service, forced), ["Step1 COMPLETED", "Step2 COMPLETED"]);
+        let again = launch(&service, "/jobs/SampleJob/launch", "{}");
+        assert_eq!(steps(&service, again), [""; 0]);
+        let forced = launch(&service, "/jobs/SampleJob/launch?force=true", "{}");
+        assert_eq!(steps(&service, forced), ["Step1 COMPLETED", "Step2 COMPLETED"]);
 
-    let retried = launch(&service, "/jobs/RetryJob/launch", "{}");
-    assert_eq!(steps(&service, retried), ["Step1 COMPLETED", "FlakyStep COMPLETED", "Step2 COMPLETED"]);
-    let flaky = &service.get(&format!("/executions/{retried}/steps")).json()[1];
-    assert_eq!(flaky["retry_count"], 2);
+        let retried = launch(&service, "/jobs/RetryJob/launch", "{}");
+        assert_eq!(steps(&service, retried), ["Step1 COMPLETED", "FlakyStep COMPLETED", "Step2 COMPLETED"]);
+        let flaky = &service.get(&format!("/executions/{retried}/steps")).json()[1];
+        assert_eq!(flaky["retry_count"], 2);
 
-    let body = r#"{"start_date": "2024-01-01", "batch_size": 100, "threshold": 0.95}"#;
-    let typed = launch(&service, "/jobs/ParameterizedJob/launch", body);
-    let instance = service.get(&format!("/executions/{typed}")).json()["job_instance_id"].clone();
-    assert_snapshot!("http_parameters", stable_json(service.get(&format!("/instances/{instance}/parameters")).json()));
+        let body = r#"{"start_date": "2024-01-01", "batch_size": 100, "threshold": 0.95}"#;
+        let typed = launch(&service, "/jobs/ParameterizedJob/launch", body);
+        let instance = service.get(&format!("/executions/{typed}")).json()["job_instance_id"].clone();
+        assert_snapshot!(
+            "http_parameters",
+            stable_json(service.get(&format!("/instances/{instance}/parameters")).json())
+        );
 
-    let chunks = launch(&service, "/jobs/ChunkJob/launch", "{}");
-    let step = &service.get(&format!("/executions/{chunks}/steps")).json()[0];
-    let counts = ["read_count", "write_count", "filter_count", "commit_count"].map(|name| step[name].clone());
-    assert_eq!(counts, [json!(50), json!(25), json!(25), json!(5)]);
+        let chunks = launch(&service, "/jobs/ChunkJob/launch", "{}");
+        let step = &service.get(&format!("/executions/{chunks}/steps")).json()[0];
+        let counts = ["read_count", "write_count", "filter_count", "commit_count"].map(|name| step[name].clone());
+        assert_eq!(counts, [json!(50), json!(25), json!(25), json!(5)]);
 
-    let unknown = service.post("/jobs/NoSuchJob/launch", "{}");
-    assert_eq!((unknown.status, &unknown.json()["detail"]), (404, &json!("Job not found")));
-    service.terminate();
+        let unknown = service.post("/jobs/NoSuchJob/launch", "{}");
+        assert_eq!((unknown.status, &unknown.json()["detail"]), (404, &json!("Job not found")));
+        service.terminate();
+    }
 }
 
 #[test]

@@ -11,40 +11,46 @@ fn waiting(place: &Place) -> Running {
 
 #[test]
 fn ctrl_c_stops_the_job_and_the_next_run_resumes_it() {
-    let place = Place::new();
-    let mut running = waiting(&place);
-    running.signal("INT");
-    let (status, stdout) = running.end(LONG);
-    assert_eq!(status.code(), Some(3), "{stdout}");
-    assert!(stdout.contains("execution 1 of RetryJob  STOPPED"), "{stdout}");
-    let done = place.run("run RetryJob").expect(0);
-    assert!(done.stdout.starts_with("Step1      already complete"), "{done}");
+    for place in Place::of_each_kind() {
+        let mut running = waiting(&place);
+        running.signal("INT");
+        let (status, stdout) = running.end(LONG);
+        assert_eq!(status.code(), Some(3), "{stdout}");
+        assert!(stdout.contains("execution 1 of RetryJob  STOPPED"), "{stdout}");
+        let done = place.run("run RetryJob").expect(0);
+        assert!(done.stdout.starts_with("Step1      already complete"), "{done}");
+    }
 }
 
 #[test]
 fn sigterm_ends_the_job_as_a_shutdown_and_the_service_resumes_it() {
-    let place = Place::new();
-    let mut running = waiting(&place);
-    running.signal("TERM");
-    let (status, stdout) = running.end(LONG);
-    assert_eq!(status.code(), Some(3), "{stdout}");
-    assert_eq!(place.run("show 1 --json").expect(0).json()["execution"]["exit_code"], "SHUTDOWN");
-    let service = crate::harness::Service::start(&place);
-    let ended = service.get_until("/executions?limit=1", |list| list[0]["status"] == "COMPLETED");
-    assert_eq!(ended[0]["id"], 2);
-    service.terminate();
+    for place in Place::of_each_kind() {
+        let mut running = waiting(&place);
+        running.signal("TERM");
+        let (status, stdout) = running.end(LONG);
+        assert_eq!(status.code(), Some(3), "{stdout}");
+        assert_eq!(place.run("show 1 --json").expect(0).json()["execution"]["exit_code"], "SHUTDOWN");
+        let service = crate::harness::Service::start(&place);
+        let ended = service.get_until("/executions?limit=1", |list| list[0]["status"] == "COMPLETED");
+        assert_eq!(ended[0]["id"], 2);
+        service.terminate();
+    }
 }
 
 #[test]
 fn a_killed_run_is_resumed_by_the_next_one() {
-    let place = Place::new();
-    let mut running = waiting(&place);
-    running.signal("KILL");
-    running.end(LONG);
-    let done = place.run("run RetryJob").expect(0);
-    assert!(done.stdout.starts_with("Step1      already complete"), "{done}");
-    let lost = place.run("show 1 --json").expect(0).json();
-    assert_eq!((&lost["execution"]["status"], &lost["execution"]["exit_code"]), (&"FAILED".into(), &"ABORTED".into()));
+    for place in Place::of_each_kind() {
+        let mut running = waiting(&place);
+        running.signal("KILL");
+        running.end(LONG);
+        let done = place.run("run RetryJob").expect(0);
+        assert!(done.stdout.starts_with("Step1      already complete"), "{done}");
+        let lost = place.run("show 1 --json").expect(0).json();
+        assert_eq!(
+            (&lost["execution"]["status"], &lost["execution"]["exit_code"]),
+            (&"FAILED".into(), &"ABORTED".into())
+        );
+    }
 }
 
 #[test]

@@ -193,7 +193,7 @@ impl PostgresSettings {
     }
 
     /// Host, port and database, without secrets: `db.example.org:5432/jobs`.
-    pub(super) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         let ports = self.config.get_ports();
         let hosts: Vec<_> = self.config.get_hosts().iter().enumerate().collect();
         let shown = hosts.iter().map(|(number, host)| {
