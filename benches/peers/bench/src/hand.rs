@@ -1,0 +1,103 @@
+//! The same work by hand: what an author would write without any engine.
+
+use std::fs::File;
+use std::hint::black_box;
+use std::io::BufWriter;
+use std::process::Command;
+use std::time::Instant;
+
+use peer_trades::{Answer, Fault, Task, Trade, sum, transform, work};
+use rusqlite::{Connection, params};
+
+/// The table of row 7, for all programs.
+pub(crate) const TABLE: &str = "CREATE TABLE trades (transaction_id TEXT, amount REAL, currency TEXT, timestamp TEXT,
+                                account_from TEXT, account_to TEXT, status TEXT) STRICT";
+
+pub(crate) fn run(task: &Task) -> Result<Answer, Fault> {
+    match task.work.as_str() {
+        "engine" => memory(task),
+        "csv" => files(task),
+        "sqlite" => sqlite(task),
+        other => Err(format!("no work '{other}' by hand").into()),
+    }
+}
+
+fn memory(task: &Task) -> Result<Answer, Fault> {
+    let start = Instant::now();
+    let mut source = black_box(0..task.rows);
+    let mut chunk = Vec::with_capacity(task.chunk);
+    let mut total = 0_u64;
+    loop {
+        chunk.clear();
+        let mut read = 0;
+        for item in source.by_ref().take(task.chunk) {
+            read += 1;
+            chunk.extend(work(item));
+        }
+        if read == 0 {
+            break;
+        }
+        total = total.wrapping_add(sum(black_box(&chunk)));
+    }
+    Ok(Answer { checksum: Some(total), ..Answer::of(start.elapsed()) })
+}
+
+fn reader(task: &Task) -> Result<csv::Reader<File>, Fault> {
+    Ok(csv::ReaderBuilder::new().buffer_capacity(1 << 16).from_path(task.input())?)
+}
+
+fn files(task: &Task) -> Result<Answer, Fault> {
+    let start = Instant::now();
+    let mut reader = reader(task)?;
+    let output = File::create(task.folder.join("hand.csv"))?;
+    let mut writer = csv::Writer::from_writer(BufWriter::with_capacity(1 << 16, output));
+    for trade in reader.deserialize::<Trade>() {
+        if let Some(trade) = transform(trade?) {
+            writer.serialize(trade)?;
+        }
+    }
+    writer.flush()?;
+    Ok(Answer::of(start.elapsed()))
+}
+
+fn sqlite(task: &Task) -> Result<Answer, Fault> {
+    let start = Instant::now();
+    let connection = Connection::open(task.folder.join("hand.db"))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.execute_batch(TABLE)?;
+    let mut insert = connection.prepare("INSERT INTO trades VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    let mut reader = reader(task)?;
+    let mut trades = reader.deserialize::<Trade>().peekable();
+    while trades.peek().is_some() {
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        for trade in trades.by_ref().take(task.chunk) {
+            let t = trade?;
+            insert.execute(params![
+                t.transaction_id,
+                t.amount,
+                t.currency,
+                t.timestamp,
+                t.account_from,
+                t.account_to,
+                t.status
+            ])?;
+        }
+        connection.execute_batch("COMMIT")?;
+    }
+    Ok(Answer::of(start.elapsed()))
+}
+
+/// The yardstick of row 4: PostgreSQL's own client and one COPY of a file that needs no processing.
+pub(crate) fn psql(task: &Task) -> Result<Answer, Fault> {
+    let copy = format!("\\copy transactions from '{}' csv", task.folder.join("ready.csv").display());
+    let start = Instant::now();
+    let status = Command::new("psql")
+        .args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--command", &copy])
+        .arg(std::env::var("DATABASE_URL")?)
+        .status()?;
+    if !status.success() {
+        return Err(format!("psql: {status}").into());
+    }
+    Ok(Answer::default().with("csv to postgres", start.elapsed()))
+}

@@ -1,0 +1,240 @@
+//! Row 9: launches over HTTP of a job of one step, each run to its end before it is answered, over 32 connections.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use peer_trades::Fault;
+
+use crate::rows::{Size, from_environment};
+use crate::table::{median, short, spread};
+
+pub(crate) const NAME: &str = "launch";
+
+const CONNECTIONS: usize = 32;
+
+/// The ratio to reach.
+const GOAL: f64 = 20.0;
+
+/// A service and what its launches look like.
+struct Service {
+    name: &'static str,
+    program: String,
+    arguments: fn(u16) -> Vec<String>,
+    target: &'static str,
+}
+
+/// One round of one service.
+struct Round {
+    rate: f64,
+    middle_ms: f64,
+    slow_ms: f64,
+    cpu_seconds: f64,
+    peak_mib: f64,
+}
+
+/// Runs the services in turn and prints the table.
+pub(crate) fn measure(size: Size, rounds: usize) -> Result<(), Fault> {
+    let time = Duration::from_secs(if size == Size::Full { 20 } else { 5 });
+    let python = from_environment("BENCH_PYTHON")?;
+    let (python, main) = python.split_once(' ').ok_or("BENCH_PYTHON names an interpreter and a program")?;
+    let main = main.to_owned();
+    let services = [
+        Service {
+            name: "Oxbatch",
+            program: from_environment("BENCH_SERVICE")?,
+            arguments: |port| {
+                ["serve", "--database", "oxbatch.db", "--listen"]
+                    .map(str::to_owned)
+                    .into_iter()
+                    .chain([format!("127.0.0.1:{port}")])
+                    .collect()
+            },
+            target: "/jobs/OneStep/launch?wait=30s",
+        },
+        Service {
+            name: "FastAPI + SQLModel",
+            program: python.to_owned(),
+            arguments: |port| vec![port.to_string()],
+            target: "/jobs/OneStep/launch",
+        },
+    ];
+    let mut all: [Vec<Round>; 2] = [Vec::new(), Vec::new()];
+    for round in 1..=rounds {
+        for (service, taken) in services.iter().zip(&mut all) {
+            let first: &[String] = if service.name == "Oxbatch" { &[] } else { std::slice::from_ref(&main) };
+            let measured = run(service, first, time)?;
+            eprintln!("{NAME} round {round} of {rounds}: {} {:.0} launches/s", service.name, measured.rate);
+            taken.push(measured);
+        }
+    }
+    print(&services, &all, time);
+    Ok(())
+}
+
+fn print(services: &[Service], all: &[Vec<Round>], time: Duration) {
+    println!("\n### Row 9: launches of a job of one step, each run to its end, {CONNECTIONS} connections\n");
+    println!("{} s a round, {} rounds in turn; each execution COMPLETED.\n", time.as_secs(), all[0].len());
+    println!(
+        "| service | launches/s | Oxbatch's speed over its | goal | median ms | 99 % ms | CPU ms a launch | peak MiB |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for (service, rounds) in services.iter().zip(all) {
+        let of = |value: fn(&Round) -> f64| median(&rounds.iter().map(value).collect::<Vec<_>>());
+        let ratios: Vec<f64> = all[0].iter().zip(rounds).map(|(ours, theirs)| ours.rate / theirs.rate).collect();
+        let reached = if median(&ratios) >= GOAL { "reached" } else { "**missed**" };
+        let (ratio, goal) = match service.name {
+            "Oxbatch" => ("—".to_owned(), "—".to_owned()),
+            _ => (spread(&ratios), format!("≥ {GOAL:.0}: {reached}")),
+        };
+        println!(
+            "| {} | {} | {ratio} | {goal} | {:.1} | {:.1} | {:.2} | {:.1} |",
+            service.name,
+            short(of(|round| round.rate)),
+            of(|round| round.middle_ms),
+            of(|round| round.slow_ms),
+            of(|round| round.cpu_seconds * 1000.0),
+            of(|round| round.peak_mib),
+        );
+    }
+}
+
+/// A started service; it ends with this value.
+struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn run(service: &Service, first: &[String], time: Duration) -> Result<Round, Fault> {
+    let folder = tempfile::tempdir()?;
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let child = Command::new(&service.program)
+        .args(first)
+        .args((service.arguments)(port))
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|fault| format!("{}: {fault}", service.program))?;
+    let child = Started(child);
+    let numbers = AtomicU64::new(0);
+    let started = Instant::now();
+    // Its first answer is the end of its start.
+    while let Err(fault) = Connection::open(port).and_then(|mut one| one.launch(service.target, &numbers)) {
+        if started.elapsed() > Duration::from_secs(60) {
+            return Err(format!("{} does not answer: {fault}", service.name).into());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let before = cpu_seconds(child.0.id())?;
+    let start = Instant::now();
+    let end = start + time;
+    let times = std::thread::scope(|scope| -> Result<Vec<f64>, Fault> {
+        let clients: Vec<_> =
+            (0..CONNECTIONS).map(|_| scope.spawn(|| client(port, service.target, &numbers, end))).collect();
+        let mut all = Vec::new();
+        for client in clients {
+            all.extend(client.join().map_err(|_| "a client died")??);
+        }
+        Ok(all)
+    })?;
+    let seconds = start.elapsed().as_secs_f64();
+    let cpu = cpu_seconds(child.0.id())? - before;
+    let mut sorted = times;
+    sorted.sort_by(f64::total_cmp);
+    #[expect(clippy::cast_precision_loss, reason = "a count for people")]
+    let count = sorted.len() as f64;
+    Ok(Round {
+        rate: count / seconds,
+        middle_ms: median(&sorted) * 1000.0,
+        slow_ms: sorted.get(sorted.len() * 99 / 100).copied().unwrap_or(f64::NAN) * 1000.0,
+        cpu_seconds: cpu / count,
+        peak_mib: peak_mib(child.0.id())?,
+    })
+}
+
+/// One connection's launches until the end, as the seconds that each took.
+fn client(port: u16, target: &str, numbers: &AtomicU64, end: Instant) -> Result<Vec<f64>, Fault> {
+    let mut connection = Connection::open(port)?;
+    let mut times = Vec::new();
+    while Instant::now() < end {
+        let start = Instant::now();
+        connection.launch(target, numbers)?;
+        times.push(start.elapsed().as_secs_f64());
+    }
+    Ok(times)
+}
+
+/// One connection that is kept.
+struct Connection {
+    reader: BufReader<TcpStream>,
+    host: String,
+}
+
+impl Connection {
+    fn open(port: u16) -> Result<Self, Fault> {
+        let host = format!("127.0.0.1:{port}");
+        let stream = TcpStream::connect(&host)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+        Ok(Self { reader: BufReader::new(stream), host })
+    }
+
+    /// Launches a new instance and reads the answer, which must say that it is complete.
+    fn launch(&mut self, target: &str, numbers: &AtomicU64) -> Result<(), Fault> {
+        let body = format!("{{\"number\": {}}}", numbers.fetch_add(1, Ordering::Relaxed));
+        let request = format!(
+            "POST {target} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.host,
+            body.len(),
+        );
+        self.reader.get_mut().write_all(request.as_bytes())?;
+        let (mut line, mut length, mut status) = (String::new(), 0, String::new());
+        loop {
+            line.clear();
+            self.reader.read_line(&mut line)?;
+            let text = line.trim_end();
+            if status.is_empty() {
+                text.clone_into(&mut status);
+            }
+            if let Some((name, value)) = text.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse()?;
+            }
+            if text.is_empty() {
+                break;
+            }
+        }
+        let mut answer = vec![0; length];
+        self.reader.read_exact(&mut answer)?;
+        let answer = String::from_utf8(answer)?;
+        if !answer.contains("\"COMPLETED\"") {
+            return Err(format!("{status}: {answer}").into());
+        }
+        Ok(())
+    }
+}
+
+/// User and system time of a process that still runs; the kernel counts in hundredths of a second.
+fn cpu_seconds(process: u32) -> Result<f64, Fault> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let number = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(f64::NAN);
+    Ok((number(11) + number(12)) / 100.0)
+}
+
+/// Peak resident memory of a process that still runs.
+fn peak_mib(process: u32) -> Result<f64, Fault> {
+    let path = format!("/proc/{process}/status");
+    let status = std::fs::read_to_string(Path::new(&path))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
+}

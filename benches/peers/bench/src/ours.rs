@@ -1,0 +1,79 @@
+//! The work by Oxbatch, as jobs with a durable repository.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use oxbatch_core::engine::LaunchOptions;
+use oxbatch_core::item::{CallableReader, CallableWriter, CsvReader, CsvWriter, FunctionProcessor};
+use oxbatch_core::job::GivenParameters;
+use oxbatch_core::repository::Node;
+use oxbatch_core::{ChunkStep, Engine, EngineConfig, Job, JobRegistry, Status};
+use oxbatch_storage::{SqliteRepository, SqliteWriter};
+use peer_trades::{Answer, Fault, Task, Trade, sum, transform, work};
+
+use crate::hand::TABLE;
+
+pub(crate) fn run(task: &Task) -> Result<Answer, Fault> {
+    let chunk = u32::try_from(task.chunk)?;
+    let database = task.folder.join("oxbatch.db");
+    match task.work.as_str() {
+        "engine" => {
+            let (rows, total) = (task.rows, Arc::new(AtomicU64::new(0)));
+            let shared = Arc::clone(&total);
+            let step = ChunkStep::builder("Sum")
+                .reader(move |_| Ok(CallableReader::new(0..rows)))
+                .processor(|_| Ok(FunctionProcessor::new(|item: u64| Ok(work(item)))))
+                .writer(move |_| {
+                    let total = Arc::clone(&shared);
+                    Ok(CallableWriter::new(move |chunk: &[u64]| {
+                        total.fetch_add(sum(chunk), Ordering::Relaxed);
+                        Ok(())
+                    }))
+                });
+            let time = on_sqlite(Job::builder("Engine").step(step.chunk_size(chunk)).build()?, &database)?;
+            Ok(Answer { checksum: Some(total.load(Ordering::Relaxed)), ..Answer::of(time) })
+        }
+        "csv" => {
+            let (input, output) = (task.input(), task.folder.join("oxbatch.csv"));
+            let step = ChunkStep::builder("Convert")
+                .reader(move |_| Ok(CsvReader::<Trade>::new(&input)))
+                .processor(|_| Ok(FunctionProcessor::new(|trade: Trade| Ok(transform(trade)))))
+                .writer(move |context| Ok(CsvWriter::<Trade>::new(context, &output)));
+            let job = Job::builder("CsvToCsv").step(step.chunk_size(chunk)).build()?;
+            Ok(Answer::of(on_sqlite(job, &database)?))
+        }
+        "sqlite" => {
+            let input = task.input();
+            let step = ChunkStep::builder("Import")
+                .reader(move |_| Ok(CsvReader::<Trade>::new(&input)))
+                .writer(|_| Ok(SqliteWriter::<Trade>::new("trades").create(TABLE)));
+            let job = Job::builder("CsvToSqlite").step(step.chunk_size(chunk)).build()?;
+            Ok(Answer::of(on_sqlite(job, &database)?))
+        }
+        other => Err(format!("no work '{other}' by Oxbatch").into()),
+    }
+}
+
+/// Runs `job` to its end and answers how long that took, from launch to the recorded end.
+fn on_sqlite(job: Job, database: &Path) -> Result<Duration, Fault> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(async {
+        let repository = Arc::new(SqliteRepository::open(database)?);
+        let mut config = EngineConfig::new(Node::new("bench"));
+        config.take_work = false;
+        let name = job.name().to_owned();
+        let engine = Engine::start(JobRegistry::new([job])?, repository, config).await?;
+        let start = Instant::now();
+        let options = LaunchOptions { run_here: true, ..LaunchOptions::default() };
+        let launched = engine.launch(&name, GivenParameters::default(), options).await?;
+        let execution = engine.wait(launched.execution.id, Duration::from_secs(3600)).await?;
+        let time = start.elapsed();
+        engine.shutdown().await;
+        if execution.status != Status::Completed {
+            return Err(format!("{}: {}", execution.status, execution.exit_message.unwrap_or_default()).into());
+        }
+        Ok(time)
+    })
+}

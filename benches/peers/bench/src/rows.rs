@@ -1,0 +1,129 @@
+//! The rows that are measured: which programs, on how much, with which ratios to reach.
+
+mod files;
+mod memory;
+mod postgres;
+mod sqlite;
+
+use std::path::Path;
+
+use peer_trades::{Answer, Fault};
+
+use crate::check::Output;
+use crate::server::Server;
+use crate::{launches, table, turns};
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// A tenth: enough to see where one stands.
+    Quick,
+    /// The rows of docs/PERFORMANCE.md.
+    Full,
+}
+
+/// One comparison.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    /// What the programs are asked to do.
+    pub(crate) work: &'static str,
+    pub(crate) chunk: usize,
+    /// Items in a full run.
+    pub(crate) items: u64,
+    pub(crate) reads_trades: bool,
+    pub(crate) on_postgres: bool,
+    /// Parts of the work that get a table of their own, before the one of the whole.
+    pub(crate) parts: &'static [&'static str],
+    /// Oxbatch first.
+    pub(crate) programs: fn() -> Result<Vec<Program>, Fault>,
+    pub(crate) output: fn(&Program, &Answer, &Path, Option<&mut Server>) -> Result<Output, Fault>,
+}
+
+/// One program that does the work.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    /// As its outputs are named.
+    pub(crate) id: &'static str,
+    /// As people read it.
+    pub(crate) name: &'static str,
+    pub(crate) command: Vec<String>,
+    /// The ratio to reach against it, of a part of the work or of all.
+    pub(crate) goals: Vec<(Option<&'static str>, f64)>,
+}
+
+impl Program {
+    /// Oxbatch itself.
+    pub(crate) fn oxbatch() -> Result<Self, Fault> {
+        Self::side("oxbatch", "Oxbatch")
+    }
+
+    /// A program that is a part of this one.
+    pub(crate) fn side(id: &'static str, name: &'static str) -> Result<Self, Fault> {
+        let own = std::env::current_exe()?.display().to_string();
+        Ok(Self { id, name, command: vec![own, "side".to_owned(), id.to_owned()], goals: Vec::new() })
+    }
+
+    /// The port of Spring Batch, which `scripts/bench-peers` builds in its own workspace.
+    pub(crate) fn spring_batch_rs() -> Result<Self, Fault> {
+        let command = vec![from_environment("BENCH_SPRING_BATCH_RS")?];
+        Ok(Self { id: "spring-batch-rs", name: "spring-batch-rs 0.3.6", command, goals: Vec::new() })
+    }
+
+    /// The original service's engine, for which `scripts/bench-peers` makes an environment.
+    pub(crate) fn python() -> Result<Self, Fault> {
+        let command = from_environment("BENCH_PYTHON_COUNT")?.split(' ').map(str::to_owned).collect();
+        Ok(Self { id: "python", name: "the original's engine in Python", command, goals: Vec::new() })
+    }
+
+    /// Adds a ratio to reach.
+    #[must_use]
+    pub(crate) fn to_reach(mut self, goal: f64, part: Option<&'static str>) -> Self {
+        self.goals.push((part, goal));
+        self
+    }
+
+    pub(crate) fn goal(&self, part: Option<&str>) -> Option<f64> {
+        self.goals.iter().find(|(of, _)| *of == part).map(|(_, goal)| *goal)
+    }
+
+    pub(crate) fn is_ours(&self) -> bool {
+        self.id == "oxbatch"
+    }
+}
+
+/// What `scripts/bench-peers` tells by a variable.
+pub(crate) fn from_environment(name: &str) -> Result<String, Fault> {
+    std::env::var(name).map_err(|_| format!("{name} is not set: run scripts/bench-peers").into())
+}
+
+pub(crate) const ALL: &[Row] = &[
+    memory::ROW,
+    memory::SMALL_CHUNKS,
+    files::ROW,
+    files::SMALL_CHUNKS,
+    sqlite::ROW,
+    sqlite::SMALL_CHUNKS,
+    postgres::ROW,
+];
+
+/// Measures the named rows, or all, and prints their tables.
+pub(crate) fn measure(names: &[String], size: Size, items: Option<u64>, rounds: usize) -> Result<(), Fault> {
+    let known = |name: &str| name == launches::NAME || ALL.iter().any(|row| row.name == name);
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        return Err(format!("no row '{unknown}'").into());
+    }
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    for row in ALL.iter().filter(|row| wanted(row.name)) {
+        let items = items.unwrap_or(if size == Size::Full { row.items } else { row.items / 10 });
+        let all = turns::take(row, (row.programs)()?, items, rounds)?;
+        for part in row.parts {
+            table::print(row, Some(part), &all, items);
+        }
+        table::print(row, None, &all, items);
+    }
+    if wanted(launches::NAME) {
+        launches::measure(size, rounds)?;
+    }
+    Ok(())
+}

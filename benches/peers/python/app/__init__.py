@@ -1,0 +1,1 @@
+"""The service that Oxbatch replaces, rebuilt from its description for comparison."""

@@ -1,0 +1,118 @@
+//! The public benchmark: CSV → PostgreSQL → XML → PostgreSQL, as spring-batch-rs publishes it.
+
+use std::path::Path;
+use std::time::Instant;
+
+use peer_trades::{Answer, Fault, Task, Trade, euros, settled};
+use serde::{Deserialize, Serialize};
+use spring_batch_rs::BatchError;
+use spring_batch_rs::core::item::{ItemProcessor, PassThroughProcessor};
+use spring_batch_rs::item::rdbc::{DatabaseItemBinder, RdbcItemReaderBuilder, RdbcItemWriterBuilder};
+use spring_batch_rs::item::xml::xml_reader::XmlItemReaderBuilder;
+use spring_batch_rs::item::xml::xml_writer::XmlItemWriterBuilder;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::query_builder::Separated;
+use sqlx::{FromRow, PgPool, Postgres};
+
+#[derive(Debug, Clone, Serialize, Deserialize, FromRow)]
+struct Transaction {
+    transaction_id: String,
+    amount: f64,
+    currency: String,
+    timestamp: String,
+    account_from: String,
+    account_to: String,
+    status: String,
+    amount_eur: f64,
+}
+
+struct ToEuros;
+
+impl ItemProcessor<Trade, Transaction> for ToEuros {
+    fn process(&self, trade: Trade) -> Result<Option<Transaction>, BatchError> {
+        Ok(Some(Transaction {
+            amount_eur: euros(trade.amount, &trade.currency),
+            transaction_id: trade.transaction_id,
+            amount: trade.amount,
+            currency: trade.currency,
+            timestamp: trade.timestamp,
+            account_from: trade.account_from,
+            account_to: trade.account_to,
+            status: settled(trade.status),
+        }))
+    }
+}
+
+struct Binder;
+
+impl DatabaseItemBinder<Transaction, Postgres> for Binder {
+    fn bind(&self, item: &Transaction, mut query: Separated<'_, '_, Postgres, &str>) {
+        query.push_bind(item.transaction_id.clone());
+        query.push_bind(item.amount);
+        query.push_bind(item.currency.clone());
+        query.push_bind(item.timestamp.clone());
+        query.push_bind(item.account_from.clone());
+        query.push_bind(item.account_to.clone());
+        query.push_bind(item.status.clone());
+        query.push_bind(item.amount_eur);
+    }
+}
+
+pub(crate) async fn run(task: &Task) -> Result<Answer, Fault> {
+    let url = std::env::var("DATABASE_URL")?;
+    let xml = task.folder.join("spring-batch-rs.xml");
+    let pool = PgPoolOptions::new().max_connections(10).connect(&url).await?;
+    let mut answer = Answer::default();
+    let start = Instant::now();
+    import_csv(task, &pool)?;
+    answer = answer.with("csv to postgres", start.elapsed());
+    let start = Instant::now();
+    export_xml(task, &pool, &xml)?;
+    answer = answer.with("postgres to xml", start.elapsed());
+    let start = Instant::now();
+    import_xml(task, &pool, &xml)?;
+    answer = answer.with("xml to postgres", start.elapsed());
+    pool.close().await;
+    Ok(answer)
+}
+
+fn writer<'a>(pool: &'a PgPool, table: &'a str) -> RdbcItemWriterBuilder<'a, Transaction> {
+    RdbcItemWriterBuilder::<Transaction>::new()
+        .postgres(pool)
+        .table(table)
+        .add_column("transaction_id")
+        .add_column("amount")
+        .add_column("currency")
+        .add_column("timestamp")
+        .add_column("account_from")
+        .add_column("account_to")
+        .add_column("status")
+        .add_column("amount_eur")
+        .postgres_binder(&Binder)
+}
+
+fn import_csv(task: &Task, pool: &PgPool) -> Result<(), Fault> {
+    let writer = writer(pool, "transactions").build_postgres();
+    crate::run_step(task.chunk, &crate::files::reader(task)?, &ToEuros, &writer)
+}
+
+fn export_xml(task: &Task, pool: &PgPool, xml: &Path) -> Result<(), Fault> {
+    let reader = RdbcItemReaderBuilder::<Transaction>::new()
+        .postgres(pool.clone())
+        .query(
+            "SELECT transaction_id, amount, currency, timestamp, account_from, account_to, status, amount_eur
+             FROM transactions",
+        )
+        .with_page_size(i32::try_from(task.chunk)?)
+        .with_keyset("transaction_id", |item: &Transaction| item.transaction_id.clone())
+        .build_postgres();
+    let writer =
+        XmlItemWriterBuilder::<Transaction>::new().root_tag("transactions").item_tag("transaction").from_path(xml)?;
+    crate::run_step(task.chunk, &reader, &PassThroughProcessor::<Transaction>::new(), &writer)
+}
+
+fn import_xml(task: &Task, pool: &PgPool, xml: &Path) -> Result<(), Fault> {
+    let reader = XmlItemReaderBuilder::<Transaction>::new().tag("transaction").from_path(xml)?;
+    let writer = writer(pool, "transactions_import").build_postgres();
+    crate::run_step(task.chunk, &reader, &PassThroughProcessor::<Transaction>::new(), &writer)
+}
