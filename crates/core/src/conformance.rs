@@ -8,6 +8,7 @@ pub mod launching;
 pub mod reading;
 pub mod recovering;
 pub mod running;
+pub mod sharing;
 
 use futures_util::future::BoxFuture;
 
@@ -72,6 +73,16 @@ macro_rules! repository_conformance {
                 a_dry_run_counts_what_a_purge_removes,
                 a_purge_by_status_never_makes_an_earlier_execution_the_last,
             ];
+            sharing: [
+                a_node_is_listed_with_what_it_runs_until_it_ends_in_order,
+                a_node_whose_lease_has_run_out_is_gone_until_it_beats_again,
+                a_draining_node_is_given_nothing_until_it_is_told_to_go_on,
+                higher_priorities_leave_the_queue_first_and_equal_ones_by_age,
+                a_job_at_its_limit_waits_and_holds_up_no_other,
+                limits_hold_exactly_when_many_claim_at_once,
+                a_launch_that_runs_at_once_keeps_to_the_limits,
+                news_reach_other_processes_where_the_store_tells_them,
+            ];
         }
     };
     (@cases $backend:path; $($module:ident: [$($case:ident,)*];)*) => {
@@ -95,6 +106,7 @@ mod tests {
             include_str!("conformance/running.rs"),
             include_str!("conformance/recovering.rs"),
             include_str!("conformance/reading.rs"),
+            include_str!("conformance/sharing.rs"),
         ] {
             for line in source.lines() {
                 let Some(rest) = line.strip_prefix("pub async fn ") else { continue };

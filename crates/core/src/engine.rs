@@ -6,6 +6,7 @@ mod dispatch;
 mod event;
 mod finish;
 mod lease;
+mod news;
 mod operator;
 mod run_job;
 mod run_step;
@@ -13,14 +14,14 @@ mod running;
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use clock::{Clock, SystemClock};
 pub use config::{
-    DEFAULT_CONCURRENCY, DEFAULT_LEASE, DEFAULT_MAX_RECOVERIES, DEFAULT_QUEUE_LIMIT, DEFAULT_SHUTDOWN_TIMEOUT,
-    DEFAULT_STOP_GRACE, EngineConfig,
+    DEFAULT_CONCURRENCY, DEFAULT_HEARTBEAT, DEFAULT_LEASE, DEFAULT_MAX_RECOVERIES, DEFAULT_QUEUE_LIMIT,
+    DEFAULT_SHUTDOWN_TIMEOUT, DEFAULT_STOP_GRACE, EngineConfig,
 };
 pub(crate) use event::EventSink;
 pub use event::{Event, EventConsumer};
@@ -28,7 +29,7 @@ pub use operator::{LaunchOptions, OperatorError};
 pub use running::LiveStep;
 
 use crate::job::JobRegistry;
-use crate::repository::{JobRepository, RepositoryError};
+use crate::repository::{Drain, JobRepository, NodeReport, RepositoryError, RunLimits};
 use running::Running;
 
 /// A node that launches and runs jobs. Cheap to clone; all clones are the same node.
@@ -48,6 +49,17 @@ struct Inner {
     running: Running,
     /// Rung when there may be work to take.
     work: Notify,
+    /// Whether the repository tells of what other processes do.
+    hears_news: bool,
+    /// Rung when leases are to be renewed, and with them requests to stop and to drain heard, before their time.
+    look: Notify,
+    /// What the node tells of itself.
+    report: NodeReport,
+    limits: RunLimits,
+    /// The request to drain, as it was last heard.
+    drain: watch::Sender<Option<Drain>>,
+    /// Cancelled when nothing runs any more on a node that is to end once it is drained.
+    drained: CancellationToken,
     /// No new work is taken once it is cancelled.
     closing: CancellationToken,
     tasks: TaskTracker,
@@ -70,7 +82,15 @@ impl Engine {
         config: EngineConfig,
     ) -> Result<Self, RepositoryError> {
         repository.register_node(&config.node).await?;
+        let report = news::report(&registry, &config);
+        repository.heartbeat(&report).await?;
         let inner = Arc::new(Inner {
+            hears_news: repository.listen().is_some(),
+            look: Notify::new(),
+            report,
+            limits: news::limits(&registry, &config),
+            drain: watch::Sender::new(None),
+            drained: CancellationToken::new(),
             registry,
             repository,
             events: EventSink::new(config.consumers.clone()),
@@ -81,6 +101,7 @@ impl Engine {
             config,
         });
         inner.tasks.spawn(lease::keep(Arc::clone(&inner)));
+        inner.tasks.spawn(news::hear(Arc::clone(&inner)));
         if inner.config.take_work {
             dispatch::recover(&inner).await?;
             inner.tasks.spawn(dispatch::take_work(Arc::clone(&inner)));
@@ -101,6 +122,11 @@ impl Engine {
     /// The settings of the node.
     pub fn config(&self) -> &EngineConfig {
         &self.inner.config
+    }
+
+    /// Waits until the node was asked to drain and then to end, and nothing runs on it any more.
+    pub async fn drained(&self) {
+        self.inner.drained.cancelled().await;
     }
 
     /// Whether it has begun to shut down: launches are refused.

@@ -97,6 +97,8 @@ pub struct JobExecution {
     pub node: Option<String>,
     /// How many automatic recoveries in a row led here without a committed chunk between them.
     pub recovery_count: i64,
+    /// Place in the queue: higher ones go first.
+    pub priority: i32,
 }
 
 /// One attempt to run a step.

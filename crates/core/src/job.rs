@@ -18,6 +18,11 @@ use std::sync::Arc;
 
 use crate::step::Step;
 
+/// Lowest priority of a launch.
+pub const MIN_PRIORITY: i32 = -1_000;
+/// Highest priority of a launch.
+pub const MAX_PRIORITY: i32 = 1_000;
+
 /// The definition of a job. Cheap to clone; built by [`Job::builder`].
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -30,6 +35,8 @@ struct Definition {
     description: String,
     parameters: Option<Vec<ParameterDeclaration>>,
     steps: Vec<Step>,
+    priority: i32,
+    max_running: Option<u32>,
 }
 
 impl Job {
@@ -56,6 +63,16 @@ impl Job {
     /// The steps in the order in which they run.
     pub fn steps(&self) -> &[Step] {
         &self.definition.steps
+    }
+
+    /// The priority of its launches unless they say otherwise.
+    pub fn priority(&self) -> i32 {
+        self.definition.priority
+    }
+
+    /// How many of its executions run at once, on all nodes together; `None` for any number.
+    pub fn max_running(&self) -> Option<u32> {
+        self.definition.max_running
     }
 
     /// Checks what a launch gives against what the job declares, and fills in the defaults.

@@ -2,15 +2,19 @@
 
 mod error;
 mod lease;
+mod node;
 mod query;
 mod requests;
 
 use std::any::Any;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::broadcast;
+use uuid::Uuid;
 
 pub use error::{LaunchError, RepositoryError};
 pub use lease::{Lease, Node, StepFence};
+pub use node::{Drain, NODE_RETENTION, News, NodeReport, NodeState, NodeStatus, RunLimits, SILENT_AFTER};
 pub use query::{
     ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, PageRequest,
     SkipPage,
@@ -51,8 +55,28 @@ pub trait JobRepository: Send + Sync + 'static {
     /// `docs/SEMANTICS.md` says which launches are refused.
     fn launch(&self, request: LaunchRequest) -> BoxFuture<'_, Result<Launched, LaunchError>>;
 
-    /// Takes the oldest waiting execution of one of the jobs and gives its lease to the node. Durable.
+    /// Takes the waiting execution of one of the jobs that has the highest priority, the oldest of them, and gives its
+    /// lease to the node. Jobs at their limit are passed over; a node that drains gets nothing. Durable.
     fn claim(&self, request: ClaimRequest) -> RepositoryFuture<'_, Option<Claimed>>;
+
+    /// Writes down that a node lives, and tells whether it is to drain. Rows of nodes that were silent for
+    /// [`NODE_RETENTION`] are removed by the way. Need not be durable.
+    fn heartbeat<'a>(&'a self, report: &'a NodeReport) -> RepositoryFuture<'a, Option<Drain>>;
+
+    /// All nodes that have not ended in order, in the order in which they started.
+    fn nodes(&self) -> RepositoryFuture<'_, Vec<NodeStatus>>;
+
+    /// Asks a node to drain, or with `None` to take work again. Durable.
+    ///
+    /// # Errors
+    /// [`RepositoryError::NodeNotFound`] when there is no such node.
+    fn drain(&self, boot_id: Uuid, drain: Option<Drain>) -> RepositoryFuture<'_, NodeStatus>;
+
+    /// Hints of what other processes do to the store; `None` for a store that has to be looked at. Those who listen
+    /// rely on nothing but their own looks.
+    fn listen(&self) -> Option<broadcast::Receiver<News>> {
+        None
+    }
 
     /// Extends all leases of the node and tells what became of each execution. Need not be durable.
     fn renew<'a>(&'a self, node: &'a Node, lease: std::time::Duration) -> RepositoryFuture<'a, Vec<RenewedLease>>;
@@ -116,6 +140,9 @@ pub trait JobRepository: Send + Sync + 'static {
 
     /// Whether the store answers and its migrations are current.
     fn health(&self) -> RepositoryFuture<'_, Health>;
+
+    /// Removes a node that ends in order. What it still runs is recovered as if it had died.
+    fn remove_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()>;
 
     /// Releases the node's mark, closes connections and makes everything durable.
     fn close(&self) -> RepositoryFuture<'_, ()>;

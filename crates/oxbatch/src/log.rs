@@ -142,6 +142,10 @@ impl EventConsumer for EventLog {
             Event::RepositoryTrouble { doing, error } => {
                 warn!(doing, cause = cause_chain(error), "the repository failed; it is tried again");
             }
+            Event::DrainChanged { drain: Some(drain) } => {
+                info!(stop = drain.stop, exit = drain.exit, "draining: no new work is taken")
+            }
+            Event::DrainChanged { drain: None } => info!("no longer draining"),
             Event::ShuttingDown { running: 0 } => debug!("shutting down"),
             Event::ShuttingDown { running } => {
                 info!(running, "shutting down; running steps stop at their next safe point")

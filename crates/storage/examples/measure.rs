@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use oxbatch_core::execution::Counters;
 use oxbatch_core::item::ItemWriter;
 use oxbatch_core::job::JobParameters;
-use oxbatch_core::repository::{ChunkSave, JobRepository, LaunchRequest, NewStep, Node, StepStart};
+use oxbatch_core::repository::{ChunkSave, JobRepository, LaunchRequest, NewStep, Node, RunLimits, StepStart};
 use oxbatch_storage::rusqlite::{Connection, params};
 use oxbatch_storage::{SqliteRepository, SqliteWriter};
 use serde::Serialize;
@@ -55,6 +55,8 @@ async fn repository(folder: &std::path::Path) -> (SqliteRepository, oxbatch_core
         claim: Some((node, Duration::from_secs(600))),
         queue_limit: 1,
         idempotency: None,
+        priority: 0,
+        limits: RunLimits::default(),
     };
     let lease = repository.launch(request).await.unwrap().lease.unwrap();
     let step =

@@ -7,6 +7,7 @@ mod finish;
 mod identifier;
 mod launch;
 mod migrate;
+mod node;
 mod open;
 mod purge;
 mod query;

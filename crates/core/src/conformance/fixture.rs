@@ -9,12 +9,15 @@ use jiff::Timestamp;
 use crate::execution::{Counters, ExecutionId, JobExecution, StatusEvent};
 use crate::job::JobParameters;
 use crate::repository::{
-    ChunkSave, ClaimRequest, Claimed, ExecutionOutcome, JobRepository, LaunchError, LaunchRequest, Launched, Lease,
-    NewStep, Node, RecoverPolicy, RecoverRequest, Recovered, StartedStep, StepOutcome, StepStart,
+    ChunkSave, ClaimRequest, Claimed, Drain, ExecutionOutcome, JobRepository, LaunchError, LaunchRequest, Launched,
+    Lease, NewStep, Node, NodeReport, NodeStatus, RecoverPolicy, RecoverRequest, Recovered, RunLimits, StartedStep,
+    StepOutcome, StepStart,
 };
 
 /// The job of the cases.
 pub const JOB: &str = "Job";
+/// Another job.
+pub const OTHER_JOB: &str = "Another";
 /// A lease that outlasts each case.
 pub const LONG: Duration = Duration::from_secs(600);
 
@@ -36,6 +39,8 @@ pub fn launch_of(key: i64) -> LaunchRequest {
         claim: None,
         queue_limit: 100,
         idempotency: None,
+        priority: 0,
+        limits: RunLimits::default(),
     }
 }
 
@@ -49,7 +54,31 @@ impl Process {
     pub async fn start(backend: &dyn super::Backend) -> Self {
         let process = Self { repository: backend.open(), node: Node::new("node") };
         process.repository.register_node(&process.node).await.unwrap();
+        process.beat(LONG).await;
         process
+    }
+
+    /// What the node tells of itself.
+    pub fn report(&self, lease: Duration) -> NodeReport {
+        NodeReport {
+            node: self.node.clone(),
+            version: "1.2.3".to_owned(),
+            jobs: [JOB.to_owned()].into(),
+            capacity: 8,
+            lease,
+            start_time: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// Tells that the node lives.
+    pub async fn beat(&self, lease: Duration) -> Option<Drain> {
+        self.repository.heartbeat(&self.report(lease)).await.unwrap()
+    }
+
+    /// How the store sees the node.
+    pub async fn seen_by(&self, other: &Self) -> Option<NodeStatus> {
+        let nodes = other.repository.nodes().await.unwrap();
+        nodes.into_iter().find(|status| status.report.node == self.node)
     }
 
     /// Launches, queued.
@@ -69,10 +98,15 @@ impl Process {
         self.launch(request).await.unwrap().lease.unwrap()
     }
 
-    /// Takes the oldest waiting execution.
+    /// Takes the foremost waiting execution.
     pub async fn claim(&self, lease: Duration) -> Option<Claimed> {
-        let jobs: Arc<[String]> = [JOB.to_owned()].into();
-        let request = ClaimRequest { node: self.node.clone(), lease, jobs, time: Timestamp::now(), only: None };
+        self.claim_within(lease, RunLimits::default()).await
+    }
+
+    /// Takes the foremost waiting execution that the limits allow.
+    pub async fn claim_within(&self, lease: Duration, limits: RunLimits) -> Option<Claimed> {
+        let jobs: Arc<[String]> = [JOB.to_owned(), OTHER_JOB.to_owned()].into();
+        let request = ClaimRequest { node: self.node.clone(), lease, jobs, limits, time: Timestamp::now(), only: None };
         self.repository.claim(request).await.unwrap()
     }
 

@@ -129,6 +129,7 @@ pub async fn waiting_executions_are_claimed_oldest_first_and_once(backend: &dyn 
         node: one.node.clone(),
         lease: LONG,
         jobs,
+        limits: crate::repository::RunLimits::default(),
         time: Timestamp::now(),
         only: Some(ids[0]),
     };

@@ -17,8 +17,13 @@ pub const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 pub const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(30);
 /// How long a shutdown lets steps go on to a safe point.
 pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most time between two heartbeats; a short lease makes it shorter.
+pub const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(5);
 /// Automatic recoveries in a row without a committed chunk between them.
 pub const DEFAULT_MAX_RECOVERIES: i64 = 3;
+
+/// How often a lease is renewed before it would run out.
+const RENEWALS_IN_A_LEASE: u32 = 6;
 
 /// The settings of a node. Everything but the node has a default.
 #[derive(Clone)]
@@ -28,12 +33,17 @@ pub struct EngineConfig {
     pub node: Node,
     /// Executions that run at once. [`DEFAULT_CONCURRENCY`]
     pub concurrency: usize,
+    /// Executions that run at once on all nodes together; `None` for any number. Nodes that are told different numbers
+    /// each keep to their own.
+    pub max_running: Option<u32>,
     /// Launches that may wait; one more is refused. [`DEFAULT_QUEUE_LIMIT`]
     pub queue_limit: u32,
     /// How long a lease lasts without renewal. [`DEFAULT_LEASE`]
     pub lease: Duration,
     /// Time between renewals, which also bring stop requests of other processes.
     pub renew_every: Duration,
+    /// Most time between two heartbeats, which also bring requests to drain. [`DEFAULT_HEARTBEAT`]
+    pub heartbeat_every: Duration,
     /// Time between looks for work and for dead owners; launches of this node are seen at once.
     pub poll_every: Duration,
     /// How long a stop waits for a safe point. [`DEFAULT_STOP_GRACE`]
@@ -46,6 +56,8 @@ pub struct EngineConfig {
     pub max_recoveries: i64,
     /// Whether the node takes waiting executions and recovers; without, it runs only what it launches to run here.
     pub take_work: bool,
+    /// Version of the program, shown with the node.
+    pub version: String,
     /// The clock of the times that are shown.
     pub clock: Arc<dyn Clock>,
     /// Who is told of events.
@@ -58,18 +70,28 @@ impl EngineConfig {
         Self {
             node,
             concurrency: DEFAULT_CONCURRENCY,
+            max_running: None,
             queue_limit: DEFAULT_QUEUE_LIMIT,
             lease: DEFAULT_LEASE,
             renew_every: Duration::from_secs(1),
+            heartbeat_every: DEFAULT_HEARTBEAT,
             poll_every: Duration::from_secs(1),
             stop_grace: DEFAULT_STOP_GRACE,
             shutdown_timeout: DEFAULT_SHUTDOWN_TIMEOUT,
             recover: RecoverPolicy::default(),
             max_recoveries: DEFAULT_MAX_RECOVERIES,
             take_work: true,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             clock: Arc::new(SystemClock),
             consumers: Vec::new(),
         }
+    }
+
+    /// Sets how long a lease lasts, and renews it often enough that a missed renewal loses nothing.
+    pub fn set_lease(&mut self, lease: Duration) {
+        self.lease = lease;
+        self.renew_every = self.renew_every.min(lease / RENEWALS_IN_A_LEASE);
+        self.heartbeat_every = self.heartbeat_every.min(lease / RENEWALS_IN_A_LEASE);
     }
 }
 

@@ -8,10 +8,10 @@ use tokio::sync::Semaphore;
 use super::{Event, Inner, run_job};
 use crate::repository::{ClaimRequest, RecoverRequest, RepositoryError};
 
-/// Takes the oldest waiting execution whenever a place is free, until the node closes.
+/// Takes the foremost waiting execution whenever a place is free, until the node closes.
 pub(super) async fn take_work(inner: Arc<Inner>) {
     let places = Arc::new(Semaphore::new(inner.config.concurrency));
-    let jobs: Arc<[String]> = inner.registry.names().into();
+    let jobs = Arc::clone(&inner.report.jobs);
     inner.tasks.spawn(watch_for_the_dead(Arc::clone(&inner)));
     loop {
         // The place comes first: what is claimed runs at once and never waits with a lease in hand.
@@ -25,6 +25,7 @@ pub(super) async fn take_work(inner: Arc<Inner>) {
             node: inner.config.node.clone(),
             lease: inner.config.lease,
             jobs: Arc::clone(&jobs),
+            limits: inner.limits.clone(),
             time: inner.config.clock.now(),
             only: None,
         };

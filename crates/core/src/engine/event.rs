@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::execution::{ExecutionId, JobExecution, StepExecution, StepExecutionId};
-use crate::repository::{Recovered, RepositoryError};
+use crate::repository::{Drain, Recovered, RepositoryError};
 use crate::step::LiveCounters;
 
 /// What happens on a node.
@@ -92,6 +92,11 @@ pub enum Event<'a> {
         doing: &'static str,
         /// What it says.
         error: &'a RepositoryError,
+    },
+    /// The node was asked to drain, or with `None` to take work again.
+    DrainChanged {
+        /// The request.
+        drain: Option<Drain>,
     },
     /// The node has begun to shut down.
     ShuttingDown {

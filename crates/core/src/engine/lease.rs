@@ -2,38 +2,63 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::running::Handle;
 use super::{Event, Inner};
 use crate::execution::Status;
 use crate::repository::RenewedLease;
 
-/// Renews all leases again and again, until the node has closed and nothing runs any more. It runs on the engine's
-/// runtime, where no user code ever is.
+/// Renews all leases again and again, and tells that the node lives, until it has closed and nothing runs any more. It
+/// runs on the engine's runtime, where no user code ever is.
 pub(super) async fn keep(inner: Arc<Inner>) {
+    // The first heartbeat was the start of the node.
+    let mut next_heartbeat = Instant::now() + inner.config.heartbeat_every;
     loop {
         let change = inner.running.any_change();
         if inner.closing.is_cancelled() && inner.running.count() == 0 {
             return;
         }
-        tokio::select! {
-            () = tokio::time::sleep(inner.config.renew_every) => {}
-            // The last one to end while closing must not wait for the next renewal.
-            () = change, if inner.closing.is_cancelled() => continue,
+        inner.end_if_drained();
+        let rung = tokio::select! {
+            () = tokio::time::sleep(inner.config.renew_every) => false,
+            () = inner.look.notified() => true,
+            // The last one to end while closing or draining must not wait for the next renewal.
+            () = change, if inner.closing.is_cancelled() || inner.is_draining() => continue,
             () = inner.closing.cancelled(), if !inner.closing.is_cancelled() => continue,
-        }
+        };
         let handles = inner.running.handles();
-        // An idle node writes nothing.
-        if handles.is_empty() {
-            continue;
+        let beats = rung || next_heartbeat <= Instant::now();
+        if beats {
+            next_heartbeat = Instant::now() + inner.config.heartbeat_every;
         }
-        match inner.repository.renew(&inner.config.node, inner.config.lease).await {
-            Ok(renewed) => {
-                for handle in handles {
-                    hear(&inner, &handle, &renewed);
-                }
+        // An idle node writes nothing but its heartbeat.
+        tokio::join!(renew(&inner, &handles), async {
+            if beats {
+                beat(&inner).await;
             }
-            Err(error) => inner.events.emit(&Event::RepositoryTrouble { doing: "renew leases", error: &error }),
+        });
+    }
+}
+
+async fn renew(inner: &Inner, handles: &[Handle]) {
+    if handles.is_empty() {
+        return;
+    }
+    match inner.repository.renew(&inner.config.node, inner.config.lease).await {
+        Ok(renewed) => {
+            for handle in handles {
+                hear(inner, handle, &renewed);
+            }
         }
+        Err(error) => inner.events.emit(&Event::RepositoryTrouble { doing: "renew leases", error: &error }),
+    }
+}
+
+async fn beat(inner: &Inner) {
+    match inner.repository.heartbeat(&inner.report).await {
+        Ok(drain) => inner.hear_drain(drain),
+        Err(error) => inner.events.emit(&Event::RepositoryTrouble { doing: "tell that the node lives", error: &error }),
     }
 }
 

@@ -4,13 +4,20 @@ use std::time::Duration;
 
 use super::{Engine, Event};
 use crate::execution::{ExecutionId, JobExecution, Status};
-use crate::job::{GivenParameters, JobParameters, ParameterFaults};
-use crate::repository::{IdempotencyKey, LaunchError, LaunchRequest, Launched, RecoverRequest, RepositoryError};
+use crate::job::{GivenParameters, Job, JobParameters, MAX_PRIORITY, MIN_PRIORITY, ParameterFaults};
+use crate::repository::{
+    Drain, IdempotencyKey, LaunchError, LaunchRequest, Launched, NodeStatus, RecoverRequest, RepositoryError,
+};
 
 /// How long an idempotency key is kept.
 const KEY_LIFE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
-/// Time between looks at an execution that another process runs.
+/// Time between looks at an execution that another process runs, where the store does not tell of its end.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// The same where it does, though it may fail to.
+const LOOK_BESIDE_NEWS: Duration = Duration::from_secs(1);
+
+/// How long a node that ends tries to take its row away: without, it is shown as gone for a while.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How a job is launched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +28,8 @@ pub struct LaunchOptions {
     pub idempotency_key: Option<String>,
     /// Run it on this node at once, whatever waits; otherwise any node takes it from the queue.
     pub run_here: bool,
+    /// Place in the queue: higher ones go first; `None` for what the job says.
+    pub priority: Option<i32>,
 }
 
 /// Why a node refuses what it was asked.
@@ -39,6 +48,12 @@ pub enum OperatorError {
     /// The launch was refused.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// The priority is out of its range.
+    #[error("priority {priority} is not from {MIN_PRIORITY} to {MAX_PRIORITY}")]
+    Priority {
+        /// What was given.
+        priority: i32,
+    },
     /// There is no such execution.
     #[error("there is no execution {id}")]
     UnknownExecution {
@@ -86,12 +101,12 @@ impl Engine {
         let job = self.inner.registry.get(job_name);
         let job = job.ok_or_else(|| OperatorError::UnknownJob { name: job_name.to_owned() })?;
         let parameters = job.resolve(given)?;
-        self.launch_resolved(job_name, parameters, options).await
+        self.launch_resolved(job, parameters, options).await
     }
 
     async fn launch_resolved(
         &self,
-        job_name: &str,
+        job: &Job,
         parameters: JobParameters,
         options: LaunchOptions,
     ) -> Result<Launched, OperatorError> {
@@ -101,17 +116,24 @@ impl Engine {
         let inner = &self.inner;
         let config = &inner.config;
         let now = config.clock.now();
+        let priority = options.priority.unwrap_or(job.priority());
+        if !(MIN_PRIORITY..=MAX_PRIORITY).contains(&priority) {
+            return Err(OperatorError::Priority { priority });
+        }
+        let request_hash = request_hash(job.name(), &parameters, options.force, options.priority);
         let idempotency = options.idempotency_key.map(|key| IdempotencyKey {
             key,
-            request_hash: request_hash(job_name, &parameters, options.force),
+            request_hash,
             valid_since: now.checked_sub(KEY_LIFE).unwrap_or(jiff::Timestamp::MIN),
         });
         let request = LaunchRequest {
-            job_name: job_name.to_owned(),
+            job_name: job.name().to_owned(),
             parameters,
             force: options.force,
             time: now,
             claim: options.run_here.then(|| (config.node.clone(), config.lease)),
+            priority,
+            limits: inner.limits.clone(),
             queue_limit: config.queue_limit,
             idempotency,
         };
@@ -167,9 +189,9 @@ impl Engine {
             }
             Status::Starting | Status::Started | Status::Stopping => return Err(refuse("it is still running".into())),
         }
-        if self.inner.registry.get(&execution.job_name).is_none() {
+        let Some(job) = self.inner.registry.get(&execution.job_name) else {
             return Err(OperatorError::UnknownJob { name: execution.job_name });
-        }
+        };
         let filter =
             crate::repository::ExecutionFilter { instance_id: Some(execution.instance_id), ..Default::default() };
         let page = crate::repository::PageRequest { before: None, limit: 1 };
@@ -177,8 +199,8 @@ impl Engine {
         if let Some(newest) = newest.first().filter(|newest| newest.id != id) {
             return Err(refuse(format!("execution {} of the same instance came after it", newest.id)));
         }
-        let options = LaunchOptions { run_here, ..LaunchOptions::default() };
-        self.launch_resolved(&execution.job_name, execution.parameters.clone(), options).await
+        let options = LaunchOptions { run_here, priority: Some(execution.priority), ..LaunchOptions::default() };
+        self.launch_resolved(job, execution.parameters.clone(), options).await
     }
 
     /// Asks an execution to stop. It is STOPPING until its step has reached a safe point.
@@ -205,27 +227,44 @@ impl Engine {
     /// When it does not exist, or the repository fails.
     pub async fn wait(&self, id: ExecutionId, at_most: Duration) -> Result<JobExecution, OperatorError> {
         let deadline = tokio::time::Instant::now() + at_most;
+        let look_every = if self.inner.hears_news { LOOK_BESIDE_NEWS } else { LOOK_EVERY };
+        let watcher = self.inner.running.watch(id);
         loop {
             // Taken before the look, so that no change between the look and the wait is missed.
-            let change = self.inner.running.any_change();
-            let ended = self.inner.running.ended(id);
+            let change = watcher.change();
+            let runs_here = self.inner.running.has(id);
             let execution = self.execution(id).await?;
-            if !execution.status.is_running() || tokio::time::Instant::now() >= deadline {
+            let now = tokio::time::Instant::now();
+            if !execution.status.is_running() || now >= deadline {
                 return Ok(execution);
             }
             // What runs here tells when it ends; what waits or runs elsewhere is looked at again.
-            let look_again = tokio::time::sleep_until(deadline.min(tokio::time::Instant::now() + LOOK_EVERY));
-            match ended {
-                Some(ended) => tokio::select! {
-                    () = ended.cancelled() => {}
-                    () = tokio::time::sleep_until(deadline) => {}
-                },
-                None => tokio::select! {
-                    () = change => {}
-                    () = look_again => {}
-                },
+            let look_again = if runs_here { deadline } else { deadline.min(now + look_every) };
+            tokio::select! {
+                () = change => {}
+                () = tokio::time::sleep_until(look_again) => {}
             }
         }
+    }
+
+    /// The nodes that share the repository, in the order in which they started.
+    ///
+    /// # Errors
+    /// When the repository fails.
+    pub async fn nodes(&self) -> Result<Vec<NodeStatus>, RepositoryError> {
+        self.inner.repository.nodes().await
+    }
+
+    /// Asks a node, this one or another, to take no new work; with `None` to take it again.
+    ///
+    /// # Errors
+    /// When there is no such node, or the repository fails.
+    pub async fn drain(&self, boot_id: uuid::Uuid, drain: Option<Drain>) -> Result<NodeStatus, RepositoryError> {
+        let asked = self.inner.repository.drain(boot_id, drain).await?;
+        if boot_id == self.inner.config.node.boot_id {
+            self.inner.hear_drain(drain);
+        }
+        Ok(asked)
     }
 
     /// The execution `id` as it stands.
@@ -254,17 +293,24 @@ impl Engine {
         // A step that ignores the request is left behind after the configured time; recording it takes a moment more.
         let bound = inner.config.shutdown_timeout + super::run_job::LEAVE_BEHIND_AFTER * 2;
         let _ = tokio::time::timeout(bound, inner.tasks.wait()).await;
+        let removed = tokio::time::timeout(GOODBYE, inner.repository.remove_node(&inner.config.node)).await;
+        if let Ok(Err(error)) = removed {
+            inner.events.emit(&Event::RepositoryTrouble { doing: "remove the node", error: &error });
+        }
         if let Err(error) = inner.repository.close().await {
             inner.events.emit(&Event::RepositoryTrouble { doing: "close the repository", error: &error });
         }
     }
 }
 
-fn request_hash(job_name: &str, parameters: &JobParameters, force: bool) -> String {
+fn request_hash(job_name: &str, parameters: &JobParameters, force: bool, priority: Option<i32>) -> String {
     use sha2::{Digest, Sha256};
     let mut hash = Sha256::new();
     hash.update(job_name);
     hash.update([0, u8::from(force)]);
     hash.update(parameters.to_json());
+    if let Some(priority) = priority {
+        hash.update(format!(" priority {priority}"));
+    }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

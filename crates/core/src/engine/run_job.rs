@@ -38,6 +38,7 @@ pub(super) fn spawn(inner: &Arc<Inner>, execution: JobExecution, lease: Lease, p
         run(&inner, execution, &handle).await;
         inner.running.end(lease.execution_id);
         drop(place);
+        inner.ring_for_limits();
     });
 }
 
@@ -136,7 +137,10 @@ async fn run_steps(inner: &Arc<Inner>, job: Job, execution: JobExecution, handle
             }
             StepEnd::Stopped => {
                 let message = match handle.cause() {
-                    Some(StopCause::Shutdown) => "stopped by the shutdown of its node; it resumes by itself".to_owned(),
+                    Some(StopCause::Shutdown) if inner.closing.is_cancelled() => {
+                        "stopped by the shutdown of its node; it resumes by itself".to_owned()
+                    }
+                    Some(StopCause::Shutdown) => "stopped because its node is drained; it resumes by itself".to_owned(),
                     Some(_) => format!("stopped on request in step '{}'", step.name()),
                     // A chunk step stops for no other reason: it heard of the request by its commit.
                     None if step.kind() != StepKind::Task => format!("stopped on request in step '{}'", step.name()),

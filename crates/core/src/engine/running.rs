@@ -39,7 +39,6 @@ pub(super) enum StopCause {
 pub(super) struct Handle {
     pub(super) lease: Lease,
     pub(super) stop: CancellationToken,
-    pub(super) ended: CancellationToken,
     cause: Arc<Mutex<Option<StopCause>>>,
     steps: Arc<Mutex<Vec<LiveStep>>>,
 }
@@ -48,6 +47,31 @@ pub(super) struct Handle {
 pub(super) struct Running {
     handles: Mutex<HashMap<ExecutionId, Handle>>,
     change: Notify,
+    watched: Arc<Mutex<HashMap<ExecutionId, Arc<Notify>>>>,
+}
+
+/// Hears of what happens to one execution, on this node and, where the store tells, on others.
+pub(super) struct Watcher {
+    id: ExecutionId,
+    bell: Arc<Notify>,
+    watched: Arc<Mutex<HashMap<ExecutionId, Arc<Notify>>>>,
+}
+
+impl Watcher {
+    /// Ready when something has happened to it since the call.
+    pub(super) fn change(&self) -> Notified<'_> {
+        self.bell.notified()
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let mut watched = lock(&self.watched);
+        // The map's and this one's.
+        if Arc::strong_count(&self.bell) == 2 {
+            watched.remove(&self.id);
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -87,23 +111,41 @@ impl Handle {
 
 impl Running {
     pub(super) fn begin(&self, lease: Lease) -> Handle {
-        let handle = Handle {
-            lease,
-            stop: CancellationToken::new(),
-            ended: CancellationToken::new(),
-            cause: Arc::default(),
-            steps: Arc::default(),
-        };
+        let handle = Handle { lease, stop: CancellationToken::new(), cause: Arc::default(), steps: Arc::default() };
         lock(&self.handles).insert(lease.execution_id, handle.clone());
         self.change.notify_waiters();
+        self.touch(lease.execution_id);
         handle
     }
 
     pub(super) fn end(&self, id: ExecutionId) {
-        if let Some(handle) = lock(&self.handles).remove(&id) {
-            handle.ended.cancel();
-        }
+        lock(&self.handles).remove(&id);
         self.change.notify_waiters();
+        self.touch(id);
+    }
+
+    /// Whether it runs on this node.
+    pub(super) fn has(&self, id: ExecutionId) -> bool {
+        lock(&self.handles).contains_key(&id)
+    }
+
+    pub(super) fn watch(&self, id: ExecutionId) -> Watcher {
+        let bell = Arc::clone(lock(&self.watched).entry(id).or_default());
+        Watcher { id, bell, watched: Arc::clone(&self.watched) }
+    }
+
+    /// Something has happened to an execution, wherever it runs.
+    pub(super) fn touch(&self, id: ExecutionId) {
+        if let Some(bell) = lock(&self.watched).get(&id) {
+            bell.notify_waiters();
+        }
+    }
+
+    /// Something may have happened to any execution.
+    pub(super) fn touch_all(&self) {
+        for bell in lock(&self.watched).values() {
+            bell.notify_waiters();
+        }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -126,10 +168,6 @@ impl Running {
 
     pub(super) fn handles(&self) -> Vec<Handle> {
         lock(&self.handles).values().cloned().collect()
-    }
-
-    pub(super) fn ended(&self, id: ExecutionId) -> Option<CancellationToken> {
-        lock(&self.handles).get(&id).map(|handle| handle.ended.clone())
     }
 
     /// Ready when an execution has begun or ended on this node since the call.

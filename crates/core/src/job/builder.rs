@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::declaration::MAX_NAME_CHARS;
-use super::{Definition, Job, ParameterDeclaration};
+use super::{Definition, Job, MAX_PRIORITY, MIN_PRIORITY, ParameterDeclaration};
 use crate::step::Step;
 
 /// Builds a [`Job`].
@@ -14,6 +14,8 @@ pub struct JobBuilder {
     description: String,
     parameters: Option<Vec<ParameterDeclaration>>,
     steps: Vec<Result<Step, BuildError>>,
+    priority: i32,
+    max_running: Option<u32>,
 }
 
 /// Why a job cannot be built.
@@ -52,6 +54,14 @@ pub enum BuildError {
         /// What is wrong.
         problem: String,
     },
+    /// A setting of the job itself is out of its range.
+    #[error("job '{job}': {problem}")]
+    Job {
+        /// Name of the job.
+        job: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A declared parameter contradicts itself or another.
     #[error("job '{job}': {problem}")]
     Parameter {
@@ -64,7 +74,7 @@ pub enum BuildError {
 
 impl JobBuilder {
     pub(super) fn new(name: String) -> Self {
-        Self { name, description: String::new(), parameters: None, steps: Vec::new() }
+        Self { name, description: String::new(), parameters: None, steps: Vec::new(), priority: 0, max_running: None }
     }
 
     /// What the job does, for people.
@@ -95,12 +105,38 @@ impl JobBuilder {
         self
     }
 
+    /// Place of its launches in the queue unless they say otherwise: higher ones go first, the oldest of equals. From
+    /// [`MIN_PRIORITY`] to [`MAX_PRIORITY`], 0 unless set.
+    #[must_use]
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// How many of its executions run at once, on all nodes together; any number unless set. Further ones wait, and
+    /// hold up no other job.
+    #[must_use]
+    pub fn max_running(mut self, executions: u32) -> Self {
+        self.max_running = Some(executions);
+        self
+    }
+
     /// Builds the job.
     ///
     /// # Errors
     /// [`BuildError`] names the first setting that is missing or contradicts another.
     pub fn build(self) -> Result<Job, BuildError> {
         check_name("job", &self.name)?;
+        let problem = match (self.priority, self.max_running) {
+            (_, Some(0)) => Some("max_running is 0, so that it would never run".to_owned()),
+            (priority, _) if !(MIN_PRIORITY..=MAX_PRIORITY).contains(&priority) => {
+                Some(format!("priority {priority} is not from {MIN_PRIORITY} to {MAX_PRIORITY}"))
+            }
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            return Err(BuildError::Job { job: self.name, problem });
+        }
         let steps = self.steps.into_iter().collect::<Result<Vec<_>, _>>()?;
         if steps.is_empty() {
             return Err(BuildError::NoSteps { job: self.name });
@@ -121,8 +157,14 @@ impl JobBuilder {
             };
             return Err(BuildError::Parameter { job: self.name, problem });
         }
-        let definition =
-            Definition { name: self.name, description: self.description, parameters: self.parameters, steps };
+        let definition = Definition {
+            name: self.name,
+            description: self.description,
+            parameters: self.parameters,
+            steps,
+            priority: self.priority,
+            max_running: self.max_running,
+        };
         Ok(Job { definition: Arc::new(definition) })
     }
 }

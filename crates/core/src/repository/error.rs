@@ -15,6 +15,12 @@ pub enum RepositoryError {
         /// Its id.
         id: i64,
     },
+    /// There is no such node, or it has ended.
+    #[error("node {id} does not exist, or has ended")]
+    NodeNotFound {
+        /// Its id, made anew at each of its starts.
+        id: uuid::Uuid,
+    },
     /// The status of the execution forbids it.
     #[error("execution {id} is {}: {reason}", transition.from)]
     Refused {
@@ -109,6 +115,14 @@ pub enum LaunchError {
     #[error("the queue is full: {limit} launches wait already; try again later")]
     QueueFull {
         /// How many may wait.
+        limit: u32,
+    },
+    /// As many executions run as may, and this one would not wait in the queue.
+    #[error("as many executions run as may ({limit} of {}); try again when one has ended", job.as_deref().map_or_else(|| "all jobs".to_owned(), |job| format!("job '{job}'")))]
+    LimitReached {
+        /// The job whose limit it is; `None` for that of all jobs together.
+        job: Option<String>,
+        /// How many may run.
         limit: u32,
     },
     /// The idempotency key was used for something else.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Lease, Node, StepFence};
+use super::{Lease, Node, RunLimits, StepFence};
 use crate::execution::{Counters, ExecutionId, JobExecution, SkippedItem, Status, StatusEvent};
 use crate::job::JobParameters;
 
@@ -22,6 +22,10 @@ pub struct LaunchRequest {
     pub time: Timestamp,
     /// A node that takes the execution in the same transaction, and how long its lease lasts; `None` queues it.
     pub claim: Option<(Node, Duration)>,
+    /// Higher ones leave the queue first.
+    pub priority: i32,
+    /// What a node that takes it at once has to keep to.
+    pub limits: RunLimits,
     /// How many launches may wait.
     pub queue_limit: u32,
     /// Makes the same launch again answer the same execution.
@@ -59,6 +63,8 @@ pub struct ClaimRequest {
     pub lease: Duration,
     /// Names of the jobs that the node knows.
     pub jobs: Arc<[String]>,
+    /// How many executions may run at once.
+    pub limits: RunLimits,
     /// Now.
     pub time: Timestamp,
     /// Just this one, if it waits.

@@ -24,6 +24,10 @@ impl From<OperatorError> for Problem {
             OperatorError::NotRestartable { id, .. } => {
                 Self::new(ProblemKind::WrongStatus, error.to_string()).with_execution(id)
             }
+            OperatorError::Priority { .. } => {
+                let fault = ParameterError { parameter: "priority".to_owned(), message: error.to_string() };
+                Self::parameters(ProblemKind::InvalidQuery, vec![fault])
+            }
             OperatorError::ShuttingDown => {
                 Self::new(ProblemKind::ShuttingDown, error.to_string()).retry_after(RESTART_RETRY_SECONDS)
             }
@@ -44,6 +48,9 @@ impl From<LaunchError> for Problem {
                 Self::new(ProblemKind::Abandoned, detail).with_execution(execution_id)
             }
             LaunchError::QueueFull { .. } => Self::new(ProblemKind::QueueFull, detail).retry_after(QUEUE_RETRY_SECONDS),
+            LaunchError::LimitReached { .. } => {
+                Self::new(ProblemKind::LimitReached, detail).retry_after(QUEUE_RETRY_SECONDS)
+            }
             LaunchError::KeyReused { execution_id, .. } => {
                 Self::new(ProblemKind::KeyReused, detail).with_execution(execution_id)
             }
@@ -61,6 +68,7 @@ impl From<RepositoryError> for Problem {
             RepositoryError::NotFound { what: "step execution", .. } => {
                 Self::new(ProblemKind::StepNotFound, "Step execution not found")
             }
+            RepositoryError::NodeNotFound { .. } => Self::new(ProblemKind::NodeNotFound, "Node not found"),
             RepositoryError::Refused { id, .. } => {
                 Self::new(ProblemKind::WrongStatus, error.to_string()).with_execution(id)
             }

@@ -28,6 +28,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "control_totals",
         sql: include_str!("../../migrations/postgres/0003_control_totals.sql"),
     },
+    Migration { number: 5, name: "nodes", sql: include_str!("../../migrations/postgres/0005_nodes.sql") },
 ];
 
 /// Number of the newest migration that this version knows.
@@ -41,7 +42,8 @@ const LOCK: i64 = 0x6f_78_62_61_74_63_68;
 pub(super) async fn migrate(session: &mut Session, settings: &PostgresSettings) -> Result<(), RepositoryError> {
     check_server(session, settings).await?;
     // Nothing is written to a database that is up to date.
-    if applied(session).await.map_err(|fault| unusable(settings, fault))? == NEWEST {
+    let newest = applied(session).await.map_err(|fault| unusable(settings, fault))? == NEWEST;
+    if newest && is_complete(session).await.map_err(|fault| unusable(settings, fault))? {
         return Ok(());
     }
     session.enter_transaction();
@@ -60,7 +62,8 @@ pub(super) async fn migrate(session: &mut Session, settings: &PostgresSettings) 
             session.roll_back().await;
             return Err(newer);
         }
-        if applied < migration.number
+        let needed = applied == 0 || !has(session, migration.number).await.map_err(|fault| unusable(settings, fault))?;
+        if needed
             && let Err(fault) = apply(session, migration).await
         {
             session.roll_back().await;
@@ -149,6 +152,17 @@ pub(super) async fn identity(session: &Session) -> Result<String, Fault> {
     let sql = "SELECT (SELECT oid FROM pg_database WHERE datname = current_database())::text || '-' ||
          (extract(epoch FROM applied_at) * 1000000)::bigint FROM oxbatch_migration WHERE number = 1";
     Ok(session.one(sql, &[]).await?.try_get(0)?)
+}
+
+/// Whether the database has a migration; numbers that were set aside may be filled after higher ones.
+async fn has(session: &Session, number: i64) -> Result<bool, Fault> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM oxbatch_migration WHERE number = $1)";
+    Ok(session.one(sql, &[&number]).await?.try_get(0)?)
+}
+
+async fn is_complete(session: &Session) -> Result<bool, Fault> {
+    let applied: i64 = session.one("SELECT count(*) FROM oxbatch_migration", &[]).await?.try_get(0)?;
+    Ok(usize::try_from(applied) == Ok(MIGRATIONS.len()))
 }
 
 async fn newer(session: &Session, settings: &PostgresSettings, applied: i64) -> RepositoryError {

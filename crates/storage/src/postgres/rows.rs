@@ -30,6 +30,7 @@ pub(super) fn execution(row: &Row) -> Result<JobExecution, Fault> {
         forced: row.try_get(10)?,
         node: row.try_get(11)?,
         recovery_count: row.try_get(12)?,
+        priority: row.try_get(13)?,
     })
 }
 

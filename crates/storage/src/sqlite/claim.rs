@@ -6,13 +6,18 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Fault;
 use super::launch::microseconds;
-use super::rows;
 use super::sql::{execution_columns, now};
 use super::step::after;
+use super::{node, rows};
 
-/// Gives the oldest waiting execution to a node.
+/// Gives the foremost waiting execution to a node. The one writer at a time makes the limits exact.
 pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<Option<Claimed>, Fault> {
+    if node::is_draining(connection, &request.node)? {
+        return Ok(None);
+    }
     let status = after(Status::Starting, StatusEvent::Start)?;
+    let limits: serde_json::Map<_, _> =
+        request.limits.of_jobs.iter().map(|(job, limit)| (job.clone(), (*limit).into())).collect();
     let jobs = serde_json::Value::from(request.jobs.to_vec()).to_string();
     let mut statement = connection.prepare_cached(concat!(
         "UPDATE oxbatch_job_execution
@@ -23,7 +28,11 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
          WHERE id = (SELECT id FROM oxbatch_job_execution
              WHERE status = 'STARTING' AND lease_owner IS NULL AND (?7 IS NULL OR id = ?7)
                  AND job_name IN (SELECT value FROM json_each(?6))
-             ORDER BY id LIMIT 1)
+                 AND job_name NOT IN (SELECT key FROM json_each(?8) AS of_job
+                     WHERE of_job.value <= (SELECT count(*) FROM oxbatch_job_execution AS running
+                         WHERE running.lease_owner IS NOT NULL AND running.job_name = of_job.key))
+                 AND (?9 IS NULL OR ?9 > (SELECT count(*) FROM oxbatch_job_execution WHERE lease_owner IS NOT NULL))
+             ORDER BY priority DESC, id LIMIT 1)
          RETURNING ",
         execution_columns!(),
         ", lease_epoch"
@@ -36,11 +45,13 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
         microseconds(request.lease),
         jobs,
         request.only.map(|id| id.0),
+        serde_json::Value::from(limits).to_string(),
+        request.limits.total,
     ];
     let claimed = statement
         .query_row(values, |row| {
             let execution = rows::execution(row)?;
-            let lease = Lease { execution_id: execution.id, epoch: row.get(13)? };
+            let lease = Lease { execution_id: execution.id, epoch: row.get(14)? };
             Ok(Claimed { execution, lease })
         })
         .optional()?;

@@ -6,9 +6,9 @@ use oxbatch_core::repository::{LaunchError, LaunchRequest, Launched, Lease};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fault, is_unique_violation};
-use super::rows;
 use super::sql::{execution_columns, now};
 use super::step::after;
+use super::{node, rows};
 
 /// Outdated idempotency keys that one launch clears away: more than it adds, so they do not pile up.
 const KEYS_CLEARED: i64 = 16;
@@ -42,6 +42,11 @@ pub(super) fn launch(connection: &Connection, request: &LaunchRequest) -> Result
         if last.status == Status::Abandoned && !request.force {
             return Err(LaunchError::Abandoned { execution_id }.into());
         }
+    }
+    if request.claim.is_some()
+        && let Some((job, limit)) = node::limit_reached(connection, &request.job_name, &request.limits)?
+    {
+        return Err(LaunchError::LimitReached { job, limit }.into());
     }
     if request.claim.is_none() && waiting_reach(connection, request.queue_limit)? {
         return Err(LaunchError::QueueFull { limit: request.queue_limit }.into());
@@ -173,10 +178,10 @@ fn create_execution(
     let created = connection
         .prepare_cached(concat!(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, start_time, parameters,
-                 context, forced, first_execution_id, node, lease_owner, lease_epoch, lease_deadline)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ",
+                 context, forced, first_execution_id, node, lease_owner, lease_epoch, priority, lease_deadline)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ",
             now!(),
-            " + ?13) RETURNING ",
+            " + ?14) RETURNING ",
             execution_columns!()
         ))?
         .query_row(
@@ -193,6 +198,7 @@ fn create_execution(
                 node.map(|node| node.name.as_str()),
                 node.map(ToString::to_string),
                 i64::from(node.is_some()),
+                request.priority,
                 lease.map(|lease| microseconds(*lease)),
             ],
             rows::execution,
@@ -232,8 +238,9 @@ pub(super) fn create_successor(
     let id = connection
         .prepare_cached(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, parameters, context,
-                 forced, first_execution_id, recovery_count)
-             SELECT job_instance_id, job_name, ?2, ?3, parameters, context, 0, coalesce(first_execution_id, id), ?4
+                 forced, first_execution_id, recovery_count, priority)
+             SELECT job_instance_id, job_name, ?2, ?3, parameters, context, 0, coalesce(first_execution_id, id), ?4,
+                 priority
              FROM oxbatch_job_execution WHERE id = ?1",
         )?
         .insert(params![of.0, Status::Starting.as_str(), time.as_microsecond(), recovery_count])?;
@@ -246,7 +253,7 @@ mod tests {
 
     use oxbatch_core::execution::{ExecutionId, StatusEvent};
     use oxbatch_core::job::JobParameters;
-    use oxbatch_core::repository::{ExecutionOutcome, NewStep, Node};
+    use oxbatch_core::repository::{ExecutionOutcome, NewStep, Node, RunLimits};
     use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
     use super::*;
@@ -284,6 +291,8 @@ mod tests {
             claim: Some((Node::new("node"), std::time::Duration::from_secs(60))),
             queue_limit: 10,
             idempotency: None,
+            priority: 0,
+            limits: RunLimits::default(),
         };
         let mut costs = Vec::new();
         for number in 1..=200_i64 {

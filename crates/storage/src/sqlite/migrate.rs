@@ -24,6 +24,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "control_totals",
         sql: include_str!("../../migrations/sqlite/0003_control_totals.sql"),
     },
+    Migration { number: 5, name: "nodes", sql: include_str!("../../migrations/sqlite/0005_nodes.sql") },
 ];
 
 /// Number of the newest migration that this version knows.
@@ -35,7 +36,7 @@ const OPERATION: &str = "migrate the database";
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), RepositoryError> {
     let fault = |error| classify(OPERATION, error);
     // Nothing is written to a database that is up to date.
-    if applied(connection).map_err(fault)? == NEWEST {
+    if applied(connection).map_err(fault)? == NEWEST && is_complete(connection).map_err(fault)? {
         return Ok(());
     }
     for migration in MIGRATIONS {
@@ -45,7 +46,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Re
         if applied > NEWEST {
             return Err(newer(&transaction, path, applied));
         }
-        if applied < migration.number {
+        if applied == 0 || !has(&transaction, migration.number).map_err(fault)? {
             apply(&transaction, migration).map_err(|error| collision(error, path))?;
         }
         transaction.commit().map_err(fault)?;
@@ -93,6 +94,17 @@ pub(super) fn applied(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT coalesce(max(number), 0) FROM oxbatch_migration", [], |row| row.get(0))
 }
 
+/// Whether the database has a migration; numbers that were set aside may be filled after higher ones.
+fn has(connection: &Connection, number: i64) -> rusqlite::Result<bool> {
+    connection
+        .query_row("SELECT EXISTS (SELECT 1 FROM oxbatch_migration WHERE number = ?1)", [number], |row| row.get(0))
+}
+
+fn is_complete(connection: &Connection) -> rusqlite::Result<bool> {
+    let applied: i64 = connection.query_row("SELECT count(*) FROM oxbatch_migration", [], |row| row.get(0))?;
+    Ok(usize::try_from(applied) == Ok(MIGRATIONS.len()))
+}
+
 fn newer(connection: &Connection, path: &Path, applied: i64) -> RepositoryError {
     let name: Option<String> = connection
         .query_row("SELECT name FROM oxbatch_migration WHERE number = ?1", [applied], |row| row.get(0))
@@ -116,13 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn migrations_are_numbered_without_gaps_and_named_like_their_files() {
+    fn migrations_ascend_and_are_named_like_their_files() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite");
         let mut files: Vec<_> =
             std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         files.sort();
         let known: Vec<_> = MIGRATIONS.iter().map(|it| format!("{:04}_{}.sql", it.number, it.name)).collect();
         assert_eq!(files, known);
-        assert!(MIGRATIONS.iter().zip(1..).all(|(migration, number)| migration.number == number));
+        assert!(MIGRATIONS.is_sorted_by(|one, next| one.number < next.number));
     }
 }

@@ -8,14 +8,15 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
 use oxbatch_core::repository::{
-    ChunkTransaction, ClaimRequest, Claimed, ExecutionFilter, ExecutionOutcome, ExecutionPage, Health, InstanceFilter,
-    InstancePage, InstanceParameter, JobRepository, JobSummary, LaunchError, LaunchRequest, Launched, Lease, NewStep,
-    Node, PageRequest, PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease, RepositoryError,
-    RepositoryFuture, SkipPage, StepFence, StepOutcome, StepStart,
+    ChunkTransaction, ClaimRequest, Claimed, Drain, ExecutionFilter, ExecutionOutcome, ExecutionPage, Health,
+    InstanceFilter, InstancePage, InstanceParameter, JobRepository, JobSummary, LaunchError, LaunchRequest, Launched,
+    Lease, NewStep, Node, NodeReport, NodeStatus, PageRequest, PurgeReport, PurgeRequest, RecoverRequest, Recovered,
+    RenewedLease, RepositoryError, RepositoryFuture, SkipPage, StepFence, StepOutcome, StepStart,
 };
+use uuid::Uuid;
 
 use super::open::unusable;
-use super::{SqliteChunkTransaction, SqliteRepository, claim, finish, launch, purge, query, recover, step};
+use super::{SqliteChunkTransaction, SqliteRepository, claim, finish, launch, node, purge, query, recover, step};
 
 impl JobRepository for SqliteRepository {
     fn location(&self) -> String {
@@ -45,6 +46,33 @@ impl JobRepository for SqliteRepository {
 
     fn claim(&self, request: ClaimRequest) -> RepositoryFuture<'_, Option<Claimed>> {
         self.store.writer.run("claim an execution", move |connection| claim::claim(connection, &request)).boxed()
+    }
+
+    fn heartbeat<'a>(&'a self, report: &'a NodeReport) -> RepositoryFuture<'a, Option<Drain>> {
+        let report = report.clone();
+        self.store
+            .writer
+            .run("tell that the node lives", move |connection| node::heartbeat(connection, &report))
+            .boxed()
+    }
+
+    fn nodes(&self) -> RepositoryFuture<'_, Vec<NodeStatus>> {
+        let presence = Arc::clone(&self.store.presence);
+        self.store.readers.ask("list nodes", move |connection| node::nodes(connection, &presence)).boxed()
+    }
+
+    fn drain(&self, boot_id: Uuid, drain: Option<Drain>) -> RepositoryFuture<'_, NodeStatus> {
+        let presence = Arc::clone(&self.store.presence);
+        let work = move |connection: &rusqlite::Connection| {
+            node::drain(connection, boot_id, drain)?;
+            node::status(node::nodes(connection, &presence)?, boot_id)
+        };
+        self.store.writer.run("drain a node", work).boxed()
+    }
+
+    fn remove_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
+        let node = node.clone();
+        self.store.writer.run("remove a node", move |connection| node::remove(connection, &node)).boxed()
     }
 
     fn renew<'a>(&'a self, node: &'a Node, lease: Duration) -> RepositoryFuture<'a, Vec<RenewedLease>> {

@@ -29,6 +29,7 @@ pub(super) fn execution(row: &Row<'_>) -> Result<JobExecution> {
         forced: row.get(10)?,
         node: row.get(11)?,
         recovery_count: row.get(12)?,
+        priority: row.get(13)?,
     })
 }
 

@@ -4,7 +4,7 @@
 macro_rules! execution_columns {
     () => {
         "id, job_instance_id, job_name, status, create_time, start_time, end_time, exit_code, exit_message, \
-         parameters, forced, node, recovery_count"
+         parameters, forced, node, recovery_count, priority"
     };
 }
 

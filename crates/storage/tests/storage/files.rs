@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use oxbatch_core::job::JobParameters;
-use oxbatch_core::repository::{JobRepository, LaunchError, LaunchRequest, Node, RepositoryError};
+use oxbatch_core::repository::{JobRepository, LaunchError, LaunchRequest, Node, RepositoryError, RunLimits};
 use oxbatch_storage::SqliteRepository;
 use oxbatch_storage::rusqlite::Connection;
 
@@ -17,6 +17,8 @@ fn launch_of(key: i64) -> LaunchRequest {
         claim: None,
         queue_limit: 1_000_000,
         idempotency: None,
+        priority: 0,
+        limits: RunLimits::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use oxbatch_core::execution::Counters;
 use oxbatch_core::item::{Checkpoint, ErrorKind, ItemReader, ItemWriter};
 use oxbatch_core::job::JobParameters;
 use oxbatch_core::repository::{
-    ChunkSave, ChunkTransaction, JobRepository, LaunchRequest, NewStep, Node, RepositoryError, StepStart,
+    ChunkSave, ChunkTransaction, JobRepository, LaunchRequest, NewStep, Node, RepositoryError, RunLimits, StepStart,
 };
 use oxbatch_storage::rusqlite::Connection;
 use oxbatch_storage::{SqliteChunkTransaction, SqliteReader, SqliteRepository, SqliteWriter};
@@ -62,6 +62,8 @@ impl Step {
             claim: Some((node, std::time::Duration::from_secs(60))),
             queue_limit: 1,
             idempotency: None,
+            priority: 0,
+            limits: RunLimits::default(),
         };
         let lease = repository.launch(request).await.unwrap().lease.unwrap();
         let step = NewStep {

@@ -1,0 +1,149 @@
+//! What the nodes that share a store know of each other: who lives, what runs where, who is to be drained.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Node;
+use crate::execution::ExecutionId;
+
+/// How long the row of a node stays after its last heartbeat. A node that ends in order takes its row with it.
+pub const NODE_RETENTION: Duration = Duration::from_secs(24 * 3600);
+/// A node is silent once it has missed its heartbeat for this share of its lease; at the whole lease it is gone.
+pub const SILENT_AFTER: u32 = 2;
+
+/// What a node tells of itself with each heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeReport {
+    /// Who it is.
+    pub node: Node,
+    /// Version of the program.
+    pub version: String,
+    /// Names of the jobs that it knows, sorted.
+    pub jobs: Arc<[String]>,
+    /// Executions that it runs at once; 0 for one that takes none from the queue.
+    pub capacity: u32,
+    /// How long its executions stay with it when it says nothing.
+    pub lease: Duration,
+    /// When it started, by its own clock.
+    pub start_time: Timestamp,
+}
+
+/// A node takes no new work and lets what it runs come to an end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drain {
+    /// Whether what runs is stopped at its next safe point, to be resumed by another node.
+    pub stop: bool,
+    /// Whether its process ends by itself once nothing runs any more.
+    pub exit: bool,
+}
+
+/// What is known of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// What it told of itself.
+    pub report: NodeReport,
+    /// Its last heartbeat, by the store's clock.
+    pub heartbeat: Timestamp,
+    /// How it stands.
+    pub state: NodeState,
+    /// The request to drain it.
+    pub drain: Option<Drain>,
+    /// What it runs, in the order of the ids: executions and the names of their jobs.
+    pub running: Vec<(ExecutionId, String)>,
+}
+
+/// How a node stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NodeState {
+    /// It works.
+    Live,
+    /// It works, but takes no new work.
+    Draining,
+    /// It has missed its heartbeat; its executions are still its own.
+    Silent,
+    /// Its process has ended, or its leases have run out: what it ran is recovered by others.
+    Gone,
+}
+
+impl NodeState {
+    /// How a node stands whose last heartbeat is `age` old.
+    pub fn of(age: Duration, lease: Duration, drain: Option<Drain>) -> Self {
+        if age >= lease {
+            Self::Gone
+        } else if age >= lease / SILENT_AFTER {
+            Self::Silent
+        } else if drain.is_some() {
+            Self::Draining
+        } else {
+            Self::Live
+        }
+    }
+
+    /// The state in lower case, for people and programs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Draining => "draining",
+            Self::Silent => "silent",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// How many executions may run at once, on all nodes together. They hold exactly, for whoever claims with them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunLimits {
+    /// Of all jobs.
+    pub total: Option<u32>,
+    /// Of single jobs, by their names.
+    pub of_jobs: Arc<[(String, u32)]>,
+}
+
+impl RunLimits {
+    /// Whether nothing is limited.
+    pub fn is_empty(&self) -> bool {
+        self.total.is_none() && self.of_jobs.is_empty()
+    }
+
+    /// The limit of a job.
+    pub fn of_job(&self, name: &str) -> Option<u32> {
+        self.of_jobs.iter().find(|(job, _)| job == name).map(|(_, limit)| *limit)
+    }
+}
+
+/// A hint that something has changed in the store. It may come twice, late or never: whoever hears it looks at the
+/// store, and looks there now and then without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// An execution waits for a node.
+    Work,
+    /// An execution that runs is asked to stop.
+    StopRequested(ExecutionId),
+    /// An execution has begun to run.
+    Started(ExecutionId),
+    /// An execution has ended.
+    Ended(ExecutionId),
+    /// Nodes are asked to drain, or no longer.
+    Drain,
+    /// News may have been missed.
+    Missed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_falls_silent_before_it_is_gone_and_both_outweigh_a_drain() {
+        let lease = Duration::from_secs(30);
+        let state = |seconds, drain| NodeState::of(Duration::from_secs(seconds), lease, drain).as_str();
+        assert_eq!(
+            [0, 14, 15, 29, 30, 999].map(|age| state(age, None)),
+            ["live", "live", "silent", "silent", "gone", "gone"]
+        );
+        let drain = Some(Drain::default());
+        assert_eq!([0, 15, 30].map(|age| state(age, drain)), ["draining", "silent", "gone"]);
+    }
+}

@@ -1,0 +1,211 @@
+//! The nodes that share the database: their heartbeats, what they run, and the request to drain.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::repository::{
+    Drain, NODE_RETENTION, Node, NodeReport, NodeState, NodeStatus, RepositoryError, RunLimits,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use super::error::{Fault, unreadable};
+use super::launch::microseconds;
+use super::presence::Presence;
+use super::sql::now;
+
+/// Most nodes in a list: those that were seen last.
+const MOST_NODES: i64 = 500;
+
+macro_rules! node_columns {
+    () => {
+        "boot_id, name, version, jobs, capacity, lease, start_time, heartbeat, draining, drain_stop, drain_exit"
+    };
+}
+
+/// Writes down that a node lives.
+pub(super) fn heartbeat(connection: &Connection, report: &NodeReport) -> Result<Option<Drain>, Fault> {
+    let jobs = serde_json::Value::from(report.jobs.to_vec()).to_string();
+    let drain = connection
+        .prepare_cached(concat!(
+            "INSERT INTO oxbatch_node (boot_id, name, version, jobs, capacity, lease, start_time, heartbeat)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ",
+            now!(),
+            ") ON CONFLICT (boot_id) DO UPDATE SET heartbeat = excluded.heartbeat, lease = excluded.lease
+             RETURNING draining, drain_stop, drain_exit"
+        ))?
+        .query_row(
+            params![
+                report.node.boot_id.to_string(),
+                report.node.name,
+                report.version,
+                jobs,
+                report.capacity,
+                microseconds(report.lease),
+                report.start_time.as_microsecond(),
+            ],
+            |row| drain_of(row, 0),
+        )?;
+    connection
+        .prepare_cached(concat!("DELETE FROM oxbatch_node WHERE heartbeat < ", now!(), " - ?1"))?
+        .execute([microseconds(NODE_RETENTION)])?;
+    Ok(drain)
+}
+
+/// All nodes. One whose process has certainly ended is gone, however fresh its heartbeat is.
+pub(super) fn nodes(connection: &Connection, presence: &Presence) -> Result<Vec<NodeStatus>, Fault> {
+    let now: i64 = connection.prepare_cached(concat!("SELECT ", now!()))?.query_row([], |row| row.get(0))?;
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        node_columns!(),
+        " FROM (SELECT * FROM oxbatch_node ORDER BY heartbeat DESC LIMIT ?1) ORDER BY start_time, boot_id"
+    ))?;
+    let mut nodes: Vec<NodeStatus> =
+        statement.query_map([MOST_NODES], |row| node(row, now))?.collect::<Result<_, _>>()?;
+    let mut running = running(connection)?;
+    for node in &mut nodes {
+        let owner = node.report.node.to_string();
+        node.running = running.remove(&owner).unwrap_or_default();
+        if node.state != NodeState::Gone && presence.is_dead(&owner) {
+            node.state = NodeState::Gone;
+        }
+    }
+    Ok(nodes)
+}
+
+/// Executions with the names of their jobs, by their owners.
+fn running(connection: &Connection) -> Result<HashMap<String, Vec<(ExecutionId, String)>>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT lease_owner, id, job_name FROM oxbatch_job_execution WHERE lease_owner IS NOT NULL ORDER BY id",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut running: HashMap<String, Vec<_>> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        running.entry(row.get(0)?).or_default().push((ExecutionId(row.get(1)?), row.get(2)?));
+    }
+    Ok(running)
+}
+
+/// Asks a node to drain, or to take work again.
+pub(super) fn drain(connection: &Connection, boot_id: Uuid, drain: Option<Drain>) -> Result<(), Fault> {
+    let changed = connection
+        .prepare_cached("UPDATE oxbatch_node SET draining = ?2, drain_stop = ?3, drain_exit = ?4 WHERE boot_id = ?1")?
+        .execute(params![
+            boot_id.to_string(),
+            drain.is_some(),
+            drain.is_some_and(|drain| drain.stop),
+            drain.is_some_and(|drain| drain.exit),
+        ])?;
+    if changed == 0 { Err(RepositoryError::NodeNotFound { id: boot_id }.into()) } else { Ok(()) }
+}
+
+/// Removes a node that ends in order.
+pub(super) fn remove(connection: &Connection, node: &Node) -> Result<(), Fault> {
+    connection.prepare_cached("DELETE FROM oxbatch_node WHERE boot_id = ?1")?.execute([node.boot_id.to_string()])?;
+    Ok(())
+}
+
+/// The limit that is reached when one more execution of a job runs: the job whose it is, `None` for that of all jobs.
+pub(super) fn limit_reached(
+    connection: &Connection,
+    job_name: &str,
+    limits: &RunLimits,
+) -> Result<Option<(Option<String>, u32)>, Fault> {
+    if limits.is_empty() {
+        return Ok(None);
+    }
+    let (of_job, total): (u32, u32) = connection
+        .prepare_cached(
+            "SELECT count(*) FILTER (WHERE job_name = ?1), count(*) FROM oxbatch_job_execution
+             WHERE lease_owner IS NOT NULL",
+        )?
+        .query_row([job_name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if let Some(limit) = limits.of_job(job_name).filter(|limit| of_job >= *limit) {
+        return Ok(Some((Some(job_name.to_owned()), limit)));
+    }
+    Ok(limits.total.filter(|limit| total >= *limit).map(|limit| (None, limit)))
+}
+
+fn drain_of(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Drain>> {
+    let drain = Drain { stop: row.get(first + 1)?, exit: row.get(first + 2)? };
+    Ok(row.get::<_, bool>(first)?.then_some(drain))
+}
+
+/// Reads `node_columns!()`; what it runs is not among them.
+fn node(row: &Row<'_>, now: i64) -> rusqlite::Result<NodeStatus> {
+    let time = |column| {
+        let microseconds = row.get(column)?;
+        Timestamp::from_microsecond(microseconds).map_err(|error| unreadable("time of a node", 0, error))
+    };
+    let boot_id = Uuid::parse_str(row.get_ref(0)?.as_str()?).map_err(|error| unreadable("id of a node", 0, error))?;
+    let jobs: Vec<String> =
+        serde_json::from_str(row.get_ref(3)?.as_str()?).map_err(|error| unreadable("jobs of a node", 0, error))?;
+    let lease = Duration::from_micros(row.get::<_, i64>(5)?.unsigned_abs());
+    let report = NodeReport {
+        node: Node { name: row.get(1)?, boot_id },
+        version: row.get(2)?,
+        jobs: jobs.into(),
+        capacity: row.get(4)?,
+        lease,
+        start_time: time(6)?,
+    };
+    let drain = drain_of(row, 8)?;
+    let heartbeat: i64 = row.get(7)?;
+    let age = Duration::from_micros(u64::try_from(now.saturating_sub(heartbeat)).unwrap_or(0));
+    let state = NodeState::of(age, lease, drain);
+    Ok(NodeStatus { report, heartbeat: time(7)?, state, drain, running: Vec::new() })
+}
+
+/// One node as it stands.
+pub(super) fn status(nodes: Vec<NodeStatus>, boot_id: Uuid) -> Result<NodeStatus, Fault> {
+    let found = nodes.into_iter().find(|status| status.report.node.boot_id == boot_id);
+    found.ok_or(Fault::Repository(RepositoryError::NodeNotFound { id: boot_id }))
+}
+
+/// Whether a node may be given work.
+pub(super) fn is_draining(connection: &Connection, node: &Node) -> Result<bool, Fault> {
+    let draining = connection
+        .prepare_cached("SELECT draining FROM oxbatch_node WHERE boot_id = ?1")?
+        .query_row([node.boot_id.to_string()], |row| row.get(0))
+        .optional()?;
+    Ok(draining.unwrap_or(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SqliteRepository;
+
+    #[test]
+    fn rows_of_nodes_that_were_silent_for_a_day_go_with_anybody_s_heartbeat() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("oxbatch.db");
+        let _repository = SqliteRepository::open(&path).unwrap();
+        let connection = crate::sqlite::open::writer(&path, crate::sqlite::open::Durability::Later).ok().unwrap();
+        let beat = |name: &str| {
+            let report = NodeReport {
+                node: Node::new(name),
+                version: String::new(),
+                jobs: [].into(),
+                capacity: 1,
+                lease: Duration::from_secs(30),
+                start_time: Timestamp::UNIX_EPOCH,
+            };
+            assert_eq!(heartbeat(&connection, &report).ok().unwrap(), None);
+        };
+        let names = || {
+            let mut statement = connection.prepare("SELECT name FROM oxbatch_node ORDER BY name").unwrap();
+            let names = statement.query_map([], |row| row.get(0)).unwrap();
+            names.collect::<Result<Vec<String>, _>>().unwrap()
+        };
+        beat("a day ago");
+        beat("an hour ago");
+        let age = "UPDATE oxbatch_node SET heartbeat = heartbeat - ?2 * 3600000000 WHERE name = ?1";
+        connection.execute(age, params!["a day ago", 25]).unwrap();
+        connection.execute(age, params!["an hour ago", 1]).unwrap();
+        beat("now");
+        assert_eq!(names(), ["an hour ago", "now"]);
+    }
+}
