@@ -5,6 +5,7 @@ pub(crate) mod health;
 pub(crate) mod instances;
 pub(crate) mod jobs;
 pub(crate) mod launch;
+pub(crate) mod nodes;
 pub(crate) mod operate;
 mod page;
 pub(crate) mod skips;

@@ -11,7 +11,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Content, Ref, RefOr, Required, Response as Answer, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use crate::api::{executions, health, instances, jobs, launch, operate, skips, steps};
+use crate::api::{executions, health, instances, jobs, launch, nodes, operate, skips, steps};
 use crate::error::{PROBLEM_JSON, ParameterError, ProblemDocument};
 
 /// What any call may answer.
@@ -36,6 +36,7 @@ const ON_CHANGES: [(&str, &str); 1] = [("403", "A page of another site asked for
         jobs::list, jobs::get, launch::launch,
         executions::list, executions::get, steps::list, skips::list, operate::stop, launch::restart, operate::abandon,
         instances::list, instances::get, instances::executions, instances::parameters,
+        nodes::list, nodes::drain, nodes::undrain,
         health::live, health::ready,
     ),
     components(schemas(ProblemDocument, ParameterError)),
@@ -43,6 +44,7 @@ const ON_CHANGES: [(&str, &str); 1] = [("403", "A page of another site asked for
         (name = "jobs", description = "What the service can run"),
         (name = "executions", description = "Attempts to run a job"),
         (name = "instances", description = "Jobs with their identifying parameters"),
+        (name = "nodes", description = "Processes that share the work"),
         (name = "health", description = "For watchdogs"),
     ),
     modifiers(&Completion),

@@ -5,7 +5,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 
-use crate::api::{executions, health, instances, jobs, launch, operate, skips, steps};
+use crate::api::{executions, health, instances, jobs, launch, nodes, operate, skips, steps};
 use crate::error::{Problem, ProblemKind};
 use crate::middleware::{body_size, hosts, load, panics, problems, security_headers};
 use crate::state::AppState;
@@ -25,6 +25,9 @@ pub fn router(state: AppState) -> Router {
         .route("/executions/{id}/restart", post(launch::restart))
         .route("/executions/{id}/abandon", post(operate::abandon))
         .route("/steps/{id}/skips", get(skips::list))
+        .route("/nodes", get(nodes::list))
+        .route("/nodes/{id}/drain", post(nodes::drain))
+        .route("/nodes/{id}/undrain", post(nodes::undrain))
         .route("/instances", get(instances::list))
         .route("/instances/{id}", get(instances::get))
         .route("/instances/{id}/executions", get(instances::executions))

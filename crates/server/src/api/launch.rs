@@ -13,7 +13,7 @@ use oxbatch_core::repository::Launched;
 
 use crate::error::{Problem, ProblemKind};
 use crate::extract::body::LaunchBody;
-use crate::extract::query::{flag, wait};
+use crate::extract::query::{flag, priority, wait};
 use crate::extract::{NoQuery, PathId, PathName, QueryReader, Strict, StrictQuery, header};
 use crate::state::AppState;
 use crate::view::{LaunchView, ValueView};
@@ -23,12 +23,17 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The query of a launch.
 pub(crate) struct LaunchQuery {
     force: bool,
+    priority: Option<i32>,
     wait: Option<Duration>,
 }
 
 impl StrictQuery for LaunchQuery {
     fn read(reader: &mut QueryReader) -> Self {
-        Self { force: reader.one("force", flag).unwrap_or(false), wait: reader.one("wait", wait) }
+        Self {
+            force: reader.one("force", flag).unwrap_or(false),
+            priority: reader.one("priority", priority),
+            wait: reader.one("wait", wait),
+        }
     }
 }
 
@@ -41,6 +46,8 @@ impl StrictQuery for LaunchQuery {
     params(
         ("name" = String, Path, description = "Name of the job", min_length = 1),
         ("force" = Option<bool>, Query, description = "Run every step from its start"),
+        ("priority" = Option<i32>, Query, minimum = -1000, maximum = 1000,
+            description = "Place in the queue: higher ones go first, the oldest of equals; the job's own unless given"),
         ("wait" = Option<String>, Query, description = "Answer when the execution has ended, or after this time (at most 5m)",
             pattern = "^([0-9]{1,5}ms|[0-9]{1,2}s|[0-5]m)$", example = "30s"),
         ("idempotency-key" = Option<String>, Header,
@@ -71,8 +78,12 @@ pub(crate) async fn launch(
     headers: HeaderMap,
     LaunchBody(given): LaunchBody,
 ) -> Result<impl IntoResponse, Problem> {
-    let options =
-        LaunchOptions { force: query.force, idempotency_key: header::idempotency_key(&headers)?, run_here: false };
+    let options = LaunchOptions {
+        force: query.force,
+        idempotency_key: header::idempotency_key(&headers)?,
+        run_here: false,
+        priority: query.priority,
+    };
     let launched = state.engine().launch(&job_name, given, options).await?;
     answer(&state, launched, query.wait).await
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use oxbatch_core::job::{MAX_PRIORITY, MIN_PRIORITY};
 use url::form_urlencoded;
 
 use crate::error::{ParameterError, Problem, ProblemKind};
@@ -113,6 +114,13 @@ pub(crate) fn flag(text: &str) -> Result<bool, String> {
 pub(crate) fn id(text: &str) -> Result<i64, String> {
     let parsed = text.parse().ok().filter(|id| *id >= 1 && text.bytes().all(|byte| byte.is_ascii_digit()));
     parsed.ok_or_else(|| format!("must be a whole number from 1 on, not '{}'", shorten(text)))
+}
+
+/// A place in the queue.
+pub(crate) fn priority(text: &str) -> Result<i32, String> {
+    let parsed = text.parse().ok().filter(|priority| (MIN_PRIORITY..=MAX_PRIORITY).contains(priority));
+    let refuse = || format!("must be a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}, not '{}'", shorten(text));
+    parsed.filter(|_| !text.starts_with('+')).ok_or_else(refuse)
 }
 
 /// A time as `500ms`, `30s` or `2m`, at most five minutes.

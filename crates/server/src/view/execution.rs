@@ -39,6 +39,9 @@ pub struct ExecutionView {
     parameters: BTreeMap<String, ValueView>,
     /// Whether every step was told to run from its start.
     forced: bool,
+    /// Place in the queue: higher ones go first.
+    #[schema(minimum = -1000, maximum = 1000)]
+    priority: i32,
     /// Node that runs or ran it.
     #[schema(required)]
     node: Option<String>,
@@ -86,6 +89,7 @@ impl ExecutionView {
             exit_message: execution.exit_message,
             parameters: parameters(&execution.parameters),
             forced: execution.forced,
+            priority: execution.priority,
             node: execution.node,
             progress,
         }

@@ -23,6 +23,12 @@ pub struct JobView {
     steps: Vec<JobStepView>,
     /// Names of its steps in the order in which they run.
     flow: Vec<String>,
+    /// Place of its launches in the queue unless they say otherwise.
+    #[schema(minimum = -1000, maximum = 1000)]
+    priority: i32,
+    /// How many of its executions run at once, on all nodes together; null for any number.
+    #[schema(minimum = 1, required)]
+    max_running: Option<u32>,
     /// Its newest execution.
     #[schema(required)]
     last_execution: Option<ExecutionView>,
@@ -117,6 +123,8 @@ impl JobView {
             parameters: job.parameters().map(|declared| declared.iter().map(Into::into).collect()),
             steps: job.steps().iter().map(Into::into).collect(),
             flow: job.steps().iter().map(|step| step.name().to_owned()).collect(),
+            priority: job.priority(),
+            max_running: job.max_running(),
             last_execution,
             counts: counts.into(),
         }

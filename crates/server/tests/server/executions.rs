@@ -31,6 +31,7 @@ async fn a_finished_execution_shows_all_that_is_known_of_it() {
         "exit_message",
         "parameters",
         "forced",
+        "priority",
         "node",
         "progress",
     ];

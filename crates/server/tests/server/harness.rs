@@ -142,6 +142,13 @@ impl Service {
         self.get(answer.header("location").unwrap()).await.json()
     }
 
+    /// Waits until a step of an execution runs.
+    pub(crate) async fn until_running(&self, id: i64) {
+        while self.engine.live_steps(oxbatch_core::execution::ExecutionId(id)).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Sends a request and checks what holds for every answer.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let (method, uri) = (request.method().clone(), request.uri().clone());

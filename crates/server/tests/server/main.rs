@@ -9,6 +9,7 @@ mod instances;
 mod jobs;
 mod launch;
 mod limits;
+mod nodes;
 mod openapi;
 mod operate;
 mod parameters;

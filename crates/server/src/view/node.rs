@@ -1,0 +1,101 @@
+//! A node: who it is, what it runs, how it stands.
+
+use oxbatch_core::repository::{NodeState, NodeStatus};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::value::time;
+
+/// A process that runs executions of the shared repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Node)]
+pub struct NodeView {
+    /// Made anew at each start of its process.
+    #[schema(pattern = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+    id: String,
+    /// Name for people, by default the host's; several may share it.
+    name: String,
+    /// Version of the program.
+    version: String,
+    state: NodeStateView,
+    /// When it started, by its own clock.
+    #[schema(format = DateTime)]
+    start_time: String,
+    /// When it last said that it lives, by the database's clock.
+    #[schema(format = DateTime)]
+    last_heartbeat: String,
+    /// Executions that it runs at once; 0 for one that takes none from the queue.
+    #[schema(minimum = 0)]
+    capacity: u32,
+    /// Names of the jobs that it knows.
+    jobs: Vec<String>,
+    /// What it runs now, oldest first.
+    running: Vec<RunningView>,
+    /// The request to drain it.
+    #[schema(required)]
+    drain: Option<DrainView>,
+}
+
+/// An execution that a node runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RunningExecution)]
+pub struct RunningView {
+    #[schema(minimum = 1)]
+    execution_id: i64,
+    job_name: String,
+}
+
+/// A request to drain a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Drain)]
+pub struct DrainView {
+    /// Whether what runs is stopped at its next safe point, to be resumed by another node.
+    stop: bool,
+    /// Whether its process ends by itself once nothing runs any more.
+    exit: bool,
+}
+
+/// How a node stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = NodeState)]
+pub enum NodeStateView {
+    /// It works.
+    Live,
+    /// It works, but takes no new work.
+    Draining,
+    /// It has missed its heartbeat; its executions are still its own.
+    Silent,
+    /// It has died, or its leases have run out: what it ran is recovered by others.
+    Gone,
+}
+
+impl From<NodeState> for NodeStateView {
+    fn from(state: NodeState) -> Self {
+        match state {
+            NodeState::Live => Self::Live,
+            NodeState::Draining => Self::Draining,
+            NodeState::Silent => Self::Silent,
+            NodeState::Gone => Self::Gone,
+        }
+    }
+}
+
+impl From<NodeStatus> for NodeView {
+    fn from(status: NodeStatus) -> Self {
+        let report = status.report;
+        let running = status.running.into_iter();
+        Self {
+            id: report.node.boot_id.to_string(),
+            name: report.node.name,
+            version: report.version,
+            state: status.state.into(),
+            start_time: time(report.start_time),
+            last_heartbeat: time(status.heartbeat),
+            capacity: report.capacity,
+            jobs: report.jobs.to_vec(),
+            running: running.map(|(id, job_name)| RunningView { execution_id: id.0, job_name }).collect(),
+            drain: status.drain.map(|drain| DrainView { stop: drain.stop, exit: drain.exit }),
+        }
+    }
+}
