@@ -51,10 +51,14 @@ pub(crate) struct ServeArgs {
     pub(crate) insecure: bool,
     #[arg(long, value_name = "N", help = engine::CONCURRENCY.help())]
     pub(crate) concurrency: Option<String>,
+    #[arg(long, value_name = "N", help = engine::MAX_RUNNING.help())]
+    pub(crate) max_running: Option<String>,
     #[arg(long, value_name = "N", help = engine::QUEUE_LIMIT.help())]
     pub(crate) queue_limit: Option<String>,
     #[arg(long, value_name = "POLICY", help = engine::RECOVER.help())]
     pub(crate) recover: Option<String>,
+    #[arg(long, value_name = "TIME", help = engine::LEASE.help())]
+    pub(crate) lease: Option<String>,
     #[arg(long, value_name = "TIME", help = engine::SHUTDOWN_TIMEOUT.help())]
     pub(crate) shutdown_timeout: Option<String>,
 }
@@ -82,6 +86,10 @@ pub(crate) enum Command {
     Abandon(commands::abandon::AbandonArgs),
     /// Remove executions that ended long ago
     Purge(commands::purge::PurgeArgs),
+    /// List the nodes that share the database, and what they run
+    Nodes(commands::nodes::NodesArgs),
+    /// Let a node take no new work, wherever it runs
+    Drain(commands::drain::DrainArgs),
     /// Print the completions of a shell
     Completions(commands::completions::CompletionsArgs),
 }

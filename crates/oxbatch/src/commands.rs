@@ -2,9 +2,11 @@
 
 pub(crate) mod abandon;
 pub(crate) mod completions;
+pub(crate) mod drain;
 pub(crate) mod executions;
 mod foreground;
 pub(crate) mod jobs;
+pub(crate) mod nodes;
 pub(crate) mod purge;
 pub(crate) mod restart;
 pub(crate) mod run;

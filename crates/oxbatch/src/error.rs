@@ -26,6 +26,10 @@ pub(crate) enum CliError {
     Registry { problem: String },
     #[error("execution {id} waits to be run: start the service, or take it back with 'stop {id}'")]
     Waiting { id: ExecutionId },
+    #[error("there is no node '{name}'; 'nodes' lists them")]
+    UnknownNode { name: String },
+    #[error("{} nodes are named '{name}': name one by its id, one of {}", ids.len(), ids.join(", "))]
+    AmbiguousNode { name: String, ids: Vec<String> },
     #[error("purge needs --older-than, --keep or both: without them it would remove everything that has ended")]
     PurgeWithoutBound,
     #[error("executions that are {status} are still running and are never purged")]
@@ -67,6 +71,8 @@ impl CliError {
             | Self::NoParameter { .. }
             | Self::UnknownJob { .. }
             | Self::NoJobs { .. }
+            | Self::UnknownNode { .. }
+            | Self::AmbiguousNode { .. }
             | Self::PurgeWithoutBound
             | Self::PurgeRunning { .. } => Exit::Usage,
             Self::Waiting { .. } => Exit::Refused,
@@ -85,11 +91,12 @@ impl CliError {
 
 fn of_operator(error: &OperatorError) -> Exit {
     match error {
-        OperatorError::UnknownJob { .. } | OperatorError::UnknownExecution { .. } | OperatorError::Parameters(_) => {
-            Exit::Usage
-        }
+        OperatorError::UnknownJob { .. }
+        | OperatorError::UnknownExecution { .. }
+        | OperatorError::Priority { .. }
+        | OperatorError::Parameters(_) => Exit::Usage,
         OperatorError::Launch(LaunchError::Repository(error)) | OperatorError::Repository(error) => match error {
-            RepositoryError::NotFound { .. } => Exit::Usage,
+            RepositoryError::NotFound { .. } | RepositoryError::NodeNotFound { .. } => Exit::Usage,
             RepositoryError::Refused { .. } => Exit::Refused,
             _ => Exit::Unusable,
         },

@@ -144,6 +144,8 @@ async fn dispatch(program: &Program, command: Command) -> Result<Exit, CliError>
         Command::Restart(arguments) => commands::restart::run(program, arguments).await,
         Command::Abandon(arguments) => commands::abandon::run(program, arguments).await,
         Command::Purge(arguments) => commands::purge::run(program, arguments).await,
+        Command::Nodes(arguments) => commands::nodes::run(program, arguments).await,
+        Command::Drain(arguments) => commands::drain::run(program, arguments).await,
         Command::Completions(arguments) => commands::completions::run(&arguments),
     }
 }

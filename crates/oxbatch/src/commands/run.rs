@@ -2,7 +2,7 @@
 
 use clap::Args;
 use oxbatch_core::engine::{LaunchOptions, OperatorError};
-use oxbatch_core::job::{GivenParameters, GivenValue};
+use oxbatch_core::job::{GivenParameters, GivenValue, MAX_PRIORITY, MIN_PRIORITY};
 
 use super::foreground;
 use crate::error::CliError;
@@ -20,6 +20,9 @@ pub(crate) struct RunArgs {
     /// Run every step from its start, also those that are complete
     #[arg(long)]
     force: bool,
+    /// Place in the queue, from -1000 to 1000, should the process die and a service go on with it
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(i64::from(MIN_PRIORITY)..=i64::from(MAX_PRIORITY)))]
+    priority: Option<i32>,
     /// Print the execution and its steps as JSON
     #[arg(long)]
     json: bool,
@@ -27,7 +30,7 @@ pub(crate) struct RunArgs {
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: RunArgs) -> Result<Exit, CliError> {
-    let RunArgs { job: name, parameters, force, json } = arguments;
+    let RunArgs { job: name, parameters, force, priority, json } = arguments;
     let given = given(&parameters)?;
     // Both are checked before a database is created for nothing.
     let job = program.registry.get(&name).ok_or_else(|| match program.registry.names() {
@@ -38,7 +41,7 @@ pub(crate) async fn run(program: &Program, arguments: RunArgs) -> Result<Exit, C
     let repository = crate::node::open_or_create(program.database()?).await?;
     foreground::run(program, repository, json, async |engine| {
         engine.clear_the_way(&name, given.clone()).await?;
-        let options = LaunchOptions { force, run_here: true, ..LaunchOptions::default() };
+        let options = LaunchOptions { force, run_here: true, priority, ..LaunchOptions::default() };
         engine.launch(&name, given, options).await
     })
     .await

@@ -1,4 +1,4 @@
-//! `serve`: the service, until a signal ends it.
+//! `serve`: the service, until a signal or a drain ends it.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
     tokio::select! {
         () = &mut serving => {}
         _ = signals.next() => {}
+        // Somebody has drained the node for good.
+        () = engine.drained() => {}
     }
     signals.exit_at_next();
     shutdown.cancel();

@@ -1,5 +1,5 @@
-//! The node: `OXBATCH_NODE_NAME`, `OXBATCH_CONCURRENCY`, `OXBATCH_QUEUE_LIMIT`, `OXBATCH_RECOVER`,
-//! `OXBATCH_SHUTDOWN_TIMEOUT`.
+//! The node: `OXBATCH_NODE_NAME`, `OXBATCH_CONCURRENCY`, `OXBATCH_MAX_RUNNING`, `OXBATCH_QUEUE_LIMIT`,
+//! `OXBATCH_RECOVER`, `OXBATCH_LEASE`, `OXBATCH_SHUTDOWN_TIMEOUT`.
 
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ use crate::duration::parse_duration;
 
 /// Longest name of a node in characters.
 const MAX_NODE_NAME: usize = 100;
+
+/// Shortest lease.
+const MIN_LEASE: Duration = Duration::from_secs(1);
 
 /// Name of the node.
 pub(crate) const NODE_NAME: Setting = Setting {
@@ -29,6 +32,24 @@ pub(crate) const CONCURRENCY: Setting = Setting {
     key: "engine.concurrency",
     text: "Executions that run at once",
     default: "8",
+};
+
+/// Executions at once on all nodes.
+pub(crate) const MAX_RUNNING: Setting = Setting {
+    flag: "--max-running",
+    variable: "OXBATCH_MAX_RUNNING",
+    key: "engine.max_running",
+    text: "Executions that run at once on all nodes together; the same on each node",
+    default: "any number",
+};
+
+/// How long a silent node keeps its executions.
+pub(crate) const LEASE: Setting = Setting {
+    flag: "--lease",
+    variable: "OXBATCH_LEASE",
+    key: "engine.lease",
+    text: "How long executions stay with a node that does not answer, at least 1s",
+    default: "30s",
 };
 
 /// Launches that wait.
@@ -59,7 +80,8 @@ pub(crate) const SHUTDOWN_TIMEOUT: Setting = Setting {
 };
 
 /// All of the section.
-pub(super) const SETTINGS: [Setting; 5] = [NODE_NAME, CONCURRENCY, QUEUE_LIMIT, RECOVER, SHUTDOWN_TIMEOUT];
+pub(super) const SETTINGS: [Setting; 7] =
+    [NODE_NAME, CONCURRENCY, MAX_RUNNING, QUEUE_LIMIT, RECOVER, LEASE, SHUTDOWN_TIMEOUT];
 
 /// The section `engine`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +90,10 @@ pub(crate) struct EngineSettings {
     pub(crate) node_name: String,
     /// Executions at once; `None` for the engine's default, and so are the others.
     pub(crate) concurrency: Option<usize>,
+    /// Executions at once on all nodes.
+    pub(crate) max_running: Option<u32>,
+    /// How long a silent node keeps its executions.
+    pub(crate) lease: Option<Duration>,
     /// Launches that may wait.
     pub(crate) queue_limit: Option<u32>,
     /// What becomes of executions whose process died.
@@ -84,6 +110,8 @@ impl EngineSettings {
                 .read(&NODE_NAME, globals.node_name.as_deref(), parse_node_name)?
                 .unwrap_or_else(host_name),
             concurrency: sources.read(&CONCURRENCY, serve.concurrency.as_deref(), |text| parse_count(text, 1))?,
+            max_running: sources.read(&MAX_RUNNING, serve.max_running.as_deref(), |text| parse_count(text, 1))?,
+            lease: sources.read(&LEASE, serve.lease.as_deref(), parse_lease)?,
             queue_limit: sources.read(&QUEUE_LIMIT, serve.queue_limit.as_deref(), |text| parse_count(text, 0))?,
             recover: sources.read(&RECOVER, serve.recover.as_deref(), parse_recover)?,
             shutdown_timeout: sources.read(&SHUTDOWN_TIMEOUT, serve.shutdown_timeout.as_deref(), parse_duration)?,
@@ -94,10 +122,22 @@ impl EngineSettings {
     pub(crate) fn config(&self) -> EngineConfig {
         let mut config = EngineConfig::new(Node::new(self.node_name.clone()));
         config.concurrency = self.concurrency.unwrap_or(config.concurrency);
+        config.max_running = self.max_running;
+        if let Some(lease) = self.lease {
+            config.set_lease(lease);
+        }
         config.queue_limit = self.queue_limit.unwrap_or(config.queue_limit);
         config.recover = self.recover.unwrap_or(config.recover);
         config.shutdown_timeout = self.shutdown_timeout.unwrap_or(config.shutdown_timeout);
         config
+    }
+}
+
+fn parse_lease(text: &str) -> Result<Duration, String> {
+    let lease = parse_duration(text)?;
+    match lease >= MIN_LEASE {
+        true => Ok(lease),
+        false => Err(format!("'{text}' is shorter than 1s: a node that is merely busy would lose its executions")),
     }
 }
 
@@ -129,13 +169,15 @@ fn host_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oxbatch_core::engine::{DEFAULT_CONCURRENCY, DEFAULT_QUEUE_LIMIT, DEFAULT_SHUTDOWN_TIMEOUT};
+    use oxbatch_core::engine::{DEFAULT_CONCURRENCY, DEFAULT_LEASE, DEFAULT_QUEUE_LIMIT, DEFAULT_SHUTDOWN_TIMEOUT};
 
     #[test]
     fn the_defaults_in_the_help_are_the_engine_s() {
         assert_eq!(parse_count(CONCURRENCY.default, 1), Ok(DEFAULT_CONCURRENCY));
         assert_eq!(parse_count(QUEUE_LIMIT.default, 0), Ok(DEFAULT_QUEUE_LIMIT));
         assert_eq!(parse_duration(SHUTDOWN_TIMEOUT.default), Ok(DEFAULT_SHUTDOWN_TIMEOUT));
+        assert_eq!(parse_lease(LEASE.default), Ok(DEFAULT_LEASE));
+        assert!(parse_lease("999ms").is_err());
         assert_eq!(parse_recover(RECOVER.default), Ok(RecoverPolicy::default()));
     }
 

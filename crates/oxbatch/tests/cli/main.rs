@@ -4,6 +4,7 @@
 mod commands;
 mod faults;
 mod harness;
+mod nodes;
 mod postgres;
 mod sample_jobs;
 mod service;
