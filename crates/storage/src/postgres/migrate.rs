@@ -62,10 +62,9 @@ pub(super) async fn migrate(session: &mut Session, settings: &PostgresSettings) 
             session.roll_back().await;
             return Err(newer);
         }
-        let needed = applied == 0 || !has(session, migration.number).await.map_err(|fault| unusable(settings, fault))?;
-        if needed
-            && let Err(fault) = apply(session, migration).await
-        {
+        let needed =
+            applied == 0 || !has(session, migration.number).await.map_err(|fault| unusable(settings, fault))?;
+        if needed && let Err(fault) = apply(session, migration).await {
             session.roll_back().await;
             return Err(refused(settings, fault));
         }
