@@ -7,6 +7,8 @@ mod error;
 mod finish;
 mod launch;
 mod migrate;
+mod news;
+mod node;
 mod pool;
 mod purge;
 mod query;
@@ -27,6 +29,7 @@ use tokio_postgres::Client;
 use crate::presence::{Absent, Presence};
 pub use chunk::PostgresChunkTransaction;
 use connect::{Connector, Purpose, unusable};
+use news::Bulletin;
 use pool::Connections;
 pub use settings::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTIONS, DEFAULT_RETRY_TIME, MIN_CONNECTIONS, PostgresSettings,
@@ -46,6 +49,7 @@ pub struct PostgresRepository {
 struct Store {
     connections: Connections,
     presence: Arc<Presence>,
+    bulletin: Bulletin,
 }
 
 impl PostgresRepository {
@@ -66,7 +70,7 @@ impl PostgresRepository {
         // Nodes of one machine see each other's death by these marks; those of others by the lease.
         let marks = std::env::temp_dir().join(format!("oxbatch-{identity}"));
         let presence = Arc::new(Presence::new(marks, Absent::Unknown));
-        Ok(Self { store: Arc::new(Store { connections, presence }) })
+        Ok(Self { store: Arc::new(Store { connections, presence, bulletin: Bulletin::new() }) })
     }
 
     /// The repository behind a contract, when it is this one: for readers and writers that use its database.

@@ -6,6 +6,7 @@ use oxbatch_core::execution::{ExecutionId, Status, StatusEvent};
 use oxbatch_core::repository::{ClaimRequest, Claimed, Lease, Node, RenewedLease};
 
 use super::error::Fault;
+use super::node::take_turn;
 use super::rows;
 use super::session::Session;
 use super::sql::{execution_columns, now};
@@ -19,23 +20,33 @@ pub(super) fn seconds(span: Duration) -> f64 {
     span.as_secs_f64().min(LONGEST_SECONDS)
 }
 
-/// Gives the oldest waiting execution to a node. Rows that another node is about to take are passed over.
+/// Gives the foremost waiting execution to a node. Rows that another node is about to take are passed over.
 pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<Option<Claimed>, Fault> {
     let status = after(Status::Starting, StatusEvent::Start)?;
+    take_turn(session, &request.limits).await?;
+    let (limited, limits): (Vec<&str>, Vec<i64>) =
+        request.limits.of_jobs.iter().map(|(job, limit)| (job.as_str(), i64::from(*limit))).unzip();
     let row = session
         .optional(
             concat!(
-                "WITH oldest AS MATERIALIZED (
-                     SELECT id AS oldest_id FROM oxbatch_job_execution
+                "WITH foremost AS MATERIALIZED (
+                     SELECT id AS foremost_id FROM oxbatch_job_execution
                      WHERE status = 'STARTING' AND lease_owner IS NULL AND ($7::bigint IS NULL OR id = $7)
                          AND job_name = ANY ($6)
-                     ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
+                         AND job_name <> ALL (ARRAY(
+                             SELECT job FROM unnest($8::text[], $9::bigint[]) AS limited (job, most)
+                             WHERE most <= (SELECT count(*) FROM oxbatch_job_execution AS running
+                                 WHERE running.lease_owner IS NOT NULL AND running.job_name = job)))
+                         AND ($10::bigint IS NULL OR $10 >
+                             (SELECT count(*) FROM oxbatch_job_execution WHERE lease_owner IS NOT NULL))
+                         AND NOT EXISTS (SELECT 1 FROM oxbatch_node WHERE boot_id = $11::text::uuid AND draining)
+                     ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
                  UPDATE oxbatch_job_execution
                  SET status = $1, start_time = $2, node = $3, lease_owner = $4, lease_epoch = lease_epoch + 1,
                      lease_deadline = ",
                 now!(),
                 " + make_interval(secs => $5)
-                 FROM oldest WHERE id = oldest_id RETURNING ",
+                 FROM foremost WHERE id = foremost_id RETURNING ",
                 execution_columns!(),
                 ", lease_epoch"
             ),
@@ -47,12 +58,16 @@ pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<O
                 &seconds(request.lease),
                 &&request.jobs[..],
                 &request.only.map(|id| id.0),
+                &limited,
+                &limits,
+                &request.limits.total.map(i64::from),
+                &request.node.boot_id.to_string(),
             ],
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
     let execution = rows::execution(&row)?;
-    let lease = Lease { execution_id: execution.id, epoch: row.try_get(13)? };
+    let lease = Lease { execution_id: execution.id, epoch: row.try_get(14)? };
     Ok(Some(Claimed { execution, lease }))
 }
 

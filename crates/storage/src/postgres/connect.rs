@@ -1,6 +1,7 @@
 //! New connections: on which runtime they live, what is set on them, and one clear sentence when there is none.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use oxbatch_core::repository::RepositoryError;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, Error};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{Fault, Said};
@@ -79,6 +81,48 @@ impl Connector {
         };
         client.batch_execute(&format!("{FOR_ALL}; {special}")).await?;
         Ok((client, task))
+    }
+}
+
+/// A connection that hears notifications: whoever polls it drives it.
+pub(super) struct Listening {
+    client: Client,
+    pub(super) connection: Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>,
+}
+
+impl Connector {
+    /// A connection that hears a channel, whose name needs no quotes.
+    pub(super) async fn listen(&self, channel: &'static str) -> Result<Listening, Fault> {
+        let opened = async {
+            let (client, connection) = self.settings.config.connect(self.tls.clone()).await?;
+            let mut listening = Listening { client, connection };
+            listening.run(&format!("{FOR_ALL}; LISTEN {channel}"), |_| {}).await?;
+            Ok(listening)
+        };
+        tokio::time::timeout(self.timeout(), opened).await.map_err(|_| Fault::NoAnswer)?
+    }
+}
+
+impl Listening {
+    /// Asks whether the server is still there; what is heard meanwhile is passed on.
+    pub(super) async fn ask(&mut self, at_most: Duration, on_message: impl FnMut(&str)) -> Result<(), Fault> {
+        tokio::time::timeout(at_most, self.run("", on_message)).await.map_err(|_| Fault::NoAnswer)?
+    }
+
+    async fn run(&mut self, statements: &str, mut on_message: impl FnMut(&str)) -> Result<(), Fault> {
+        let mut answer = pin!(self.client.batch_execute(statements));
+        loop {
+            tokio::select! {
+                biased;
+                message = poll_fn(|context| self.connection.poll_message(context)) => match message {
+                    Some(Ok(AsyncMessage::Notification(message))) => on_message(message.payload()),
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return Err(error.into()),
+                    None => return Err(Fault::NoAnswer),
+                },
+                answered = &mut answer => return Ok(answered?),
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use oxbatch_core::repository::{IdempotencyKey, LaunchError, LaunchRequest, Launc
 
 use super::claim::seconds;
 use super::error::Fault;
+use super::node::keep_to_limits;
 use super::rows;
 use super::session::{Session, Values};
 use super::sql::{execution_columns, now};
@@ -62,6 +63,7 @@ pub(super) async fn launch(session: &Session, request: &LaunchRequest) -> Result
     if waiting? {
         return Err(LaunchError::QueueFull { limit: request.queue_limit }.into());
     }
+    keep_to_limits(session, request).await?;
     let lineage = last.as_ref().filter(|_| !request.force);
     let (created, kept) = join(create_execution(session, request, instance_id, lineage), async {
         if is_new { create_parameters(session, request, instance_id).await } else { Ok(()) }
@@ -275,10 +277,11 @@ async fn create_execution(
         .one(
             concat!(
                 "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, start_time,
-                     parameters, context, forced, first_execution_id, node, lease_owner, lease_epoch, lease_deadline)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, ",
+                     parameters, context, forced, first_execution_id, node, lease_owner, lease_epoch, priority,
+                     lease_deadline)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, ",
                 now!(),
-                " + make_interval(secs => $13)) RETURNING ",
+                " + make_interval(secs => $14)) RETURNING ",
                 execution_columns!()
             ),
             &[
@@ -294,6 +297,7 @@ async fn create_execution(
                 &node.map(|node| node.name.as_str()),
                 &node.map(ToString::to_string),
                 &i64::from(node.is_some()),
+                &request.priority,
                 &lease.map(|lease| seconds(*lease)),
             ],
         )
@@ -324,8 +328,9 @@ pub(super) async fn create_successor(
     let row = session
         .one(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, parameters, context,
-                 forced, first_execution_id, recovery_count)
-             SELECT job_instance_id, job_name, $2, $3, parameters, context, FALSE, coalesce(first_execution_id, id), $4
+                 forced, first_execution_id, recovery_count, priority)
+             SELECT job_instance_id, job_name, $2, $3, parameters, context, FALSE, coalesce(first_execution_id, id), $4,
+                 priority
              FROM oxbatch_job_execution WHERE id = $1 RETURNING id",
             &[&of.0, &Status::Starting.as_str(), &time, &recovery_count],
         )

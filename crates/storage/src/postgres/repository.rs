@@ -8,16 +8,18 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
 use oxbatch_core::repository::{
-    ChunkTransaction, ClaimRequest, Claimed, ExecutionFilter, ExecutionOutcome, ExecutionPage, Health, InstanceFilter,
-    InstancePage, InstanceParameter, JobRepository, JobSummary, LaunchError, LaunchRequest, Launched, Lease, NewStep,
-    Node, PageRequest, PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease, RepositoryError,
-    RepositoryFuture, SkipPage, StepFence, StepOutcome, StepStart,
+    ChunkTransaction, ClaimRequest, Claimed, Drain, ExecutionFilter, ExecutionOutcome, ExecutionPage, Health,
+    InstanceFilter, InstancePage, InstanceParameter, JobRepository, JobSummary, LaunchError, LaunchRequest, Launched,
+    Lease, NewStep, News, Node, NodeReport, NodeStatus, PageRequest, PurgeReport, PurgeRequest, RecoverRequest,
+    Recovered, RenewedLease, RepositoryError, RepositoryFuture, SkipPage, StepFence, StepOutcome, StepStart,
 };
+use tokio::sync::broadcast;
+use uuid::Uuid;
 
 use super::error::{Fault, is_unique_violation};
 use super::pool::Work;
 use super::session::Session;
-use super::{PostgresChunkTransaction, PostgresRepository, claim, finish, launch, purge, query, recover, step};
+use super::{PostgresChunkTransaction, PostgresRepository, claim, finish, launch, node, purge, query, recover, step};
 
 /// Launches that are tried again because what stood in their way has ended in the same moment.
 const LAUNCHES: u32 = 5;
@@ -63,6 +65,19 @@ impl PostgresRepository {
         }
     }
 
+    fn tell(&self, news: News) {
+        if self.store.connections.connector.settings().notifications {
+            self.store.bulletin.tell(&self.store, news);
+        }
+    }
+
+    /// Tells what a command asks for, whose process may end in the next moment.
+    async fn tell_at_once(&self, news: News) {
+        if self.store.connections.connector.settings().notifications {
+            self.store.bulletin.tell_at_once(&self.store, news).await;
+        }
+    }
+
     /// Who has leases: their marks are still needed.
     async fn owners(&self) -> Result<Vec<String>, RepositoryError> {
         self.read("list the owners of leases", (), |session, ()| {
@@ -100,11 +115,66 @@ impl JobRepository for PostgresRepository {
     }
 
     fn launch(&self, request: LaunchRequest) -> BoxFuture<'_, Result<Launched, LaunchError>> {
-        async move { self.try_launch(&request).await.map_err(|fault| fault.into_launch("launch")) }.boxed()
+        async move {
+            let launched = self.try_launch(&request).await.map_err(|fault| fault.into_launch("launch"))?;
+            match (launched.replayed, launched.lease) {
+                (true, _) => {}
+                (false, Some(lease)) => self.tell(News::Started(lease.execution_id)),
+                (false, None) => self.tell(News::Work),
+            }
+            Ok(launched)
+        }
+        .boxed()
     }
 
     fn claim(&self, request: ClaimRequest) -> RepositoryFuture<'_, Option<Claimed>> {
-        self.write("claim an execution", request, |session, request| claim::claim(session, request).boxed()).boxed()
+        async move {
+            let claim =
+                self.write("claim an execution", request, |session, request| claim::claim(session, request).boxed());
+            let claimed = claim.await?;
+            if let Some(claimed) = &claimed {
+                self.tell(News::Started(claimed.execution.id));
+            }
+            Ok(claimed)
+        }
+        .boxed()
+    }
+
+    fn heartbeat<'a>(&'a self, report: &'a NodeReport) -> RepositoryFuture<'a, Option<Drain>> {
+        // Done twice it is done once, as a renewal is.
+        self.read("tell that the node lives", report.clone(), |session, report| {
+            node::heartbeat(session, report).boxed()
+        })
+        .boxed()
+    }
+
+    fn nodes(&self) -> RepositoryFuture<'_, Vec<NodeStatus>> {
+        self.read("list nodes", Arc::clone(&self.store.presence), |session, presence| {
+            node::nodes(session, presence).boxed()
+        })
+        .boxed()
+    }
+
+    fn drain(&self, boot_id: Uuid, drain: Option<Drain>) -> RepositoryFuture<'_, NodeStatus> {
+        async move {
+            let asked = (Arc::clone(&self.store.presence), boot_id, drain);
+            let status = self.write("drain a node", asked, |session, (presence, boot_id, drain)| {
+                node::drain(session, presence, *boot_id, *drain).boxed()
+            });
+            let status = status.await?;
+            self.tell_at_once(News::Drain).await;
+            Ok(status)
+        }
+        .boxed()
+    }
+
+    fn listen(&self) -> Option<broadcast::Receiver<News>> {
+        let wanted = self.store.connections.connector.settings().notifications;
+        wanted.then(|| self.store.bulletin.listen(&self.store))
+    }
+
+    fn remove_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
+        self.read("remove a node", node.clone(), |session, node| node::remove(session, node).boxed()).boxed()
     }
 
     fn renew<'a>(&'a self, node: &'a Node, lease: Duration) -> RepositoryFuture<'a, Vec<RenewedLease>> {
@@ -137,14 +207,26 @@ impl JobRepository for PostgresRepository {
         lease: &'a Lease,
         outcome: ExecutionOutcome,
     ) -> RepositoryFuture<'a, JobExecution> {
-        self.write("end an execution", (*lease, outcome), |session, (lease, outcome)| {
-            finish::execution(session, *lease, outcome).boxed()
-        })
+        async move {
+            let end = self.write("end an execution", (*lease, outcome), |session, (lease, outcome)| {
+                finish::execution(session, *lease, outcome).boxed()
+            });
+            let ended = end.await?;
+            self.tell(News::Ended(ended.id));
+            Ok(ended)
+        }
         .boxed()
     }
 
     fn request_stop(&self, id: ExecutionId) -> RepositoryFuture<'_, JobExecution> {
-        self.write("request a stop", id, |session, id| finish::request_stop(session, *id).boxed()).boxed()
+        async move {
+            let stop = self.write("request a stop", id, |session, id| finish::request_stop(session, *id).boxed());
+            let asked = stop.await?;
+            let news = if asked.status.is_running() { News::StopRequested(id) } else { News::Ended(id) };
+            self.tell_at_once(news).await;
+            Ok(asked)
+        }
+        .boxed()
     }
 
     fn abandon(&self, id: ExecutionId) -> RepositoryFuture<'_, JobExecution> {
@@ -171,6 +253,12 @@ impl JobRepository for PostgresRepository {
                     // A launch of the same instance was faster.
                     Err(fault) if is_unique_violation(&fault) => {}
                     Err(fault) => return Err(fault.into_repository(OPERATION)),
+                }
+            }
+            for done in &recovered {
+                self.tell(News::Ended(done.lost.id));
+                if done.successor.is_some() {
+                    self.tell(News::Work);
                 }
             }
             Ok(recovered)

@@ -23,6 +23,7 @@ pub struct PostgresSettings {
     pub(super) tls: Tls,
     pub(super) connections: usize,
     pub(super) retry_time: Duration,
+    pub(super) notifications: bool,
 }
 
 /// What is asked of the encryption, in the words of `sslmode`.
@@ -130,6 +131,7 @@ impl PostgresSettings {
             tls: Tls { verify, roots },
             connections: DEFAULT_CONNECTIONS,
             retry_time: DEFAULT_RETRY_TIME,
+            notifications: true,
         })
     }
 
@@ -154,6 +156,13 @@ impl PostgresSettings {
     /// How long what may pass is tried again. [`DEFAULT_RETRY_TIME`]
     pub fn with_retry_time(mut self, time: Duration) -> Self {
         self.retry_time = time;
+        self
+    }
+
+    /// Whether nodes tell each other of news by LISTEN and NOTIFY; without, they look. A pooler between nodes and server
+    /// that hands connections on after each transaction passes none on.
+    pub fn with_notifications(mut self, wanted: bool) -> Self {
+        self.notifications = wanted;
         self
     }
 

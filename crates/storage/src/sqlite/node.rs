@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::error::{Fault, unreadable};
 use super::launch::microseconds;
-use super::presence::Presence;
 use super::sql::now;
+use crate::presence::Presence;
 
 /// Most nodes in a list: those that were seen last.
 const MOST_NODES: i64 = 500;

@@ -1,0 +1,168 @@
+//! The nodes that share the database: their heartbeats, what they run, the request to drain, and limits across them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::repository::{
+    Drain, LaunchError, LaunchRequest, NODE_RETENTION, Node, NodeReport, NodeState, NodeStatus, RepositoryError,
+    RunLimits,
+};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::claim::seconds;
+use super::error::{Fault, corrupt};
+use super::session::Session;
+use super::sql::now;
+use crate::presence::Presence;
+
+/// Most nodes in a list: those that were seen last.
+const MOST_NODES: i64 = 500;
+
+/// Writes down that a node lives, in one statement.
+pub(super) async fn heartbeat(session: &Session, report: &NodeReport) -> Result<Option<Drain>, Fault> {
+    let row = session
+        .one(
+            concat!(
+                "WITH outdated AS (DELETE FROM oxbatch_node
+                     WHERE heartbeat < ",
+                now!(),
+                " - make_interval(secs => $8) AND boot_id <> $1::text::uuid)
+                 INSERT INTO oxbatch_node (boot_id, name, version, jobs, capacity, lease, start_time, heartbeat)
+                 VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7, ",
+                now!(),
+                ") ON CONFLICT (boot_id) DO UPDATE SET heartbeat = excluded.heartbeat, lease = excluded.lease
+                 RETURNING draining, drain_stop, drain_exit"
+            ),
+            &[
+                &report.node.boot_id.to_string(),
+                &report.node.name,
+                &report.version,
+                &&report.jobs[..],
+                &i64::from(report.capacity),
+                &i64::try_from(report.lease.as_micros()).unwrap_or(i64::MAX),
+                &report.start_time,
+                &seconds(NODE_RETENTION),
+            ],
+        )
+        .await?;
+    drain_of(&row, 0)
+}
+
+/// All nodes. One whose process has certainly ended is gone, however fresh its heartbeat is.
+pub(super) async fn nodes(session: &Session, presence: &Presence) -> Result<Vec<NodeStatus>, Fault> {
+    let rows = session
+        .query(
+            concat!(
+                "SELECT boot_id::text, name, version, jobs, capacity, lease, start_time, heartbeat, draining, drain_stop,
+                     drain_exit, greatest(extract(epoch FROM ",
+                now!(),
+                " - heartbeat), 0)::float8
+                 FROM (SELECT * FROM oxbatch_node ORDER BY heartbeat DESC LIMIT $1) AS newest
+                 ORDER BY start_time, boot_id"
+            ),
+            &[&MOST_NODES],
+        )
+        .await?;
+    let mut nodes = rows.iter().map(node).collect::<Result<Vec<_>, _>>()?;
+    let mut running: HashMap<String, Vec<_>> = HashMap::new();
+    let sql = "SELECT lease_owner, id, job_name FROM oxbatch_job_execution WHERE lease_owner IS NOT NULL ORDER BY id";
+    for row in session.query(sql, &[]).await? {
+        running.entry(row.try_get(0)?).or_default().push((ExecutionId(row.try_get(1)?), row.try_get(2)?));
+    }
+    for node in &mut nodes {
+        let owner = node.report.node.to_string();
+        node.running = running.remove(&owner).unwrap_or_default();
+        if node.state != NodeState::Gone && presence.is_dead(&owner) {
+            node.state = NodeState::Gone;
+        }
+    }
+    Ok(nodes)
+}
+
+/// Asks a node to drain, or to take work again, and tells how it stands then.
+pub(super) async fn drain(
+    session: &Session,
+    presence: &Presence,
+    boot_id: Uuid,
+    drain: Option<Drain>,
+) -> Result<NodeStatus, Fault> {
+    let changed = session
+        .execute(
+            "UPDATE oxbatch_node SET draining = $2, drain_stop = $3, drain_exit = $4 WHERE boot_id = $1::text::uuid",
+            &[
+                &boot_id.to_string(),
+                &drain.is_some(),
+                &drain.is_some_and(|drain| drain.stop),
+                &drain.is_some_and(|drain| drain.exit),
+            ],
+        )
+        .await?;
+    let unknown = || Fault::Repository(RepositoryError::NodeNotFound { id: boot_id });
+    if changed == 0 {
+        return Err(unknown());
+    }
+    let nodes = nodes(session, presence).await?;
+    nodes.into_iter().find(|status| status.report.node.boot_id == boot_id).ok_or_else(unknown)
+}
+
+/// Removes a node that ends in order.
+pub(super) async fn remove(session: &Session, node: &Node) -> Result<(), Fault> {
+    session.execute("DELETE FROM oxbatch_node WHERE boot_id = $1::text::uuid", &[&node.boot_id.to_string()]).await?;
+    Ok(())
+}
+
+/// Takes the turn of those who claim within limits, until the end of the transaction. A statement that comes after it
+/// sees all claims that were made before: each was committed before its turn was over.
+pub(super) async fn take_turn(session: &Session, limits: &RunLimits) -> Result<(), Fault> {
+    if !limits.is_empty() {
+        session.query("SELECT id FROM oxbatch_claim_turn WHERE id = 1 FOR NO KEY UPDATE", &[]).await?;
+    }
+    Ok(())
+}
+
+/// Refuses a launch that would run at once beyond a limit.
+pub(super) async fn keep_to_limits(session: &Session, request: &LaunchRequest) -> Result<(), Fault> {
+    if request.claim.is_none() || request.limits.is_empty() {
+        return Ok(());
+    }
+    take_turn(session, &request.limits).await?;
+    let row = session
+        .one(
+            "SELECT count(*) FILTER (WHERE job_name = $1), count(*) FROM oxbatch_job_execution
+             WHERE lease_owner IS NOT NULL",
+            &[&request.job_name],
+        )
+        .await?;
+    let (of_job, total): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    if let Some(limit) = request.limits.of_job(&request.job_name).filter(|limit| of_job >= i64::from(*limit)) {
+        return Err(LaunchError::LimitReached { job: Some(request.job_name.clone()), limit }.into());
+    }
+    match request.limits.total.filter(|limit| total >= i64::from(*limit)) {
+        Some(limit) => Err(LaunchError::LimitReached { job: None, limit }.into()),
+        None => Ok(()),
+    }
+}
+
+fn drain_of(row: &Row, first: usize) -> Result<Option<Drain>, Fault> {
+    let drain = Drain { stop: row.try_get(first + 1)?, exit: row.try_get(first + 2)? };
+    Ok(row.try_get::<_, bool>(first)?.then_some(drain))
+}
+
+/// Reads a node and the seconds since its heartbeat; what it runs is not among them.
+fn node(row: &Row) -> Result<NodeStatus, Fault> {
+    let boot_id = Uuid::parse_str(row.try_get(0)?).map_err(|error| corrupt("id of node", 0, error))?;
+    let lease = Duration::from_micros(row.try_get::<_, i64>(5)?.unsigned_abs());
+    let report = NodeReport {
+        node: Node { name: row.try_get(1)?, boot_id },
+        version: row.try_get(2)?,
+        jobs: row.try_get::<_, Vec<String>>(3)?.into(),
+        capacity: u32::try_from(row.try_get::<_, i64>(4)?).unwrap_or(u32::MAX),
+        lease,
+        start_time: row.try_get(6)?,
+    };
+    let drain = drain_of(row, 8)?;
+    let state = NodeState::of(Duration::from_secs_f64(row.try_get(11)?), lease, drain);
+    Ok(NodeStatus { report, heartbeat: row.try_get(7)?, state, drain, running: Vec::new() })
+}
