@@ -40,7 +40,7 @@ pub(crate) struct DrainArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: DrainArgs) -> Result<Exit, CliError> {
     let DrainArgs { node, stop, exit, undo, wait } = arguments;
-    let repository = program.existing()?;
+    let repository = program.existing().await?;
     let name = match node {
         Some(name) => name,
         None => program.engine(&ServeArgs::default())?.node_name,

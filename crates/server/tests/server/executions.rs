@@ -70,7 +70,7 @@ async fn the_steps_show_what_they_counted() {
     assert_eq!((&step["status"], &step["exit_code"]), (&json!("COMPLETED"), &json!("COMPLETED")));
     assert!(is_time(&step["start_time"]) && is_time(&step["end_time"]));
     assert!(step["items_per_second"].as_f64().unwrap() > 0.0);
-    assert_eq!(step.as_object().unwrap().len(), 20);
+    assert_eq!(step.as_object().unwrap().len(), 21);
 }
 
 #[tokio::test]
