@@ -220,7 +220,7 @@ impl Open {
         }
         let end = self.csv.position().byte();
         if end > self.max_record_bytes {
-            return Err(self.too_long());
+            return Err(self.too_long(csv::Position::new()));
         }
         if self.csv.get_ref().at_end && self.original.ends_within_quotes(0, end)? {
             return Err(self.record_fault(ReadFault::Cut));
@@ -236,7 +236,8 @@ impl Open {
         self.csv.get_mut().limit = start + self.max_record_bytes + 1;
         match self.csv.read_record(&mut self.record) {
             Ok(true) if self.csv.position().byte() - start > self.max_record_bytes && self.is_too_long(start) => {
-                Err(self.too_long())
+                let start = self.record.position().cloned().unwrap_or_else(csv::Position::new);
+                Err(self.too_long(start))
             }
             Ok(true) if self.csv.get_ref().at_end => self.last(),
             Ok(true) => self.item(),
@@ -342,11 +343,16 @@ impl Open {
     fn fault(&mut self, error: csv::Error) -> ItemError {
         let start = error.position().or(self.record.position()).cloned().unwrap_or_else(csv::Position::new);
         match error.into_kind() {
-            csv::ErrorKind::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<TooLong>()) => self.too_long(),
+            csv::ErrorKind::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<TooLong>()) => {
+                let start = self.record.position().cloned().unwrap_or_else(csv::Position::new);
+                self.too_long(start)
+            }
             csv::ErrorKind::Io(error) => {
                 let fault = self.original.unreadable(error);
                 self.hold(start, fault)
             }
+            // Whether the end of the buffer told its length or its end did must not matter.
+            csv::ErrorKind::Utf8 { .. } if self.is_too_long(start.byte()) => self.too_long(start),
             csv::ErrorKind::Utf8 { err, .. } => self.parse_fault(&start, Some(err.field()), ReadFault::NotUtf8),
             csv::ErrorKind::Deserialize { err, .. } => {
                 let field = err.field().and_then(|field| usize::try_from(field).ok());
@@ -377,8 +383,7 @@ impl Open {
 
     /// A record that is longer than allowed: the position is set behind it without keeping it in memory.
     #[cold]
-    fn too_long(&mut self) -> ItemError {
-        let start = self.record.position().cloned().unwrap_or_else(csv::Position::new);
+    fn too_long(&mut self, start: csv::Position) -> ItemError {
         let fault = ReadFault::TooLong { limit: self.max_record_bytes };
         let behind = self.original.record_end(&start);
         match behind.and_then(|behind| self.seek(behind)) {

@@ -247,14 +247,19 @@ impl InputFile {
         Err(InputFault::Unsteady { path: path(), before: self.size, now: found.len() }.into())
     }
 
-    /// The fault of a record that is longer than allowed, by what the window holds of it.
+    /// The fault of a record that begins at `start` and is longer than allowed. It shows no more than is allowed: how
+    /// much more the window happens to hold must not matter.
     #[cold]
-    pub(super) fn long_record_fault(&self, position: &str) -> ItemError {
-        self.record_fault(&(self.next..self.filled), position, self.too_long())
+    fn too_long_fault(&self, start: usize, position: &str) -> ItemError {
+        let limit = self.max_record_bytes;
+        let end = self.filled.min(start.saturating_add(limit));
+        self.record_fault(&(start..end), position, RecordFault::TooLong { limit })
     }
 
-    fn too_long(&self) -> RecordFault {
-        RecordFault::TooLong { limit: self.max_record_bytes }
+    /// The same of the record that comes next.
+    #[cold]
+    pub(super) fn long_record_fault(&self, position: &str) -> ItemError {
+        self.too_long_fault(self.next, position)
     }
 
     /// Takes bytes as read as long as `scan` says so; `false` when the text ends before that. After a fault of the

@@ -256,6 +256,24 @@ fn a_record_over_the_limit_is_passed_over_in_bounded_memory() {
 }
 
 #[test]
+fn a_record_that_is_too_long_and_not_utf8_is_too_long_however_it_is_read() {
+    let text = b"species,speed\nA,1\n\"M\xf6we, M\xf6we\",2\nZ,9\n";
+    let (_folder, path) = file(text);
+    let pieces: Vec<u8> = text.chunks(3).flat_map(|piece| zstd::encode_all(piece, 1).unwrap()).collect();
+    for bytes in [&text[..], &pieces] {
+        std::fs::write(&path, bytes).unwrap();
+        let mut reader = CsvReader::<Strike>::new(&path).max_record_bytes(14);
+        block_on(async {
+            reader.open(None).await.unwrap();
+            assert_eq!(reader.read().await.unwrap(), Some(strike("A", 1)));
+            let error = reader.read().await.unwrap_err();
+            assert_eq!(error.cause().to_string(), "record is longer than 14 bytes; is a quote never closed?");
+            assert_eq!(reader.read().await.unwrap(), Some(strike("Z", 9)));
+        });
+    }
+}
+
+#[test]
 fn the_limit_is_exact_wherever_the_buffer_ends() {
     let (_folder, path) = file("species,speed\n12345,1\n123456,1\n");
     let mut reader = CsvReader::<Strike>::new(path).max_record_bytes(14);

@@ -64,7 +64,7 @@ impl InputFile {
         }
         if range.len() > self.max_record_bytes {
             let line = self.line_of(&range);
-            return Line::TooLong(self.record_fault(&range, &format!("line {line}"), self.too_long()));
+            return Line::TooLong(self.too_long_fault(range.start, &format!("line {line}")));
         }
         Line::Text(range)
     }
