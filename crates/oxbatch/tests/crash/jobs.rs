@@ -1,65 +1,98 @@
-//! The job that is killed: an import into a table, then an export into a file.
+//! The jobs that are killed: one for each kind of output, each an import of the same file.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use oxbatch::item::{CsvReader, CsvWriter, FunctionProcessor};
+use oxbatch::item::{
+    Align, BoxError, Compression, CsvReader, CsvWriter, FileWriter, FixedWidthWriter, FunctionProcessor,
+    JsonArrayWriter, JsonLinesWriter, RecordEncoder, XmlWriter,
+};
 use oxbatch::sqlite::SqliteWriter;
-use oxbatch::{ChunkStep, Job, JobRegistry, ParameterDeclaration};
+use oxbatch::{BuildError, ChunkStep, Job, JobRegistry, ParameterDeclaration, Step, StepContext};
 use serde::{Deserialize, Serialize};
+
+use crate::output::{Output, Variant};
+
+const CHUNK: u32 = 200;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Row {
     id: u64,
     name: String,
-    amount: f64,
+    cents: i64,
 }
 
 /// A row of the table: no key, so that a doubled row would be there and be seen.
 #[derive(Debug, Serialize)]
 struct TableRow {
-    round: i64,
+    round: u64,
     id: u64,
     name: String,
-    amount: f64,
+    cents: i64,
 }
 
 pub(crate) fn registry() -> JobRegistry {
-    let import = ChunkStep::builder("Import")
+    JobRegistry::new(Output::ALL.into_iter().filter_map(|output| job(output).ok())).unwrap_or_default()
+}
+
+fn job(output: Output) -> Result<Job, BuildError> {
+    let step = match output {
+        Output::Table => into_table(),
+        Output::Csv => into_files(output, |writer: CsvWriter<Row>| writer),
+        Output::FixedWidth => into_files(output, |writer: FixedWidthWriter<Row>| {
+            let writer = writer.column("id", 8, Align::Right).column("name", 14, Align::Left);
+            writer.column("cents", 8, Align::Right)
+        }),
+        Output::JsonLines => into_files(output, |writer: JsonLinesWriter<Row>| writer),
+        Output::JsonArray => into_files(output, |writer: JsonArrayWriter<Row>| writer),
+        Output::Xml => into_files(output, |writer: XmlWriter<Row>| writer),
+    };
+    Job::builder(output.job()).parameter(ParameterDeclaration::integer("round").required()).step(step?).build()
+}
+
+fn round(context: &StepContext) -> Result<u64, BoxError> {
+    Ok(context.parameters().integer("round")?.unsigned_abs())
+}
+
+fn into_table() -> Result<Step, BuildError> {
+    ChunkStep::builder("Write")
         .reader(|_| Ok(CsvReader::<Row>::new("input.csv")))
         .processor(|context| {
-            let round = context.parameters().integer("round")?;
-            Ok(FunctionProcessor::new(move |Row { id, name, amount }: Row| {
-                Ok(Some(TableRow { round, id, name, amount }))
+            let round = round(context)?;
+            Ok(FunctionProcessor::new(move |Row { id, name, cents }: Row| {
+                Ok(Some(TableRow { round, id, name, cents }))
             }))
         })
         .writer(|_| {
             Ok(SqliteWriter::<TableRow>::new("crash_rows").create(
-                "CREATE TABLE IF NOT EXISTS crash_rows (round INTEGER, id INTEGER, name TEXT, amount REAL) STRICT",
+                "CREATE TABLE IF NOT EXISTS crash_rows (round INTEGER, id INTEGER, name TEXT, cents INTEGER) STRICT",
             ))
         })
-        .chunk_size(500);
-    let export = ChunkStep::builder("Export")
-        .reader(|_| Ok(CsvReader::<Row>::new("input.csv")))
-        .writer(|context| {
-            let path = format!("output-{}.csv", context.parameters().integer("round")?);
-            Ok(CsvWriter::<Row>::new(context, path))
-        })
-        .chunk_size(500);
-    let job = Job::builder("CrashImport")
-        .parameter(ParameterDeclaration::integer("round").required())
-        .step(import)
-        .step(export)
-        .build();
-    JobRegistry::new(job).unwrap_or_default()
+        .chunk_size(CHUNK)
+        .try_into()
 }
 
-/// Writes `rows` generated rows in the very form in which the CSV writer writes them.
-pub(crate) fn generate(path: &Path, rows: u64) -> std::io::Result<()> {
+/// Compressed and rolled over as the round has it.
+fn into_files<E>(output: Output, set: fn(FileWriter<E, Row>) -> FileWriter<E, Row>) -> Result<Step, BuildError>
+where
+    E: RecordEncoder<Row> + Default + 'static,
+{
+    ChunkStep::builder("Write")
+        .reader(|_| Ok(CsvReader::<Row>::new("input.csv")))
+        .writer(move |context| {
+            let round = round(context)?;
+            let variant = Variant::of(round);
+            let compression = [Compression::None, Compression::Gzip, Compression::Zstd][variant.compression];
+            let writer = set(FileWriter::new(context, output.path(round))).compression(compression);
+            Ok(if variant.rolls { writer.roll_after_items(crate::output::ROLL_ITEMS) } else { writer })
+        })
+        .chunk_size(CHUNK)
+        .try_into()
+}
+
+/// Writes the input, in the very form in which the CSV writer writes it.
+pub(crate) fn generate(path: &Path) -> std::io::Result<()> {
     let mut out = BufWriter::new(std::fs::File::create(path)?);
-    writeln!(out, "id,name,amount")?;
-    for id in 0..rows {
-        writeln!(out, "{id},\"Müller, {}\",{:?}", id % 977, f64::from(u32::try_from(id % 10_007).unwrap_or(0)) / 8.0)?;
-    }
+    out.write_all(Output::Csv.text(0..crate::ROWS).as_bytes())?;
     out.flush()
 }

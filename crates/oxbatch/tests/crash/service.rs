@@ -12,6 +12,7 @@ const LONG: Duration = Duration::from_secs(120);
 pub(crate) struct Service {
     child: Child,
     address: String,
+    job: &'static str,
 }
 
 pub(crate) struct Execution {
@@ -31,8 +32,8 @@ fn text(error: impl std::fmt::Display) -> String {
 }
 
 impl Service {
-    /// Starts the service and waits until it says where it listens.
-    pub(crate) fn start(folder: &Path) -> Result<Self, String> {
+    /// Starts the service, for calls about one job, and waits until it says where it listens.
+    pub(crate) fn start(folder: &Path, job: &'static str) -> Result<Self, String> {
         let mut child = Command::new(std::env::current_exe().map_err(text)?)
             .args(["serve", "--listen", "127.0.0.1:0", "--database", "oxbatch.db"])
             .current_dir(folder)
@@ -48,7 +49,7 @@ impl Service {
             .nth(1)
             .map(|rest| rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.' || *c == ':').collect::<String>());
         let address = address.ok_or_else(|| format!("the service did not start: '{line}'"))?;
-        Ok(Self { child, address })
+        Ok(Self { child, address, job })
     }
 
     fn call(&self, method: &str, path: &str, body: &str) -> Result<(u16, String), String> {
@@ -68,7 +69,7 @@ impl Service {
     }
 
     pub(crate) fn launch(&self, round: u64) -> Result<(), String> {
-        match self.call("POST", "/jobs/CrashImport/launch", &format!("{{\"round\":{round}}}"))? {
+        match self.call("POST", &format!("/jobs/{}/launch", self.job), &format!("{{\"round\":{round}}}"))? {
             // A recovery may have begun it meanwhile.
             (202 | 409, _) => Ok(()),
             (status, body) => Err(format!("launch: {status} {body}")),
@@ -77,7 +78,7 @@ impl Service {
 
     /// The newest execution of a round.
     pub(crate) fn newest(&self, round: u64) -> Result<Option<Execution>, String> {
-        let (status, body) = self.call("GET", "/executions?job=CrashImport&limit=1", "")?;
+        let (status, body) = self.call("GET", &format!("/executions?job={}&limit=1", self.job), "")?;
         if status != 200 {
             return Err(format!("list: {status} {body}"));
         }
