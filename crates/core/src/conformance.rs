@@ -7,6 +7,7 @@ pub mod fixture;
 pub mod launching;
 pub mod reading;
 pub mod recovering;
+pub mod rerunning;
 pub mod running;
 pub mod sharing;
 
@@ -54,6 +55,15 @@ macro_rules! repository_conformance {
                 an_ended_execution_leaves_no_step_running,
                 skipped_items_are_kept_with_their_chunk_or_not_at_all,
                 control_totals_commit_with_their_chunk_and_come_back_with_the_state,
+            ];
+            rerunning: [
+                kept_items_are_counted_and_listed_by_what_can_be_done_with_them,
+                a_rerun_is_linked_and_leaves_the_first_instance_alone,
+                of_racing_reruns_one_is_accepted,
+                a_kept_item_is_run_again_once,
+                a_failed_rerun_is_resumed_and_a_complete_one_is_not_repeated,
+                a_rerun_whose_owner_dies_is_recovered_as_one,
+                a_purge_keeps_what_is_being_rerun,
             ];
             recovering: [
                 a_live_lease_is_never_taken,
@@ -105,6 +115,7 @@ mod tests {
             include_str!("conformance/launching.rs"),
             include_str!("conformance/running.rs"),
             include_str!("conformance/recovering.rs"),
+            include_str!("conformance/rerunning.rs"),
             include_str!("conformance/reading.rs"),
             include_str!("conformance/sharing.rs"),
         ] {

@@ -8,6 +8,7 @@ mod finish;
 mod lease;
 mod news;
 mod operator;
+mod rerun;
 mod run_job;
 mod run_step;
 mod running;
@@ -26,6 +27,7 @@ pub use config::{
 pub(crate) use event::EventSink;
 pub use event::{Event, EventConsumer};
 pub use operator::{LaunchOptions, OperatorError};
+pub use rerun::{LeftSkip, MAX_LEFT_SHOWN, Rerun};
 pub use running::LiveStep;
 
 use crate::job::JobRegistry;

@@ -99,6 +99,10 @@ pub struct JobExecution {
     pub recovery_count: i64,
     /// Place in the queue: higher ones go first.
     pub priority: i32,
+    /// The execution whose skipped items it runs again.
+    pub rerun_of: Option<ExecutionId>,
+    /// The newest execution that has run its skipped items again.
+    pub rerun_by: Option<ExecutionId>,
 }
 
 /// One attempt to run a step.

@@ -16,13 +16,13 @@ pub use error::{LaunchError, RepositoryError};
 pub use lease::{Lease, Node, StepFence};
 pub use node::{Drain, NODE_RETENTION, News, NodeReport, NodeState, NodeStatus, RunLimits, SILENT_AFTER};
 pub use query::{
-    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, PageRequest,
-    SkipPage,
+    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, KeptSkips,
+    PageRequest, PendingSkips, SkipPage,
 };
 pub use requests::{
     ChunkAck, ChunkSave, ClaimRequest, Claimed, ExecutionOutcome, IdempotencyKey, LaunchRequest, Launched, NewStep,
-    PurgeReport, PurgeRequest, RecoverPolicy, RecoverRequest, Recovered, RenewedLease, StartedStep, StepOutcome,
-    StepStart,
+    PurgeReport, PurgeRequest, RecoverPolicy, RecoverRequest, Recovered, RenewedLease, RerunRequest, RerunStep,
+    StartedStep, StepOutcome, StepStart,
 };
 
 use crate::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, Status, StepExecution, StepExecutionId};
@@ -54,6 +54,14 @@ pub trait JobRepository: Send + Sync + 'static {
     /// Creates the execution of a launch, and its instance when it is new, in one transaction. Durable. The table in
     /// `docs/SEMANTICS.md` says which launches are refused.
     fn launch(&self, request: LaunchRequest) -> BoxFuture<'_, Result<Launched, LaunchError>>;
+
+    /// Creates the execution that runs the skipped items of another again, in an instance of its own, or resumes the last one
+    /// that failed or was stopped. One transaction, durable. Of several callers one wins.
+    ///
+    /// # Errors
+    /// [`LaunchError::AlreadyRunning`] while the instance or a re-run of the execution is running,
+    /// [`LaunchError::NothingToRerun`] when none of the items is pending that the request can re-run.
+    fn rerun(&self, request: RerunRequest) -> BoxFuture<'_, Result<Launched, LaunchError>>;
 
     /// Takes the waiting execution of one of the jobs that has the highest priority, the oldest of them, and gives its
     /// lease to the node. Jobs at their limit are passed over; a node that drains gets nothing. Durable.
@@ -125,6 +133,13 @@ pub trait JobRepository: Send + Sync + 'static {
     /// # Errors
     /// [`RepositoryError::NotFound`] when there is no such step execution.
     fn skips(&self, id: StepExecutionId, after: Option<i64>, limit: u32) -> RepositoryFuture<'_, SkipPage>;
+
+    /// What is left of the items that an execution skipped, for each of its steps that skipped any, in the order in which
+    /// they began; and how many of them were run again by the instance `by`.
+    fn kept_skips(&self, id: ExecutionId, by: Option<InstanceId>) -> RepositoryFuture<'_, Vec<KeptSkips>>;
+
+    /// The skipped items of a step that nobody has run again, in their order, one page.
+    fn pending_skips(&self, request: PendingSkips) -> RepositoryFuture<'_, SkipPage>;
 
     /// The instance `id`.
     fn instance(&self, id: InstanceId) -> RepositoryFuture<'_, Option<JobInstance>>;

@@ -69,6 +69,17 @@ pub(crate) enum BodyEnd {
     Stopped,
 }
 
+/// Which of its skipped items a step can read back and run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reruns {
+    /// None: it does not say how.
+    Nothing,
+    /// Those that failed in processing or writing, from their JSON.
+    Items,
+    /// Those that could not be read as well, from their raw text.
+    ItemsAndRaw,
+}
+
 /// What a body gets to run one attempt.
 pub(crate) struct BodyRun {
     pub(crate) context: StepContext,
@@ -92,6 +103,11 @@ pub(crate) enum BodyFault {
 /// The erased body of a step: the only virtual call, once per step execution.
 pub(crate) trait StepBody: Send + Sync {
     fn run(&self, run: BodyRun) -> LocalBoxFuture<'_, Result<BodyEnd, BodyFault>>;
+
+    /// Which of its skipped items it runs again when its execution is a re-run.
+    fn reruns(&self) -> Reruns {
+        Reruns::Nothing
+    }
 }
 
 impl Step {
@@ -122,6 +138,11 @@ impl Step {
     /// How many additional attempts its work is given within one step execution.
     pub fn max_retries(&self) -> u32 {
         self.definition.rules.max_retries
+    }
+
+    /// Which of its skipped items it can read back and run again.
+    pub fn reruns(&self) -> Reruns {
+        self.definition.body.reruns()
     }
 
     pub(crate) fn body(&self) -> &dyn StepBody {

@@ -8,6 +8,7 @@ mod foreground;
 pub(crate) mod jobs;
 pub(crate) mod nodes;
 pub(crate) mod purge;
+pub(crate) mod rerun;
 pub(crate) mod restart;
 pub(crate) mod run;
 pub(crate) mod serve;

@@ -100,7 +100,10 @@ fn of_operator(error: &OperatorError) -> Exit {
             RepositoryError::Refused { .. } => Exit::Refused,
             _ => Exit::Unusable,
         },
-        OperatorError::Launch(_) | OperatorError::NotRestartable { .. } | OperatorError::ShuttingDown => Exit::Refused,
+        OperatorError::Launch(_)
+        | OperatorError::NotRestartable { .. }
+        | OperatorError::NotRerunnable { .. }
+        | OperatorError::ShuttingDown => Exit::Refused,
         _ => Exit::Unusable,
     }
 }

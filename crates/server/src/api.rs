@@ -8,5 +8,6 @@ pub(crate) mod launch;
 pub(crate) mod nodes;
 pub(crate) mod operate;
 mod page;
+pub(crate) mod rerun;
 pub(crate) mod skips;
 pub(crate) mod steps;

@@ -5,7 +5,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 
-use crate::api::{executions, health, instances, jobs, launch, nodes, operate, skips, steps};
+use crate::api::{executions, health, instances, jobs, launch, nodes, operate, rerun, skips, steps};
 use crate::error::{Problem, ProblemKind};
 use crate::middleware::{body_size, hosts, load, panics, problems, security_headers};
 use crate::state::AppState;
@@ -24,6 +24,7 @@ pub fn router(state: AppState) -> Router {
         .route("/executions/{id}/stop", post(operate::stop))
         .route("/executions/{id}/restart", post(launch::restart))
         .route("/executions/{id}/abandon", post(operate::abandon))
+        .route("/executions/{id}/skips/rerun", post(rerun::rerun))
         .route("/steps/{id}/skips", get(skips::list))
         .route("/nodes", get(nodes::list))
         .route("/nodes/{id}/drain", post(nodes::drain))

@@ -89,6 +89,7 @@ async fn our_commits() -> Duration {
                 progress: Some(0.5),
                 job_context: None,
                 skips: &[],
+                rerun: &[],
                 time: None,
             })
             .await
@@ -134,6 +135,7 @@ async fn our_rows(chunks: &[Vec<Trade>]) -> Duration {
             progress: None,
             job_context: None,
             skips: &[],
+            rerun: &[],
             time: None,
         };
         transaction.commit(save).await.unwrap();

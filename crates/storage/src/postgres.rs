@@ -14,6 +14,7 @@ mod purge;
 mod query;
 mod recover;
 mod repository;
+mod rerun;
 mod rows;
 mod session;
 mod settings;

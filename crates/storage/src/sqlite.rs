@@ -14,6 +14,7 @@ mod query;
 mod reader_pool;
 mod recover;
 mod repository;
+mod rerun;
 mod rows;
 mod sql;
 mod step;

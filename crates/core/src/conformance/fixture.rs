@@ -164,7 +164,16 @@ impl Process {
 
 /// What a chunk saves.
 pub fn save<'a>(state: &'a str, counters: &'a Counters) -> ChunkSave<'a> {
-    ChunkSave { state, counters, control_totals: None, progress: Some(0.5), job_context: None, skips: &[], time: None }
+    ChunkSave {
+        state,
+        counters,
+        control_totals: None,
+        progress: Some(0.5),
+        job_context: None,
+        skips: &[],
+        rerun: &[],
+        time: None,
+    }
 }
 
 /// How a step ends.

@@ -70,6 +70,14 @@ pub enum OperatorError {
         /// Why, and what to do instead.
         reason: String,
     },
+    /// The skipped items of the execution cannot be run again.
+    #[error("the skipped items of execution {id} cannot be run again: {reason}")]
+    NotRerunnable {
+        /// Its id.
+        id: ExecutionId,
+        /// Why, and what to do instead.
+        reason: String,
+    },
     /// The node takes no new work.
     #[error("the service is shutting down and takes no new work")]
     ShuttingDown,
@@ -138,15 +146,20 @@ impl Engine {
             idempotency,
         };
         let launched = inner.repository.launch(request).await?;
-        if launched.replayed {
-            return Ok(launched);
+        if !launched.replayed {
+            self.begin(&launched);
         }
+        Ok(launched)
+    }
+
+    /// Begins what was launched: here where it was claimed at once, otherwise when a node takes it.
+    pub(super) fn begin(&self, launched: &Launched) {
+        let inner = &self.inner;
         inner.events.emit(&Event::ExecutionLaunched { execution: &launched.execution });
         match launched.lease {
             Some(lease) => super::run_job::spawn(inner, launched.execution.clone(), lease, None),
             None => inner.work.notify_one(),
         }
-        Ok(launched)
     }
 
     /// Frees the instance of a launch from an execution whose owner is dead, so that the launch can resume it: what a
@@ -198,6 +211,10 @@ impl Engine {
         let newest = self.inner.repository.executions(filter, page).await?.executions;
         if let Some(newest) = newest.first().filter(|newest| newest.id != id) {
             return Err(refuse(format!("execution {} of the same instance came after it", newest.id)));
+        }
+        if let Some(of) = execution.rerun_of {
+            // Its instance is that of a re-run, which no parameters lead to.
+            return Ok(self.rerun_skips(of, run_here).await?.launched);
         }
         let options = LaunchOptions { run_here, priority: Some(execution.priority), ..LaunchOptions::default() };
         self.launch_resolved(job, execution.parameters.clone(), options).await

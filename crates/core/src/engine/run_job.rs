@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::finish::{persist, record};
+use super::rerun::steps_of;
 use super::run_step::{StepEnd, run_step};
 use super::running::{Handle, StopCause};
 use super::{Event, Inner};
@@ -77,10 +78,16 @@ fn outcome(inner: &Inner, end: JobEnd, handle: &Handle) -> Option<ExecutionOutco
 }
 
 async fn run_steps(inner: &Arc<Inner>, job: Job, execution: JobExecution, handle: &Handle) -> JobEnd {
+    let find = persist(inner, "find the steps of an execution", || steps_of(inner, &job, &execution));
+    let steps = match find.await {
+        Ok(steps) => steps,
+        Err(error) => return JobEnd::Failed { message: cause_chain(&error) },
+    };
     let scope = Arc::new(JobScope {
         job_name: execution.job_name,
         execution_id: execution.id,
         instance_id: execution.instance_id,
+        rerun_of: execution.rerun_of,
         parameters: execution.parameters,
         context: Shared::default(),
         stop: handle.stop.clone(),
@@ -89,7 +96,7 @@ async fn run_steps(inner: &Arc<Inner>, job: Job, execution: JobExecution, handle
     });
     let mut ran = 0_usize;
     let mut exit_code = None;
-    for step in job.steps() {
+    for step in steps {
         if handle.cause().is_some() {
             return stopped_before(step, handle);
         }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::StepExecutionId;
+use super::{ExecutionId, StepExecutionId};
 
 /// Longest kept text of a skipped item, and of its error, in bytes.
 pub const MAX_SKIPPED_BYTES: usize = 16 * 1024;
@@ -67,6 +67,8 @@ pub struct SkippedItem {
     pub position: Option<String>,
     /// The item that was read, as JSON, or its raw text where it could not be read.
     pub item: Option<String>,
+    /// Whether `item` is all of it: nothing was cut or replaced, so it can be read back.
+    pub complete: bool,
     /// Why it failed, with its causes.
     pub error: String,
 }
@@ -74,7 +76,8 @@ pub struct SkippedItem {
 impl SkippedItem {
     /// Keeps an item; long text is cut.
     pub fn new(phase: SkipPhase, position: Option<String>, item: Option<String>, error: String) -> Self {
-        Self { phase, position, item: item.map(cut), error: cut(error) }
+        let complete = item.as_deref().is_some_and(|text| text.len() <= MAX_SKIPPED_BYTES && !text.contains('\0'));
+        Self { phase, position, item: item.map(cut), complete, error: cut(error) }
     }
 }
 
@@ -98,6 +101,8 @@ pub struct StoredSkip {
     pub time: Timestamp,
     /// The item.
     pub item: SkippedItem,
+    /// The execution that has run it again; what became of it there is told there.
+    pub rerun_execution_id: Option<ExecutionId>,
 }
 
 #[cfg(test)]
@@ -115,6 +120,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         let item = SkippedItem::new(SkipPhase::Read, None, Some("ß".repeat(MAX_SKIPPED_BYTES)), "a\0b".to_owned());
+        assert!(!item.complete);
         assert!(item.item.unwrap().len() <= MAX_SKIPPED_BYTES + 3);
         assert_eq!(item.error, "a\u{fffd}b");
     }

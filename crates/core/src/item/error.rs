@@ -37,13 +37,14 @@ pub struct ItemError {
     file: Option<String>,
     position: Option<String>,
     raw: Option<String>,
+    raw_is_whole: bool,
     source: BoxError,
 }
 
 impl ItemError {
     /// A fault of a kind, from a message or an error.
     pub fn new(kind: ErrorKind, cause: impl Into<BoxError>) -> Self {
-        Self { kind, file: None, position: None, raw: None, source: cause.into() }
+        Self { kind, file: None, position: None, raw: None, raw_is_whole: false, source: cause.into() }
     }
 
     /// A fault of kind [`ErrorKind::Other`], from a message or an error.
@@ -84,12 +85,25 @@ impl ItemError {
     #[must_use]
     pub fn with_raw(mut self, raw: impl Into<String>) -> Self {
         let mut raw = raw.into();
-        if raw.len() > MAX_RAW_BYTES {
+        self.raw_is_whole = raw.len() <= MAX_RAW_BYTES;
+        if !self.raw_is_whole {
             raw.truncate(raw.floor_char_boundary(MAX_RAW_BYTES));
             raw.push('…');
         }
         self.raw = Some(raw);
         self
+    }
+
+    /// As [`with_raw`](Self::with_raw), for a text that was kept before and is bounded.
+    #[must_use]
+    pub(crate) fn with_whole_raw(mut self, raw: String) -> Self {
+        (self.raw, self.raw_is_whole) = (Some(raw), true);
+        self
+    }
+
+    /// Whether [`raw`](Self::raw) is all of the text, so that it can be read again.
+    pub(crate) fn raw_is_whole(&self) -> bool {
+        self.raw_is_whole
     }
 
     /// The kind of the fault.

@@ -39,6 +39,12 @@ pub enum RepositoryError {
         /// Its id.
         id: ExecutionId,
     },
+    /// A skipped item has been run again by another execution.
+    #[error("skipped item {id} was run again by another execution; nothing of this chunk was committed")]
+    SkipSettled {
+        /// Its id.
+        id: i64,
+    },
     /// The database is busy or out of reach; a later attempt may succeed.
     #[error("{operation}: the database does not answer in time")]
     Unavailable {
@@ -109,6 +115,12 @@ pub enum LaunchError {
     )]
     Abandoned {
         /// The abandoned one.
+        execution_id: ExecutionId,
+    },
+    /// None of the execution's skipped items can be run again.
+    #[error("execution {execution_id} has no skipped items left that could be run again")]
+    NothingToRerun {
+        /// Its id.
         execution_id: ExecutionId,
     },
     /// As many launches wait as may.

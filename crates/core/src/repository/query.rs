@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::StatusCounts;
-use crate::execution::{InstanceId, JobExecution, JobInstance, Status, StoredSkip};
+use crate::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, Status, StoredSkip};
 use crate::job::Parameter;
 
 /// Which executions a list shows; an empty filter shows all.
@@ -53,6 +53,38 @@ pub struct InstancePage {
     pub instances: Vec<JobInstance>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<i64>,
+}
+
+/// What is left of the items that an execution skipped in one of its steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptSkips {
+    /// Name of the step.
+    pub step_name: String,
+    /// Pending items whose JSON is complete.
+    pub items: i64,
+    /// Pending items that could not be read and whose raw text is complete.
+    pub raw: i64,
+    /// Pending items of which not all was kept.
+    pub incomplete: i64,
+    /// Items that were run again by executions of the instance that was asked for.
+    pub rerun: i64,
+}
+
+/// Asks for skipped items that nobody has run again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingSkips {
+    /// Of this execution.
+    pub execution_id: ExecutionId,
+    /// Of this step.
+    pub step_name: String,
+    /// Those that can be run again, or all others.
+    pub rerunnable: bool,
+    /// Whether raw text can be run again.
+    pub raw: bool,
+    /// Only those after this row.
+    pub after: Option<i64>,
+    /// Most rows, at least 1.
+    pub limit: u32,
 }
 
 /// One page of skipped items.

@@ -32,6 +32,34 @@ pub struct LaunchRequest {
     pub idempotency: Option<IdempotencyKey>,
 }
 
+/// Asks for an execution that runs the skipped items of another again.
+#[derive(Debug, Clone)]
+pub struct RerunRequest {
+    /// The execution that skipped them.
+    pub execution_id: ExecutionId,
+    /// The steps that can run theirs again.
+    pub steps: Vec<RerunStep>,
+    /// Now.
+    pub time: Timestamp,
+    /// A node that takes the execution in the same transaction, and how long its lease lasts; `None` queues it.
+    pub claim: Option<(Node, Duration)>,
+    /// Higher ones leave the queue first.
+    pub priority: i32,
+    /// What a node that takes it at once has to keep to.
+    pub limits: RunLimits,
+    /// How many launches may wait.
+    pub queue_limit: u32,
+}
+
+/// A step that can run its skipped items again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RerunStep {
+    /// Its name.
+    pub step_name: String,
+    /// Whether raw text can be run again.
+    pub raw: bool,
+}
+
 /// A caller's key that makes a repeated launch answer the first one's execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
@@ -146,6 +174,8 @@ pub struct ChunkSave<'a> {
     pub job_context: Option<&'a str>,
     /// Items that were skipped since the last commit; they are kept with it.
     pub skips: &'a [SkippedItem],
+    /// Kept items of an earlier execution that this chunk has run again: they are marked with it, each at most once.
+    pub rerun: &'a [i64],
     /// Now; told only where there are skips.
     pub time: Option<Timestamp>,
 }

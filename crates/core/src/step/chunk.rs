@@ -9,6 +9,7 @@ mod joining;
 mod parallel;
 mod process;
 mod read;
+mod rerun;
 mod run;
 mod settings;
 mod side_thread;
@@ -20,6 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rerun::{DeclaredRerun, RunKept};
 use settings::{ChunkSize, Factory, ItemSettings, Settings, Skip, Weight};
 pub use settings::{DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, MAX_PROCESSORS, ReadAhead};
 use totals::Declared;
@@ -68,6 +70,7 @@ impl ChunkStep {
             settings: Settings::default(),
             items: ItemSettings::default(),
             totals: Declared::default(),
+            rerun: DeclaredRerun::default(),
             rules: StepRules::default(),
         }
     }
@@ -94,6 +97,7 @@ pub struct ChunkStepBuilder<R: ItemReader, P, W> {
     settings: Settings,
     items: ItemSettings<R>,
     totals: Declared<R::Item>,
+    rerun: DeclaredRerun<R::Item>,
     rules: StepRules,
 }
 
@@ -112,8 +116,9 @@ impl<P, W> ChunkStepBuilder<NotSet, P, W> {
         F: Fn(&StepContext) -> Result<R, BoxError> + Send + Sync + 'static,
     {
         let Self { name, processor, writer, settings, rules, .. } = self;
-        let (reader, items, totals) = (Arc::new(factory), ItemSettings::default(), Declared::default());
-        ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rules }
+        let (reader, items) = (Arc::new(factory), ItemSettings::default());
+        let (totals, rerun) = (Declared::default(), DeclaredRerun::default());
+        ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, rules }
     }
 }
 
@@ -125,8 +130,9 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         N: ItemProcessor<R::Item>,
         F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
     {
-        let Self { name, reader, writer, settings, items, totals, rules, .. } = self;
-        ChunkStepBuilder { name, reader, processor: Arc::new(factory), writer, settings, items, totals, rules }
+        let Self { name, reader, writer, settings, items, totals, rerun, rules, .. } = self;
+        let processor = Arc::new(factory);
+        ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, rules }
     }
 
     /// The function that builds the writer of an execution.
@@ -137,8 +143,9 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         N: ItemWriter<P::Output>,
         F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
     {
-        let Self { name, reader, processor, settings, items, totals, rules, .. } = self;
-        ChunkStepBuilder { name, reader, processor, writer: Arc::new(factory), settings, items, totals, rules }
+        let Self { name, reader, processor, settings, items, totals, rerun, rules, .. } = self;
+        let writer = Arc::new(factory);
+        ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, rules }
     }
 
     /// How many items are read for a chunk; [`DEFAULT_CHUNK_SIZE`] when it is not set, at most [`MAX_CHUNK_SIZE`].
@@ -255,6 +262,34 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
+    /// Makes the items that are skipped such that they can be run again once the cause is fixed, by the same processor and
+    /// writer, in an execution of its own: `POST /executions/{id}/skips/rerun`. Set last, after the writer.
+    ///
+    /// Items that failed in processing or writing are read back from the JSON that is kept of them.
+    #[must_use]
+    pub fn rerun_skips(mut self) -> Self
+    where
+        R: 'static,
+        R::Item: serde::de::DeserializeOwned,
+        P: ItemProcessor<R::Item> + 'static,
+        W: ItemWriter<P::Output> + 'static,
+    {
+        let run: RunKept<R, P, W> = rerun::run_kept;
+        self.rerun.items = Some((|json| serde_json::from_str(json), Box::new(run)));
+        self
+    }
+
+    /// With [`rerun_skips`](Self::rerun_skips), runs also those again that could not be read: `parse` makes an item of the raw text
+    /// that is kept. An error of it is a read that fails again.
+    #[must_use]
+    pub fn parse_skipped<F>(mut self, parse: F) -> Self
+    where
+        F: Fn(&str) -> Result<R::Item, BoxError> + Send + Sync + 'static,
+    {
+        self.rerun.from_raw = Some(Arc::new(parse));
+        self
+    }
+
     /// A control total: a named sum over the items that are read and over those that are written, where both are of one
     /// type. Set after the processor; `|_| 1` counts items, and a condition counts those that meet it.
     ///
@@ -345,8 +380,10 @@ where
     type Error = BuildError;
 
     fn try_from(builder: ChunkStepBuilder<R, P, W>) -> Result<Self, BuildError> {
-        let ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rules } = builder;
-        let totals = totals.build().map_err(|problem| BuildError::Step { step: name.clone(), problem })?;
+        let ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, rules } = builder;
+        let fault = |problem| BuildError::Step { step: name.clone(), problem };
+        let totals = totals.build().map_err(fault)?;
+        let rerun = rerun.build(items.skip.is_some()).map_err(fault)?;
         let no_reader = TypeId::of::<R>() == TypeId::of::<NotSet>();
         let problem = settings
             .problem(P::SEES_ALL)
@@ -356,6 +393,6 @@ where
             return Err(BuildError::Step { step: name, problem });
         }
         let kind = StepKind::Chunk { size: settings.fixed_size() };
-        Ok(Self::new(name, kind, rules, run::ChunkBody { reader, processor, writer, settings, items, totals }))
+        Ok(Self::new(name, kind, rules, run::ChunkBody { reader, processor, writer, settings, items, totals, rerun }))
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct JobScope {
     pub(crate) job_name: String,
     pub(crate) execution_id: ExecutionId,
     pub(crate) instance_id: InstanceId,
+    /// The execution whose skipped items are run again.
+    pub(crate) rerun_of: Option<ExecutionId>,
     pub(crate) parameters: JobParameters,
     pub(crate) context: Shared,
     /// Cancelled by a stop request or the node's shutdown.
@@ -221,6 +223,12 @@ impl StepContext {
     /// The execution that runs it.
     pub fn execution_id(&self) -> ExecutionId {
         self.scope.job.execution_id
+    }
+
+    /// The execution whose skipped items this one runs again; `None` for every other execution. File writers then write a
+    /// file of their own beside the first one.
+    pub fn rerun_of(&self) -> Option<ExecutionId> {
+        self.scope.job.rerun_of
     }
 
     /// This attempt of the step.

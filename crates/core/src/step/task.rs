@@ -237,6 +237,7 @@ impl TaskBody {
             progress: None,
             job_context: None,
             skips: &[],
+            rerun: &[],
             time: None,
         };
         match run.transaction.commit(save).await {

@@ -50,7 +50,7 @@ pub(crate) async fn run(program: &Program, arguments: ShowArgs) -> Result<Exit, 
 fn heading(execution: &JobExecution) -> String {
     let moment = |time: Option<jiff::Timestamp>| time.map_or_else(|| "-".to_owned(), |time| format!("{time:.6}"));
     let text = |text: &Option<String>| output::plain(text.as_deref().unwrap_or("-"));
-    let lines = [
+    let mut lines = vec![
         ("execution", execution.id.to_string()),
         ("instance", execution.instance_id.to_string()),
         ("job", execution.job_name.clone()),
@@ -65,6 +65,8 @@ fn heading(execution: &JobExecution) -> String {
         ("message", text(&execution.exit_message)),
         ("node", text(&execution.node)),
     ];
+    let links = [("rerun of", execution.rerun_of), ("rerun by", execution.rerun_by)];
+    lines.extend(links.into_iter().filter_map(|(name, id)| Some((name, id?.to_string()))));
     let line = |(name, value): &(&str, String)| format!("{name:<10}  {value}").trim_end().to_owned();
     lines.iter().map(line).collect::<Vec<_>>().join("\n")
 }

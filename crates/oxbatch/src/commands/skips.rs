@@ -1,10 +1,11 @@
 //! `skips`: the items that the steps of an execution went on without.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use oxbatch_core::execution::{ExecutionId, StoredSkip};
 use oxbatch_server::view::SkipView;
 
-use super::parse_id;
+use super::rerun::RerunArgs;
+use super::{parse_id, rerun};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::program::Program;
@@ -18,21 +19,37 @@ const MAX_TEXT: usize = 60;
 
 /// Arguments of `skips`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct SkipsArgs {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// Id of the execution
-    #[arg(value_parser = parse_id)]
-    id: ExecutionId,
+    #[arg(value_parser = parse_id, required = true)]
+    id: Option<ExecutionId>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
+/// What is done with skipped items, other than to list them.
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Run them again in the foreground, once their cause is fixed
+    Rerun(RerunArgs),
+}
+
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: SkipsArgs) -> Result<Exit, CliError> {
+    let id = match (arguments.action, arguments.id) {
+        (Some(Action::Rerun(arguments)), _) => return rerun::run(program, arguments).await,
+        (None, Some(id)) => id,
+        // The command line is refused without one of them.
+        (None, None) => return Ok(Exit::Usage),
+    };
     let repository = program.existing().await?;
-    node::execution(repository.as_ref(), arguments.id).await?;
+    node::execution(repository.as_ref(), id).await?;
     let mut found: Vec<(String, StoredSkip)> = Vec::new();
-    for step in repository.steps(arguments.id).await? {
+    for step in repository.steps(id).await? {
         let mut after = None;
         loop {
             let page = repository.skips(step.id, after, PAGE).await?;
@@ -52,7 +69,8 @@ pub(crate) async fn run(program: &Program, arguments: SkipsArgs) -> Result<Exit,
 }
 
 fn table(found: &[(String, StoredSkip)]) -> Table {
-    let mut table = Table::new(["STEP", "PHASE", "POSITION", "ERROR", "ITEM"].map(|name| (name, Align::Left)));
+    let mut table =
+        Table::new(["STEP", "PHASE", "POSITION", "ERROR", "RERUN BY", "ITEM"].map(|name| (name, Align::Left)));
     for (step_name, skip) in found {
         let text = |text: &str| shorten(&output::plain(text).replace('\n', " "), MAX_TEXT);
         table.row([
@@ -60,6 +78,7 @@ fn table(found: &[(String, StoredSkip)]) -> Table {
             skip.item.phase.to_string(),
             text(skip.item.position.as_deref().unwrap_or("-")),
             text(&skip.item.error),
+            skip.rerun_execution_id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
             text(skip.item.item.as_deref().unwrap_or("-")),
         ]);
     }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse};
-use oxbatch_core::engine::LaunchOptions;
+use oxbatch_core::engine::{LaunchOptions, OperatorError};
 use oxbatch_core::execution::{ExecutionId, Status};
 use oxbatch_core::repository::Launched;
 
@@ -123,14 +123,18 @@ pub(crate) async fn restart(
     PathId(id): PathId,
     Strict(NoQuery): Strict<NoQuery>,
 ) -> Result<impl IntoResponse, Problem> {
-    use oxbatch_core::engine::OperatorError;
-    let launched = state.engine().restart(ExecutionId(id), false).await.map_err(|error| match error {
-        // The execution exists; its job is what this service does not know any more.
+    let id = ExecutionId(id);
+    let launched = state.engine().restart(id, false).await.map_err(|error| unknown_job_of(id, error))?;
+    answer(&state, launched, None).await
+}
+
+/// The refusal of what was asked for an execution: it exists, but its job may be unknown to this service by now.
+pub(super) fn unknown_job_of(id: ExecutionId, error: OperatorError) -> Problem {
+    match error {
         OperatorError::UnknownJob { name } => {
             let detail = format!("its job '{name}' is not part of this service any more");
-            Problem::new(ProblemKind::WrongStatus, detail).with_execution(ExecutionId(id))
+            Problem::new(ProblemKind::WrongStatus, detail).with_execution(id)
         }
         error => error.into(),
-    })?;
-    answer(&state, launched, None).await
+    }
 }

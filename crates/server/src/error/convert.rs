@@ -28,6 +28,9 @@ impl From<OperatorError> for Problem {
                 let fault = ParameterError { parameter: "priority".to_owned(), message: error.to_string() };
                 Self::parameters(ProblemKind::InvalidQuery, vec![fault])
             }
+            OperatorError::NotRerunnable { id, .. } => {
+                Self::new(ProblemKind::NotRerunnable, error.to_string()).with_execution(id)
+            }
             OperatorError::ShuttingDown => {
                 Self::new(ProblemKind::ShuttingDown, error.to_string()).retry_after(RESTART_RETRY_SECONDS)
             }

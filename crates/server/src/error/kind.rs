@@ -21,6 +21,7 @@ pub(crate) enum ProblemKind {
     AlreadyRunning,
     Abandoned,
     WrongStatus,
+    NotRerunnable,
     BodyTooLarge,
     UnsupportedMediaType,
     UnknownHost,
@@ -56,6 +57,7 @@ impl ProblemKind {
             Self::AlreadyRunning => (StatusCode::CONFLICT, "already-running", "Already running"),
             Self::Abandoned => (StatusCode::CONFLICT, "abandoned", "Abandoned"),
             Self::WrongStatus => (StatusCode::CONFLICT, "wrong-status", "Status forbids it"),
+            Self::NotRerunnable => (StatusCode::CONFLICT, "not-rerunnable", "Nothing to run again"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")

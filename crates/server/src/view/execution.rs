@@ -48,6 +48,12 @@ pub struct ExecutionView {
     /// Share of the work that is done: 1 when COMPLETED, null when it ended otherwise.
     #[schema(minimum = 0, maximum = 1, required)]
     progress: Option<f64>,
+    /// The execution whose skipped items it runs again; null for any other.
+    #[schema(minimum = 1, required)]
+    rerun_of: Option<i64>,
+    /// The newest execution that has run its skipped items again.
+    #[schema(minimum = 1, required)]
+    rerun_by: Option<i64>,
 }
 
 /// How far the newest step of an execution is.
@@ -92,6 +98,8 @@ impl ExecutionView {
             priority: execution.priority,
             node: execution.node,
             progress,
+            rerun_of: execution.rerun_of.map(|id| id.0),
+            rerun_by: execution.rerun_by.map(|id| id.0),
         }
     }
 
@@ -114,6 +122,10 @@ fn progress(execution: &JobExecution, registry: &JobRegistry, newest: Option<&Ne
     }
     let job = registry.get(&execution.job_name)?;
     let Some(newest) = newest else { return Some(0.0) };
+    if execution.rerun_of.is_some() {
+        // Which steps it runs is not known here.
+        return Some(newest.share.clamp(0.0, 1.0));
+    }
     let place = job.steps().iter().position(|step| step.name() == newest.name)?;
     #[expect(clippy::cast_precision_loss, reason = "a job has few steps")]
     let done = (place as f64 + newest.share.clamp(0.0, 1.0)) / job.steps().len() as f64;

@@ -34,6 +34,11 @@ pub struct SkipView {
     /// The item that was read, as JSON, or its raw text where it could not be read.
     #[schema(required)]
     item: Option<String>,
+    /// Whether that is all of it: one that was cut cannot be run again.
+    complete: bool,
+    /// The execution that has run it again; null while nobody has.
+    #[schema(minimum = 1, required)]
+    rerun_execution_id: Option<i64>,
     /// Why it failed.
     error: String,
     /// When its chunk was committed.
@@ -53,6 +58,8 @@ impl From<StoredSkip> for SkipView {
             },
             position: skip.item.position,
             item: skip.item.item,
+            complete: skip.item.complete,
+            rerun_execution_id: skip.rerun_execution_id.map(|id| id.0),
             error: skip.item.error,
             create_time: time(skip.time),
         }

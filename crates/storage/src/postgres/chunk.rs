@@ -35,11 +35,13 @@ const SAVE_CONTEXT: &str = "WITH saved AS (
          UPDATE oxbatch_job_execution SET context = $3 WHERE id = $1 AND lease_epoch = $2 RETURNING id)
      SELECT 1 / count(*) FROM saved";
 const KEEP_SKIPS: &str =
-    "INSERT INTO oxbatch_skipped_item (step_execution_id, create_time, phase, position, item, error)
-     SELECT $1, $2, phase, position, item, error
-     FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
-         AS skipped (phase, position, item, error, number)
+    "INSERT INTO oxbatch_skipped_item (step_execution_id, create_time, phase, position, item, error, complete)
+     SELECT $1, $2, phase, position, item, error, complete
+     FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[]) WITH ORDINALITY
+         AS skipped (phase, position, item, error, complete, number)
      ORDER BY number";
+const MARK_RERUN: &str = "UPDATE oxbatch_skipped_item SET rerun_execution_id = $2
+     WHERE id = ANY ($1) AND rerun_execution_id IS NULL RETURNING id";
 const REVISION: &str = "SELECT revision FROM oxbatch_step_execution WHERE id = $1 AND lease_epoch = $2";
 /// Finds out whether a save whose answer was lost has been committed, and makes sure that it will not be later: one that
 /// is still on its way finds another revision.
@@ -207,9 +209,12 @@ impl PostgresChunkTransaction {
     }
 
     async fn try_save(&mut self, save: &ChunkSave<'_>) -> Result<Saved, Fault> {
-        let more = save.job_context.is_some() || !save.skips.is_empty();
+        let more = save.job_context.is_some() || !save.skips.is_empty() || !save.rerun.is_empty();
         if more {
             self.begin().await?;
+        }
+        if !save.rerun.is_empty() {
+            self.mark_rerun(save.rerun).await?;
         }
         let fence = self.fence;
         let begun = self.begun;
@@ -255,6 +260,20 @@ impl PostgresChunkTransaction {
         }
     }
 
+    /// Marks kept items as run again; each of them once.
+    async fn mark_rerun(&mut self, ids: &[i64]) -> Result<(), Fault> {
+        let by = self.fence.lease.execution_id.0;
+        let marked = self.connected().await?.client.query(MARK_RERUN, &[&ids, &by]).await?;
+        let marked: Vec<i64> = marked.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        if marked.len() == ids.len() {
+            return Ok(());
+        }
+        match ids.iter().find(|id| !marked.contains(id)) {
+            Some(id) => Err(RepositoryError::SkipSettled { id: *id }.into()),
+            None => Ok(()),
+        }
+    }
+
     /// Undoes what has begun. A connection on which that fails is closed, which undoes it too.
     async fn undo(&mut self) {
         if !self.begun {
@@ -293,7 +312,10 @@ async fn save_more(
         let positions: Vec<_> = save.skips.iter().map(|skip| skip.position.as_deref()).collect();
         let items: Vec<_> = save.skips.iter().map(|skip| skip.item.as_deref()).collect();
         let errors: Vec<_> = save.skips.iter().map(|skip| skip.error.as_str()).collect();
-        client.execute(KEEP_SKIPS, &[&step, &save.time, &phases, &positions, &items, &errors]).await.map(|_| ())
+        let complete: Vec<_> = save.skips.iter().map(|skip| skip.complete).collect();
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
+            [&step, &save.time, &phases, &positions, &items, &errors, &complete];
+        client.execute(KEEP_SKIPS, &values).await.map(|_| ())
     };
     context.await?;
     skips.await?;

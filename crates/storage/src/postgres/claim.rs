@@ -67,7 +67,7 @@ pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<O
         .await?;
     let Some(row) = row else { return Ok(None) };
     let execution = rows::execution(&row)?;
-    let lease = Lease { execution_id: execution.id, epoch: row.try_get(14)? };
+    let lease = Lease { execution_id: execution.id, epoch: row.try_get(rows::EXECUTION_COLUMNS)? };
     Ok(Some(Claimed { execution, lease }))
 }
 

@@ -9,6 +9,7 @@ use oxbatch_core::repository::{IdempotencyKey, LaunchError, LaunchRequest, Launc
 use super::claim::seconds;
 use super::error::Fault;
 use super::node::keep_to_limits;
+use super::rerun;
 use super::rows;
 use super::session::{Session, Values};
 use super::sql::{execution_columns, now};
@@ -65,7 +66,12 @@ pub(super) async fn launch(session: &Session, request: &LaunchRequest) -> Result
     }
     keep_to_limits(session, request).await?;
     let lineage = last.as_ref().filter(|_| !request.force);
-    let (created, kept) = join(create_execution(session, request, instance_id, lineage), async {
+    let origin = lineage.map_or_else(Origin::default, |last| Origin {
+        context: last.context.as_deref(),
+        first_execution_id: Some(last.first_execution_id),
+        rerun_of: None,
+    });
+    let (created, kept) = join(create_execution(session, request, instance_id, &origin), async {
         if is_new { create_parameters(session, request, instance_id).await } else { Ok(()) }
     })
     .await;
@@ -114,7 +120,7 @@ async fn keep_key(
 }
 
 /// The instance, its row locked, and whether it was created.
-async fn instance(session: &Session, request: &LaunchRequest, job_key: &str) -> Result<(i64, bool), Fault> {
+pub(super) async fn instance(session: &Session, request: &LaunchRequest, job_key: &str) -> Result<(i64, bool), Fault> {
     for _ in 0..LOOKS {
         let found = session
             .optional(
@@ -161,7 +167,7 @@ async fn last(session: &Session, instance_id: i64) -> Result<Option<Last>, Fault
 
 /// Whether as many executions wait as may. Looks at no more rows than that. Launches that come at the same moment do not
 /// see each other: the queue may be longer by as many.
-async fn waiting_reach(session: &Session, request: &LaunchRequest) -> Result<bool, Fault> {
+pub(super) async fn waiting_reach(session: &Session, request: &LaunchRequest) -> Result<bool, Fault> {
     if request.claim.is_some() {
         return Ok(false);
     }
@@ -233,7 +239,11 @@ impl<'a> Columns<'a> {
     }
 }
 
-async fn create_parameters(session: &Session, request: &LaunchRequest, instance_id: i64) -> Result<(), Fault> {
+pub(super) async fn create_parameters(
+    session: &Session,
+    request: &LaunchRequest,
+    instance_id: i64,
+) -> Result<(), Fault> {
     let columns = Columns::of(request);
     session
         .execute(
@@ -259,11 +269,19 @@ async fn create_parameters(session: &Session, request: &LaunchRequest, instance_
     Ok(())
 }
 
-async fn create_execution(
+/// What an execution goes on from.
+#[derive(Debug, Default)]
+pub(super) struct Origin<'a> {
+    pub(super) context: Option<&'a str>,
+    pub(super) first_execution_id: Option<i64>,
+    pub(super) rerun_of: Option<i64>,
+}
+
+pub(super) async fn create_execution(
     session: &Session,
     request: &LaunchRequest,
     instance_id: i64,
-    lineage: Option<&Last>,
+    origin: &Origin<'_>,
 ) -> Result<JobExecution, Fault> {
     let (node, lease) = match &request.claim {
         Some((node, lease)) => (Some(node), Some(lease)),
@@ -277,11 +295,11 @@ async fn create_execution(
         .one(
             concat!(
                 "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, start_time,
-                     parameters, context, forced, first_execution_id, node, lease_owner, lease_epoch, priority,
+                     parameters, context, forced, first_execution_id, rerun_of, node, lease_owner, lease_epoch, priority,
                      lease_deadline)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, ",
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, ",
                 now!(),
-                " + make_interval(secs => $14)) RETURNING ",
+                " + make_interval(secs => $15)) RETURNING ",
                 execution_columns!()
             ),
             &[
@@ -291,9 +309,10 @@ async fn create_execution(
                 &request.time,
                 &node.map(|_| request.time),
                 &request.parameters.to_json(),
-                &lineage.and_then(|last| last.context.as_deref()),
+                &origin.context,
                 &request.force,
-                &lineage.map(|last| last.first_execution_id),
+                &origin.first_execution_id,
+                &origin.rerun_of,
                 &node.map(|node| node.name.as_str()),
                 &node.map(ToString::to_string),
                 &i64::from(node.is_some()),
@@ -328,12 +347,16 @@ pub(super) async fn create_successor(
     let row = session
         .one(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, parameters, context,
-                 forced, first_execution_id, recovery_count, priority)
+                 forced, first_execution_id, recovery_count, priority, rerun_of)
              SELECT job_instance_id, job_name, $2, $3, parameters, context, FALSE, coalesce(first_execution_id, id), $4,
-                 priority
-             FROM oxbatch_job_execution WHERE id = $1 RETURNING id",
+                 priority, rerun_of
+             FROM oxbatch_job_execution WHERE id = $1 RETURNING id, rerun_of",
             &[&of.0, &Status::Starting.as_str(), &time, &recovery_count],
         )
         .await?;
-    Ok(ExecutionId(row.try_get(0)?))
+    let id = ExecutionId(row.try_get(0)?);
+    if let Some(of) = row.try_get(1)? {
+        rerun::link(session, of, id).await?;
+    }
+    Ok(id)
 }

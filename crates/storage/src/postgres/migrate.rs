@@ -28,6 +28,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "control_totals",
         sql: include_str!("../../migrations/postgres/0003_control_totals.sql"),
     },
+    Migration {
+        number: 4,
+        name: "linked_executions",
+        sql: include_str!("../../migrations/postgres/0004_linked_executions.sql"),
+    },
     Migration { number: 5, name: "nodes", sql: include_str!("../../migrations/postgres/0005_nodes.sql") },
 ];
 

@@ -11,6 +11,8 @@ use super::session::Session;
 ///
 /// $1 ended before, $2 statuses, $3 how many of each job stay, $4 whether the last of an instance that could be
 /// restarted may go too.
+///
+/// One whose skipped items are being run again stays: they would go with it.
 macro_rules! asked_for {
     ($execution:literal) => {
         concat!(
@@ -25,6 +27,12 @@ macro_rules! asked_for {
             ".job_name AND newer.id > ",
             $execution,
             ".id AND newer.end_time IS NOT NULL LIMIT $3) AS newer) >= $3)
+             AND NOT EXISTS (SELECT 1 FROM oxbatch_job_execution AS rerun
+                 WHERE rerun.rerun_of = ",
+            $execution,
+            ".id AND (rerun.end_time IS NULL OR (NOT $4::boolean AND rerun.status IN ('STOPPED', 'FAILED')
+                     AND NOT EXISTS (SELECT 1 FROM oxbatch_job_execution AS next
+                         WHERE next.job_instance_id = rerun.job_instance_id AND next.id > rerun.id))))
              AND ($4::boolean OR ",
             $execution,
             ".status NOT IN ('STOPPED', 'FAILED') OR EXISTS (SELECT 1 FROM oxbatch_job_execution AS newer

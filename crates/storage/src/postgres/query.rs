@@ -12,7 +12,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::error::Fault;
 use super::session::Session;
-use super::sql::{execution_columns, step_columns};
+use super::sql::{execution_columns, skip_columns, step_columns};
 use super::{migrate, rows};
 
 /// Executions of a time span up to which it is cheaper to sort them than to look for them from the newest on.
@@ -49,7 +49,7 @@ fn is_no_name(name: Option<&str>) -> bool {
 }
 
 /// Cuts the row that only tells that there are more, and answers the last of the page then.
-fn cut<T>(rows: &mut Vec<T>, limit: u32) -> Option<&T> {
+pub(super) fn cut<T>(rows: &mut Vec<T>, limit: u32) -> Option<&T> {
     let limit = limit.max(1) as usize;
     if rows.len() <= limit {
         return None;
@@ -163,13 +163,12 @@ pub(super) async fn skips(
     if session.optional("SELECT 1 FROM oxbatch_step_execution WHERE id = $1", &[&id.0]).await?.is_none() {
         return Err(RepositoryError::NotFound { what: "step execution", id: id.0 }.into());
     }
-    let found = session
-        .query(
-            "SELECT id, step_execution_id, create_time, phase, position, item, error FROM oxbatch_skipped_item
-             WHERE step_execution_id = $1 AND id > $2 ORDER BY id LIMIT $3",
-            &[&id.0, &after.unwrap_or(0), &(i64::from(limit) + 1)],
-        )
-        .await?;
+    let sql = concat!(
+        "SELECT ",
+        skip_columns!(),
+        " FROM oxbatch_skipped_item WHERE step_execution_id = $1 AND id > $2 ORDER BY id LIMIT $3"
+    );
+    let found = session.query(sql, &[&id.0, &after.unwrap_or(0), &(i64::from(limit) + 1)]).await?;
     let mut skips: Vec<StoredSkip> = found.iter().map(rows::skip).collect::<Result<_, _>>()?;
     let next = cut(&mut skips, limit).map(|skip| skip.id);
     Ok(SkipPage { skips, next })

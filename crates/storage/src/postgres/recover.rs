@@ -170,7 +170,7 @@ async fn resume(session: &Session, id: ExecutionId, request: &RecoverRequest) ->
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let is_last: bool = row.try_get(14)?;
+    let is_last: bool = row.try_get(rows::EXECUTION_COLUMNS)?;
     // Somebody has launched the instance in the meantime.
     if !is_last {
         return Ok(None);

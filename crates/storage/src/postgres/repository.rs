@@ -9,9 +9,10 @@ use futures_util::future::BoxFuture;
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
 use oxbatch_core::repository::{
     ChunkTransaction, ClaimRequest, Claimed, Drain, ExecutionFilter, ExecutionOutcome, ExecutionPage, Health,
-    InstanceFilter, InstancePage, InstanceParameter, JobRepository, JobSummary, LaunchError, LaunchRequest, Launched,
-    Lease, NewStep, News, Node, NodeReport, NodeStatus, PageRequest, PurgeReport, PurgeRequest, RecoverRequest,
-    Recovered, RenewedLease, RepositoryError, RepositoryFuture, SkipPage, StepFence, StepOutcome, StepStart,
+    InstanceFilter, InstancePage, InstanceParameter, JobRepository, JobSummary, KeptSkips, LaunchError, LaunchRequest,
+    Launched, Lease, NewStep, News, Node, NodeReport, NodeStatus, PageRequest, PendingSkips, PurgeReport, PurgeRequest,
+    RecoverRequest, Recovered, RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence,
+    StepOutcome, StepStart,
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;
@@ -19,7 +20,9 @@ use uuid::Uuid;
 use super::error::{Fault, is_unique_violation};
 use super::pool::Work;
 use super::session::Session;
-use super::{PostgresChunkTransaction, PostgresRepository, claim, finish, launch, node, purge, query, recover, step};
+use super::{
+    PostgresChunkTransaction, PostgresRepository, claim, finish, launch, node, purge, query, recover, rerun, step,
+};
 
 /// Launches that are tried again because what stood in their way has ended in the same moment.
 const LAUNCHES: u32 = 5;
@@ -122,6 +125,20 @@ impl JobRepository for PostgresRepository {
                 (false, Some(lease)) => self.tell(News::Started(lease.execution_id)),
                 (false, None) => self.tell(News::Work),
             }
+            Ok(launched)
+        }
+        .boxed()
+    }
+
+    fn rerun(&self, request: RerunRequest) -> BoxFuture<'_, Result<Launched, LaunchError>> {
+        const OPERATION: &str = "re-run skipped items";
+        async move {
+            let launched = self
+                .store
+                .connections
+                .write(OPERATION, &request, |session, request| rerun::launch(session, request).boxed());
+            let launched = launched.await.map_err(|fault| fault.into_launch(OPERATION))?;
+            self.tell(launched.lease.map_or(News::Work, |lease| News::Started(lease.execution_id)));
             Ok(launched)
         }
         .boxed()
@@ -273,6 +290,14 @@ impl JobRepository for PostgresRepository {
                 .boxed();
         }
         self.write("purge", request, |session, request| purge::purge(session, request).boxed()).boxed()
+    }
+
+    fn kept_skips(&self, id: ExecutionId, by: Option<InstanceId>) -> RepositoryFuture<'_, Vec<KeptSkips>> {
+        self.read("count skipped items", (id, by), |session, (id, by)| rerun::kept(session, *id, *by).boxed()).boxed()
+    }
+
+    fn pending_skips(&self, request: PendingSkips) -> RepositoryFuture<'_, SkipPage> {
+        self.read("list skipped items", request, |session, request| rerun::pending(session, request).boxed()).boxed()
     }
 
     fn execution(&self, id: ExecutionId) -> RepositoryFuture<'_, Option<JobExecution>> {

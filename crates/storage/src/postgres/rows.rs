@@ -11,6 +11,9 @@ use tokio_postgres::Row;
 
 use super::error::{Fault, corrupt};
 
+/// How many columns `execution_columns!()` has: the place of what a statement asks for besides.
+pub(super) const EXECUTION_COLUMNS: usize = 16;
+
 /// Reads `execution_columns!()`.
 pub(super) fn execution(row: &Row) -> Result<JobExecution, Fault> {
     let id: i64 = row.try_get(0)?;
@@ -31,6 +34,8 @@ pub(super) fn execution(row: &Row) -> Result<JobExecution, Fault> {
         node: row.try_get(11)?,
         recovery_count: row.try_get(12)?,
         priority: row.try_get(13)?,
+        rerun_of: row.try_get::<_, Option<i64>>(14)?.map(ExecutionId),
+        rerun_by: row.try_get::<_, Option<i64>>(15)?.map(ExecutionId),
     })
 }
 
@@ -76,13 +81,25 @@ pub(super) fn instance(row: &Row) -> Result<JobInstance, Fault> {
     })
 }
 
-/// Reads id, step_execution_id, create_time, phase, position, item, error.
+/// Reads `skip_columns!()`.
 pub(super) fn skip(row: &Row) -> Result<StoredSkip, Fault> {
     let id: i64 = row.try_get(0)?;
     let phase: &str = row.try_get(3)?;
     let phase = phase.parse().map_err(|error| corrupt("phase of skipped item", id, error))?;
-    let item = SkippedItem { phase, position: row.try_get(4)?, item: row.try_get(5)?, error: row.try_get(6)? };
-    Ok(StoredSkip { id, step_id: StepExecutionId(row.try_get(1)?), time: time(row, 2)?, item })
+    let item = SkippedItem {
+        phase,
+        position: row.try_get(4)?,
+        item: row.try_get(5)?,
+        complete: row.try_get(7)?,
+        error: row.try_get(6)?,
+    };
+    Ok(StoredSkip {
+        id,
+        step_id: StepExecutionId(row.try_get(1)?),
+        time: time(row, 2)?,
+        item,
+        rerun_execution_id: row.try_get::<_, Option<i64>>(8)?.map(ExecutionId),
+    })
 }
 
 /// Reads id, job_instance_id, key_name, string_value, string_escaped, the three other values, date_only, identifying,

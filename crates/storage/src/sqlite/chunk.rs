@@ -162,6 +162,18 @@ impl SqliteChunkTransaction {
         if !save.skips.is_empty() {
             self.keep(connection, save).map_err(fault)?;
         }
+        for id in save.rerun {
+            let marked = connection
+                .prepare_cached(
+                    "UPDATE oxbatch_skipped_item SET rerun_execution_id = ?2
+                     WHERE id = ?1 AND rerun_execution_id IS NULL",
+                )
+                .and_then(|mut statement| statement.execute(params![id, self.fence.lease.execution_id.0]))
+                .map_err(fault)?;
+            if marked == 0 {
+                return Err(RepositoryError::SkipSettled { id: *id });
+            }
+        }
         execute(connection, "COMMIT").map_err(fault)?;
         Ok(ChunkAck { stop_requested })
     }
@@ -169,13 +181,13 @@ impl SqliteChunkTransaction {
     /// Keeps the skipped items of the chunk.
     fn keep(&self, connection: &Connection, save: &ChunkSave<'_>) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(
-            "INSERT INTO oxbatch_skipped_item (step_execution_id, create_time, phase, position, item, error)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO oxbatch_skipped_item (step_execution_id, create_time, phase, position, item, error,
+                 complete) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         let time = save.time.map(|time| time.as_microsecond());
         for skip in save.skips {
             let (step, phase) = (self.fence.step_id.0, skip.phase.as_str());
-            statement.execute(params![step, time, phase, skip.position, skip.item, skip.error])?;
+            statement.execute(params![step, time, phase, skip.position, skip.item, skip.error, skip.complete])?;
         }
         Ok(())
     }

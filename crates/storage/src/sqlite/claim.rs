@@ -51,7 +51,7 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
     let claimed = statement
         .query_row(values, |row| {
             let execution = rows::execution(row)?;
-            let lease = Lease { execution_id: execution.id, epoch: row.get(14)? };
+            let lease = Lease { execution_id: execution.id, epoch: row.get(rows::EXECUTION_COLUMNS)? };
             Ok(Claimed { execution, lease })
         })
         .optional()?;

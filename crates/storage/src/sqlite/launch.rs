@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::error::{Fault, is_unique_violation};
 use super::sql::{execution_columns, now};
 use super::step::after;
-use super::{node, rows};
+use super::{node, rerun, rows};
 
 /// Outdated idempotency keys that one launch clears away: more than it adds, so they do not pile up.
 const KEYS_CLEARED: i64 = 16;
@@ -43,20 +43,17 @@ pub(super) fn launch(connection: &Connection, request: &LaunchRequest) -> Result
             return Err(LaunchError::Abandoned { execution_id }.into());
         }
     }
-    if request.claim.is_some()
-        && let Some((job, limit)) = node::limit_reached(connection, &request.job_name, &request.limits)?
-    {
-        return Err(LaunchError::LimitReached { job, limit }.into());
-    }
-    if request.claim.is_none() && waiting_reach(connection, request.queue_limit)? {
-        return Err(LaunchError::QueueFull { limit: request.queue_limit }.into());
-    }
+    find_a_place(connection, request)?;
     let instance_id = match &before {
         Some(before) => before.instance_id,
         None => create_instance(connection, request, &job_key)?,
     };
-    let lineage = last.filter(|_| !request.force);
-    let execution = create_execution(connection, request, instance_id, lineage)?;
+    let origin = last.filter(|_| !request.force).map_or_else(Origin::default, |last| Origin {
+        context: last.context.as_deref(),
+        first_execution_id: Some(last.first_execution_id),
+        rerun_of: None,
+    });
+    let execution = create_execution(connection, request, instance_id, &origin)?;
     if let Some(idempotency) = &request.idempotency {
         connection
             .prepare_cached(
@@ -127,6 +124,19 @@ fn before(connection: &Connection, job_name: &str, job_key: &str) -> Result<Opti
     Ok(statement.query_row(params![job_name, job_key], read).optional()?)
 }
 
+/// Refuses what would wait beyond the queue's limit, or run at once beyond another.
+pub(super) fn find_a_place(connection: &Connection, request: &LaunchRequest) -> Result<(), Fault> {
+    if request.claim.is_some()
+        && let Some((job, limit)) = node::limit_reached(connection, &request.job_name, &request.limits)?
+    {
+        return Err(LaunchError::LimitReached { job, limit }.into());
+    }
+    if request.claim.is_none() && waiting_reach(connection, request.queue_limit)? {
+        return Err(LaunchError::QueueFull { limit: request.queue_limit }.into());
+    }
+    Ok(())
+}
+
 /// Whether as many executions wait as may. Looks at no more rows than that.
 fn waiting_reach(connection: &Connection, limit: u32) -> Result<bool, Fault> {
     let waiting: u32 = connection
@@ -138,7 +148,7 @@ fn waiting_reach(connection: &Connection, limit: u32) -> Result<bool, Fault> {
     Ok(waiting >= limit)
 }
 
-fn create_instance(connection: &Connection, request: &LaunchRequest, job_key: &str) -> Result<i64, Fault> {
+pub(super) fn create_instance(connection: &Connection, request: &LaunchRequest, job_key: &str) -> Result<i64, Fault> {
     let id = connection
         .prepare_cached("INSERT INTO oxbatch_job_instance (job_name, job_key, create_time) VALUES (?1, ?2, ?3)")?
         .insert(params![request.job_name, job_key, request.time.as_microsecond()])?;
@@ -160,11 +170,19 @@ fn create_instance(connection: &Connection, request: &LaunchRequest, job_key: &s
     Ok(id)
 }
 
-fn create_execution(
+/// What an execution goes on from.
+#[derive(Debug, Default)]
+pub(super) struct Origin<'a> {
+    pub(super) context: Option<&'a str>,
+    pub(super) first_execution_id: Option<i64>,
+    pub(super) rerun_of: Option<i64>,
+}
+
+pub(super) fn create_execution(
     connection: &Connection,
     request: &LaunchRequest,
     instance_id: i64,
-    lineage: Option<&Last>,
+    origin: &Origin<'_>,
 ) -> Result<JobExecution, Fault> {
     let (node, lease) = match &request.claim {
         Some((node, lease)) => (Some(node), Some(lease)),
@@ -178,10 +196,10 @@ fn create_execution(
     let created = connection
         .prepare_cached(concat!(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, start_time, parameters,
-                 context, forced, first_execution_id, node, lease_owner, lease_epoch, priority, lease_deadline)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ",
+                 context, forced, first_execution_id, rerun_of, node, lease_owner, lease_epoch, priority, lease_deadline)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ",
             now!(),
-            " + ?14) RETURNING ",
+            " + ?15) RETURNING ",
             execution_columns!()
         ))?
         .query_row(
@@ -192,9 +210,10 @@ fn create_execution(
                 time,
                 node.map(|_| time),
                 request.parameters.to_json(),
-                lineage.and_then(|last| last.context.as_deref()),
+                origin.context,
                 request.force,
-                lineage.map(|last| last.first_execution_id),
+                origin.first_execution_id,
+                origin.rerun_of,
                 node.map(|node| node.name.as_str()),
                 node.map(ToString::to_string),
                 i64::from(node.is_some()),
@@ -238,12 +257,18 @@ pub(super) fn create_successor(
     let id = connection
         .prepare_cached(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, parameters, context,
-                 forced, first_execution_id, recovery_count, priority)
+                 forced, first_execution_id, recovery_count, priority, rerun_of)
              SELECT job_instance_id, job_name, ?2, ?3, parameters, context, 0, coalesce(first_execution_id, id), ?4,
-                 priority
+                 priority, rerun_of
              FROM oxbatch_job_execution WHERE id = ?1",
         )?
         .insert(params![of.0, Status::Starting.as_str(), time.as_microsecond(), recovery_count])?;
+    let rerun_of: Option<i64> = connection
+        .prepare_cached("SELECT rerun_of FROM oxbatch_job_execution WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))?;
+    if let Some(of) = rerun_of {
+        rerun::link(connection, of, ExecutionId(id))?;
+    }
     Ok(ExecutionId(id))
 }
 

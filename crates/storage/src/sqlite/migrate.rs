@@ -24,6 +24,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "control_totals",
         sql: include_str!("../../migrations/sqlite/0003_control_totals.sql"),
     },
+    Migration {
+        number: 4,
+        name: "linked_executions",
+        sql: include_str!("../../migrations/sqlite/0004_linked_executions.sql"),
+    },
     Migration { number: 5, name: "nodes", sql: include_str!("../../migrations/sqlite/0005_nodes.sql") },
 ];
 

@@ -11,7 +11,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::error::Fault;
-use super::sql::{execution_columns, step_columns};
+use super::sql::{execution_columns, skip_columns, step_columns};
 use super::{migrate, rows};
 
 /// Executions of a time span up to which it is cheaper to sort them than to look for them from the newest on.
@@ -40,7 +40,7 @@ pub(super) fn executions(
 }
 
 /// Cuts the row that only tells that there are more, and answers the last of the page then.
-fn cut<T>(rows: &mut Vec<T>, limit: u32) -> Option<&T> {
+pub(super) fn cut<T>(rows: &mut Vec<T>, limit: u32) -> Option<&T> {
     let limit = limit.max(1) as usize;
     if rows.len() <= limit {
         return None;
@@ -144,10 +144,11 @@ pub(super) fn skips(
     if !known {
         return Err(RepositoryError::NotFound { what: "step execution", id: id.0 }.into());
     }
-    let mut statement = connection.prepare_cached(
-        "SELECT id, step_execution_id, create_time, phase, position, item, error FROM oxbatch_skipped_item
-         WHERE step_execution_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
-    )?;
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        skip_columns!(),
+        " FROM oxbatch_skipped_item WHERE step_execution_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+    ))?;
     let values = rusqlite::params![id.0, after.unwrap_or(0), i64::from(limit) + 1];
     let mut skips: Vec<StoredSkip> = statement.query_map(values, rows::skip)?.collect::<Result<_, _>>()?;
     let next = cut(&mut skips, limit).map(|skip| skip.id);

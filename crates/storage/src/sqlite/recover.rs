@@ -151,7 +151,7 @@ fn resume(connection: &Connection, id: ExecutionId, request: &RecoverRequest) ->
                  WHERE later.job_instance_id = oxbatch_job_execution.job_instance_id
                      AND later.id > oxbatch_job_execution.id)"
         ))?
-        .query_row([id.0], |row| Ok((rows::execution(row)?, row.get(14)?)))
+        .query_row([id.0], |row| Ok((rows::execution(row)?, row.get(rows::EXECUTION_COLUMNS)?)))
         .optional()?;
     // Somebody was faster, or has launched the instance in the meantime.
     let Some((lost, true)) = stopped else { return Ok(None) };

@@ -9,14 +9,17 @@ use futures_util::future::BoxFuture;
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
 use oxbatch_core::repository::{
     ChunkTransaction, ClaimRequest, Claimed, Drain, ExecutionFilter, ExecutionOutcome, ExecutionPage, Health,
-    InstanceFilter, InstancePage, InstanceParameter, JobRepository, JobSummary, LaunchError, LaunchRequest, Launched,
-    Lease, NewStep, Node, NodeReport, NodeStatus, PageRequest, PurgeReport, PurgeRequest, RecoverRequest, Recovered,
-    RenewedLease, RepositoryError, RepositoryFuture, SkipPage, StepFence, StepOutcome, StepStart,
+    InstanceFilter, InstancePage, InstanceParameter, JobRepository, JobSummary, KeptSkips, LaunchError, LaunchRequest,
+    Launched, Lease, NewStep, Node, NodeReport, NodeStatus, PageRequest, PendingSkips, PurgeReport, PurgeRequest,
+    RecoverRequest, Recovered, RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence,
+    StepOutcome, StepStart,
 };
 use uuid::Uuid;
 
 use super::open::unusable;
-use super::{SqliteChunkTransaction, SqliteRepository, claim, finish, launch, node, purge, query, recover, step};
+use super::{
+    SqliteChunkTransaction, SqliteRepository, claim, finish, launch, node, purge, query, recover, rerun, step,
+};
 
 impl JobRepository for SqliteRepository {
     fn location(&self) -> String {
@@ -40,6 +43,14 @@ impl JobRepository for SqliteRepository {
         async move {
             let launched = self.store.writer.try_run(move |connection| launch::launch(connection, &request)).await;
             launched.map_err(|fault| fault.into_launch("launch"))
+        }
+        .boxed()
+    }
+
+    fn rerun(&self, request: RerunRequest) -> BoxFuture<'_, Result<Launched, LaunchError>> {
+        async move {
+            let launched = self.store.writer.try_run(move |connection| rerun::launch(connection, &request)).await;
+            launched.map_err(|fault| fault.into_launch("re-run skipped items"))
         }
         .boxed()
     }
@@ -153,6 +164,15 @@ impl JobRepository for SqliteRepository {
 
     fn skips(&self, id: StepExecutionId, after: Option<i64>, limit: u32) -> RepositoryFuture<'_, SkipPage> {
         let list = move |connection: &rusqlite::Connection| query::skips(connection, id, after, limit);
+        self.store.readers.ask("list skipped items", list).boxed()
+    }
+
+    fn kept_skips(&self, id: ExecutionId, by: Option<InstanceId>) -> RepositoryFuture<'_, Vec<KeptSkips>> {
+        self.store.readers.ask("count skipped items", move |connection| rerun::kept(connection, id, by)).boxed()
+    }
+
+    fn pending_skips(&self, request: PendingSkips) -> RepositoryFuture<'_, SkipPage> {
+        let list = move |connection: &rusqlite::Connection| rerun::pending(connection, &request);
         self.store.readers.ask("list skipped items", list).boxed()
     }
 

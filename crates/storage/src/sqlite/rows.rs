@@ -11,6 +11,9 @@ use rusqlite::{Result, Row};
 
 use super::error::unreadable;
 
+/// How many columns `execution_columns!()` has: the place of what a statement asks for besides.
+pub(super) const EXECUTION_COLUMNS: usize = 16;
+
 /// Reads `execution_columns!()`.
 pub(super) fn execution(row: &Row<'_>) -> Result<JobExecution> {
     let id: i64 = row.get(0)?;
@@ -30,6 +33,8 @@ pub(super) fn execution(row: &Row<'_>) -> Result<JobExecution> {
         node: row.get(11)?,
         recovery_count: row.get(12)?,
         priority: row.get(13)?,
+        rerun_of: row.get::<_, Option<i64>>(14)?.map(ExecutionId),
+        rerun_by: row.get::<_, Option<i64>>(15)?.map(ExecutionId),
     })
 }
 
@@ -71,12 +76,19 @@ pub(super) fn instance(row: &Row<'_>) -> Result<JobInstance> {
     Ok(JobInstance { id: InstanceId(id), job_name: row.get(1)?, job_key: row.get(2)?, create_time: time(row, 3, id)? })
 }
 
-/// Reads id, step_execution_id, create_time, phase, position, item, error.
+/// Reads `skip_columns!()`.
 pub(super) fn skip(row: &Row<'_>) -> Result<StoredSkip> {
     let id: i64 = row.get(0)?;
     let phase = row.get_ref(3)?.as_str()?.parse().map_err(|error| unreadable("phase of skipped item", id, error))?;
-    let item = SkippedItem { phase, position: row.get(4)?, item: row.get(5)?, error: row.get(6)? };
-    Ok(StoredSkip { id, step_id: StepExecutionId(row.get(1)?), time: time(row, 2, id)?, item })
+    let item =
+        SkippedItem { phase, position: row.get(4)?, item: row.get(5)?, complete: row.get(7)?, error: row.get(6)? };
+    Ok(StoredSkip {
+        id,
+        step_id: StepExecutionId(row.get(1)?),
+        time: time(row, 2, id)?,
+        item,
+        rerun_execution_id: row.get::<_, Option<i64>>(8)?.map(ExecutionId),
+    })
 }
 
 /// Reads id, job_instance_id, key_name, the four values, date_only, identifying, secret.

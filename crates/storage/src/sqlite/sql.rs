@@ -4,7 +4,14 @@
 macro_rules! execution_columns {
     () => {
         "id, job_instance_id, job_name, status, create_time, start_time, end_time, exit_code, exit_message, \
-         parameters, forced, node, recovery_count, priority"
+         parameters, forced, node, recovery_count, priority, rerun_of, rerun_by"
+    };
+}
+
+/// The columns of a skipped item in the order in which `rows::skip` reads them.
+macro_rules! skip_columns {
+    () => {
+        "id, step_execution_id, create_time, phase, position, item, error, complete, rerun_execution_id"
     };
 }
 
@@ -24,4 +31,4 @@ macro_rules! now {
     };
 }
 
-pub(super) use {execution_columns, now, step_columns};
+pub(super) use {execution_columns, now, skip_columns, step_columns};

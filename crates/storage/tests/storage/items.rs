@@ -85,6 +85,7 @@ impl Step {
             progress: None,
             job_context: None,
             skips: &[],
+            rerun: &[],
             time: None,
         };
         self.transaction.commit(save).await.unwrap();
@@ -211,6 +212,7 @@ async fn a_chunk_on_a_full_disk_leaves_nothing_and_succeeds_once_there_is_room()
         progress: None,
         job_context: None,
         skips: &[],
+        rerun: &[],
         time: None,
     };
     let error = step.transaction.commit(save()).await.unwrap_err();

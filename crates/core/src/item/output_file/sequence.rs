@@ -48,8 +48,13 @@ pub(in crate::item) struct OutputFiles {
 }
 
 impl OutputFiles {
-    /// The output of a step: its temporary names are the same in all attempts of the instance's step.
+    /// The output of a step: its temporary names are the same in all attempts of the instance's step. A re-run of skipped
+    /// items is an instance of its own and has a file of its own: what the first one has published stays as it is.
     pub(in crate::item) fn new(context: &StepContext, path: PathBuf) -> Self {
+        let path = match context.rerun_of() {
+            Some(_) => marked(&path, &format!(".rerun-{}", context.instance_id())),
+            None => path,
+        };
         Self::with_tag(format!("{}-{}", context.instance_id(), context.step_name()), path)
     }
 
@@ -257,12 +262,17 @@ impl OutputFiles {
 
 /// `orders.csv` → `orders-0001.csv`, `orders.csv.gz` → `orders-0001.csv.gz`.
 fn numbered(path: &Path, number: u32) -> PathBuf {
+    marked(path, &format!("-{number:04}"))
+}
+
+/// A path with a mark at the end of the name, before what stands for its format.
+fn marked(path: &Path, mark: &str) -> PathBuf {
     let is_compressed = |path: &Path| path.extension().is_some_and(|end| COMPRESSED.iter().any(|known| end == *known));
     let (plain, outer) =
         if is_compressed(path) { (path.with_extension(""), path.extension()) } else { (path.to_owned(), None) };
     let Some(stem) = plain.file_stem() else { return path.to_owned() };
     let mut name = OsString::from(stem);
-    name.push(format!("-{number:04}"));
+    name.push(mark);
     for end in plain.extension().into_iter().chain(outer) {
         name.push(".");
         name.push(end);

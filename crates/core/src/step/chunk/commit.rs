@@ -3,6 +3,7 @@
 use super::fill::{Interrupt, Room, Sealed, count, failed, fault_after, wait};
 use super::isolate::{Isolated, isolate};
 use super::joining::Joining;
+use super::rerun::KeptPosition;
 use super::settings::Skip;
 use super::totals::{Sums, TotalsLedger};
 use crate::execution::{ContextError, Counters, ExecutionContext, SkipPhase, SkippedItem, StepState, cause_chain};
@@ -72,6 +73,8 @@ pub(super) struct Commits<'a, R: ItemReader, O> {
     joining: Option<Joining>,
     /// Chunks were written and are not saved yet; the progress behind the last of them.
     unsaved: Option<Option<f64>>,
+    /// Kept items that the chunk in hand runs again.
+    rerun: Vec<i64>,
     /// Used again for each commit.
     json: String,
 }
@@ -110,6 +113,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
             counters: Counters::default(),
             joining,
             unsaved: None,
+            rerun: Vec::new(),
             json: String::new(),
         }
     }
@@ -137,7 +141,14 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         }
         self.job_changed |= self.job_context.settle(seal.job_context);
         // The position behind the chunk's last item: taken when the chunk was sealed, committed with it.
-        let positions = Positions { reader: seal.checkpoint, processor: seal.processor, writer: None };
+        let mut positions = Positions { reader: seal.checkpoint, processor: seal.processor, writer: None };
+        if self.context.rerun_of().is_some()
+            && let Some(sealed) = &positions.reader
+        {
+            let (position, taken) =
+                KeptPosition::split(sealed).map_err(|error| fault("take the checkpoint", &error))?;
+            (positions.reader, self.rerun) = (Some(position), taken);
+        }
         let mut before = self.advance(positions);
         let (read, progress) = (seal.read, seal.progress);
         if read == 0 && skips.is_empty() {
@@ -236,6 +247,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         let Some(joining) = &self.joining else { return false };
         let scope = self.context.scope();
         !(joining.is_due()
+            || !self.rerun.is_empty()
             || self.job_changed
             || target.transaction.has_begun()
             || scope.context.has_change_of(Side::Writing)
@@ -409,8 +421,18 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         let time = (!skips.is_empty()).then(jiff::Timestamp::now);
         let job_context = job_context.as_deref();
         let control_totals = self.totals.as_mut().and_then(TotalsLedger::json);
-        let save = ChunkSave { state: &self.json, counters: &next, control_totals, progress, job_context, skips, time };
+        let save = ChunkSave {
+            state: &self.json,
+            counters: &next,
+            control_totals,
+            progress,
+            job_context,
+            skips,
+            rerun: &self.rerun,
+            time,
+        };
         let ack = target.transaction.commit(save).await.map_err(Attempt::Save)?;
+        self.rerun.clear();
         self.job_changed = false;
         self.settle(next);
         self.unsaved = None;

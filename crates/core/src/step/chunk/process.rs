@@ -44,7 +44,9 @@ impl Tally {
             Some(item) => (skip.describe)(item),
             None => error.raw().map(str::to_owned),
         };
-        self.skips.push(SkippedItem::new(phase, error.place(), text, error.cause_text()));
+        let mut skipped = SkippedItem::new(phase, error.place(), text, error.cause_text());
+        skipped.complete &= item.is_some() || error.raw_is_whole();
+        self.skips.push(skipped);
         Ok(())
     }
 }

@@ -15,11 +15,12 @@ use super::joining::Joining;
 use super::parallel::{Parallel, Workers};
 use super::process::Processing;
 use super::read::{Limits, Reading};
+use super::rerun::Rerun;
 use super::settings::{ChunkSize, Factory, ItemSettings, ReadAhead, Settings, check_size};
 use super::totals::{ReadTally, Totals, TotalsLedger};
 use crate::execution::{StepState, cause_chain};
 use crate::item::{ItemProcessor, ItemReader, ItemWriter};
-use crate::step::{BodyEnd, BodyFault, BodyRun, Side, StepBody, StepContext};
+use crate::step::{BodyEnd, BodyFault, BodyRun, Reruns, Side, StepBody, StepContext};
 
 /// Every so many chunks the thread lets other futures of the author's run, which share it.
 const CHUNKS_BETWEEN_YIELDS: i64 = 64;
@@ -36,6 +37,7 @@ pub(super) struct ChunkBody<R: ItemReader, P: ItemProcessor<R::Item>, W> {
     pub(super) settings: Settings,
     pub(super) items: ItemSettings<R>,
     pub(super) totals: Option<Arc<Totals<R::Item, P::Output>>>,
+    pub(super) rerun: Option<Rerun<R, P, W>>,
 }
 
 impl<R, P, W> StepBody for ChunkBody<R, P, W>
@@ -45,7 +47,18 @@ where
     W: ItemWriter<P::Output> + 'static,
 {
     fn run(&self, run: BodyRun) -> LocalBoxFuture<'_, Result<BodyEnd, BodyFault>> {
-        self.run_parts(run).boxed_local()
+        match &self.rerun {
+            Some(rerun) if run.context.rerun_of().is_some() => (rerun.run)(self, run),
+            _ => self.run_parts(run).boxed_local(),
+        }
+    }
+
+    fn reruns(&self) -> Reruns {
+        match &self.rerun {
+            None => Reruns::Nothing,
+            Some(Rerun { from_raw: None, .. }) => Reruns::Items,
+            Some(Rerun { from_raw: Some(_), .. }) => Reruns::ItemsAndRaw,
+        }
     }
 }
 
@@ -55,7 +68,7 @@ where
     P: ItemProcessor<R::Item> + 'static,
     W: ItemWriter<P::Output> + 'static,
 {
-    async fn run_parts(&self, run: BodyRun) -> Result<BodyEnd, BodyFault> {
+    pub(super) async fn run_parts(&self, run: BodyRun) -> Result<BodyEnd, BodyFault> {
         let BodyRun { context, state, control_totals, resumed, mut transaction } = run;
         let ledger = match &self.totals {
             Some(totals) => Some(TotalsLedger::resume(totals, control_totals.as_deref(), resumed)?),

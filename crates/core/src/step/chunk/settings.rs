@@ -71,6 +71,7 @@ pub(super) enum ChunkSize {
 }
 
 /// Settings that do not depend on the items.
+#[derive(Clone)]
 pub(super) struct Settings {
     pub(super) size: ChunkSize,
     /// Longest time since the first item of a chunk.

@@ -1,0 +1,211 @@
+//! Re-running what a step skipped: the kept items take the reader's place, all else of the step stays as it is.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::Error as JsonError;
+
+use super::run::ChunkBody;
+use super::settings::{ItemSettings, Skip, Weight};
+use crate::execution::{ExecutionId, SkipPhase, StoredSkip};
+use crate::item::{BoxError, Checkpoint, ItemError, ItemProcessor, ItemReader, ItemWriter};
+use crate::repository::{JobRepository, PendingSkips};
+use crate::step::{BodyEnd, BodyFault, BodyRun, StepContext};
+
+/// Kept items that are read from the repository at once.
+const PAGE: u32 = 500;
+
+/// Reads an item back from the JSON that was kept of it.
+pub(super) type FromJson<I> = fn(&str) -> Result<I, JsonError>;
+/// Reads an item from the raw text that could not be read.
+pub(super) type FromRaw<I> = Arc<dyn Fn(&str) -> Result<I, BoxError> + Send + Sync>;
+/// Runs a step over its kept items. It exists for steps alone that ask for it: the loop is compiled a second time.
+pub(super) type RunKept<R, P, W> =
+    for<'a> fn(&'a ChunkBody<R, P, W>, BodyRun) -> LocalBoxFuture<'a, Result<BodyEnd, BodyFault>>;
+
+/// How the skipped items of a built step are read back and run.
+pub(super) struct Rerun<R: ItemReader, P: ItemProcessor<R::Item>, W> {
+    pub(super) from_json: FromJson<R::Item>,
+    pub(super) from_raw: Option<FromRaw<R::Item>>,
+    pub(super) run: RunKept<R, P, W>,
+}
+
+/// What the builder of a step has been told of re-runs.
+pub(super) struct DeclaredRerun<I> {
+    /// How items are read back, and a `RunKept` of the parts that are set at the time; its type shows whether they still are.
+    pub(super) items: Option<(FromJson<I>, Box<dyn Any>)>,
+    pub(super) from_raw: Option<FromRaw<I>>,
+}
+
+impl<I> Default for DeclaredRerun<I> {
+    fn default() -> Self {
+        Self { items: None, from_raw: None }
+    }
+}
+
+impl<I: Send> DeclaredRerun<I> {
+    /// The re-run of a step with these parts.
+    pub(super) fn build<R, P, W>(self, skips: bool) -> Result<Option<Rerun<R, P, W>>, String>
+    where
+        R: ItemReader<Item = I> + 'static,
+        P: ItemProcessor<I> + 'static,
+        W: 'static,
+    {
+        let Some((from_json, run)) = self.items else {
+            return match self.from_raw {
+                Some(_) => Err("it can parse skipped items, but has no rerun_skips".to_owned()),
+                None => Ok(None),
+            };
+        };
+        if !skips {
+            return Err("it has rerun_skips, but no skip policy: nothing is ever skipped".to_owned());
+        }
+        match run.downcast::<RunKept<R, P, W>>() {
+            Ok(run) => Ok(Some(Rerun { from_json, from_raw: self.from_raw, run: *run })),
+            Err(_) => Err("rerun_skips must come after the processor and the writer".to_owned()),
+        }
+    }
+}
+
+/// Runs `body` with the kept items in the place of its reader.
+pub(super) fn run_kept<R, P, W>(
+    body: &ChunkBody<R, P, W>,
+    run: BodyRun,
+) -> LocalBoxFuture<'_, Result<BodyEnd, BodyFault>>
+where
+    R: ItemReader + 'static,
+    P: ItemProcessor<R::Item> + 'static,
+    W: ItemWriter<P::Output> + 'static,
+{
+    async move {
+        let (Some(rerun), Some(of)) = (&body.rerun, run.context.rerun_of()) else {
+            return Err(BodyFault::Failed("the step has no skipped items to re-run".to_owned()));
+        };
+        let (from_json, from_raw) = (rerun.from_json, rerun.from_raw.clone());
+        let reader = move |context: &StepContext| {
+            Ok(KeptReader::<R> {
+                repository: Arc::clone(context.repository()),
+                of,
+                step_name: context.step_name().to_owned(),
+                from_json,
+                from_raw: from_raw.clone(),
+                page: VecDeque::new(),
+                position: KeptPosition::default(),
+                ended: false,
+            })
+        };
+        let items = ItemSettings::<KeptReader<R>> {
+            copy: body.items.copy,
+            weight: body.items.weight.as_ref().map(|weight| {
+                let measure = Arc::clone(&weight.measure);
+                Weight { limit: weight.limit, measure }
+            }),
+            skip: body.items.skip.as_ref().map(|skip| Skip { policy: skip.policy.clone(), describe: skip.describe }),
+        };
+        let kept = ChunkBody {
+            reader: Arc::new(reader),
+            processor: Arc::clone(&body.processor),
+            writer: Arc::clone(&body.writer),
+            settings: body.settings.clone(),
+            items,
+            totals: body.totals.clone(),
+            rerun: None,
+        };
+        kept.run_parts(run).await
+    }
+    .boxed_local()
+}
+
+/// Where a [`KeptReader`] stands, and what it has read since its last checkpoint. The commit takes the latter out and marks
+/// those rows in the chunk's transaction; only the position is stored.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct KeptPosition {
+    after: i64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) taken: Vec<i64>,
+}
+
+impl KeptPosition {
+    /// Takes apart what [`KeptReader`] has sealed: the checkpoint to store, and the rows to mark.
+    pub(super) fn split(sealed: &Checkpoint) -> Result<(Checkpoint, Vec<i64>), ItemError> {
+        let mut position: Self = sealed.read()?;
+        let taken = std::mem::take(&mut position.taken);
+        Ok((Checkpoint::new(&position)?, taken))
+    }
+}
+
+/// Reads the skipped items that an execution has kept of a step and that nobody has re-run yet.
+pub(super) struct KeptReader<R: ItemReader> {
+    repository: Arc<dyn JobRepository>,
+    of: ExecutionId,
+    step_name: String,
+    from_json: FromJson<R::Item>,
+    from_raw: Option<FromRaw<R::Item>>,
+    page: VecDeque<StoredSkip>,
+    position: KeptPosition,
+    ended: bool,
+}
+
+impl<R: ItemReader> KeptReader<R> {
+    async fn next(&mut self) -> Result<Option<StoredSkip>, ItemError> {
+        if self.page.is_empty() && !self.ended {
+            let request = PendingSkips {
+                execution_id: self.of,
+                step_name: self.step_name.clone(),
+                rerunnable: true,
+                raw: self.from_raw.is_some(),
+                after: Some(self.position.after),
+                limit: PAGE,
+            };
+            let page = self.repository.pending_skips(request).await.map_err(|error| match error.is_transient() {
+                true => ItemError::transient(error),
+                false => ItemError::other(error),
+            })?;
+            self.ended = page.next.is_none();
+            self.page = page.skips.into();
+        }
+        Ok(self.page.pop_front())
+    }
+}
+
+impl<R: ItemReader> ItemReader for KeptReader<R> {
+    type Item = R::Item;
+
+    async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
+        if let Some(checkpoint) = checkpoint {
+            self.position = checkpoint.read()?;
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<Option<R::Item>, ItemError> {
+        let Some(StoredSkip { id, item, .. }) = self.next().await? else { return Ok(None) };
+        self.position.after = id;
+        self.position.taken.push(id);
+        let text = item.item.unwrap_or_default();
+        let at = item.position.unwrap_or_else(|| format!("skipped item {id}"));
+        match (item.phase, &self.from_raw) {
+            (SkipPhase::Read, Some(from_raw)) => match from_raw(&text) {
+                Ok(item) => Ok(Some(item)),
+                Err(error) => Err(ItemError::parse(error).at(at).with_whole_raw(text)),
+            },
+            _ => (self.from_json)(&text).map(Some).map_err(|error| {
+                // No fault of the item: it stays where it is until the type fits again.
+                let message = format!(
+                    "the JSON that was kept of skipped item {id} does not fit the step's item ({error}); was its type changed since?"
+                );
+                ItemError::other(message).at(at)
+            }),
+        }
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        let sealed = Checkpoint::new(&self.position).map(Some);
+        self.position.taken.clear();
+        sealed
+    }
+}

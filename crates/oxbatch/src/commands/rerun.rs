@@ -1,0 +1,64 @@
+//! `skips rerun`: the skipped items of an execution are run again in the foreground.
+
+use clap::Args;
+use oxbatch_core::engine::Rerun;
+use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::repository::JobRepository;
+
+use super::{foreground, parse_id};
+use crate::cli::ServeArgs;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::program::Program;
+use crate::{node, output};
+
+/// Arguments of `skips rerun`.
+#[derive(Debug, Args)]
+pub(crate) struct RerunArgs {
+    /// Id of the execution that skipped them
+    #[arg(value_parser = parse_id)]
+    id: ExecutionId,
+    /// Print the new execution and its steps as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) async fn run(program: &Program, arguments: RerunArgs) -> Result<Exit, CliError> {
+    let RerunArgs { id, json } = arguments;
+    let repository = program.existing().await?;
+    let node_name = program.engine(&ServeArgs::default())?.node_name;
+    settle(repository.as_ref(), &node_name, id).await?;
+    foreground::run(program, repository, json, async |engine| {
+        let rerun = engine.rerun_skips(id, true).await?;
+        tell(&rerun);
+        Ok(rerun.launched)
+    })
+    .await
+}
+
+/// Ends what a dead process has left of the execution and of its last re-run.
+async fn settle(repository: &dyn JobRepository, node_name: &str, id: ExecutionId) -> Result<(), CliError> {
+    let first = node::settle(repository, node_name, node::execution(repository, id).await?).await?;
+    if let Some(by) = first.rerun_by
+        && let Some(last) = repository.execution(by).await?
+    {
+        node::settle(repository, node_name, last).await?;
+    }
+    Ok(())
+}
+
+/// Says of each item that cannot be run again why.
+fn tell(rerun: &Rerun) {
+    for left in &rerun.left {
+        let position = left.skip.item.position.as_deref().unwrap_or("no position");
+        output::remark(&output::plain(&format!(
+            "skipped item {} of step '{}' ({position}) cannot be run again: {}",
+            left.skip.id, left.step_name, left.reason
+        )));
+    }
+    let told = i64::try_from(rerun.left.len()).unwrap_or(i64::MAX);
+    if rerun.left_count > told {
+        output::remark(&format!("{} more cannot be run again", rerun.left_count - told));
+    }
+}

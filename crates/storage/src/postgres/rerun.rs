@@ -1,0 +1,206 @@
+//! Re-runs of skipped items: what is pending of them, and the executions that run them.
+
+use oxbatch_core::execution::{ExecutionId, InstanceId, Status, StoredSkip};
+use oxbatch_core::job::JobParameters;
+use oxbatch_core::repository::{
+    KeptSkips, LaunchError, LaunchRequest, Launched, Lease, PendingSkips, RepositoryError, RerunRequest, SkipPage,
+};
+
+use super::error::{Fault, corrupt};
+use super::launch::{self, Origin};
+use super::node;
+use super::query::cut;
+use super::rows;
+use super::session::Session;
+use super::sql::skip_columns;
+
+/// The last execution that ran the skipped items of another again.
+struct Last {
+    id: i64,
+    status: Status,
+    instance_id: i64,
+    first_execution_id: i64,
+    context: Option<String>,
+}
+
+/// Creates the execution of a re-run, or resumes the last one, in the transaction of the caller.
+///
+/// The row of the execution whose items are run is locked first: re-runs of one execution come one after the other.
+pub(super) async fn launch(session: &Session, request: &RerunRequest) -> Result<Launched, Fault> {
+    let ExecutionId(of) = request.execution_id;
+    let first = session
+        .optional(
+            "SELECT job_instance_id, job_name, parameters, context FROM oxbatch_job_execution WHERE id = $1
+             FOR NO KEY UPDATE",
+            &[&of],
+        )
+        .await?
+        .ok_or(Fault::from(RepositoryError::NotFound { what: "execution", id: of }))?;
+    let first_instance: i64 = first.try_get(0)?;
+    let running = session
+        .optional(
+            "SELECT id FROM oxbatch_job_execution
+             WHERE job_instance_id = $1 AND status IN ('STARTING', 'STARTED', 'STOPPING')",
+            &[&first_instance],
+        )
+        .await?;
+    if let Some(running) = running {
+        return Err(LaunchError::AlreadyRunning { execution_id: ExecutionId(running.try_get(0)?) }.into());
+    }
+    let last = last(session, of).await?;
+    let resumed = match &last {
+        Some(last) if last.status.is_running() => {
+            return Err(LaunchError::AlreadyRunning { execution_id: ExecutionId(last.id) }.into());
+        }
+        Some(last) if matches!(last.status, Status::Failed | Status::Stopped) => Some(last),
+        _ => None,
+    };
+    if resumed.is_none() && !is_anything_pending(session, request).await? {
+        return Err(LaunchError::NothingToRerun { execution_id: request.execution_id }.into());
+    }
+    let as_launch = LaunchRequest {
+        job_name: first.try_get(1)?,
+        parameters: JobParameters::from_json(first.try_get(2)?)
+            .map_err(|error| corrupt("parameters of execution", of, error))?,
+        force: false,
+        time: request.time,
+        claim: request.claim.clone(),
+        priority: request.priority,
+        limits: request.limits.clone(),
+        queue_limit: request.queue_limit,
+        idempotency: None,
+    };
+    if launch::waiting_reach(session, &as_launch).await? {
+        return Err(LaunchError::QueueFull { limit: request.queue_limit }.into());
+    }
+    node::keep_to_limits(session, &as_launch).await?;
+    let context: Option<String> = first.try_get(3)?;
+    let (instance_id, origin) = match resumed {
+        Some(last) => {
+            let origin = Origin {
+                context: last.context.as_deref(),
+                first_execution_id: Some(last.first_execution_id),
+                rerun_of: Some(of),
+            };
+            (last.instance_id, origin)
+        }
+        None => {
+            // An instance of its own: the first one's steps, checkpoints and restarts have nothing to do with it. No
+            // parameters have this key, and no later re-run has this number.
+            let sql = "SELECT count(*) + 1 FROM oxbatch_job_execution WHERE rerun_of = $1";
+            let number: i64 = session.one(sql, &[&of]).await?.try_get(0)?;
+            let job_key = format!("skips of execution {of}, re-run {number}");
+            let (instance_id, is_new) = launch::instance(session, &as_launch, &job_key).await?;
+            if is_new {
+                launch::create_parameters(session, &as_launch, instance_id).await?;
+            }
+            let origin = Origin { context: context.as_deref(), first_execution_id: None, rerun_of: Some(of) };
+            (instance_id, origin)
+        }
+    };
+    let execution = launch::create_execution(session, &as_launch, instance_id, &origin).await?;
+    link(session, of, execution.id).await?;
+    let lease = request.claim.as_ref().map(|_| Lease { execution_id: execution.id, epoch: 1 });
+    Ok(Launched { execution, lease, replayed: false })
+}
+
+/// Shows on an execution which one has run its skipped items again.
+pub(super) async fn link(session: &Session, of: i64, by: ExecutionId) -> Result<(), Fault> {
+    session.execute("UPDATE oxbatch_job_execution SET rerun_by = $2 WHERE id = $1", &[&of, &by.0]).await?;
+    Ok(())
+}
+
+async fn last(session: &Session, of: i64) -> Result<Option<Last>, Fault> {
+    let row = session
+        .optional(
+            "SELECT id, status, job_instance_id, coalesce(first_execution_id, id), context
+             FROM oxbatch_job_execution WHERE rerun_of = $1 ORDER BY id DESC LIMIT 1",
+            &[&of],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let id = row.try_get(0)?;
+    Ok(Some(Last {
+        id,
+        status: rows::status(&row, 1, id)?,
+        instance_id: row.try_get(2)?,
+        first_execution_id: row.try_get(3)?,
+        context: row.try_get(4)?,
+    }))
+}
+
+async fn is_anything_pending(session: &Session, request: &RerunRequest) -> Result<bool, Fault> {
+    for step in &request.steps {
+        let one = PendingSkips {
+            execution_id: request.execution_id,
+            step_name: step.step_name.clone(),
+            rerunnable: true,
+            raw: step.raw,
+            after: None,
+            limit: 1,
+        };
+        if !pending(session, &one).await?.skips.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What is left of the items that an execution skipped, step by step.
+pub(super) async fn kept(session: &Session, id: ExecutionId, by: Option<InstanceId>) -> Result<Vec<KeptSkips>, Fault> {
+    let found = session
+        .query(
+            "SELECT step.step_name,
+                 count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND kept.complete AND kept.phase <> 'READ'),
+                 count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND kept.complete AND kept.phase = 'READ'),
+                 count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND NOT kept.complete),
+                 count(*) FILTER (WHERE kept.rerun_execution_id IN
+                     (SELECT id FROM oxbatch_job_execution WHERE job_instance_id = $2))
+             FROM oxbatch_step_execution AS step JOIN oxbatch_skipped_item AS kept ON kept.step_execution_id = step.id
+             WHERE step.job_execution_id = $1
+             GROUP BY step.step_name ORDER BY min(step.id)",
+            &[&id.0, &by.map(|by| by.0)],
+        )
+        .await?;
+    let kept = found.iter().map(|row| {
+        Ok(KeptSkips {
+            step_name: row.try_get(0)?,
+            items: row.try_get(1)?,
+            raw: row.try_get(2)?,
+            incomplete: row.try_get(3)?,
+            rerun: row.try_get(4)?,
+        })
+    });
+    kept.collect()
+}
+
+/// A page of the skipped items of a step that nobody has run again.
+pub(super) async fn pending(session: &Session, request: &PendingSkips) -> Result<SkipPage, Fault> {
+    let sql = concat!(
+        "SELECT ",
+        skip_columns!(),
+        " FROM oxbatch_skipped_item AS kept
+         WHERE step_execution_id IN
+                 (SELECT step.id FROM oxbatch_step_execution AS step
+                  WHERE step.job_execution_id = $1 AND step.step_name = $2)
+             AND rerun_execution_id IS NULL AND (complete AND ($4 OR phase <> 'READ')) = $3 AND kept.id > $5
+         ORDER BY kept.id LIMIT $6"
+    );
+    let limit = i64::from(request.limit.max(1)) + 1;
+    let found = session
+        .query(
+            sql,
+            &[
+                &request.execution_id.0,
+                &request.step_name,
+                &request.rerunnable,
+                &request.raw,
+                &request.after.unwrap_or(0),
+                &limit,
+            ],
+        )
+        .await?;
+    let mut skips: Vec<StoredSkip> = found.iter().map(rows::skip).collect::<Result<_, _>>()?;
+    let next = cut(&mut skips, request.limit).map(|skip| skip.id);
+    Ok(SkipPage { skips, next })
+}

@@ -1,0 +1,210 @@
+//! Re-runs of skipped items: what is pending of them, and the executions that run them.
+
+use oxbatch_core::execution::{ExecutionId, InstanceId, Status, StoredSkip};
+use oxbatch_core::job::JobParameters;
+use oxbatch_core::repository::{
+    KeptSkips, LaunchError, LaunchRequest, Launched, Lease, PendingSkips, RepositoryError, RerunRequest, SkipPage,
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::{Fault, unreadable};
+use super::launch::{self, Origin};
+use super::query::cut;
+use super::rows;
+use super::sql::skip_columns;
+
+/// The execution whose skipped items are run again.
+struct First {
+    instance_id: i64,
+    job_name: String,
+    parameters: JobParameters,
+    context: Option<String>,
+}
+
+/// The last execution that ran them again.
+struct Last {
+    id: i64,
+    status: Status,
+    instance_id: i64,
+    first_execution_id: i64,
+    context: Option<String>,
+}
+
+/// Creates the execution of a re-run, or resumes the last one, in the transaction of the caller.
+pub(super) fn launch(connection: &Connection, request: &RerunRequest) -> Result<Launched, Fault> {
+    let ExecutionId(of) = request.execution_id;
+    let first = first(connection, of)?;
+    if let Some(execution_id) = running(connection, first.instance_id)? {
+        return Err(LaunchError::AlreadyRunning { execution_id }.into());
+    }
+    let last = last(connection, of)?;
+    let resumed = match &last {
+        Some(last) if last.status.is_running() => {
+            return Err(LaunchError::AlreadyRunning { execution_id: ExecutionId(last.id) }.into());
+        }
+        Some(last) if matches!(last.status, Status::Failed | Status::Stopped) => Some(last),
+        _ => None,
+    };
+    if resumed.is_none() && !is_anything_pending(connection, request)? {
+        return Err(LaunchError::NothingToRerun { execution_id: request.execution_id }.into());
+    }
+    let as_launch = LaunchRequest {
+        job_name: first.job_name,
+        parameters: first.parameters,
+        force: false,
+        time: request.time,
+        claim: request.claim.clone(),
+        priority: request.priority,
+        limits: request.limits.clone(),
+        queue_limit: request.queue_limit,
+        idempotency: None,
+    };
+    launch::find_a_place(connection, &as_launch)?;
+    let (instance_id, origin) = match resumed {
+        Some(last) => {
+            let origin = Origin {
+                context: last.context.as_deref(),
+                first_execution_id: Some(last.first_execution_id),
+                rerun_of: Some(of),
+            };
+            (last.instance_id, origin)
+        }
+        None => {
+            // An instance of its own: the first one's steps, checkpoints and restarts have nothing to do with it. No
+            // parameters have this key, and no later re-run has this number.
+            let number: i64 = connection
+                .prepare_cached("SELECT count(*) + 1 FROM oxbatch_job_execution WHERE rerun_of = ?1")?
+                .query_row([of], |row| row.get(0))?;
+            let job_key = format!("skips of execution {of}, re-run {number}");
+            let instance_id = launch::create_instance(connection, &as_launch, &job_key)?;
+            let origin = Origin { context: first.context.as_deref(), first_execution_id: None, rerun_of: Some(of) };
+            (instance_id, origin)
+        }
+    };
+    let execution = launch::create_execution(connection, &as_launch, instance_id, &origin)?;
+    link(connection, of, execution.id)?;
+    let lease = request.claim.as_ref().map(|_| Lease { execution_id: execution.id, epoch: 1 });
+    Ok(Launched { execution, lease, replayed: false })
+}
+
+/// Shows on an execution which one has run its skipped items again.
+pub(super) fn link(connection: &Connection, of: i64, by: ExecutionId) -> Result<(), Fault> {
+    connection
+        .prepare_cached("UPDATE oxbatch_job_execution SET rerun_by = ?2 WHERE id = ?1")?
+        .execute(params![of, by.0])?;
+    Ok(())
+}
+
+fn first(connection: &Connection, id: i64) -> Result<First, Fault> {
+    let found = connection
+        .prepare_cached(
+            "SELECT job_instance_id, job_name, parameters, context FROM oxbatch_job_execution WHERE id = ?1",
+        )?
+        .query_row([id], |row| {
+            let parameters = JobParameters::from_json(row.get_ref(2)?.as_str()?)
+                .map_err(|error| unreadable("parameters of execution", id, error))?;
+            Ok(First { instance_id: row.get(0)?, job_name: row.get(1)?, parameters, context: row.get(3)? })
+        })
+        .optional()?;
+    found.ok_or(Fault::Repository(RepositoryError::NotFound { what: "execution", id }))
+}
+
+fn running(connection: &Connection, instance_id: i64) -> Result<Option<ExecutionId>, Fault> {
+    let found = connection
+        .prepare_cached(
+            "SELECT id FROM oxbatch_job_execution
+             WHERE job_instance_id = ?1 AND status IN ('STARTING', 'STARTED', 'STOPPING')",
+        )?
+        .query_row([instance_id], |row| row.get(0).map(ExecutionId))
+        .optional()?;
+    Ok(found)
+}
+
+fn last(connection: &Connection, of: i64) -> Result<Option<Last>, Fault> {
+    let found = connection
+        .prepare_cached(
+            "SELECT id, status, job_instance_id, coalesce(first_execution_id, id), context
+             FROM oxbatch_job_execution WHERE rerun_of = ?1 ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row([of], |row| {
+            let id = row.get(0)?;
+            Ok(Last {
+                id,
+                status: rows::status(row, 1, id)?,
+                instance_id: row.get(2)?,
+                first_execution_id: row.get(3)?,
+                context: row.get(4)?,
+            })
+        })
+        .optional()?;
+    Ok(found)
+}
+
+fn is_anything_pending(connection: &Connection, request: &RerunRequest) -> Result<bool, Fault> {
+    for step in &request.steps {
+        let one = PendingSkips {
+            execution_id: request.execution_id,
+            step_name: step.step_name.clone(),
+            rerunnable: true,
+            raw: step.raw,
+            after: None,
+            limit: 1,
+        };
+        if !pending(connection, &one)?.skips.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What is left of the items that an execution skipped, step by step.
+pub(super) fn kept(connection: &Connection, id: ExecutionId, by: Option<InstanceId>) -> Result<Vec<KeptSkips>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT step.step_name,
+             count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND kept.complete AND kept.phase <> 'READ'),
+             count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND kept.complete AND kept.phase = 'READ'),
+             count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND NOT kept.complete),
+             count(*) FILTER (WHERE kept.rerun_execution_id IN
+                 (SELECT id FROM oxbatch_job_execution WHERE job_instance_id = ?2))
+         FROM oxbatch_step_execution AS step JOIN oxbatch_skipped_item AS kept ON kept.step_execution_id = step.id
+         WHERE step.job_execution_id = ?1
+         GROUP BY step.step_name ORDER BY min(step.id)",
+    )?;
+    let kept = statement
+        .query_map(params![id.0, by.map(|by| by.0)], |row| {
+            Ok(KeptSkips {
+                step_name: row.get(0)?,
+                items: row.get(1)?,
+                raw: row.get(2)?,
+                incomplete: row.get(3)?,
+                rerun: row.get(4)?,
+            })
+        })?
+        .collect::<Result<_, _>>()?;
+    Ok(kept)
+}
+
+/// A page of the skipped items of a step that nobody has run again.
+pub(super) fn pending(connection: &Connection, request: &PendingSkips) -> Result<SkipPage, Fault> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        skip_columns!(),
+        " FROM oxbatch_skipped_item AS kept
+         WHERE step_execution_id IN
+                 (SELECT id FROM oxbatch_step_execution WHERE job_execution_id = ?1 AND step_name = ?2)
+             AND rerun_execution_id IS NULL AND (complete AND (?4 OR phase <> 'READ')) = ?3 AND kept.id > ?5
+         ORDER BY kept.id LIMIT ?6"
+    ))?;
+    let limit = i64::from(request.limit.max(1)) + 1;
+    let values = params![
+        request.execution_id.0,
+        request.step_name,
+        request.rerunnable,
+        request.raw,
+        request.after.unwrap_or(0),
+        limit
+    ];
+    let mut skips: Vec<StoredSkip> = statement.query_map(values, rows::skip)?.collect::<Result<_, _>>()?;
+    let next = cut(&mut skips, request.limit).map(|skip| skip.id);
+    Ok(SkipPage { skips, next })
+}
