@@ -34,6 +34,8 @@ async fn a_finished_execution_shows_all_that_is_known_of_it() {
         "priority",
         "node",
         "progress",
+        "rerun_by",
+        "rerun_of",
     ];
     expected.sort_unstable();
     assert_eq!(fields, expected);
@@ -70,6 +72,7 @@ async fn the_steps_show_what_they_counted() {
     assert_eq!((&step["status"], &step["exit_code"]), (&json!("COMPLETED"), &json!("COMPLETED")));
     assert!(is_time(&step["start_time"]) && is_time(&step["end_time"]));
     assert!(step["items_per_second"].as_f64().unwrap() > 0.0);
+    assert_eq!(step["control_totals"], json!([]));
     assert_eq!(step.as_object().unwrap().len(), 21);
 }
 

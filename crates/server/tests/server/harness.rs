@@ -257,7 +257,8 @@ fn sample_jobs() -> Vec<Job> {
                     })
                     .writer(|_| Ok(CallableWriter::new(|_: &[i64]| Ok(()))))
                     .control_total("sum", |n| *n)
-                    .control_total_written("halves", |n| Decimal::new(i128::from(*n) * 5, 1).ok_or("too long")),
+                    .control_total_written("halves", |n| Decimal::new(i128::from(*n) * 5, 1).ok_or("too long"))
+                    .rerun_skips(),
             ),
         ),
         // Runs until it is told to stop.

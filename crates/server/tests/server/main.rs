@@ -13,5 +13,6 @@ mod nodes;
 mod openapi;
 mod operate;
 mod parameters;
+mod rerun;
 mod skips;
 mod socket;

@@ -8,6 +8,7 @@ mod harness;
 mod lifecycle;
 mod model;
 mod processors;
+mod rerun;
 mod sharing;
 mod skips;
 mod stopping;

@@ -1,0 +1,320 @@
+//! Re-runs of skipped items: the same processor and writer, each item once, the first instance left alone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use oxbatch_core::engine::{OperatorError, Rerun};
+use oxbatch_core::execution::{ControlTotal, ExecutionId};
+use oxbatch_core::item::{ErrorKind, FunctionProcessor, ListReader, ListWriter};
+use oxbatch_core::repository::{ChunkTransaction, LaunchError};
+use oxbatch_core::step::ReadAhead;
+use oxbatch_core::{
+    BuildError, ChunkStep, Engine, ItemError, ItemWriter, Job, JobExecution, SkipPolicy, Status, TaskStep,
+};
+
+use crate::harness::{Numbers, Place, Shared, contents, ended, force, launch, list, ran, steps};
+
+/// What is still wrong with the world.
+#[derive(Default)]
+struct World {
+    process: AtomicBool,
+    write: AtomicBool,
+    read: AtomicBool,
+    panics: AtomicBool,
+}
+
+impl World {
+    fn fixed() -> Arc<Self> {
+        let world = Self::default();
+        for wrong in [&world.process, &world.write, &world.read, &world.panics] {
+            wrong.store(false, Ordering::SeqCst);
+        }
+        Arc::new(world)
+    }
+
+    fn broken() -> Arc<Self> {
+        let world = Self::fixed();
+        for wrong in [&world.process, &world.write, &world.read] {
+            wrong.store(true, Ordering::SeqCst);
+        }
+        world
+    }
+
+    fn is(wrong: &AtomicBool) -> bool {
+        wrong.load(Ordering::SeqCst)
+    }
+}
+
+/// Refuses outputs that end in 7 as long as writing is broken.
+struct NoSevens {
+    inner: ListWriter<u64>,
+    world: Arc<World>,
+}
+
+impl ItemWriter<u64> for NoSevens {
+    async fn write(&mut self, outputs: &[u64], transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        let bad = outputs.iter().position(|output| World::is(&self.world.write) && output % 10 == 7);
+        self.inner.write(&outputs[..bad.unwrap_or(outputs.len())], transaction).await?;
+        bad.map_or(Ok(()), |_| Err(ItemError::new(ErrorKind::Constraint, "no sevens")))
+    }
+
+    fn committed(&mut self) {
+        ItemWriter::<u64>::committed(&mut self.inner);
+    }
+
+    async fn rolled_back(&mut self) -> Result<(), ItemError> {
+        ItemWriter::<u64>::rolled_back(&mut self.inner).await
+    }
+}
+
+/// Copies 0 to 39: 11 cannot be read, 3, 13, … not be processed, 7, 17, … not be written, until the world is fixed.
+fn job(out: &Shared<u64>, world: &Arc<World>, raw: bool) -> Job {
+    let (out, processing, writing, reading) =
+        (Arc::clone(out), Arc::clone(world), Arc::clone(world), Arc::clone(world));
+    let step = ChunkStep::builder("Copy")
+        .reader(|_| Ok(Numbers::skipping(40, |n| n == 11)))
+        .skip(SkipPolicy::new(20))
+        .processor(move |_| {
+            let world = Arc::clone(&processing);
+            Ok(FunctionProcessor::new(move |n: u64| match n % 10 {
+                3 if World::is(&world.process) => Err(ItemError::validation("three")),
+                3 if n == 23 && World::is(&world.panics) => panic!("the line dropped"),
+                _ => Ok(Some(n)),
+            }))
+        })
+        .writer(move |_| Ok(NoSevens { inner: ListWriter::new(Arc::clone(&out)), world: Arc::clone(&writing) }))
+        .control_total("sum", |n| *n)
+        .chunk_size(2)
+        .read_ahead(ReadAhead::Always)
+        .rerun_skips();
+    let step = match raw {
+        true => step.parse_skipped(move |raw| {
+            if World::is(&reading.read) {
+                return Err("still unreadable".into());
+            }
+            Ok(raw.trim_matches(['<', '>']).parse()?)
+        }),
+        false => step,
+    };
+    let before = TaskStep::builder("Before", |_| Ok(()));
+    Job::builder("Rerun").step(before).step(step).step(TaskStep::builder("After", |_| Ok(()))).build().unwrap()
+}
+
+async fn rerun(engine: &Engine, id: ExecutionId) -> Result<(Rerun, JobExecution), OperatorError> {
+    let rerun = engine.rerun_skips(id, false).await?;
+    let execution = ended(engine, rerun.launched.execution.id).await;
+    Ok((rerun, execution))
+}
+
+fn sorted(out: &Shared<u64>) -> Vec<u64> {
+    let mut contents = contents(out);
+    contents.sort_unstable();
+    contents
+}
+
+#[tokio::test]
+async fn skipped_items_are_run_again_once_by_a_linked_execution() {
+    let (out, world, place) = (list(), World::broken(), Place::new());
+    let engine = place.node([job(&out, &world, true)]).await;
+    let first = launch(&engine, "Rerun").await;
+    assert_eq!(first.status, Status::Completed, "{first:?}");
+    assert_eq!(contents(&out).len(), 31);
+    for wrong in [&world.process, &world.write, &world.read] {
+        wrong.store(false, Ordering::SeqCst);
+    }
+    let (asked, second) = rerun(&engine, first.id).await.unwrap();
+    assert_eq!((asked.items, asked.left_count), (9, 0));
+    assert_eq!((second.status, second.rerun_of), (Status::Completed, Some(first.id)), "{second:?}");
+    assert_eq!(ran(&engine, second.id).await, ["Copy COMPLETED"]);
+    assert_eq!(sorted(&out), (0..40).collect::<Vec<_>>());
+    let step = &steps(&engine, second.id).await[0];
+    assert_eq!((step.counters.read, step.counters.write, step.counters.commit), (9, 9, 5));
+    let sum = Some((3 + 13 + 23 + 33 + 7 + 17 + 27 + 37 + 11_u64).into());
+    let zero = Some(0_u64.into());
+    let total = ControlTotal { name: "sum".to_owned(), read: sum, filtered: zero, skipped: zero, written: sum };
+    assert_eq!(step.control_totals.get("sum"), Some(&total));
+    assert_eq!(engine.execution(first.id).await.unwrap().rerun_by, Some(second.id));
+    let refused = rerun(&engine, first.id).await.unwrap_err().to_string();
+    assert_eq!(refused, "the skipped items of execution 1 cannot be run again: it has no skipped items left");
+    // The first instance knows nothing of it.
+    let again = launch(&engine, "Rerun").await;
+    assert!(ran(&engine, again.id).await.is_empty() && again.instance_id == first.instance_id);
+    assert_eq!(force(&engine, "Rerun").await.status, Status::Completed);
+    engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_fails_again_is_kept_again_and_run_again_from_there() {
+    let (out, world, place) = (list(), World::broken(), Place::new());
+    let engine = place.node([job(&out, &world, true)]).await;
+    let first = launch(&engine, "Rerun").await;
+    world.process.store(false, Ordering::SeqCst);
+    let (_, second) = rerun(&engine, first.id).await.unwrap();
+    assert_eq!(second.status, Status::Completed, "{second:?}");
+    let step = &steps(&engine, second.id).await[0];
+    assert_eq!(
+        (step.counters.read, step.counters.write, step.counters.read_skip, step.counters.write_skip),
+        (8, 4, 1, 4)
+    );
+    let kept = engine.repository().skips(step.id, None, 100).await.unwrap().skips;
+    let mut kept: Vec<_> = kept.iter().map(|skip| skip.item.item.clone().unwrap()).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, ["17", "27", "37", "7", "<11>"]);
+    for wrong in [&world.write, &world.read] {
+        wrong.store(false, Ordering::SeqCst);
+    }
+    assert!(rerun(&engine, first.id).await.is_err());
+    let (asked, third) = rerun(&engine, second.id).await.unwrap();
+    assert_eq!((asked.items, third.status, third.rerun_of), (5, Status::Completed, Some(second.id)));
+    assert_eq!(sorted(&out), (0..40).collect::<Vec<_>>());
+    engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_rerun_that_failed_is_resumed_by_a_restart_and_by_the_next_rerun() {
+    for by_restart in [true, false] {
+        let (out, world, place) = (list(), World::broken(), Place::new());
+        let engine = place.node([job(&out, &world, true)]).await;
+        let first = launch(&engine, "Rerun").await;
+        for wrong in [&world.process, &world.write, &world.read] {
+            wrong.store(false, Ordering::SeqCst);
+        }
+        world.panics.store(true, Ordering::SeqCst);
+        let (_, failed) = rerun(&engine, first.id).await.unwrap();
+        assert_eq!(failed.status, Status::Failed, "{failed:?}");
+        let before = contents(&out).len();
+        world.panics.store(false, Ordering::SeqCst);
+        let resumed = match by_restart {
+            true => engine.restart(failed.id, false).await.unwrap().execution.id,
+            false => engine.rerun_skips(first.id, false).await.unwrap().launched.execution.id,
+        };
+        let resumed = ended(&engine, resumed).await;
+        assert_eq!((resumed.status, resumed.rerun_of), (Status::Completed, Some(first.id)), "{resumed:?}");
+        assert_eq!(resumed.instance_id, failed.instance_id);
+        assert!(before > 31, "some chunks of the re-run were committed before its fault");
+        assert_eq!(sorted(&out), (0..40).collect::<Vec<_>>());
+        let step = &steps(&engine, resumed.id).await[0];
+        let total = step.control_totals.get("sum").unwrap();
+        assert_eq!(total.written, Some(171_u64.into()), "cumulative over the attempts of the re-run");
+        engine.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn racing_reruns_run_no_item_twice() {
+    let (out, world, place) = (list(), World::broken(), Place::new());
+    let engine = place.node([job(&out, &world, true)]).await;
+    let first = launch(&engine, "Rerun").await;
+    for wrong in [&world.process, &world.write, &world.read] {
+        wrong.store(false, Ordering::SeqCst);
+    }
+    let racing = (0..8).map(|_| rerun(&engine, first.id));
+    for outcome in futures_util::future::join_all(racing).await {
+        match outcome {
+            Ok((_, execution)) => assert_eq!(execution.status, Status::Completed, "{execution:?}"),
+            Err(OperatorError::Launch(LaunchError::AlreadyRunning { .. }) | OperatorError::NotRerunnable { .. }) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    assert_eq!(sorted(&out), (0..40).collect::<Vec<_>>());
+    engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_run_again_is_told_item_by_item_and_stays() {
+    let (out, world, place) = (list(), World::broken(), Place::new());
+    let engine = place.node([job(&out, &world, false)]).await;
+    let first = launch(&engine, "Rerun").await;
+    world.process.store(false, Ordering::SeqCst);
+    world.write.store(false, Ordering::SeqCst);
+    let (asked, second) = rerun(&engine, first.id).await.unwrap();
+    assert_eq!((asked.items, asked.left_count, second.status), (8, 1, Status::Completed));
+    let left = &asked.left[0];
+    assert_eq!((left.step_name.as_str(), left.skip.item.position.as_deref()), ("Copy", Some("line 11")));
+    assert_eq!(left.reason, "it could not be read: add .parse_skipped(…) to the step to read its raw text");
+    assert_eq!(sorted(&out), (0..40).filter(|n| *n != 11).collect::<Vec<_>>());
+    let refused = rerun(&engine, first.id).await.unwrap_err().to_string();
+    let expected = "the skipped items of execution 1 cannot be run again: none of the 1 skipped items left can be run again: those of step 'Copy' could not be read, which takes .parse_skipped(…), or were not kept whole";
+    assert_eq!(refused, expected);
+    engine.shutdown().await;
+    // Once the step can read raw text, what was left is run.
+    world.read.store(false, Ordering::SeqCst);
+    let engine = place.node([job(&out, &world, true)]).await;
+    let (asked, third) = rerun(&engine, first.id).await.unwrap();
+    assert_eq!((asked.items, third.status), (1, Status::Completed), "{third:?}");
+    assert_ne!(third.instance_id, second.instance_id);
+    assert_eq!(sorted(&out), (0..40).collect::<Vec<_>>());
+    engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_item_that_was_cut_is_not_run_again() {
+    let job = || {
+        let step = ChunkStep::builder("Texts")
+            .reader(|_| Ok(ListReader::new(["short".to_owned(), "long ".repeat(10_000)])))
+            .skip(SkipPolicy::new(2))
+            .processor(|_| {
+                Ok(FunctionProcessor::new(|_: String| Err::<Option<String>, _>(ItemError::validation("no"))))
+            })
+            .writer(|_| Ok(ListWriter::new(list::<String>())))
+            .rerun_skips();
+        Job::builder("Texts").step(step).build().unwrap()
+    };
+    let place = Place::new();
+    let engine = place.node([job()]).await;
+    let first = launch(&engine, "Texts").await;
+    let (asked, _) = rerun(&engine, first.id).await.unwrap();
+    assert_eq!((asked.items, asked.left_count), (1, 1));
+    assert_eq!(asked.left[0].reason, "it was too long to be kept whole");
+    engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_job_that_has_changed_refuses_with_a_sentence() {
+    let (out, world, place) = (list(), World::broken(), Place::new());
+    let engine = place.node([job(&out, &world, true)]).await;
+    let first = launch(&engine, "Rerun").await;
+    engine.shutdown().await;
+    let refusal = async |job: Option<Job>| {
+        let engine = place.node(job).await;
+        let refused = rerun(&engine, first.id).await.unwrap_err().to_string();
+        engine.shutdown().await;
+        refused
+    };
+    assert_eq!(refusal(None).await, "there is no job 'Rerun'");
+    let other = Job::builder("Rerun").step(TaskStep::builder("Other", |_| Ok(()))).build().unwrap();
+    let prefix =
+        "the skipped items of execution 1 cannot be run again: none of the 9 skipped items left can be run again: ";
+    assert_eq!(refusal(Some(other)).await, format!("{prefix}job 'Rerun' no longer has the step 'Copy'"));
+    let copy = ChunkStep::builder("Copy")
+        .reader(|_| Ok(ListReader::new(0..1_u64)))
+        .skip(SkipPolicy::new(1))
+        .writer(|_| Ok(ListWriter::new(list())));
+    let unable = Job::builder("Rerun").step(copy).build().unwrap();
+    let why = "step 'Copy' does not say how its items are read back: add .rerun_skips() to it";
+    assert_eq!(refusal(Some(unable)).await, format!("{prefix}{why}"));
+}
+
+#[test]
+fn reruns_that_contradict_themselves_are_build_errors() {
+    fn problem(step: impl TryInto<oxbatch_core::Step, Error: Into<BuildError>>) -> String {
+        match Job::builder("Rerun").step(step).build() {
+            Err(BuildError::Step { problem, .. }) => problem,
+            other => panic!("{other:?}"),
+        }
+    }
+    let copy = || ChunkStep::builder("Copy").reader(|_| Ok(ListReader::new(0..1_u64)));
+    let no_policy = copy().writer(|_| Ok(ListWriter::new(list()))).rerun_skips();
+    assert_eq!(problem(no_policy), "it has rerun_skips, but no skip policy: nothing is ever skipped");
+    let parse_alone = copy().skip(SkipPolicy::new(1)).parse_skipped(|raw| Ok(raw.parse()?));
+    assert_eq!(
+        problem(parse_alone.writer(|_| Ok(ListWriter::new(list())))),
+        "it can parse skipped items, but has no rerun_skips"
+    );
+    let too_early = copy()
+        .skip(SkipPolicy::new(1))
+        .writer(|_| Ok(ListWriter::new(list::<u64>())))
+        .rerun_skips()
+        .writer(|_| Ok(crate::harness::FailingWriter { at: "never" }));
+    assert_eq!(problem(too_early), "rerun_skips must come after the processor and the writer");
+}
