@@ -1,8 +1,12 @@
-//! Readers and writers of tables in the repository's database.
+//! Readers and writers of tables, in the repository's database and in others.
 
+#[cfg(feature = "postgres")]
+mod postgres;
 mod row;
 mod sqlite_reader;
 mod sqlite_writer;
 
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresReader, PostgresWriter, WriteForm};
 pub use sqlite_reader::SqliteReader;
 pub use sqlite_writer::SqliteWriter;

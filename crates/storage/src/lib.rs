@@ -42,6 +42,8 @@ mod postgres;
 mod presence;
 mod sqlite;
 
+#[cfg(feature = "postgres")]
+pub use item::{PostgresReader, PostgresWriter, WriteForm};
 pub use item::{SqliteReader, SqliteWriter};
 #[cfg(feature = "postgres")]
 pub use postgres::{

@@ -50,7 +50,7 @@ pub(super) fn bind(
 }
 
 /// What is done with each field of a row.
-trait Fields {
+pub(super) trait Fields {
     fn field<T: ?Sized + Serialize>(&mut self, name: &'static str, value: &T) -> Result<(), RowError>;
 }
 
@@ -87,7 +87,7 @@ impl Fields for Binding<'_, '_> {
 }
 
 /// Takes the row as a whole.
-struct RowSerializer<'a, F>(&'a mut F);
+pub(super) struct RowSerializer<'a, F>(pub(super) &'a mut F);
 
 impl<F: Fields> SerializeStruct for RowSerializer<'_, F> {
     type Ok = ();

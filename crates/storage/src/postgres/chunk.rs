@@ -66,6 +66,8 @@ pub struct PostgresChunkTransaction {
     begun: bool,
     /// The step row's count of saves, once it is known.
     revision: Option<i64>,
+    /// Connections opened so far.
+    opened: u64,
 }
 
 struct ChunkConnection {
@@ -82,7 +84,7 @@ enum Saved {
 
 impl PostgresChunkTransaction {
     pub(super) fn new(store: Arc<Store>, fence: StepFence) -> Self {
-        Self { store, fence, connection: None, begun: false, revision: None }
+        Self { store, fence, connection: None, begun: false, revision: None, opened: 0 }
     }
 
     /// The transaction that the engine hands to a writer, when the repository is a
@@ -109,6 +111,11 @@ impl PostgresChunkTransaction {
             Some(connection) => Ok(&connection.client),
             None => Err(Fault::NoAnswer.into_repository("begin a chunk")),
         }
+    }
+
+    /// Number of the connection in use: statements that were prepared on an earlier one are not known to it.
+    pub(crate) fn connection_number(&self) -> u64 {
+        self.opened
     }
 
     async fn begin(&mut self) -> Result<(), Fault> {
@@ -153,6 +160,7 @@ impl PostgresChunkTransaction {
         if self.revision.is_none() {
             self.revision = row.map(|row| row.try_get(0)).transpose()?;
         }
+        self.opened += 1;
         Ok(self.connection.insert(ChunkConnection { client, save, _place: place }))
     }
 

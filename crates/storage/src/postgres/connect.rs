@@ -126,6 +126,19 @@ impl Listening {
     }
 }
 
+impl PostgresSettings {
+    /// A connection of one's own to the database, for work that is no repository's. It lives on the runtime of the caller
+    /// and ends when it is dropped.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Unusable`] with one sentence.
+    pub async fn connect(&self) -> Result<Client, RepositoryError> {
+        let connector = Connector::new(Arc::new(self.clone()))?;
+        let connected = connector.connect(Purpose::Own).await;
+        connected.map(|(client, _)| client).map_err(|fault| unusable(self, fault))
+    }
+}
+
 /// Makes the connections of the pool. They live on the runtime on which the repository was opened, whoever asks for
 /// one: a step's runtime ends with its step.
 pub(super) struct OnRuntime {

@@ -4,3 +4,11 @@
 mod conformance;
 mod files;
 mod items;
+#[cfg(feature = "postgres")]
+mod postgres_harness;
+#[cfg(feature = "postgres")]
+mod postgres_reader;
+#[cfg(feature = "postgres")]
+mod postgres_types;
+#[cfg(feature = "postgres")]
+mod postgres_writer;

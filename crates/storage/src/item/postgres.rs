@@ -1,0 +1,22 @@
+//! Readers and writers of tables in PostgreSQL.
+
+mod apart;
+mod decode;
+mod encode;
+mod fault;
+mod kind;
+mod moment;
+mod numeric;
+mod once;
+mod place;
+mod plan;
+mod reader;
+mod send;
+mod source;
+mod table;
+mod table_rows;
+mod writer;
+
+pub use reader::PostgresReader;
+pub use table_rows::WriteForm;
+pub use writer::PostgresWriter;

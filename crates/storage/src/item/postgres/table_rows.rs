@@ -1,0 +1,272 @@
+//! The rows of a chunk into a table, in the form that is best for their number.
+
+use oxbatch_core::item::{ErrorKind, ItemError};
+use serde::Serialize;
+use tokio_postgres::{Client, Statement};
+
+use super::encode::Buffers;
+use super::fault::fault;
+use super::plan::{Action, Plan};
+use super::send::{self, Rows, SendFault};
+use super::table::Table;
+use crate::item::row;
+
+/// From so many rows on, COPY is faster than arrays: measured, docs/PERFORMANCE.md has the table.
+const COPY_FROM: usize = 400;
+/// The same where COPY goes through a temporary table first.
+const STAGE_FROM: usize = 4_000;
+/// Up to so many rows a statement for each is as fast as arrays.
+const EACH_TO: usize = 1;
+
+/// How the rows of a chunk come to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WriteForm {
+    /// What is fastest for their number, and can serve.
+    #[default]
+    Auto,
+    /// `COPY … FROM STDIN` in its binary form; for writes by key into a temporary table.
+    Copy,
+    /// One statement that unnests an array for each column. Columns that are arrays themselves cannot be sent so.
+    Arrays,
+    /// One `INSERT` for each row, without waiting in between. Inserts alone.
+    Each,
+}
+
+/// A table, and what rows of one shape need to be written to it.
+#[derive(Debug)]
+pub(super) struct TableRows {
+    pub(super) name: String,
+    pub(super) action: Action,
+    pub(super) only: Option<Vec<String>>,
+    pub(super) form: WriteForm,
+    /// Once it was looked up.
+    pub(super) table: Option<Table>,
+    plan: Option<Plan>,
+    rows: Buffers,
+    columns: Buffers,
+    prepared: Vec<(Prepared, Statement)>,
+    /// The temporary table exists on this connection.
+    staged: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prepared {
+    Copy,
+    Arrays,
+    Each,
+    Apply,
+}
+
+impl TableRows {
+    pub(super) fn new(name: String) -> Self {
+        Self {
+            name,
+            action: Action::Insert,
+            only: None,
+            form: WriteForm::Auto,
+            table: None,
+            plan: None,
+            rows: Buffers::rows(),
+            columns: Buffers::columns(0),
+            prepared: Vec::new(),
+            staged: false,
+        }
+    }
+
+    /// What it does with the table, as it reads behind "failed to".
+    pub(super) fn purpose(&self) -> String {
+        format!("{} table '{}'", self.action.verb(), self.name)
+    }
+
+    /// Looks the table up, and checks what can be checked before the first row.
+    ///
+    /// # Errors
+    /// Names the table and the column.
+    pub(super) async fn look_up(&mut self, client: &Client) -> Result<&Table, ItemError> {
+        let table = Table::find(client, &self.name, &self.action).await?;
+        if let Some(only) = &self.only {
+            match self.action {
+                Action::Insert | Action::Upsert { .. } => table.check_insert(only)?,
+                Action::Update { .. } | Action::Delete { .. } => table.check_known(only)?,
+            }
+        }
+        for key in self.action.keys() {
+            table.column(key)?;
+        }
+        if let Action::Upsert { keys, .. } = &self.action {
+            table.check_unique(keys)?;
+        }
+        Ok(self.table.insert(table))
+    }
+
+    /// Forgets what belongs to a connection that may be another one from now on.
+    pub(super) fn forget_connection(&mut self) {
+        self.prepared.clear();
+        self.staged = false;
+    }
+
+    /// Finds out where the fields go, from the first row.
+    pub(super) async fn plan(&mut self, client: &Client, first: &impl Serialize) -> Result<(), ItemError> {
+        if self.plan.is_some() {
+            return Ok(());
+        }
+        if self.table.is_none() {
+            self.look_up(client).await?;
+        }
+        let Some(table) = &self.table else { return Err(not_looked_up()) };
+        let fields = row::columns(first).map_err(ItemError::validation)?;
+        let plan = Plan::new(table, &self.action, &fields, self.only.as_deref())?;
+        self.columns = Buffers::columns(usize::try_from(plan.width).unwrap_or_default());
+        self.plan = Some(plan);
+        Ok(())
+    }
+
+    /// The binary form of each row, one after the other; for fingerprints.
+    pub(super) fn encoded<'r, T: Serialize + 'r>(
+        &mut self,
+        outputs: &'r [T],
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<(), ItemError> {
+        let Some(plan) = &self.plan else { return Err(not_looked_up()) };
+        for (place, output) in outputs.iter().enumerate() {
+            self.rows.clear();
+            self.rows
+                .put_row(output, &plan.slots)
+                .map_err(|error| ItemError::validation(error).at(format!("row {} of the chunk", place + 1)))?;
+            each(self.rows.rows_mut());
+        }
+        Ok(())
+    }
+
+    fn form_for(&self, plan: &Plan, rows: usize) -> WriteForm {
+        let can = |form| match form {
+            WriteForm::Copy => plan.copy.is_some(),
+            WriteForm::Arrays => plan.arrays.is_some(),
+            WriteForm::Each => plan.each.is_some(),
+            WriteForm::Auto => false,
+        };
+        let copy_from = if plan.staged.is_some() { STAGE_FROM } else { COPY_FROM };
+        let best = match rows {
+            _ if rows <= EACH_TO => WriteForm::Each,
+            _ if rows >= copy_from => WriteForm::Copy,
+            _ => WriteForm::Arrays,
+        };
+        let wanted = if self.form == WriteForm::Auto { best } else { self.form };
+        let order = [wanted, WriteForm::Arrays, WriteForm::Copy, WriteForm::Each];
+        order.into_iter().find(|form| can(*form)).unwrap_or(WriteForm::Each)
+    }
+
+    /// Writes rows in the transaction of the connection.
+    ///
+    /// # Errors
+    /// The kind of the fault and, where it can be told, the row; `Located::No` when another look by COPY could tell it.
+    pub(super) async fn write<'r, T: Serialize + 'r>(
+        &mut self,
+        client: &Client,
+        rows: impl Rows<&'r T>,
+        located: Located,
+    ) -> Result<(), WriteFault> {
+        let purpose = self.purpose();
+        let Some(plan) = self.plan.take() else { return Err(not_looked_up().into()) };
+        let count = rows.clone().count();
+        let form = if located == Located::Yes { WriteForm::Copy } else { self.form_for(&plan, count) };
+        let written = self.write_as(client, &plan, form, rows).await;
+        let can_locate = form == WriteForm::Arrays && plan.copy.is_some();
+        self.plan = Some(plan);
+        let error = match written {
+            Ok(None) => return Ok(()),
+            Ok(Some((row, key))) => {
+                let keys = self.action.keys().join(", ");
+                let message = format!("failed to {purpose}: no row has the key ({keys}) = ({key})");
+                let fault = ItemError::new(ErrorKind::Constraint, message).at(format!("row {row} of the chunk"));
+                return Err(fault.into());
+            }
+            Err(SendFault::Row(error)) => return Err(error.into()),
+            Err(SendFault::Server(error, place)) => {
+                let fault = fault(&purpose, error);
+                match place {
+                    Some(place) => fault.at(format!("row {} of the chunk", place + 1)),
+                    None => fault,
+                }
+            }
+        };
+        let of_a_row = matches!(error.kind(), ErrorKind::Constraint | ErrorKind::Validation);
+        let another_look = can_locate && of_a_row && error.position().is_none();
+        Err(WriteFault { error, another_look })
+    }
+
+    /// Writes; the answer is the first row whose key nobody has, and the key.
+    async fn write_as<'r, T: Serialize + 'r>(
+        &mut self,
+        client: &Client,
+        plan: &Plan,
+        form: WriteForm,
+        rows: impl Rows<&'r T>,
+    ) -> Result<Option<(i64, String)>, SendFault> {
+        let answers = match form {
+            WriteForm::Arrays | WriteForm::Auto => {
+                let statement = self.statement(client, Prepared::Arrays, plan.arrays.as_deref()).await?;
+                send::arrays(client, &statement, plan, &mut self.columns, rows).await?
+            }
+            WriteForm::Each => {
+                let statement = self.statement(client, Prepared::Each, plan.each.as_deref()).await?;
+                send::each(client, &statement, plan, &mut self.rows, rows).await?;
+                Vec::new()
+            }
+            WriteForm::Copy => {
+                if let (Some(staged), false) = (&plan.staged, self.staged) {
+                    client.batch_execute(&staged.create).await?;
+                    self.staged = true;
+                }
+                let statement = self.statement(client, Prepared::Copy, plan.copy.as_deref()).await?;
+                send::copy(client, &statement, plan, plan.staged.is_some(), &mut self.rows, rows).await?;
+                match &plan.staged {
+                    Some(staged) => {
+                        let statement = self.statement(client, Prepared::Apply, Some(&staged.apply)).await?;
+                        client.query(&statement, &[]).await?
+                    }
+                    None => Vec::new(),
+                }
+            }
+        };
+        match answers.first() {
+            Some(row) => Ok(Some((row.try_get(0)?, row.try_get(1)?))),
+            None => Ok(None),
+        }
+    }
+
+    async fn statement(&mut self, client: &Client, which: Prepared, sql: Option<&str>) -> Result<Statement, SendFault> {
+        if let Some((_, statement)) = self.prepared.iter().find(|(prepared, _)| *prepared == which) {
+            return Ok(statement.clone());
+        }
+        let Some(sql) = sql else { return Err(SendFault::Row(not_looked_up())) };
+        let statement = client.prepare(sql).await?;
+        self.prepared.push((which, statement.clone()));
+        Ok(statement)
+    }
+}
+
+fn not_looked_up() -> ItemError {
+    ItemError::other("the writer is used before it is open")
+}
+
+/// Whether a write is to find the row at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Located {
+    No,
+    Yes,
+}
+
+/// Why rows could not be written.
+pub(super) struct WriteFault {
+    pub(super) error: ItemError,
+    /// Writing them again, to find the row, would tell more.
+    pub(super) another_look: bool,
+}
+
+impl From<ItemError> for WriteFault {
+    fn from(error: ItemError) -> Self {
+        Self { error, another_look: false }
+    }
+}
