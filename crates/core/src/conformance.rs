@@ -4,6 +4,7 @@
 //! which makes one test of each case.
 
 pub mod fixture;
+pub mod items;
 pub mod launching;
 pub mod reading;
 pub mod recovering;

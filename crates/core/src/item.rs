@@ -1,7 +1,10 @@
 //! Readers, processors and writers: the contracts between the engine and the authors of items' ways.
 
+mod chain_processor;
 mod checkpoint;
+mod classifying_processor;
 mod classifying_writer;
+mod distinct_processor;
 mod error;
 mod file_writer;
 mod function;
@@ -15,6 +18,9 @@ mod input_source;
 mod list;
 mod output_file;
 mod peekable_reader;
+#[cfg(any(feature = "csv", feature = "fixed-width"))]
+mod record_types;
+mod stream_reader;
 mod tee_writer;
 
 #[cfg(feature = "csv")]
@@ -37,6 +43,8 @@ mod json_fault;
 mod json_lines_reader;
 #[cfg(feature = "json")]
 mod json_lines_writer;
+#[cfg(feature = "validation")]
+mod validating_processor;
 #[cfg(feature = "xml")]
 mod xml_reader;
 #[cfg(feature = "xml")]
@@ -44,27 +52,35 @@ mod xml_writer;
 
 use std::future::Future;
 
+pub use chain_processor::ChainProcessor;
 pub use checkpoint::Checkpoint;
+pub use classifying_processor::{ClassifyingProcessor, NoRoutes, ProcessorRoute, ProcessorRoutes};
 pub use classifying_writer::ClassifyingWriter;
+pub use distinct_processor::{DistinctKey, DistinctProcessor};
 pub use error::{BoxError, ErrorKind, ItemError};
 pub use file_writer::{FileSummary, FileWriter, RecordEncoder};
-pub use function::{CallableReader, CallableWriter, FunctionProcessor, PassThrough};
+pub use function::{
+    AsyncProcessor, AsyncWriter, CallableReader, CallableWriter, FilterProcessor, FunctionProcessor, PassThrough,
+};
 pub use grouping_reader::GroupingReader;
 pub use list::{ListReader, ListWriter};
 pub use output_file::{Compression, FileSync, OnExisting};
 pub use peekable_reader::PeekableReader;
+pub use stream_reader::StreamReader;
 pub use tee_writer::TeeWriter;
 
 #[cfg(feature = "csv")]
-pub use csv_reader::CsvReader;
+pub use csv_reader::{CsvReader, MixedCsvReader};
 #[cfg(feature = "csv")]
 pub use csv_writer::{CsvEncoder, CsvWriter};
 #[cfg(feature = "files")]
 pub use files_reader::FilesReader;
 #[cfg(feature = "fixed-width")]
-pub use fixed_width_reader::FixedWidthReader;
+pub use fixed_width_reader::{FixedWidthLayout, FixedWidthReader, MixedFixedWidthReader};
 #[cfg(feature = "fixed-width")]
 pub use fixed_width_writer::{Align, FixedWidthEncoder, FixedWidthWriter};
+#[cfg(feature = "validation")]
+pub use garde;
 #[cfg(feature = "json")]
 pub use json_array_reader::JsonArrayReader;
 #[cfg(feature = "json")]
@@ -73,6 +89,8 @@ pub use json_array_writer::{JsonArrayEncoder, JsonArrayWriter};
 pub use json_lines_reader::JsonLinesReader;
 #[cfg(feature = "json")]
 pub use json_lines_writer::{JsonLinesEncoder, JsonLinesWriter};
+#[cfg(feature = "validation")]
+pub use validating_processor::ValidatingProcessor;
 #[cfg(feature = "xml")]
 pub use xml_reader::XmlReader;
 #[cfg(feature = "xml")]
@@ -153,8 +171,8 @@ impl<I, O> From<Result<Option<O>, ItemError>> for Processed<I, O> {
 /// Turns an item into an output, or filters it.
 ///
 /// # Contract
-/// - The engine calls `open` once, then `process` for each item in the order in which they were read, then `close`,
-///   whatever happened in between.
+/// - The engine calls `open` once, then `process` for each item in the order in which they were read, `completed` once
+///   the step is complete and committed, then `close`, whatever happened in between.
 /// - May be called again for an item that failed, and after a restart for items whose chunk was not committed: effects
 ///   outside the chunk are at least once.
 /// - What a processor remembers of the items before is either in its `checkpoint`, or lost with the attempt.
@@ -183,10 +201,20 @@ pub trait ItemProcessor<I: Send>: Send {
         Processed::Later(item)
     }
 
+    /// The last item came to nothing: a processor behind this one, in a chain, failed with its output. It may come again,
+    /// so what was remembered of it is void.
+    fn take_back(&mut self) {}
+
     /// What it remembers of the items so far, committed with the chunk that ends here; `None` when that is nothing. It is
     /// stored with each chunk beside the contexts, so it must be small.
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         Ok(None)
+    }
+
+    /// The step is complete, all is committed: removes what only a restart would have needed. Several processors at once
+    /// have nothing that a restart needs, and are not told.
+    fn completed(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
+        async { Ok(()) }
     }
 
     /// Releases what it holds.

@@ -1,14 +1,19 @@
 //! `FixedWidthReader`: lines whose columns stand at fixed places, typed by serde, resumed by byte offset.
 
+mod layout;
+mod mixed;
+
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 use serde::de::DeserializeOwned;
 
 use super::input_file::{FilePlace, InputFault, InputFile, Line, RecordFault, shown};
 use super::{Checkpoint, ItemError, ItemReader};
+pub use layout::FixedWidthLayout;
+pub use mixed::MixedFixedWidthReader;
 
 /// Reads the lines of a file, cut into columns by their characters, as values of `T`.
 ///
@@ -38,7 +43,8 @@ use super::{Checkpoint, ItemError, ItemReader};
 /// Columns are counted in characters, from 0, the end not included. Their text is not changed unless the column is
 /// trimmed, so a number that is padded by blanks needs a trimmed column; an empty text is `None` for an `Option`. Every
 /// line must be as long as its last column's end, see [`line_width`](Self::line_width) and
-/// [`short_lines`](Self::short_lines). Columns may be in any order, leave gaps and overlap.
+/// [`short_lines`](Self::short_lines). Columns may be in any order, leave gaps and overlap. Files whose lines are of
+/// several types are read by [`MixedFixedWidthReader`](super::MixedFixedWidthReader).
 ///
 /// The text is UTF-8, with or without a byte order mark, with `\n` or `\r\n` at the ends of lines; the last line may go
 /// without. Empty lines are passed over. A file that is compressed with gzip or zstd is known by its content and needs
@@ -55,43 +61,18 @@ use super::{Checkpoint, ItemError, ItemReader};
 /// [transient](super::ErrorKind::Transient): the position stays before the line.
 pub struct FixedWidthReader<T> {
     path: PathBuf,
-    columns: Vec<Column>,
-    names: StringRecord,
-    line_width: Option<usize>,
-    short_lines: bool,
+    layout: FixedWidthLayout,
     max_line_bytes: u32,
     open: Option<Open>,
     item: PhantomData<fn() -> T>,
 }
 
-struct Column {
-    characters: Range<usize>,
-    trimmed: bool,
-}
-
 struct Open {
     input: InputFile,
-    width: usize,
     /// Used again for all lines.
     record: StringRecord,
     /// Where the characters of a line begin, for one that is not ASCII.
     starts: Vec<usize>,
-}
-
-/// What is wrong with the columns themselves.
-#[derive(Debug, thiserror::Error)]
-enum ColumnFault {
-    #[error("no column is declared for input file '{path}'", path = path.display())]
-    NoColumn { path: PathBuf },
-
-    #[error("column '{name}' has no width")]
-    NoWidth { name: String },
-
-    #[error("column '{name}' is declared twice")]
-    Twice { name: String },
-
-    #[error("column '{name}' ends at character {end}, behind the line width of {width}")]
-    BehindLine { name: String, end: usize, width: usize },
 }
 
 impl<T> FixedWidthReader<T> {
@@ -102,10 +83,7 @@ impl<T> FixedWidthReader<T> {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            columns: Vec::new(),
-            names: StringRecord::new(),
-            line_width: None,
-            short_lines: false,
+            layout: FixedWidthLayout::new(),
             max_line_bytes: Self::DEFAULT_MAX_LINE_BYTES,
             open: None,
             item: PhantomData,
@@ -114,26 +92,22 @@ impl<T> FixedWidthReader<T> {
 
     /// Adds a column whose text is taken as it stands.
     #[must_use]
-    pub fn column(self, name: &str, characters: Range<usize>) -> Self {
-        self.add(name, characters, false)
+    pub fn column(mut self, name: &str, characters: Range<usize>) -> Self {
+        self.layout = self.layout.column(name, characters);
+        self
     }
 
     /// Adds a column whose text is taken without the blanks around it.
     #[must_use]
-    pub fn trimmed_column(self, name: &str, characters: Range<usize>) -> Self {
-        self.add(name, characters, true)
-    }
-
-    fn add(mut self, name: &str, characters: Range<usize>, trimmed: bool) -> Self {
-        self.names.push_field(name);
-        self.columns.push(Column { characters, trimmed });
+    pub fn trimmed_column(mut self, name: &str, characters: Range<usize>) -> Self {
+        self.layout = self.layout.trimmed_column(name, characters);
         self
     }
 
     /// Characters of a line without its end; the end of the last column when it is not set.
     #[must_use]
     pub fn line_width(mut self, characters: usize) -> Self {
-        self.line_width = Some(characters);
+        self.layout = self.layout.line_width(characters);
         self
     }
 
@@ -141,7 +115,7 @@ impl<T> FixedWidthReader<T> {
     /// missing is empty.
     #[must_use]
     pub fn short_lines(mut self) -> Self {
-        self.short_lines = true;
+        self.layout = self.layout.short_lines();
         self
     }
 
@@ -156,45 +130,23 @@ impl<T> FixedWidthReader<T> {
     fn not_open(&self) -> ItemError {
         InputFault::NotOpen { path: self.path.clone() }.into()
     }
-
-    /// The width of a line, once the columns are known to be right.
-    fn checked_width(&self) -> Result<usize, ColumnFault> {
-        let Some(last) = self.columns.iter().map(|column| column.characters.end).max() else {
-            return Err(ColumnFault::NoColumn { path: self.path.clone() });
-        };
-        let width = self.line_width.unwrap_or(last);
-        for (index, (name, column)) in self.names.iter().zip(&self.columns).enumerate() {
-            let (name, end) = (name.to_owned(), column.characters.end);
-            if column.characters.is_empty() {
-                return Err(ColumnFault::NoWidth { name });
-            }
-            if end > width {
-                return Err(ColumnFault::BehindLine { name, end, width });
-            }
-            if self.names.iter().take(index).any(|earlier| earlier == name) {
-                return Err(ColumnFault::Twice { name });
-            }
-        }
-        Ok(width)
-    }
 }
 
 impl<T: DeserializeOwned + Send> ItemReader for FixedWidthReader<T> {
     type Item = T;
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
-        let place = checkpoint.map(Checkpoint::read::<FilePlace>).transpose()?;
-        let width = self.checked_width()?;
+        let place = || format!("input file '{}'", self.path.display());
+        self.layout.check().map_err(|fault| ItemError::other(fault).at(place()))?;
         self.open = None;
-        let input = InputFile::open(&self.path, self.max_line_bytes, place.as_ref())?;
-        self.open = Some(Open { input, width, record: StringRecord::new(), starts: Vec::new() });
+        self.open = Some(Open::at(&self.path, self.max_line_bytes, checkpoint)?);
         Ok(())
     }
 
     #[inline]
     async fn read(&mut self) -> Result<Option<T>, ItemError> {
         match &mut self.open {
-            Some(open) => open.next(&self.columns, &self.names, self.short_lines),
+            Some(open) => open.next(&self.layout),
             None => Err(self.not_open()),
         }
     }
@@ -217,49 +169,38 @@ impl<T: DeserializeOwned + Send> ItemReader for FixedWidthReader<T> {
 }
 
 impl Open {
+    fn at(path: &Path, max_line_bytes: u32, checkpoint: Option<&Checkpoint>) -> Result<Self, ItemError> {
+        let place = checkpoint.map(Checkpoint::read::<FilePlace>).transpose()?;
+        let input = InputFile::open(path, max_line_bytes, place.as_ref())?;
+        Ok(Self { input, record: StringRecord::new(), starts: Vec::new() })
+    }
+
+    /// The next line that is not empty.
     #[inline]
-    fn next<T: DeserializeOwned>(
-        &mut self,
-        columns: &[Column],
-        names: &StringRecord,
-        short_lines: bool,
-    ) -> Result<Option<T>, ItemError> {
-        let line = loop {
+    fn next_line(&mut self) -> Result<Option<Range<usize>>, ItemError> {
+        loop {
             match self.input.next_line()? {
                 Line::Text(line) if line.is_empty() => {}
-                Line::Text(line) => break line,
+                Line::Text(line) => return Ok(Some(line)),
                 Line::TooLong(fault) => return Err(fault),
                 Line::End => return Ok(None),
             }
-        };
+        }
+    }
+
+    #[inline]
+    fn next<T: DeserializeOwned>(&mut self, layout: &FixedWidthLayout) -> Result<Option<T>, ItemError> {
+        let Some(line) = self.next_line()? else { return Ok(None) };
         let Ok(text) = std::str::from_utf8(self.input.bytes(&line)) else {
             return Err(self.input.not_utf8(&line, &format!("line {}", self.input.line_of(&line))));
         };
-        self.starts.clear();
-        let length = if text.is_ascii() {
-            text.len()
-        } else {
-            self.starts.extend(text.char_indices().map(|(start, _)| start));
-            self.starts.len()
-        };
-        if length > self.width || (length < self.width && !short_lines) {
-            return Err(self.fault(&line, RecordFault::LineWidth { expected: self.width, found: length }));
+        match layout.cut(text, &mut self.record, &mut self.starts) {
+            Ok(()) => {}
+            Err(fault) => return Err(self.fault(&line, fault)),
         }
-        self.record.clear();
-        for column in columns {
-            let byte = |character: usize| {
-                if self.starts.is_empty() {
-                    character.min(text.len())
-                } else {
-                    self.starts.get(character).copied().unwrap_or(text.len())
-                }
-            };
-            let field = &text[byte(column.characters.start)..byte(column.characters.end)];
-            self.record.push_field(if column.trimmed { field.trim_matches(' ') } else { field });
-        }
-        match self.record.deserialize(Some(names)) {
+        match self.record.deserialize(Some(layout.names())) {
             Ok(item) => Ok(Some(item)),
-            Err(error) => Err(self.field_fault(&line, names, &error)),
+            Err(error) => Err(self.field_fault(&line, layout.names(), &error)),
         }
     }
 

@@ -1,6 +1,9 @@
 //! The author's own functions as reader, processor and writer.
 
+use std::future::Future;
 use std::iter::Fuse;
+
+use futures_util::future::BoxFuture;
 
 use super::{Checkpoint, ItemError, ItemProcessor, ItemReader, ItemWriter, Processed};
 use crate::repository::ChunkTransaction;
@@ -8,7 +11,8 @@ use crate::repository::ChunkTransaction;
 /// Reads what an iterator returns.
 ///
 /// An iterator cannot seek: on resume the factory builds it anew and the items that were settled are passed over, so
-/// it must return the same items in the same order each time.
+/// it must return the same items in the same order each time. Items that may fail, and sources that can seek, are read by
+/// a [`StreamReader`](super::StreamReader).
 #[derive(Debug)]
 pub struct CallableReader<I> {
     iterator: Fuse<I>,
@@ -94,6 +98,111 @@ where
     }
 }
 
+/// Processes each item by an async function that returns the output, or `None` to filter the item.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use oxbatch_core::ChunkStep;
+/// use oxbatch_core::item::{AsyncProcessor, CallableWriter, ListReader};
+///
+/// let step = ChunkStep::builder("Ask")
+///     .reader(|_| Ok(ListReader::new(["Canada goose", "Hawk"])))
+///     .processor(|_| {
+///         Ok(AsyncProcessor::new(|species: &'static str| async move {
+///             tokio::time::sleep(Duration::from_millis(1)).await;
+///             Ok((species != "Hawk").then_some(species))
+///         }))
+///     })
+///     .writer(|_| Ok(CallableWriter::new(|chunk: &[&str]| {
+///         println!("{chunk:?}");
+///         Ok(())
+///     })));
+/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch_core::BuildError>(())
+/// ```
+///
+/// Its future owns what it needs; nothing is boxed. It runs on the step's own runtime, with timers and sockets.
+#[derive(Debug)]
+pub struct AsyncProcessor<F> {
+    function: F,
+}
+
+impl<F> AsyncProcessor<F> {
+    /// Processes by `function`.
+    pub fn new<I, O, U>(function: F) -> Self
+    where
+        F: FnMut(I) -> U,
+        U: Future<Output = Result<Option<O>, ItemError>>,
+    {
+        Self { function }
+    }
+}
+
+impl<I, O, F, U> ItemProcessor<I> for AsyncProcessor<F>
+where
+    I: Send,
+    O: Send + Sync,
+    F: FnMut(I) -> U + Send,
+    U: Future<Output = Result<Option<O>, ItemError>> + Send,
+{
+    type Output = O;
+
+    #[inline]
+    fn process(&mut self, item: I) -> impl Future<Output = Result<Option<O>, ItemError>> + Send {
+        (self.function)(item)
+    }
+}
+
+/// Passes on the items of which a function says so, and filters the others.
+///
+/// ```
+/// use oxbatch_core::ChunkStep;
+/// use oxbatch_core::item::{CallableWriter, FilterProcessor, ListReader};
+///
+/// let step = ChunkStep::builder("Count")
+///     .reader(|_| Ok(ListReader::new([1, 2, 3])))
+///     .processor(|_| Ok(FilterProcessor::new(|number: &i32| number % 2 == 1)))
+///     .writer(|_| Ok(CallableWriter::new(|chunk: &[i32]| {
+///         println!("{chunk:?}");
+///         Ok(())
+///     })));
+/// # let job = oxbatch_core::Job::builder("Numbers").step(step).build()?;
+/// # Ok::<(), oxbatch_core::BuildError>(())
+/// ```
+#[derive(Debug)]
+pub struct FilterProcessor<F> {
+    keep: F,
+}
+
+impl<F> FilterProcessor<F> {
+    /// Passes on the items for which `keep` is true.
+    pub fn new<I>(keep: F) -> Self
+    where
+        F: FnMut(&I) -> bool,
+    {
+        Self { keep }
+    }
+}
+
+impl<I, F> ItemProcessor<I> for FilterProcessor<F>
+where
+    I: Send + Sync,
+    F: FnMut(&I) -> bool + Send,
+{
+    type Output = I;
+
+    #[inline]
+    async fn process(&mut self, item: I) -> Result<Option<I>, ItemError> {
+        Ok((self.keep)(&item).then_some(item))
+    }
+
+    #[inline]
+    fn process_now(&mut self, item: I) -> Processed<I, I> {
+        if (self.keep)(&item) { Processed::Output(item) } else { Processed::Filtered }
+    }
+}
+
 /// Passes each item on as it is.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PassThrough;
@@ -136,6 +245,59 @@ where
     F: FnMut(&[O]) -> Result<(), ItemError> + Send,
 {
     async fn write(&mut self, outputs: &[O], _: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        (self.function)(outputs)
+    }
+}
+
+/// Writes each chunk by an async function, which returns a boxed future: one box a chunk.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use oxbatch_core::ChunkStep;
+/// use oxbatch_core::item::{AsyncWriter, ListReader};
+///
+/// let step = ChunkStep::builder("Send")
+///     .reader(|_| Ok(ListReader::new([1, 2, 3])))
+///     .writer(|_| {
+///         Ok(AsyncWriter::new(|chunk: &[i32]| {
+///             Box::pin(async move {
+///                 tokio::time::sleep(Duration::from_millis(1)).await;
+///                 println!("{chunk:?}");
+///                 Ok(())
+///             })
+///         }))
+///     });
+/// # let job = oxbatch_core::Job::builder("Numbers").step(step).build()?;
+/// # Ok::<(), oxbatch_core::BuildError>(())
+/// ```
+///
+/// At least once: a chunk whose commit failed after the future has ended is given to the function again.
+#[derive(Debug)]
+pub struct AsyncWriter<F> {
+    function: F,
+}
+
+impl<F> AsyncWriter<F> {
+    /// Writes by `function`, which gets a chunk at a time.
+    pub fn new<O>(function: F) -> Self
+    where
+        F: FnMut(&[O]) -> BoxFuture<'_, Result<(), ItemError>>,
+    {
+        Self { function }
+    }
+}
+
+impl<O, F> ItemWriter<O> for AsyncWriter<F>
+where
+    O: Send + Sync,
+    F: FnMut(&[O]) -> BoxFuture<'_, Result<(), ItemError>> + Send,
+{
+    fn write(
+        &mut self,
+        outputs: &[O],
+        _: &mut dyn ChunkTransaction,
+    ) -> impl Future<Output = Result<(), ItemError>> + Send {
         (self.function)(outputs)
     }
 }

@@ -76,6 +76,10 @@ pub(super) enum RecordFault {
     #[cfg(feature = "fixed-width")]
     LineWidth { expected: usize, found: usize },
 
+    #[error("'{found}' is none of the record types {known}")]
+    #[cfg(feature = "fixed-width")]
+    Type { found: String, known: String },
+
     #[error("{}{problem}", value.as_ref().map(|value| format!("'{value}' does not fit: ")).unwrap_or_default())]
     #[cfg(feature = "fixed-width")]
     Field { value: Option<String>, problem: String },

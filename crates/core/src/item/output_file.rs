@@ -6,11 +6,12 @@ mod sequence;
 mod tail;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::step::StepContext;
 pub use compression::Compression;
 pub(super) use fault::FileFault;
 pub(super) use sequence::{Counts, OutputFiles};
@@ -22,6 +23,8 @@ pub(super) use tail::fingerprint;
 
 /// Longest part of a temporary name that comes from the tag; the whole name must fit a file system's 255 bytes.
 const MAX_TAG_BYTES: usize = 60;
+/// Bytes that are read at once when a file is read back; whole keys of a `DistinctProcessor`.
+const READ_BACK_BYTES: usize = 64 * 1024;
 
 /// When a file writer forces its file to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,7 +49,7 @@ pub enum OnExisting {
 
 /// What is stored with each commit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Position {
+pub(super) struct Position {
     /// Temporary name, without the folder.
     part: String,
     /// Length of the file in bytes.
@@ -71,7 +74,7 @@ struct Mark {
 /// It takes big pieces: collecting them is the writers' business. While it is open it holds an exclusive advisory lock,
 /// so that an earlier attempt that is still alive cannot write between the lines of its successor.
 #[derive(Debug)]
-struct OutputFile {
+pub(super) struct OutputFile {
     path: PathBuf,
     part_name: String,
     part_path: PathBuf,
@@ -85,9 +88,21 @@ struct OutputFile {
     published: bool,
 }
 
+impl Position {
+    /// Length of the file in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+}
+
 impl OutputFile {
+    /// What the temporary names of a step carry: the same in all attempts of the instance's step.
+    pub(super) fn tag(context: &StepContext) -> String {
+        format!("{}-{}", context.instance_id(), context.step_name())
+    }
+
     /// An output whose temporary name carries `tag`.
-    fn with_tag(tag: &str, path: PathBuf) -> Self {
+    pub(super) fn with_tag(tag: &str, path: PathBuf) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let part_name = format!("{name}.{}.part", file_name_part(tag));
         Self {
@@ -105,8 +120,16 @@ impl OutputFile {
         }
     }
 
+    pub(super) fn sync(&mut self, sync: FileSync) {
+        self.sync = sync;
+    }
+
+    pub(super) fn part_path(&self) -> &Path {
+        &self.part_path
+    }
+
     /// Opens the file, empty.
-    fn open_anew(&mut self) -> Result<(), FileFault> {
+    pub(super) fn open_anew(&mut self) -> Result<(), FileFault> {
         (self.file, self.published) = (None, false);
         if self.path.file_name().is_none() {
             return Err(FileFault::NotAFile { path: self.path.clone() });
@@ -127,7 +150,7 @@ impl OutputFile {
     }
 
     /// Opens the file, cut back to a checkpoint.
-    fn resume(&mut self, position: &Position) -> Result<(), FileFault> {
+    pub(super) fn resume(&mut self, position: &Position) -> Result<(), FileFault> {
         (self.file, self.published) = (None, false);
         if position.part != self.part_name {
             let (stored, now) = (position.part.clone(), self.part_name.clone());
@@ -198,7 +221,7 @@ impl OutputFile {
     }
 
     /// Hands bytes to the system.
-    fn append(&mut self, bytes: &[u8]) -> Result<(), FileFault> {
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FileFault> {
         if bytes.is_empty() {
             return Ok(());
         }
@@ -221,6 +244,38 @@ impl OutputFile {
         self.flushed = self.now;
         let Mark { length, complete } = self.now;
         Ok(Position { part: self.part_name.clone(), length, tail: self.tail.fingerprint(), complete, counts })
+    }
+
+    /// As [`flush`](Self::flush), for a file that holds nothing to be counted.
+    pub(super) fn flush_alone(&mut self) -> Result<Position, FileFault> {
+        self.flush(Counts::default())
+    }
+
+    /// Gives all of the file's bytes to a function, piece by piece, and goes back to the end.
+    pub(super) fn read_back(&mut self, mut take: impl FnMut(&[u8]) -> std::io::Result<()>) -> Result<(), FileFault> {
+        let fault = |source| FileFault::Open { path: self.part_path.clone(), source };
+        let mut file = self.file()?;
+        file.seek(SeekFrom::Start(0)).map_err(fault)?;
+        let mut piece = vec![0; READ_BACK_BYTES];
+        let mut left = self.now.length;
+        while left > 0 {
+            let length = usize::try_from(left).unwrap_or(READ_BACK_BYTES).min(READ_BACK_BYTES);
+            file.read_exact(&mut piece[..length]).map_err(fault)?;
+            take(&piece[..length]).map_err(fault)?;
+            left -= length as u64;
+        }
+        file.seek(SeekFrom::Start(self.now.length)).map(|_| ()).map_err(fault)
+    }
+
+    /// Removes the file, which nobody needs any more; one that is gone already is fine.
+    pub(super) fn remove(&mut self) -> Result<(), FileFault> {
+        self.close();
+        match fs::remove_file(&self.part_path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => {
+                Err(FileFault::Remove { path: self.part_path.clone(), source })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Forces what was written to the disk.
@@ -290,7 +345,7 @@ impl OutputFile {
     }
 
     /// Releases the file and its lock.
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.file = None;
     }
 }

@@ -94,12 +94,12 @@ fn a_padded_number_needs_a_trimmed_column() {
 fn columns_that_cannot_be_are_named() {
     let new = || FixedWidthReader::<Strike>::new("no");
     for (reader, problem) in [
-        (new(), "no column is declared for input file 'no'"),
+        (new(), "no column is declared"),
         (new().column("a", 3..3), "column 'a' has no width"),
         (new().column("a", 0..3).column("a", 3..4), "column 'a' is declared twice"),
         (new().column("a", 0..3).line_width(2), "column 'a' ends at character 3, behind the line width of 2"),
     ] {
-        assert_eq!(read_from(reader).unwrap_err().to_string(), problem);
+        assert_eq!(read_from(reader).unwrap_err().to_string(), format!("input file 'no': {problem}"));
     }
 }
 

@@ -21,6 +21,12 @@ pub(super) enum ReadFault {
     #[error("file ends within quotes; was it cut off, or is a quote never closed?")]
     Cut,
 
+    #[error("'{found}' is none of the record types {}", known.join(", "))]
+    Type { found: String, known: Vec<String> },
+
+    #[error("record has no column {column} to tell its type")]
+    NoType { column: usize },
+
     #[error("record cannot be read: {problem}")]
     Other { problem: String },
 }

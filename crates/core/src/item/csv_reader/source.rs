@@ -1,10 +1,11 @@
 //! The file behind a `CsvReader`: bounded for the parser, and seen once more for checkpoints and faults.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::Place;
+use super::dialect::{Dialect, RecordLength, Within};
 use crate::item::input_fault::InputFault;
 use crate::item::input_source::{Source, open_file};
 use crate::item::output_file::{TAIL_BYTES, fingerprint};
@@ -79,17 +80,17 @@ pub(super) struct Original {
     path: PathBuf,
     file: File,
     text: Text,
-    delimiter: u8,
+    dialect: Dialect,
     size: u64,
     head: Option<u64>,
 }
 
 impl Original {
-    pub(super) fn open(path: &Path, delimiter: u8) -> Result<Self, InputFault> {
+    pub(super) fn open(path: &Path, dialect: Dialect) -> Result<Self, InputFault> {
         let file = open_file(path)?;
         let size = file.metadata().map_err(|source| InputFault::Open { path: path.to_owned(), source })?.len();
         let text = Text::open(path)?;
-        Ok(Self { path: path.to_owned(), file, text, delimiter, size, head: None })
+        Ok(Self { path: path.to_owned(), file, text, dialect, size, head: None })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -173,12 +174,11 @@ impl Original {
         Err(InputFault::Unsteady { path: self.path.clone(), before: self.size, now })
     }
 
-    /// The text of a record without the ends of lines around it, and how many lines stand before it.
+    /// The text of a record without what is no record around it, and how many lines stand before it.
     pub(super) fn raw(&mut self, start: u64, end: u64) -> (u64, String) {
         // A fault here would hide the one that is being told.
         let bytes = self.bytes(start, (end.saturating_sub(start)).min(RAW_BYTES)).unwrap_or_default();
-        let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
-        let blank = bytes.iter().take_while(|byte| is_end(byte)).count();
+        let blank = self.dialect.blank(&bytes);
         let lines = bytes[..blank].iter().filter(|byte| **byte == b'\n').count() as u64;
         let text = String::from_utf8_lossy(&bytes[blank..]);
         let text = text.trim_start_matches('\u{feff}').trim_end_matches(['\n', '\r']);
@@ -192,18 +192,18 @@ impl Original {
         Ok(if marked { length } else { 0 })
     }
 
-    /// Whether the quotes of the last record are still open at the end of the text.
-    pub(super) fn ends_within_quotes(&mut self, start: u64, end: u64) -> Result<bool, InputFault> {
+    /// Within what the text ends, whose last record begins at `start`.
+    pub(super) fn ends_within(&mut self, start: u64, end: u64) -> Result<Within, InputFault> {
         let mark = self.mark_at(start)?;
         let record = self.bytes(start + mark, end.saturating_sub(start + mark))?;
-        let found = length_of_record(&record[..], self.delimiter).map_err(|source| self.unreadable(source))?;
-        Ok(found.open_quotes)
+        let found = self.dialect.length_of_record(&record[..]).map_err(|source| self.unreadable(source))?;
+        Ok(found.ends_within)
     }
 
     /// Where the record that begins at `start` ends, found by the parser's rules without keeping the record.
     pub(super) fn record_end(&mut self, start: &csv::Position) -> Result<csv::Position, InputFault> {
         let begin = start.byte() + self.mark_at(start.byte())?;
-        let found = self.text.go_to(begin).and_then(|text| length_of_record(text, self.delimiter));
+        let found = self.text.go_to(begin).and_then(|text| self.dialect.length_of_record(text));
         let RecordLength { bytes, lines, .. } = found.map_err(|source| self.unreadable(source))?;
         let mut end = csv::Position::new();
         end.set_byte(begin + bytes).set_line(start.line() + lines).set_record(start.record() + 1);
@@ -291,71 +291,4 @@ fn fill(source: &mut Source, bytes: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(length)
-}
-
-/// The first record of a text, blank lines before it included.
-struct RecordLength {
-    bytes: u64,
-    /// Ends of lines.
-    lines: u64,
-    /// The text ends within its quotes.
-    open_quotes: bool,
-}
-
-fn length_of_record(text: impl Read, delimiter: u8) -> io::Result<RecordLength> {
-    enum State {
-        RecordStart,
-        FieldStart,
-        Field,
-        Quoted,
-        /// Behind a quote within quotes: the field's end or one half of a doubled quote.
-        Quote,
-    }
-    let mut text = BufReader::with_capacity(super::BUFFER_BYTES, text);
-    let (mut bytes, mut lines) = (0, 0);
-    let mut state = State::RecordStart;
-    loop {
-        let buffer = text.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok(RecordLength { bytes, lines, open_quotes: matches!(state, State::Quoted) });
-        }
-        for byte in buffer {
-            bytes += 1;
-            lines += u64::from(*byte == b'\n');
-            let is_end = matches!(byte, b'\n' | b'\r');
-            state = match state {
-                State::RecordStart if is_end => State::RecordStart,
-                State::RecordStart | State::FieldStart if *byte == b'"' => State::Quoted,
-                State::Quoted if *byte == b'"' => State::Quote,
-                State::Quote if *byte == b'"' => State::Quoted,
-                State::Quoted => State::Quoted,
-                _ if is_end => return Ok(RecordLength { bytes, lines, open_quotes: false }),
-                _ if *byte == delimiter => State::FieldStart,
-                _ => State::Field,
-            };
-        }
-        let used = buffer.len();
-        text.consume(used);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_ends_where_its_quotes_allow_it() {
-        for (text, length) in [
-            ("a,b\nc", 4),
-            ("\n\r\na,b\rc", 7),
-            ("\"a\nb\",c\nd", 8),
-            ("\"a\"\"\nb\",c\nd", 10),
-            ("a\"b\nc", 4),
-            ("\"a\"b\nc", 5),
-            ("a,\"\n\nb", 6),
-            ("", 0),
-        ] {
-            assert_eq!(length_of_record(text.as_bytes(), b',').unwrap().bytes, length, "{text:?}");
-        }
-    }
 }

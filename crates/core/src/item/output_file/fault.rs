@@ -1,7 +1,7 @@
 //! What can go wrong with an output file; each fault names the file.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why an output file cannot be written. Messages read well after "failed to open the writer".
 #[derive(Debug, thiserror::Error)]
@@ -77,4 +77,16 @@ pub(in crate::item) enum FileFault {
 
     #[error("output file '{from}' cannot be renamed to '{path}'", from = from.display(), path = path.display())]
     Rename { from: PathBuf, path: PathBuf, source: io::Error },
+}
+
+impl FileFault {
+    /// A file is not there, although a checkpoint says so many bytes.
+    pub(in crate::item) fn missing(path: &Path, length: u64) -> Self {
+        Self::Missing { path: path.to_owned(), length }
+    }
+
+    /// Whether the file of a checkpoint is not there.
+    pub(in crate::item) fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing { .. })
+    }
 }

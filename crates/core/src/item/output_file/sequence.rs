@@ -55,7 +55,7 @@ impl OutputFiles {
             Some(_) => marked(&path, &format!(".rerun-{}", context.instance_id())),
             None => path,
         };
-        Self::with_tag(format!("{}-{}", context.instance_id(), context.step_name()), path)
+        Self::with_tag(OutputFile::tag(context), path)
     }
 
     /// An output whose temporary names carry `tag`.

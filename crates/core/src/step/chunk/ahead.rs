@@ -84,14 +84,14 @@ where
 
     /// Ends the reading and closes reader and processors, as far as they were not lost in a panic that was told and their
     /// threads end within `at_most`: otherwise they sit in the author's code, and end after that.
-    pub(super) async fn close(self, at_most: Duration) -> Result<(), BodyFault> {
+    pub(super) async fn close(self, at_most: Duration, completed: bool) -> Result<(), BodyFault> {
         match self {
-            Self::Direct(filler) => filler.close(at_most).await,
+            Self::Direct(filler) => filler.close(at_most, completed).await,
             Self::Parallel(parallel) => parallel.close(at_most).await,
             Self::Ahead(Ahead { sealed, room, thread }) => {
                 drop((sealed, room));
                 match thread.join(at_most).await {
-                    Some(filler) => filler.close(at_most).await,
+                    Some(filler) => filler.close(at_most, completed).await,
                     None => Ok(()),
                 }
             }

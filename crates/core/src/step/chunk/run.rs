@@ -253,7 +253,8 @@ where
         }
         // A fault is told although the reader still waits for input; a stop has its own grace.
         let at_most = if matches!(result, Err(Interrupt::Fault(_))) { CLOSE_AFTER_FAULT } else { Duration::MAX };
-        (result, source.close(at_most).await)
+        let completed = matches!(result, Ok(BodyEnd::Completed { .. }));
+        (result, source.close(at_most, completed).await)
     }
 }
 

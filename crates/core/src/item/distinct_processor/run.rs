@@ -1,0 +1,109 @@
+//! A sorted run of keys in a file that goes away with it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::index::HASH_BYTES;
+
+/// Keys of a block: one is read to find a key.
+const BLOCK_KEYS: usize = 512;
+const BLOCK_BYTES: usize = BLOCK_KEYS * HASH_BYTES;
+
+/// Numbers the files, so that two of one process never share a name.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// Keys in their order.
+pub(super) struct Run {
+    file: File,
+    /// Where the file is, when it could not be removed while it is open.
+    path: Option<PathBuf>,
+    keys: u64,
+    /// The first key of each block.
+    fences: Vec<u128>,
+    block: Vec<u8>,
+}
+
+impl Run {
+    /// Writes keys, which come in their order, to a file beside `beside`.
+    pub(super) fn write(beside: &Path, keys: impl Iterator<Item = io::Result<u128>>) -> io::Result<Self> {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mut name = beside.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}-{number}.run", std::process::id()));
+        let path = beside.with_file_name(name);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+        // Where the system allows it, the file has no name from now on and is gone with the process, however that dies.
+        let path = fs::remove_file(&path).err().map(|_| path);
+        let mut run = Self { file, path, keys: 0, fences: Vec::new(), block: vec![0; BLOCK_BYTES] };
+        let mut writer = BufWriter::with_capacity(16 * BLOCK_BYTES, &run.file);
+        for key in keys {
+            let key = key?;
+            if run.keys.is_multiple_of(BLOCK_KEYS as u64) {
+                run.fences.push(key);
+            }
+            writer.write_all(&key.to_be_bytes())?;
+            run.keys += 1;
+        }
+        writer.flush()?;
+        drop(writer);
+        Ok(run)
+    }
+
+    /// One run of two that have no key in common.
+    pub(super) fn merge(beside: &Path, first: Self, second: Self) -> io::Result<Self> {
+        let (mut first_keys, mut second_keys) = (first.stream()?.peekable(), second.stream()?.peekable());
+        let merged = std::iter::from_fn(|| match (first_keys.peek(), second_keys.peek()) {
+            (Some(Ok(a)), Some(Ok(b))) => {
+                if a < b {
+                    first_keys.next()
+                } else {
+                    second_keys.next()
+                }
+            }
+            (Some(_), None) => first_keys.next(),
+            (None, _) => second_keys.next(),
+            (Some(Err(_)), _) => first_keys.next(),
+            (_, Some(Err(_))) => second_keys.next(),
+        });
+        Self::write(beside, merged)
+    }
+
+    /// How many keys it has.
+    pub(super) fn keys(&self) -> u64 {
+        self.keys
+    }
+
+    fn stream(&self) -> io::Result<impl Iterator<Item = io::Result<u128>>> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0))?;
+        let mut reader = BufReader::with_capacity(16 * BLOCK_BYTES, file);
+        Ok((0..self.keys).map(move |_| {
+            let mut key = [0; HASH_BYTES];
+            reader.read_exact(&mut key)?;
+            Ok(u128::from_be_bytes(key))
+        }))
+    }
+
+    /// Whether a key is in it: one block is read.
+    pub(super) fn contains(&mut self, key: u128) -> io::Result<bool> {
+        let Some(block) = self.fences.partition_point(|first| *first <= key).checked_sub(1) else { return Ok(false) };
+        let start = (block * BLOCK_BYTES) as u64;
+        let length = (self.keys * HASH_BYTES as u64 - start).min(BLOCK_BYTES as u64);
+        let block = &mut self.block[..usize::try_from(length).unwrap_or(BLOCK_BYTES)];
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(block)?;
+        let (keys, _) = block.as_chunks::<HASH_BYTES>();
+        Ok(keys.binary_search(&key.to_be_bytes()).is_ok())
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // Nothing depends on it; an orphan is overwritten by a process of the same number.
+            let _ = fs::remove_file(path);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Processors: chains, routes, filters, rules, and keys that come once.
+
+use std::path::Path;
+
+use oxbatch_core::ItemProcessor;
+use oxbatch_core::item::{
+    AsyncProcessor, ChainProcessor, Checkpoint, ClassifyingProcessor, DistinctKey, DistinctProcessor, ErrorKind,
+    FileSync, FilterProcessor, FunctionProcessor, ItemError, PassThrough,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::harness::{block_on, names, stored};
+
+async fn process_all<I: Send, P: ItemProcessor<I>>(
+    processor: &mut P,
+    items: impl IntoIterator<Item = I>,
+) -> Vec<P::Output> {
+    let mut outputs = Vec::new();
+    for item in items {
+        outputs.extend(processor.process(item).await.unwrap());
+    }
+    outputs
+}
+
+#[test]
+fn functions_filters_and_chains_pass_on_what_they_should() {
+    let odd = FilterProcessor::new(|number: &u32| number % 2 == 1);
+    let square = FunctionProcessor::new(|number: u32| Ok(Some(number * number)));
+    let below = AsyncProcessor::new(|number: u32| async move { Ok((number < 40).then_some(format!("<{number}>"))) });
+    let mut chain = ChainProcessor::new(odd, ChainProcessor::new(square, below));
+    assert_eq!(block_on(process_all(&mut chain, 1..=9)), ["<1>", "<9>", "<25>"]);
+    assert!(block_on(async { chain.open(None).await.is_ok() && chain.checkpoint().unwrap().is_none() }));
+}
+
+#[test]
+fn each_item_goes_to_the_processor_of_its_name() {
+    fn kind(number: &i32) -> &str {
+        match number {
+            0 => "zero",
+            1.. => "plus",
+            _ => "minus",
+        }
+    }
+    let mut processor = ClassifyingProcessor::new(kind)
+        .route("plus", FunctionProcessor::new(|number: i32| Ok(Some(format!("+{number}")))))
+        .route(
+            "minus",
+            AsyncProcessor::new(|number: i32| async move { Ok((number != -2).then_some(number.to_string())) }),
+        );
+    block_on(async {
+        processor.open(None).await.unwrap();
+        assert_eq!(process_all(&mut processor, [1, -1, -2, 3]).await, ["+1", "-1", "+3"]);
+        let error = processor.process(0).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Validation);
+        assert_eq!(error.to_string(), "no processor has the name 'zero'; there are 'plus', 'minus'");
+        let message =
+            processor.route("plus", FunctionProcessor::new(|_: i32| Ok(Some(String::new())))).open(None).await;
+        assert_eq!(message.unwrap_err().to_string(), "two processors have the name 'plus'");
+    });
+}
+
+#[cfg(feature = "validation")]
+#[test]
+fn an_item_that_breaks_rules_is_told_with_all_its_fields() {
+    use oxbatch_core::item::ValidatingProcessor;
+    use oxbatch_core::item::garde::{self, Validate};
+
+    #[derive(Debug, PartialEq, Validate)]
+    #[garde(context(u32 as limit))]
+    struct Strike {
+        #[garde(length(min = 1))]
+        species: String,
+        #[garde(custom(|speed: &u32, limit: &u32| {
+            if speed > limit { Err(garde::Error::new(format!("faster than {limit}"))) } else { Ok(()) }
+        }))]
+        speed: u32,
+        #[garde(dive)]
+        place: Place,
+    }
+
+    #[derive(Debug, PartialEq, Validate)]
+    #[garde(context(u32))]
+    struct Place {
+        #[garde(range(min = -90, max = 90))]
+        latitude: i32,
+    }
+
+    let strike =
+        |species: &str, speed, latitude| Strike { species: species.to_owned(), speed, place: Place { latitude } };
+    let mut processor = ValidatingProcessor::with_context(500);
+    block_on(async {
+        assert_eq!(processor.process(strike("Gull", 500, 3)).await.unwrap(), Some(strike("Gull", 500, 3)));
+        let error = processor.process(strike("", 501, 91)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Validation);
+        let message = error.to_string();
+        assert_eq!(message, "place.latitude: greater than 90; species: length is lower than 1; speed: faster than 500");
+    });
+}
+
+fn distinct(folder: &Path) -> DistinctProcessor<impl FnMut(&u32, &mut DistinctKey) + Send + use<>> {
+    DistinctProcessor::with_tag("1", folder.join("numbers.keys"), |number: &u32, key| {
+        key.push(number);
+    })
+}
+
+#[test]
+fn only_the_first_item_of_a_key_is_passed_on() {
+    let folder = tempfile::tempdir().unwrap();
+    block_on(async {
+        let mut processor = distinct(folder.path());
+        processor.open(None).await.unwrap();
+        assert_eq!(process_all(&mut processor, [1, 2, 1, 3, 2]).await, [1, 2, 3]);
+        processor.checkpoint().unwrap().unwrap();
+        assert_eq!(process_all(&mut processor, [3, 4]).await, [4]);
+        assert_eq!(names(folder.path()), ["numbers.keys.1.part"]);
+        processor.checkpoint().unwrap().unwrap();
+        processor.completed().await.unwrap();
+        processor.close().await.unwrap();
+        assert_eq!(names(folder.path()), [""; 0], "nothing is left behind");
+    });
+}
+
+#[test]
+fn keys_of_several_parts_do_not_run_into_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = |item: &(&'static str, &'static str), key: &mut DistinctKey| {
+        key.push(item.0).push(item.1);
+    };
+    let mut processor =
+        DistinctProcessor::with_tag("1", folder.path().join("a"), key).sync(FileSync::EveryChunk).duplicates_fail();
+    block_on(async {
+        processor.open(None).await.unwrap();
+        let items = [("a", "b,"), ("a,", "b"), ("ab", ""), ("", "ab"), ("a\"", "\"b")];
+        assert_eq!(process_all(&mut processor, items).await.len(), 5);
+        let error = processor.process(("ab", "")).await.unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Validation, "key \"ab\",\"\" came before"));
+    });
+}
+
+#[test]
+fn an_item_that_fails_behind_it_may_come_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut busy = true;
+    let sender = FunctionProcessor::new(|number: u32| {
+        if number == 2 && std::mem::take(&mut busy) {
+            return Err(ItemError::transient("line is busy"));
+        }
+        Ok(Some(number))
+    });
+    let mut chain = ChainProcessor::new(ChainProcessor::new(PassThrough, distinct(folder.path())), sender);
+    block_on(async {
+        chain.open(None).await.unwrap();
+        assert_eq!(process_all(&mut chain, [1, 1]).await, [1]);
+        assert_eq!(chain.process(2).await.unwrap_err().kind(), ErrorKind::Transient);
+        assert_eq!(process_all(&mut chain, [2, 2, 3]).await, [2, 3]);
+        assert!(chain.checkpoint().unwrap().is_some());
+    });
+}
+
+#[test]
+fn a_file_of_keys_that_is_gone_or_changed_is_told_before_an_item_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = folder.path().join("numbers.keys.1.part");
+    block_on(async {
+        let mut processor = distinct(folder.path());
+        processor.open(None).await.unwrap();
+        process_all(&mut processor, 0..100).await;
+        let checkpoint = stored(&processor.checkpoint().unwrap().unwrap());
+        drop(processor);
+        let keys = std::fs::read(&part).unwrap();
+        assert_eq!(keys.len(), 1_600);
+
+        std::fs::write(&part, &keys[..1_584]).unwrap();
+        let message = distinct(folder.path()).open(Some(&checkpoint)).await.unwrap_err().to_string();
+        assert!(message.contains("it is shorter than its checkpoint says (1600)"), "{message}");
+        std::fs::write(&part, [&keys[..1_599], b"?"].concat()).unwrap();
+        let message = distinct(folder.path()).open(Some(&checkpoint)).await.unwrap_err().to_string();
+        assert!(message.contains("was changed"), "{message}");
+
+        std::fs::remove_file(&part).unwrap();
+        let mut processor = distinct(folder.path());
+        processor.open(Some(&checkpoint)).await.unwrap();
+        assert_eq!(processor.checkpoint().unwrap().unwrap().as_json(), checkpoint.as_json());
+        for _ in 0..2 {
+            let message = processor.process(1_000).await.unwrap_err().to_string();
+            assert!(message.contains("is missing, although its checkpoint says 1600 bytes"), "{message}");
+        }
+        // An attempt that died after its end has nothing to ask.
+        processor.completed().await.unwrap();
+    });
+}
+
+/// How a chunk goes, for the reading half of a step.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Committed,
+    DiesUnsealed,
+    DiesSealed,
+    DiesAhead,
+}
+
+proptest! {
+    #[test]
+    fn keys_come_once_wherever_the_process_dies(
+        items in vec(0..40_u32, 0..120),
+        plan in vec((1..12_usize, prop_oneof![
+            4 => Just(Fate::Committed), 1 => Just(Fate::DiesUnsealed), 1 => Just(Fate::DiesSealed), 1 => Just(Fate::DiesAhead),
+        ]), 0..30),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut model = Vec::new();
+        items.iter().for_each(|item| if !model.contains(item) { model.push(*item) });
+        let mut plan = plan.into_iter().chain(std::iter::repeat((9, Fate::Committed)));
+        let (mut done, mut outputs, mut saved) = (0, Vec::new(), None::<Checkpoint>);
+        block_on(async {
+            let mut processor = distinct(folder.path());
+            processor.open(None).await.unwrap();
+            while done < items.len() {
+                let (size, fate) = plan.next().unwrap();
+                let next = items.len().min(done + size);
+                let found = process_all(&mut processor, items[done..next].iter().copied()).await;
+                if !matches!(fate, Fate::DiesUnsealed) {
+                    let checkpoint = stored(&processor.checkpoint().unwrap().unwrap());
+                    match fate {
+                        Fate::Committed => {
+                            (done, saved) = (next, Some(checkpoint));
+                            outputs.extend(found);
+                            continue;
+                        }
+                        // It has read ahead of the chunk that is never committed.
+                        Fate::DiesAhead => {
+                            process_all(&mut processor, items[next..].iter().copied().take(size)).await;
+                            processor.checkpoint().unwrap();
+                        }
+                        _ => {}
+                    }
+                }
+                drop(processor);
+                processor = distinct(folder.path());
+                processor.open(saved.as_ref()).await.unwrap();
+            }
+        });
+        prop_assert_eq!(outputs, model);
+    }
+}
