@@ -27,7 +27,7 @@ fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
 
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for folder in ["crates", "benches", "examples"] {
+    for folder in ["crates", "benches", "chaos", "examples"] {
         files(&root().join(folder), "rs", &mut found);
     }
     assert!(found.len() > 50, "the sources were not found");
