@@ -130,6 +130,8 @@ impl<R, F> FilesReader<R, F> {
     fn check(&self, place: &Place, files: usize, list: u64) -> Result<(), FilesFault> {
         let difference = if place.files != files {
             format!("there were {} and are {files} now", place.files)
+        } else if place.done > files {
+            format!("{} of {files} were done", place.done)
         } else if place.list != list {
             "one has another name or size".to_owned()
         } else {

@@ -1,7 +1,7 @@
 //! What can go wrong with an input file, and with a record of it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::ItemError;
 
@@ -42,9 +42,25 @@ pub(super) enum InputFault {
         path = path.display()
     )]
     Changed { path: PathBuf, difference: String },
+
+    #[error(
+        "checkpoint is of offset {byte} in input file '{path}' and does not fit it; launch with force to start anew",
+        path = path.display()
+    )]
+    Impossible { path: PathBuf, byte: u64 },
 }
 
 impl InputFault {
+    /// Checks that what a checkpoint counts, of which each takes a byte, can stand before its offset.
+    pub(super) fn check_counts(path: &Path, byte: u64, line: u64, records: u64) -> Result<(), Self> {
+        // The first line is 1, and the last record may have its end behind the offset.
+        let most = byte.saturating_add(1);
+        if (1..=most).contains(&line) && records <= most {
+            return Ok(());
+        }
+        Err(Self::Impossible { path: path.to_owned(), byte })
+    }
+
     /// A fault of the system may be gone at the next attempt; any other is there to stay.
     pub(super) fn into_item_error(self) -> ItemError {
         match self {

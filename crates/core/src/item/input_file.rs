@@ -112,7 +112,16 @@ impl InputFile {
         if place.head != self.head {
             return changed("its first bytes differ".to_owned());
         }
+        if self.source.is_plain() && place.byte > self.size {
+            return Err(InputFault::Impossible { path: self.path.clone(), byte: place.byte });
+        }
+        self.check_counts(place, 0)?;
         self.go_to(place)
+    }
+
+    /// Checks that so many records can stand before a place.
+    pub(super) fn check_counts(&self, place: &FilePlace, records: u64) -> Result<(), InputFault> {
+        InputFault::check_counts(&self.path, place.byte, place.line, records)
     }
 
     /// Goes to a place of this very file.

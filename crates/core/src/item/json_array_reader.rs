@@ -112,6 +112,9 @@ impl<T: DeserializeOwned + Send> ItemReader for JsonArrayReader<T> {
         let place = checkpoint.map(Checkpoint::read::<Place>).transpose()?;
         self.open = None;
         let input = InputFile::open(&self.path, self.max_element_bytes, place.as_ref().map(|place| &place.file))?;
+        if let Some(place) = &place {
+            input.check_counts(&place.file, place.elements)?;
+        }
         let (part, elements) = place.map_or((Part::Start, 0), |place| (place.part, place.elements));
         self.open = Some(Open { input, part, elements });
         Ok(())

@@ -125,6 +125,9 @@ impl<T: DeserializeOwned + Send> ItemReader for XmlReader<T> {
         let place = checkpoint.map(Checkpoint::read::<Place>).transpose()?;
         self.open = None;
         let input = InputFile::open(&self.path, self.max_element_bytes, place.as_ref().map(|place| &place.file))?;
+        if let Some(place) = &place {
+            input.check_counts(&place.file, place.position.elements)?;
+        }
         self.open = Some(Open { input, position: place.map(|place| place.position).unwrap_or_default() });
         Ok(())
     }
@@ -237,7 +240,7 @@ impl Open {
     /// Takes note of an element around the records.
     #[cold]
     fn enter(&mut self, length: usize) -> Result<(), ItemError> {
-        if self.position.within.len() == MAX_DEPTH {
+        if self.position.within.len() >= MAX_DEPTH {
             return Err(self.broken(format!("elements are nested deeper than {MAX_DEPTH} levels")));
         }
         match std::str::from_utf8(name(&self.input.unread()[..length])) {

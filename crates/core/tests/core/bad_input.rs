@@ -1,6 +1,7 @@
 //! Every reader of files with every bad input: what it says, what it never does.
 
 mod changed;
+mod checkpoints;
 #[cfg(target_os = "linux")]
 mod long_line;
 mod nesting;

@@ -153,6 +153,9 @@ impl Original {
 
     /// Whether the file is the one that a checkpoint was taken of.
     pub(super) fn check(&mut self, place: &Place) -> Result<(), InputFault> {
+        if self.text.source.is_plain() && place.byte > place.size {
+            return Err(InputFault::Impossible { path: self.path.clone(), byte: place.byte });
+        }
         let difference = if place.size != self.size {
             format!("it had {} bytes and has {} now", place.size, self.size)
         } else if place.head != self.head()? {
@@ -160,7 +163,7 @@ impl Original {
         } else if place.tail != self.tail(place.byte)? {
             format!("the bytes before offset {} differ", place.byte)
         } else {
-            return Ok(());
+            return InputFault::check_counts(&self.path, place.byte, place.line, place.record);
         };
         Err(InputFault::Changed { path: self.path.clone(), difference })
     }
