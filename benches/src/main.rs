@@ -56,6 +56,11 @@ fn run(arguments: &[String]) -> Result<(), Fault> {
             }
             if ["all", "start"].contains(which) {
                 rows::start::measure(pairs)?;
+            }
+            if ["all", "memory"].contains(which) {
+                rows::memory::measure(pairs, items)?;
+            }
+            if ["all", "start", "memory"].contains(which) {
                 return Ok(());
             }
             rows::find(which).map(|_| ())
@@ -66,5 +71,5 @@ fn run(arguments: &[String]) -> Result<(), Fault> {
 
 fn usage() -> Fault {
     let names: Vec<_> = rows::ALL.iter().map(|row| row.name).collect();
-    format!("usage: oxbatch-benches (all|start|{}) [--pairs N] [--rows N]", names.join("|")).into()
+    format!("usage: oxbatch-benches (all|start|memory|{}) [--pairs N] [--rows N]", names.join("|")).into()
 }

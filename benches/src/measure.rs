@@ -38,10 +38,10 @@ pub(crate) struct Outcome {
 
 /// A side's line on its standard output.
 #[derive(Serialize, Deserialize)]
-struct Line {
+pub(crate) struct Line {
     seconds: f64,
     cpu_seconds: f64,
-    peak_kib: u64,
+    pub(crate) peak_kib: u64,
     checksum: u64,
 }
 

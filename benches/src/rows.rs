@@ -5,6 +5,7 @@ mod csv_to_csv;
 mod csv_to_sqlite;
 
 mod engine_alone;
+pub(crate) mod memory;
 pub(crate) mod start;
 
 use std::path::Path;
@@ -23,7 +24,8 @@ pub(crate) struct Row {
     pub(crate) side: fn(Side, u64, &Path) -> Result<Outcome, Fault>,
 }
 
-pub(crate) const ALL: &[Row] = &[engine_alone::ROW, csv_to_csv::ROW, csv_to_sqlite::ROW, commits::ROW];
+pub(crate) const ALL: &[Row] =
+    &[engine_alone::ROW, engine_alone::EACH, csv_to_csv::ROW, csv_to_sqlite::ROW, commits::ROW];
 
 pub(crate) fn find(name: &str) -> Result<&'static Row, Fault> {
     ALL.iter().find(|row| row.name == name).ok_or_else(|| format!("no row '{name}'").into())

@@ -1,10 +1,11 @@
-//! Row 1: the engine alone, items from memory into a sum, against the same loop without a repository.
+//! Row 1: the engine alone, items from memory into a sum, against the same loop without a repository. Once with a save for
+//! each chunk, once with the saves of chunks joined, as a step asks for whose chunks are quicker than a save.
 
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use oxbatch_core::item::{CallableReader, CallableWriter, FunctionProcessor};
 use oxbatch_core::{ChunkStep, Job};
@@ -15,14 +16,24 @@ use crate::{Fault, ours};
 
 pub(super) const ROW: Row = Row {
     name: "engine",
-    title: "row 1: engine alone, in-memory items, chunk 1,000, durable repository; against the loop by hand",
+    title: "row 1: engine alone, in-memory items, chunk 1,000, durable repository, saves joined; against the loop by hand",
     goal: 0.95,
-    items: 100_000_000,
+    items: 1_000_000_000,
     prepare: nothing_to_prepare,
-    side,
+    side: |side, items, folder| run(side, items, Some(SAVES), folder),
+};
+
+pub(super) const EACH: Row = Row {
+    name: "engine-each",
+    title: "row 1 with a save for each chunk",
+    items: 100_000_000,
+    side: |side, items, folder| run(side, items, None, folder),
+    ..ROW
 };
 
 const CHUNK: usize = 1_000;
+/// Time between two saves.
+const SAVES: Duration = Duration::from_millis(100);
 
 /// A little work per item, so that neither loop is removed.
 #[inline]
@@ -35,27 +46,26 @@ fn sum(chunk: &[u64]) -> u64 {
     chunk.iter().fold(0, |sum: u64, item| sum.wrapping_add(*item))
 }
 
-fn side(side: Side, items: u64, folder: &Path) -> Result<Outcome, Fault> {
+fn run(side: Side, items: u64, saves: Option<Duration>, folder: &Path) -> Result<Outcome, Fault> {
     match side {
         Side::Oxbatch => {
             let total = Arc::new(AtomicU64::new(0));
             let shared = Arc::clone(&total);
-            let job = Job::builder("EngineAlone")
-                .step(
-                    ChunkStep::builder("Sum")
-                        .reader(move |_| Ok(CallableReader::new(0..items)))
-                        .processor(|_| Ok(FunctionProcessor::new(|item: u64| Ok(work(item)))))
-                        .writer(move |_| {
-                            let total = Arc::clone(&shared);
-                            Ok(CallableWriter::new(move |chunk: &[u64]| {
-                                total.fetch_add(sum(chunk), Ordering::Relaxed);
-                                Ok(())
-                            }))
-                        })
-                        .chunk_size(1_000),
-                )
-                .build()?;
-            let time = ours::run(job, folder)?;
+            let mut step = ChunkStep::builder("Sum")
+                .reader(move |_| Ok(CallableReader::new(0..items)))
+                .processor(|_| Ok(FunctionProcessor::new(|item: u64| Ok(work(item)))))
+                .writer(move |_| {
+                    let total = Arc::clone(&shared);
+                    Ok(CallableWriter::new(move |chunk: &[u64]| {
+                        total.fetch_add(sum(chunk), Ordering::Relaxed);
+                        Ok(())
+                    }))
+                })
+                .chunk_size(1_000);
+            if let Some(saves) = saves {
+                step = step.commit_every(saves);
+            }
+            let time = ours::run(Job::builder("EngineAlone").step(step).build()?, folder)?;
             Ok(Outcome { time, checksum: total.load(Ordering::Relaxed) })
         }
         Side::Hand => {

@@ -387,6 +387,7 @@ where
         let no_reader = TypeId::of::<R>() == TypeId::of::<NotSet>();
         let problem = settings
             .problem(P::SEES_ALL)
+            .or_else(|| items.problem())
             .or_else(|| no_reader.then(|| "it has no reader".to_owned()))
             .or_else(|| (rules.start_limit == Some(0)).then(|| "a start limit of 0 never lets it run".to_owned()));
         if let Some(problem) = problem {

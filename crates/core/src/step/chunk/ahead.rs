@@ -106,7 +106,12 @@ async fn run<R: ItemReader + 'static, P: ItemProcessor<R::Item>>(
 ) {
     while !filler.reading.context.is_stopping() {
         let empty = room.try_recv().unwrap_or_default();
-        let filled = filler.fill(empty).await;
+        let filled = tokio::select! {
+            biased;
+            filled = filler.fill(empty) => filled,
+            // Nobody waits for it any more.
+            () = sealed.closed() => return,
+        };
         let last = filled.as_ref().map_or(true, |sealed| sealed.seal.end);
         if sealed.send(filled).await.is_err() || last {
             return;

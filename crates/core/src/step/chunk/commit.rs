@@ -132,7 +132,8 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
     ) -> Result<(Room<R::Item, O>, bool), Interrupt> {
         let Sealed { mut room, mut skips, filtered, retries, totals, seal } = sealed;
         self.check_limit(&skips)?;
-        if seal.context.is_some() || seal.job_context.is_some() {
+        let changed = seal.context.is_some() || seal.job_context.is_some();
+        if changed {
             // What was put belongs to this chunk, not to those before it.
             self.save_unsaved(target).await?;
         }
@@ -175,7 +176,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
                 Err(error) => Err(error),
             };
             let attempt = match written {
-                Ok(()) if skips.is_empty() && self.may_wait(target) => {
+                Ok(()) if !changed && skips.is_empty() && self.may_wait(target) => {
                     self.settle(next);
                     self.unsaved = Some(progress);
                     target.writer.committed();

@@ -103,13 +103,15 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
         let mut full = Fullness::default();
         let mut tally = Tally::new(self.left());
         let mut end = false;
+        let mut at_hand = self.processes_at_hand();
         while self.reading.has_room(&full) {
-            if let Some(item) = self.fill_at_hand(&mut room, &mut full, &mut tally)? {
-                self.processing.settle(item, &mut room, &mut tally).await?;
+            if at_hand {
+                let before = full.items;
+                if let Some(item) = self.fill_at_hand(&mut room, &mut full, &mut tally)? {
+                    self.processing.settle(item, &mut room, &mut tally).await?;
+                }
+                at_hand = full.items > before;
                 continue;
-            }
-            if !self.reading.has_room(&full) {
-                break;
             }
             match self.reading.next(&mut full, &mut tally).await? {
                 Read::Item(item) => self.processing.settle(item, &mut room, &mut tally).await?,
@@ -123,43 +125,30 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
         self.seal(room, &full, tally, end)
     }
 
-    /// Settles items that are at hand without waiting, by a processor that need not wait: a loop in which nothing is kept
-    /// in memory but the outputs. Gives an item back that has to be waited for.
-    #[inline]
+    /// Whether items need nothing but to be processed.
+    fn processes_at_hand(&self) -> bool {
+        let (limits, Processing { copy, totals, .. }) = (&self.reading.limits, &self.processing);
+        copy.is_none() && totals.is_none() && limits.weight.is_none() && limits.time.is_none()
+    }
+
+    /// Settles the items that are at hand, as far as neither reader nor processor has to wait. Gives an item back that the
+    /// processor has to wait for.
     fn fill_at_hand(
         &mut self,
         room: &mut Room<R::Item, P::Output>,
         full: &mut Fullness,
         tally: &mut Tally,
     ) -> Result<Option<R::Item>, Interrupt> {
-        let limits = &self.reading.limits;
         let Input::Direct(reader) = &mut self.reading.input else { return Ok(None) };
-        let Processing { copy, totals, .. } = &self.processing;
-        if copy.is_some() || totals.is_some() || limits.weight.is_some() || limits.time.is_some() {
-            return Ok(None);
-        }
-        let room_left = limits.items - full.items;
-        let (mut read, mut filtered) = (0, 0);
-        let mut waits = Ok(None);
-        while read < room_left {
-            let Some(item) = reader.read_now() else { break };
-            read += 1;
-            match self.processing.processor.process_now(item) {
-                Processed::Output(output) => room.outputs.push(output),
-                Processed::Filtered => filtered += 1,
-                Processed::Later(item) => {
-                    waits = Ok(Some(item));
-                    break;
-                }
-                Processed::Failed(error) => {
-                    waits = Err(fault_after("process", &error, 0, &self.processing.context));
-                    break;
-                }
-            }
-        }
+        let items = self.reading.limits.items - full.items;
+        let (read, filtered, rest) = pass(reader, &mut self.processing.processor, items, &mut room.outputs);
         full.items += read;
         tally.filtered += filtered;
-        waits
+        match rest {
+            None => Ok(None),
+            Some(Ok(item)) => Ok(Some(item)),
+            Some(Err(error)) => Err(fault_after("process", &error, 0, &self.processing.context)),
+        }
     }
 
     /// Skips that are left to the reading half alone.
@@ -183,6 +172,39 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
         let Tally { filtered, retries, skips, .. } = tally;
         Ok(Sealed { room, skips, filtered: count(filtered), retries, totals, seal })
     }
+}
+
+/// Passes up to so many items from a reader through a processor, neither of which waits. How many were read, how many of
+/// them were filtered, and what ended it before.
+///
+/// A function of its own, so that the counters and the ends of the outputs stay in registers.
+#[inline(never)]
+fn pass<R: ItemReader, P: ItemProcessor<R::Item>>(
+    reader: &mut R,
+    processor: &mut P,
+    items: usize,
+    into: &mut Vec<P::Output>,
+) -> (usize, usize, Option<Result<R::Item, ItemError>>) {
+    let (mut read, mut filtered, mut rest) = (0, 0, None);
+    let mut outputs = std::mem::take(into);
+    while read < items {
+        let Some(item) = reader.read_now() else { break };
+        read += 1;
+        match processor.process_now(item) {
+            Processed::Output(output) => outputs.push(output),
+            Processed::Filtered => filtered += 1,
+            Processed::Later(item) => {
+                rest = Some(Ok(item));
+                break;
+            }
+            Processed::Failed(error) => {
+                rest = Some(Err(error));
+                break;
+            }
+        }
+    }
+    *into = outputs;
+    (read, filtered, rest)
 }
 
 impl<R: ItemReader + 'static> Reading<R> {

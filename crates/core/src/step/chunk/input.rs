@@ -172,7 +172,12 @@ async fn hand_over<R: ItemReader>(
     mut on: mpsc::Receiver<()>,
 ) {
     loop {
-        let outcome = reader.read().await;
+        let outcome = tokio::select! {
+            biased;
+            outcome = reader.read() => outcome,
+            // Nobody waits for it any more.
+            () = messages.closed() => return,
+        };
         let (ended, faulty) = (matches!(outcome, Ok(None)), outcome.is_err());
         let scope = context.scope();
         let message = Message {

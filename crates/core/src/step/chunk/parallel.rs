@@ -159,7 +159,15 @@ where
         let (feed, feeds) = mpsc::channel(ahead);
         let feeder = SideThread::start("read", &context, move |runtime| {
             let mut feeder = Feeder { reading, queue: sender, feed, part };
-            runtime.block_on(feeder.run());
+            let gone = feeder.feed.clone();
+            runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = feeder.run() => {}
+                    // Nobody waits for it any more.
+                    () = gone.closed() => {}
+                }
+            });
             feeder.reading
         });
         let feeder = feeder.map_err(|interrupt| (interrupt, None))?;

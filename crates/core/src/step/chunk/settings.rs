@@ -124,9 +124,9 @@ impl Settings {
                     .to_owned(),
             );
         }
-        let ahead = if processors > 1 { "several processors at once" } else { "a chunk time" };
+        let ahead = if processors > 1 { "several processors at once need" } else { "a chunk time needs" };
         if self.read_ahead == ReadAhead::Never && (processors > 1 || self.time.is_some()) {
-            return Some(format!("{ahead} need a reader that is ahead, which read_ahead(ReadAhead::Never) forbids"));
+            return Some(format!("{ahead} a reader that is ahead, which read_ahead(ReadAhead::Never) forbids"));
         }
         None
     }
@@ -157,6 +157,14 @@ pub(super) struct ItemSettings<R: ItemReader> {
     pub(super) copy: Option<CopyItem<R>>,
     pub(super) skip: Option<Skip<R>>,
     pub(super) weight: Option<Weight<R>>,
+}
+
+impl<R: ItemReader> ItemSettings<R> {
+    /// The first setting that cannot be.
+    pub(super) fn problem(&self) -> Option<String> {
+        let nothing_fits = self.weight.as_ref().is_some_and(|weight| weight.limit == 0);
+        nothing_fits.then(|| "a chunk of 0 bytes holds nothing".to_owned())
+    }
 }
 
 impl<R: ItemReader> Default for ItemSettings<R> {
