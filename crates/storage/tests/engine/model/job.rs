@@ -1,0 +1,258 @@
+//! The job of the model: parts in which troubles strike, and an output that outlives its node as a file does.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use oxbatch_core::item::{CallableReader, Checkpoint, ErrorKind};
+use oxbatch_core::repository::ChunkTransaction;
+use oxbatch_core::step::{Backoff, ReadAhead};
+use oxbatch_core::{
+    ChunkStep, Engine, ItemError, ItemProcessor, ItemReader, ItemWriter, Job, RetryPolicy, SkipPolicy, StepContext,
+};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::plan::{Plan, Saves, Trouble};
+use crate::harness::Shared;
+
+/// Troubles that have yet to happen.
+pub(super) type Pending = Arc<Mutex<BTreeSet<Trouble>>>;
+/// What is written, as a file holds it.
+pub(super) type Output = Shared<u64>;
+
+fn strikes(pending: &Pending, trouble: Trouble) -> bool {
+    pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&trouble)
+}
+
+/// A process that may die.
+#[derive(Clone)]
+pub(super) struct Node {
+    out: Output,
+    /// Asked under the lock of the output: what is dead writes no more.
+    dead: Arc<AtomicBool>,
+    tell: UnboundedSender<()>,
+    buried: Arc<(Mutex<bool>, Condvar)>,
+    pub(super) engine: Arc<Mutex<Option<Engine>>>,
+}
+
+impl Node {
+    pub(super) fn new(out: &Output, tell: UnboundedSender<()>) -> Self {
+        Self { out: Arc::clone(out), dead: Arc::default(), tell, buried: Arc::default(), engine: Arc::default() }
+    }
+
+    /// From now on it writes no more.
+    pub(super) fn die(&self) {
+        let _writing = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        self.dead.store(true, Ordering::SeqCst);
+        self.engine.lock().unwrap().take();
+    }
+
+    /// Its threads may go on: another node has what it had.
+    pub(super) fn bury(&self) {
+        *self.buried.0.lock().unwrap() = true;
+        self.buried.1.notify_all();
+    }
+
+    /// Dies here, and finds out later.
+    fn death(&self) -> ItemError {
+        let _ = self.tell.send(());
+        let (buried, changed) = &*self.buried;
+        drop(changed.wait_while(buried.lock().unwrap(), |buried| !*buried).unwrap());
+        ItemError::other("it is dead")
+    }
+
+    fn write<T>(&self, write: impl FnOnce(&mut Vec<u64>) -> T) -> Result<T, ItemError> {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.dead.load(Ordering::SeqCst) { Err(ItemError::other("it is dead")) } else { Ok(write(&mut out)) }
+    }
+
+    /// Asks for a stop, from a thread that may wait for the answer.
+    fn stop(&self, context: &StepContext) {
+        let Some(engine) = self.engine.lock().unwrap().clone() else { return };
+        let id = context.execution_id();
+        let asked = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            // It may have ended already, by what another processor has met.
+            let _ = runtime.block_on(engine.stop(id));
+        });
+        asked.join().unwrap();
+    }
+}
+
+/// A reader whose faults leave the position where it was.
+struct Reader<I: Iterator> {
+    inner: CallableReader<I>,
+    pending: Pending,
+    next: u64,
+}
+
+impl<I: Iterator<Item = u64> + Send> ItemReader for Reader<I> {
+    type Item = u64;
+
+    async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
+        if strikes(&self.pending, Trouble::OpenReader) {
+            return Err(ItemError::other("no input today"));
+        }
+        self.next = checkpoint.map_or(Ok(0), Checkpoint::read)?;
+        self.inner.open(checkpoint).await
+    }
+
+    async fn read(&mut self) -> Result<Option<u64>, ItemError> {
+        if strikes(&self.pending, Trouble::Read(self.next)) {
+            return Err(ItemError::transient("the line dropped"));
+        }
+        self.next += 1;
+        self.inner.read().await
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        if strikes(&self.pending, Trouble::Checkpoint(self.next)) {
+            return Err(ItemError::other("lost its place"));
+        }
+        self.inner.checkpoint()
+    }
+}
+
+/// Doubles, filters every third, and meets troubles; every fourth item is waited for.
+struct Processor {
+    plan: Plan,
+    pending: Pending,
+    node: Node,
+    context: StepContext,
+}
+
+impl ItemProcessor<u64> for Processor {
+    type Output = u64;
+
+    async fn process(&mut self, n: u64) -> Result<Option<u64>, ItemError> {
+        if n.is_multiple_of(4) {
+            tokio::task::yield_now().await;
+        }
+        if self.plan.cannot_process(n) {
+            return Err(ItemError::validation("never"));
+        }
+        if strikes(&self.pending, Trouble::Process(n)) {
+            return Err(ItemError::other("stumbles"));
+        }
+        assert!(!strikes(&self.pending, Trouble::Panic(n)), "panics");
+        if strikes(&self.pending, Trouble::Stop(n)) {
+            self.node.stop(&self.context);
+        }
+        if strikes(&self.pending, Trouble::Die(n)) {
+            return Err(self.node.death());
+        }
+        Ok((!n.is_multiple_of(3)).then_some(n * 2))
+    }
+}
+
+/// A file in memory: it is cut back on resume and on roll-back, and writes half of a chunk before it fails.
+struct Writer {
+    plan: Plan,
+    pending: Pending,
+    node: Node,
+    last: u64,
+    flushed: usize,
+    committed: usize,
+}
+
+impl Writer {
+    fn cut(&mut self, length: usize) -> Result<(), ItemError> {
+        self.node.write(|out| {
+            assert!(length <= out.len(), "it is shorter than what was saved");
+            out.truncate(length);
+        })?;
+        (self.flushed, self.committed) = (length, length);
+        Ok(())
+    }
+}
+
+impl ItemWriter<u64> for Writer {
+    async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
+        if strikes(&self.pending, Trouble::OpenWriter) {
+            return Err(ItemError::other("no output today"));
+        }
+        self.cut(checkpoint.map_or(Ok(0), Checkpoint::read)?)
+    }
+
+    async fn write(&mut self, outputs: &[u64], _: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        for output in outputs {
+            let n = output / 2;
+            if strikes(&self.pending, Trouble::Write(n)) {
+                return Err(ItemError::other("the line dropped"));
+            }
+            if strikes(&self.pending, Trouble::DieWriting(n)) {
+                return Err(self.node.death());
+            }
+            assert!(!strikes(&self.pending, Trouble::PanicOfWriter(n)), "panics");
+            if self.plan.cannot_write(n) {
+                return Err(ItemError::new(ErrorKind::Constraint, "refused"));
+            }
+            self.node.write(|out| out.push(*output))?;
+            self.last = n;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        if strikes(&self.pending, Trouble::Flush(self.last)) {
+            return Err(ItemError::other("the disk is full"));
+        }
+        self.flushed = self.node.write(|out| out.len())?;
+        Checkpoint::new(&self.flushed).map(Some)
+    }
+
+    fn committed(&mut self) {
+        self.committed = self.flushed;
+    }
+
+    async fn rolled_back(&mut self) -> Result<(), ItemError> {
+        self.cut(self.committed)
+    }
+
+    async fn finish(&mut self, _: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        if strikes(&self.pending, Trouble::Finish) { Err(ItemError::other("no end today")) } else { Ok(()) }
+    }
+
+    async fn publish(&mut self) -> Result<(), ItemError> {
+        if strikes(&self.pending, Trouble::Publish) { Err(ItemError::other("no name today")) } else { Ok(()) }
+    }
+}
+
+pub(super) fn job(plan: &Plan, node: &Node, pending: &Pending) -> Job {
+    let items = plan.items;
+    let (reads, processes, writes) = (Arc::clone(pending), Arc::clone(pending), Arc::clone(pending));
+    let (processed, written) = ((plan.clone(), node.clone()), (plan.clone(), node.clone()));
+    let mut step = ChunkStep::builder("Model")
+        .reader(move |_| Ok(Reader { inner: CallableReader::new(0..items), pending: Arc::clone(&reads), next: 0 }))
+        .processor(move |context| {
+            let ((plan, node), pending) = (processed.clone(), Arc::clone(&processes));
+            Ok(Processor { plan, pending, node, context: context.clone() })
+        })
+        .writer(move |_| {
+            let ((plan, node), pending) = (written.clone(), Arc::clone(&writes));
+            Ok(Writer { plan, pending, node, last: u64::MAX, flushed: 0, committed: 0 })
+        })
+        .control_total_read("items", |n| *n)
+        .control_total_written("outputs", |n| *n)
+        .chunk_size(plan.chunk_size)
+        .processing_threads(plan.threads)
+        .concurrency(plan.in_flight)
+        .retry(RetryPolicy::new(plan.retries).backoff(Backoff::Fixed(Duration::ZERO)))
+        .skip(SkipPolicy::new(1000));
+    if let Some(bytes) = plan.chunk_bytes {
+        step = step.chunk_bytes(bytes, |n| n % 10 + 1);
+    }
+    if let Some(time) = plan.chunk_time {
+        step = step.chunk_time(time);
+    }
+    if plan.ahead {
+        step = step.read_ahead(ReadAhead::Always);
+    }
+    step = match plan.saves {
+        Saves::EachChunk => step,
+        Saves::Never => step.commit_every(Duration::from_secs(3600)),
+        Saves::Often => step.commit_every(Duration::from_micros(50)),
+    };
+    Job::builder("Model").step(step).build().unwrap()
+}

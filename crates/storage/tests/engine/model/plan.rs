@@ -1,0 +1,134 @@
+//! What a case of the model does, and what a loop that never failed would come to.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+/// What goes wrong, once each: at the item of this number, or when the writer has come to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Trouble {
+    /// The reader cannot be opened.
+    OpenReader,
+    /// The writer cannot be opened.
+    OpenWriter,
+    /// The read fails and may be repeated.
+    Read(u64),
+    /// The reader cannot say where it stands.
+    Checkpoint(u64),
+    /// The processor fails.
+    Process(u64),
+    /// The processor panics.
+    Panic(u64),
+    /// The writer fails after half of its chunk.
+    Write(u64),
+    /// The writer cannot hand its output over.
+    Flush(u64),
+    /// The writer panics.
+    PanicOfWriter(u64),
+    /// The output cannot be finished.
+    Finish,
+    /// The output cannot be published.
+    Publish,
+    /// A stop is requested.
+    Stop(u64),
+    /// The node dies while it processes.
+    Die(u64),
+    /// The node dies between a write and its commit.
+    DieWriting(u64),
+}
+
+/// When what was written is saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Saves {
+    EachChunk,
+    /// As seldom as possible.
+    Never,
+    /// At moments that nobody knows.
+    Often,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) items: u64,
+    pub(super) chunk_size: u32,
+    /// A chunk holds so many bytes; an item has as many as its last digit says, and one more.
+    pub(super) chunk_bytes: Option<u64>,
+    pub(super) chunk_time: Option<Duration>,
+    pub(super) retries: u32,
+    pub(super) ahead: bool,
+    pub(super) threads: u32,
+    pub(super) in_flight: u32,
+    pub(super) saves: Saves,
+    pub(super) troubles: BTreeSet<Trouble>,
+    /// Items that can never be processed, and those whose outputs can never be written.
+    bad: BTreeSet<(bool, u64)>,
+}
+
+impl Plan {
+    pub(super) fn cannot_process(&self, n: u64) -> bool {
+        self.bad.contains(&(false, n))
+    }
+
+    pub(super) fn cannot_write(&self, n: u64) -> bool {
+        !self.cannot_process(n) && !n.is_multiple_of(3) && self.bad.contains(&(true, n))
+    }
+
+    /// What the first items come to when nothing goes wrong but with themselves.
+    pub(super) fn model(&self, items: u64) -> Vec<u64> {
+        let settled = (0..items).filter(|n| !n.is_multiple_of(3) && !self.cannot_process(*n) && !self.cannot_write(*n));
+        settled.map(|n| n * 2).collect()
+    }
+
+    /// Whether nothing stands behind what is saved once an attempt has ended: neither chunks that wait for a save nor what a
+    /// panic or a death has left.
+    pub(super) fn saves_each_chunk(&self) -> bool {
+        let leaves =
+            |trouble: &Trouble| matches!(trouble, Trouble::Die(_) | Trouble::DieWriting(_) | Trouble::PanicOfWriter(_));
+        self.saves == Saves::EachChunk && !self.troubles.iter().any(leaves)
+    }
+}
+
+fn trouble(items: u64) -> impl Strategy<Value = Trouble> {
+    (0..14_u8, 0..items).prop_map(|(kind, at)| match kind {
+        0 => Trouble::OpenReader,
+        1 => Trouble::OpenWriter,
+        2 => Trouble::Read(at),
+        3 => Trouble::Checkpoint(at),
+        4 => Trouble::Process(at),
+        5 => Trouble::Panic(at),
+        6 => Trouble::Write(at),
+        7 => Trouble::Flush(at),
+        8 => Trouble::PanicOfWriter(at),
+        9 => Trouble::Finish,
+        10 => Trouble::Publish,
+        11 => Trouble::Stop(at),
+        12 => Trouble::Die(at),
+        _ => Trouble::DieWriting(at),
+    })
+}
+
+pub(super) fn plans() -> impl Strategy<Value = Plan> {
+    let saves = prop_oneof![Just(Saves::EachChunk), Just(Saves::Never), Just(Saves::Often)];
+    let time = prop_oneof![3 => Just(None), 1 => (1..200_u64).prop_map(|time| Some(Duration::from_micros(time)))];
+    let limits = (1..13_u32, prop::option::weighted(0.3, 1..40_u64), time);
+    let workers = (prop_oneof![2 => Just(1), 1 => 2..5_u32], prop_oneof![2 => Just(1), 1 => 2..6_u32]);
+    (1..60_u64, limits, 0..3_u32, any::<bool>(), workers, saves).prop_flat_map(
+        |(items, (chunk_size, chunk_bytes, chunk_time), retries, ahead, (threads, in_flight), saves)| {
+            let bad = prop::collection::btree_set((any::<bool>(), 0..items), 0..5);
+            (prop::collection::btree_set(trouble(items), 0..6), bad).prop_map(move |(troubles, bad)| Plan {
+                items,
+                chunk_size,
+                chunk_bytes,
+                chunk_time,
+                retries,
+                ahead,
+                threads,
+                in_flight,
+                saves,
+                troubles,
+                bad,
+            })
+        },
+    )
+}
