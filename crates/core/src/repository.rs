@@ -96,6 +96,9 @@ pub trait JobRepository: Send + Sync + 'static {
     fn chunk_transaction<'a>(&'a self, fence: &'a StepFence) -> RepositoryFuture<'a, Box<dyn ChunkTransaction>>;
 
     /// Ends a step execution and, with it, makes its chunks durable. Fenced, durable.
+    ///
+    /// A store that has lost chunks of the step, which it may when it crashes while this process lives on, ends it FAILED
+    /// with the counters that it kept, whatever the outcome was: the answer says so.
     fn finish_step<'a>(&'a self, fence: &'a StepFence, outcome: StepOutcome) -> RepositoryFuture<'a, StepExecution>;
 
     /// Ends an execution and gives its lease back. Fenced, durable.
@@ -180,6 +183,15 @@ pub trait ChunkTransaction: Send {
     /// committed by itself, while others may be saved several at a time where the step asks for that.
     fn has_begun(&self) -> bool {
         true
+    }
+
+    /// Makes the next commit wait for the disk: what comes after it cannot be taken back.
+    fn make_next_durable(&mut self) {}
+
+    /// Whether what was rolled back last failed through no fault of its own: the connection to the store was lost, or the
+    /// store could not serve it at that moment. Nothing of the chunk was committed, and it may be written again.
+    fn was_lost(&self) -> bool {
+        false
     }
 
     /// Saves and commits.

@@ -16,6 +16,7 @@ mod recover;
 mod repository;
 mod rerun;
 mod rows;
+mod saves;
 mod session;
 mod settings;
 mod sql;
@@ -32,6 +33,7 @@ pub use chunk::PostgresChunkTransaction;
 use connect::{Connector, Purpose, unusable};
 use news::Bulletin;
 use pool::Connections;
+use saves::Saves;
 pub use settings::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTIONS, DEFAULT_RETRY_TIME, MIN_CONNECTIONS, PostgresSettings,
     PostgresSettingsError,
@@ -51,6 +53,7 @@ struct Store {
     connections: Connections,
     presence: Arc<Presence>,
     bulletin: Bulletin,
+    saves: Saves,
 }
 
 impl PostgresRepository {
@@ -71,7 +74,8 @@ impl PostgresRepository {
         // Nodes of one machine see each other's death by these marks; those of others by the lease.
         let marks = std::env::temp_dir().join(format!("oxbatch-{identity}"));
         let presence = Arc::new(Presence::new(marks, Absent::Unknown));
-        Ok(Self { store: Arc::new(Store { connections, presence, bulletin: Bulletin::new() }) })
+        let (bulletin, saves) = (Bulletin::new(), Saves::default());
+        Ok(Self { store: Arc::new(Store { connections, presence, bulletin, saves }) })
     }
 
     /// The repository behind a contract, when it is this one: for readers and writers that use its database.

@@ -8,7 +8,8 @@ use super::shared_server;
 /// An empty database of the shared server.
 #[derive(Debug)]
 pub struct TestDatabase {
-    server: String,
+    /// Where it is removed again; nowhere for one that somebody else has made.
+    server: Option<String>,
     name: String,
     url: String,
 }
@@ -33,7 +34,13 @@ impl TestDatabase {
         let name = format!("test_{}", Uuid::new_v4().simple());
         execute(server, format!("CREATE DATABASE {name}"));
         let (head, _) = server.rsplit_once('/').unwrap_or((server, ""));
-        Self { server: server.to_owned(), url: format!("{head}/{name}"), name }
+        Self { server: Some(server.to_owned()), url: format!("{head}/{name}"), name }
+    }
+
+    /// A database that is there already, and stays.
+    pub fn at(url: &str) -> Self {
+        let name = url.rsplit_once('/').map_or(url, |(_, name)| name).to_owned();
+        Self { server: None, name, url: url.to_owned() }
     }
 
     /// Its URL, password included.
@@ -73,9 +80,10 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
+        let Some(server) = self.server.take() else { return };
         let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         // A server that a test has stopped keeps its databases: they go with it.
-        let _ = std::panic::catch_unwind(|| execute(&self.server, statement));
+        let _ = std::panic::catch_unwind(|| execute(&server, statement));
     }
 }
 

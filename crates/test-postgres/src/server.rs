@@ -1,8 +1,8 @@
 //! The server: the one that is named, or one of the process's own.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 /// Where `scripts/test` names the server that it has started for all tests.
@@ -15,6 +15,7 @@ const QUICK: &str = "fsync=off full_page_writes=off";
 pub struct TestServer {
     url: String,
     child: Child,
+    answers: BufReader<ChildStdout>,
 }
 
 impl TestServer {
@@ -40,10 +41,23 @@ impl TestServer {
             .spawn()
             .unwrap_or_else(|error| panic!("{} cannot be started: {error}", script.display()));
         let mut url = String::new();
-        let output = child.stdout.take().expect("it is piped");
-        BufReader::new(output).read_line(&mut url).expect("it prints text");
+        let mut answers = BufReader::new(child.stdout.take().expect("it is piped"));
+        answers.read_line(&mut url).expect("it prints text");
         assert!(!url.is_empty(), "{} has started no server; what it says stands above", script.display());
-        Self { url: url.trim_end().to_owned(), child }
+        Self { url: url.trim_end().to_owned(), child, answers }
+    }
+
+    /// Does to it what `scripts/postgres` does on a word: `stop`, `crash`, `start`, `standby`.
+    ///
+    /// # Panics
+    /// When it cannot be done.
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    pub fn tell(&mut self, word: &str) {
+        let input = self.child.stdin.as_mut().expect("it is piped");
+        writeln!(input, "{word}").expect("the script lives");
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).expect("it prints text");
+        assert_eq!(answer.trim_end(), "done", "the server does not {word}");
     }
 
     /// Its URL, password included, of a database that always exists.

@@ -13,7 +13,7 @@ use super::finish::{self, persist};
 use super::run_job::LEAVE_BEHIND_AFTER;
 use super::running::{Handle, StopCause};
 use super::{Event, Inner, LiveStep};
-use crate::execution::{EXIT_SHUTDOWN, ExecutionContext, StatusEvent, StepState, cause_chain, cut_message};
+use crate::execution::{EXIT_SHUTDOWN, ExecutionContext, Status, StatusEvent, StepState, cause_chain, cut_message};
 use crate::repository::{RepositoryError, StartedStep, StepOutcome};
 use crate::step::{
     BodyEnd, BodyFault, BodyRun, JobScope, LiveCounters, STACK_BYTES, Shared, Step, StepContext, StepKind, StepScope,
@@ -261,7 +261,13 @@ async fn finish(
         inner.repository.finish_step(&started.fence, outcome.clone())
     });
     match recorded.await {
-        Ok(step) => inner.events.emit(&Event::StepFinished { step: &step }),
+        Ok(step) => {
+            inner.events.emit(&Event::StepFinished { step: &step });
+            // The store has lost chunks that it had answered, and knows better how the step stands.
+            if step.status == Status::Failed && event != StatusEvent::Fail {
+                return StepEnd::Failed { message: step.exit_message.unwrap_or_default() };
+            }
+        }
         Err(RepositoryError::LeaseLost { .. }) => return StepEnd::LeaseLost,
         Err(error) => return StepEnd::Failed { message: cause_chain(&error) },
     }

@@ -45,6 +45,14 @@ pub enum RepositoryError {
         /// Its id.
         id: i64,
     },
+    /// The store crashed and lost the last commits of the step, which did not wait for the disk. What it kept fits together.
+    #[error(
+        "the database crashed and lost the last chunks of the step; rows and checkpoint are those of an earlier chunk, from which a restart goes on"
+    )]
+    WentBack {
+        /// The execution.
+        id: ExecutionId,
+    },
     /// The database is busy or out of reach; a later attempt may succeed.
     #[error("{operation}: the database does not answer in time")]
     Unavailable {

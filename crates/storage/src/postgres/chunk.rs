@@ -17,6 +17,7 @@ use super::connect::Purpose;
 use super::error::{Fault, is_lost};
 use super::pool::Patience;
 use super::rows;
+use super::saves::SavesOfStep;
 
 /// The one statement of a chunk. Without a row, which means that the lease is lost, it divides by zero: the COMMIT that
 /// is on its way behind it undoes everything then, and no answer has to be waited for between the two.
@@ -64,10 +65,14 @@ pub struct PostgresChunkTransaction {
     connection: Option<ChunkConnection>,
     /// Whether a transaction has begun. A chunk that only saves needs none: its one statement is its own.
     begun: bool,
-    /// The step row's count of saves, once it is known.
-    revision: Option<i64>,
     /// Connections opened so far.
     opened: u64,
+    /// Whether what was undone last failed through no fault of its own.
+    lost: bool,
+    /// The next commit waits for the disk.
+    durable: bool,
+    /// How many saves the step's row has had, as far as this process knows.
+    saves: SavesOfStep,
 }
 
 struct ChunkConnection {
@@ -84,7 +89,8 @@ enum Saved {
 
 impl PostgresChunkTransaction {
     pub(super) fn new(store: Arc<Store>, fence: StepFence) -> Self {
-        Self { store, fence, connection: None, begun: false, revision: None, opened: 0 }
+        let saves = store.saves.of(fence.step_id);
+        Self { store, fence, connection: None, begun: false, lost: false, durable: false, saves, opened: 0 }
     }
 
     /// The transaction that the engine hands to a writer, when the repository is a
@@ -130,7 +136,7 @@ impl PostgresChunkTransaction {
             };
             match begun {
                 Ok(()) => {
-                    self.begun = true;
+                    (self.begun, self.lost) = (true, false);
                     return Ok(());
                 }
                 // Nothing of the chunk is lost with a connection on which it has not begun.
@@ -157,8 +163,13 @@ impl PostgresChunkTransaction {
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&fence.step_id.0, &fence.lease.epoch];
         let (save, row) = join(client.prepare(SAVE), client.query_opt(REVISION, &values)).await;
         let (save, row) = (save?, row?);
-        if self.revision.is_none() {
-            self.revision = row.map(|row| row.try_get(0)).transpose()?;
+        let known = self.saves.get();
+        match row.map(|row| row.try_get(0)).transpose()? {
+            // Without a row the lease is lost, which the next save finds out.
+            None => {}
+            Some(kept) if kept < known => return Err(RepositoryError::WentBack { id: fence.lease.execution_id }.into()),
+            Some(kept) if known == 0 => self.saves.set(kept),
+            Some(_) => {}
         }
         self.opened += 1;
         Ok(self.connection.insert(ChunkConnection { client, save, _place: place }))
@@ -173,6 +184,7 @@ impl PostgresChunkTransaction {
                 Ok(saved) => return Ok(saved),
                 Err(fault) => fault,
             };
+            self.lost = fault.passes();
             if matches!(&fault, Fault::Sql(error) if is_lost(error)) {
                 self.begun = false;
                 self.connection = None;
@@ -191,9 +203,8 @@ impl PostgresChunkTransaction {
 
     /// What became of a save whose answer was lost: `None` when it was not committed and never will be.
     async fn settle(&mut self, patience: &mut Patience) -> Result<Option<Saved>, Fault> {
-        let Some(before) = self.revision else { return Ok(None) };
         loop {
-            match self.ask_what_became(before).await {
+            match self.ask_what_became().await {
                 Ok(became) => return Ok(became),
                 Err(fault) => {
                     self.connection = None;
@@ -205,19 +216,19 @@ impl PostgresChunkTransaction {
         }
     }
 
-    async fn ask_what_became(&mut self, before: i64) -> Result<Option<Saved>, Fault> {
-        let fence = self.fence;
+    async fn ask_what_became(&mut self) -> Result<Option<Saved>, Fault> {
+        let (fence, before) = (self.fence, self.saves.get());
         let connection = self.connected().await?;
         let row = connection.client.query_opt(SETTLE, &[&fence.step_id.0, &fence.lease.epoch, &before]).await?;
         let Some(row) = row else { return Ok(Some(Saved::LeaseLost)) };
         let revision: i64 = row.try_get(0)?;
         let stop_requested = rows::status(&row, 1, fence.step_id.0)? != Status::Started;
-        self.revision = Some(revision);
+        self.saves.set(revision);
         Ok((revision == before + 1).then_some(Saved::Done(ChunkAck { stop_requested })))
     }
 
     async fn try_save(&mut self, save: &ChunkSave<'_>) -> Result<Saved, Fault> {
-        let more = save.job_context.is_some() || !save.skips.is_empty() || !save.rerun.is_empty();
+        let more = save.job_context.is_some() || !save.skips.is_empty() || !save.rerun.is_empty() || self.durable;
         if more {
             self.begin().await?;
         }
@@ -227,7 +238,8 @@ impl PostgresChunkTransaction {
         let fence = self.fence;
         let begun = self.begun;
         self.connected().await?;
-        let (Some(connection), Some(revision)) = (&self.connection, self.revision) else { return Ok(Saved::LeaseLost) };
+        let Some(connection) = &self.connection else { return Err(Fault::NoAnswer) };
+        let (revision, durable) = (self.saves.get(), self.durable);
         let counters = save.counters;
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 15] = [
             &fence.step_id.0,
@@ -254,12 +266,12 @@ impl PostgresChunkTransaction {
                 let (saved, committed) = join(saving, connection.client.batch_execute("COMMIT")).await;
                 saved.and_then(|row| committed.map(|()| row))
             }
-            (true, true) => save_more(&connection.client, fence, save, saving).await,
+            (true, true) => save_more(&connection.client, fence, save, durable, saving).await,
         };
         match saved {
             Ok(row) => {
-                self.begun = false;
-                self.revision = Some(revision + 1);
+                (self.begun, self.durable) = (false, false);
+                self.saves.set(revision + 1);
                 let stop_requested = rows::status(&row, 0, fence.step_id.0)? == Status::Stopping;
                 Ok(Saved::Done(ChunkAck { stop_requested }))
             }
@@ -293,7 +305,7 @@ impl PostgresChunkTransaction {
             None => true,
         };
         if !undone {
-            self.connection = None;
+            (self.connection, self.lost) = (None, true);
         }
     }
 }
@@ -303,6 +315,7 @@ async fn save_more(
     client: &Client,
     fence: StepFence,
     save: &ChunkSave<'_>,
+    durable: bool,
     saving: impl Future<Output = Result<Row, Error>>,
 ) -> Result<Row, Error> {
     let (execution, epoch, step) = (fence.lease.execution_id.0, fence.lease.epoch, fence.step_id.0);
@@ -325,6 +338,9 @@ async fn save_more(
             [&step, &save.time, &phases, &positions, &items, &errors, &complete];
         client.execute(KEEP_SKIPS, &values).await.map(|_| ())
     };
+    if durable {
+        client.batch_execute("SET LOCAL synchronous_commit = on").await?;
+    }
     context.await?;
     skips.await?;
     let (row, committed) = join(saving, client.batch_execute("COMMIT")).await;
@@ -338,6 +354,14 @@ impl ChunkTransaction for PostgresChunkTransaction {
 
     fn has_begun(&self) -> bool {
         self.begun
+    }
+
+    fn make_next_durable(&mut self) {
+        self.durable = true;
+    }
+
+    fn was_lost(&self) -> bool {
+        self.lost
     }
 
     fn commit<'a>(&'a mut self, save: ChunkSave<'a>) -> RepositoryFuture<'a, ChunkAck> {

@@ -25,7 +25,14 @@ fn storable(text: Option<&str>) -> Option<String> {
 
 /// Ends a step execution under its fence. The commit waits for the disk, and with it everything before it in the one log
 /// of the server: the chunks of the step, which did not wait, are durable then.
-pub(super) async fn step(session: &Session, fence: StepFence, outcome: &StepOutcome) -> Result<StepExecution, Fault> {
+///
+/// `saves` of its chunks are known to have been committed. A server that has fewer has lost some in a crash.
+pub(super) async fn step(
+    session: &Session,
+    fence: StepFence,
+    outcome: &StepOutcome,
+    saves: i64,
+) -> Result<StepExecution, Fault> {
     let StepFence { lease, step_id: StepExecutionId(id) } = fence;
     let lost = || Fault::Repository(RepositoryError::LeaseLost { id: lease.execution_id });
     if let Some(context) = &outcome.job_context {
@@ -41,12 +48,16 @@ pub(super) async fn step(session: &Session, fence: StepFence, outcome: &StepOutc
     }
     let status = session
         .optional(
-            "SELECT status FROM oxbatch_step_execution
+            "SELECT status, revision FROM oxbatch_step_execution
              WHERE id = $1 AND lease_epoch = $2 AND status IN ('STARTED', 'STOPPING') FOR NO KEY UPDATE",
             &[&id, &lease.epoch],
         )
         .await?;
-    let status = rows::status(&status.ok_or_else(lost)?, 0, id)?;
+    let row = status.ok_or_else(lost)?;
+    let status = rows::status(&row, 0, id)?;
+    if row.try_get::<_, i64>(1)? < saves {
+        return end_gone_back(session, fence, status, outcome).await;
+    }
     let status = after(lease.execution_id, status, outcome.event, NO_SUCH_END)?;
     let counters = &outcome.counters;
     let row = session
@@ -81,6 +92,27 @@ pub(super) async fn step(session: &Session, fence: StepFence, outcome: &StepOutc
             ],
         )
         .await?;
+    rows::step(&row)
+}
+
+/// Ends a step whose last chunks the server has lost: it is FAILED, and keeps the counters and the state that fit its rows.
+async fn end_gone_back(
+    session: &Session,
+    StepFence { lease, step_id: StepExecutionId(id) }: StepFence,
+    status: Status,
+    outcome: &StepOutcome,
+) -> Result<StepExecution, Fault> {
+    let status = after(lease.execution_id, status, StatusEvent::Fail, NO_SUCH_END)?;
+    let mut message = RepositoryError::WentBack { id: lease.execution_id }.to_string();
+    if let Some(said) = storable(outcome.exit_message.as_deref()).filter(|said| !said.contains(&message)) {
+        message = format!("{message}; {said}");
+    }
+    let sql = concat!(
+        "UPDATE oxbatch_step_execution SET status = $3, end_time = $4, exit_code = $3, exit_message = $5
+         WHERE id = $1 AND lease_epoch = $2 RETURNING ",
+        step_columns!()
+    );
+    let row = session.one(sql, &[&id, &lease.epoch, &status.as_str(), &outcome.time, &message]).await?;
     rows::step(&row)
 }
 

@@ -144,7 +144,9 @@ fn refused(settings: &PostgresSettings, fault: Fault) -> RepositoryError {
 
 /// Number of the newest migration of the database; 0 for one without any.
 pub(super) async fn applied(session: &Session) -> Result<i64, Fault> {
-    let exists: bool = session.one("SELECT to_regclass('oxbatch_migration') IS NOT NULL", &[]).await?.try_get(0)?;
+    // Asked of the catalog's table, not of to_regclass alone: after a wait for the lock that one may answer from a cache.
+    let sql = "SELECT EXISTS (SELECT 1 FROM pg_class WHERE relname = 'oxbatch_migration' AND pg_table_is_visible(oid))";
+    let exists: bool = session.one(sql, &[]).await?.try_get(0)?;
     if !exists {
         return Ok(0);
     }

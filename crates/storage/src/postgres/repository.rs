@@ -213,9 +213,18 @@ impl JobRepository for PostgresRepository {
     }
 
     fn finish_step<'a>(&'a self, fence: &'a StepFence, outcome: StepOutcome) -> RepositoryFuture<'a, StepExecution> {
-        self.write("end a step", (*fence, outcome), |session, (fence, outcome)| {
-            finish::step(session, *fence, outcome).boxed()
-        })
+        async move {
+            let asked = (*fence, outcome, self.store.saves.known(fence.step_id));
+            let ended = self.write("end a step", asked, |session, (fence, outcome, saves)| {
+                finish::step(session, *fence, outcome, *saves).boxed()
+            });
+            let ended = ended.await;
+            // Whatever can still be said of it, it is not this process that says it.
+            if matches!(ended, Ok(_) | Err(RepositoryError::LeaseLost { .. })) {
+                self.store.saves.forget(fence.step_id);
+            }
+            ended
+        }
         .boxed()
     }
 

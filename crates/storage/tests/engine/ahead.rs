@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use oxbatch_core::engine::{Event, EventConsumer};
 use oxbatch_core::item::Checkpoint;
-use oxbatch_core::repository::{ChunkTransaction, JobRepository};
+use oxbatch_core::repository::ChunkTransaction;
 use oxbatch_core::step::ReadAhead;
 use oxbatch_core::{ChunkStep, ItemError, ItemWriter, Job, RetryPolicy, SkipPolicy, Status, TaskStep};
 
-use crate::harness::{Events, LONG, Numbers, Place, begin, ended, launch, steps};
+use crate::harness::{Events, LONG, Numbers, ON_POSTGRES, Place, begin, ended, launch, steps};
 
 /// Tells when it is opened, and fails its write of a number.
 struct Teller {
@@ -60,7 +60,7 @@ async fn a_shutdown_at_any_moment_of_the_first_chunks_is_a_stop() {
             std::hint::spin_loop();
         }
         engine.shutdown().await;
-        let execution = place.repository().execution(id).await.unwrap().unwrap();
+        let execution = place.repository().await.execution(id).await.unwrap().unwrap();
         assert_eq!(execution.status, Status::Stopped, "{execution:?}");
     }
 }
@@ -135,7 +135,7 @@ async fn what_a_person_stopped_is_not_resumed_although_a_shutdown_came_too() {
     let engine = place.node_with([job], |config| config.renew_every = LONG).await;
     let id = begin(&engine, "Ahead").await;
     tokio::task::block_in_place(|| reached.recv().unwrap());
-    assert_eq!(place.repository().request_stop(id).await.unwrap().status, Status::Stopping);
+    assert_eq!(place.repository().await.request_stop(id).await.unwrap().status, Status::Stopping);
     let stopping = engine.clone();
     let shutdown = tokio::spawn(async move { stopping.shutdown().await });
     drop(gate);
@@ -155,17 +155,20 @@ async fn an_end_that_cannot_be_recorded_is_recorded_once_it_can() {
     let (trouble, troubled) = channel();
     let engine =
         place.node_with([job], |config| config.consumers.push(Arc::new(Troubles { tell: Mutex::new(trouble) }))).await;
-    let sql = |text: &str| {
-        let connection = rusqlite::Connection::open(place.path("oxbatch.db")).unwrap();
-        connection.busy_timeout(LONG).unwrap();
-        connection.execute_batch(text).unwrap();
+    let refuse = if ON_POSTGRES {
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE EXCEPTION 'not today'; END $$;
+         CREATE TRIGGER refuse BEFORE UPDATE OF status ON oxbatch_job_execution
+             FOR EACH ROW WHEN (NEW.status = 'COMPLETED') EXECUTE FUNCTION refuse()"
+    } else {
+        "CREATE TRIGGER refuse BEFORE UPDATE OF status ON oxbatch_job_execution WHEN NEW.status = 'COMPLETED'
+         BEGIN SELECT RAISE(ABORT, 'not today'); END"
     };
-    sql("CREATE TRIGGER refuse BEFORE UPDATE OF status ON oxbatch_job_execution WHEN NEW.status = 'COMPLETED'
-         BEGIN SELECT RAISE(ABORT, 'not today'); END");
+    place.execute(refuse);
     let id = begin(&engine, "Recorded").await;
     tokio::task::spawn_blocking(move || (0..6).for_each(|_| troubled.recv().unwrap())).await.unwrap();
     assert_eq!(engine.execution(id).await.unwrap().status, Status::Started);
-    sql("DROP TRIGGER refuse");
+    place.execute(if ON_POSTGRES { "DROP FUNCTION refuse CASCADE" } else { "DROP TRIGGER refuse" });
     assert_eq!(ended(&engine, id).await.status, Status::Completed);
     engine.shutdown().await;
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use oxbatch_core::engine::{Event, EventConsumer, LaunchOptions};
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::job::GivenParameters;
+use oxbatch_core::repository::JobRepository;
 use oxbatch_core::repository::{ChunkTransaction, Node};
 use oxbatch_core::{
     Engine, EngineConfig, ItemError, ItemReader, ItemWriter, Job, JobExecution, JobRegistry, StepExecution,
@@ -17,22 +18,47 @@ use tempfile::TempDir;
 /// Long enough for anything that is going to happen; a test that waits this long has failed.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-/// A folder with a database in it; nodes are started on it one after the other or side by side.
+/// The tests are compiled once for each database: the name of the target says for which.
+pub(crate) const ON_POSTGRES: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"engine_on_postgres");
+
+/// A folder and a database; nodes are started on it one after the other or side by side.
 pub(crate) struct Place {
     folder: TempDir,
+    #[cfg(feature = "postgres")]
+    database: Option<oxbatch_test_postgres::TestDatabase>,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            #[cfg(feature = "postgres")]
+            database: ON_POSTGRES.then(oxbatch_test_postgres::TestDatabase::new),
+        }
+    }
+
+    /// Runs statements in the database, beside the nodes.
+    pub(crate) fn execute(&self, statements: &str) {
+        #[cfg(feature = "postgres")]
+        if let Some(database) = &self.database {
+            return database.execute(statements);
+        }
+        let connection = rusqlite::Connection::open(self.path("oxbatch.db")).unwrap();
+        connection.busy_timeout(LONG).unwrap();
+        connection.execute_batch(statements).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub(crate) fn repository(&self) -> SqliteRepository {
-        SqliteRepository::open(&self.path("oxbatch.db")).unwrap()
+    pub(crate) async fn repository(&self) -> Arc<dyn JobRepository> {
+        #[cfg(feature = "postgres")]
+        if let Some(database) = &self.database {
+            let settings = oxbatch_storage::PostgresSettings::from_url(database.url()).unwrap();
+            return Arc::new(oxbatch_storage::PostgresRepository::open(settings).await.unwrap());
+        }
+        Arc::new(SqliteRepository::open(&self.path("oxbatch.db")).unwrap())
     }
 
     pub(crate) async fn node(&self, jobs: impl IntoIterator<Item = Job>) -> Engine {
@@ -47,7 +73,7 @@ impl Place {
         let mut config = EngineConfig::new(Node::new("test"));
         set(&mut config);
         let registry = JobRegistry::new(jobs).unwrap();
-        Engine::start(registry, Arc::new(self.repository()), config).await.unwrap()
+        Engine::start(registry, self.repository().await, config).await.unwrap()
     }
 }
 

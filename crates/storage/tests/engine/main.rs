@@ -1,4 +1,4 @@
-//! The engine on a real repository: what SEMANTICS promises of steps, restarts, stops, shutdowns and recoveries.
+//! The engine on each real repository: what SEMANTICS promises of steps, restarts, stops, shutdowns and recoveries.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod ahead;

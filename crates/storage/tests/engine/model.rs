@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use self::job::{Node, Output, Pending, job};
 use self::plan::{Plan, plans};
-use crate::harness::{LONG, Place, begin, contents, list, steps};
+use crate::harness::{LONG, ON_POSTGRES, Place, begin, contents, list, steps};
 
 /// Starts a node of its own, as another process would.
 async fn start(place: &Place, plan: &Plan, out: &Output, pending: &Pending) -> (Engine, Node, UnboundedReceiver<()>) {

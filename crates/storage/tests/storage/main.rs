@@ -1,9 +1,11 @@
-//! The tests of the storage crate: the conformance suite on SQLite, and what is SQLite's own.
+//! The tests of the storage crate: the conformance suite on each database, and what is a database's own.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod conformance;
 mod files;
 mod items;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "postgres")]
 mod postgres_harness;
 #[cfg(feature = "postgres")]

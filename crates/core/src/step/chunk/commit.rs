@@ -11,6 +11,10 @@ use crate::item::{Checkpoint, ErrorKind, ItemError, ItemReader, ItemWriter};
 use crate::repository::{ChunkSave, ChunkTransaction, RepositoryError};
 use crate::step::{BodyFault, RetryPolicy, Shared, Side, StepContext};
 
+/// Times that one chunk is written again because the store was lost; each of them waits for the store to come back, for
+/// as long as it is told to.
+const MOST_LOSSES: u32 = 5;
+
 /// The writing half of a step.
 pub(super) struct Target<'a, W> {
     pub(super) writer: W,
@@ -156,7 +160,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
             self.state.writer = before.writer;
             return Ok((room, false));
         }
-        let mut made = 0;
+        let (mut made, mut losses) = (0, 0);
         loop {
             let mut next = self.counters;
             next.read += read;
@@ -193,7 +197,13 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
                 Err(attempt) => attempt,
             };
             self.roll_back(target).await?;
+            let lost = target.transaction.was_lost();
             self.save_before(target, &mut before).await?;
+            // The store was away, which says nothing of the items: no policy is asked, and nothing is counted against them.
+            if lost && losses < MOST_LOSSES {
+                losses += 1;
+                continue;
+            }
             let (what, error) = match attempt {
                 Attempt::Save(RepositoryError::LeaseLost { .. }) => return Err(BodyFault::LeaseLost.into()),
                 Attempt::Save(error) if !error.is_transient() => {
@@ -342,7 +352,11 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         let finished = finished.map_err(|error| Attempt::Write("finish the output", error));
         let attempt = match finished {
             Ok(()) => match self.flush(target).await {
-                Ok(()) => self.save(target, self.counters, Some(1.0), &[]).await,
+                Ok(()) => {
+                    // Then the output is published, and the word that it is complete must not be lost behind it.
+                    target.transaction.make_next_durable();
+                    self.save(target, self.counters, Some(1.0), &[]).await
+                }
                 Err(error) => Err(error),
             },
             Err(error) => Err(error),

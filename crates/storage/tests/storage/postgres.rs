@@ -1,0 +1,28 @@
+//! What is PostgreSQL's own: answers that are lost, faults of the server, plans of statements.
+
+mod faults;
+mod lost_answers;
+mod plans;
+mod proxy;
+
+use oxbatch_core::job::JobParameters;
+use oxbatch_core::repository::{LaunchRequest, RunLimits};
+use oxbatch_storage::{PostgresRepository, PostgresSettings};
+
+fn launch_of(key: i64) -> LaunchRequest {
+    LaunchRequest {
+        job_name: "Job".to_owned(),
+        parameters: JobParameters::default().with("key", key),
+        force: false,
+        time: jiff::Timestamp::now(),
+        claim: None,
+        priority: 0,
+        limits: RunLimits::default(),
+        queue_limit: 1_000_000,
+        idempotency: None,
+    }
+}
+
+async fn open(url: &str) -> PostgresRepository {
+    PostgresRepository::open(PostgresSettings::from_url(url).unwrap()).await.unwrap()
+}

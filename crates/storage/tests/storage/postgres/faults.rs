@@ -1,0 +1,107 @@
+//! What the server refuses, once for each kind: waited out where it passes, told in a sentence where it does not.
+
+use std::time::Duration;
+
+use oxbatch_core::execution::cause_chain;
+use oxbatch_core::repository::{JobRepository, LaunchError, PageRequest, RepositoryError};
+use oxbatch_storage::{PostgresRepository, PostgresSettings};
+use oxbatch_test_postgres::{TestDatabase, TestServer};
+
+use super::{launch_of, open};
+
+/// Makes the inserts of executions fail with these codes, one after the other, and then succeed.
+fn fail_with(database: &TestDatabase, codes: &[&str]) {
+    let cases: String = codes
+        .iter()
+        .enumerate()
+        .map(|(number, code)| format!("WHEN {} THEN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; ", number + 1))
+        .collect();
+    database.execute(&format!(
+        "CREATE SEQUENCE strikes;
+         CREATE FUNCTION strike() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN CASE nextval('strikes') {cases} ELSE NULL; END CASE; RETURN NEW; END $$;
+         CREATE TRIGGER strike BEFORE INSERT ON oxbatch_job_execution FOR EACH ROW EXECUTE FUNCTION strike()"
+    ));
+}
+
+fn told(error: LaunchError) -> String {
+    cause_chain(&error)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deadlocks_serialization_failures_and_locks_are_tried_again_inside() {
+    let database = TestDatabase::new();
+    let repository = open(database.url()).await;
+    fail_with(&database, &["40P01", "40001", "55P03"]);
+    repository.launch(launch_of(1)).await.unwrap();
+    assert_eq!(database.query("SELECT count(*) FROM oxbatch_job_execution"), ["1"]);
+    assert_eq!(database.query("SELECT count(*) FROM oxbatch_job_instance"), ["1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_a_timeout_and_a_missing_privilege_are_told_with_what_to_do() {
+    let database = TestDatabase::new();
+    let repository = open(database.url()).await;
+    fail_with(&database, &["53100", "57014", "42501"]);
+    let full = repository.launch(launch_of(1)).await.unwrap_err();
+    assert!(matches!(full, LaunchError::Repository(RepositoryError::Full { .. })), "{full:?}");
+    assert!(told(full).contains("make room on the server's disk"));
+    let slow = repository.launch(launch_of(1)).await.unwrap_err();
+    assert!(matches!(&slow, LaunchError::Repository(error) if error.is_transient()), "{slow:?}");
+    assert!(told(slow).contains("statement_timeout"));
+    let poor = told(repository.launch(launch_of(1)).await.unwrap_err());
+    assert!(poor.contains("grant it to the service's user"), "{poor}");
+    // Nothing is left of what was refused.
+    assert_eq!(database.query("SELECT count(*) FROM oxbatch_job_instance"), ["0"]);
+    repository.launch(launch_of(1)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_is_refused_at_the_start_and_told_when_it_becomes_one() {
+    let mut server = TestServer::start();
+    let database = TestDatabase::on(server.url());
+    let settings = || PostgresSettings::from_url(database.url()).unwrap().with_retry_time(Duration::from_millis(500));
+    let repository = PostgresRepository::open(settings()).await.unwrap();
+    repository.launch(launch_of(1)).await.unwrap();
+    server.tell("standby");
+    let page = PageRequest { before: None, limit: 10 };
+    assert_eq!(repository.executions(Default::default(), page).await.unwrap().executions.len(), 1);
+    let refused = told(repository.launch(launch_of(2)).await.unwrap_err());
+    assert!(refused.contains("standby"), "{refused}");
+    let refused = PostgresRepository::open(settings()).await.unwrap_err();
+    assert!(refused.to_string().contains("read-only standby; name the primary"), "{refused}");
+    std::mem::forget(database);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_start_at_once_on_an_empty_database_do_not_collide() {
+    let database = TestDatabase::new();
+    let opened = futures_util::future::join_all((0..8).map(|_| open(database.url()))).await;
+    assert_eq!(opened.len(), 8);
+    let applied = database.query("SELECT count(*) - max(number) FROM oxbatch_migration");
+    assert_eq!(applied, ["0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_somebody_else_in_the_way_is_told_in_one_sentence() {
+    let database = TestDatabase::new();
+    database.execute("CREATE TABLE oxbatch_job_instance (a INT)");
+    let refused = PostgresRepository::open(PostgresSettings::from_url(database.url()).unwrap()).await.unwrap_err();
+    let told = cause_chain(&refused);
+    assert!(told.contains("must be the service's own") && told.contains("already exists"), "{told}");
+    assert!(!told.contains('\n'), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_work_than_connections_waits_its_turn() {
+    let database = TestDatabase::new();
+    let settings = PostgresSettings::from_url(database.url()).unwrap().with_connections(3).unwrap();
+    let repository = PostgresRepository::open(settings).await.unwrap();
+    let launches = (0..50).map(|key| repository.launch(launch_of(key)));
+    let launched = futures_util::future::join_all(launches).await;
+    assert!(launched.iter().all(Result::is_ok));
+    let open = "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'oxbatch'";
+    let open: usize = database.query(open)[0].parse().unwrap();
+    assert!((1..=3).contains(&open), "{open}");
+}

@@ -1,0 +1,127 @@
+//! A connection is lost while something is committed: what became of it is found out, never guessed, never doubled.
+
+use oxbatch_core::conformance::fixture::{LONG, save, step_of, step_outcome};
+use oxbatch_core::execution::{Counters, StatusEvent};
+use oxbatch_core::repository::{
+    ChunkTransaction, ClaimRequest, JobRepository, LaunchRequest, Node, RepositoryError, RunLimits, StepFence,
+    StepStart,
+};
+use oxbatch_storage::PostgresChunkTransaction;
+use oxbatch_test_postgres::TestDatabase;
+
+use super::proxy::{Cut, Proxy};
+use super::{launch_of, open};
+
+const CUTS: [Cut; 2] = [Cut::Before("COMMIT"), Cut::Behind("COMMIT")];
+/// In the messages of the statement that saves a chunk, its state.
+const SAVES: [Cut; 2] = [Cut::Before("marked"), Cut::Behind("marked")];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launch_whose_answer_is_lost_is_made_once() {
+    let database = TestDatabase::new();
+    let proxy = Proxy::before(database.url());
+    let repository = open(proxy.url()).await;
+    for (key, cut) in (1..).zip(CUTS) {
+        proxy.cut(cut);
+        let launched = repository.launch(launch_of(key)).await.unwrap();
+        assert!(proxy.has_cut() && !launched.replayed, "{cut:?}");
+        let count = format!("SELECT count(*) FROM oxbatch_job_execution WHERE id = {}", launched.execution.id);
+        assert_eq!(database.query(&count), ["1"], "{cut:?}");
+    }
+    assert_eq!(database.query("SELECT count(*) FROM oxbatch_job_execution"), ["2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_and_an_end_whose_answers_are_lost_happen_once() {
+    let database = TestDatabase::new();
+    let proxy = Proxy::before(database.url());
+    let repository = open(proxy.url()).await;
+    let node = Node::new("node");
+    for (key, cut) in (1..).zip(CUTS) {
+        let id = repository.launch(launch_of(key)).await.unwrap().execution.id;
+        let jobs = ["Job".to_owned()].into();
+        let request = ClaimRequest {
+            node: node.clone(),
+            lease: LONG,
+            jobs,
+            limits: RunLimits::default(),
+            time: jiff::Timestamp::now(),
+            only: None,
+        };
+        proxy.cut(cut);
+        let claimed = repository.claim(request).await.unwrap().unwrap();
+        assert!(proxy.has_cut());
+        assert_eq!((claimed.execution.id, claimed.lease.epoch), (id, 1), "{cut:?}");
+        let StepStart::Run(step) = repository.start_step(&claimed.lease, step_of("Step")).await.unwrap() else {
+            panic!("it runs")
+        };
+        proxy.cut(cut);
+        repository.finish_step(&step.fence, step_outcome(StatusEvent::Complete)).await.unwrap();
+        assert!(proxy.has_cut());
+    }
+}
+
+/// A step that runs, in a repository behind a proxy.
+async fn running(repository: &dyn JobRepository) -> StepFence {
+    let request = LaunchRequest { claim: Some((Node::new("node"), LONG)), ..launch_of(1) };
+    let lease = repository.launch(request).await.unwrap().lease.unwrap();
+    match repository.start_step(&lease, step_of("Step")).await.unwrap() {
+        StepStart::Run(started) => started.fence,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn write(transaction: &mut dyn ChunkTransaction, value: i64) {
+    let client = PostgresChunkTransaction::of(transaction).unwrap().client().await.unwrap();
+    client.execute("INSERT INTO own (value) VALUES ($1)", &[&value]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_whose_answer_is_lost_is_there_or_is_not_and_its_rows_with_it() {
+    let database = TestDatabase::new();
+    database.execute("CREATE TABLE own (value BIGINT)");
+    let proxy = Proxy::before(database.url());
+    let repository = open(proxy.url()).await;
+    let fence = running(&repository).await;
+    let mut transaction = repository.chunk_transaction(&fence).await.unwrap();
+    let counters = |commit| Counters { commit, ..Counters::default() };
+    write(transaction.as_mut(), 1).await;
+    transaction.commit(save("{}", &counters(1))).await.unwrap();
+
+    // It never arrives: the rows are gone with the connection, and the writer is told to write them again.
+    write(transaction.as_mut(), 2).await;
+    proxy.cut(Cut::Before("COMMIT"));
+    let refused = transaction.commit(save("{}", &counters(2))).await;
+    assert!(matches!(refused, Err(RepositoryError::Unavailable { .. })), "{refused:?}");
+    transaction.rollback().await.unwrap();
+    assert!(transaction.was_lost() && proxy.has_cut());
+    write(transaction.as_mut(), 2).await;
+    transaction.commit(save("{}", &counters(2))).await.unwrap();
+
+    // Only its answer is lost: it was committed.
+    write(transaction.as_mut(), 3).await;
+    proxy.cut(Cut::Behind("COMMIT"));
+    transaction.commit(save("{}", &counters(3))).await.unwrap();
+    assert!(proxy.has_cut());
+    write(transaction.as_mut(), 4).await;
+    transaction.commit(save("{}", &counters(4))).await.unwrap();
+    assert_eq!(database.query("SELECT value FROM own ORDER BY value"), ["1", "2", "3", "4"]);
+    assert_eq!(database.query("SELECT commit_count FROM oxbatch_step_execution"), ["4"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_save_alone_is_sent_again_until_it_is_there() {
+    let database = TestDatabase::new();
+    let proxy = Proxy::before(database.url());
+    let repository = open(proxy.url()).await;
+    let fence = running(&repository).await;
+    let mut transaction = repository.chunk_transaction(&fence).await.unwrap();
+    for (commit, cut) in (1..).zip([SAVES[0], SAVES[1], SAVES[1], SAVES[0]]) {
+        let counters = Counters { commit, ..Counters::default() };
+        proxy.cut(cut);
+        let ack = transaction.commit(save(r#"{"v":1,"marked":true}"#, &counters)).await.unwrap();
+        assert!(!ack.stop_requested && proxy.has_cut(), "{cut:?}");
+        let kept = database.query("SELECT commit_count FROM oxbatch_step_execution");
+        assert_eq!(kept, [commit.to_string()]);
+    }
+}

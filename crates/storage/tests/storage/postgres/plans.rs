@@ -1,0 +1,98 @@
+//! On a filled database nothing is looked for by reading a whole table.
+
+use oxbatch_core::conformance::fixture::{LONG, outcome, step_of, step_outcome};
+use oxbatch_core::execution::{ExecutionId, InstanceId, Status, StatusEvent};
+use oxbatch_core::repository::{
+    ClaimRequest, ExecutionFilter, InstanceFilter, JobRepository, LaunchRequest, Node, PageRequest, RecoverPolicy,
+    RecoverRequest, RunLimits, StepStart,
+};
+use oxbatch_test_postgres::TestDatabase;
+
+use super::{launch_of, open};
+
+/// 30,000 ended executions of 10,000 instances of 20 jobs, with a step each.
+const FILL: &str = "INSERT INTO oxbatch_job_instance (job_name, job_key, create_time)
+         SELECT 'Job' || n % 20, 'key' || n, now() - n * interval '1 minute' FROM generate_series(1, 10000) AS n;
+     INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, start_time, end_time,
+             exit_code, parameters, forced)
+         SELECT i.id, i.job_name, CASE n WHEN 3 THEN 'COMPLETED' ELSE 'FAILED' END, i.create_time, i.create_time,
+             i.create_time, 'X', '{}', FALSE
+         FROM generate_series(1, 3) AS n, oxbatch_job_instance AS i;
+     INSERT INTO oxbatch_step_execution (job_execution_id, job_instance_id, step_name, status, start_time, end_time,
+             lease_epoch)
+         SELECT id, job_instance_id, 'Step', status, create_time, create_time, 1 FROM oxbatch_job_execution;
+     VACUUM ANALYZE";
+
+const SCANS: &str = "SELECT relname || ' ' || seq_scan FROM pg_stat_user_tables
+     WHERE relname IN ('oxbatch_job_instance', 'oxbatch_job_execution', 'oxbatch_step_execution') ORDER BY relname";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_list_launch_claim_step_or_recovery_reads_a_whole_table() {
+    let database = TestDatabase::new();
+    drop(open(database.url()).await);
+    for statement in FILL.split(';') {
+        database.execute(statement);
+    }
+    let repository = open(database.url()).await;
+    let before = database.query(SCANS);
+    let node = Node::new("node");
+    let job = Some("Job7".to_owned());
+    let some = vec![Status::Failed, Status::Stopped];
+    let filter = ExecutionFilter::default;
+    let middle = Some(jiff::Timestamp::now() - jiff::SignedDuration::from_hours(100));
+    // Often enough that the server has settled on a plan for whatever the values are.
+    for round in 0..8 {
+        let page = PageRequest { before: (round % 2 == 1).then_some(15_000), limit: 50 };
+        for filter in [
+            filter(),
+            ExecutionFilter { job_name: job.clone(), ..filter() },
+            ExecutionFilter { job_name: Some("Unknown".to_owned()), ..filter() },
+            ExecutionFilter { statuses: some.clone(), ..filter() },
+            ExecutionFilter { statuses: some.clone(), job_name: job.clone(), ..filter() },
+            ExecutionFilter { instance_id: Some(InstanceId(17)), ..filter() },
+            ExecutionFilter { to: middle, ..filter() },
+        ] {
+            repository.executions(filter, page).await.unwrap();
+        }
+        repository.instances(InstanceFilter { job_name: job.clone() }, page).await.unwrap();
+        repository.instances(InstanceFilter::default(), page).await.unwrap();
+        repository.execution(ExecutionId(100 + round)).await.unwrap().unwrap();
+        repository.steps(ExecutionId(100 + round)).await.unwrap();
+        repository.instance_parameters(InstanceId(100)).await.unwrap();
+        let launched = repository.launch(LaunchRequest { queue_limit: 1000, ..launch_of(round) }).await.unwrap();
+        let jobs = ["Job".to_owned()].into();
+        let claim = ClaimRequest {
+            node: node.clone(),
+            lease: LONG,
+            jobs,
+            limits: RunLimits::default(),
+            time: jiff::Timestamp::now(),
+            only: None,
+        };
+        let claimed = repository.claim(claim).await.unwrap().unwrap();
+        assert_eq!(claimed.execution.id, launched.execution.id);
+        repository.renew(&node, LONG).await.unwrap();
+        let recovery = RecoverRequest {
+            node: node.clone(),
+            policy: RecoverPolicy::Restart,
+            max_recoveries: 3,
+            time: jiff::Timestamp::now(),
+            only: None,
+        };
+        repository.recover(recovery).await.unwrap();
+        let StepStart::Run(step) = repository.start_step(&claimed.lease, step_of("Step")).await.unwrap() else {
+            panic!("it runs")
+        };
+        repository.finish_step(&step.fence, step_outcome(StatusEvent::Complete)).await.unwrap();
+        repository.finish_execution(&claimed.lease, outcome(StatusEvent::Complete, false)).await.unwrap();
+    }
+    // A connection tells what it did at its end at the latest.
+    repository.close().await.unwrap();
+    drop(repository);
+    let open =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'oxbatch'";
+    while database.query(open) != ["0"] {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(database.query(SCANS), before);
+}
