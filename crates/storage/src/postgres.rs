@@ -116,6 +116,13 @@ impl std::fmt::Debug for PostgresRepository {
 mod tests {
     use std::cell::Cell;
 
+    use oxbatch_core::conformance::fixture::{LONG, launch_of, outcome, step_of, step_outcome};
+    use oxbatch_core::execution::StatusEvent;
+    use oxbatch_core::repository::{LaunchRequest, NewStep, Node, StepStart};
+    use oxbatch_test_postgres::TestDatabase;
+
+    use super::*;
+
     thread_local! {
         static STATEMENTS: Cell<u32> = const { Cell::new(0) };
     }
@@ -126,7 +133,32 @@ mod tests {
     }
 
     /// The statements that this thread has run since the last call.
-    pub(super) fn statements() -> u32 {
+    fn statements() -> u32 {
         STATEMENTS.replace(0)
+    }
+
+    #[tokio::test]
+    async fn a_launch_and_a_step_cost_as_many_statements_after_50_executions_as_after_one() {
+        let database = TestDatabase::new();
+        let settings = PostgresSettings::from_url(database.url()).unwrap();
+        let repository = PostgresRepository::open(settings).await.unwrap();
+        let request = LaunchRequest { claim: Some((Node::new("node"), LONG)), ..launch_of(1) };
+        // What is told to other nodes is sent beside the work, several words at a time: a sum over ten hides its moment.
+        let mut costs = Vec::new();
+        for _ in 0..6 {
+            statements();
+            for _ in 0..10 {
+                let lease = repository.launch(request.clone()).await.unwrap().lease.unwrap();
+                let again = NewStep { rerun_if_complete: true, ..step_of("Step") };
+                let StepStart::Run(step) = repository.start_step(&lease, again).await.unwrap() else {
+                    panic!("it runs")
+                };
+                repository.finish_step(&step.fence, step_outcome(StatusEvent::Complete)).await.unwrap();
+                repository.finish_execution(&lease, outcome(StatusEvent::Fail, false)).await.unwrap();
+            }
+            costs.push(statements());
+        }
+        let (least, most) = (costs.iter().min().unwrap(), costs.iter().max().unwrap());
+        assert!(most - least <= 15 && *most <= 160, "{costs:?}");
     }
 }
