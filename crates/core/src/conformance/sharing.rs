@@ -181,6 +181,8 @@ pub async fn news_reach_other_processes_where_the_store_tells_them(backend: &dyn
             tokio::time::timeout(Duration::from_secs(60), async { while news.recv().await.unwrap() != expected {} });
         heard.await.unwrap_or_else(|_| panic!("{expected:?} was not heard"));
     };
+    // What was told before anybody could hear it is lost, and that is told.
+    expect(News::Missed).await;
     let id = one.launch(launch_of(1)).await.unwrap().execution.id;
     expect(News::Work).await;
     let claimed = one.claim(LONG).await.unwrap();

@@ -152,6 +152,10 @@ impl PostgresChunkTransaction {
 
     /// The connection, opened when there is none.
     async fn connected(&mut self) -> Result<&ChunkConnection, Fault> {
+        // What has begun on a connection ends with it: on another one the checkpoint would be committed without its rows.
+        if self.begun && self.connection.as_ref().is_none_or(|connection| connection.client.is_closed()) {
+            return Err(Fault::NoAnswer);
+        }
         let usable = self.connection.take_if(|connection| connection.client.is_closed()).is_none();
         if usable && self.connection.is_some() {
             // Looked up twice: the borrow of an early return would last too long.

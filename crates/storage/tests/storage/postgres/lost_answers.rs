@@ -125,3 +125,27 @@ async fn a_save_alone_is_sent_again_until_it_is_there() {
         assert_eq!(kept, [commit.to_string()]);
     }
 }
+
+/// The connection dies behind the writer's back: its rows are gone, and the checkpoint must not be saved on another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_whose_connection_has_died_unseen_is_not_committed_without_its_rows() {
+    let database = TestDatabase::new();
+    database.execute("CREATE TABLE own (value BIGINT)");
+    let repository = open(database.url()).await;
+    let fence = running(&repository).await;
+    let mut transaction = repository.chunk_transaction(&fence).await.unwrap();
+    write(transaction.as_mut(), 1).await;
+    database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
+    let client = PostgresChunkTransaction::of(transaction.as_mut()).unwrap().client().await.unwrap();
+    while !client.is_closed() {
+        tokio::task::yield_now().await;
+    }
+    let refused = transaction.commit(save("{}", &Counters { commit: 1, ..Counters::default() })).await;
+    assert!(matches!(refused, Err(RepositoryError::Unavailable { .. })), "{refused:?}");
+    transaction.rollback().await.unwrap();
+    assert!(transaction.was_lost());
+    assert_eq!(database.query("SELECT commit_count FROM oxbatch_step_execution"), ["0"]);
+}
