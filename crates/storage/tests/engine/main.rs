@@ -4,7 +4,7 @@
 mod ahead;
 mod chunks;
 mod faults;
-mod harness;
+pub(crate) mod harness;
 mod joined_saves;
 mod lifecycle;
 mod limits;

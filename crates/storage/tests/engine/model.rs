@@ -124,7 +124,7 @@ async fn finished(plan: &Plan, engine: &Engine, out: &Output, id: ExecutionId) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(96),
+        cases: std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(if ON_POSTGRES { 16 } else { 96 }),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
