@@ -3,6 +3,8 @@
 
 mod ahead;
 mod chunks;
+#[cfg(feature = "postgres")]
+mod cluster;
 mod faults;
 pub(crate) mod harness;
 mod joined_saves;
