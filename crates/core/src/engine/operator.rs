@@ -10,7 +10,7 @@ use crate::repository::{
 };
 
 /// How long an idempotency key is kept.
-const KEY_LIFE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+const KEY_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Time between looks at an execution that another process runs, where the store does not tell of its end.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The same where it does, though it may fail to.
@@ -129,11 +129,7 @@ impl Engine {
             return Err(OperatorError::Priority { priority });
         }
         let request_hash = request_hash(job.name(), &parameters, options.force, options.priority);
-        let idempotency = options.idempotency_key.map(|key| IdempotencyKey {
-            key,
-            request_hash,
-            valid_since: now.checked_sub(KEY_LIFE).unwrap_or(jiff::Timestamp::MIN),
-        });
+        let idempotency = options.idempotency_key.map(|key| IdempotencyKey { key, request_hash, life: KEY_LIFE });
         let request = LaunchRequest {
             job_name: job.name().to_owned(),
             parameters,

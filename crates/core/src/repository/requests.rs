@@ -67,8 +67,8 @@ pub struct IdempotencyKey {
     pub key: String,
     /// Hash of everything else in the launch: the same key with another is refused.
     pub request_hash: String,
-    /// Keys older than this are forgotten.
-    pub valid_since: Timestamp,
+    /// Keys older than this, by the store's clock, are forgotten.
+    pub life: Duration,
 }
 
 /// An accepted launch.

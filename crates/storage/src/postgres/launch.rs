@@ -20,13 +20,19 @@ const KEYS_CLEARED: i64 = 16;
 /// Looks for an instance that others create and purge at the same time.
 const LOOKS: u32 = 5;
 
-const KEEP_KEY: &str = "INSERT INTO oxbatch_idempotency_key (key, request_hash, job_execution_id, create_time)
-     VALUES ($1, $2, $3, $4)
-     ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash,
-         job_execution_id = excluded.job_execution_id, create_time = excluded.create_time";
-const CLEAR_KEYS: &str = "DELETE FROM oxbatch_idempotency_key WHERE key IN (
-         SELECT key FROM oxbatch_idempotency_key WHERE create_time < $1 ORDER BY create_time LIMIT $2
-         FOR UPDATE SKIP LOCKED)";
+const KEEP_KEY: &str = concat!(
+    "INSERT INTO oxbatch_idempotency_key (key, request_hash, job_execution_id, create_time)
+     VALUES ($1, $2, $3, ",
+    now!(),
+    ") ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash,
+         job_execution_id = excluded.job_execution_id, create_time = excluded.create_time"
+);
+const CLEAR_KEYS: &str = concat!(
+    "DELETE FROM oxbatch_idempotency_key WHERE key IN (
+         SELECT key FROM oxbatch_idempotency_key WHERE create_time < ",
+    now!(),
+    " - make_interval(secs => $1) ORDER BY create_time LIMIT $2 FOR UPDATE SKIP LOCKED)"
+);
 
 /// The last execution of an instance when it is launched.
 struct Last {
@@ -78,7 +84,7 @@ pub(super) async fn launch(session: &Session, request: &LaunchRequest) -> Result
     let execution = created?;
     kept?;
     if let Some(idempotency) = &request.idempotency {
-        keep_key(session, idempotency, execution.id, request.time).await?;
+        keep_key(session, idempotency, execution.id).await?;
     }
     let lease = request.claim.as_ref().map(|_| Lease { execution_id: execution.id, epoch: 1 });
     Ok(Launched { execution, lease, replayed: false })
@@ -90,8 +96,13 @@ async fn replay(session: &Session, request: &LaunchRequest) -> Result<Option<Lau
     session.query("SELECT pg_advisory_xact_lock(hashtextextended('oxbatch ' || $1, 0))", &[&idempotency.key]).await?;
     let found = session
         .optional(
-            "SELECT request_hash, job_execution_id FROM oxbatch_idempotency_key WHERE key = $1 AND create_time >= $2",
-            &[&idempotency.key, &idempotency.valid_since],
+            concat!(
+                "SELECT request_hash, job_execution_id FROM oxbatch_idempotency_key
+                 WHERE key = $1 AND create_time > ",
+                now!(),
+                " - make_interval(secs => $2)"
+            ),
+            &[&idempotency.key, &seconds(idempotency.life)],
         )
         .await?;
     let Some(found) = found else { return Ok(None) };
@@ -105,14 +116,9 @@ async fn replay(session: &Session, request: &LaunchRequest) -> Result<Option<Lau
     Ok(Some(Launched { execution, lease: None, replayed: true }))
 }
 
-async fn keep_key(
-    session: &Session,
-    idempotency: &IdempotencyKey,
-    id: ExecutionId,
-    time: Timestamp,
-) -> Result<(), Fault> {
-    let kept: Values<'_> = &[&idempotency.key, &idempotency.request_hash, &id.0, &time];
-    let cleared: Values<'_> = &[&idempotency.valid_since, &KEYS_CLEARED];
+async fn keep_key(session: &Session, idempotency: &IdempotencyKey, id: ExecutionId) -> Result<(), Fault> {
+    let kept: Values<'_> = &[&idempotency.key, &idempotency.request_hash, &id.0];
+    let cleared: Values<'_> = &[&seconds(idempotency.life), &KEYS_CLEARED];
     let (kept, cleared) = join(session.execute(KEEP_KEY, kept), session.execute(CLEAR_KEYS, cleared)).await;
     kept?;
     cleared?;

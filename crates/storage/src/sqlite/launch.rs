@@ -56,24 +56,22 @@ pub(super) fn launch(connection: &Connection, request: &LaunchRequest) -> Result
     let execution = create_execution(connection, request, instance_id, &origin)?;
     if let Some(idempotency) = &request.idempotency {
         connection
-            .prepare_cached(
+            .prepare_cached(concat!(
                 "INSERT INTO oxbatch_idempotency_key (key, request_hash, job_execution_id, create_time)
-                 VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash,
-                     job_execution_id = excluded.job_execution_id, create_time = excluded.create_time",
-            )?
-            .execute(params![
-                idempotency.key,
-                idempotency.request_hash,
-                execution.id.0,
-                request.time.as_microsecond()
-            ])?;
+                 VALUES (?1, ?2, ?3, ",
+                now!(),
+                ") ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash,
+                     job_execution_id = excluded.job_execution_id, create_time = excluded.create_time"
+            ))?
+            .execute(params![idempotency.key, idempotency.request_hash, execution.id.0])?;
         connection
-            .prepare_cached(
+            .prepare_cached(concat!(
                 "DELETE FROM oxbatch_idempotency_key WHERE key IN (
-                     SELECT key FROM oxbatch_idempotency_key WHERE create_time < ?1 ORDER BY create_time LIMIT ?2)",
-            )?
-            .execute(params![idempotency.valid_since.as_microsecond(), KEYS_CLEARED])?;
+                     SELECT key FROM oxbatch_idempotency_key WHERE create_time < ",
+                now!(),
+                " - ?1 ORDER BY create_time LIMIT ?2)"
+            ))?
+            .execute(params![microseconds(idempotency.life), KEYS_CLEARED])?;
     }
     let lease = request.claim.as_ref().map(|_| Lease { execution_id: execution.id, epoch: 1 });
     Ok(Launched { execution, lease, replayed: false })
@@ -83,12 +81,12 @@ pub(super) fn launch(connection: &Connection, request: &LaunchRequest) -> Result
 fn replay(connection: &Connection, request: &LaunchRequest) -> Result<Option<Launched>, Fault> {
     let Some(idempotency) = &request.idempotency else { return Ok(None) };
     let found: Option<(String, i64)> = connection
-        .prepare_cached(
-            "SELECT request_hash, job_execution_id FROM oxbatch_idempotency_key WHERE key = ?1 AND create_time >= ?2",
-        )?
-        .query_row(params![idempotency.key, idempotency.valid_since.as_microsecond()], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+        .prepare_cached(concat!(
+            "SELECT request_hash, job_execution_id FROM oxbatch_idempotency_key WHERE key = ?1 AND create_time > ",
+            now!(),
+            " - ?2"
+        ))?
+        .query_row(params![idempotency.key, microseconds(idempotency.life)], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((request_hash, id)) = found else { return Ok(None) };
     if request_hash != idempotency.request_hash {
