@@ -8,6 +8,7 @@ mod finish;
 mod lease;
 mod news;
 mod operator;
+mod preview;
 mod rerun;
 mod run_job;
 mod run_step;
@@ -27,6 +28,10 @@ pub use config::{
 pub(crate) use event::EventSink;
 pub use event::{Event, EventConsumer};
 pub use operator::{LaunchOptions, OperatorError};
+pub use preview::{
+    DEFAULT_PREVIEW_ITEMS, DEFAULT_PREVIEW_TIME, MAX_PREVIEW_ITEMS, Preview, PreviewEnd, PreviewError, PreviewOptions,
+    preview,
+};
 pub use rerun::{LeftSkip, MAX_LEFT_SHOWN, Rerun};
 pub use running::LiveStep;
 

@@ -4,6 +4,7 @@ mod chunk;
 mod context;
 mod live;
 mod policy;
+mod preview;
 mod task;
 
 use std::fmt;
@@ -16,6 +17,8 @@ pub(crate) use context::{JobScope, Shared, Side, StepScope};
 pub use context::{StepContext, StopRequested};
 pub use live::LiveCounters;
 pub use policy::{Backoff, RetryPolicy, SkipPolicy};
+pub use preview::{PreviewOutcome, PreviewedItem};
+pub(crate) use preview::{PreviewRun, ReadToEnd};
 pub use task::{TaskOutcome, TaskStep, TaskStepBuilder};
 
 use crate::execution::StepState;
@@ -104,6 +107,17 @@ pub(crate) enum BodyFault {
 pub(crate) trait StepBody: Send + Sync {
     fn run(&self, run: BodyRun) -> LocalBoxFuture<'_, Result<BodyEnd, BodyFault>>;
 
+    /// Reads and processes its first items, where [`can_preview`](Self::can_preview) says so.
+    fn preview(&self, run: PreviewRun) -> LocalBoxFuture<'_, Result<ReadToEnd, String>> {
+        drop(run);
+        Box::pin(std::future::ready(Err("the step has no preview".to_owned())))
+    }
+
+    /// Whether its items can be shown.
+    fn can_preview(&self) -> bool {
+        false
+    }
+
     /// Which of its skipped items it runs again when its execution is a re-run.
     fn reruns(&self) -> Reruns {
         Reruns::Nothing
@@ -138,6 +152,11 @@ impl Step {
     /// How many additional attempts its work is given within one step execution.
     pub fn max_retries(&self) -> u32 {
         self.definition.rules.max_retries
+    }
+
+    /// Whether its first items can be shown by a preview.
+    pub fn can_preview(&self) -> bool {
+        self.definition.body.can_preview()
     }
 
     /// Which of its skipped items it can read back and run again.

@@ -7,6 +7,7 @@ pub(crate) mod executions;
 mod foreground;
 pub(crate) mod jobs;
 pub(crate) mod nodes;
+mod preview;
 pub(crate) mod purge;
 pub(crate) mod rerun;
 pub(crate) mod restart;

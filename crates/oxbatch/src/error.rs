@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use oxbatch_core::engine::OperatorError;
+use oxbatch_core::engine::{OperatorError, PreviewError};
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::repository::{LaunchError, RepositoryError};
 use oxbatch_server::ServeError;
@@ -60,6 +60,8 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Serve(#[from] ServeError),
     #[error(transparent)]
+    Preview(#[from] PreviewError),
+    #[error(transparent)]
     Operator(OperatorError),
 }
 
@@ -84,6 +86,8 @@ impl CliError {
             | Self::Serve(_) => Exit::Unusable,
             #[cfg(feature = "postgres")]
             Self::NoTables { .. } => Exit::Unusable,
+            Self::Preview(PreviewError::Thread(_)) => Exit::Unusable,
+            Self::Preview(_) => Exit::Usage,
             Self::Operator(error) => of_operator(error),
         }
     }

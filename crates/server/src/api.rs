@@ -8,6 +8,7 @@ pub(crate) mod launch;
 pub(crate) mod nodes;
 pub(crate) mod operate;
 mod page;
+pub(crate) mod preview;
 pub(crate) mod rerun;
 pub(crate) mod skips;
 pub(crate) mod steps;

@@ -18,6 +18,8 @@ pub const DEFAULT_MAX_CONNECTIONS: usize = 1_024;
 pub const DEFAULT_MAX_REQUESTS: usize = 512;
 /// Requests that wait at once for an execution to end; further ones are answered without a wait.
 pub const DEFAULT_MAX_WAITING: usize = 256;
+/// Previews that run at once; further ones are refused.
+pub const DEFAULT_MAX_PREVIEWS: usize = 4;
 /// How long a shutdown lets requests finish.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(5);
 
@@ -53,6 +55,8 @@ pub struct Limits {
     pub max_requests: usize,
     /// Requests at once that wait for an execution to end. [`DEFAULT_MAX_WAITING`]
     pub max_waiting: usize,
+    /// Previews at once, those that their callers have given up included. [`DEFAULT_MAX_PREVIEWS`]
+    pub max_previews: usize,
     /// Time for requests to finish at a shutdown. [`DEFAULT_DRAIN`]
     pub drain: Duration,
 }
@@ -80,6 +84,7 @@ impl Default for Limits {
             max_connections: DEFAULT_MAX_CONNECTIONS,
             max_requests: DEFAULT_MAX_REQUESTS,
             max_waiting: DEFAULT_MAX_WAITING,
+            max_previews: DEFAULT_MAX_PREVIEWS,
             drain: DEFAULT_DRAIN,
         }
     }

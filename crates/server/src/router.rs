@@ -5,7 +5,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 
-use crate::api::{executions, health, instances, jobs, launch, nodes, operate, rerun, skips, steps};
+use crate::api::{executions, health, instances, jobs, launch, nodes, operate, preview, rerun, skips, steps};
 use crate::error::{Problem, ProblemKind};
 use crate::middleware::{body_size, hosts, load, panics, problems, security_headers};
 use crate::state::AppState;
@@ -18,6 +18,7 @@ pub fn router(state: AppState) -> Router {
         .route("/jobs", get(jobs::list))
         .route("/jobs/{name}", get(jobs::get))
         .route("/jobs/{name}/launch", post(launch::launch))
+        .route("/jobs/{name}/preview", post(preview::look))
         .route("/executions", get(executions::list))
         .route("/executions/{id}", get(executions::get))
         .route("/executions/{id}/steps", get(steps::list))

@@ -26,6 +26,7 @@ struct Inner {
     limits: Limits,
     requests: Arc<Semaphore>,
     waiting: Semaphore,
+    previews: Arc<Semaphore>,
     shutdown: CancellationToken,
 }
 
@@ -36,7 +37,8 @@ impl AppState {
         let hosts = AllowedHosts::new(&config.listen, address, &config.allowed_hosts);
         let requests = Arc::new(Semaphore::new(limits.max_requests));
         let waiting = Semaphore::new(limits.max_waiting);
-        Self { inner: Arc::new(Inner { engine, hosts, limits, requests, waiting, shutdown }) }
+        let previews = Arc::new(Semaphore::new(limits.max_previews));
+        Self { inner: Arc::new(Inner { engine, hosts, limits, requests, waiting, previews, shutdown }) }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -54,6 +56,11 @@ impl AppState {
     /// One permit for each request that is worked on.
     pub(crate) fn requests(&self) -> &Arc<Semaphore> {
         &self.inner.requests
+    }
+
+    /// One permit for each preview whose author's code may still run.
+    pub(crate) fn previews(&self) -> &Arc<Semaphore> {
+        &self.inner.previews
     }
 
     pub(crate) fn is_shutting_down(&self) -> bool {

@@ -7,6 +7,7 @@ mod input;
 mod isolate;
 mod joining;
 mod parallel;
+mod preview;
 mod process;
 mod read;
 mod rerun;
@@ -15,12 +16,13 @@ mod settings;
 mod side_thread;
 mod totals;
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use preview::RunPreview;
 use rerun::{DeclaredRerun, RunKept};
 use settings::{ChunkSize, Factory, ItemSettings, Settings, Skip, Weight};
 pub use settings::{DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, MAX_PROCESSORS, ReadAhead};
@@ -71,6 +73,7 @@ impl ChunkStep {
             items: ItemSettings::default(),
             totals: Declared::default(),
             rerun: DeclaredRerun::default(),
+            preview: None,
             rules: StepRules::default(),
         }
     }
@@ -98,6 +101,8 @@ pub struct ChunkStepBuilder<R: ItemReader, P, W> {
     items: ItemSettings<R>,
     totals: Declared<R::Item>,
     rerun: DeclaredRerun<R::Item>,
+    /// A `RunPreview` of the parts that are set at the time; its type shows whether they still are.
+    preview: Option<Box<dyn Any>>,
     rules: StepRules,
 }
 
@@ -118,7 +123,7 @@ impl<P, W> ChunkStepBuilder<NotSet, P, W> {
         let Self { name, processor, writer, settings, rules, .. } = self;
         let (reader, items) = (Arc::new(factory), ItemSettings::default());
         let (totals, rerun) = (Declared::default(), DeclaredRerun::default());
-        ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, rules }
+        ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, preview: None, rules }
     }
 }
 
@@ -130,9 +135,9 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         N: ItemProcessor<R::Item>,
         F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
     {
-        let Self { name, reader, writer, settings, items, totals, rerun, rules, .. } = self;
+        let Self { name, reader, writer, settings, items, totals, rerun, preview, rules, .. } = self;
         let processor = Arc::new(factory);
-        ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, rules }
+        ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, preview, rules }
     }
 
     /// The function that builds the writer of an execution.
@@ -143,9 +148,9 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         N: ItemWriter<P::Output>,
         F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
     {
-        let Self { name, reader, processor, settings, items, totals, rerun, rules, .. } = self;
+        let Self { name, reader, processor, settings, items, totals, rerun, preview, rules, .. } = self;
         let writer = Arc::new(factory);
-        ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, rules }
+        ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, preview, rules }
     }
 
     /// How many items are read for a chunk; [`DEFAULT_CHUNK_SIZE`] when it is not set, at most [`MAX_CHUNK_SIZE`].
@@ -290,6 +295,19 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
+    /// Makes the step such that its first items can be shown, input beside output, without writing or storing anything:
+    /// `run JOB --preview 20`, `POST /jobs/{name}/preview`. Set after the processor.
+    #[must_use]
+    pub fn preview(mut self) -> Self
+    where
+        R: ItemReader<Item: serde::Serialize> + 'static,
+        P: ItemProcessor<R::Item, Output: serde::Serialize> + 'static,
+    {
+        let run: RunPreview<R, P> = preview::run_preview;
+        self.preview = Some(Box::new(run));
+        self
+    }
+
     /// A control total: a named sum over the items that are read and over those that are written, where both are of one
     /// type. Set after the processor; `|_| 1` counts items, and a condition counts those that meet it.
     ///
@@ -380,10 +398,16 @@ where
     type Error = BuildError;
 
     fn try_from(builder: ChunkStepBuilder<R, P, W>) -> Result<Self, BuildError> {
-        let ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, rules } = builder;
+        let ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, preview, rules } =
+            builder;
         let fault = |problem| BuildError::Step { step: name.clone(), problem };
         let totals = totals.build().map_err(fault)?;
         let rerun = rerun.build(items.skip.is_some()).map_err(fault)?;
+        let preview = match preview.map(|preview| preview.downcast::<RunPreview<R, P>>()) {
+            None => None,
+            Some(Ok(preview)) => Some(*preview),
+            Some(Err(_)) => return Err(fault("preview must come after the processor".to_owned())),
+        };
         let no_reader = TypeId::of::<R>() == TypeId::of::<NotSet>();
         let problem = settings
             .problem(P::SEES_ALL)
@@ -394,6 +418,11 @@ where
             return Err(BuildError::Step { step: name, problem });
         }
         let kind = StepKind::Chunk { size: settings.fixed_size() };
-        Ok(Self::new(name, kind, rules, run::ChunkBody { reader, processor, writer, settings, items, totals, rerun }))
+        Ok(Self::new(
+            name,
+            kind,
+            rules,
+            run::ChunkBody { reader, processor, writer, settings, items, totals, rerun, preview },
+        ))
     }
 }

@@ -231,6 +231,11 @@ impl StepContext {
         self.scope.job.rerun_of
     }
 
+    /// Whether this is a preview: items are read and processed, and nothing is written or stored. Its ids are 0.
+    pub fn is_preview(&self) -> bool {
+        self.execution_id() == ExecutionId(0)
+    }
+
     /// This attempt of the step.
     pub fn step_execution_id(&self) -> StepExecutionId {
         self.scope.step_id

@@ -1,10 +1,10 @@
 //! `run`: a job in the foreground.
 
 use clap::Args;
-use oxbatch_core::engine::{LaunchOptions, OperatorError};
+use oxbatch_core::engine::{LaunchOptions, MAX_PREVIEW_ITEMS, OperatorError, PreviewOptions};
 use oxbatch_core::job::{GivenParameters, GivenValue, MAX_PRIORITY, MIN_PRIORITY};
 
-use super::foreground;
+use super::{foreground, preview};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::program::Program;
@@ -23,14 +23,20 @@ pub(crate) struct RunArgs {
     /// Place in the queue, from -1000 to 1000, should the process die and a service go on with it
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(i64::from(MIN_PRIORITY)..=i64::from(MAX_PRIORITY)))]
     priority: Option<i32>,
-    /// Print the execution and its steps as JSON
+    /// Show what becomes of the first N items of the job, from 1 to 500; write and store nothing
+    #[arg(long, value_name = "N", conflicts_with_all = ["force", "priority"], value_parser = clap::value_parser!(u16).range(1..=MAX_PREVIEW_ITEMS as i64))]
+    preview: Option<u16>,
+    /// The step to preview; the first chunk step when it is not named
+    #[arg(long, value_name = "NAME", requires = "preview")]
+    step: Option<String>,
+    /// Print the execution and its steps, or the preview, as JSON
     #[arg(long)]
     json: bool,
 }
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: RunArgs) -> Result<Exit, CliError> {
-    let RunArgs { job: name, parameters, force, priority, json } = arguments;
+    let RunArgs { job: name, parameters, force, priority, preview, step, json } = arguments;
     let given = given(&parameters)?;
     // Both are checked before a database is created for nothing.
     let job = program.registry.get(&name).ok_or_else(|| match program.registry.names() {
@@ -38,6 +44,10 @@ pub(crate) async fn run(program: &Program, arguments: RunArgs) -> Result<Exit, C
         known => CliError::UnknownJob { name: name.clone(), known },
     })?;
     job.resolve(given.clone()).map_err(OperatorError::Parameters)?;
+    if let Some(items) = preview {
+        let options = PreviewOptions { step, items: items.into(), ..PreviewOptions::default() };
+        return preview::run(program, job, given, options, json).await;
+    }
     let repository = crate::node::open_or_create(program.database()?).await?;
     foreground::run(program, repository, json, async |engine| {
         engine.clear_the_way(&name, given.clone()).await?;

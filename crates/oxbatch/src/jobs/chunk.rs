@@ -19,7 +19,8 @@ pub(super) fn job() -> Result<Job, BuildError> {
                 Ok(())
             }))
         })
-        .chunk_size(10);
+        .chunk_size(10)
+        .preview();
     Job::builder("ChunkJob")
         .description("Squares 1 to 50 and keeps the even squares, in chunks of 10")
         .step(step)

@@ -59,6 +59,33 @@ fn an_execution_is_shown_with_its_steps() {
 }
 
 #[test]
+fn a_preview_shows_the_first_items_and_leaves_nothing_behind() {
+    let place = Place::new();
+    assert_snapshot!("preview", place.run("run ChunkJob --preview 4"));
+    let shown = place.run("run ChunkJob --preview 500 --json").expect(0).json();
+    assert_eq!((&shown["end"], &shown["output_count"]), (&"END_OF_INPUT".into(), &25.into()));
+    assert_snapshot!("preview_no_step", place.run("run ChunkJob --preview 4 --step Write"));
+    assert_snapshot!("preview_task", place.run("run SampleJob --preview 4"));
+    assert_snapshot!("preview_too_many", place.run("run ChunkJob --preview 501"));
+    place.run("run ChunkJob --preview 4 --force").expect(2);
+    place.run("run ChunkJob --step ProcessNumbers").expect(2);
+    assert_eq!(std::fs::read_dir(place.path("")).unwrap().count(), 0, "a preview left something behind");
+    place.run("run SampleJob");
+    place.run("run ChunkJob --preview 4").expect(0);
+    assert_eq!(place.query("SELECT count(*) FROM oxbatch_job_instance"), 1);
+}
+
+#[test]
+fn there_is_nothing_to_rerun_where_nothing_was_skipped() {
+    let place = Place::new();
+    place.run("run ChunkJob");
+    assert_snapshot!("skips_none", place.run("skips 1"));
+    assert_snapshot!("rerun_nothing", place.run("skips rerun 1"));
+    assert_snapshot!("rerun_unknown", place.run("skips rerun 9"));
+    place.run("skips").expect(2);
+}
+
+#[test]
 fn an_abandoned_execution_can_only_be_forced() {
     let place = Place::new();
     place.run("run FailingJob");

@@ -1,6 +1,6 @@
 //! Which problem each refusal of the engine and the repository is.
 
-use oxbatch_core::engine::OperatorError;
+use oxbatch_core::engine::{OperatorError, PreviewError};
 use oxbatch_core::execution::cause_chain;
 use oxbatch_core::job::ParameterFaults;
 use oxbatch_core::repository::{LaunchError, RepositoryError};
@@ -35,6 +35,16 @@ impl From<OperatorError> for Problem {
                 Self::new(ProblemKind::ShuttingDown, error.to_string()).retry_after(RESTART_RETRY_SECONDS)
             }
             OperatorError::Repository(error) => error.into(),
+            error => Self::internal(cause_chain(&error)),
+        }
+    }
+}
+
+impl From<PreviewError> for Problem {
+    fn from(error: PreviewError) -> Self {
+        match error {
+            PreviewError::Parameters(faults) => faults.into(),
+            PreviewError::NotPreviewable { .. } => Self::new(ProblemKind::NotPreviewable, error.to_string()),
             error => Self::internal(cause_chain(&error)),
         }
     }

@@ -22,6 +22,7 @@ pub(crate) enum ProblemKind {
     Abandoned,
     WrongStatus,
     NotRerunnable,
+    NotPreviewable,
     BodyTooLarge,
     UnsupportedMediaType,
     UnknownHost,
@@ -29,6 +30,7 @@ pub(crate) enum ProblemKind {
     InvalidParameters,
     KeyReused,
     QueueFull,
+    TooManyPreviews,
     LimitReached,
     Internal,
     Overloaded,
@@ -58,6 +60,7 @@ impl ProblemKind {
             Self::Abandoned => (StatusCode::CONFLICT, "abandoned", "Abandoned"),
             Self::WrongStatus => (StatusCode::CONFLICT, "wrong-status", "Status forbids it"),
             Self::NotRerunnable => (StatusCode::CONFLICT, "not-rerunnable", "Nothing to run again"),
+            Self::NotPreviewable => (StatusCode::CONFLICT, "not-previewable", "Nothing to preview"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")
@@ -70,6 +73,7 @@ impl ProblemKind {
             Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "Idempotency key reused"),
             Self::QueueFull => (StatusCode::TOO_MANY_REQUESTS, "queue-full", "Queue full"),
             Self::LimitReached => (StatusCode::TOO_MANY_REQUESTS, "limit-reached", "Limit reached"),
+            Self::TooManyPreviews => (StatusCode::TOO_MANY_REQUESTS, "too-many-previews", "Too many previews"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded"),
             Self::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "Shutting down"),

@@ -46,16 +46,22 @@ pub struct SkipView {
     create_time: String,
 }
 
+impl From<SkipPhase> for SkipPhaseView {
+    fn from(phase: SkipPhase) -> Self {
+        match phase {
+            SkipPhase::Read => Self::Read,
+            SkipPhase::Process => Self::Process,
+            SkipPhase::Write => Self::Write,
+        }
+    }
+}
+
 impl From<StoredSkip> for SkipView {
     fn from(skip: StoredSkip) -> Self {
         Self {
             id: skip.id,
             step_execution_id: skip.step_id.0,
-            phase: match skip.item.phase {
-                SkipPhase::Read => SkipPhaseView::Read,
-                SkipPhase::Process => SkipPhaseView::Process,
-                SkipPhase::Write => SkipPhaseView::Write,
-            },
+            phase: skip.item.phase.into(),
             position: skip.item.position,
             item: skip.item.item,
             complete: skip.item.complete,

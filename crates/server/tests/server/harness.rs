@@ -241,7 +241,8 @@ fn sample_jobs() -> Vec<Job> {
                     .processor(|_| Ok(FunctionProcessor::new(|n: i64| Ok((n % 2 == 0).then_some(n * n)))))
                     .writer(|_| Ok(CallableWriter::new(|_: &[i64]| Ok(()))))
                     .chunk_size(10)
-                    .rerun_if_complete(),
+                    .rerun_if_complete()
+                    .preview(),
             ),
         ),
         ready(
@@ -258,7 +259,8 @@ fn sample_jobs() -> Vec<Job> {
                     .writer(|_| Ok(CallableWriter::new(|_: &[i64]| Ok(()))))
                     .control_total("sum", |n| *n)
                     .control_total_written("halves", |n| Decimal::new(i128::from(*n) * 5, 1).ok_or("too long"))
-                    .rerun_skips(),
+                    .rerun_skips()
+                    .preview(),
             ),
         ),
         // Runs until it is told to stop.

@@ -13,6 +13,7 @@ mod nodes;
 mod openapi;
 mod operate;
 mod parameters;
+mod preview;
 mod rerun;
 mod skips;
 mod socket;

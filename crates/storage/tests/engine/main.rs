@@ -12,6 +12,7 @@ mod lifecycle;
 mod limits;
 mod model;
 mod parallel;
+mod preview;
 mod processors;
 mod rerun;
 mod sharing;

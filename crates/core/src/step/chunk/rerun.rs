@@ -114,6 +114,7 @@ where
             items,
             totals: body.totals.clone(),
             rerun: None,
+            preview: None,
         };
         kept.run_parts(run).await
     }

@@ -13,6 +13,7 @@ use super::fill::{Filler, Interrupt, Room, Sealed, failed};
 use super::input::Input;
 use super::joining::Joining;
 use super::parallel::{Parallel, Workers};
+use super::preview::RunPreview;
 use super::process::Processing;
 use super::read::{Limits, Reading};
 use super::rerun::Rerun;
@@ -20,7 +21,7 @@ use super::settings::{ChunkSize, Factory, ItemSettings, ReadAhead, Settings, che
 use super::totals::{ReadTally, Totals, TotalsLedger};
 use crate::execution::{StepState, cause_chain};
 use crate::item::{ItemProcessor, ItemReader, ItemWriter};
-use crate::step::{BodyEnd, BodyFault, BodyRun, Reruns, Side, StepBody, StepContext};
+use crate::step::{BodyEnd, BodyFault, BodyRun, PreviewRun, ReadToEnd, Reruns, Side, StepBody, StepContext};
 
 /// Every so many chunks the thread lets other futures of the author's run, which share it.
 const CHUNKS_BETWEEN_YIELDS: i64 = 64;
@@ -38,6 +39,7 @@ pub(super) struct ChunkBody<R: ItemReader, P: ItemProcessor<R::Item>, W> {
     pub(super) items: ItemSettings<R>,
     pub(super) totals: Option<Arc<Totals<R::Item, P::Output>>>,
     pub(super) rerun: Option<Rerun<R, P, W>>,
+    pub(super) preview: Option<RunPreview<R, P>>,
 }
 
 impl<R, P, W> StepBody for ChunkBody<R, P, W>
@@ -51,6 +53,17 @@ where
             Some(rerun) if run.context.rerun_of().is_some() => (rerun.run)(self, run),
             _ => self.run_parts(run).boxed_local(),
         }
+    }
+
+    fn preview(&self, run: PreviewRun) -> LocalBoxFuture<'_, Result<ReadToEnd, String>> {
+        match self.preview {
+            Some(preview) => preview(&self.reader, &self.processor, run),
+            None => Box::pin(std::future::ready(Err("the step has no preview".to_owned()))),
+        }
+    }
+
+    fn can_preview(&self) -> bool {
+        self.preview.is_some()
     }
 
     fn reruns(&self) -> Reruns {

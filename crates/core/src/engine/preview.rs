@@ -1,0 +1,286 @@
+//! Previews: the first items of a chunk step, read and processed on a thread of their own; nothing is written or stored.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::EventSink;
+use super::run_step::panic_text;
+use crate::execution::{ExecutionId, InstanceId, MAX_SKIPPED_BYTES, StepExecutionId};
+use crate::job::{GivenParameters, Job, JobParameters, ParameterFaults};
+use crate::repository::JobRepository;
+use crate::step::{
+    JobScope, PreviewOutcome, PreviewRun, PreviewedItem, ReadToEnd, STACK_BYTES, Shared, Step, StepContext, StepKind,
+    StepScope,
+};
+
+/// Items that a preview shows when nothing is said.
+pub const DEFAULT_PREVIEW_ITEMS: usize = 20;
+/// Most items that a preview shows.
+pub const MAX_PREVIEW_ITEMS: usize = 500;
+/// How long a preview takes at most; what it has seen by then is shown.
+pub const DEFAULT_PREVIEW_TIME: Duration = Duration::from_secs(30);
+
+/// How long a preview that was told to stop is waited for before its thread is left behind.
+const LEAVE_BEHIND_AFTER: Duration = Duration::from_millis(200);
+/// Secrets shorter than this are masked where they stand alone: as a part of other texts they are a coincidence.
+const MASKED_WITHIN: usize = 4;
+/// What is shown for a secret.
+const SECRET: &str = "***";
+
+/// What is to be previewed.
+#[derive(Debug, Clone)]
+pub struct PreviewOptions {
+    /// The step; `None` for the first chunk step of the job.
+    pub step: Option<String>,
+    /// Most items, at most [`MAX_PREVIEW_ITEMS`]. [`DEFAULT_PREVIEW_ITEMS`]
+    pub items: usize,
+    /// Most time. [`DEFAULT_PREVIEW_TIME`]
+    pub time: Duration,
+}
+
+impl Default for PreviewOptions {
+    fn default() -> Self {
+        Self { step: None, items: DEFAULT_PREVIEW_ITEMS, time: DEFAULT_PREVIEW_TIME }
+    }
+}
+
+/// The first items of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preview {
+    /// The step.
+    pub step_name: String,
+    /// The parameters, defaults included.
+    pub parameters: JobParameters,
+    /// The items in their order. Values of secret parameters in them are masked.
+    pub items: Vec<PreviewedItem>,
+    /// Why there are no more.
+    pub end: PreviewEnd,
+}
+
+/// Why a preview ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PreviewEnd {
+    /// It has shown as many items as it was asked for.
+    Enough,
+    /// The input has ended.
+    EndOfInput,
+    /// Its time was over.
+    OutOfTime,
+    /// A fault of the reader or processor as a whole, or a panic.
+    Fault(String),
+}
+
+/// Why there is no preview.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PreviewError {
+    /// The parameters do not fit the job.
+    #[error("{0}")]
+    Parameters(#[from] ParameterFaults),
+    /// The job has no such step, or the step cannot be previewed.
+    #[error("job '{job}' has nothing to preview: {reason}")]
+    NotPreviewable {
+        /// Name of the job.
+        job: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// No thread can be started.
+    #[error("failed to start a thread for the preview")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Previews a step. Nothing is written or stored by it: no instance, no execution, no output. What the author's own code does
+/// besides reading is its own; [`StepContext::is_preview`] tells it.
+///
+/// Dropped before it is ready, it tells the author's code to stop. `held` is dropped when the last of that code has ended.
+///
+/// # Errors
+/// [`PreviewError`] when there is nothing to preview. A fault of the step is no error: it is shown.
+pub async fn preview(
+    job: &Job,
+    given: GivenParameters,
+    options: PreviewOptions,
+    repository: Arc<dyn JobRepository>,
+    held: impl Send + 'static,
+) -> Result<Preview, PreviewError> {
+    let step = previewed_step(job, options.step.as_deref())?;
+    let parameters = job.resolve(given)?;
+    let stop = CancellationToken::new();
+    let _stop_when_dropped = stop.clone().drop_guard();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let run = PreviewRun {
+        context: context(job, &step, parameters.clone(), stop.clone(), repository),
+        items: options.items.min(MAX_PREVIEW_ITEMS),
+        seen: Arc::clone(&seen),
+    };
+    let step_name = step.name().to_owned();
+    let mut ended = spawn(step, run, held).map_err(PreviewError::Thread)?;
+    let end = match tokio::time::timeout(options.time, &mut ended).await {
+        Ok(Ok(end)) => end,
+        Ok(Err(_)) => PreviewEnd::Fault("its thread died".to_owned()),
+        Err(_) => {
+            stop.cancel();
+            // A thread that ignores this is left behind with its place.
+            let _ = tokio::time::timeout(LEAVE_BEHIND_AFTER, ended).await;
+            PreviewEnd::OutOfTime
+        }
+    };
+    let mut items = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+    let secrets = Secrets::of(&parameters);
+    for item in &mut items {
+        secrets.mask_item(item);
+    }
+    let end = match end {
+        PreviewEnd::Fault(message) => PreviewEnd::Fault(secrets.masked(&message)),
+        end => end,
+    };
+    Ok(Preview { step_name, parameters, items, end })
+}
+
+fn previewed_step(job: &Job, name: Option<&str>) -> Result<Step, PreviewError> {
+    let refuse = |reason: String| PreviewError::NotPreviewable { job: job.name().to_owned(), reason };
+    let is_chunk = |step: &&Step| matches!(step.kind(), StepKind::Chunk { .. });
+    let step = match name {
+        None => job.steps().iter().find(is_chunk).ok_or_else(|| refuse("it has no chunk step".to_owned()))?,
+        Some(name) => {
+            let found = job.steps().iter().find(|step| step.name() == name);
+            found.ok_or_else(|| {
+                let known: Vec<_> = job.steps().iter().filter(is_chunk).map(Step::name).collect();
+                refuse(format!("it has no step '{name}'; its chunk steps are {}", known.join(", ")))
+            })?
+        }
+    };
+    match (is_chunk(&step), step.can_preview()) {
+        (false, _) => Err(refuse(format!("step '{}' is a task, which has no items", step.name()))),
+        (true, false) => Err(refuse(format!(
+            "step '{}' does not say how its items are shown: add .preview() to it, which takes items and outputs that serde can write",
+            step.name()
+        ))),
+        (true, true) => Ok(step.clone()),
+    }
+}
+
+/// A context of no execution.
+fn context(
+    job: &Job,
+    step: &Step,
+    parameters: JobParameters,
+    stop: CancellationToken,
+    repository: Arc<dyn JobRepository>,
+) -> StepContext {
+    let scope = JobScope {
+        job_name: job.name().to_owned(),
+        execution_id: ExecutionId(0),
+        instance_id: InstanceId(0),
+        rerun_of: None,
+        parameters,
+        context: Shared::default(),
+        stop,
+        repository,
+        events: EventSink::new(Vec::new()),
+    };
+    StepContext::new(Arc::new(StepScope {
+        job: Arc::new(scope),
+        step_name: step.name().to_owned(),
+        step_id: StepExecutionId(0),
+        context: Shared::default(),
+        live: Arc::default(),
+        beside: Arc::default(),
+    }))
+}
+
+fn spawn(step: Step, run: PreviewRun, held: impl Send + 'static) -> std::io::Result<oneshot::Receiver<PreviewEnd>> {
+    let (sender, ended) = oneshot::channel();
+    std::thread::Builder::new().name("preview".to_owned()).stack_size(STACK_BYTES).spawn(move || {
+        let body = AssertUnwindSafe(|| {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return PreviewEnd::Fault(format!("failed to start the step's runtime: {error}")),
+            };
+            let context = run.context.clone();
+            let work: LocalBoxFuture<'_, _> = step.body().preview(run);
+            let looked = runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    looked = work => Some(looked),
+                    () = context.stopping() => None,
+                }
+            });
+            match looked {
+                Some(Ok(ReadToEnd::Yes)) => PreviewEnd::EndOfInput,
+                Some(Ok(ReadToEnd::No)) => PreviewEnd::Enough,
+                Some(Err(message)) => PreviewEnd::Fault(message),
+                None => PreviewEnd::OutOfTime,
+            }
+        });
+        let end = std::panic::catch_unwind(body)
+            .unwrap_or_else(|payload| PreviewEnd::Fault(format!("panicked: {}", panic_text(payload.as_ref()))));
+        drop(held);
+        // Nobody listens any more when the thread was left behind.
+        let _ = sender.send(end);
+    })?;
+    Ok(ended)
+}
+
+/// The values of secret parameters, which no preview shows.
+struct Secrets(Vec<String>);
+
+impl Secrets {
+    fn of(parameters: &JobParameters) -> Self {
+        let secret = parameters.iter().filter(|(_, parameter)| parameter.secret);
+        let mut texts: Vec<_> = secret.map(|(_, parameter)| parameter.value.to_string()).collect();
+        texts.retain(|text| !text.is_empty());
+        // The longest first: one may be a part of another.
+        texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        Self(texts)
+    }
+
+    fn masked(&self, text: &str) -> String {
+        if self.0.iter().any(|secret| secret == text) {
+            return SECRET.to_owned();
+        }
+        let long = self.0.iter().filter(|secret| secret.len() >= MASKED_WITHIN);
+        long.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), SECRET))
+    }
+
+    fn mask(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.masked(text),
+            Value::Number(number) if self.0.contains(&number.to_string()) => *value = SECRET.into(),
+            Value::Array(values) => values.iter_mut().for_each(|value| self.mask(value)),
+            Value::Object(fields) => fields.values_mut().for_each(|value| self.mask(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// Masks an item, and cuts what is too long to be shown.
+    fn mask_item(&self, item: &mut PreviewedItem) {
+        let show = |value: &mut Value| {
+            self.mask(value);
+            let json = value.to_string();
+            if json.len() > MAX_SKIPPED_BYTES {
+                *value = format!("{}…", &json[..json.floor_char_boundary(MAX_SKIPPED_BYTES)]).into();
+            }
+        };
+        if let Some(input) = &mut item.input {
+            show(input);
+        }
+        match &mut item.outcome {
+            PreviewOutcome::Output(output) => show(output),
+            PreviewOutcome::Failed { position, raw, error, .. } => {
+                *error = self.masked(error);
+                for text in [position, raw].into_iter().flatten() {
+                    *text = self.masked(text);
+                }
+            }
+            PreviewOutcome::Filtered => {}
+        }
+    }
+}
