@@ -34,14 +34,15 @@ pub(super) fn columns(row: &impl Serialize) -> Result<Vec<&'static str>, RowErro
     Ok(names)
 }
 
-/// Binds the fields in the order of the columns.
+/// Binds the fields in the order of the columns, each to the parameter of its number; not those whose number is 0.
 pub(super) fn bind(
     row: &impl Serialize,
     columns: &[&'static str],
+    parameters: &[usize],
     statement: &mut Statement<'_>,
     scratch: &mut String,
 ) -> Result<(), RowError> {
-    let mut binding = Binding { statement, columns, number: 0, scratch };
+    let mut binding = Binding { statement, columns, parameters, number: 0, scratch };
     row.serialize(RowSerializer(&mut binding))?;
     if binding.number != columns.len() {
         return Err(RowError::new(format!("the row lacks the field '{}'", columns[binding.number])));
@@ -68,6 +69,7 @@ impl Fields for Columns<'_> {
 struct Binding<'a, 'statement> {
     statement: &'a mut Statement<'statement>,
     columns: &'a [&'static str],
+    parameters: &'a [usize],
     number: usize,
     scratch: &'a mut String,
 }
@@ -80,8 +82,12 @@ impl Fields for Binding<'_, '_> {
             Some(column) if std::ptr::eq(*column, name) || *column == name => {}
             _ => return Err(RowError::new(format!("the fields of a row differ from those of the first at '{name}'"))),
         }
+        let number = self.parameters[self.number];
         self.number += 1;
-        let value_of = FieldSerializer { statement: self.statement, number: self.number, scratch: self.scratch };
+        if number == 0 {
+            return Ok(());
+        }
+        let value_of = FieldSerializer { statement: self.statement, number, scratch: self.scratch };
         value.serialize(value_of).map_err(|error| RowError::new(format!("field '{name}' {}", error.problem)))
     }
 }

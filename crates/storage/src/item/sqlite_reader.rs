@@ -135,23 +135,39 @@ where
         let connection = self.connection.as_ref().ok_or_else(|| ItemError::other("the reader is not open"))?;
         let mut statement = connection.prepare_cached(&sql)?;
         let places: Vec<usize> = self.keys.iter().map(|key| statement.column_index(key)).collect::<Result<_, _>>()?;
-        let limit = Value::Integer(i64::from(self.page_size));
+        // One more than a page: the next page begins behind the last key, so a row that has it too must be seen here.
+        let limit = Value::Integer(i64::from(self.page_size) + 1);
         let values = self.parameters.iter().chain(self.fetched.iter().flatten()).chain([&limit]);
         let mut rows = statement.query(params_from_iter(values))?;
         let mut found = 0;
         while let Some(row) = rows.next()? {
             let key = key_of(row, &places, &self.keys)?;
-            if self.fetched.as_ref() == Some(&key) {
+            if self.fetched.as_ref().is_some_and(|last| is_same(last, &key)) {
                 let message = format!("the key ({}) is not unique: two rows have it", show(&key));
                 return Err(ItemError::validation(message));
+            }
+            if found == self.page_size {
+                return Ok(());
             }
             self.page.push_back(((self.map)(row), key.clone()));
             self.fetched = Some(key);
             found += 1;
         }
-        self.ended = found < self.page_size;
+        self.ended = true;
         Ok(())
     }
+}
+
+/// As SQLite compares: a whole number and a fraction may be equal.
+fn is_same(one: &Key, other: &Key) -> bool {
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "checked in both directions")]
+    let equal = |(one, other): (&Value, &Value)| match (one, other) {
+        (Value::Integer(whole), Value::Real(real)) | (Value::Real(real), Value::Integer(whole)) => {
+            *whole as f64 == *real && *real as i64 == *whole
+        }
+        (one, other) => one == other,
+    };
+    one.iter().zip(other).all(equal)
 }
 
 fn key_of(row: &Row<'_>, places: &[usize], names: &[String]) -> Result<Key, ItemError> {

@@ -1,5 +1,7 @@
 //! `SqliteWriter`: rows of any serde struct into a table of the repository's own database, exactly once.
 
+mod statement;
+
 use std::marker::PhantomData;
 
 use oxbatch_core::item::{BoxError, Checkpoint, ErrorKind, ItemError, ItemWriter};
@@ -8,11 +10,15 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 use serde::{Deserialize, Serialize};
 
-use super::row::{self, RowError};
-use crate::sqlite::{SqliteChunkTransaction, quoted};
+use super::row;
+use crate::sqlite::SqliteChunkTransaction;
+use statement::{Mode, RowStatement};
 
 /// Writes rows into a table of the database in which the repository keeps its executions: **exactly once**. Rows,
 /// checkpoint and counters commit together.
+///
+/// Rows are inserted unless [`upsert`](Self::upsert), [`update`](Self::update) or [`delete`](Self::delete) says otherwise.
+/// What the table refuses is a fault of kind *constraint*, which a skip policy may go on without.
 ///
 /// A row is a struct with [`Serialize`]; its fields are the columns of the same name. `None` becomes NULL; booleans 0 or
 /// 1; dates, unit variants and everything that serialises as text become text; bytes become a BLOB. Nested structs,
@@ -31,17 +37,12 @@ pub struct SqliteWriter<T> {
     table: String,
     create: Option<String>,
     replace: Option<(String, Vec<Value>)>,
-    insert: Option<Insert>,
+    mode: Mode,
+    statement: Option<RowStatement>,
     now: Progress,
     committed: Progress,
     scratch: String,
     rows: PhantomData<fn(&T)>,
-}
-
-#[derive(Debug)]
-struct Insert {
-    sql: String,
-    columns: Vec<&'static str>,
 }
 
 /// What is saved with each chunk.
@@ -60,12 +61,37 @@ impl<T> SqliteWriter<T> {
             table: table.into(),
             create: None,
             replace: None,
-            insert: None,
+            mode: Mode::Insert,
+            statement: None,
             now: Progress::default(),
             committed: Progress::default(),
             scratch: String::new(),
             rows: PhantomData,
         }
+    }
+
+    /// Rows replace those with the same key, over whose columns the table must have a unique index or its primary key; all
+    /// other columns are updated. Of rows with the same key the last one wins.
+    #[must_use]
+    pub fn upsert<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.mode = Mode::Upsert { keys: keys.into_iter().map(Into::into).collect() };
+        self
+    }
+
+    /// Rows update those with the same key. A key that no row has, or that more than one has, is a fault of kind
+    /// *constraint* that names it.
+    #[must_use]
+    pub fn update<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.mode = Mode::Update { keys: keys.into_iter().map(Into::into).collect() };
+        self
+    }
+
+    /// Rows delete those with the same key; their other fields count for nothing. A key that no row has, or that more
+    /// than one has, is a fault of kind *constraint* that names it.
+    #[must_use]
+    pub fn delete<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.mode = Mode::Delete { keys: keys.into_iter().map(Into::into).collect() };
+        self
     }
 
     /// Statements that create what is missing, run in the transaction of the first chunk, or at the end of an empty input:
@@ -116,48 +142,47 @@ impl<T> SqliteWriter<T> {
 }
 
 impl<T: Serialize> SqliteWriter<T> {
-    fn insert(&mut self, connection: &Connection, outputs: &[T]) -> Result<(), ItemError> {
+    fn write_rows(&mut self, connection: &Connection, outputs: &[T]) -> Result<(), ItemError> {
         let Some(first) = outputs.first() else { return Ok(()) };
-        let insert = match self.insert.take() {
-            Some(insert) => insert,
-            None => Insert::new(&self.table, first)?,
+        let row = match self.statement.take() {
+            Some(row) => row,
+            None => RowStatement::new(&self.table, &self.mode, first)?,
         };
         let mut scratch = std::mem::take(&mut self.scratch);
-        let result = self.insert_rows(connection, &insert, outputs, &mut scratch);
-        self.insert = Some(insert);
+        let result = self.execute(connection, &row, outputs, &mut scratch);
+        self.statement = Some(row);
         self.scratch = scratch;
         result
     }
 
-    fn insert_rows(
+    fn execute(
         &mut self,
         connection: &Connection,
-        insert: &Insert,
+        row: &RowStatement,
         outputs: &[T],
         scratch: &mut String,
     ) -> Result<(), ItemError> {
-        let mut statement = connection.prepare_cached(&insert.sql).map_err(|error| self.fault("write to", error))?;
+        let mut statement = connection.prepare_cached(&row.sql).map_err(|error| self.fault("write to", error))?;
         for (index, output) in outputs.iter().enumerate() {
             let at = || format!("row {} of the chunk", index + 1);
-            row::bind(output, &insert.columns, &mut statement, scratch)
+            row::bind(output, &row.columns, &row.parameters, &mut statement, scratch)
                 .map_err(|error| ItemError::validation(error).at(at()))?;
-            statement.raw_execute().map_err(|error| self.fault("write to", error).at(at()))?;
+            let rows = statement.raw_execute().map_err(|error| self.fault("write to", error).at(at()))?;
+            if rows != 1 && !row.must_match.is_empty() {
+                return Err(self.unmatched(rows, &row.key_of(output)).at(at()));
+            }
         }
         self.now.rows += outputs.len() as u64;
         Ok(())
     }
-}
 
-impl Insert {
-    fn new(table: &str, first: &impl Serialize) -> Result<Self, ItemError> {
-        let columns = row::columns(first).map_err(ItemError::validation)?;
-        if columns.is_empty() {
-            return Err(ItemError::validation(RowError::new("the row has no fields")));
-        }
-        let names: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
-        let places: Vec<String> = (1..=columns.len()).map(|number| format!("?{number}")).collect();
-        let sql = format!("INSERT INTO {} ({}) VALUES ({})", quoted(table), names.join(", "), places.join(", "));
-        Ok(Self { sql, columns })
+    /// A key is not that of exactly one row.
+    #[cold]
+    fn unmatched(&self, rows: usize, key: &str) -> ItemError {
+        let what = if matches!(self.mode, Mode::Delete { .. }) { "delete from" } else { "update" };
+        let found = if rows == 0 { "no row has".to_owned() } else { format!("{rows} rows have") };
+        let message = format!("failed to {what} table '{}': {found} the key {key}", self.table);
+        ItemError::new(ErrorKind::Constraint, message)
     }
 }
 
@@ -179,7 +204,7 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for SqliteWriter<T> {
     async fn write(&mut self, outputs: &[T], transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
         let connection = SqliteChunkTransaction::of(transaction)?.connection().await?;
         self.prepare(connection)?;
-        self.insert(connection, outputs)
+        self.write_rows(connection, outputs)
     }
 
     async fn flush(&mut self) -> Result<Option<Checkpoint>, ItemError> {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use oxbatch_core::execution::Counters;
-use oxbatch_core::item::{Checkpoint, ErrorKind, ItemReader, ItemWriter};
+use oxbatch_core::item::{Checkpoint, ErrorKind, ItemError, ItemReader, ItemWriter};
 use oxbatch_core::job::JobParameters;
 use oxbatch_core::repository::{
     ChunkSave, ChunkTransaction, JobRepository, LaunchRequest, NewStep, Node, RepositoryError, RunLimits, StepStart,
@@ -290,4 +290,110 @@ async fn a_key_that_is_not_unique_is_a_fault() {
     reader.open(None).await.unwrap();
     let error = reader.read().await.unwrap_err();
     assert!(error.to_string().contains("not unique"), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_that_two_rows_have_is_a_fault_wherever_a_page_ends() {
+    let mut step = Step::start().await;
+    let connection = SqliteChunkTransaction::of(step.transaction.as_mut()).unwrap().connection().await.unwrap();
+    connection
+        .execute_batch("CREATE TABLE pairs (a, b); INSERT INTO pairs VALUES (1, 1), (2, 2), (2.0, 3), (3, 4)")
+        .unwrap();
+    step.commit().await;
+    for page_size in 1..=5 {
+        let new = |query: &str| SqliteReader::on(&step.repository, query, ["a"], |_| Ok(())).page_size(page_size);
+        let mut reader = new("SELECT a FROM pairs");
+        reader.open(None).await.unwrap();
+        let error = loop {
+            match reader.read().await {
+                Ok(Some(())) => {}
+                Ok(None) => panic!("a row was lost with pages of {page_size}"),
+                Err(error) => break error,
+            }
+        };
+        assert!(error.to_string().contains("is not unique: two rows have it"), "{error}");
+        let mut reader = new("SELECT a FROM pairs WHERE b <> 3");
+        reader.open(None).await.unwrap();
+        assert_eq!(read_all(&mut reader).await.len(), 3, "in pages of {page_size}");
+    }
+}
+
+#[derive(Clone, Serialize)]
+struct Price {
+    id: i64,
+    currency: &'static str,
+    cents: i64,
+}
+
+fn price(id: i64, currency: &'static str, cents: i64) -> Price {
+    Price { id, currency, cents }
+}
+
+const CREATE_PRICES: &str =
+    "CREATE TABLE IF NOT EXISTS prices (id INTEGER, currency TEXT, cents INTEGER, note TEXT DEFAULT 'kept',
+     PRIMARY KEY (id, currency)) STRICT";
+
+fn prices() -> SqliteWriter<Price> {
+    SqliteWriter::new("prices").create(CREATE_PRICES)
+}
+
+impl Step {
+    async fn write_prices(&mut self, mut writer: SqliteWriter<Price>, rows: &[Price]) -> Result<(), ItemError> {
+        writer.open(None).await?;
+        let written = writer.write(rows, self.transaction.as_mut()).await;
+        match &written {
+            Ok(()) => self.commit().await,
+            Err(_) => self.transaction.rollback().await.unwrap(),
+        }
+        written
+    }
+
+    fn prices(&self) -> Vec<String> {
+        let connection = self.reader();
+        let mut statement =
+            connection.prepare("SELECT id || currency || cents || note FROM prices ORDER BY id, currency").unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+}
+
+#[tokio::test]
+async fn rows_are_inserted_replaced_updated_and_deleted_by_their_key() {
+    let mut step = Step::start().await;
+    step.write_prices(prices(), &[price(1, "EUR", 10), price(1, "USD", 11), price(2, "EUR", 20)]).await.unwrap();
+    let upsert = prices().upsert(["id", "currency"]);
+    step.write_prices(upsert, &[price(1, "EUR", 12), price(3, "EUR", 30), price(3, "EUR", 31)]).await.unwrap();
+    assert_eq!(step.prices(), ["1EUR12kept", "1USD11kept", "2EUR20kept", "3EUR31kept"]);
+    step.write_prices(prices().update(["currency", "id"]), &[price(2, "EUR", 21)]).await.unwrap();
+    step.write_prices(prices().delete(["id", "currency"]), &[price(1, "USD", 0)]).await.unwrap();
+    assert_eq!(step.prices(), ["1EUR12kept", "2EUR21kept", "3EUR31kept"]);
+}
+
+#[tokio::test]
+async fn a_key_that_no_row_has_or_many_have_is_a_constraint_that_names_it() {
+    let mut step = Step::start().await;
+    step.write_prices(prices(), &[price(1, "EUR", 10), price(1, "USD", 11)]).await.unwrap();
+    for (writer, row, said) in [
+        (
+            prices().update(["id", "currency"]),
+            price(9, "EUR", 1),
+            "update table 'prices': no row has the key (id, currency) = (9, \"EUR\")",
+        ),
+        (prices().delete(["id"]), price(9, "EUR", 1), "delete from table 'prices': no row has the key (id) = (9)"),
+        (prices().delete(["id"]), price(1, "EUR", 1), "delete from table 'prices': 2 rows have the key (id) = (1)"),
+    ] {
+        let error = step.write_prices(writer, &[row]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Constraint);
+        assert_eq!(error.to_string(), format!("row 1 of the chunk: failed to {said}"));
+    }
+    assert_eq!(step.prices(), ["1EUR10kept", "1USD11kept"]);
+    for (writer, said) in [
+        (prices().update(["id", "currency", "cents"]), "there is nothing to update"),
+        (prices().delete(["absent"]), "the row lacks the key field 'absent'"),
+        (prices().upsert([""; 0]), "there is no key column"),
+    ] {
+        let error = step.write_prices(writer, &[price(1, "EUR", 1)]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Validation);
+        assert!(error.to_string().contains(said), "{error}");
+    }
 }
