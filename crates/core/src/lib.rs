@@ -8,24 +8,55 @@
 //! | format | reader | writer | feature | delivery |
 //! |---|---|---|---|---|
 //! | memory | [`item::ListReader`] | [`item::ListWriter`] | | exactly once within a process |
-//! | the author's functions | [`item::CallableReader`] | [`item::CallableWriter`] | | at least once |
+//! | the author's functions | [`item::CallableReader`], an iterator; [`item::StreamReader`], an async stream | [`item::CallableWriter`], [`item::AsyncWriter`] | | at least once |
 //! | CSV, TSV | [`item::CsvReader`] | [`item::CsvWriter`] | `csv` | exactly once |
+//! | CSV with records of several types | [`item::MixedCsvReader`] | | `csv` | |
 //! | JSON Lines | [`item::JsonLinesReader`] | [`item::JsonLinesWriter`] | `json` | exactly once |
 //! | JSON array | [`item::JsonArrayReader`] | [`item::JsonArrayWriter`] | `json` | exactly once |
 //! | fixed width | [`item::FixedWidthReader`] | [`item::FixedWidthWriter`] | `fixed-width` | exactly once |
+//! | fixed width with lines of several types | [`item::MixedFixedWidthReader`] | | `fixed-width` | |
 //! | XML | [`item::XmlReader`] | [`item::XmlWriter`] | `xml` | exactly once |
+//! | many files by pattern | [`item::FilesReader`], each by any reader | | `files` | |
+//! | an author's own text format | | [`item::FileWriter`] of a [`item::RecordEncoder`] | | exactly once |
+//! | gzip, Zstandard | by content, under any reader of text | [`item::Compression`], for any file writer | `gzip`, `zstd` | exactly once |
+//! | several readers' items as one, or looked at | [`item::GroupingReader`], [`item::PeekableReader`] | | | |
+//! | several targets | | [`item::TeeWriter`] to all, [`item::ClassifyingWriter`] to one by name | | as each by itself |
 //!
-//! Writers over others: [`item::TeeWriter`] to several at once, [`item::ClassifyingWriter`] to one of several by name; each
-//! delivers as it does by itself.
+//! Each has an example on its page. Those of memory and of functions:
+//!
+//! ```
+//! use std::sync::{Arc, Mutex};
+//!
+//! use oxbatch_core::ChunkStep;
+//! use oxbatch_core::item::{CallableReader, CallableWriter, FunctionProcessor, ListReader, ListWriter};
+//!
+//! let squares = Arc::new(Mutex::new(Vec::new()));
+//! let compute = ChunkStep::builder("Compute")
+//!     .reader(|_| Ok(ListReader::new([1_u64, 2, 3])))
+//!     .processor(|_| Ok(FunctionProcessor::new(|number: u64| Ok(Some(number * number)))))
+//!     .writer(move |_| Ok(ListWriter::new(Arc::clone(&squares))));
+//! let count = ChunkStep::builder("Count")
+//!     .reader(|_| Ok(CallableReader::new(0..10)))
+//!     .writer(|_| Ok(CallableWriter::new(|chunk: &[i32]| {
+//!         println!("{}", chunk.len());
+//!         Ok(())
+//!     })));
+//! # let job = oxbatch_core::Job::builder("Numbers").step(compute).step(count).build()?;
+//! # Ok::<(), oxbatch_core::BuildError>(())
+//! ```
 //!
 //! Every file writer is a [`item::FileWriter`]: header and footer, sequences of files, gzip and zstd (features `gzip` and
 //! `zstd`) are the same for all of them; an author's own format is an [`item::RecordEncoder`].
 //!
-//! A reader of files reads one; [`item::FilesReader`] (feature `files`) reads all that match a pattern by any of them.
-//! Compressed files are known by their content and read with the features `gzip` and `zstd`. [`item::GroupingReader`]
-//! makes one item of consecutive ones, [`item::PeekableReader`] looks ahead.
-//!
-//! Processors: [`item::FunctionProcessor`], [`item::PassThrough`].
+//! | processor | what it does | feature |
+//! |---|---|---|
+//! | [`item::PassThrough`] | passes items on; the default | |
+//! | [`item::FunctionProcessor`], [`item::AsyncProcessor`] | the author's function, async or not | |
+//! | [`item::FilterProcessor`] | keeps the items of which a function says so | |
+//! | [`item::ChainProcessor`] | one processor after another | |
+//! | [`item::ClassifyingProcessor`] | each item to one of several processors by name | |
+//! | [`item::DistinctProcessor`] | the first item of each key, exact over restarts, in bounded memory | |
+//! | [`item::ValidatingProcessor`] | items that keep the rules of their type, derived with garde | `validation` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "test-util")]

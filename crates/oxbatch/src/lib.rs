@@ -27,6 +27,41 @@
 //! chunks. The readers, processors and writers that come with it are listed in [`item`]; those of tables in the
 //! repository's own database are in [`sqlite`].
 //!
+//! # Items
+//!
+//! Delivery is that of the writer; every reader goes on where the last committed chunk ended. A feature is one of this
+//! crate; what needs none is always there. Each type has an example on its page.
+//!
+//! | format | reader | writer | feature | delivery |
+//! |---|---|---|---|---|
+//! | memory | [`item::ListReader`] | [`item::ListWriter`] | | exactly once within a process |
+//! | the author's functions | [`item::CallableReader`], an iterator; [`item::StreamReader`], an async stream | [`item::CallableWriter`], [`item::AsyncWriter`] | | at least once |
+//! | CSV, TSV | [`item::CsvReader`] | [`item::CsvWriter`] | | exactly once |
+//! | CSV with records of several types | [`item::MixedCsvReader`] | | | |
+//! | JSON Lines | [`item::JsonLinesReader`] | [`item::JsonLinesWriter`] | | exactly once |
+//! | JSON array | [`item::JsonArrayReader`] | [`item::JsonArrayWriter`] | | exactly once |
+//! | fixed width | [`item::FixedWidthReader`] | [`item::FixedWidthWriter`] | `fixed-width` | exactly once |
+//! | fixed width with lines of several types | [`item::MixedFixedWidthReader`] | | `fixed-width` | |
+//! | XML | [`item::XmlReader`] | [`item::XmlWriter`] | `xml` | exactly once |
+//! | many files by pattern | [`item::FilesReader`], each by any reader | | `files` | |
+//! | an author's own text format | | [`item::FileWriter`] of a [`item::RecordEncoder`] | | exactly once |
+//! | gzip, Zstandard | by content, under any reader of text | [`item::Compression`], for any file writer | `gzip`, `zstd` | exactly once |
+//! | several readers' items as one, or looked at | [`item::GroupingReader`], [`item::PeekableReader`] | | | |
+//! | several targets | | [`item::TeeWriter`] to all, [`item::ClassifyingWriter`] to one by name | | as each by itself |
+//! | SQLite tables and queries | [`sqlite::SqliteReader`] along a unique key, [`sqlite::SqliteCursorReader`] for any query | [`sqlite::SqliteWriter`]: insert, upsert, update, delete | | exactly once |
+//!
+//! | processor | what it does | feature |
+//! |---|---|---|
+//! | [`item::PassThrough`] | passes items on; the default | |
+//! | [`item::FunctionProcessor`], [`item::AsyncProcessor`] | the author's function, async or not | |
+//! | [`item::FilterProcessor`] | keeps the items of which a function says so | |
+//! | [`item::ChainProcessor`] | one processor after another | |
+//! | [`item::ClassifyingProcessor`] | each item to one of several processors by name | |
+//! | [`item::DistinctProcessor`] | the first item of each key, exact over restarts, in bounded memory | |
+//! | [`item::ValidatingProcessor`] | items that keep the rules of their type, derived with garde | `validation` |
+//!
+//! # Types
+//!
 //! Items are typed by serde, which a crate reaches through this one:
 //!
 //! ```
@@ -77,5 +112,7 @@ pub mod postgres {
 
 /// The repository on SQLite, and readers and writers of tables in its database.
 pub mod sqlite {
-    pub use oxbatch_storage::{SqliteChunkTransaction, SqliteReader, SqliteRepository, SqliteWriter, rusqlite};
+    pub use oxbatch_storage::{
+        SqliteChunkTransaction, SqliteCursorReader, SqliteReader, SqliteRepository, SqliteWriter, rusqlite,
+    };
 }

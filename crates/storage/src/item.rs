@@ -3,10 +3,12 @@
 #[cfg(feature = "postgres")]
 mod postgres;
 mod row;
+mod sqlite_cursor_reader;
 mod sqlite_reader;
 mod sqlite_writer;
 
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresReader, PostgresWriter, WriteForm};
+pub use sqlite_cursor_reader::SqliteCursorReader;
 pub use sqlite_reader::SqliteReader;
 pub use sqlite_writer::SqliteWriter;

@@ -22,7 +22,8 @@
 //!
 //! | table of the repository's database | reader | writer | delivery |
 //! |---|---|---|---|
-//! | SQLite | [`SqliteReader`] | [`SqliteWriter`] | exactly once |
+//! | SQLite, along a unique key | [`SqliteReader`] | [`SqliteWriter`]: insert, upsert, update, delete | exactly once |
+//! | SQLite, any query | [`SqliteCursorReader`] | | |
 //!
 //! # What is durable
 //!
@@ -44,7 +45,7 @@ mod sqlite;
 
 #[cfg(feature = "postgres")]
 pub use item::{PostgresReader, PostgresWriter, WriteForm};
-pub use item::{SqliteReader, SqliteWriter};
+pub use item::{SqliteCursorReader, SqliteReader, SqliteWriter};
 #[cfg(feature = "postgres")]
 pub use postgres::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTIONS, DEFAULT_RETRY_TIME, MIN_CONNECTIONS, PostgresChunkTransaction,

@@ -1,14 +1,19 @@
 //! The reader and the writer of tables in the repository's database.
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use oxbatch_core::conformance::items::{
+    Target, a_reader_goes_on_from_every_position, a_writer_is_cut_back_at_every_chunk,
+};
 use oxbatch_core::execution::Counters;
 use oxbatch_core::item::{Checkpoint, ErrorKind, ItemError, ItemReader, ItemWriter};
 use oxbatch_core::job::JobParameters;
 use oxbatch_core::repository::{
-    ChunkSave, ChunkTransaction, JobRepository, LaunchRequest, NewStep, Node, RepositoryError, RunLimits, StepStart,
+    ChunkSave, ChunkTransaction, JobRepository, LaunchRequest, NewStep, Node, RepositoryError, RunLimits, StepFence,
+    StepStart,
 };
-use oxbatch_storage::rusqlite::Connection;
-use oxbatch_storage::{SqliteChunkTransaction, SqliteReader, SqliteRepository, SqliteWriter};
+use oxbatch_storage::rusqlite::{self, Connection};
+use oxbatch_storage::{SqliteChunkTransaction, SqliteCursorReader, SqliteReader, SqliteRepository, SqliteWriter};
 use serde::Serialize;
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS strikes (
@@ -45,12 +50,13 @@ fn strike(id: u64) -> Strike {
 struct Step {
     repository: SqliteRepository,
     transaction: Box<dyn ChunkTransaction>,
+    fence: StepFence,
     _folder: tempfile::TempDir,
 }
 
 impl Step {
     async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let repository = SqliteRepository::open(&folder.path().join("oxbatch.db")).unwrap();
         let node = Node::new("test");
         repository.register_node(&node).await.unwrap();
@@ -74,7 +80,7 @@ impl Step {
         };
         let StepStart::Run(started) = repository.start_step(&lease, step).await.unwrap() else { panic!("no step") };
         let transaction = repository.chunk_transaction(&started.fence).await.unwrap();
-        Self { repository, transaction, _folder: folder }
+        Self { repository, transaction, fence: started.fence, _folder: folder }
     }
 
     async fn commit(&mut self) {
@@ -396,4 +402,137 @@ async fn a_key_that_no_row_has_or_many_have_is_a_constraint_that_names_it() {
         assert_eq!(error.kind(), ErrorKind::Validation);
         assert!(error.to_string().contains(said), "{error}");
     }
+}
+
+fn by_cursor(
+    step: &Step,
+    query: &str,
+) -> SqliteCursorReader<i64, impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<i64> + Send + use<>> {
+    SqliteCursorReader::on(&step.repository, query, |row| row.get(0)).parameters([3])
+}
+
+#[tokio::test]
+async fn every_reader_goes_on_from_every_row() {
+    let step = strikes(40).await;
+    let rows = a_reader_goes_on_from_every_position(|| {
+        by_cursor(&step, "SELECT CASE id WHEN 7 THEN 'x' ELSE id END FROM strikes WHERE id > ?1 ORDER BY id % 2, id")
+    })
+    .await;
+    assert_eq!(rows.len(), 37);
+    assert_eq!(rows.iter().filter(|row| row.is_err()).count(), 1);
+    let rows = a_reader_goes_on_from_every_position(|| {
+        let id = |row: &rusqlite::Row<'_>| row.get::<_, i64>("id");
+        SqliteReader::on(&step.repository, "SELECT * FROM strikes", ["speed", "id"], id).page_size(7)
+    })
+    .await;
+    assert_eq!(rows, (1..=40).map(Ok).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn many_rows_come_through_a_cursor_and_it_can_be_closed_in_the_middle() {
+    let step = Step::start().await;
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT i FROM n";
+    let mut reader = by_cursor(&step, numbers);
+    reader.open(None).await.unwrap();
+    assert_eq!(read_all(&mut reader).await, (3..=5_000).collect::<Vec<_>>());
+    reader.close().await.unwrap();
+    let endless = "WITH RECURSIVE n(i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
+    let mut reader = by_cursor(&step, endless);
+    reader.open(None).await.unwrap();
+    assert_eq!(reader.read().await.unwrap(), Some(3));
+    reader.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn rows_of_a_cursor_that_have_changed_since_are_told() {
+    let mut step = strikes(10).await;
+    let query = "SELECT id FROM strikes WHERE id <> ?1 ORDER BY id DESC";
+    let mut reader = by_cursor(&step, query);
+    reader.open(None).await.unwrap();
+    for _ in 0..9 {
+        reader.read().await.unwrap().unwrap();
+    }
+    let checkpoint = reader.checkpoint().unwrap().unwrap();
+    reader.close().await.unwrap();
+    for (change, said) in [
+        ("INSERT INTO strikes (id) VALUES (11)", "another row is row 9 now"),
+        ("DELETE FROM strikes WHERE id > 8", "9 rows were settled, but there are 7"),
+    ] {
+        let connection = SqliteChunkTransaction::of(step.transaction.as_mut()).unwrap().connection().await.unwrap();
+        connection.execute_batch(change).unwrap();
+        step.commit().await;
+        let mut reader = by_cursor(&step, query);
+        reader.open(Some(&checkpoint)).await.unwrap();
+        let message = reader.read().await.unwrap_err().to_string();
+        assert!(message.contains(said), "{message}");
+    }
+}
+
+/// The table in a database of its own, with a step that writes it.
+struct Table {
+    repository: SqliteRepository,
+    fence: StepFence,
+    _folder: tempfile::TempDir,
+    make: fn() -> SqliteWriter<Price>,
+}
+
+impl Target for Table {
+    type Output = Price;
+    type Writer = SqliteWriter<Price>;
+
+    fn outputs(&self) -> Vec<Price> {
+        (1..=5).map(|id| price(id, "EUR", id * 10)).collect()
+    }
+
+    fn writer(&self) -> SqliteWriter<Price> {
+        (self.make)()
+    }
+
+    fn transaction(&self) -> BoxFuture<'_, Box<dyn ChunkTransaction>> {
+        Box::pin(async { self.repository.chunk_transaction(&self.fence).await.unwrap() })
+    }
+
+    fn contents(&self) -> BoxFuture<'_, Vec<u8>> {
+        let connection = self.repository.open_reader().unwrap();
+        let all = "SELECT group_concat(id || currency || cents || note, ';' ORDER BY id) FROM prices";
+        let text: Option<String> = connection.query_row(all, [], |row| row.get(0)).unwrap();
+        Box::pin(std::future::ready(text.unwrap_or_default().into_bytes()))
+    }
+}
+
+#[tokio::test]
+async fn rows_are_written_exactly_once_wherever_the_process_dies() {
+    const FILLED: &str = "CREATE TABLE IF NOT EXISTS prices (id INTEGER PRIMARY KEY, currency TEXT, cents INTEGER, note TEXT DEFAULT '');
+        INSERT OR IGNORE INTO prices SELECT value, 'USD', 1, 'old' FROM json_each('[2,3,4,5,6]')";
+    let makes: [(fn() -> SqliteWriter<Price>, &str); 3] = [
+        (
+            || prices().replace("DELETE FROM prices WHERE id > ?1", [0]),
+            "1EUR10kept;2EUR20kept;3EUR30kept;4EUR40kept;5EUR50kept",
+        ),
+        (
+            || SqliteWriter::new("prices").create(FILLED).upsert(["id"]),
+            "1EUR10;2EUR20old;3EUR30old;4EUR40old;5EUR50old;6USD1old",
+        ),
+        (
+            || {
+                let with_first = "INSERT OR IGNORE INTO prices (id) VALUES (1)";
+                SqliteWriter::new("prices").create(format!("{FILLED}; {with_first}")).update(["id"])
+            },
+            "1EUR10;2EUR20old;3EUR30old;4EUR40old;5EUR50old;6USD1old",
+        ),
+    ];
+    for (make, expected) in makes {
+        let found = a_writer_is_cut_back_at_every_chunk(|| {
+            // The case makes its targets outside of any future.
+            let step = std::thread::scope(|scope| scope.spawn(|| futures_block_on(Step::start())).join().unwrap());
+            let Step { repository, fence, _folder, .. } = step;
+            Table { repository, fence, _folder, make }
+        })
+        .await;
+        assert_eq!(String::from_utf8(found).unwrap(), expected);
+    }
+}
+
+fn futures_block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
