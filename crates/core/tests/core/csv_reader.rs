@@ -77,6 +77,7 @@ fn the_ends_of_lines_and_of_the_file_do_not_matter() {
     }
 }
 
+/// Trap 16: quoted fields are trimmed.
 #[test]
 fn fields_are_not_trimmed_and_quotes_hide_what_they_hold() {
     let text = "species,speed\n  Gull ,1\n\" Gull\r\n, \"\"Larus\"\" \",2\n";

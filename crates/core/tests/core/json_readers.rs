@@ -79,6 +79,7 @@ fn elements_are_read_whatever_stands_between_them() {
     }
 }
 
+/// Trap 15: blanks within strings are stripped, and a brace in a string ends the data.
 #[test]
 fn brackets_and_blanks_within_strings_are_data() {
     let text = r#"[{"species":" ]} \"[{, \\","speed":1},{"species":"x\u005d","speed":2}]"#;

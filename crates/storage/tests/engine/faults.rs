@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use oxbatch_core::item::{CallableReader, CallableWriter, FunctionProcessor};
-use oxbatch_core::{ChunkStep, Job, Status, TaskStep};
+use oxbatch_core::item::{CallableReader, CallableWriter, Checkpoint, FunctionProcessor};
+use oxbatch_core::{ChunkStep, ItemError, ItemReader, Job, Status, TaskStep};
 
 use crate::harness::{Events, FailingWriter, Place, launch, ran};
 
@@ -17,6 +17,64 @@ async fn a_fault_at_any_point_of_a_writer_fails_the_step() {
                 ChunkStep::builder("Write")
                     .reader(|_| Ok(CallableReader::new(0..5_u64)))
                     .writer(move |_| Ok(FailingWriter { at })),
+            )
+            .build()
+            .unwrap()
+    });
+    let place = Place::new();
+    let engine = place.node(jobs).await;
+    for at in points {
+        let execution = launch(&engine, &format!("At {at}")).await;
+        assert_eq!(execution.status, Status::Failed, "{at}");
+        assert!(execution.exit_message.as_ref().unwrap().contains(&format!("no {at} today")), "{execution:?}");
+    }
+    engine.shutdown().await;
+}
+
+/// A reader that fails where it is told to.
+struct FailingReader {
+    at: &'static str,
+    left: u64,
+}
+
+impl FailingReader {
+    fn point(&self, name: &str) -> Result<(), ItemError> {
+        if self.at == name { Err(ItemError::other(format!("no {name} today"))) } else { Ok(()) }
+    }
+}
+
+impl ItemReader for FailingReader {
+    type Item = u64;
+
+    async fn open(&mut self, _: Option<&Checkpoint>) -> Result<(), ItemError> {
+        self.point("open")
+    }
+
+    async fn read(&mut self) -> Result<Option<u64>, ItemError> {
+        self.point("read")?;
+        self.left = self.left.saturating_sub(1);
+        Ok((self.left > 0).then_some(self.left))
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        self.point("checkpoint").map(|()| None)
+    }
+
+    async fn close(&mut self) -> Result<(), ItemError> {
+        self.point("close")
+    }
+}
+
+/// Trap 13, of the other end: an input that cannot be opened is no empty input.
+#[tokio::test]
+async fn a_fault_at_any_point_of_a_reader_fails_the_step() {
+    let points = ["open", "read", "checkpoint", "close"];
+    let jobs = points.map(|at| {
+        Job::builder(format!("At {at}"))
+            .step(
+                ChunkStep::builder("Read")
+                    .reader(move |_| Ok(FailingReader { at, left: 5 }))
+                    .writer(|_| Ok(CallableWriter::new(|_: &[u64]| Ok(())))),
             )
             .build()
             .unwrap()

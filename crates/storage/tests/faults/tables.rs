@@ -1,0 +1,105 @@
+//! Tables that lack a column, and a database that somebody else has locked.
+
+use std::sync::{Arc, Mutex};
+
+use oxbatch_core::engine::{Event, EventConsumer};
+use oxbatch_core::item::FunctionProcessor;
+use oxbatch_core::{ChunkStep, ItemError, Job, Status};
+use oxbatch_storage::SqliteWriter;
+use oxbatch_storage::rusqlite::Connection;
+use serde::Serialize;
+
+use crate::harness::{Numbers, Place, launch};
+
+#[derive(Serialize)]
+struct Strike {
+    id: u64,
+    speed: f64,
+}
+
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS strikes (id INTEGER, speed REAL) STRICT";
+
+fn import(create: &'static str, on_read: impl Fn(u64) + Clone + Send + Sync + 'static) -> Job {
+    let step = ChunkStep::builder("Import")
+        .reader(move |_| {
+            let on_read = on_read.clone();
+            Ok(Numbers::new(50, move |n| -> Result<(), ItemError> {
+                on_read(n);
+                Ok(())
+            }))
+        })
+        .processor(|_| Ok(FunctionProcessor::new(|id: u64| Ok(Some(Strike { id, speed: 0.5 })))))
+        .writer(move |_| Ok(SqliteWriter::<Strike>::new("strikes").create(create)))
+        .chunk_size(10);
+    Job::builder("Import").step(step).build().unwrap()
+}
+
+fn open(place: &Place) -> Connection {
+    Connection::open(place.path("oxbatch.db")).unwrap()
+}
+
+fn ids(place: &Place) -> Vec<i64> {
+    let connection = open(place);
+    let mut statement = connection.prepare("SELECT id FROM strikes ORDER BY id").unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+#[tokio::test]
+async fn a_column_that_the_table_lacks_is_named_and_once_it_is_there_the_restart_goes_on() {
+    let place = Place::new();
+    let engine = place.node([import("CREATE TABLE IF NOT EXISTS strikes (id INTEGER) STRICT", |_| {})]).await;
+    // Made by somebody else: what the step makes is rolled back with its chunk.
+    open(&place).execute_batch("CREATE TABLE strikes (id INTEGER) STRICT").unwrap();
+    let execution = launch(&engine, "Import").await;
+    assert_eq!(execution.status, Status::Failed);
+    let message = execution.exit_message.unwrap();
+    assert!(message.contains("table strikes has no column named speed"), "{message}");
+    assert_eq!(ids(&place), [0; 0]);
+    open(&place).execute_batch("ALTER TABLE strikes ADD COLUMN speed REAL").unwrap();
+    assert_eq!(launch(&engine, "Import").await.status, Status::Completed);
+    assert_eq!(ids(&place), (0..50).collect::<Vec<_>>());
+    engine.shutdown().await;
+}
+
+/// Holds the write lock of the database until the engine tells that it is in trouble.
+#[derive(Default)]
+struct Lock(Mutex<Option<Connection>>);
+
+impl EventConsumer for Lock {
+    fn on_event(&self, event: &Event<'_>) {
+        if matches!(event, Event::RepositoryTrouble { .. }) {
+            self.0.lock().unwrap().take();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_somebody_has_locked_loses_nothing_and_is_told() {
+    let place = Place::new();
+    let (lock, path) = (Arc::new(Lock::default()), place.path("oxbatch.db"));
+    let once = Arc::new(std::sync::Once::new());
+    let holder = Arc::clone(&lock);
+    let job = import(CREATE, move |n| {
+        if n == 25 {
+            once.call_once(|| {
+                let connection = Connection::open(&path).unwrap();
+                connection.busy_timeout(crate::harness::LONG).unwrap();
+                connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+                *holder.0.lock().unwrap() = Some(connection);
+            });
+        }
+    });
+    let consumer = Arc::clone(&lock);
+    let engine = place.node_with([job], |config| config.consumers.push(consumer)).await;
+    let execution = launch(&engine, "Import").await;
+    if execution.status == Status::Failed {
+        // The chunk had waited for the lock as long as it does before the engine's own writes were in trouble.
+        let message = execution.exit_message.unwrap();
+        assert!(message.contains("locked"), "{message}");
+        assert_eq!(launch(&engine, "Import").await.status, Status::Completed);
+    } else {
+        assert_eq!(execution.status, Status::Completed, "{execution:?}");
+    }
+    assert_eq!(ids(&place), (0..50).collect::<Vec<_>>());
+    engine.shutdown().await;
+}
