@@ -6,6 +6,7 @@ use std::io::BufWriter;
 use std::process::Command;
 use std::time::Instant;
 
+use oxbatch_storage::tokio_postgres::{self, NoTls};
 use peer_trades::{Answer, Fault, Task, Trade, sum, transform, work};
 use rusqlite::{Connection, params};
 
@@ -18,6 +19,7 @@ pub(crate) fn run(task: &Task) -> Result<Answer, Fault> {
         "engine" => memory(task),
         "csv" => files(task),
         "sqlite" => sqlite(task),
+        "commits" => commits(task),
         other => Err(format!("no work '{other}' by hand").into()),
     }
 }
@@ -86,6 +88,36 @@ fn sqlite(task: &Task) -> Result<Answer, Fault> {
         connection.execute_batch("COMMIT")?;
     }
     Ok(Answer::of(start.elapsed()))
+}
+
+/// A transaction an item with one prepared UPDATE; as Oxbatch's chunks, it does not wait for the disk.
+fn commits(task: &Task) -> Result<Answer, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (mut client, connection) = tokio_postgres::connect(&std::env::var("DATABASE_URL")?, NoTls).await?;
+        tokio::spawn(connection);
+        client
+            .batch_execute(
+                "SET synchronous_commit = off;
+                 DROP TABLE IF EXISTS by_hand;
+                 CREATE TABLE by_hand (id bigint PRIMARY KEY, state text, reads bigint, writes bigint, commits bigint);
+                 INSERT INTO by_hand VALUES (1, '', 0, 0, 0)",
+            )
+            .await?;
+        let update = client
+            .prepare("UPDATE by_hand SET state = $2, reads = $3, writes = $3, commits = $3 WHERE id = $1")
+            .await?;
+        let start = Instant::now();
+        for item in 1..=i64::try_from(task.rows)? {
+            let transaction = client.transaction().await?;
+            let state = format!("{{\"v\":1,\"reader\":{item}}}");
+            transaction.execute(&update, &[&1_i64, &state, &item]).await?;
+            transaction.commit().await?;
+        }
+        let answer = Answer::of(start.elapsed());
+        let count: i64 = client.query_one("SELECT commits FROM by_hand", &[]).await?.get(0);
+        Ok(Answer { checksum: Some(u64::try_from(count)?), ..answer })
+    })
 }
 
 /// The yardstick of row 4: PostgreSQL's own client and one COPY of a file that needs no processing.

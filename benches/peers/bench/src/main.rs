@@ -3,6 +3,7 @@
 //! `scripts/bench-peers` builds everything and calls this program; the rows are those of docs/PERFORMANCE.md.
 
 mod check;
+mod growth;
 mod hand;
 mod kernel;
 mod launches;
@@ -71,6 +72,6 @@ fn run(arguments: &[String]) -> Result<ExitCode, Fault> {
 }
 
 fn usage() -> Fault {
-    let names: Vec<_> = rows::ALL.iter().map(|row| row.name).chain([launches::NAME]).collect();
+    let names: Vec<_> = rows::ALL.iter().map(|row| row.name).chain([growth::NAME, launches::NAME]).collect();
     format!("usage: bench-peers quick|full [--only {}] [--rounds N] [--rows N]", names.join(",")).into()
 }

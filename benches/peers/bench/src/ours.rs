@@ -1,16 +1,19 @@
 //! The work by Oxbatch, as jobs with a durable repository.
 
+mod pipeline;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use oxbatch_core::engine::LaunchOptions;
+use oxbatch_core::execution::StepExecution;
 use oxbatch_core::item::{CallableReader, CallableWriter, CsvReader, CsvWriter, FunctionProcessor};
 use oxbatch_core::job::GivenParameters;
-use oxbatch_core::repository::Node;
+use oxbatch_core::repository::{JobRepository, Node};
 use oxbatch_core::{ChunkStep, Engine, EngineConfig, Job, JobRegistry, Status};
-use oxbatch_storage::{SqliteRepository, SqliteWriter};
+use oxbatch_storage::{PostgresRepository, PostgresSettings, SqliteRepository, SqliteWriter};
 use peer_trades::{Answer, Fault, Task, Trade, sum, transform, work};
 
 use crate::hand::TABLE;
@@ -52,28 +55,51 @@ pub(crate) fn run(task: &Task) -> Result<Answer, Fault> {
             let job = Job::builder("CsvToSqlite").step(step.chunk_size(chunk)).build()?;
             Ok(Answer::of(on_sqlite(job, &database)?))
         }
+        "commits" => {
+            let rows = task.rows;
+            let step = ChunkStep::builder("Count")
+                .reader(move |_| Ok(CallableReader::new(0..rows)))
+                .writer(|_| Ok(CallableWriter::new(|_: &[u64]| Ok(()))));
+            let (time, steps) = on_postgres(Job::builder("Commits").step(step.chunk_size(chunk)).build()?)?;
+            let commits = steps.first().map(|step| step.counters.commit);
+            Ok(Answer { checksum: Some(u64::try_from(commits.ok_or("no step")?)?), ..Answer::of(time) })
+        }
+        "pipeline" => pipeline::run(task, chunk),
         other => Err(format!("no work '{other}' by Oxbatch").into()),
     }
 }
 
-/// Runs `job` to its end and answers how long that took, from launch to the recorded end.
+/// Runs `job` on a fresh SQLite repository and answers how long that took, from launch to the recorded end.
 fn on_sqlite(job: Job, database: &Path) -> Result<Duration, Fault> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(async {
-        let repository = Arc::new(SqliteRepository::open(database)?);
-        let mut config = EngineConfig::new(Node::new("bench"));
-        config.take_work = false;
-        let name = job.name().to_owned();
-        let engine = Engine::start(JobRegistry::new([job])?, repository, config).await?;
-        let start = Instant::now();
-        let options = LaunchOptions { run_here: true, ..LaunchOptions::default() };
-        let launched = engine.launch(&name, GivenParameters::default(), options).await?;
-        let execution = engine.wait(launched.execution.id, Duration::from_secs(3600)).await?;
-        let time = start.elapsed();
-        engine.shutdown().await;
-        if execution.status != Status::Completed {
-            return Err(format!("{}: {}", execution.status, execution.exit_message.unwrap_or_default()).into());
-        }
-        Ok(time)
-    })
+    runtime()?.block_on(async { Ok(run_job(job, Arc::new(SqliteRepository::open(database)?)).await?.0) })
+}
+
+/// The same in the database of the environment.
+fn on_postgres(job: Job) -> Result<(Duration, Vec<StepExecution>), Fault> {
+    let settings = PostgresSettings::from_url(&std::env::var("DATABASE_URL")?)?;
+    runtime()?.block_on(async { run_job(job, Arc::new(PostgresRepository::open(settings).await?)).await })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
+}
+
+/// Runs `job` to its end.
+async fn run_job(job: Job, repository: Arc<dyn JobRepository>) -> Result<(Duration, Vec<StepExecution>), Fault> {
+    let mut config = EngineConfig::new(Node::new("bench"));
+    config.take_work = false;
+    let name = job.name().to_owned();
+    let engine = Engine::start(JobRegistry::new([job])?, Arc::clone(&repository), config).await?;
+    let start = Instant::now();
+    // A repository that is not fresh knows the instance already.
+    let options = LaunchOptions { force: true, run_here: true, ..LaunchOptions::default() };
+    let launched = engine.launch(&name, GivenParameters::default(), options).await?;
+    let execution = engine.wait(launched.execution.id, Duration::from_secs(3600)).await?;
+    let time = start.elapsed();
+    let steps = repository.steps(execution.id).await?;
+    engine.shutdown().await;
+    if execution.status != Status::Completed {
+        return Err(format!("{}: {}", execution.status, execution.exit_message.unwrap_or_default()).into());
+    }
+    Ok((time, steps))
 }

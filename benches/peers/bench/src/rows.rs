@@ -1,5 +1,6 @@
 //! The rows that are measured: which programs, on how much, with which ratios to reach.
 
+mod commits;
 mod files;
 mod memory;
 mod postgres;
@@ -11,7 +12,7 @@ use peer_trades::{Answer, Fault};
 
 use crate::check::Output;
 use crate::server::Server;
-use crate::{launches, table, turns};
+use crate::{growth, launches, table, turns};
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,11 +106,12 @@ pub(crate) const ALL: &[Row] = &[
     sqlite::ROW,
     sqlite::SMALL_CHUNKS,
     postgres::ROW,
+    commits::ROW,
 ];
 
 /// Measures the named rows, or all, and prints their tables.
 pub(crate) fn measure(names: &[String], size: Size, items: Option<u64>, rounds: usize) -> Result<(), Fault> {
-    let known = |name: &str| name == launches::NAME || ALL.iter().any(|row| row.name == name);
+    let known = |name: &str| [growth::NAME, launches::NAME].contains(&name) || ALL.iter().any(|row| row.name == name);
     if let Some(unknown) = names.iter().find(|name| !known(name)) {
         return Err(format!("no row '{unknown}'").into());
     }
@@ -121,6 +123,9 @@ pub(crate) fn measure(names: &[String], size: Size, items: Option<u64>, rounds: 
             table::print(row, Some(part), &all, items);
         }
         table::print(row, None, &all, items);
+    }
+    if wanted(growth::NAME) {
+        growth::measure(size, items, rounds)?;
     }
     if wanted(launches::NAME) {
         launches::measure(size, rounds)?;

@@ -33,7 +33,7 @@ pub(crate) fn take(row: &Row, programs: Vec<Program>, items: u64, rounds: usize)
         generate(items, &input)?;
     }
     let mut server = if row.on_postgres { Some(Server::from_environment()?) } else { None };
-    if row.on_postgres {
+    if row.on_postgres && row.reads_trades {
         ready_file(&input, &folder.path().join("ready.csv"))?;
     }
     let task = [row.work.to_owned(), items.to_string(), row.chunk.to_string(), folder.path().display().to_string()];
