@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::repository::PageRequest;
 use oxbatch_core::{Decimal, Engine, JobExecution, Status};
-use proptest::prelude::*;
+use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use self::job::{Node, Output, Pending, job};
@@ -122,18 +122,30 @@ async fn finished(plan: &Plan, engine: &Engine, out: &Output, id: ExecutionId) {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(if ON_POSTGRES { 16 } else { 96 }),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+/// Cases that run at the same time: each waits for the disk and for its own threads most of the time.
+const RUNNERS: u32 = 4;
 
-    #[test]
-    fn whatever_goes_wrong_every_item_is_settled_exactly_once(plan in plans()) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(check(plan));
-        // Threads of dead nodes may still wait for what comes no more.
-        runtime.shutdown_background();
-    }
+#[test]
+fn whatever_goes_wrong_every_item_is_settled_exactly_once() {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(96_u32);
+    // Each case has a database of its own, which PostgreSQL takes its time to create.
+    let cases = if ON_POSTGRES { asked / 6 } else { asked }.div_ceil(RUNNERS);
+    let run = || {
+        let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+        TestRunner::new(config).run(&plans(), |plan| {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(check(plan));
+            // Threads of dead nodes may still wait for what comes no more.
+            runtime.shutdown_background();
+            Ok(())
+        })
+    };
+    std::thread::scope(|scope| {
+        let runners: Vec<_> = (0..RUNNERS).map(|_| scope.spawn(run)).collect();
+        for runner in runners {
+            if let Err(failure) = runner.join().unwrap() {
+                panic!("{failure}");
+            }
+        }
+    });
 }

@@ -182,6 +182,61 @@ async fn a_panic_of_one_of_several_processors_fails_the_step_with_its_message() 
     }
 }
 
+/// Counts what it is told.
+#[derive(Clone, Default)]
+struct Told {
+    opened: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
+    fails: bool,
+}
+
+impl ItemProcessor<u64> for Told {
+    type Output = u64;
+
+    async fn open(&mut self, _: Option<&Checkpoint>) -> Result<(), ItemError> {
+        self.opened.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn process(&mut self, item: u64) -> Result<Option<u64>, ItemError> {
+        if self.fails && item == 15 { Err(ItemError::other("no 15 today")) } else { Ok(Some(item)) }
+    }
+
+    async fn close(&mut self) -> Result<(), ItemError> {
+        self.closed.fetch_add(1, Ordering::SeqCst);
+        Err(ItemError::other("no close today"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_several_processors_is_opened_and_closed_and_a_fault_of_closing_is_told() {
+    for fails in [false, true] {
+        let told = Told { fails, ..Told::default() };
+        let one = told.clone();
+        let job = Job::builder("Told")
+            .step(
+                ChunkStep::builder("Told")
+                    .reader(|_| Ok(ListReader::new(0..30_u64)))
+                    .processor(move |_| Ok(one.clone()))
+                    .writer(|_| Ok(ListWriter::new(list())))
+                    .chunk_size(10)
+                    .processing_threads(2)
+                    .concurrency(3),
+            )
+            .build()
+            .unwrap();
+        let place = Place::new();
+        let engine = place.node([job]).await;
+        let message = launch(&engine, "Told").await.exit_message.unwrap();
+        let fault =
+            if fails { "failed to process: no 15 today" } else { "failed to close the processor: no close today" };
+        assert_eq!(message, format!("step 'Told' failed: {fault}"));
+        let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
+        assert_eq!((count(&told.opened), count(&told.closed)), (6, 6));
+        engine.shutdown().await;
+    }
+}
+
 /// Waits for ever at one number, until it is told not to.
 struct Waits {
     patient: Arc<AtomicBool>,

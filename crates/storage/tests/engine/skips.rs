@@ -192,3 +192,60 @@ async fn faults_of_other_kinds_are_not_skipped() {
     assert_eq!(execution.exit_message.as_deref(), Some("step 'Copy' failed: failed to process: broken"));
     engine.shutdown().await;
 }
+
+/// Fails one of its calls with a fault that is neither skipped nor repeated.
+struct Breaks {
+    inner: Picky,
+    at: u32,
+}
+
+impl ItemWriter<u64> for Breaks {
+    async fn write(&mut self, outputs: &[u64], transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        if self.inner.calls.load(Ordering::SeqCst) + 1 == self.at {
+            self.inner.calls.fetch_add(1, Ordering::SeqCst);
+            return Err(ItemError::other("the line dropped"));
+        }
+        self.inner.write(outputs, transaction).await
+    }
+
+    fn committed(&mut self) {
+        ItemWriter::<u64>::committed(&mut self.inner);
+    }
+
+    async fn rolled_back(&mut self) -> Result<(), ItemError> {
+        ItemWriter::<u64>::rolled_back(&mut self.inner).await
+    }
+}
+
+/// Trap 7: a fault in the middle of isolating a bad item loses the items that were not yet tried.
+#[tokio::test]
+async fn a_fault_at_any_write_of_the_search_for_a_bad_item_loses_none_of_its_chunk() {
+    // The first chunk is write 1; the second fails at write 2, is searched, and written as write 12 at the latest.
+    for at in 2..=12 {
+        let (out, calls) = (list(), Arc::new(AtomicU32::new(0)));
+        let list = Arc::clone(&out);
+        let job = Job::builder("Breaks")
+            .step(
+                ChunkStep::builder("Copy")
+                    .reader(|_| Ok(CallableReader::new(0..48_u64)))
+                    .skip(SkipPolicy::new(1))
+                    .writer(move |_| {
+                        let (inner, calls) = (ListWriter::new(Arc::clone(&list)), Arc::clone(&calls));
+                        Ok(Breaks { inner: Picky { inner, refused: |n| n == 21, calls }, at })
+                    })
+                    .chunk_size(16),
+            )
+            .build()
+            .unwrap();
+        let place = Place::new();
+        let engine = place.node([job]).await;
+        let broken = launch(&engine, "Breaks").await;
+        if broken.status == Status::Failed {
+            let read = steps(&engine, broken.id).await[0].counters.read;
+            assert!(read == 16 || read == 32, "write {at}: {read} read");
+            assert_eq!(launch(&engine, "Breaks").await.status, Status::Completed);
+        }
+        assert_eq!(contents(&out), (0..48).filter(|n| *n != 21).collect::<Vec<_>>(), "write {at}");
+        engine.shutdown().await;
+    }
+}
