@@ -35,19 +35,16 @@ pub struct ControlTotals {
 pub enum Imbalance {
     /// They are known, and not equal.
     #[error(
-        "control total '{name}' does not balance: read {read}, but written {written} + filtered {filtered} + skipped {skipped}"
+        "control total '{}' does not balance: read {}, but written {} + filtered {} + skipped {}",
+        total.name,
+        total.read.unwrap_or_default(),
+        total.written.unwrap_or_default(),
+        total.filtered.unwrap_or_default(),
+        total.skipped.unwrap_or_default()
     )]
     Differs {
-        /// Name of the total.
-        name: String,
-        /// Its left side.
-        read: Decimal,
-        /// On the right side.
-        written: Decimal,
-        /// On the right side.
-        filtered: Decimal,
-        /// On the right side.
-        skipped: Decimal,
+        /// The total, whose sides are all known.
+        total: Box<ControlTotal>,
     },
     /// The right side is too large.
     #[error("control total '{name}' cannot be balanced")]
@@ -74,7 +71,7 @@ impl ControlTotal {
         let right = written.checked_add(filtered).and_then(|sum| sum.checked_add(skipped));
         match right {
             Ok(right) if right == read => Ok(()),
-            Ok(_) => Err(Imbalance::Differs { name: self.name.clone(), read, written, filtered, skipped }),
+            Ok(_) => Err(Imbalance::Differs { total: Box::new(self.clone()) }),
             Err(source) => Err(Imbalance::TooLarge { name: self.name.clone(), source }),
         }
     }

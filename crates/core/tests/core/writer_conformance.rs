@@ -145,7 +145,7 @@ fn all_formats_with_hooks_sequences_and_compression() {
 fn writers_over_writers() {
     conforms(|folder| {
         let file = |name| JsonLinesWriter::with_tag("1", folder.join(name));
-        let classified = ClassifyingWriter::new(|row: &Row| if row.number % 2 == 0 { "even" } else { "odd" })
+        let classified = ClassifyingWriter::new(|row: &Row| if row.number.is_multiple_of(2) { "even" } else { "odd" })
             .route("even", file("even"))
             .route("odd", file("odd").roll_after_items(2));
         TeeWriter::new(classified, CsvWriter::with_tag("1", folder.join("all")))

@@ -125,7 +125,7 @@ struct Seen {
 
 #[derive(Debug)]
 enum SeenStep {
-    Ended(StepExecution),
+    Ended(Box<StepExecution>),
     AlreadyComplete(String),
 }
 
@@ -135,7 +135,7 @@ impl EventConsumer for Watch {
             Event::StepAlreadyComplete { step_name, .. } => {
                 self.seen().steps.push(SeenStep::AlreadyComplete(step_name.to_owned()));
             }
-            Event::StepFinished { step } => self.seen().steps.push(SeenStep::Ended(step.clone())),
+            Event::StepFinished { step } => self.seen().steps.push(SeenStep::Ended(Box::new(step.clone()))),
             Event::ExecutionFinished { execution } => self.seen().execution = Some(execution.clone()),
             _ => {}
         }
@@ -151,7 +151,7 @@ impl Watch {
         let seen = self.seen();
         if json {
             let ended = |step: &SeenStep| match step {
-                SeenStep::Ended(step) => Some(step.clone()),
+                SeenStep::Ended(step) => Some((**step).clone()),
                 SeenStep::AlreadyComplete(_) => None,
             };
             let steps = seen.steps.iter().filter_map(ended).collect();

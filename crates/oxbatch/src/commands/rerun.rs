@@ -52,13 +52,13 @@ async fn settle(repository: &dyn JobRepository, node_name: &str, id: ExecutionId
 fn tell(rerun: &Rerun) {
     for left in &rerun.left {
         let position = left.skip.item.position.as_deref().unwrap_or("no position");
-        output::remark(&output::plain(&format!(
+        output::remark(output::plain(&format!(
             "skipped item {} of step '{}' ({position}) cannot be run again: {}",
             left.skip.id, left.step_name, left.reason
         )));
     }
     let told = i64::try_from(rerun.left.len()).unwrap_or(i64::MAX);
     if rerun.left_count > told {
-        output::remark(&format!("{} more cannot be run again", rerun.left_count - told));
+        output::remark(format!("{} more cannot be run again", rerun.left_count - told));
     }
 }

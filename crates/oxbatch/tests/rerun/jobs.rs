@@ -19,7 +19,7 @@ struct Order {
 }
 
 fn check(order: Order) -> Result<Option<Order>, ItemError> {
-    match order.id % 4 == 0 && !Path::new("fixed").exists() {
+    match order.id.is_multiple_of(4) && !Path::new("fixed").exists() {
         true => Err(ItemError::validation("the customer is unknown").at(format!("order {}", order.id))),
         false => Ok(Some(order)),
     }
