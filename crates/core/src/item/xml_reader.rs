@@ -213,19 +213,25 @@ impl Open {
         loop {
             let unread = self.input.unread();
             let text = memchr(b'<', unread).unwrap_or(unread.len());
-            if self.position.within.is_empty() && !unread[..text].trim_ascii().is_empty() {
-                return Err(self.broken("text stands outside of the root element"));
+            if self.position.within.is_empty() {
+                // To the first letter: its line is told, however much of the text is in the window.
+                let blank = text - unread[..text].trim_ascii_start().len();
+                if blank < text {
+                    self.input.advance(blank);
+                    return Err(self.broken("text stands outside of the root element"));
+                }
             }
             if text > 0 {
                 self.input.advance(text);
             }
-            let markup = self.input.unread();
-            if let Some(markup) = Markup::at_start(markup) {
-                return Ok(Some(markup));
-            }
-            if markup.len() > self.input.max_record_bytes() {
-                let limit = self.input.max_record_bytes();
+            let (unread, limit) = (self.input.unread(), self.input.max_record_bytes());
+            let markup = Markup::at_start(unread);
+            // Whether the window happens to hold all of it must not matter.
+            if markup.as_ref().map_or(unread.len(), |markup| markup.length) > limit {
                 return Err(self.broken(format!("a tag or comment is longer than {limit} bytes")));
+            }
+            if markup.is_some() {
+                return Ok(markup);
             }
             if !self.input.fill()? {
                 if self.input.unread().is_empty() {

@@ -75,6 +75,7 @@ fn a_document_that_is_not_whole_is_no_end_and_stays_a_fault() {
         ("<a></a></a>", "line 1: '</a>' closes no element"),
         ("<a/><a/>", "line 1: a second element stands behind the root"),
         ("{}", "line 1: text stands outside of the root element"),
+        ("<a/>\n \n x\n", "line 3: text stands outside of the root element"),
         (
             "<?xml version='1.0' encoding='latin1'?><a/>",
             "line 1: encoding 'latin1' is not read; convert the file to UTF-8",
@@ -159,6 +160,21 @@ fn an_element_over_the_limit_is_passed_over() {
     let error = bad(format!("<strike><species>{}</species></strike>", "long <b/> <!-- </strike> -->".repeat(100_000)));
     assert_eq!(error.cause().to_string(), "record is longer than 1048576 bytes");
     assert!(error.raw().unwrap().len() < 5_000);
+}
+
+#[test]
+fn a_tag_or_comment_over_the_limit_is_a_fault_however_it_is_read() {
+    let text = b"<a><!-- comment --><strike/></a>";
+    let pieces: Vec<u8> = text.chunks(3).flat_map(|piece| zstd::encode_all(piece, 1).unwrap()).collect();
+    for bytes in [&text[..], &pieces] {
+        let (_folder, path) = file(bytes);
+        let mut reader = XmlReader::<String>::new(&path, "strike").max_element_bytes(15);
+        block_on(async {
+            reader.open(None).await.unwrap();
+            let message = reader.read().await.unwrap_err().to_string();
+            assert!(message.ends_with("line 1: a tag or comment is longer than 15 bytes"), "{message}");
+        });
+    }
 }
 
 #[test]
