@@ -101,19 +101,21 @@ fn a_launch_that_was_answered_runs_even_if_the_service_is_killed() {
 
 #[test]
 fn sixty_four_launches_of_one_instance_at_once_run_it_once() {
-    let place = Place::new();
-    let service = Service::start(&place);
-    let answers: Vec<_> = std::thread::scope(|scope| {
-        let launches: Vec<_> = (0..64).map(|_| scope.spawn(|| service.post("/jobs/RetryJob/launch", "{}"))).collect();
-        launches.into_iter().map(|launch| launch.join().unwrap()).collect()
-    });
-    let accepted: Vec<_> = answers.iter().filter(|answer| answer.status == 202).collect();
-    assert_eq!(accepted.len(), 1);
-    let id = &accepted[0].json()["execution_id"];
-    let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 409).collect();
-    assert_eq!(refused.len(), 63);
-    assert!(refused.iter().all(|answer| &answer.json()["execution_id"] == id));
-    service.terminate();
+    for place in Place::of_each_kind() {
+        let service = Service::start(&place);
+        let answers: Vec<_> = std::thread::scope(|scope| {
+            let launches: Vec<_> =
+                (0..64).map(|_| scope.spawn(|| service.post("/jobs/RetryJob/launch", "{}"))).collect();
+            launches.into_iter().map(|launch| launch.join().unwrap()).collect()
+        });
+        let accepted: Vec<_> = answers.iter().filter(|answer| answer.status == 202).collect();
+        assert_eq!(accepted.len(), 1);
+        let id = &accepted[0].json()["execution_id"];
+        let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 409).collect();
+        assert_eq!(refused.len(), 63);
+        assert!(refused.iter().all(|answer| &answer.json()["execution_id"] == id));
+        service.terminate();
+    }
 }
 
 #[test]

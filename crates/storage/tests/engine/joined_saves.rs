@@ -264,7 +264,9 @@ async fn files_hold_everything_once_after_a_kill_although_several_files_were_not
             .chunk_size(10)
             .commit_every(NEVER)
     };
-    let dead = place.node([Job::builder("Roll").step(step(Some(333))).build().unwrap()]).await;
+    let job = Job::builder("Roll").step(step(Some(333))).build().unwrap();
+    // Its one place stays taken: the dead take no work.
+    let dead = place.node_with([job], |config| config.concurrency = 1).await;
     let id = begin(&dead, "Roll").await;
     tokio::task::block_in_place(|| reached.recv().unwrap());
     assert_eq!(counters(&dead, id).await.read, 100);

@@ -4,6 +4,7 @@ mod faults;
 mod lost_answers;
 mod plans;
 mod proxy;
+mod tls;
 
 use oxbatch_core::job::JobParameters;
 use oxbatch_core::repository::{LaunchRequest, RunLimits};
