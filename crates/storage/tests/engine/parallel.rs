@@ -35,7 +35,7 @@ async fn outcome(threads: u32, in_flight: u32, limit: u64) -> Outcome {
                     Ok(FunctionProcessor::new(move |n: u64| match n {
                         _ if n % 89 == 7 => Err(ItemError::validation("too odd").at(format!("number {n}"))),
                         333 if !stumbled.swap(true, Ordering::SeqCst) => Err(ItemError::transient("stumbles")),
-                        _ => Ok((n % 5 != 0).then_some(n * 2)),
+                        _ => Ok((!n.is_multiple_of(5)).then_some(n * 2)),
                     }))
                 })
                 .writer(move |_| Ok(ListWriter::new(Arc::clone(&list))))
