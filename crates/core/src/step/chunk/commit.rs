@@ -196,9 +196,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
                 }
                 Err(attempt) => attempt,
             };
-            self.roll_back(target).await?;
-            let lost = target.transaction.was_lost();
-            self.save_before(target, &mut before).await?;
+            let lost = self.take_back(target, &mut before).await?;
             // The store was away, which says nothing of the items: no policy is asked, and nothing is counted against them.
             if lost && losses < MOST_LOSSES {
                 losses += 1;
@@ -297,16 +295,20 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         }
     }
 
-    /// Saves, after a chunk has failed, those that were written before it.
-    async fn save_before<W>(&mut self, target: &mut Target<'_, W>, before: &mut Positions) -> Result<(), Interrupt> {
-        if self.unsaved.is_none() {
-            return Ok(());
-        }
+    /// Takes a chunk back that has failed, and saves those that were written before it. Whether the store was lost.
+    async fn take_back<W: ItemWriter<O>>(
+        &mut self,
+        target: &mut Target<'_, W>,
+        before: &mut Positions,
+    ) -> Result<bool, Interrupt> {
+        // First the positions: whatever fails here, what is saved from now on is what was written before the chunk.
         let none = Positions { reader: None, processor: None, writer: None };
         let chunk = self.advance(std::mem::replace(before, none));
+        self.roll_back(target).await?;
+        let lost = target.transaction.was_lost();
         self.save_unsaved(target).await?;
         *before = self.advance(chunk);
-        Ok(())
+        Ok(lost)
     }
 
     /// The fault of an attempt that is not repeated.
