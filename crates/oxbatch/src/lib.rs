@@ -104,10 +104,13 @@ pub use program::{IntoRegistry, run};
 /// Derives the types of items: `#[serde(crate = "oxbatch::serde")]`.
 pub use serde;
 
-/// The repository on PostgreSQL.
+/// The repository on PostgreSQL, and readers and writers of tables in its database and in others.
 #[cfg(feature = "postgres")]
 pub mod postgres {
-    pub use oxbatch_storage::{PostgresChunkTransaction, PostgresRepository, PostgresSettings, tokio_postgres};
+    pub use oxbatch_storage::{
+        PostgresChunkTransaction, PostgresReader, PostgresRepository, PostgresSettings, PostgresWriter, WriteForm,
+        tokio_postgres,
+    };
 }
 
 /// The repository on SQLite, and readers and writers of tables in its database.

@@ -1,15 +1,19 @@
 //! `WildlifeStrikes`: imports the records of the wildlife strike database into a table and reports on them.
 
 mod numbered;
+#[cfg(feature = "postgres")]
+mod on_either;
 mod record;
 mod report;
 
 use std::path::Path;
 
 use oxbatch::item::{CsvReader, CsvWriter, FunctionProcessor};
+#[cfg(feature = "postgres")]
+use oxbatch::postgres::{PostgresRepository, PostgresWriter};
 use oxbatch::sqlite::SqliteWriter;
 use oxbatch::step::MAX_CHUNK_SIZE;
-use oxbatch::{BuildError, ChunkStep, Job, ParameterDeclaration};
+use oxbatch::{BoxError, BuildError, ChunkStep, Job, ParameterDeclaration, StepContext};
 
 use numbered::Numbered;
 use record::{Record, Strike};
@@ -42,6 +46,52 @@ const TABLE: &str = "
     CREATE INDEX IF NOT EXISTS wildlife_strikes_species_phase ON wildlife_strikes (species, phase_of_flight);
     CREATE INDEX IF NOT EXISTS wildlife_strikes_flight_date ON wildlife_strikes (flight_date);";
 
+/// The same for PostgreSQL.
+#[cfg(feature = "postgres")]
+const TABLE_ON_POSTGRES: &str = "
+    CREATE TABLE IF NOT EXISTS wildlife_strikes (
+        source          TEXT NOT NULL,
+        record          BIGINT NOT NULL CHECK (record >= 1),
+        airport         TEXT,
+        aircraft        TEXT,
+        damage          TEXT,
+        flight_date     DATE NOT NULL,
+        operator        TEXT,
+        origin_state    TEXT,
+        phase_of_flight TEXT,
+        wildlife_size   TEXT,
+        species         TEXT,
+        time_of_day     TEXT,
+        cost_other      BIGINT CHECK (cost_other >= 0),
+        cost_repair     BIGINT CHECK (cost_repair >= 0),
+        cost_total      BIGINT CHECK (cost_total >= 0),
+        speed_knots     BIGINT CHECK (speed_knots >= 0),
+        PRIMARY KEY (source, record)
+    );
+    CREATE INDEX IF NOT EXISTS wildlife_strikes_species_phase ON wildlife_strikes (species, phase_of_flight);
+    CREATE INDEX IF NOT EXISTS wildlife_strikes_flight_date ON wildlife_strikes (flight_date);";
+
+/// Writes into the table of the database that keeps the executions.
+#[cfg(feature = "postgres")]
+fn table(context: &StepContext) -> Result<on_either::OnEither<SqliteWriter<Strike>, PostgresWriter<Strike>>, BoxError> {
+    if PostgresRepository::of(context.repository().as_ref()).is_none() {
+        return Ok(on_either::OnEither::Sqlite(table_on_sqlite(context)?));
+    }
+    let source = context.parameters().string("input")?.to_owned();
+    let writer = PostgresWriter::new(context, "wildlife_strikes").create(TABLE_ON_POSTGRES);
+    let writer = writer.replace("DELETE FROM wildlife_strikes WHERE source = $1", [source]);
+    Ok(on_either::OnEither::Postgres(writer))
+}
+
+#[cfg(not(feature = "postgres"))]
+use table_on_sqlite as table;
+
+fn table_on_sqlite(context: &StepContext) -> Result<SqliteWriter<Strike>, BoxError> {
+    let source = context.parameters().string("input")?.to_owned();
+    let writer = SqliteWriter::new("wildlife_strikes").create(TABLE);
+    Ok(writer.replace("DELETE FROM wildlife_strikes WHERE source = ?1", [source]))
+}
+
 pub(super) fn job() -> Result<Job, BuildError> {
     let import = ChunkStep::builder("ImportStrikes")
         .reader(|context| Ok(Numbered::new(CsvReader::<Record>::new(context.parameters().string("input")?))))
@@ -49,11 +99,7 @@ pub(super) fn job() -> Result<Job, BuildError> {
             let source = context.parameters().string("input")?.to_owned();
             Ok(FunctionProcessor::new(move |(number, record): (i64, Record)| Ok(Some(record.clean(&source, number)))))
         })
-        .writer(|context| {
-            let source = context.parameters().string("input")?.to_owned();
-            let writer = SqliteWriter::<Strike>::new("wildlife_strikes").create(TABLE);
-            Ok(writer.replace("DELETE FROM wildlife_strikes WHERE source = ?1", [source]))
-        })
+        .writer(table)
         // What arrives in the table is counted against what was read before the step may end.
         .control_total_read("records", |_| 1)
         .control_total_written("records", |_| 1)
