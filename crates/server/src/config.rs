@@ -20,6 +20,8 @@ pub const DEFAULT_MAX_REQUESTS: usize = 512;
 pub const DEFAULT_MAX_WAITING: usize = 256;
 /// Previews that run at once; further ones are refused.
 pub const DEFAULT_MAX_PREVIEWS: usize = 4;
+/// Streams of events that are open at once; further ones are refused.
+pub const DEFAULT_MAX_STREAMS: usize = 64;
 /// How long a shutdown lets requests finish.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(5);
 
@@ -57,6 +59,8 @@ pub struct Limits {
     pub max_waiting: usize,
     /// Previews at once, those that their callers have given up included. [`DEFAULT_MAX_PREVIEWS`]
     pub max_previews: usize,
+    /// Streams of events at once. [`DEFAULT_MAX_STREAMS`]
+    pub max_streams: usize,
     /// Time for requests to finish at a shutdown. [`DEFAULT_DRAIN`]
     pub drain: Duration,
 }
@@ -85,6 +89,7 @@ impl Default for Limits {
             max_requests: DEFAULT_MAX_REQUESTS,
             max_waiting: DEFAULT_MAX_WAITING,
             max_previews: DEFAULT_MAX_PREVIEWS,
+            max_streams: DEFAULT_MAX_STREAMS,
             drain: DEFAULT_DRAIN,
         }
     }

@@ -27,6 +27,7 @@ struct Inner {
     requests: Arc<Semaphore>,
     waiting: Semaphore,
     previews: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
     shutdown: CancellationToken,
 }
 
@@ -38,7 +39,8 @@ impl AppState {
         let requests = Arc::new(Semaphore::new(limits.max_requests));
         let waiting = Semaphore::new(limits.max_waiting);
         let previews = Arc::new(Semaphore::new(limits.max_previews));
-        Self { inner: Arc::new(Inner { engine, hosts, limits, requests, waiting, previews, shutdown }) }
+        let streams = Arc::new(Semaphore::new(limits.max_streams));
+        Self { inner: Arc::new(Inner { engine, hosts, limits, requests, waiting, previews, streams, shutdown }) }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -61,6 +63,15 @@ impl AppState {
     /// One permit for each preview whose author's code may still run.
     pub(crate) fn previews(&self) -> &Arc<Semaphore> {
         &self.inner.previews
+    }
+
+    /// One permit for each stream of events.
+    pub(crate) fn streams(&self) -> &Arc<Semaphore> {
+        &self.inner.streams
+    }
+
+    pub(crate) fn shutdown(&self) -> &CancellationToken {
+        &self.inner.shutdown
     }
 
     pub(crate) fn is_shutting_down(&self) -> bool {

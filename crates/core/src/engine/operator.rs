@@ -260,6 +260,14 @@ impl Engine {
         }
     }
 
+    /// Waits until something may have happened to an execution, but not longer than `at_most`. What happens on another
+    /// node is heard only where the repository tells of it.
+    pub async fn change(&self, id: ExecutionId, at_most: Duration) {
+        let watcher = self.inner.running.watch(id);
+        // Who waited in vain looks too.
+        let _ = tokio::time::timeout(at_most, watcher.change()).await;
+    }
+
     /// The nodes that share the repository, in the order in which they started.
     ///
     /// # Errors

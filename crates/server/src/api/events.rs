@@ -1,0 +1,151 @@
+//! The events of an execution as a stream: its status, and how far its steps are, until it has ended.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::{JobExecution, StepExecution};
+use tokio::sync::mpsc;
+
+use super::executions::shown;
+use crate::error::{Problem, ProblemKind};
+use crate::extract::{NoQuery, PathId, Strict};
+use crate::state::AppState;
+use crate::view::StepView;
+
+/// Most often that the progress of a step is told.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+/// Events that wait for a client that reads slowly; what is told after them is newer.
+const WAITING: usize = 16;
+/// Id of the last event: a client that comes back with it is told that there is nothing more.
+const END: &str = "end";
+/// Seconds after which another stream may have ended.
+const RETRY_SECONDS: u32 = 5;
+
+/// Follow an execution.
+///
+/// Server-sent events until the execution has ended: `execution` with its whole shape at each change of its status,
+/// `step` with a step's whole shape when it has changed, at most twice a second. The first events tell how all stands, so a
+/// client that comes back misses nothing that still holds. After the end, `Last-Event-ID: end` is answered by 204.
+#[utoipa::path(
+    get, path = "/executions/{id}/events", tag = "executions", operation_id = "follow_execution",
+    params(
+        ("id" = i64, Path, description = "Id of the execution", minimum = 1),
+        ("last-event-id" = Option<String>, Header, description = "Id of the last event that was received",
+            pattern = "^[!-~]{1,255}$", nullable = false),
+    ),
+    responses(
+        (status = 200, description = "Its events", body = String, content_type = "text/event-stream"),
+        (status = 204, description = "It has ended, and the end was received already"),
+        (status = 404, description = "There is no such execution"),
+    )
+)]
+pub(crate) async fn follow(
+    State(state): State<AppState>,
+    PathId(id): PathId,
+    Strict(NoQuery): Strict<NoQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let id = ExecutionId(id);
+    let execution = state.engine().execution(id).await?;
+    let knows_the_end = headers.get("last-event-id").is_some_and(|last| last == END);
+    if knows_the_end && !execution.status.is_running() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let Ok(place) = state.streams().clone().try_acquire_owned() else {
+        let problem = Problem::new(ProblemKind::Overloaded, "too many streams of events are open; try again later");
+        return Err(problem.retry_after(RETRY_SECONDS));
+    };
+    let (sender, receiver) = mpsc::channel(WAITING);
+    tokio::spawn(async move {
+        let shutdown = state.shutdown().clone();
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tell(&state, execution, &sender) => {}
+        }
+        drop(place);
+    });
+    let events = stream::unfold(receiver, async |mut receiver| {
+        let event: Event = receiver.recv().await?;
+        Some((Ok::<_, Infallible>(event), receiver))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// Tells what has changed again and again, until the end or until nobody listens any more.
+async fn tell(state: &AppState, mut execution: JobExecution, sender: &mpsc::Sender<Event>) {
+    let engine = state.engine();
+    let id = execution.id;
+    let mut told = None;
+    let mut told_steps = HashMap::new();
+    loop {
+        // Sampled before the rows are read, as the list of steps does.
+        let live = engine.live_steps(id);
+        // What the repository does not tell now, it tells at the next look.
+        for step in engine.repository().steps(id).await.unwrap_or_default() {
+            let key = step.id;
+            let mark = mark(&step, &live);
+            if told_steps.insert(key, mark) == Some(mark) {
+                continue;
+            }
+            let view = StepView::new(step, &live, engine.config().clock.now());
+            if !send(sender, Event::default().event("step").json_data(view)).await {
+                return;
+            }
+        }
+        let ended = !execution.status.is_running();
+        let status = execution.status;
+        if told != Some(status)
+            && let Ok(view) = shown(engine, execution).await
+        {
+            let event = Event::default().event("execution").id(if ended { END } else { status.as_str() });
+            if !send(sender, event.json_data(view)).await {
+                return;
+            }
+            told = Some(status);
+        }
+        if ended && told == Some(status) {
+            return;
+        }
+        tokio::select! {
+            () = sender.closed() => return,
+            () = engine.change(id, PROGRESS_EVERY) => {}
+        }
+        // A change may come at once after another; progress is told no more often for it.
+        execution = loop {
+            match engine.execution(id).await {
+                Ok(execution) => break execution,
+                // It was purged, or the store is out of reach for a moment.
+                Err(oxbatch_core::engine::OperatorError::UnknownExecution { .. }) => return,
+                Err(_) => tokio::time::sleep(PROGRESS_EVERY).await,
+            }
+            if sender.is_closed() {
+                return;
+            }
+        };
+    }
+}
+
+/// By what a change of a step is seen: its status and its counts.
+fn mark(step: &StepExecution, live: &[oxbatch_core::engine::LiveStep]) -> (oxbatch_core::Status, i64, i64, i64, i64) {
+    let sample = live.iter().find(|live| live.step_id == step.id && step.status.is_running());
+    let counters = sample.map_or(step.counters, |sample| sample.live.counters());
+    (step.status, counters.read, counters.write, counters.commit, counters.retry)
+}
+
+/// Whether somebody still listens.
+async fn send(sender: &mpsc::Sender<Event>, event: Result<Event, axum::Error>) -> bool {
+    match event {
+        Ok(event) => sender.send(event).await.is_ok(),
+        Err(error) => {
+            tracing::warn!(%error, "an event could not be written");
+            false
+        }
+    }
+}
