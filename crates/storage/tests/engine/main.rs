@@ -12,6 +12,8 @@ mod lifecycle;
 mod limits;
 mod model;
 mod parallel;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod preview;
 mod processors;
 mod rerun;
