@@ -1,4 +1,4 @@
-//! Runs one job by the engine on a fresh, durable SQLite repository.
+//! Runs one job by the engine on a fresh, durable repository.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use oxbatch_core::engine::LaunchOptions;
 use oxbatch_core::job::GivenParameters;
-use oxbatch_core::repository::Node;
+use oxbatch_core::repository::{JobRepository, Node};
 use oxbatch_core::{Engine, EngineConfig, Job, JobRegistry, Status};
-use oxbatch_storage::SqliteRepository;
+use oxbatch_storage::{PostgresRepository, PostgresSettings, SqliteRepository};
 
 use crate::Fault;
 
@@ -18,22 +18,32 @@ pub(crate) fn run(job: Job, folder: &Path) -> Result<Duration, Fault> {
     for suffix in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(folder.join(format!("oxbatch.db{suffix}")));
     }
+    on_runtime(async || run_on(job, Arc::new(SqliteRepository::open(&database)?)).await)
+}
+
+/// The same on PostgreSQL, as a forced launch: an earlier one may have left its instance.
+pub(crate) fn run_on_postgres(job: Job, settings: PostgresSettings) -> Result<Duration, Fault> {
+    on_runtime(async || run_on(job, Arc::new(PostgresRepository::open(settings).await?)).await)
+}
+
+fn on_runtime(work: impl AsyncFnOnce() -> Result<Duration, Fault>) -> Result<Duration, Fault> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(async {
-        let repository = Arc::new(SqliteRepository::open(&database)?);
-        let mut config = EngineConfig::new(Node::new("bench"));
-        config.take_work = false;
-        let name = job.name().to_owned();
-        let engine = Engine::start(JobRegistry::new([job])?, repository, config).await?;
-        let start = Instant::now();
-        let options = LaunchOptions { run_here: true, ..LaunchOptions::default() };
-        let launched = engine.launch(&name, GivenParameters::default(), options).await?;
-        let execution = engine.wait(launched.execution.id, Duration::from_secs(3600)).await?;
-        let time = start.elapsed();
-        engine.shutdown().await;
-        if execution.status != Status::Completed {
-            return Err(format!("{}: {}", execution.status, execution.exit_message.unwrap_or_default()).into());
-        }
-        Ok(time)
-    })
+    runtime.block_on(work())
+}
+
+async fn run_on(job: Job, repository: Arc<dyn JobRepository>) -> Result<Duration, Fault> {
+    let mut config = EngineConfig::new(Node::new("bench"));
+    config.take_work = false;
+    let name = job.name().to_owned();
+    let engine = Engine::start(JobRegistry::new([job])?, repository, config).await?;
+    let start = Instant::now();
+    let options = LaunchOptions { run_here: true, force: true, ..LaunchOptions::default() };
+    let launched = engine.launch(&name, GivenParameters::default(), options).await?;
+    let execution = engine.wait(launched.execution.id, Duration::from_secs(3600)).await?;
+    let time = start.elapsed();
+    engine.shutdown().await;
+    if execution.status != Status::Completed {
+        return Err(format!("{}: {}", execution.status, execution.exit_message.unwrap_or_default()).into());
+    }
+    Ok(time)
 }

@@ -2,10 +2,13 @@
 
 mod commits;
 mod csv_to_csv;
+mod csv_to_postgres;
 mod csv_to_sqlite;
 
 mod engine_alone;
+pub(crate) mod forms;
 pub(crate) mod memory;
+pub(crate) mod server;
 pub(crate) mod start;
 
 use std::path::Path;
@@ -25,7 +28,7 @@ pub(crate) struct Row {
 }
 
 pub(crate) const ALL: &[Row] =
-    &[engine_alone::ROW, engine_alone::EACH, csv_to_csv::ROW, csv_to_sqlite::ROW, commits::ROW];
+    &[engine_alone::ROW, engine_alone::EACH, csv_to_csv::ROW, csv_to_sqlite::ROW, csv_to_postgres::ROW, commits::ROW];
 
 pub(crate) fn find(name: &str) -> Result<&'static Row, Fault> {
     ALL.iter().find(|row| row.name == name).ok_or_else(|| format!("no row '{name}'").into())

@@ -16,6 +16,9 @@ use super::plan::Action;
 use super::table_rows::{Located, TableRows, WriteFault, WriteForm};
 use crate::postgres::{PostgresChunkTransaction, PostgresSettings};
 
+/// Entry of the step's context with the rows that are in another database.
+const EXACTLY_ONCE: &str = "oxbatch.exactly_once";
+
 /// A value of a statement of the author's.
 type Parameter = Box<dyn ToSql + Sync + Send>;
 
@@ -334,6 +337,8 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
         {
             if let Some(once) = once {
                 once.ledger.save(client, self.committed.rows).await?;
+                // A change of the context: what the target knows is of one chunk, so the repository must save each.
+                once.context.put(EXACTLY_ONCE, self.now.rows)?;
             }
             remote.commit().await?;
             if let Some(once) = once {
