@@ -23,10 +23,15 @@
 //!
 //! # Items
 //!
-//! | table of the repository's database | reader | writer | delivery |
+//! | table of | reader | writer | delivery |
 //! |---|---|---|---|
 //! | SQLite, along a unique key | [`SqliteReader`] | [`SqliteWriter`]: insert, upsert, update, delete | exactly once |
 //! | SQLite, any query | [`SqliteCursorReader`] | | |
+//!
+//! | table in PostgreSQL (feature `postgres`) | reader | writer | delivery |
+//! |---|---|---|---|
+//! | of the repository's database | `PostgresReader::new` | `PostgresWriter::new` | exactly once |
+//! | of another database | `PostgresReader::from` | `PostgresWriter::to` | at least once; exactly once with `exactly_once` |
 //!
 //! # What is durable
 //!

@@ -7,11 +7,7 @@ use oxbatch_core::engine::{Engine, EngineConfig};
 use oxbatch_core::item::{Checkpoint, ListReader};
 use oxbatch_core::repository::{ChunkTransaction, JobRepository, Node};
 use oxbatch_core::{ChunkStep, ItemError, ItemWriter, Job, JobRegistry, SkipPolicy, Status};
-use oxbatch_storage::rusqlite::{Connection, Row};
-use oxbatch_storage::{
-    PostgresReader, PostgresRepository, PostgresSettings, PostgresWriter, SqliteReader, SqliteRepository, SqliteWriter,
-    WriteForm,
-};
+use oxbatch_storage::{PostgresRepository, PostgresSettings, PostgresWriter, WriteForm};
 use oxbatch_test_postgres::TestDatabase;
 use serde::{Deserialize, Serialize};
 
@@ -226,73 +222,4 @@ async fn rows_that_do_not_come_again_are_told() {
     let message = launch(&engine, "Copy").await.exit_message.unwrap();
     assert!(message.contains("do not come again: the input has changed"), "{message}");
     engine.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn one_job_takes_rows_from_sqlite_to_postgresql_and_back() {
-    for on_postgres in [false, true] {
-        let (place, database) = (Place::new(), database());
-        let file = place.path("other.db");
-        let sqlite = rusqlite_file(&file);
-        let target = settings(&database);
-        let repository: Arc<dyn JobRepository> = if on_postgres {
-            Arc::new(PostgresRepository::open(settings(&database)).await.unwrap())
-        } else {
-            Arc::new(SqliteRepository::open(&file).unwrap())
-        };
-        drop(sqlite);
-        let (from, back, path, path_back) = (target.clone(), target.clone(), file.clone(), file.clone());
-        let job = Job::builder("There and back")
-            .step(
-                ChunkStep::builder("There")
-                    .reader(move |_| {
-                        let query = "SELECT id, text FROM lines";
-                        let map = |row: &Row<'_>| Ok(Line { id: row.get(0)?, text: row.get(1)? });
-                        Ok(SqliteReader::file(&path, query, ["id"], map))
-                    })
-                    .writer(move |context| {
-                        Ok(match on_postgres {
-                            true => PostgresWriter::new(context, "lines"),
-                            false => PostgresWriter::to(&from, "lines").exactly_once(context),
-                        })
-                    })
-                    .chunk_size(7),
-            )
-            .step(
-                ChunkStep::builder("Back")
-                    .reader(move |_| {
-                        Ok(PostgresReader::<Line>::from(&back, "SELECT id, text FROM lines", ["id"]).copy())
-                    })
-                    .writer(move |_| {
-                        Ok(SqliteWriter::<Line>::new("back")
-                            .create("CREATE TABLE IF NOT EXISTS back (id INTEGER PRIMARY KEY, text TEXT)")
-                            .file(&path_back))
-                    })
-                    .chunk_size(9),
-            )
-            .build()
-            .unwrap();
-        let engine = node(repository, [job]).await;
-        let execution = launch(&engine, "There and back").await;
-        assert_eq!(execution.status, Status::Completed, "{execution:?}");
-        assert_eq!(stored(&database), "50 50 1275");
-        engine.shutdown().await;
-        let connection = Connection::open(&file).unwrap();
-        let back: (i64, i64) = connection
-            .query_row("SELECT count(*), sum(id) FROM back", [], |row| Ok((row.get(0)?, row.get(1)?)))
-            .unwrap();
-        assert_eq!(back, (50, 1275));
-    }
-}
-
-fn rusqlite_file(file: &std::path::Path) -> Connection {
-    let connection = Connection::open(file).unwrap();
-    connection
-        .execute_batch(
-            "CREATE TABLE lines (id INTEGER PRIMARY KEY, text TEXT);
-             WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 50)
-             INSERT INTO lines SELECT id, 'line ' || id FROM n",
-        )
-        .unwrap();
-    connection
 }
