@@ -132,13 +132,15 @@ fn whatever_goes_wrong_every_item_is_settled_exactly_once() {
     let cases = if ON_POSTGRES { asked / 6 } else { asked }.div_ceil(RUNNERS);
     let run = || {
         let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-        TestRunner::new(config).run(&plans(), |plan| {
+        let tested = TestRunner::new(config).run(&plans(), |plan| {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(check(plan));
             // Threads of dead nodes may still wait for what comes no more.
             runtime.shutdown_background();
             Ok(())
-        })
+        });
+        // Boxed: the fault carries the whole plan.
+        tested.map_err(Box::new)
     };
     std::thread::scope(|scope| {
         let runners: Vec<_> = (0..RUNNERS).map(|_| scope.spawn(run)).collect();

@@ -504,7 +504,8 @@ impl Target for Table {
 async fn rows_are_written_exactly_once_wherever_the_process_dies() {
     const FILLED: &str = "CREATE TABLE IF NOT EXISTS prices (id INTEGER PRIMARY KEY, currency TEXT, cents INTEGER, note TEXT DEFAULT '');
         INSERT OR IGNORE INTO prices SELECT value, 'USD', 1, 'old' FROM json_each('[2,3,4,5,6]')";
-    let makes: [(fn() -> SqliteWriter<Price>, &str); 3] = [
+    type Make = fn() -> SqliteWriter<Price>;
+    let makes: [(Make, &str); 3] = [
         (
             || prices().replace("DELETE FROM prices WHERE id > ?1", [0]),
             "1EUR10kept;2EUR20kept;3EUR30kept;4EUR40kept;5EUR50kept",
