@@ -46,7 +46,8 @@
 //! ```
 //!
 //! Every file writer is a [`item::FileWriter`]: header and footer, sequences of files, gzip and zstd (features `gzip` and
-//! `zstd`) are the same for all of them; an author's own format is an [`item::RecordEncoder`].
+//! `zstd`) are the same for all of them; an author's own format is an [`item::RecordEncoder`]. A file that is there is
+//! replaced, refused or appended to ([`item::OnExisting`]).
 //!
 //! | processor | what it does | feature |
 //! |---|---|---|

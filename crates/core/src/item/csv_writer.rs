@@ -32,7 +32,8 @@ const RECORD_BUFFER_BYTES: usize = 16 * 1024;
 ///
 /// The header is made of the names of the record's fields when the first record is written; records without names
 /// (tuples) have none. An empty input makes an empty file, or one with a header when
-/// [`headers`](FileWriter::headers) gave it. The author's [`header`](FileWriter::header) stands above it.
+/// [`headers`](FileWriter::headers) gave it. The author's [`header`](FileWriter::header) stands above it. Where the output
+/// is [appended](super::OnExisting::Append) to a file that is not empty, neither is written.
 ///
 /// **Exactly once, by cutting back**: files, locks and faults are those of every [`FileWriter`].
 pub type CsvWriter<T> = FileWriter<CsvEncoder, T>;
@@ -92,6 +93,10 @@ impl CsvEncoder {
 }
 
 impl<T: Serialize> RecordEncoder<T> for CsvEncoder {
+    fn check_append(&self) -> Result<(), ItemError> {
+        Ok(())
+    }
+
     fn reset(&mut self) {
         self.forget();
     }

@@ -21,6 +21,7 @@ const DRAIN_ITEMS: usize = 1_024;
 /// - `reset` comes at any time: what was collected is void. The next call is `begin`, or `encode` of an item that follows
 ///   others in a file of an earlier attempt.
 /// - Bytes may be kept back until `drain`. Without failing it gives all of them.
+/// - In a file that is [appended to](OnExisting::Append) and holds text already, `begin` is left out.
 /// - Nothing is remembered of the items: the same file comes out wherever chunks end and attempts die.
 pub trait RecordEncoder<T>: Send {
     /// Whether the settings make a whole; called before the file is touched.
@@ -29,6 +30,17 @@ pub trait RecordEncoder<T>: Send {
     /// When one is missing or contradicts another.
     fn check(&self) -> Result<(), ItemError> {
         Ok(())
+    }
+
+    /// Whether items may stand behind those of another file: true of lines, not of a document that has an end. Called
+    /// before the file is touched, where [`OnExisting::Append`] is set.
+    ///
+    /// # Errors
+    /// When they may not, unless a format says otherwise.
+    fn check_append(&self) -> Result<(), ItemError> {
+        Err(ItemError::other(
+            "this format cannot be appended to: its encoder has no `check_append`; use `OnExisting::Refuse` or `OnExisting::Replace`",
+        ))
     }
 
     /// Forgets what was collected and not drained.
@@ -96,8 +108,8 @@ type Hook = Box<dyn Fn(&FileSummary) -> String + Send>;
 ///   its lines. The file system must support advisory locks.
 /// - A file that is missing, shorter than its checkpoint or changed since then fails the step with a sentence that names
 ///   it. Restore it, or launch with force, which starts anew.
-/// - A file of the final name is replaced unless [`on_existing`](Self::on_existing) refuses. What is no file (a folder,
-///   a device) is never replaced.
+/// - A file of the final name is replaced unless [`on_existing`](Self::on_existing) refuses or appends. What is no file
+///   (a folder, a device) is never replaced.
 /// - [`header`](Self::header) and [`footer`](Self::footer) put the author's text at the start and the end of each file.
 /// - [`roll_after_items`](Self::roll_after_items) and [`roll_after_bytes`](Self::roll_after_bytes) make a sequence:
 ///   `orders.csv` becomes `orders-0001.csv`, `orders-0002.csv`, …, each with its header and footer. All of them are
@@ -213,6 +225,9 @@ impl<E, T> FileWriter<E, T> {
 
 impl<E: RecordEncoder<T>, T> FileWriter<E, T> {
     fn begin(&mut self) -> Result<(), ItemError> {
+        if self.files.follows_text {
+            return Ok(());
+        }
         let header = self.header.as_ref().map(|text| text(&self.summary()));
         self.encoder.begin(header.as_deref().unwrap_or_default(), &mut self.buffer)
     }
@@ -268,6 +283,9 @@ impl<E: RecordEncoder<T>, T> FileWriter<E, T> {
 impl<E: RecordEncoder<T>, T: Send + Sync> ItemWriter<T> for FileWriter<E, T> {
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         self.encoder.check()?;
+        if self.files.on_existing == OnExisting::Append {
+            self.encoder.check_append()?;
+        }
         self.files.numbered = self.roll_items.is_some() || self.roll_bytes.is_some();
         self.buffer.clear();
         self.encoder.reset();

@@ -85,6 +85,10 @@ pub struct FixedWidthEncoder {
 }
 
 impl<T: Serialize> RecordEncoder<T> for FixedWidthEncoder {
+    fn check_append(&self) -> Result<(), ItemError> {
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), ItemError> {
         if self.columns.is_empty() {
             return Err(ItemError::other("fixed-width output has no columns"));

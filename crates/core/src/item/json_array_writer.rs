@@ -28,6 +28,12 @@ pub type JsonArrayWriter<T> = FileWriter<JsonArrayEncoder, T>;
 pub struct JsonArrayEncoder(());
 
 impl<T: Serialize> RecordEncoder<T> for JsonArrayEncoder {
+    fn check_append(&self) -> Result<(), ItemError> {
+        Err(ItemError::other(
+            "JsonArrayWriter cannot append: nothing may stand behind the end of a JSON array; use JsonLinesWriter, or `OnExisting::Refuse` or `OnExisting::Replace` with a file for each run",
+        ))
+    }
+
     fn begin(&mut self, header: &str, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
         buffer.extend_from_slice(header.as_bytes());
         buffer.push(b'[');

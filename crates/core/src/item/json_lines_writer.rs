@@ -33,6 +33,10 @@ pub type JsonLinesWriter<T> = FileWriter<JsonLinesEncoder, T>;
 pub struct JsonLinesEncoder(());
 
 impl<T: Serialize> RecordEncoder<T> for JsonLinesEncoder {
+    fn check_append(&self) -> Result<(), ItemError> {
+        Ok(())
+    }
+
     fn encode(&mut self, item: &T, _: u64, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
         serde_json::to_writer(&mut *buffer, item)?;
         buffer.push(b'\n');

@@ -1,6 +1,7 @@
 //! What all file writers share: a file that grows chunk by chunk under a temporary name and can be cut back.
 
 mod compression;
+mod existing;
 mod fault;
 mod sequence;
 mod tail;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::step::StepContext;
 pub use compression::Compression;
+pub use existing::OnExisting;
 pub(super) use fault::FileFault;
 pub(super) use sequence::{Counts, OutputFiles};
 #[cfg(any(feature = "csv", feature = "fixed-width", feature = "json", feature = "xml"))]
@@ -37,16 +39,6 @@ pub enum FileSync {
     EveryChunk,
 }
 
-/// What a file writer does when a file of the final name is there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnExisting {
-    /// It is replaced, in one move, when the output is published.
-    #[default]
-    Replace,
-    /// The step fails: when the writer opens its file anew, and again before it would replace the other file.
-    Refuse,
-}
-
 /// What is stored with each commit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Position {
@@ -54,6 +46,9 @@ pub(super) struct Position {
     part: String,
     /// Length of the file in bytes.
     length: u64,
+    /// Length of what it was begun with: a copy of what the output is appended to.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    copied: u64,
     /// Fingerprint of its last bytes.
     tail: u64,
     /// The input has ended: the file will not grow any more.
@@ -81,6 +76,8 @@ pub(super) struct OutputFile {
     sync: FileSync,
     on_existing: OnExisting,
     file: Option<File>,
+    /// Bytes at its start that were copied from what it is appended to.
+    copied: u64,
     now: Mark,
     flushed: Mark,
     committed: Mark,
@@ -112,6 +109,7 @@ impl OutputFile {
             sync: FileSync::default(),
             on_existing: OnExisting::default(),
             file: None,
+            copied: 0,
             now: Mark::default(),
             flushed: Mark::default(),
             committed: Mark::default(),
@@ -146,7 +144,8 @@ impl OutputFile {
         self.now = Mark::default();
         (self.flushed, self.committed) = (self.now, self.now);
         self.tail = Tail::default();
-        Ok(())
+        self.copied = 0;
+        if self.on_existing == OnExisting::Append { self.copy_target() } else { Ok(()) }
     }
 
     /// Opens the file, cut back to a checkpoint.
@@ -157,6 +156,7 @@ impl OutputFile {
             return Err(FileFault::OtherName { stored, now });
         }
         let mark = Mark { length: position.length, complete: position.complete };
+        self.copied = position.copied;
         let file = match self.open_locked(&mut OpenOptions::new()) {
             Ok(file) => file,
             Err(FileFault::Open { source, .. }) if source.kind() == ErrorKind::NotFound => {
@@ -165,6 +165,9 @@ impl OutputFile {
             Err(fault) => return Err(fault),
         };
         self.tail = check(&self.part_path, &file, position)?;
+        if self.on_existing == OnExisting::Append {
+            self.check_copied_length()?;
+        }
         self.file = Some(file);
         self.cut(mark)?;
         (self.flushed, self.committed) = (self.now, self.now);
@@ -178,7 +181,10 @@ impl OutputFile {
             return Err(missing());
         }
         let file = File::open(&self.path).map_err(|_| missing())?;
-        if file.metadata().map_err(|_| missing())?.len() != position.length {
+        let length = file.metadata().map_err(|_| missing())?.len();
+        // Others may have appended to it since.
+        let grown = length > position.length && self.on_existing == OnExisting::Append;
+        if length != position.length && !grown {
             return Err(missing());
         }
         self.tail = check(&self.path, &file, position)?;
@@ -205,15 +211,6 @@ impl OutputFile {
         // Its last owner may have published it between our open and our lock: then it is not ours to cut.
         let same = is_same(&file, &self.part_path).map_err(|source| FileFault::Open { path: path(), source })?;
         if same { Ok(file) } else { Err(FileFault::Locked { path: path() }) }
-    }
-
-    /// Something else than a file is never replaced, and a file only when that is allowed.
-    fn check_target(&self) -> Result<(), FileFault> {
-        match fs::metadata(&self.path) {
-            Ok(found) if !found.is_file() => Err(FileFault::NotAFile { path: self.path.clone() }),
-            Ok(_) if self.on_existing == OnExisting::Refuse => Err(FileFault::Exists { path: self.path.clone() }),
-            _ => Ok(()),
-        }
     }
 
     fn file(&self) -> Result<&File, FileFault> {
@@ -243,7 +240,8 @@ impl OutputFile {
         }
         self.flushed = self.now;
         let Mark { length, complete } = self.now;
-        Ok(Position { part: self.part_name.clone(), length, tail: self.tail.fingerprint(), complete, counts })
+        let (part, tail) = (self.part_name.clone(), self.tail.fingerprint());
+        Ok(Position { part, length, copied: self.copied, tail, complete, counts })
     }
 
     /// As [`flush`](Self::flush), for a file that holds nothing to be counted.
@@ -320,6 +318,8 @@ impl OutputFile {
             return Ok(());
         }
         self.check_target()?;
+        // Held until the file has its final name: of two that append at once, one is told.
+        let _target = if self.on_existing == OnExisting::Append { Some(self.claim_target()?) } else { None };
         self.file()?.sync_all().map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })?;
         fs::rename(&self.part_path, &self.path).map_err(|source| FileFault::Rename {
             from: self.part_path.clone(),
@@ -348,6 +348,11 @@ impl OutputFile {
     pub(super) fn close(&mut self) {
         self.file = None;
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(length: &u64) -> bool {
+    *length == 0
 }
 
 /// Checks that a file is what its checkpoint says, up to the checkpoint's length.

@@ -67,6 +67,12 @@ impl Default for XmlEncoder {
 }
 
 impl<T: Serialize> RecordEncoder<T> for XmlEncoder {
+    fn check_append(&self) -> Result<(), ItemError> {
+        Err(ItemError::other(
+            "XmlWriter cannot append: nothing may stand behind the end of an XML document; use JsonLinesWriter, or `OnExisting::Refuse` or `OnExisting::Replace` with a file for each run",
+        ))
+    }
+
     fn check(&self) -> Result<(), ItemError> {
         for name in [&self.root, &self.item] {
             let mut unused = String::new();

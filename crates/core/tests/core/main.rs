@@ -2,6 +2,8 @@
 #![cfg(all(feature = "csv", feature = "json", feature = "test-util"))]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(all(feature = "fixed-width", feature = "xml", feature = "gzip", feature = "zstd"))]
+mod appended_output;
 #[cfg(all(feature = "files", feature = "fixed-width", feature = "gzip", feature = "xml", feature = "zstd"))]
 mod bad_input;
 #[cfg(all(feature = "gzip", feature = "zstd"))]

@@ -159,3 +159,38 @@ fn what_exists_is_replaced_whatever_happens() {
     let refusing = |folder: &Path| CsvWriter::with_tag("1", folder.join("a.csv")).on_existing(OnExisting::Refuse);
     assert_eq!(conforms(refusing), format!("== a.csv\n{CSV}"));
 }
+
+#[test]
+fn what_exists_is_appended_to_once_whatever_happens() {
+    const ROWS: &str = CSV.split_at("text,number\n".len()).1;
+    let append = |writer: CsvWriter<Row>| writer.on_existing(OnExisting::Append);
+    let csv = |folder: &Path| append(CsvWriter::with_tag("1", folder.join("a.csv")));
+    for (before, expected) in [
+        (None, CSV.to_owned()),
+        (Some(""), CSV.to_owned()),
+        (Some("text,number\nold,0\n"), format!("text,number\nold,0\n{ROWS}")),
+        (Some("text,number\nold,0"), format!("text,number\nold,0\n{ROWS}")),
+        // What is there may end as the output does.
+        (Some(CSV), format!("{CSV}{ROWS}")),
+    ] {
+        let before: Vec<_> = before.iter().map(|text| ("a.csv", text.as_bytes())).collect();
+        let text = String::from_utf8(conforms_in(&before, csv)).unwrap();
+        assert_eq!(text, format!("== a.csv\n{expected}"));
+    }
+    let old: &[(&str, &[u8])] = &[("a", b"{}\n")];
+    let lines =
+        conforms_in(old, |folder| JsonLinesWriter::with_tag("1", folder.join("a")).on_existing(OnExisting::Append));
+    assert!(lines.starts_with(b"== a\n{}\n{\"text\":\"a, \\\"1\\\"\""), "{}", String::from_utf8_lossy(&lines));
+    let fixed = conforms_in(old, |folder| {
+        let writer = FixedWidthWriter::with_tag("1", folder.join("a")).on_existing(OnExisting::Append);
+        writer.column("number", 3, Align::Right).column("text", 7, Align::Left)
+    });
+    assert!(fixed.starts_with(b"== a\n{}\n  1a, \"1\" \n"), "{}", String::from_utf8_lossy(&fixed));
+    for compression in [Compression::Gzip, Compression::Zstd] {
+        let packed = |folder: &Path| csv(folder).compression(compression);
+        let new = conforms_in(&[], packed);
+        let first = new.strip_prefix(b"== a.csv\n").unwrap();
+        let grown = conforms_in(&[("a.csv", first)], packed);
+        assert!(grown.starts_with(&new) && grown.len() > new.len());
+    }
+}

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use oxbatch::item::{
     Align, BoxError, Compression, CsvReader, CsvWriter, FileWriter, FixedWidthWriter, FunctionProcessor,
-    JsonArrayWriter, JsonLinesWriter, RecordEncoder, XmlWriter,
+    JsonArrayWriter, JsonLinesWriter, OnExisting, RecordEncoder, XmlWriter,
 };
 use oxbatch::sqlite::SqliteWriter;
 use oxbatch::{BuildError, ChunkStep, Job, JobRegistry, ParameterDeclaration, Step, StepContext};
 use serde::{Deserialize, Serialize};
 
-use crate::output::{Output, Variant};
+use crate::output::Output;
 
 const CHUNK: u32 = 200;
 
@@ -39,6 +39,7 @@ fn job(output: Output) -> Result<Job, BuildError> {
     let step = match output {
         Output::Table => into_table(),
         Output::Csv => into_files(output, |writer: CsvWriter<Row>| writer),
+        Output::Appended => into_files(output, |writer: CsvWriter<Row>| writer.on_existing(OnExisting::Append)),
         Output::FixedWidth => into_files(output, |writer: FixedWidthWriter<Row>| {
             let writer = writer.column("id", 8, Align::Right).column("name", 14, Align::Left);
             writer.column("cents", 8, Align::Right)
@@ -81,7 +82,7 @@ where
         .reader(|_| Ok(CsvReader::<Row>::new("input.csv")))
         .writer(move |context| {
             let round = round(context)?;
-            let variant = Variant::of(round);
+            let variant = output.variant(round);
             let compression = [Compression::None, Compression::Gzip, Compression::Zstd][variant.compression];
             let writer = set(FileWriter::new(context, output.path(round))).compression(compression);
             Ok(if variant.rolls { writer.roll_after_items(crate::output::ROLL_ITEMS) } else { writer })

@@ -13,6 +13,8 @@ pub(crate) const ROLL_ITEMS: u64 = 7_000;
 pub(crate) enum Output {
     Table,
     Csv,
+    /// CSV as well, all rounds in one file.
+    Appended,
     FixedWidth,
     JsonLines,
     JsonArray,
@@ -55,13 +57,14 @@ impl Variant {
 }
 
 impl Output {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Table, Self::Csv, Self::FixedWidth, Self::JsonLines, Self::JsonArray, Self::Xml];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Table, Self::Csv, Self::Appended, Self::FixedWidth, Self::JsonLines, Self::JsonArray, Self::Xml];
 
     pub(crate) fn job(self) -> &'static str {
         match self {
             Self::Table => "CrashTable",
             Self::Csv => "CrashCsv",
+            Self::Appended => "CrashAppended",
             Self::FixedWidth => "CrashFixedWidth",
             Self::JsonLines => "CrashJsonLines",
             Self::JsonArray => "CrashJsonArray",
@@ -69,12 +72,16 @@ impl Output {
         }
     }
 
+    pub(crate) fn variant(self, round: u64) -> Variant {
+        if self == Self::Appended { Variant { compression: 0, rolls: false } } else { Variant::of(round) }
+    }
+
     fn stem(self, round: u64) -> String {
-        format!("{}-{round}", self.job())
+        if self == Self::Appended { self.job().to_owned() } else { format!("{}-{round}", self.job()) }
     }
 
     pub(crate) fn path(self, round: u64) -> String {
-        format!("{}.out{}", self.stem(round), Variant::of(round).ending())
+        format!("{}.out{}", self.stem(round), self.variant(round).ending())
     }
 
     /// A row's text.
@@ -83,7 +90,7 @@ impl Output {
         let cents = (id % 10_007).cast_signed() * 37 - 100_000;
         match self {
             Self::Table => Ok(()),
-            Self::Csv => writeln!(out, "{id},\"{name}\",{cents}"),
+            Self::Csv | Self::Appended => writeln!(out, "{id},\"{name}\",{cents}"),
             Self::FixedWidth => writeln!(out, "{id:>8}{name:<14}{cents:>8}"),
             Self::JsonLines => writeln!(out, "{{\"id\":{id},\"name\":\"{name}\",\"cents\":{cents}}}"),
             Self::JsonArray => write!(out, "\n{{\"id\":{id},\"name\":\"{name}\",\"cents\":{cents}}}"),
@@ -94,7 +101,7 @@ impl Output {
     /// A whole file of rows.
     pub(crate) fn text(self, ids: Range<u64>) -> String {
         let (start, end) = match self {
-            Self::Csv => ("id,name,cents\n", ""),
+            Self::Csv | Self::Appended => ("id,name,cents\n", ""),
             Self::JsonArray => ("[", "\n]\n"),
             Self::Xml => ("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<items>\n", "</items>\n"),
             Self::Table | Self::FixedWidth | Self::JsonLines => ("", ""),
@@ -111,9 +118,20 @@ impl Output {
         out + end
     }
 
-    /// Compares the files of a round, byte by byte after decompression, and removes them.
+    /// What all rounds so far have appended to one file: the header of the first, and the rows of each.
+    fn appended(self, rounds: u64) -> String {
+        let mut out = self.text(0..0);
+        for id in (0..rounds).flat_map(|_| 0..crate::ROWS) {
+            // A String takes everything.
+            let _ = self.row(id, &mut out);
+        }
+        out
+    }
+
+    /// Compares the files of a round, byte by byte after decompression, and removes those that no later round goes on
+    /// with.
     pub(crate) fn verify_files(self, folder: &Path, round: u64) -> Result<(), String> {
-        let variant = Variant::of(round);
+        let variant = self.variant(round);
         let expected: Vec<(String, Range<u64>)> = if variant.rolls {
             (0..crate::ROWS.div_ceil(ROLL_ITEMS))
                 .map(|file| {
@@ -126,15 +144,19 @@ impl Output {
         };
         for (name, ids) in expected {
             let path = folder.join(&name);
-            if variant.read(&path)? != self.text(ids) {
+            let appends = self == Self::Appended;
+            let expected = if appends { self.appended(round + 1) } else { self.text(ids) };
+            if variant.read(&path)? != expected {
                 return Err(format!("the file '{name}' is not what an import without kills makes"));
             }
-            std::fs::remove_file(&path).map_err(|error| error.to_string())?;
+            if !appends {
+                std::fs::remove_file(&path).map_err(|error| error.to_string())?;
+            }
         }
         let entries = std::fs::read_dir(folder).map_err(|error| error.to_string())?;
         let left: Vec<String> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| name.starts_with("Crash"))
+            .filter(|name| name.starts_with("Crash") && *name != Self::Appended.path(0))
             .collect();
         if left.is_empty() { Ok(()) } else { Err(format!("files are left: {left:?}")) }
     }

@@ -56,7 +56,7 @@ struct Trouble {
     chunk: u32,
     /// The item that cannot be read as long as this is set.
     at: Option<(u64, Arc<AtomicBool>)>,
-    refuses: bool,
+    on_existing: OnExisting,
     rolls: bool,
 }
 
@@ -84,7 +84,7 @@ fn job<E>(path: PathBuf, trouble: &Trouble, set: fn(FileWriter<E, Row>) -> FileW
 where
     E: RecordEncoder<Row> + Default + 'static,
 {
-    let Trouble { items, chunk, at, refuses, rolls } = trouble.clone();
+    let Trouble { items, chunk, at, on_existing, rolls } = trouble.clone();
     let step = ChunkStep::builder("Export")
         .reader(move |_| {
             let at = at.clone();
@@ -109,7 +109,7 @@ where
         .writer(move |context| {
             let writer = set(FileWriter::new(context, &path));
             let writer = if rolls { writer.roll_after_items(items * 3 / 7) } else { writer };
-            Ok(if refuses { writer.on_existing(OnExisting::Refuse) } else { writer })
+            Ok(writer.on_existing(on_existing))
         })
         .chunk_size(chunk);
     Job::builder("Export").step(step).build().unwrap()
@@ -117,10 +117,14 @@ where
 
 /// Launches on a node of its own and waits for the end.
 async fn run(folder: &Path, job: Job) -> JobExecution {
+    launch(folder, job, LaunchOptions::default()).await
+}
+
+async fn launch(folder: &Path, job: Job, options: LaunchOptions) -> JobExecution {
     let repository = Arc::new(SqliteRepository::open(&folder.join("oxbatch.db")).unwrap());
     let registry = JobRegistry::new([job]).unwrap();
     let engine = Engine::start(registry, repository, EngineConfig::new(Node::new("test"))).await.unwrap();
-    let launched = engine.launch("Export", GivenParameters::default(), LaunchOptions::default()).await.unwrap();
+    let launched = engine.launch("Export", GivenParameters::default(), options).await.unwrap();
     let execution = ended(&engine, launched.execution.id).await;
     engine.shutdown().await;
     execution
@@ -295,11 +299,44 @@ async fn a_target_that_is_there_is_refused_or_replaced_as_the_step_says() {
         let name = if output == Output::Rolled { "out-0001.txt" } else { "out.txt" };
         let target = folder.path().join(name);
         std::fs::write(&target, "mine").unwrap();
-        let trouble = Trouble { items: 100, chunk: 10, refuses: true, ..Trouble::default() };
+        let trouble = Trouble { items: 100, chunk: 10, on_existing: OnExisting::Refuse, ..Trouble::default() };
         let message = fails(folder.path(), output.job(folder.path().join("out.txt"), &trouble)).await;
         let expected = format!("'{}' exists already and this step may not replace it", target.display());
         assert!(message.contains(&expected), "{message}");
         assert_eq!(std::fs::read(&target).unwrap(), b"mine");
-        completes(output, folder.path(), &Trouble { refuses: false, ..trouble }).await;
+        completes(output, folder.path(), &Trouble { on_existing: OnExisting::Replace, ..trouble }).await;
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_is_there_is_appended_to_once_and_one_that_changed_meanwhile_is_told() {
+    for (output, header) in [(Output::Csv, "id,name\n"), (Output::FixedWidth, ""), (Output::JsonLines, "")] {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out.txt");
+        let set = Arc::new(AtomicBool::new(true));
+        let trouble = Trouble { items: 7_000, chunk: 500, at: Some((6_400, Arc::clone(&set))), ..Trouble::default() };
+        let rows = untroubled(output, &trouble).await.remove(0).1;
+        let rows = rows.strip_prefix(header.as_bytes()).unwrap();
+        let trouble = Trouble { on_existing: OnExisting::Append, ..trouble };
+        let job = || output.job(target.clone(), &trouble);
+        std::fs::write(&target, "mine\n").unwrap();
+        assert!(fails(folder.path(), job()).await.contains("no more today"));
+        assert_eq!(std::fs::read(&target).unwrap(), b"mine\n", "nobody sees half of it");
+        set.store(false, Ordering::SeqCst);
+
+        std::fs::write(&target, "mine\nyours\n").unwrap();
+        let message = fails(folder.path(), job()).await;
+        let expected = format!("file '{}' is not what it was when this step began to append to it", target.display());
+        assert!(message.contains(&expected), "{message}");
+        assert_eq!(std::fs::read(&target).unwrap(), b"mine\nyours\n");
+        std::fs::write(&target, "mine\n").unwrap();
+        assert_eq!(run(folder.path(), job()).await.status, Status::Completed);
+        assert!(std::fs::read(&target).unwrap() == [b"mine\n", rows].concat(), "{output:?}");
+
+        // Force is asked for once more of the same, and gets it.
+        let execution = launch(folder.path(), job(), LaunchOptions { force: true, ..LaunchOptions::default() }).await;
+        assert_eq!(execution.status, Status::Completed, "{execution:?}");
+        assert!(std::fs::read(&target).unwrap() == [b"mine\n", rows, rows].concat(), "{output:?}");
+        assert_eq!(files(folder.path()).len(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! Compressed output that can be cut back: what one chunk puts into a file is a complete member of its own.
 
-use std::io;
+use std::io::{self, Read};
 
 /// How a file writer compresses what it writes.
 ///
@@ -28,6 +28,40 @@ impl Compression {
     /// The level of zstd, 1 to 22.
     #[cfg(feature = "zstd")]
     pub const DEFAULT_ZSTD_LEVEL: i32 = 3;
+
+    /// What it is called; `None` where nothing is compressed.
+    pub(super) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            #[cfg(feature = "gzip")]
+            Self::Gzip => Some("gzip"),
+            #[cfg(feature = "zstd")]
+            Self::Zstd => Some("zstd"),
+        }
+    }
+
+    /// What the compression of a file that starts so is called, also where its feature is not built in.
+    pub(super) fn name_of(head: &[u8]) -> Option<&'static str> {
+        match head {
+            [0x1f, 0x8b, ..] => Some("gzip"),
+            // The second is a frame to pass over.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some("zstd"),
+            _ => None,
+        }
+    }
+
+    /// Whether a file that is compressed so holds any text.
+    pub(super) fn has_text(self, mut file: impl Read) -> io::Result<bool> {
+        let mut first = [0; 1];
+        let count = match self {
+            Self::None => file.read(&mut first)?,
+            #[cfg(feature = "gzip")]
+            Self::Gzip => flate2::read::MultiGzDecoder::new(file).read(&mut first)?,
+            #[cfg(feature = "zstd")]
+            Self::Zstd => zstd::stream::read::Decoder::new(file)?.read(&mut first)?,
+        };
+        Ok(count > 0)
+    }
 
     /// Begins a member; `None` where nothing is compressed.
     pub(super) fn begin(self) -> io::Result<Option<Member>> {

@@ -18,6 +18,30 @@ pub(in crate::item) enum FileFault {
     #[error("output file '{path}' exists already and this step may not replace it", path = path.display())]
     Exists { path: PathBuf },
 
+    #[error("file '{path}', which the output is appended to, cannot be copied or claimed", path = path.display())]
+    CopyTarget { path: PathBuf, source: io::Error },
+
+    #[error(
+        "file '{path}', which the output is appended to, is {found}, but this step writes {expected}",
+        path = path.display(), found = kind(*found), expected = kind(*expected)
+    )]
+    OtherCompression { path: PathBuf, found: Option<&'static str>, expected: Option<&'static str> },
+
+    #[error("file '{path}', which the output is appended to, is held by another that appends to it; restart", path = path.display())]
+    TargetLocked { path: PathBuf },
+
+    #[error(
+        "file '{path}' is not what it was when this step began to append to it ({length} bytes); what the step has written is kept in '{part}'; put the file back, or launch with force to append to what it is now",
+        path = path.display(), part = part.display()
+    )]
+    TargetChanged { path: PathBuf, part: PathBuf, length: u64 },
+
+    #[error(
+        "output '{path}' is a sequence of files, which is not appended to; leave `roll_after_items` and `roll_after_bytes` away, or use `OnExisting::Refuse` or `OnExisting::Replace`",
+        path = path.display()
+    )]
+    AppendedSequence { path: PathBuf },
+
     #[error("output file '{path}' is held by an earlier attempt that is still alive", path = path.display())]
     Locked { path: PathBuf },
 
@@ -77,6 +101,10 @@ pub(in crate::item) enum FileFault {
 
     #[error("output file '{from}' cannot be renamed to '{path}'", from = from.display(), path = path.display())]
     Rename { from: PathBuf, path: PathBuf, source: io::Error },
+}
+
+fn kind(compression: Option<&'static str>) -> &'static str {
+    compression.unwrap_or("not compressed")
 }
 
 impl FileFault {

@@ -40,6 +40,8 @@ pub(in crate::item) struct OutputFiles {
     pub(in crate::item) on_existing: OnExisting,
     pub(in crate::item) compression: Compression,
     pub(in crate::item) numbered: bool,
+    /// It is appended to text: what stands at the start of a file is not written.
+    pub(in crate::item) follows_text: bool,
     current: OutputFile,
     member: Option<Member>,
     pub(in crate::item) counts: Counts,
@@ -68,6 +70,7 @@ impl OutputFiles {
             on_existing: OnExisting::default(),
             compression: Compression::default(),
             numbered: false,
+            follows_text: false,
             member: None,
             counts: Counts::default(),
             flushed: None,
@@ -87,6 +90,9 @@ impl OutputFiles {
         let position = checkpoint.map(Checkpoint::read::<Position>).transpose()?;
         self.member = None;
         self.current.close();
+        if self.numbered && self.on_existing == OnExisting::Append {
+            return Err(FileFault::AppendedSequence { path: self.path.clone() }.into());
+        }
         let first = u32::from(self.numbered);
         let number = match &position {
             // A checkpoint of the other kind is told by its name.
@@ -105,8 +111,13 @@ impl OutputFiles {
                 self.check_finished(position.complete)?;
             }
         }
+        self.follows_text = self.current.follows_text(self.compression)?;
+        if position.is_none() && self.compression == Compression::None && self.current.follows_half_a_line() {
+            self.current.append(b"\n")?;
+        }
         self.remove_void()?;
         self.committed = Some(self.current.flush(self.counts)?);
+        self.current.committed();
         self.flushed = None;
         Ok(())
     }

@@ -30,6 +30,10 @@ impl Tail {
         self.0.extend_from_slice(last);
     }
 
+    pub(super) fn ends_line(&self) -> bool {
+        self.0.last() == Some(&b'\n')
+    }
+
     pub(super) fn fingerprint(&self) -> u64 {
         fingerprint(&self.0)
     }
