@@ -99,6 +99,7 @@ pub(super) fn job() -> Result<Job, BuildError> {
             let source = context.parameters().string("input")?.to_owned();
             Ok(FunctionProcessor::new(move |(number, record): (i64, Record)| Ok(Some(record.clean(&source, number)))))
         })
+        .preview()
         .writer(table)
         // What arrives in the table is counted against what was read before the step may end.
         .control_total_read("records", |_| 1)
