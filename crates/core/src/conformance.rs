@@ -68,6 +68,7 @@ macro_rules! repository_conformance {
             ];
             recovering: [
                 a_live_lease_is_never_taken,
+                a_lease_that_its_node_does_not_know_of_runs_out_and_is_recovered,
                 a_dead_process_is_recovered_at_once_or_when_its_lease_has_run_out,
                 a_zombie_commits_nothing_and_its_rows_roll_back,
                 recoveries_without_progress_come_to_an_end,

@@ -86,8 +86,15 @@ pub trait JobRepository: Send + Sync + 'static {
         None
     }
 
-    /// Extends all leases of the node and tells what became of each execution. Need not be durable.
-    fn renew<'a>(&'a self, node: &'a Node, lease: std::time::Duration) -> RepositoryFuture<'a, Vec<RenewedLease>>;
+    /// Extends the leases of the node on the executions that it `held` and tells what became of each. Need not be durable.
+    ///
+    /// A lease that the node does not know of, since the answer to its claim was lost, runs out and is recovered.
+    fn renew<'a>(
+        &'a self,
+        node: &'a Node,
+        held: Vec<ExecutionId>,
+        lease: std::time::Duration,
+    ) -> RepositoryFuture<'a, Vec<RenewedLease>>;
 
     /// Finds out whether a step has to run, and creates its execution when it does. Durable.
     fn start_step<'a>(&'a self, lease: &'a Lease, step: NewStep) -> RepositoryFuture<'a, StepStart>;

@@ -71,6 +71,7 @@ pub(crate) async fn settle(
     let Some(instance) = repository.instance(execution.instance_id).await? else { return Ok(execution) };
     let request = RecoverRequest {
         node: Node::new(node_name),
+        held: Vec::new(),
         policy: RecoverPolicy::Fail,
         max_recoveries: DEFAULT_MAX_RECOVERIES,
         time: jiff::Timestamp::now(),

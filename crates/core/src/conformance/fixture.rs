@@ -10,8 +10,8 @@ use crate::execution::{Counters, ExecutionId, JobExecution, StatusEvent};
 use crate::job::JobParameters;
 use crate::repository::{
     ChunkSave, ClaimRequest, Claimed, Drain, ExecutionOutcome, JobRepository, LaunchError, LaunchRequest, Launched,
-    Lease, NewStep, Node, NodeReport, NodeStatus, RecoverPolicy, RecoverRequest, Recovered, RunLimits, StartedStep,
-    StepOutcome, StepStart,
+    Lease, NewStep, Node, NodeReport, NodeStatus, RecoverPolicy, RecoverRequest, Recovered, RenewedLease, RunLimits,
+    StartedStep, StepOutcome, StepStart,
 };
 
 /// The job of the cases.
@@ -140,15 +140,22 @@ impl Process {
         self.repository.finish_execution(lease, outcome(event, false)).await.unwrap()
     }
 
+    /// Renews the leases on what it holds.
+    pub async fn renew(&self, held: &[Lease]) -> Vec<RenewedLease> {
+        let held = held.iter().map(|lease| lease.execution_id).collect();
+        self.repository.renew(&self.node, held, LONG).await.unwrap()
+    }
+
     /// Recovers by restarting.
     pub async fn recover(&self) -> Vec<Recovered> {
         self.repository.recover(self.recovery()).await.unwrap()
     }
 
-    /// A request for recovery by restarting, at most 3 times in a row.
+    /// A request for recovery by restarting, at most 3 times in a row, of a process that runs nothing.
     pub fn recovery(&self) -> RecoverRequest {
         RecoverRequest {
             node: self.node.clone(),
+            held: Vec::new(),
             policy: RecoverPolicy::Restart,
             max_recoveries: 3,
             time: Timestamp::now(),

@@ -22,6 +22,23 @@ pub async fn a_live_lease_is_never_taken(backend: &dyn Backend) {
     assert_eq!(other.execution(waiting.id).await, waiting);
 }
 
+/// An answer to a claim that was lost: the node does not know that it runs the execution, so nobody does. It is not renewed
+/// with what the node runs, and recovered when it has run out, by the node itself if there is no other.
+pub async fn a_lease_that_its_node_does_not_know_of_runs_out_and_is_recovered(backend: &dyn Backend) {
+    let node = Process::start(backend).await;
+    let known = node.run(1, NONE).await;
+    let unknown = node.run(2, NONE).await;
+    let held = vec![known.execution_id];
+    let of_node = RecoverRequest { held: held.clone(), ..node.recovery() };
+    let recovered = node.repository.recover(of_node.clone()).await.unwrap();
+    assert_eq!(recovered.len(), 1, "what it knows of it renews itself, although it has run out");
+    assert_eq!(recovered[0].lost.id, unknown.execution_id);
+    assert_eq!(node.claim(LONG).await.map(|claimed| claimed.execution.id), recovered[0].successor);
+    let renewed: Vec<_> = node.renew(&[known]).await.iter().map(|renewed| renewed.lease).collect();
+    assert_eq!(renewed, [known], "the claim of the successor was not answered either");
+    assert!(node.repository.recover(of_node).await.unwrap().is_empty(), "its lease has not run out yet");
+}
+
 /// What a dead process ran is FAILED with ABORTED, and a successor waits to resume it. One caller wins.
 pub async fn a_dead_process_is_recovered_at_once_or_when_its_lease_has_run_out(backend: &dyn Backend) {
     let (dead, one, other) =
@@ -65,7 +82,7 @@ pub async fn a_zombie_commits_nothing_and_its_rows_roll_back(backend: &dyn Backe
     assert!(matches!(refused, Err(RepositoryError::LeaseLost { .. })), "{refused:?}");
     let refused = repository.finish_execution(&lease, outcome(StatusEvent::Complete, false)).await;
     assert!(matches!(refused, Err(RepositoryError::LeaseLost { .. })), "{refused:?}");
-    assert!(repository.renew(&zombie.node, LONG).await.unwrap().is_empty());
+    assert!(zombie.renew(&[lease]).await.is_empty());
 }
 
 /// A job that kills its process is restarted three times; progress in between starts the count anew.

@@ -126,7 +126,7 @@ pub async fn a_stop_reaches_the_chunk_the_renewal_and_the_next_step(backend: &dy
         let stopping = other.repository.request_stop(lease.execution_id).await.unwrap();
         assert_eq!((stopping.status, stopping.end_time), (Status::Stopping, None));
     }
-    let renewed = owner.repository.renew(&owner.node, LONG).await.unwrap();
+    let renewed = owner.renew(&[lease]).await;
     assert_eq!((renewed[0].lease, renewed[0].status), (lease, Status::Stopping));
     let mut transaction = owner.repository.chunk_transaction(&step.fence).await.unwrap();
     assert!(transaction.commit(save("{}", &Counters::default())).await.unwrap().stop_requested);
@@ -136,7 +136,7 @@ pub async fn a_stop_reaches_the_chunk_the_renewal_and_the_next_step(backend: &dy
     owner.end_step(&step, StatusEvent::Stop).await;
     let stopped = owner.end(&lease, StatusEvent::Stop).await;
     assert_eq!((stopped.status, stopped.exit_code.as_deref()), (Status::Stopped, Some("STOPPED")));
-    assert!(owner.repository.renew(&owner.node, LONG).await.unwrap().is_empty());
+    assert!(owner.renew(&[lease]).await.is_empty());
 }
 
 /// What waits is stopped at once, and its instance is free.

@@ -68,7 +68,7 @@ pub async fn a_draining_node_is_given_nothing_until_it_is_told_to_go_on(backend:
     other.repository.drain(node.node.boot_id, Some(exit)).await.unwrap();
     assert_eq!(node.beat(LONG).await, Some(exit));
     // What it runs goes on to its end.
-    assert_eq!(node.repository.renew(&node.node, LONG).await.unwrap().len(), 1);
+    assert_eq!(node.renew(&[running]).await.len(), 1);
     node.run_step(&running, "Step", StatusEvent::Complete).await;
     node.end(&running, StatusEvent::Complete).await;
     let undone = other.repository.drain(node.node.boot_id, None).await.unwrap();

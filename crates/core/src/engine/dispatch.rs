@@ -71,6 +71,7 @@ pub(super) async fn recover(inner: &Inner) -> Result<(), RepositoryError> {
     let config = &inner.config;
     let request = RecoverRequest {
         node: config.node.clone(),
+        held: inner.running.held(),
         policy: config.recover,
         max_recoveries: config.max_recoveries,
         time: config.clock.now(),

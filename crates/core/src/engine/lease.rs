@@ -45,7 +45,8 @@ async fn renew(inner: &Inner, handles: &[Handle]) {
     if handles.is_empty() {
         return;
     }
-    match inner.repository.renew(&inner.config.node, inner.config.lease).await {
+    let held = handles.iter().map(|handle| handle.lease.execution_id).collect();
+    match inner.repository.renew(&inner.config.node, held, inner.config.lease).await {
         Ok(renewed) => {
             for handle in handles {
                 hear(inner, handle, &renewed);

@@ -170,6 +170,7 @@ impl Engine {
         let config = &self.inner.config;
         let request = RecoverRequest {
             node: config.node.clone(),
+            held: self.inner.running.held(),
             policy: crate::repository::RecoverPolicy::Fail,
             max_recoveries: config.max_recoveries,
             time: config.clock.now(),

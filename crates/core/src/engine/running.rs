@@ -170,6 +170,11 @@ impl Running {
         lock(&self.handles).values().cloned().collect()
     }
 
+    /// The executions that run on this node.
+    pub(super) fn held(&self) -> Vec<ExecutionId> {
+        lock(&self.handles).keys().copied().collect()
+    }
+
     /// Ready when an execution has begun or ended on this node since the call.
     pub(super) fn any_change(&self) -> Notified<'_> {
         self.change.notified()

@@ -238,6 +238,9 @@ pub enum RecoverPolicy {
 pub struct RecoverRequest {
     /// Who asks.
     pub node: Node,
+    /// What the node that asks runs. Another lease of its own that has run out is one that it does not know of, since the
+    /// answer to its claim was lost.
+    pub held: Vec<ExecutionId>,
     /// What happens to them.
     pub policy: RecoverPolicy,
     /// How many recoveries in a row without a committed chunk are made.

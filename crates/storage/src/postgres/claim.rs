@@ -71,16 +71,23 @@ pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<O
     Ok(Some(Claimed { execution, lease }))
 }
 
-/// Extends all leases of a node.
-pub(super) async fn renew(session: &Session, node: &Node, lease: Duration) -> Result<Vec<RenewedLease>, Fault> {
+/// Extends the leases of a node on what it holds.
+pub(super) async fn renew(
+    session: &Session,
+    node: &Node,
+    held: &[ExecutionId],
+    lease: Duration,
+) -> Result<Vec<RenewedLease>, Fault> {
+    let held: Vec<i64> = held.iter().map(|id| id.0).collect();
     let renewed = session
         .query(
             concat!(
                 "UPDATE oxbatch_job_execution SET lease_deadline = ",
                 now!(),
-                " + make_interval(secs => $2) WHERE lease_owner = $1 RETURNING id, lease_epoch, status"
+                " + make_interval(secs => $2) WHERE lease_owner = $1 AND id = ANY ($3)
+                 RETURNING id, lease_epoch, status"
             ),
-            &[&node.to_string(), &seconds(lease)],
+            &[&node.to_string(), &seconds(lease), &held],
         )
         .await?;
     let renewed = renewed.iter().map(|row| {

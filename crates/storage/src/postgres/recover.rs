@@ -48,13 +48,14 @@ pub(super) async fn candidates(
     let mut found = Vec::new();
     for row in &leased {
         let owner: String = row.try_get(1)?;
-        // A node that asks is alive: what has run out in a pause of its own it renews itself.
-        if owner == own {
+        // A node that asks is alive: what has run out in a pause of its own it renews itself, if it knows of it.
+        let id = row.try_get(0)?;
+        if owner == own && request.held.contains(&ExecutionId(id)) {
             continue;
         }
-        let process_ended = *ended.entry(owner.clone()).or_insert_with(|| presence.is_dead(&owner));
+        let process_ended = owner != own && *ended.entry(owner.clone()).or_insert_with(|| presence.is_dead(&owner));
         if process_ended || row.try_get(3)? {
-            found.push(Candidate::Lost { id: row.try_get(0)?, owner, epoch: row.try_get(2)?, process_ended });
+            found.push(Candidate::Lost { id, owner, epoch: row.try_get(2)?, process_ended });
         }
     }
     if request.policy == RecoverPolicy::Restart && request.only.is_none() {
@@ -74,6 +75,11 @@ pub(super) async fn recover(
 ) -> Result<Option<Recovered>, Fault> {
     match candidate {
         Candidate::Lost { id, owner, epoch, process_ended } => {
+            let cause = match (process_ended, *owner == request.node.to_string()) {
+                (true, _) => "the process that ran it died",
+                (false, true) => "the node that took it had no answer to that, and never began it",
+                (false, false) => "the node that ran it no longer answers",
+            };
             // One of several callers gets the row; the others wait for it, and find another owner then.
             let row = session
                 .optional(
@@ -89,7 +95,7 @@ pub(super) async fn recover(
             match row {
                 Some(row) => {
                     let status = rows::status(&row, 0, *id)?;
-                    end_lost(session, ExecutionId(*id), status, *process_ended, request).await.map(Some)
+                    end_lost(session, ExecutionId(*id), status, cause, request).await.map(Some)
                 }
                 None => Ok(None),
             }
@@ -102,10 +108,9 @@ async fn end_lost(
     session: &Session,
     id: ExecutionId,
     status: Status,
-    process_ended: bool,
+    cause: &str,
     request: &RecoverRequest,
 ) -> Result<Recovered, Fault> {
-    let cause = if process_ended { "the process that ran it died" } else { "the node that ran it no longer answers" };
     let event = if status == Status::Stopping { StatusEvent::Stop } else { StatusEvent::Fail };
     let ended = after(status, event)?;
     let exit_code = if ended == Status::Failed { EXIT_ABORTED } else { ended.as_str() };

@@ -194,10 +194,15 @@ impl JobRepository for PostgresRepository {
         self.read("remove a node", node.clone(), |session, node| node::remove(session, node).boxed()).boxed()
     }
 
-    fn renew<'a>(&'a self, node: &'a Node, lease: Duration) -> RepositoryFuture<'a, Vec<RenewedLease>> {
+    fn renew<'a>(
+        &'a self,
+        node: &'a Node,
+        held: Vec<ExecutionId>,
+        lease: Duration,
+    ) -> RepositoryFuture<'a, Vec<RenewedLease>> {
         // Done twice it is done once: it needs no transaction whose outcome is looked into.
-        self.read("renew leases", (node.clone(), lease), |session, (node, lease)| {
-            claim::renew(session, node, *lease).boxed()
+        self.read("renew leases", (node.clone(), held, lease), |session, (node, held, lease)| {
+            claim::renew(session, node, held, *lease).boxed()
         })
         .boxed()
     }

@@ -58,14 +58,21 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
     Ok(claimed)
 }
 
-/// Extends all leases of a node.
-pub(super) fn renew(connection: &Connection, node: &Node, lease: i64) -> Result<Vec<RenewedLease>, Fault> {
+/// Extends the leases of a node on what it holds.
+pub(super) fn renew(
+    connection: &Connection,
+    node: &Node,
+    held: &[ExecutionId],
+    lease: i64,
+) -> Result<Vec<RenewedLease>, Fault> {
+    let held: serde_json::Value = held.iter().map(|id| id.0).collect();
     let mut statement = connection.prepare_cached(concat!(
         "UPDATE oxbatch_job_execution SET lease_deadline = ",
         now!(),
-        " + ?2 WHERE lease_owner = ?1 RETURNING id, lease_epoch, status"
+        " + ?2 WHERE lease_owner = ?1 AND id IN (SELECT value FROM json_each(?3))
+         RETURNING id, lease_epoch, status"
     ))?;
-    let renewed = statement.query_map(params![node.to_string(), lease], |row| {
+    let renewed = statement.query_map(params![node.to_string(), lease, held.to_string()], |row| {
         let id = row.get(0)?;
         let lease = Lease { execution_id: ExecutionId(id), epoch: row.get(1)? };
         Ok(RenewedLease { lease, status: rows::status(row, 2, id)? })

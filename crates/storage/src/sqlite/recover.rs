@@ -44,13 +44,14 @@ pub(super) fn candidates(
     let mut found = Vec::new();
     while let Some(row) = leased.next()? {
         let owner: String = row.get(1)?;
-        // A node that asks is alive: what has run out in a pause of its own it renews itself.
-        if owner == own {
+        // A node that asks is alive: what has run out in a pause of its own it renews itself, if it knows of it.
+        let id = row.get(0)?;
+        if owner == own && request.held.contains(&ExecutionId(id)) {
             continue;
         }
-        let process_ended = *ended.entry(owner.clone()).or_insert_with(|| presence.is_dead(&owner));
+        let process_ended = owner != own && *ended.entry(owner.clone()).or_insert_with(|| presence.is_dead(&owner));
         if process_ended || row.get(3)? {
-            found.push(Candidate::Lost { id: row.get(0)?, owner, epoch: row.get(2)?, process_ended });
+            found.push(Candidate::Lost { id, owner, epoch: row.get(2)?, process_ended });
         }
     }
     if request.policy == RecoverPolicy::Restart && request.only.is_none() {
@@ -72,6 +73,11 @@ pub(super) fn recover(
 ) -> Result<Option<Recovered>, Fault> {
     match candidate {
         Candidate::Lost { id, owner, epoch, process_ended } => {
+            let cause = match (process_ended, *owner == request.node.to_string()) {
+                (true, _) => "the process that ran it died",
+                (false, true) => "the node that took it had no answer to that, and never began it",
+                (false, false) => "the node that ran it no longer answers",
+            };
             let status = connection
                 .prepare_cached(concat!(
                     "SELECT status FROM oxbatch_job_execution
@@ -82,7 +88,7 @@ pub(super) fn recover(
                 .query_row(params![id, owner, epoch, process_ended], |row| rows::status(row, 0, *id))
                 .optional()?;
             match status {
-                Some(status) => end_lost(connection, ExecutionId(*id), status, *process_ended, request).map(Some),
+                Some(status) => end_lost(connection, ExecutionId(*id), status, cause, request).map(Some),
                 None => Ok(None),
             }
         }
@@ -94,10 +100,9 @@ fn end_lost(
     connection: &Connection,
     id: ExecutionId,
     status: Status,
-    process_ended: bool,
+    cause: &str,
     request: &RecoverRequest,
 ) -> Result<Recovered, Fault> {
-    let cause = if process_ended { "the process that ran it died" } else { "the node that ran it no longer answers" };
     let event = if status == Status::Stopping { StatusEvent::Stop } else { StatusEvent::Fail };
     let ended = after(status, event)?;
     let exit_code = if ended == Status::Failed { EXIT_ABORTED } else { ended.as_str() };

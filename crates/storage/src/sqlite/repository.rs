@@ -86,9 +86,14 @@ impl JobRepository for SqliteRepository {
         self.store.writer.run("remove a node", move |connection| node::remove(connection, &node)).boxed()
     }
 
-    fn renew<'a>(&'a self, node: &'a Node, lease: Duration) -> RepositoryFuture<'a, Vec<RenewedLease>> {
+    fn renew<'a>(
+        &'a self,
+        node: &'a Node,
+        held: Vec<ExecutionId>,
+        lease: Duration,
+    ) -> RepositoryFuture<'a, Vec<RenewedLease>> {
         let (node, lease) = (node.clone(), launch::microseconds(lease));
-        self.store.writer.run("renew leases", move |connection| claim::renew(connection, &node, lease)).boxed()
+        self.store.writer.run("renew leases", move |connection| claim::renew(connection, &node, &held, lease)).boxed()
     }
 
     fn start_step<'a>(&'a self, lease: &'a Lease, step: NewStep) -> RepositoryFuture<'a, StepStart> {
