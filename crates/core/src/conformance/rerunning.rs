@@ -230,3 +230,33 @@ pub async fn a_purge_keeps_what_is_being_rerun(backend: &dyn Backend) {
     assert_eq!((dry.executions, dry.instances), (3, 2));
     assert_eq!(process.repository.purge(everything()).await.unwrap().executions, 3);
 }
+
+/// An abandoned re-run that was purged leaves no gap in which a later one would meet another.
+pub async fn a_rerun_has_an_instance_of_its_own_although_earlier_ones_were_purged(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let id = skipping(&process, 1).await;
+    rerun(&process, id).await.unwrap();
+    let (abandoned, step) = begin(&process).await;
+    process.end_step(&step, StatusEvent::Fail).await;
+    process.end(&abandoned, StatusEvent::Fail).await;
+    process.repository.abandon(abandoned.execution_id).await.unwrap();
+    let second = rerun(&process, id).await.unwrap().execution;
+    let (lease, step) = begin(&process).await;
+    let first_of_them = pending(&process, pending_of(id, true, true)).await[0];
+    mark(&process, &step, &[first_of_them]).await.unwrap();
+    process.end_step(&step, StatusEvent::Complete).await;
+    process.end(&lease, StatusEvent::Complete).await;
+    let purge = PurgeRequest {
+        ended_before: None,
+        statuses: vec![Status::Abandoned],
+        keep_per_job: None,
+        include_restartable: false,
+        dry_run: false,
+        batch: 100,
+    };
+    assert_eq!(process.repository.purge(purge).await.unwrap().executions, 1);
+    let third = rerun(&process, id).await.unwrap().execution;
+    assert_ne!(third.instance_id, second.instance_id);
+    let (_, step) = begin(&process).await;
+    mark(&process, &step, &pending(&process, pending_of(id, true, true)).await).await.unwrap();
+}

@@ -86,10 +86,9 @@ pub(super) async fn launch(session: &Session, request: &RerunRequest) -> Result<
         }
         None => {
             // An instance of its own: the first one's steps, checkpoints and restarts have nothing to do with it. No
-            // parameters have this key, and no later re-run has this number.
-            let sql = "SELECT count(*) + 1 FROM oxbatch_job_execution WHERE rerun_of = $1";
-            let number: i64 = session.one(sql, &[&of]).await?.try_get(0)?;
-            let job_key = format!("skips of execution {of}, re-run {number}");
+            // parameters have this key, and no other re-run comes after the same execution, also when some were purged.
+            let before = last.as_ref().map_or(of, |last| last.id);
+            let job_key = format!("skips of execution {of}, re-run after execution {before}");
             let (instance_id, is_new) = launch::instance(session, &as_launch, &job_key).await?;
             if is_new {
                 launch::create_parameters(session, &as_launch, instance_id).await?;

@@ -71,11 +71,9 @@ pub(super) fn launch(connection: &Connection, request: &RerunRequest) -> Result<
         }
         None => {
             // An instance of its own: the first one's steps, checkpoints and restarts have nothing to do with it. No
-            // parameters have this key, and no later re-run has this number.
-            let number: i64 = connection
-                .prepare_cached("SELECT count(*) + 1 FROM oxbatch_job_execution WHERE rerun_of = ?1")?
-                .query_row([of], |row| row.get(0))?;
-            let job_key = format!("skips of execution {of}, re-run {number}");
+            // parameters have this key, and no other re-run comes after the same execution, also when some were purged.
+            let before = last.as_ref().map_or(of, |last| last.id);
+            let job_key = format!("skips of execution {of}, re-run after execution {before}");
             let instance_id = launch::create_instance(connection, &as_launch, &job_key)?;
             let origin = Origin { context: first.context.as_deref(), first_execution_id: None, rerun_of: Some(of) };
             (instance_id, origin)
