@@ -223,3 +223,37 @@ async fn rows_that_do_not_come_again_are_told() {
     assert!(message.contains("do not come again: the input has changed"), "{message}");
     engine.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_chunk_that_another_database_keeps_a_checkpoint_of_waits_for_no_joined_save() {
+    let (place, database) = (Place::new(), database());
+    let (flushes, target) = (Arc::new(AtomicUsize::new(0)), settings(&database));
+    // Four chunks are committed on both sides, the fifth in the target alone.
+    let on_flush = breaking(&[5], true);
+    let job = Job::builder("Copy")
+        .step(
+            ChunkStep::builder("Copy")
+                .reader(|_| Ok(ListReader::new(lines(100))))
+                .writer(move |context| {
+                    let (flushes, mut on_flush) = (Arc::clone(&flushes), on_flush.clone());
+                    Ok(Watched {
+                        inner: PostgresWriter::to(&target, "lines").exactly_once(context),
+                        on_flushed: move || on_flush(Arc::clone(&flushes)),
+                        writes: Arc::default(),
+                    })
+                })
+                .chunk_size(10)
+                .commit_every(std::time::Duration::from_secs(3600)),
+        )
+        .build()
+        .unwrap();
+    let engine = place.node([job]).await;
+    let died = launch(&engine, "Copy").await;
+    assert_eq!(died.status, Status::Failed);
+    assert_eq!(stored(&database), "50 50 1275");
+    let resumed = launch(&engine, "Copy").await;
+    assert_eq!((resumed.status, resumed.exit_message), (Status::Completed, None));
+    assert_eq!(stored(&database), "100 100 5050");
+    assert_eq!(steps(&engine, died.id).await[0].counters.read, 40);
+    engine.shutdown().await;
+}
