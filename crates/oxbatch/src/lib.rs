@@ -48,7 +48,7 @@
 //! | gzip, Zstandard | by content, under any reader of text | [`item::Compression`], for any file writer | `gzip`, `zstd` | exactly once |
 //! | several readers' items as one, or looked at | [`item::GroupingReader`], [`item::PeekableReader`] | | | |
 //! | several targets | | [`item::TeeWriter`] to all, [`item::ClassifyingWriter`] to one by name | | as each by itself |
-//! | SQLite tables and queries | [`sqlite::SqliteReader`] along a unique key, [`sqlite::SqliteCursorReader`] for any query | [`sqlite::SqliteWriter`]: insert, upsert, update, delete | | exactly once |
+//! | SQLite tables and queries | [`sqlite::SqliteReader`] along a unique key, [`sqlite::SqliteCursorReader`] for any query | [`sqlite::SqliteWriter`]: insert, upsert, update, delete | | exactly once; in a file that is not the repository's [if asked](sqlite::SqliteWriter::exactly_once), else at least once |
 //!
 //! | processor | what it does | feature |
 //! |---|---|---|
@@ -113,7 +113,7 @@ pub mod postgres {
     };
 }
 
-/// The repository on SQLite, and readers and writers of tables in its database.
+/// The repository on SQLite, and readers and writers of tables in its database and in other files.
 pub mod sqlite {
     pub use oxbatch_storage::{
         SqliteChunkTransaction, SqliteCursorReader, SqliteReader, SqliteRepository, SqliteWriter, rusqlite,

@@ -1,10 +1,12 @@
 //! Readers and writers of tables, in the repository's database and in others.
 
+mod once;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod row;
 mod sqlite_cursor_reader;
 mod sqlite_reader;
+mod sqlite_source;
 mod sqlite_writer;
 
 #[cfg(feature = "postgres")]

@@ -25,7 +25,7 @@
 //!
 //! | table of | reader | writer | delivery |
 //! |---|---|---|---|
-//! | SQLite, along a unique key | [`SqliteReader`] | [`SqliteWriter`]: insert, upsert, update, delete | exactly once |
+//! | SQLite, along a unique key | [`SqliteReader`] | [`SqliteWriter`]: insert, upsert, update, delete | exactly once in the repository's database; in another file at least once, or [exactly once](SqliteWriter::exactly_once) |
 //! | SQLite, any query | [`SqliteCursorReader`] | | |
 //!
 //! | table in PostgreSQL (feature `postgres`) | reader | writer | delivery |

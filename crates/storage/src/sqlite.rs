@@ -30,6 +30,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::presence::{Absent, Presence};
 pub use chunk::SqliteChunkTransaction;
 pub(crate) use identifier::quoted;
+pub(crate) use open::{file_reader, file_writer, resolve};
 use reader_pool::ReaderPool;
 use turn::Turn;
 use writer::Writer;

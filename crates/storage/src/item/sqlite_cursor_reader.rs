@@ -1,5 +1,6 @@
-//! `SqliteCursorReader`: rows of one query on the repository's database, in whatever order the query gives.
+//! `SqliteCursorReader`: rows of one query on the repository's database or another file, in whatever order the query gives.
 
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use oxbatch_core::StepContext;
@@ -9,6 +10,7 @@ use rusqlite::{Connection, InterruptHandle, Row, params_from_iter};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use super::sqlite_source::SqliteSource;
 use crate::sqlite::SqliteRepository;
 
 /// Rows that are handed over at once.
@@ -40,7 +42,7 @@ const BATCHES: usize = 2;
 /// that was settled is known again by all its values; when another row stands there, or there are fewer rows, the step
 /// fails with a sentence.
 pub struct SqliteCursorReader<T, F> {
-    repository: Option<SqliteRepository>,
+    source: SqliteSource,
     query: String,
     parameters: Vec<Value>,
     map: Option<F>,
@@ -74,17 +76,23 @@ where
 {
     /// Reads the rows of `query` on the step's repository; `map` makes an item of a row.
     pub fn new(context: &StepContext, query: impl Into<String>, map: F) -> Self {
-        Self::build(SqliteRepository::of(context.repository().as_ref()).cloned(), query.into(), map)
+        Self::build(SqliteSource::of(context), query.into(), map)
     }
 
     /// As [`new`](Self::new), on a repository at hand.
     pub fn on(repository: &SqliteRepository, query: impl Into<String>, map: F) -> Self {
-        Self::build(Some(repository.clone()), query.into(), map)
+        Self::build(SqliteSource::Repository(Some(repository.clone())), query.into(), map)
     }
 
-    fn build(repository: Option<SqliteRepository>, query: String, map: F) -> Self {
+    /// As [`new`](Self::new), on another file of SQLite. It must be there; it is read only. While it is read nobody can write
+    /// to it, unless its journal mode is WAL.
+    pub fn from_file(path: impl Into<PathBuf>, query: impl Into<String>, map: F) -> Self {
+        Self::build(SqliteSource::File(path.into()), query.into(), map)
+    }
+
+    fn build(source: SqliteSource, query: String, map: F) -> Self {
         Self {
-            repository,
+            source,
             query,
             parameters: Vec::new(),
             map: Some(map),
@@ -182,12 +190,9 @@ where
     type Item = T;
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
-        let repository = self.repository.as_ref().ok_or_else(|| {
-            ItemError::other("the step reads from the SQLite repository, but the service uses another repository")
-        })?;
         let map = self.map.take().ok_or_else(|| ItemError::other("the reader was opened before"))?;
         self.place = checkpoint.map(Checkpoint::read).transpose()?.unwrap_or_default();
-        let connection = repository.open_reader()?;
+        let connection = self.source.connect()?;
         let interrupt = connection.get_interrupt_handle();
         let (text, parameters) = (self.query.clone(), self.parameters.clone());
         let query = Query { connection, text, parameters, map, place: self.place };

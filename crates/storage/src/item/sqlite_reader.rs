@@ -1,12 +1,14 @@
-//! `SqliteReader`: rows of a query on the repository's database, page by page along a unique key.
+//! `SqliteReader`: rows of a query on the repository's database or another file, page by page along a unique key.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 
 use oxbatch_core::StepContext;
 use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, params_from_iter};
 
+use super::sqlite_source::SqliteSource;
 use crate::sqlite::{SqliteRepository, quoted};
 
 /// Rows that are read at once. [`SqliteReader::page_size`]
@@ -33,7 +35,7 @@ const DEFAULT_PAGE_SIZE: u32 = 1_000;
 /// # }
 /// ```
 pub struct SqliteReader<T, F> {
-    repository: Option<SqliteRepository>,
+    source: SqliteSource,
     query: String,
     keys: Vec<String>,
     parameters: Vec<Value>,
@@ -62,7 +64,7 @@ where
         keys: impl IntoIterator<Item = K>,
         map: F,
     ) -> Self {
-        Self::build(SqliteRepository::of(context.repository().as_ref()).cloned(), query.into(), keys, map)
+        Self::build(SqliteSource::of(context), query.into(), keys, map)
     }
 
     /// As [`new`](Self::new), on a repository at hand.
@@ -72,17 +74,23 @@ where
         keys: impl IntoIterator<Item = K>,
         map: F,
     ) -> Self {
-        Self::build(Some(repository.clone()), query.into(), keys, map)
+        Self::build(SqliteSource::Repository(Some(repository.clone())), query.into(), keys, map)
     }
 
-    fn build<K: Into<String>>(
-        repository: Option<SqliteRepository>,
-        query: String,
+    /// As [`new`](Self::new), on another file of SQLite. It must be there; it is read only, and other writers need not wait
+    /// if its journal mode is WAL.
+    pub fn from_file<K: Into<String>>(
+        path: impl Into<PathBuf>,
+        query: impl Into<String>,
         keys: impl IntoIterator<Item = K>,
         map: F,
     ) -> Self {
+        Self::build(SqliteSource::File(path.into()), query.into(), keys, map)
+    }
+
+    fn build<K: Into<String>>(source: SqliteSource, query: String, keys: impl IntoIterator<Item = K>, map: F) -> Self {
         Self {
-            repository,
+            source,
             query,
             keys: keys.into_iter().map(Into::into).collect(),
             parameters: Vec::new(),
@@ -218,10 +226,7 @@ where
         if self.keys.is_empty() {
             return Err(ItemError::other("the reader needs at least one key column"));
         }
-        let repository = self.repository.as_ref().ok_or_else(|| {
-            ItemError::other("the step reads from the SQLite repository, but the service uses another repository")
-        })?;
-        self.connection = Some(repository.open_reader()?);
+        self.connection = Some(self.source.connect()?);
         if let Some(checkpoint) = checkpoint {
             let key: Option<Vec<serde_json::Value>> = checkpoint.read()?;
             let key = key.map(|key| key.into_iter().map(from_json).collect::<Result<Key, _>>()).transpose()?;

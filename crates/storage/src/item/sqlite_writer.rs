@@ -1,21 +1,31 @@
-//! `SqliteWriter`: rows of any serde struct into a table of the repository's own database, exactly once.
+//! `SqliteWriter`: rows of any serde struct into a table of SQLite.
 
+mod once;
+mod other_file;
 mod statement;
+mod table_rows;
 
 use std::marker::PhantomData;
+use std::path::PathBuf;
 
-use oxbatch_core::item::{BoxError, Checkpoint, ErrorKind, ItemError, ItemWriter};
+use oxbatch_core::StepContext;
+use oxbatch_core::item::{Checkpoint, ItemError, ItemWriter};
 use oxbatch_core::repository::ChunkTransaction;
+use rusqlite::Connection;
 use rusqlite::types::Value;
-use rusqlite::{Connection, ErrorCode, params_from_iter};
 use serde::{Deserialize, Serialize};
 
-use super::row;
+use super::once::Ledger;
 use crate::sqlite::SqliteChunkTransaction;
-use statement::{Mode, RowStatement};
+use other_file::OtherFile;
+use statement::Mode;
+use table_rows::TableRows;
 
-/// Writes rows into a table of the database in which the repository keeps its executions: **exactly once**. Rows,
-/// checkpoint and counters commit together.
+/// Writes rows into a table of SQLite.
+///
+/// - [`new`](Self::new) writes to the repository's own database: **exactly once**. Rows, checkpoint and counters commit together.
+/// - [`to_file`](Self::to_file) writes to another file, whatever the repository is: **at least once**, since it commits before
+///   the repository does; with [`exactly_once`](Self::exactly_once) the file keeps a checkpoint of its own.
 ///
 /// Rows are inserted unless [`upsert`](Self::upsert), [`update`](Self::update) or [`delete`](Self::delete) says otherwise.
 /// What the table refuses is a fault of kind *constraint*, which a skip policy may go on without.
@@ -32,17 +42,17 @@ use statement::{Mode, RowStatement};
 /// let writer = SqliteWriter::<Strike>::new("strikes")
 ///     .create("CREATE TABLE IF NOT EXISTS strikes (id INTEGER PRIMARY KEY, species TEXT) STRICT");
 /// ```
-#[derive(Debug)]
 pub struct SqliteWriter<T> {
-    table: String,
-    create: Option<String>,
-    replace: Option<(String, Vec<Value>)>,
-    mode: Mode,
-    statement: Option<RowStatement>,
+    target: Target,
+    rows: TableRows,
     now: Progress,
     committed: Progress,
-    scratch: String,
-    rows: PhantomData<fn(&T)>,
+    outputs: PhantomData<fn(&T)>,
+}
+
+enum Target {
+    Repository,
+    File(OtherFile),
 }
 
 /// What is saved with each chunk.
@@ -50,31 +60,51 @@ pub struct SqliteWriter<T> {
 struct Progress {
     /// Whether the table was created and emptied.
     prepared: bool,
-    /// Rows written, for people.
+    /// Rows written.
     rows: u64,
 }
 
 impl<T> SqliteWriter<T> {
-    /// Writes into `table`.
+    /// Writes into `table` of the repository's own database, exactly once.
     pub fn new(table: impl Into<String>) -> Self {
+        Self::build(Target::Repository, table.into())
+    }
+
+    /// Writes into `table` of another file, at least once: the chunk in hand is written again by a restart when the process
+    /// dies between the commits of the two databases. A file that is missing is created; each commit waits for its disk.
+    ///
+    /// The file is locked for writing from a chunk's first row to its commit. The repository's own file is refused.
+    pub fn to_file(path: impl Into<PathBuf>, table: impl Into<String>) -> Self {
+        Self::build(Target::File(OtherFile::new(path.into())), table.into())
+    }
+
+    fn build(target: Target, table: String) -> Self {
         Self {
-            table: table.into(),
-            create: None,
-            replace: None,
-            mode: Mode::Insert,
-            statement: None,
+            target,
+            rows: TableRows::new(table),
             now: Progress::default(),
             committed: Progress::default(),
-            scratch: String::new(),
-            rows: PhantomData,
+            outputs: PhantomData,
         }
+    }
+
+    /// Writes to another file exactly once: each of its transactions updates a row of its table `oxbatch_checkpoint`, which is
+    /// created when it is missing, and a restart leaves out the rows that are there already. It costs a fingerprint of each
+    /// row. The input must bring the same rows again after a restart; when it does not, the step fails and says so. Each
+    /// chunk is saved by itself, whatever `commit_every` says. In the repository's own database nothing is changed by it.
+    #[must_use]
+    pub fn exactly_once(mut self, context: &StepContext) -> Self {
+        if let Target::File(file) = &mut self.target {
+            file.exactly_once(context, &self.rows.name);
+        }
+        self
     }
 
     /// Rows replace those with the same key, over whose columns the table must have a unique index or its primary key; all
     /// other columns are updated. Of rows with the same key the last one wins.
     #[must_use]
     pub fn upsert<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        self.mode = Mode::Upsert { keys: keys.into_iter().map(Into::into).collect() };
+        self.rows.mode = Mode::Upsert { keys: keys.into_iter().map(Into::into).collect() };
         self
     }
 
@@ -82,7 +112,7 @@ impl<T> SqliteWriter<T> {
     /// *constraint* that names it.
     #[must_use]
     pub fn update<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        self.mode = Mode::Update { keys: keys.into_iter().map(Into::into).collect() };
+        self.rows.mode = Mode::Update { keys: keys.into_iter().map(Into::into).collect() };
         self
     }
 
@@ -90,7 +120,7 @@ impl<T> SqliteWriter<T> {
     /// than one has, is a fault of kind *constraint* that names it.
     #[must_use]
     pub fn delete<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        self.mode = Mode::Delete { keys: keys.into_iter().map(Into::into).collect() };
+        self.rows.mode = Mode::Delete { keys: keys.into_iter().map(Into::into).collect() };
         self
     }
 
@@ -98,7 +128,7 @@ impl<T> SqliteWriter<T> {
     /// `CREATE TABLE IF NOT EXISTS …; CREATE INDEX IF NOT EXISTS …`.
     #[must_use]
     pub fn create(mut self, statements: impl Into<String>) -> Self {
-        self.create = Some(statements.into());
+        self.rows.create = Some(statements.into());
         self
     }
 
@@ -110,121 +140,104 @@ impl<T> SqliteWriter<T> {
         statement: impl Into<String>,
         parameters: impl IntoIterator<Item = V>,
     ) -> Self {
-        self.replace = Some((statement.into(), parameters.into_iter().map(Into::into).collect()));
+        self.rows.replace = Some((statement.into(), parameters.into_iter().map(Into::into).collect()));
         self
     }
-
-    fn fault(&self, what: &str, error: rusqlite::Error) -> ItemError {
-        let kind = match error.sqlite_error_code() {
-            Some(ErrorCode::ConstraintViolation) => ErrorKind::Constraint,
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Transient,
-            _ => ErrorKind::Other,
-        };
-        let source: BoxError = Box::new(WriteError { what: what.to_owned(), table: self.table.clone(), source: error });
-        ItemError::new(kind, source)
-    }
-
-    fn prepare(&mut self, connection: &Connection) -> Result<(), ItemError> {
-        if self.now.prepared {
-            return Ok(());
-        }
-        if let Some(create) = &self.create {
-            connection.execute_batch(create).map_err(|error| self.fault("create", error))?;
-        }
-        if let Some((statement, parameters)) = &self.replace {
-            connection
-                .execute(statement, params_from_iter(parameters))
-                .map_err(|error| self.fault("replace the rows of", error))?;
-        }
-        self.now.prepared = true;
-        Ok(())
-    }
 }
 
-impl<T: Serialize> SqliteWriter<T> {
-    fn write_rows(&mut self, connection: &Connection, outputs: &[T]) -> Result<(), ItemError> {
-        let Some(first) = outputs.first() else { return Ok(()) };
-        let row = match self.statement.take() {
-            Some(row) => row,
-            None => RowStatement::new(&self.table, &self.mode, first)?,
-        };
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let result = self.execute(connection, &row, outputs, &mut scratch);
-        self.statement = Some(row);
-        self.scratch = scratch;
-        result
-    }
-
-    fn execute(
-        &mut self,
-        connection: &Connection,
-        row: &RowStatement,
-        outputs: &[T],
-        scratch: &mut String,
-    ) -> Result<(), ItemError> {
-        let mut statement = connection.prepare_cached(&row.sql).map_err(|error| self.fault("write to", error))?;
-        for (index, output) in outputs.iter().enumerate() {
-            let at = || format!("row {} of the chunk", index + 1);
-            row::bind(output, &row.columns, &row.parameters, &mut statement, scratch)
-                .map_err(|error| ItemError::validation(error).at(at()))?;
-            let rows = statement.raw_execute().map_err(|error| self.fault("write to", error).at(at()))?;
-            if rows != 1 && !row.must_match.is_empty() {
-                return Err(self.unmatched(rows, &row.key_of(output)).at(at()));
+impl<T> SqliteWriter<T> {
+    /// The connection in the chunk's transaction, with the table created and emptied.
+    async fn begin<'a>(
+        &'a mut self,
+        transaction: &'a mut dyn ChunkTransaction,
+    ) -> Result<(&'a Connection, Option<&'a mut Ledger>, &'a mut TableRows), ItemError> {
+        let (connection, ledger) = match &mut self.target {
+            Target::Repository => {
+                let connection: &Connection = SqliteChunkTransaction::of(transaction)?.connection().await?;
+                (connection, None)
             }
+            Target::File(file) => file.begin(transaction)?,
+        };
+        if !self.now.prepared {
+            self.rows.prepare(connection)?;
+            self.now.prepared = true;
         }
-        self.now.rows += outputs.len() as u64;
-        Ok(())
+        Ok((connection, ledger, &mut self.rows))
     }
-
-    /// A key is not that of exactly one row.
-    #[cold]
-    fn unmatched(&self, rows: usize, key: &str) -> ItemError {
-        let what = if matches!(self.mode, Mode::Delete { .. }) { "delete from" } else { "update" };
-        let found = if rows == 0 { "no row has".to_owned() } else { format!("{rows} rows have") };
-        let message = format!("failed to {what} table '{}': {found} the key {key}", self.table);
-        ItemError::new(ErrorKind::Constraint, message)
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("failed to {what} table '{table}'")]
-struct WriteError {
-    what: String,
-    table: String,
-    source: rusqlite::Error,
 }
 
 impl<T: Serialize + Send + Sync> ItemWriter<T> for SqliteWriter<T> {
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         self.committed = checkpoint.map(Checkpoint::read).transpose()?.unwrap_or_default();
+        if let Target::File(file) = &mut self.target {
+            let known = checkpoint.map(|_| self.committed.rows);
+            // What an attempt before has committed there must not be removed as the rest of an earlier run.
+            self.committed.prepared |= file.open(known).await?;
+        }
         self.now = self.committed;
         Ok(())
     }
 
     async fn write(&mut self, outputs: &[T], transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
-        let connection = SqliteChunkTransaction::of(transaction)?.connection().await?;
-        self.prepare(connection)?;
-        self.write_rows(connection, outputs)
+        let (connection, ledger, rows) = self.begin(transaction).await?;
+        let wanted = match ledger {
+            Some(ledger) => Some(ledger.begin(rows.fingerprints(outputs)?)?),
+            None => None,
+        };
+        rows.write(connection, outputs, wanted.as_deref())?;
+        self.now.rows = self.committed.rows + outputs.len() as u64;
+        Ok(())
     }
 
     async fn flush(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        if let Target::File(file) = &mut self.target {
+            file.commit(self.now.rows, self.committed.rows)?;
+        }
         Checkpoint::new(&self.now).map(Some)
     }
 
     fn committed(&mut self) {
         self.committed = self.now;
+        if let Target::File(file) = &mut self.target {
+            file.committed();
+        }
     }
 
     async fn rolled_back(&mut self) -> Result<(), ItemError> {
+        if let Target::File(file) = &mut self.target {
+            self.committed.prepared |= file.rolled_back();
+        }
         self.now = self.committed;
         Ok(())
     }
 
     async fn finish(&mut self, transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
-        if self.now.prepared {
-            return Ok(());
+        if !self.now.prepared {
+            self.begin(transaction).await?;
         }
-        let connection = SqliteChunkTransaction::of(transaction)?.connection().await?;
-        self.prepare(connection)
+        match &self.target {
+            Target::File(file) => file.finish(),
+            Target::Repository => Ok(()),
+        }
+    }
+
+    async fn publish(&mut self) -> Result<(), ItemError> {
+        match &self.target {
+            Target::File(file) => file.forget(),
+            Target::Repository => Ok(()),
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), ItemError> {
+        if let Target::File(file) = &mut self.target {
+            file.close();
+        }
+        Ok(())
+    }
+}
+
+impl<T> std::fmt::Debug for SqliteWriter<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteWriter").field("table", &self.rows.name).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! The transactions of a chunk step: the author's rows, the checkpoint and the counters commit together.
 
 use std::any::Any;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use oxbatch_core::ItemError;
@@ -70,8 +71,15 @@ impl SqliteChunkTransaction {
     /// When the service keeps its executions in another repository.
     pub fn of(transaction: &mut dyn ChunkTransaction) -> Result<&mut Self, ItemError> {
         transaction.as_any_mut().downcast_mut().ok_or_else(|| {
-            ItemError::other("the step writes to the SQLite repository, but the service uses another repository")
+            ItemError::other(
+                "the step writes to the SQLite repository, but the service uses another repository; name a file",
+            )
         })
+    }
+
+    /// Whether the transaction is one of this file, as [`resolve`](super::resolve) names it.
+    pub(crate) fn is_of(&self, path: &Path) -> bool {
+        self.store.path == path
     }
 
     /// The connection, inside of the chunk's transaction. The first call of a chunk waits for the write turn: no other

@@ -27,7 +27,7 @@ pub(super) fn unusable(problem: String, source: Option<rusqlite::Error>) -> Repo
 }
 
 /// The path under which all processes name the file alike.
-pub(super) fn resolve(path: &Path) -> Result<PathBuf, RepositoryError> {
+pub(crate) fn resolve(path: &Path) -> Result<PathBuf, RepositoryError> {
     let shown = path.display();
     if path.is_dir() {
         return Err(unusable(format!("the database '{shown}' is a folder; name a file"), None));
@@ -52,24 +52,27 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, RepositoryError> {
     Err(unusable(problem, None))
 }
 
+/// What is wrong with a file that was to be opened for this.
+fn told(path: &Path, purpose: &str, error: rusqlite::Error) -> RepositoryError {
+    let shown = path.display();
+    let problem = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => format!("the file '{shown}' is no SQLite database"),
+        Some(ErrorCode::DatabaseCorrupt) => format!("the database '{shown}' is damaged"),
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            format!("the database '{shown}' cannot be opened for {purpose}")
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            format!("the database '{shown}' is locked by another process")
+        }
+        Some(ErrorCode::DiskFull) => format!("no space is left for the database '{shown}'"),
+        _ => format!("the database '{shown}' cannot be opened"),
+    };
+    unusable(problem, Some(error))
+}
+
 /// The first connection to a file: it must be a database that can be written.
 pub(super) fn first(path: &Path) -> Result<Connection, RepositoryError> {
-    let fault = |error: rusqlite::Error| {
-        let shown = path.display();
-        let problem = match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => format!("the file '{shown}' is no SQLite database"),
-            Some(ErrorCode::DatabaseCorrupt) => format!("the database '{shown}' is damaged"),
-            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                format!("the database '{shown}' cannot be opened for writing")
-            }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                format!("the database '{shown}' is locked by another process")
-            }
-            Some(ErrorCode::DiskFull) => format!("no space is left for the database '{shown}'"),
-            _ => format!("the database '{shown}' cannot be opened"),
-        };
-        unusable(problem, Some(error))
-    };
+    let fault = |error| told(path, "writing", error);
     let connection = connect(path).map_err(fault)?;
     let mode = switch_to_wal(&connection).map_err(fault)?;
     if connection.is_readonly(MAIN_DB).map_err(fault)? {
@@ -113,6 +116,41 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// A connection that writes to a file that need not be a repository's, with each commit on the disk. One that is created here
+/// can be read while it is written; one that is there keeps its journal mode.
+///
+/// # Errors
+/// One sentence that names the file.
+pub(crate) fn file_writer(path: &Path) -> Result<Connection, RepositoryError> {
+    let fault = |error| told(path, "writing", error);
+    let connection = connect(path).map_err(fault)?;
+    let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).map_err(fault)?;
+    if pages == 0 {
+        switch_to_wal(&connection).map_err(fault)?;
+    }
+    if connection.is_readonly(MAIN_DB).map_err(fault)? {
+        return Err(unusable(format!("the database '{}' cannot be opened for writing", path.display()), None));
+    }
+    set_durability(&connection, Durability::EachCommit).map_err(fault)?;
+    Ok(connection)
+}
+
+/// A connection that reads a file that need not be a repository's. It is not created.
+///
+/// # Errors
+/// One sentence that names the file.
+pub(crate) fn file_reader(path: &Path) -> Result<Connection, RepositoryError> {
+    let path = &resolve(path)?;
+    if !path.exists() {
+        return Err(unusable(format!("the database '{}' does not exist", path.display()), None));
+    }
+    let fault = |error| told(path, "reading", error);
+    let connection = connect_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fault)?;
+    connection.execute_batch("PRAGMA query_only = ON").map_err(fault)?;
+    connection.query_row("PRAGMA schema_version", [], |_| Ok(())).map_err(fault)?;
+    Ok(connection)
+}
+
 fn set_durability(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
     connection.execute_batch(match durability {
         Durability::EachCommit => "PRAGMA synchronous = FULL",
@@ -121,8 +159,11 @@ fn set_durability(connection: &Connection, durability: Durability) -> rusqlite::
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    connect_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
+}
+
+fn connect_with(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864")?;

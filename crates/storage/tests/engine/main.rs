@@ -11,6 +11,7 @@ mod joined_saves;
 mod lifecycle;
 mod limits;
 mod model;
+mod other_files;
 mod parallel;
 #[cfg(feature = "postgres")]
 mod postgres;

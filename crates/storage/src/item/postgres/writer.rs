@@ -10,14 +10,12 @@ use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
 use super::fault::fault;
-use super::once::{Ledger, RunKey, fingerprint};
+use super::once::Once;
 use super::place::{Place, Remote, repository_fault};
 use super::plan::Action;
 use super::table_rows::{Located, TableRows, WriteFault, WriteForm};
+use crate::item::once::{EXACTLY_ONCE, Ledger, RunKey, fingerprint};
 use crate::postgres::{PostgresChunkTransaction, PostgresSettings};
-
-/// Entry of the step's context with the rows that are in another database.
-const EXACTLY_ONCE: &str = "oxbatch.exactly_once";
 
 /// A value of a statement of the author's.
 type Parameter = Box<dyn ToSql + Sync + Send>;
@@ -77,12 +75,12 @@ enum Target {
     },
     Remote {
         remote: Remote,
-        once: Option<Box<Once>>,
+        once: Option<Box<Checkpointed>>,
     },
 }
 
-struct Once {
-    ledger: Ledger,
+struct Checkpointed {
+    once: Once,
     context: StepContext,
 }
 
@@ -127,8 +125,8 @@ impl<T> PostgresWriter<T> {
     #[must_use]
     pub fn exactly_once(mut self, context: &StepContext) -> Self {
         if let Target::Remote { once, .. } = &mut self.target {
-            let ledger = Ledger::new(RunKey::new(context, self.rows.name.clone()));
-            *once = Some(Box::new(Once { ledger, context: context.clone() }));
+            let key = RunKey::new(context, self.rows.name.clone());
+            *once = Some(Box::new(Checkpointed { once: Once::new(key), context: context.clone() }));
         }
         self
     }
@@ -254,7 +252,7 @@ impl<T> PostgresWriter<T> {
                 if remote.connected().await?.1 {
                     self.rows.forget_connection();
                 }
-                (remote.begun().await?, once.as_mut().map(|once| &mut once.ledger))
+                (remote.begun().await?, once.as_mut().map(|once| &mut once.once.ledger))
             }
         };
         if !self.now.prepared {
@@ -304,7 +302,7 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
                     let known = checkpoint.map(|_| self.committed.rows);
                     let repository = once.context.repository().as_ref();
                     // What an attempt before has committed there must not be removed as the rest of an earlier run.
-                    self.committed.prepared |= once.ledger.open(client, repository, known).await?;
+                    self.committed.prepared |= once.once.open(client, repository, known).await?;
                 }
             }
         }
@@ -336,13 +334,13 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
             && let Some(client) = remote.in_transaction()
         {
             if let Some(once) = once {
-                once.ledger.save(client, self.committed.rows).await?;
+                once.once.save(client, self.committed.rows).await?;
                 // A change of the context: what the target knows is of one chunk, so the repository must save each.
                 once.context.put(EXACTLY_ONCE, self.now.rows)?;
             }
             remote.commit().await?;
             if let Some(once) = once {
-                once.ledger.target_committed();
+                once.once.ledger.target_committed();
             }
         }
         Checkpoint::new(&self.now).map(Some)
@@ -351,7 +349,7 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
     fn committed(&mut self) {
         self.committed = self.now;
         if let Target::Remote { once: Some(once), .. } = &mut self.target {
-            once.ledger.committed();
+            once.once.ledger.committed();
         }
     }
 
@@ -359,7 +357,7 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
         if let Target::Remote { remote, once } = &mut self.target {
             remote.roll_back().await;
             if let Some(once) = once {
-                self.committed.prepared |= once.ledger.rolled_back();
+                self.committed.prepared |= once.once.rolled_back();
             }
         }
         self.now = self.committed;
@@ -375,7 +373,7 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
             }
         }
         match &self.target {
-            Target::Remote { once: Some(once), .. } => once.ledger.finish(),
+            Target::Remote { once: Some(once), .. } => once.once.ledger.finish(),
             _ => Ok(()),
         }
     }
@@ -383,7 +381,7 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
     async fn publish(&mut self) -> Result<(), ItemError> {
         if let Target::Remote { remote, once: Some(once) } = &mut self.target {
             let (client, _) = remote.connected().await?;
-            once.ledger.remove(client).await?;
+            once.once.remove(client).await?;
         }
         Ok(())
     }

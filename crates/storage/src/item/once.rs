@@ -1,0 +1,342 @@
+//! Exactly once in a database that is not the repository's: what a target knows of the chunks that it holds.
+//!
+//! Two databases cannot commit at the same moment. So the target commits first, and keeps in the same transaction how
+//! many rows it holds and the fingerprints of those that the repository may not know of yet. An attempt that comes after
+//! a death between the two commits finds them here, and leaves out the rows that are there already. The row is also a
+//! fence: whoever opened it last is the only one that can commit.
+
+use std::collections::VecDeque;
+
+use oxbatch_core::StepContext;
+use oxbatch_core::item::ItemError;
+use oxbatch_core::repository::{ExecutionFilter, JobRepository, PageRequest};
+
+/// Entry of the step's context with the rows that are in another database.
+pub(super) const EXACTLY_ONCE: &str = "oxbatch.exactly_once";
+/// Executions of an instance that are looked through at once.
+const PAGE: u32 = 100;
+/// Length of a stored fingerprint.
+const FINGERPRINT_BYTES: usize = 8;
+
+/// Which step of which run it is.
+#[derive(Debug, Clone)]
+pub(super) struct RunKey {
+    pub(super) job_name: String,
+    pub(super) step_name: String,
+    pub(super) instance_id: i64,
+    pub(super) execution_id: i64,
+    /// What is written, so that two writers of a step do not share a row.
+    pub(super) target: String,
+}
+
+/// The row of the run, as it was before it was taken over.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The execution that could commit.
+    pub(super) owner: i64,
+    pub(super) written: i64,
+    pub(super) unsettled: Vec<u8>,
+}
+
+/// What the target says of a run.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Resumed {
+    /// It begins here: the row has to be saved.
+    Anew,
+    GoesOn {
+        /// Rows of this run are there already.
+        holds_rows: bool,
+    },
+}
+
+/// What the target knows.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    key: RunKey,
+    created: Option<jiff::Timestamp>,
+    /// Fingerprints of rows that the target holds and the repository does not know of, in their order.
+    pending: VecDeque<u64>,
+    /// Those of `pending` that the chunk in hand has brought again.
+    consumed: usize,
+    /// Fingerprints of the chunk in hand.
+    chunk: Vec<u64>,
+    /// The target has committed the chunk in hand.
+    target_committed: bool,
+    /// The target knows nothing of a run that is under way: it ended, or the target was replaced.
+    forgotten: bool,
+}
+
+impl RunKey {
+    pub(super) fn new(context: &StepContext, target: String) -> Self {
+        Self {
+            job_name: context.job_name().to_owned(),
+            step_name: context.step_name().to_owned(),
+            instance_id: context.instance_id().0,
+            execution_id: context.execution_id().0,
+            target,
+        }
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(key: RunKey) -> Self {
+        Self {
+            key,
+            created: None,
+            pending: VecDeque::new(),
+            consumed: 0,
+            chunk: Vec::new(),
+            target_committed: false,
+            forgotten: false,
+        }
+    }
+
+    /// Which run it is, and when its instance was created: an identifier alone may be that of another repository.
+    ///
+    /// # Errors
+    /// When the instance was removed.
+    pub(super) fn run(&self) -> Result<(&RunKey, jiff::Timestamp), ItemError> {
+        let created =
+            self.created.ok_or_else(|| ItemError::other("the job instance of the step does not exist any more"))?;
+        Ok((&self.key, created))
+    }
+
+    /// Looks up what [`run`](Self::run) tells.
+    pub(super) async fn look_up(&mut self, repository: &dyn JobRepository) -> Result<(), ItemError> {
+        let instance = repository.instance(oxbatch_core::execution::InstanceId(self.key.instance_id)).await?;
+        self.created = instance.map(|instance| instance.create_time);
+        Ok(())
+    }
+
+    /// Goes on from what the target's row held when it was taken over. `committed` is how many rows the repository knows of;
+    /// none for a fresh start.
+    ///
+    /// # Errors
+    /// When a later execution has taken it over, or when target and repository do not fit together.
+    pub(super) async fn resume(
+        &mut self,
+        repository: &dyn JobRepository,
+        found: Option<Found>,
+        committed: Option<u64>,
+    ) -> Result<Resumed, ItemError> {
+        let known = committed.unwrap_or(0);
+        let Some(Found { owner, written, unsettled }) = found else {
+            self.forgotten = known > 0;
+            return Ok(Resumed::Anew);
+        };
+        if owner > self.key.execution_id {
+            return Err(ItemError::other(format!(
+                "a later execution ({owner}) writes to the target of execution {} by now",
+                self.key.execution_id
+            )));
+        }
+        if committed.is_none() && self.forced_since(repository, owner).await? {
+            // What a run before this one has left counts for nothing.
+            return Ok(Resumed::Anew);
+        }
+        let written = u64::try_from(written).unwrap_or(0);
+        let missing = written.checked_sub(known).and_then(|missing| usize::try_from(missing).ok());
+        match missing {
+            Some(missing) if missing <= unsettled.len() / FINGERPRINT_BYTES => {
+                self.pending = fingerprints(&unsettled).into_iter().rev().take(missing).collect();
+                self.pending.make_contiguous().reverse();
+                Ok(Resumed::GoesOn { holds_rows: written > 0 })
+            }
+            _ => Err(ItemError::other(format!(
+                "the target holds {written} rows of this step and the repository knows of {known}: one of the two was \
+                 restored from a backup; compare them, and launch with force to start anew"
+            ))),
+        }
+    }
+
+    /// Whether a launch with force came after execution `owner` and up to this one: what was left before is of no run that
+    /// goes on.
+    async fn forced_since(&self, repository: &dyn JobRepository, owner: i64) -> Result<bool, ItemError> {
+        let instance_id = Some(oxbatch_core::execution::InstanceId(self.key.instance_id));
+        let mut before = Some(self.key.execution_id + 1);
+        while before.is_some() {
+            let filter = ExecutionFilter { instance_id, ..ExecutionFilter::default() };
+            let page = repository.executions(filter, PageRequest { before, limit: PAGE }).await?;
+            for execution in &page.executions {
+                if execution.id.0 <= owner {
+                    return Ok(false);
+                }
+                if execution.forced {
+                    return Ok(true);
+                }
+            }
+            before = page.next;
+        }
+        Ok(false)
+    }
+
+    /// Begins a chunk whose rows have these fingerprints; the answer says of each whether it has to be written.
+    ///
+    /// # Errors
+    /// When rows that the target holds have vanished from the input.
+    pub(super) fn begin(&mut self, chunk: Vec<u64>) -> Result<Vec<bool>, ItemError> {
+        if self.forgotten {
+            return Err(ItemError::other(
+                "the target knows nothing of the rows that this step has written before: was it replaced? launch with \
+                 force to start anew",
+            ));
+        }
+        self.consumed = 0;
+        let mut wanted = Vec::with_capacity(chunk.len());
+        for fingerprint in &chunk {
+            let rest = self.pending.iter().skip(self.consumed);
+            match rest.clone().position(|pending| pending == fingerprint) {
+                Some(0) => {
+                    self.consumed += 1;
+                    wanted.push(false);
+                }
+                // One that is new: it could not be written by the attempt before.
+                None => wanted.push(true),
+                Some(vanished) => return Err(vanished_rows(vanished)),
+            }
+        }
+        self.chunk = chunk;
+        Ok(wanted)
+    }
+
+    /// What the target has to keep with this chunk: the number of its rows, and the fingerprints of those that may be unsettled.
+    /// `committed` is what the repository knows of.
+    pub(super) fn state(&self, committed: u64) -> Result<(i64, Vec<u8>), ItemError> {
+        let unsettled = self.unsettled();
+        let written = i64::try_from(committed + unsettled.len() as u64).map_err(ItemError::other)?;
+        Ok((written, unsettled.iter().flat_map(|fingerprint| fingerprint.to_be_bytes()).collect()))
+    }
+
+    /// The fault of a save that found the row of another execution.
+    #[cold]
+    pub(super) fn fenced_off(&self) -> ItemError {
+        ItemError::other(format!(
+            "a later execution writes to the target of execution {} by now; nothing of this chunk was committed",
+            self.key.execution_id
+        ))
+    }
+
+    /// The chunk's rows, and those of a longer chunk before that are still to come.
+    fn unsettled(&self) -> Vec<u64> {
+        self.chunk.iter().chain(self.pending.iter().skip(self.consumed)).copied().collect()
+    }
+
+    /// The target has committed what was saved.
+    pub(super) fn target_committed(&mut self) {
+        self.target_committed = true;
+    }
+
+    /// The repository has committed, too.
+    pub(super) fn committed(&mut self) {
+        self.pending.drain(..self.consumed);
+        self.end_chunk();
+    }
+
+    /// The repository has not committed. What the target has committed stays there, and will come again; the answer says
+    /// whether there is any.
+    pub(super) fn rolled_back(&mut self) -> bool {
+        let stays = self.target_committed;
+        if stays {
+            self.pending = self.unsettled().into();
+        }
+        self.end_chunk();
+        stays
+    }
+
+    fn end_chunk(&mut self) {
+        self.consumed = 0;
+        self.chunk.clear();
+        self.target_committed = false;
+    }
+
+    /// The input has ended.
+    ///
+    /// # Errors
+    /// When rows that the target holds did not come again.
+    pub(super) fn finish(&self) -> Result<(), ItemError> {
+        if self.pending.is_empty() { Ok(()) } else { Err(vanished_rows(self.pending.len())) }
+    }
+}
+
+fn vanished_rows(rows: usize) -> ItemError {
+    ItemError::other(format!(
+        "{rows} rows that an attempt before has committed to the target do not come again: the input has changed since; \
+         remove them, and launch with force to start anew"
+    ))
+}
+
+fn fingerprints(bytes: &[u8]) -> Vec<u64> {
+    bytes.as_chunks::<FINGERPRINT_BYTES>().0.iter().map(|chunk| u64::from_be_bytes(*chunk)).collect()
+}
+
+/// A fingerprint of a row's binary form: eight bytes at a time, multiplied and folded. It is stored, so it may never
+/// change; it need not resist an attacker, only tell the rows of one chunk apart.
+pub(super) fn fingerprint(row: &[u8]) -> u64 {
+    const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
+    let fold = |hash: u64, word: u64| {
+        let product = u128::from(hash ^ word) * u128::from(PRIME);
+        #[expect(clippy::cast_possible_truncation, reason = "both halves are folded into one")]
+        let folded = (product as u64) ^ ((product >> 64) as u64);
+        folded.wrapping_add(PRIME)
+    };
+    let (words, rest) = row.as_chunks::<8>();
+    let mut hash = words.iter().fold(row.len() as u64, |hash, word| fold(hash, u64::from_le_bytes(*word)));
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    hash = fold(hash, u64::from_le_bytes(last));
+    fold(hash, PRIME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger(pending: &[u64]) -> Ledger {
+        let key = RunKey {
+            job_name: "Job".to_owned(),
+            step_name: "Step".to_owned(),
+            instance_id: 1,
+            execution_id: 1,
+            target: "t".to_owned(),
+        };
+        Ledger { pending: pending.iter().copied().collect(), ..Ledger::new(key) }
+    }
+
+    #[test]
+    fn a_fingerprint_never_changes() {
+        assert_eq!([fingerprint(b""), fingerprint(b"one row"), fingerprint(b"a row of some length")], GOLDEN);
+        assert_ne!(fingerprint(b"\0"), fingerprint(b"\0\0"));
+    }
+
+    const GOLDEN: [u64; 3] = [11_400_714_819_323_198_485, 2_560_114_342_252_138_295, 2_790_694_269_466_417_192];
+
+    #[test]
+    fn rows_that_are_there_are_left_out_whatever_the_chunks_are() {
+        let mut ledger = ledger(&[1, 2, 3, 4]);
+        assert_eq!(ledger.begin(vec![1, 2, 3]).unwrap(), [false, false, false]);
+        assert_eq!(ledger.unsettled(), [1, 2, 3, 4]);
+        ledger.committed();
+        // 9 could not be written before.
+        assert_eq!(ledger.begin(vec![9, 4, 5]).unwrap(), [true, false, true]);
+        ledger.committed();
+        assert!(ledger.finish().is_ok());
+    }
+
+    #[test]
+    fn a_chunk_that_the_repository_refuses_after_the_target_took_it_is_not_written_again() {
+        let mut ledger = ledger(&[]);
+        assert_eq!(ledger.begin(vec![1, 1, 2]).unwrap(), [true, true, true]);
+        ledger.target_committed();
+        ledger.rolled_back();
+        assert_eq!(ledger.begin(vec![1, 1, 2]).unwrap(), [false, false, false]);
+        ledger.rolled_back();
+        assert_eq!(ledger.begin(vec![1, 1]).unwrap(), [false, false]);
+        ledger.committed();
+        assert!(ledger.finish().is_err());
+    }
+
+    #[test]
+    fn rows_that_vanished_from_the_input_are_a_fault() {
+        assert!(ledger(&[1, 2, 3]).begin(vec![1, 3]).is_err());
+    }
+}

@@ -1,0 +1,140 @@
+//! A file of SQLite that is not the repository's, with a transaction of its own for each chunk.
+
+use std::path::PathBuf;
+
+use oxbatch_core::StepContext;
+use oxbatch_core::item::ItemError;
+use oxbatch_core::repository::ChunkTransaction;
+use rusqlite::Connection;
+
+use super::once::Once;
+use super::table_rows::kind_of;
+use crate::item::once::{EXACTLY_ONCE, Ledger, RunKey};
+use crate::sqlite::{SqliteChunkTransaction, file_writer, resolve};
+
+/// The file, and what it knows of the chunks that it holds.
+pub(super) struct OtherFile {
+    path: PathBuf,
+    connection: Option<Connection>,
+    /// A transaction of the writer's has begun, and was neither committed nor rolled back here.
+    begun: bool,
+    once: Option<Box<Once>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {what} in the database '{path}'")]
+struct FileError {
+    what: &'static str,
+    path: String,
+    source: rusqlite::Error,
+}
+
+impl OtherFile {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, connection: None, begun: false, once: None }
+    }
+
+    pub(super) fn exactly_once(&mut self, context: &StepContext, table: &str) {
+        let key = RunKey::new(context, table.to_owned());
+        self.once = Some(Box::new(Once::new(context.clone(), key)));
+    }
+
+    /// Opens the file, or creates it. `committed` is how many rows the repository knows of; none for a fresh start. The
+    /// answer says whether the file is known to hold rows of this run already.
+    pub(super) async fn open(&mut self, committed: Option<u64>) -> Result<bool, ItemError> {
+        self.path = resolve(&self.path)?;
+        let connection = self.connection.insert(file_writer(&self.path)?);
+        match &mut self.once {
+            Some(once) => once.open(connection, committed).await,
+            None => Ok(false),
+        }
+    }
+
+    /// The connection inside of the chunk's transaction.
+    pub(super) fn begin(
+        &mut self,
+        transaction: &mut dyn ChunkTransaction,
+    ) -> Result<(&Connection, Option<&mut Ledger>), ItemError> {
+        let repository: Option<&SqliteChunkTransaction> = transaction.as_any_mut().downcast_ref();
+        if repository.is_some_and(|repository| repository.is_of(&self.path)) {
+            let path = self.path.display();
+            let message = format!(
+                "the database '{path}' is the repository's own: write to it without naming the file, which is exactly once"
+            );
+            return Err(ItemError::other(message));
+        }
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            // It was closed because a roll-back had failed.
+            none => none.insert(file_writer(&self.path)?),
+        };
+        if !self.begun {
+            connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| fault(&self.path, "begin a chunk", error))?;
+            self.begun = true;
+        }
+        Ok((connection, self.once.as_mut().map(|once| &mut once.ledger)))
+    }
+
+    /// Commits what has begun, and waits for the disk. `rows` are those of the step with this chunk, `committed` those that the
+    /// repository knows of.
+    pub(super) fn commit(&mut self, rows: u64, committed: u64) -> Result<(), ItemError> {
+        let Some(connection) = self.connection.as_ref().filter(|_| self.begun) else { return Ok(()) };
+        if connection.is_autocommit() {
+            return Err(ItemError::other("the writer's statements ended the chunk's transaction on their own"));
+        }
+        if let Some(once) = &self.once {
+            once.save(connection, committed)?;
+            // A change of the context: what the file knows is of one chunk, so the repository must save each.
+            once.context.put(EXACTLY_ONCE, rows)?;
+        }
+        // One that fails may still be open: the roll-back that follows ends it.
+        connection.execute_batch("COMMIT").map_err(|error| fault(&self.path, "commit a chunk", error))?;
+        self.begun = false;
+        if let Some(once) = &mut self.once {
+            once.ledger.target_committed();
+        }
+        Ok(())
+    }
+
+    /// The repository has committed, too.
+    pub(super) fn committed(&mut self) {
+        if let Some(once) = &mut self.once {
+            once.ledger.committed();
+        }
+    }
+
+    /// Undoes what has begun. The answer says whether the file keeps what it has committed, and that is known.
+    pub(super) fn rolled_back(&mut self) -> bool {
+        if std::mem::take(&mut self.begun)
+            && let Some(connection) = &self.connection
+            && !connection.is_autocommit()
+            && connection.execute_batch("ROLLBACK").is_err()
+        {
+            // Closing a connection undoes what it has begun.
+            self.connection = None;
+        }
+        self.once.as_mut().is_some_and(|once| once.ledger.rolled_back())
+    }
+
+    /// The input has ended.
+    pub(super) fn finish(&self) -> Result<(), ItemError> {
+        self.once.as_ref().map_or(Ok(()), |once| once.ledger.finish())
+    }
+
+    /// Everything is committed on both sides: nothing has to be remembered.
+    pub(super) fn forget(&self) -> Result<(), ItemError> {
+        match (&self.connection, &self.once) {
+            (Some(connection), Some(once)) => once.remove(connection),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        self.connection = None;
+        self.begun = false;
+    }
+}
+
+fn fault(path: &std::path::Path, what: &'static str, source: rusqlite::Error) -> ItemError {
+    ItemError::new(kind_of(&source), FileError { what, path: path.display().to_string(), source })
+}
