@@ -86,6 +86,11 @@ async fn what_a_person_stopped_is_not_resumed_by_the_next_start() {
     engine.shutdown().await;
 }
 
+/// A node that will die: its one place stays taken, since the dead take no work.
+async fn mortal(place: &Place, job: Job) -> oxbatch_core::Engine {
+    place.node_with([job], |config| config.concurrency = 1).await
+}
+
 /// A node whose repository is closed under it cannot renew or record anything: to the others it is dead.
 async fn die(engine: &oxbatch_core::Engine) {
     engine.repository().close().await.unwrap();
@@ -97,7 +102,7 @@ async fn an_execution_of_a_dead_node_is_recovered_by_the_next_start() {
     let place = Place::new();
     let out = list();
     let (job, reached) = copy(&out, Some(3));
-    let dead = place.node([job]).await;
+    let dead = mortal(&place, job).await;
     let id = begin(&dead, "Copy").await;
     told(reached).await;
     die(&dead).await;
@@ -117,7 +122,7 @@ async fn by_policy_a_lost_execution_waits_for_a_person() {
     let place = Place::new();
     let out = list();
     let (job, reached) = copy(&out, Some(3));
-    let dead = place.node([job]).await;
+    let dead = mortal(&place, job).await;
     let id = begin(&dead, "Copy").await;
     told(reached).await;
     die(&dead).await;
@@ -250,7 +255,7 @@ async fn a_launch_in_the_foreground_clears_the_way_for_itself() {
     let place = Place::new();
     let out = list();
     let (job, reached) = copy(&out, Some(3));
-    let dead = place.node([job]).await;
+    let dead = mortal(&place, job).await;
     let id = begin(&dead, "Copy").await;
     told(reached).await;
     die(&dead).await;

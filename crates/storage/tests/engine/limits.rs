@@ -154,6 +154,10 @@ async fn a_stop_does_not_wait_for_a_stream_and_a_restart_loses_nothing_of_it() {
     let id = begin(&engine, "Slow").await;
     stream.send(1).unwrap();
     written(&told, 1);
+    // Written is not yet committed, and the grace of the stop is short.
+    while steps(&engine, id).await[0].counters.commit == 0 {
+        tokio::task::yield_now().await;
+    }
     engine.stop(id).await.unwrap();
     assert_eq!(ended(&engine, id).await.status, Status::Stopped);
     assert_eq!(steps(&engine, id).await[0].counters.read, 1);

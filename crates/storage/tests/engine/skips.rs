@@ -217,6 +217,62 @@ impl ItemWriter<u64> for Breaks {
     }
 }
 
+/// Cannot take back what it wrote, once.
+struct Stuck {
+    inner: Picky,
+    taken_back: Arc<AtomicU32>,
+    at: u32,
+}
+
+impl ItemWriter<u64> for Stuck {
+    async fn write(&mut self, outputs: &[u64], transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        self.inner.write(outputs, transaction).await
+    }
+
+    fn committed(&mut self) {
+        ItemWriter::<u64>::committed(&mut self.inner);
+    }
+
+    async fn rolled_back(&mut self) -> Result<(), ItemError> {
+        if self.taken_back.fetch_add(1, Ordering::SeqCst) + 1 == self.at {
+            return Err(ItemError::transient("the disk is away"));
+        }
+        ItemWriter::<u64>::rolled_back(&mut self.inner).await
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_cannot_take_a_trial_back_is_never_written_to_again() {
+    for at in 1..=6 {
+        let (out, calls, taken_back) = (list(), Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let list = Arc::clone(&out);
+        let job = Job::builder("Stuck")
+            .step(
+                ChunkStep::builder("Copy")
+                    .reader(|_| Ok(CallableReader::new(0..48_u64)))
+                    .skip(SkipPolicy::new(1))
+                    .retry(RetryPolicy::new(3).retry_on([ErrorKind::Transient]))
+                    .writer(move |_| {
+                        let (inner, calls) = (ListWriter::new(Arc::clone(&list)), Arc::clone(&calls));
+                        let inner = Picky { inner, refused: |n| n == 21, calls };
+                        Ok(Stuck { inner, taken_back: Arc::clone(&taken_back), at })
+                    })
+                    .chunk_size(16),
+            )
+            .build()
+            .unwrap();
+        let place = Place::new();
+        let engine = place.node([job]).await;
+        let stuck = launch(&engine, "Stuck").await;
+        assert_eq!(stuck.status, Status::Failed, "roll-back {at}");
+        let message = stuck.exit_message.unwrap();
+        assert!(message.contains("failed to roll the output back: the disk is away"), "{message}");
+        assert_eq!(launch(&engine, "Stuck").await.status, Status::Completed);
+        assert_eq!(contents(&out), (0..48).filter(|n| *n != 21).collect::<Vec<_>>(), "roll-back {at}");
+        engine.shutdown().await;
+    }
+}
+
 /// Trap 7: a fault in the middle of isolating a bad item loses the items that were not yet tried.
 #[tokio::test]
 async fn a_fault_at_any_write_of_the_search_for_a_bad_item_loses_none_of_its_chunk() {

@@ -1,7 +1,7 @@
 //! The commits of a chunk step: outputs, checkpoint and counters together, replayed where a retry is allowed.
 
 use super::fill::{Interrupt, Room, Sealed, count, failed, fault_after, wait};
-use super::isolate::{Isolated, isolate};
+use super::isolate::{Isolated, Unsettled, isolate};
 use super::joining::Joining;
 use super::rerun::KeptPosition;
 use super::settings::Skip;
@@ -229,13 +229,17 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
                     return Err(BodyFault::Failed(skip.policy.exceeded(&last)).into());
                 }
                 // A fault of another kind on the way: what was found so far stays found, the rest is tried again.
-                Err(error) if self.retry.allows(error.kind(), made) => {
+                Err(Unsettled::Write(error)) if self.retry.allows(error.kind(), made) => {
                     made += 1;
                     self.counters.retry += 1;
                     wait(self.retry, self.context, made, &error).await?;
                 }
                 // Nothing of the chunk is committed, so nothing of it is lost.
-                Err(error) => return Err(fault_after("write", &error, made, self.context)),
+                Err(Unsettled::Write(error)) => return Err(fault_after("write", &error, made, self.context)),
+                Err(Unsettled::Lost) if losses < MOST_LOSSES => losses += 1,
+                Err(Unsettled::Lost) => return Err(fault),
+                // A writer that was not cut back must not write again.
+                Err(Unsettled::NotTakenBack(fault)) => return Err(fault.into()),
             }
         }
     }

@@ -1,10 +1,11 @@
 //! Finds the items of a chunk that cannot be written, by halves.
 
 use super::commit::Target;
-use super::fill::Room;
+use super::fill::{Room, failed};
 use super::settings::Skip;
-use crate::execution::{SkipPhase, SkippedItem};
+use crate::execution::{SkipPhase, SkippedItem, cause_chain};
 use crate::item::{ItemError, ItemReader, ItemWriter};
+use crate::step::BodyFault;
 
 /// What the search found.
 pub(super) enum Isolated {
@@ -12,6 +13,16 @@ pub(super) enum Isolated {
     AllGood,
     /// One more bad item than may be skipped; its error.
     LimitReached(String),
+}
+
+/// Why the search ended without an answer. What it found stays found.
+pub(super) enum Unsettled {
+    /// A write failed by a fault that is not to be skipped; it was taken back.
+    Write(ItemError),
+    /// The store was away while a part was written, which says nothing of its items; it was taken back.
+    Lost,
+    /// A write could not be taken back: nothing may be written after it.
+    NotTakenBack(BodyFault),
 }
 
 /// A part of the chunk that is still to be judged: so many items behind the good ones.
@@ -30,7 +41,7 @@ struct Part {
 /// of it is committed.
 ///
 /// # Errors
-/// A fault that is not to be skipped.
+/// [`Unsettled`] says what to do next.
 pub(super) async fn isolate<W, R, O>(
     target: &mut Target<'_, W>,
     room: &mut Room<R::Item, O>,
@@ -38,7 +49,7 @@ pub(super) async fn isolate<W, R, O>(
     first: ItemError,
     left: u64,
     skips: &mut Vec<SkippedItem>,
-) -> Result<Isolated, ItemError>
+) -> Result<Isolated, Unsettled>
 where
     R: ItemReader,
     O: Send + Sync,
@@ -58,7 +69,7 @@ where
                     continue;
                 }
                 Err(fault) if skip.policy.allows(fault.kind()) => error = fault,
-                Err(fault) => return Err(fault),
+                Err(fault) => return Err(Unsettled::Write(fault)),
             }
         }
         if part.length > 1 {
@@ -80,13 +91,20 @@ where
 }
 
 /// Writes outputs and takes them back, whether it worked or not.
-async fn attempt<W, O>(target: &mut Target<'_, W>, outputs: &[O]) -> Result<Result<(), ItemError>, ItemError>
+async fn attempt<W, O>(target: &mut Target<'_, W>, outputs: &[O]) -> Result<Result<(), ItemError>, Unsettled>
 where
     O: Send + Sync,
     W: ItemWriter<O>,
 {
     let written = target.writer.write(outputs, target.transaction).await;
-    target.transaction.rollback().await.map_err(ItemError::other)?;
-    target.writer.rolled_back().await?;
+    let undone = target.transaction.rollback().await;
+    let taken_back = target.writer.rolled_back().await;
+    taken_back.map_err(|error| Unsettled::NotTakenBack(failed("roll the output back", &error)))?;
+    undone.map_err(|error| {
+        Unsettled::NotTakenBack(BodyFault::Failed(format!("failed to roll back: {}", cause_chain(&error))))
+    })?;
+    if written.is_err() && target.transaction.was_lost() {
+        return Err(Unsettled::Lost);
+    }
     Ok(written)
 }
