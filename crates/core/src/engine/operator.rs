@@ -223,8 +223,14 @@ impl Engine {
     /// When it does not exist or is not running.
     pub async fn stop(&self, id: ExecutionId) -> Result<JobExecution, OperatorError> {
         // What runs here is told first: it stops although the repository may be busy, even by its own doing.
-        self.inner.running.stop(id, &self.inner.events);
-        Ok(self.inner.repository.request_stop(id).await?)
+        let is_told = self.inner.running.stop(id, &self.inner.events);
+        match self.inner.repository.request_stop(id).await {
+            // It has stopped of this very request before the request was recorded.
+            Err(RepositoryError::Refused { transition, .. }) if is_told && transition.from == Status::Stopped => {
+                self.execution(id).await
+            }
+            requested => Ok(requested?),
+        }
     }
 
     /// Gives an execution up: its instance can then only be forced.

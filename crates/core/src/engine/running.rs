@@ -152,12 +152,14 @@ impl Running {
         lock(&self.handles).len()
     }
 
-    /// Tells an execution to stop on behalf of a person, if it runs here.
-    pub(super) fn stop(&self, id: ExecutionId, events: &EventSink) {
+    /// Tells an execution to stop on behalf of a person, if it runs here; whether it did and had not been told before.
+    pub(super) fn stop(&self, id: ExecutionId, events: &EventSink) -> bool {
         let handle = lock(&self.handles).get(&id).cloned();
-        if handle.is_some_and(|handle| handle.tell(StopCause::Request)) {
+        let is_told = handle.is_some_and(|handle| handle.tell(StopCause::Request));
+        if is_told {
             events.emit(&Event::StopRequested { execution_id: id });
         }
+        is_told
     }
 
     pub(super) fn shut_down(&self) {

@@ -114,7 +114,10 @@ async fn limits_hold_over_several_nodes_and_other_jobs_pass() {
             let (now, most) = (Arc::clone(&now), Arc::clone(&most));
             async move {
                 most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                // Long enough that those that run at once meet.
+                // The first ones wait for each other; then long enough that one too many would meet them.
+                while most.load(Ordering::SeqCst) < 2 {
+                    tokio::task::yield_now().await;
+                }
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 now.fetch_sub(1, Ordering::SeqCst);
                 Ok(TaskOutcome::Completed)

@@ -7,7 +7,7 @@ use oxbatch_core::execution::{Counters, SkipPhase, SkippedItem};
 use oxbatch_core::item::{CallableReader, ErrorKind, FunctionProcessor, ListWriter};
 use oxbatch_core::repository::ChunkTransaction;
 use oxbatch_core::step::ReadAhead;
-use oxbatch_core::{ChunkStep, Engine, ItemError, ItemWriter, Job, SkipPolicy, Status, StepExecution};
+use oxbatch_core::{ChunkStep, Engine, ItemError, ItemWriter, Job, RetryPolicy, SkipPolicy, Status, StepExecution};
 
 use crate::harness::{Numbers, Place, Shared, contents, launch, list, steps};
 
