@@ -244,8 +244,8 @@ impl ItemWriter<u64> for Stuck {
 #[tokio::test]
 async fn a_writer_that_cannot_take_a_trial_back_is_never_written_to_again() {
     for at in 1..=6 {
-        let (out, calls, taken_back) = (list(), Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
-        let list = Arc::clone(&out);
+        let (calls, taken_back) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let counted = Arc::clone(&calls);
         let job = Job::builder("Stuck")
             .step(
                 ChunkStep::builder("Copy")
@@ -253,8 +253,8 @@ async fn a_writer_that_cannot_take_a_trial_back_is_never_written_to_again() {
                     .skip(SkipPolicy::new(1))
                     .retry(RetryPolicy::new(3).retry_on([ErrorKind::Transient]))
                     .writer(move |_| {
-                        let (inner, calls) = (ListWriter::new(Arc::clone(&list)), Arc::clone(&calls));
-                        let inner = Picky { inner, refused: |n| n == 21, calls };
+                        let inner = ListWriter::new(list());
+                        let inner = Picky { inner, refused: |n| n == 21, calls: Arc::clone(&counted) };
                         Ok(Stuck { inner, taken_back: Arc::clone(&taken_back), at })
                     })
                     .chunk_size(16),
@@ -267,8 +267,8 @@ async fn a_writer_that_cannot_take_a_trial_back_is_never_written_to_again() {
         assert_eq!(stuck.status, Status::Failed, "roll-back {at}");
         let message = stuck.exit_message.unwrap();
         assert!(message.contains("failed to roll the output back: the disk is away"), "{message}");
-        assert_eq!(launch(&engine, "Stuck").await.status, Status::Completed);
-        assert_eq!(contents(&out), (0..48).filter(|n| *n != 21).collect::<Vec<_>>(), "roll-back {at}");
+        // The first chunk is write 1; each roll-back follows a write of the second chunk.
+        assert_eq!(calls.load(Ordering::SeqCst), at + 1, "roll-back {at}");
         engine.shutdown().await;
     }
 }
