@@ -9,6 +9,7 @@ mod tail;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ pub(super) use tail::fingerprint;
 const MAX_TAG_BYTES: usize = 60;
 /// Bytes that are read at once when a file is read back; whole keys of a `DistinctProcessor`.
 const READ_BACK_BYTES: usize = 64 * 1024;
+/// How long a lock that somebody holds is tried for.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// When a file writer forces its file to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -203,7 +206,7 @@ impl OutputFile {
             .write(true)
             .open(&self.part_path)
             .map_err(|source| FileFault::Open { path: path(), source })?;
-        match file.try_lock() {
+        match lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(FileFault::Locked { path: path() }),
             Err(TryLockError::Error(source)) => return Err(FileFault::Lock { path: path(), source }),
@@ -401,6 +404,18 @@ fn sync_folder(path: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn sync_folder(_: &Path) -> std::io::Result<()> {
     Ok(())
+}
+
+/// Locks a file, with a little patience: a process that is just being started holds copies of all open files, and with them
+/// their locks, until it runs its own program.
+fn lock(file: &File) -> Result<(), TryLockError> {
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_PATIENCE / 50),
+            locked => return locked,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl OutputFile {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(self.target_changed()),
             Err(error) => return Err(fault(error)),
         };
-        match target.try_lock() {
+        match super::lock(&target) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(FileFault::TargetLocked { path: self.path.clone() }),
             Err(TryLockError::Error(source)) => return Err(FileFault::Lock { path: self.path.clone(), source }),
