@@ -64,7 +64,10 @@ fn run(arguments: &[String]) -> Result<(), Fault> {
             if ["all", "memory"].contains(which) {
                 rows::memory::measure(pairs, items)?;
             }
-            if ["all", "start", "memory"].contains(which) {
+            if ["all", "history"].contains(which) {
+                rows::history::measure(pairs, items)?;
+            }
+            if ["all", "start", "memory", "history"].contains(which) {
                 return Ok(());
             }
             if *which == "forms" {
@@ -78,5 +81,5 @@ fn run(arguments: &[String]) -> Result<(), Fault> {
 
 fn usage() -> Fault {
     let names: Vec<_> = rows::ALL.iter().map(|row| row.name).collect();
-    format!("usage: oxbatch-benches (all|start|memory|forms|{}) [--pairs N] [--rows N]", names.join("|")).into()
+    format!("usage: oxbatch-benches (all|start|memory|history|forms|{}) [--pairs N] [--rows N]", names.join("|")).into()
 }

@@ -7,6 +7,7 @@ mod csv_to_sqlite;
 
 mod engine_alone;
 pub(crate) mod forms;
+pub(crate) mod history;
 pub(crate) mod memory;
 pub(crate) mod server;
 pub(crate) mod start;
