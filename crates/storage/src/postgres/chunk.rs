@@ -1,5 +1,7 @@
 //! The transactions of a chunk step: the author's rows, the checkpoint and the counters commit together.
 
+mod more;
+
 use std::any::Any;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use oxbatch_core::execution::Status;
 use oxbatch_core::repository::{ChunkAck, ChunkSave, ChunkTransaction, RepositoryError, RepositoryFuture, StepFence};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Error, Row, Statement};
+use tokio_postgres::{Client, Statement};
 
 use super::Store;
 use super::connect::Purpose;
@@ -18,6 +20,7 @@ use super::error::{Fault, is_lost};
 use super::pool::Patience;
 use super::rows;
 use super::saves::SavesOfStep;
+use more::save_more;
 
 /// The one statement of a chunk. Without a row, which means that the lease is lost, it divides by zero: the COMMIT that
 /// is on its way behind it undoes everything then, and no answer has to be waited for between the two.
@@ -30,17 +33,6 @@ const SAVE: &str = "WITH saved AS (
          WHERE id = $1 AND lease_epoch = $2 AND revision = $3 AND status IN ('STARTED', 'STOPPING')
          RETURNING status)
      SELECT min(status), 1 / count(*) FROM saved";
-/// The job's context, fenced in the same way. It comes before the step's row, as in every other transaction: two that
-/// take both rows in one order never wait for each other in a ring.
-const SAVE_CONTEXT: &str = "WITH saved AS (
-         UPDATE oxbatch_job_execution SET context = $3 WHERE id = $1 AND lease_epoch = $2 RETURNING id)
-     SELECT 1 / count(*) FROM saved";
-const KEEP_SKIPS: &str =
-    "INSERT INTO oxbatch_skipped_item (step_execution_id, create_time, phase, position, item, error, complete)
-     SELECT $1, $2, phase, position, item, error, complete
-     FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[]) WITH ORDINALITY
-         AS skipped (phase, position, item, error, complete, number)
-     ORDER BY number";
 const MARK_RERUN: &str = "UPDATE oxbatch_skipped_item SET rerun_execution_id = $2
      WHERE id = ANY ($1) AND rerun_execution_id IS NULL RETURNING id";
 const REVISION: &str = "SELECT revision FROM oxbatch_step_execution WHERE id = $1 AND lease_epoch = $2";
@@ -67,7 +59,9 @@ pub struct PostgresChunkTransaction {
     begun: bool,
     /// Connections opened so far.
     opened: u64,
-    /// Whether what was undone last failed through no fault of its own.
+    /// Whether something has failed through no fault of its own since the last roll-back or commit.
+    failing: bool,
+    /// Whether what was rolled back last did.
     lost: bool,
     /// The next commit waits for the disk.
     durable: bool,
@@ -90,7 +84,17 @@ enum Saved {
 impl PostgresChunkTransaction {
     pub(super) fn new(store: Arc<Store>, fence: StepFence) -> Self {
         let saves = store.saves.of(fence.step_id);
-        Self { store, fence, connection: None, begun: false, lost: false, durable: false, saves, opened: 0 }
+        Self {
+            store,
+            fence,
+            connection: None,
+            begun: false,
+            failing: false,
+            lost: false,
+            durable: false,
+            saves,
+            opened: 0,
+        }
     }
 
     /// The transaction that the engine hands to a writer, when the repository is a
@@ -136,7 +140,7 @@ impl PostgresChunkTransaction {
             };
             match begun {
                 Ok(()) => {
-                    (self.begun, self.lost) = (true, false);
+                    (self.begun, self.failing) = (true, false);
                     return Ok(());
                 }
                 // Nothing of the chunk is lost with a connection on which it has not begun.
@@ -188,7 +192,7 @@ impl PostgresChunkTransaction {
                 Ok(saved) => return Ok(saved),
                 Err(fault) => fault,
             };
-            self.lost = fault.passes();
+            self.failing = fault.passes();
             if matches!(&fault, Fault::Sql(error) if is_lost(error)) {
                 self.begun = false;
                 self.connection = None;
@@ -309,46 +313,9 @@ impl PostgresChunkTransaction {
             None => true,
         };
         if !undone {
-            (self.connection, self.lost) = (None, true);
+            (self.connection, self.failing) = (None, true);
         }
     }
-}
-
-/// A save with the job's context or with skipped items, all on their way at once.
-async fn save_more(
-    client: &Client,
-    fence: StepFence,
-    save: &ChunkSave<'_>,
-    durable: bool,
-    saving: impl Future<Output = Result<Row, Error>>,
-) -> Result<Row, Error> {
-    let (execution, epoch, step) = (fence.lease.execution_id.0, fence.lease.epoch, fence.step_id.0);
-    let context = async {
-        match save.job_context {
-            Some(context) => client.query_one(SAVE_CONTEXT, &[&execution, &epoch, &context]).await.map(|_| ()),
-            None => Ok(()),
-        }
-    };
-    let skips = async {
-        if save.skips.is_empty() {
-            return Ok(());
-        }
-        let phases: Vec<_> = save.skips.iter().map(|skip| skip.phase.as_str()).collect();
-        let positions: Vec<_> = save.skips.iter().map(|skip| skip.position.as_deref()).collect();
-        let items: Vec<_> = save.skips.iter().map(|skip| skip.item.as_deref()).collect();
-        let errors: Vec<_> = save.skips.iter().map(|skip| skip.error.as_str()).collect();
-        let complete: Vec<_> = save.skips.iter().map(|skip| skip.complete).collect();
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
-            [&step, &save.time, &phases, &positions, &items, &errors, &complete];
-        client.execute(KEEP_SKIPS, &values).await.map(|_| ())
-    };
-    if durable {
-        client.batch_execute("SET LOCAL synchronous_commit = on").await?;
-    }
-    context.await?;
-    skips.await?;
-    let (row, committed) = join(saving, client.batch_execute("COMMIT")).await;
-    row.and_then(|row| committed.map(|()| row))
 }
 
 impl ChunkTransaction for PostgresChunkTransaction {
@@ -372,7 +339,10 @@ impl ChunkTransaction for PostgresChunkTransaction {
         async move {
             let saved = self.save(&save).await;
             match saved {
-                Ok(Saved::Done(ack)) => Ok(ack),
+                Ok(Saved::Done(ack)) => {
+                    self.failing = false;
+                    Ok(ack)
+                }
                 Ok(Saved::LeaseLost) => {
                     self.undo().await;
                     Err(RepositoryError::LeaseLost { id: self.fence.lease.execution_id })
@@ -386,6 +356,7 @@ impl ChunkTransaction for PostgresChunkTransaction {
     fn rollback(&mut self) -> RepositoryFuture<'_, ()> {
         async move {
             self.undo().await;
+            self.lost = std::mem::take(&mut self.failing);
             Ok(())
         }
         .boxed()

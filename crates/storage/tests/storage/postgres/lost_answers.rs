@@ -123,6 +123,9 @@ async fn a_save_alone_is_sent_again_until_it_is_there() {
         assert!(!ack.stop_requested && proxy.has_cut(), "{cut:?}");
         let kept = database.query("SELECT commit_count FROM oxbatch_step_execution");
         assert_eq!(kept, [commit.to_string()]);
+        // What is rolled back after a commit has failed on its own account.
+        transaction.rollback().await.unwrap();
+        assert!(!transaction.was_lost(), "{cut:?}");
     }
 }
 

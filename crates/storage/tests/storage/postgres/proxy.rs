@@ -5,6 +5,9 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 
+/// The message `ReadyForQuery` of a server that is in no transaction.
+const IDLE: &[u8] = b"Z\0\0\0\x05I";
+
 /// When a connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cut {
@@ -82,10 +85,15 @@ fn forward(client: TcpStream, server: UnixStream, cuts: Arc<Mutex<Option<Cut>>>)
         let _ = to_server.shutdown(std::net::Shutdown::Both);
     });
     std::thread::spawn(move || {
-        let mut buffer = vec![0; 65_536];
+        let (mut buffer, mut unheard) = (vec![0; 65_536], Vec::new());
         while let Ok(length @ 1..) = from_server.read(&mut buffer) {
-            // The server has answered, so what it was asked for is done.
-            if *hushed.lock().unwrap() || to_client.write_all(&buffer[..length]).is_err() {
+            if *hushed.lock().unwrap() {
+                unheard.extend_from_slice(&buffer[..length]);
+                // An answer to what was sent before does not count: only this says that the transaction has ended.
+                if unheard.windows(IDLE.len()).any(|window| window == IDLE) {
+                    break;
+                }
+            } else if to_client.write_all(&buffer[..length]).is_err() {
                 break;
             }
         }

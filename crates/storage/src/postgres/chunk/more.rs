@@ -1,0 +1,54 @@
+//! What a chunk saves besides its step's row: the job's context and the items that were skipped.
+
+use futures_util::future::join;
+use oxbatch_core::repository::{ChunkSave, StepFence};
+use tokio_postgres::{Client, Error, Row};
+
+/// The job's context, fenced in the same way. It comes before the step's row, as in every other transaction: two that
+/// take both rows in one order never wait for each other in a ring.
+const SAVE_CONTEXT: &str = "WITH saved AS (
+         UPDATE oxbatch_job_execution SET context = $3 WHERE id = $1 AND lease_epoch = $2 RETURNING id)
+     SELECT 1 / count(*) FROM saved";
+const KEEP_SKIPS: &str =
+    "INSERT INTO oxbatch_skipped_item (step_execution_id, create_time, phase, position, item, error, complete)
+     SELECT $1, $2, phase, position, item, error, complete
+     FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[]) WITH ORDINALITY
+         AS skipped (phase, position, item, error, complete, number)
+     ORDER BY number";
+
+/// A save with the job's context or with skipped items, all on their way at once.
+pub(super) async fn save_more(
+    client: &Client,
+    fence: StepFence,
+    save: &ChunkSave<'_>,
+    durable: bool,
+    saving: impl Future<Output = Result<Row, Error>>,
+) -> Result<Row, Error> {
+    let (execution, epoch, step) = (fence.lease.execution_id.0, fence.lease.epoch, fence.step_id.0);
+    let context = async {
+        match save.job_context {
+            Some(context) => client.query_one(SAVE_CONTEXT, &[&execution, &epoch, &context]).await.map(|_| ()),
+            None => Ok(()),
+        }
+    };
+    let skips = async {
+        if save.skips.is_empty() {
+            return Ok(());
+        }
+        let phases: Vec<_> = save.skips.iter().map(|skip| skip.phase.as_str()).collect();
+        let positions: Vec<_> = save.skips.iter().map(|skip| skip.position.as_deref()).collect();
+        let items: Vec<_> = save.skips.iter().map(|skip| skip.item.as_deref()).collect();
+        let errors: Vec<_> = save.skips.iter().map(|skip| skip.error.as_str()).collect();
+        let complete: Vec<_> = save.skips.iter().map(|skip| skip.complete).collect();
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
+            [&step, &save.time, &phases, &positions, &items, &errors, &complete];
+        client.execute(KEEP_SKIPS, &values).await.map(|_| ())
+    };
+    if durable {
+        client.batch_execute("SET LOCAL synchronous_commit = on").await?;
+    }
+    context.await?;
+    skips.await?;
+    let (row, committed) = join(saving, client.batch_execute("COMMIT")).await;
+    row.and_then(|row| committed.map(|()| row))
+}
