@@ -121,8 +121,9 @@ pub trait ItemReader: Send {
     /// The next item; `None` at the end of the source.
     fn read(&mut self) -> impl Future<Output = Result<Option<Self::Item>, ItemError>> + Send;
 
-    /// The next item when it is at hand: without waiting, and without a fault. Readers from memory spare
-    /// the price of a future by it; for all others, and at the end, it is `None` and [`read`](Self::read) tells more.
+    /// The next item when it is at hand: without waiting, and without a fault. Readers that need not wait spare
+    /// the price of a future by it. For all others, after a fault and at the end it is `None`, and [`read`](Self::read), which is
+    /// called next, before anything else, tells more.
     #[inline]
     fn read_now(&mut self) -> Option<Self::Item> {
         None

@@ -2,6 +2,7 @@
 
 mod dialect;
 mod fault;
+mod fields;
 mod mixed;
 mod source;
 
@@ -17,6 +18,7 @@ use super::input_fault::InputFault;
 use super::{Checkpoint, ItemError, ItemReader};
 use dialect::{Dialect, Within};
 use fault::ReadFault;
+use fields::names_the_fields_of;
 pub use mixed::MixedCsvReader;
 use source::{Bounded, Original, TooLong};
 
@@ -73,6 +75,8 @@ pub struct CsvReader<T> {
     has_headers: bool,
     max_record_bytes: u64,
     open: Option<Open>,
+    /// What kept the next item from being at hand, to be told by `read`.
+    held: Option<ItemError>,
     item: PhantomData<fn() -> T>,
 }
 
@@ -98,6 +102,8 @@ struct Place {
 struct Open {
     csv: csv::Reader<Bounded>,
     headers: Option<StringRecord>,
+    /// The header names just the item's fields in their order: what is told by position need not be found by name.
+    by_position: bool,
     width: usize,
     /// Used again for all records.
     record: StringRecord,
@@ -132,6 +138,7 @@ impl<T> CsvReader<T> {
             has_headers: true,
             max_record_bytes: u64::from(Self::DEFAULT_MAX_RECORD_BYTES),
             open: None,
+            held: None,
             item: PhantomData,
         }
     }
@@ -190,7 +197,7 @@ impl<T> CsvReader<T> {
 
     fn open_file(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         let place = checkpoint.map(Checkpoint::read::<Place>).transpose()?;
-        self.open = None;
+        (self.open, self.held) = (None, None);
         self.dialect.check()?;
         let original = Original::open(&self.path, self.dialect)?;
         let csv = self
@@ -204,6 +211,7 @@ impl<T> CsvReader<T> {
         let mut open = Open {
             csv,
             headers: None,
+            by_position: false,
             width: 0,
             record: StringRecord::new(),
             max_record_bytes: self.max_record_bytes,
@@ -242,17 +250,45 @@ impl<T> CsvReader<T> {
     }
 }
 
+impl<T: DeserializeOwned> CsvReader<T> {
+    /// The next item.
+    #[inline(always)]
+    fn take(&mut self) -> Result<Option<T>, ItemError> {
+        let open = self.opened()?;
+        if open.advance()? { open.decode().map(Some) } else { Ok(None) }
+    }
+}
+
 impl<T: DeserializeOwned + Send> ItemReader for CsvReader<T> {
     type Item = T;
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
-        self.open_file(checkpoint)
+        self.open_file(checkpoint)?;
+        let open = self.opened()?;
+        open.by_position = open.headers.as_ref().is_some_and(names_the_fields_of::<T>);
+        Ok(())
     }
 
     #[inline]
     async fn read(&mut self) -> Result<Option<T>, ItemError> {
-        let open = self.opened()?;
-        if open.advance()? { open.decode().map(Some) } else { Ok(None) }
+        match self.held.take() {
+            Some(fault) => Err(fault),
+            None => self.take(),
+        }
+    }
+
+    #[inline]
+    fn read_now(&mut self) -> Option<T> {
+        if self.held.is_some() {
+            return None;
+        }
+        match self.take() {
+            Ok(item) => item,
+            Err(fault) => {
+                self.held = Some(fault);
+                None
+            }
+        }
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
@@ -333,8 +369,22 @@ impl Open {
     /// The record as an item.
     #[inline(always)]
     fn decode<T: DeserializeOwned>(&mut self) -> Result<T, ItemError> {
+        if self.by_position
+            && let Ok(item) = self.record.deserialize(None)
+        {
+            return Ok(item);
+        }
+        self.decode_by_name()
+    }
+
+    /// As the header says. It has the last word: of a type that cannot be told by position, and of every fault.
+    #[inline]
+    fn decode_by_name<T: DeserializeOwned>(&mut self) -> Result<T, ItemError> {
         match self.record.deserialize(self.headers.as_ref()) {
-            Ok(item) => Ok(item),
+            Ok(item) => {
+                self.by_position = false;
+                Ok(item)
+            }
             Err(error) => {
                 let headers = self.headers.take();
                 let fault = self.fault(error, headers.as_ref());

@@ -297,6 +297,74 @@ fn a_column_that_the_file_lacks_is_named() {
     assert_eq!(error.position(), Some("line 1, column 2"));
 }
 
+/// Knows its fields by their names alone, though the header has them in their order.
+#[derive(Debug, PartialEq)]
+struct ByNameAlone(Strike);
+
+impl<'de> Deserialize<'de> for ByNameAlone {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> serde::de::Visitor<'de> for Fields {
+            type Value = ByNameAlone;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<ByNameAlone, A::Error> {
+                let mut found = strike("", None);
+                while let Some(name) = map.next_key::<String>()? {
+                    match name.as_str() {
+                        "species" => found.species = map.next_value()?,
+                        _ => found.speed = map.next_value()?,
+                    }
+                }
+                Ok(ByNameAlone(found))
+            }
+        }
+        deserializer.deserialize_struct("ByNameAlone", &["species", "speed"], Fields)
+    }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Renamed {
+    #[serde(rename = "speed", alias = "velocity")]
+    knots: u32,
+    #[serde(rename = "species")]
+    bird: String,
+    #[serde(skip)]
+    seen: bool,
+    #[serde(default)]
+    state: String,
+}
+
+fn items<T: serde::de::DeserializeOwned + Send>(text: &str) -> Vec<T> {
+    let (_folder, path) = file(text);
+    let mut reader = CsvReader::<T>::new(path);
+    block_on(async {
+        reader.open(None).await.unwrap();
+        read_all(&mut reader).await.unwrap()
+    })
+}
+
+#[test]
+fn fields_are_found_by_name_in_whatever_order_the_header_has_them() {
+    let owl = vec![strike("owl", 5)];
+    for text in ["species,speed\nowl,5\n", "speed,species\n5,owl\n", "speed,state,species\n5,Texas,owl\n"] {
+        assert_eq!(items::<Strike>(text), owl, "{text}");
+    }
+    for text in ["species,speed\nowl,5\nowl,5\n", "speed,species\n5,owl\n5,owl\n"] {
+        assert_eq!(
+            items::<ByNameAlone>(text),
+            [ByNameAlone(strike("owl", 5)), ByNameAlone(strike("owl", 5))],
+            "{text}"
+        );
+    }
+    let renamed = |state: &str| vec![Renamed { knots: 5, bird: "owl".into(), seen: false, state: state.into() }];
+    assert_eq!(items::<Renamed>("speed,species,state\n5,owl,Texas\n"), renamed("Texas"));
+    assert_eq!(items::<Renamed>("state,velocity,species\nTexas,5,owl\n"), renamed("Texas"));
+    assert_eq!(items::<Renamed>("speed,species\n5,owl\n"), renamed(""));
+    assert_eq!(items::<(String, u32)>("speed,species\nowl,5\n"), [("owl".to_owned(), 5)]);
+}
+
 #[test]
 fn progress_is_the_share_of_bytes() {
     let (_folder, path) = file("species,speed\nAA,1\nBB,2\n");
