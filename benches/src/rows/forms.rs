@@ -15,7 +15,7 @@ use super::server::{execute, url, with_client};
 use crate::Fault;
 use crate::measure::median;
 
-const SIZES: [usize; 7] = [1, 10, 100, 300, 1_000, 3_000, 10_000];
+const SIZES: [usize; 9] = [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000];
 const FORMS: [(&str, Option<WriteForm>); 4] = [
     ("INSERT", Some(WriteForm::Each)),
     ("arrays", Some(WriteForm::Arrays)),

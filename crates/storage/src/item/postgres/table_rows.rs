@@ -11,11 +11,11 @@ use super::send::{self, Rows, SendFault};
 use super::table::Table;
 use crate::item::row;
 
-/// From so many rows on, COPY is taken instead of arrays. The three thresholds are not measured yet: they are guessed from the
-/// costs of a round trip and of a COPY, and any of the forms is correct at any number.
-const COPY_FROM: usize = 400;
+/// From so many rows on, COPY is taken instead of arrays. The three thresholds are measured, see `docs/PERFORMANCE.md`; any
+/// of the forms is correct at any number.
+const COPY_FROM: usize = 30;
 /// The same, where COPY goes through a temporary table first.
-const STAGE_FROM: usize = 4_000;
+const STAGE_FROM: usize = 10_000;
 /// Up to so many rows a statement for each is sent instead of arrays.
 const EACH_TO: usize = 1;
 
