@@ -65,6 +65,7 @@ macro_rules! repository_conformance {
                 a_failed_rerun_is_resumed_and_a_complete_one_is_not_repeated,
                 a_rerun_whose_owner_dies_is_recovered_as_one,
                 a_purge_keeps_what_is_being_rerun,
+                a_purge_removes_a_restartable_rerun_before_what_it_runs_again,
                 a_rerun_has_an_instance_of_its_own_although_earlier_ones_were_purged,
             ];
             recovering: [

@@ -222,6 +222,9 @@ pub async fn a_purge_keeps_what_is_being_rerun(backend: &dyn Backend) {
     process.end_step(&step, StatusEvent::Fail).await;
     process.end(&lease, StatusEvent::Fail).await;
     assert_eq!(process.repository.purge(everything()).await.unwrap().executions, 0);
+    // The statuses leave the re-run where it is: it could be restarted still, and would find nothing to run.
+    let completed = || PurgeRequest { statuses: vec![Status::Completed], include_restartable: true, ..everything() };
+    assert_eq!(process.repository.purge(completed()).await.unwrap().executions, 0);
     rerun(&process, id).await.unwrap();
     let (lease, step) = begin(&process).await;
     process.end_step(&step, StatusEvent::Complete).await;
@@ -229,6 +232,30 @@ pub async fn a_purge_keeps_what_is_being_rerun(backend: &dyn Backend) {
     let dry = process.repository.purge(PurgeRequest { dry_run: true, ..everything() }).await.unwrap();
     assert_eq!((dry.executions, dry.instances), (3, 2));
     assert_eq!(process.repository.purge(everything()).await.unwrap().executions, 3);
+}
+
+/// A purge that may remove what could be restarted removes a re-run first, and then what it was to run again.
+pub async fn a_purge_removes_a_restartable_rerun_before_what_it_runs_again(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let id = skipping(&process, 1).await;
+    let failed = rerun(&process, id).await.unwrap().execution;
+    let (lease, step) = begin(&process).await;
+    process.end_step(&step, StatusEvent::Fail).await;
+    process.end(&lease, StatusEvent::Fail).await;
+    let all = || PurgeRequest {
+        ended_before: None,
+        statuses: Vec::new(),
+        keep_per_job: None,
+        include_restartable: true,
+        dry_run: false,
+        batch: 100,
+    };
+    let dry = process.repository.purge(PurgeRequest { dry_run: true, ..all() }).await.unwrap();
+    assert_eq!((dry.executions, dry.instances), (1, 1));
+    assert_eq!(process.repository.purge(all()).await.unwrap().executions, 1);
+    assert_eq!(process.repository.execution(failed.id).await.unwrap(), None);
+    assert_eq!(process.execution(id).await.rerun_by, None);
+    assert_eq!(process.repository.purge(all()).await.unwrap().executions, 1);
 }
 
 /// An abandoned re-run that was purged leaves no gap in which a later one would meet another.

@@ -210,6 +210,9 @@ impl Engine {
             return Err(refuse(format!("execution {} of the same instance came after it", newest.id)));
         }
         if let Some(of) = execution.rerun_of {
+            if self.inner.repository.execution(of).await?.is_none() {
+                return Err(refuse(super::rerun::gone(of)));
+            }
             // Its instance is that of a re-run, which no parameters lead to.
             return Ok(self.rerun_skips(of, run_here).await?.launched);
         }

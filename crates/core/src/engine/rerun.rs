@@ -175,18 +175,35 @@ fn reason_of(skip: &StoredSkip) -> &'static str {
     }
 }
 
-/// The steps that an execution runs: all of its job, or those whose skipped items it runs again.
+/// What an execution runs.
+pub(super) enum StepsOf<'a> {
+    /// All steps of its job, or those whose skipped items it runs again.
+    Steps(Vec<&'a Step>),
+    /// The execution whose skipped items it was to run again is not there any more, and they went with it.
+    Gone(ExecutionId),
+}
+
+/// Why an execution that was to run the skipped items of another cannot.
+pub(super) fn gone(of: ExecutionId) -> String {
+    format!("execution {of}, whose skipped items it was to run again, is not there any more, nor are they")
+}
+
+/// The steps that an execution runs.
 pub(super) async fn steps_of<'a>(
     inner: &Inner,
     job: &'a Job,
     execution: &JobExecution,
-) -> Result<Vec<&'a Step>, RepositoryError> {
-    let Some(of) = execution.rerun_of else { return Ok(job.steps().iter().collect()) };
+) -> Result<StepsOf<'a>, RepositoryError> {
+    let Some(of) = execution.rerun_of else { return Ok(StepsOf::Steps(job.steps().iter().collect())) };
+    // Without it nothing would be found to run, which must not pass for a re-run that is complete.
+    if inner.repository.execution(of).await?.is_none() {
+        return Ok(StepsOf::Gone(of));
+    }
     let kept = inner.repository.kept_skips(of, Some(execution.instance_id)).await?;
     let plan = Plan::new(job, &kept);
     // One whose items are all run may still have its output to publish.
     let begun = kept.iter().filter(|kept| kept.rerun > 0).map(|kept| kept.step_name.as_str());
     let mut names: Vec<&str> = plan.steps.iter().map(|step| step.step_name.as_str()).collect();
     names.extend(begun);
-    Ok(job.steps().iter().filter(|step| names.contains(&step.name())).collect())
+    Ok(StepsOf::Steps(job.steps().iter().filter(|step| names.contains(&step.name())).collect()))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::finish::{persist, record};
-use super::rerun::steps_of;
+use super::rerun::{StepsOf, gone, steps_of};
 use super::run_step::{StepEnd, run_step};
 use super::running::{Handle, StopCause};
 use super::{Event, Inner};
@@ -80,7 +80,8 @@ fn outcome(inner: &Inner, end: JobEnd, handle: &Handle) -> Option<ExecutionOutco
 async fn run_steps(inner: &Arc<Inner>, job: Job, execution: JobExecution, handle: &Handle) -> JobEnd {
     let find = persist(inner, "find the steps of an execution", || steps_of(inner, &job, &execution));
     let steps = match find.await {
-        Ok(steps) => steps,
+        Ok(StepsOf::Steps(steps)) => steps,
+        Ok(StepsOf::Gone(of)) => return JobEnd::Failed { message: gone(of) },
         Err(error) => return JobEnd::Failed { message: cause_chain(&error) },
     };
     let scope = Arc::new(JobScope {

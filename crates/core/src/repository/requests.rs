@@ -270,7 +270,8 @@ pub struct PurgeRequest {
     pub statuses: Vec<Status>,
     /// Leaves this many of the newest ended executions of each job.
     pub keep_per_job: Option<u32>,
-    /// Removes also the last execution of an instance that could still be restarted.
+    /// Removes also the last execution of an instance that could still be restarted. One whose skipped items such an
+    /// execution runs again goes after it, with a later batch or purge: a dry run does not count it yet.
     pub include_restartable: bool,
     /// Only counts.
     pub dry_run: bool,

@@ -12,7 +12,8 @@ use super::session::Session;
 /// $1 ended before, $2 statuses, $3 how many of each job stay, $4 whether the last of an instance that could be
 /// restarted may go too.
 ///
-/// One whose skipped items are being run again stays: they would go with it.
+/// One whose skipped items are being run again, or whose re-run could be restarted, stays: they would go with it, and the
+/// re-run would find nothing left to do.
 macro_rules! asked_for {
     ($execution:literal) => {
         concat!(
@@ -30,7 +31,7 @@ macro_rules! asked_for {
              AND NOT EXISTS (SELECT 1 FROM oxbatch_job_execution AS rerun
                  WHERE rerun.rerun_of = ",
             $execution,
-            ".id AND (rerun.end_time IS NULL OR (NOT $4::boolean AND rerun.status IN ('STOPPED', 'FAILED')
+            ".id AND (rerun.end_time IS NULL OR (rerun.status IN ('STOPPED', 'FAILED')
                      AND NOT EXISTS (SELECT 1 FROM oxbatch_job_execution AS next
                          WHERE next.job_instance_id = rerun.job_instance_id AND next.id > rerun.id))))
              AND ($4::boolean OR ",

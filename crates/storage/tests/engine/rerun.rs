@@ -200,6 +200,28 @@ async fn a_rerun_that_failed_is_resumed_by_a_restart_and_by_the_next_rerun() {
     }
 }
 
+/// A re-run whose origin is gone finds nothing to run, which is no success.
+#[tokio::test]
+async fn a_rerun_whose_items_are_gone_fails_with_a_sentence() {
+    let (out, world, place) = (list(), World::broken(), Place::new());
+    let engine = place.node([job(&out, &world, true)]).await;
+    let first = launch(&engine, "Rerun").await;
+    engine.shutdown().await;
+    let idle = place.node_with([job(&out, &world, true)], |config| config.take_work = false).await;
+    let waiting = idle.rerun_skips(first.id, false).await.unwrap().launched.execution.id;
+    idle.shutdown().await;
+    place.execute(&format!("DELETE FROM oxbatch_job_execution WHERE id = {}", first.id));
+    let engine = place.node([job(&out, &world, true)]).await;
+    let rerun = ended(&engine, waiting).await;
+    assert_eq!(rerun.status, Status::Failed, "{rerun:?}");
+    let expected = "execution 1, whose skipped items it was to run again, is not there any more, nor are they";
+    assert_eq!(rerun.exit_message.as_deref(), Some(expected));
+    let refused = engine.restart(rerun.id, false).await.unwrap_err().to_string();
+    assert_eq!(refused, format!("execution {} is FAILED and cannot be restarted: {expected}", rerun.id));
+    assert_eq!(engine.abandon(rerun.id).await.unwrap().status, Status::Abandoned);
+    engine.shutdown().await;
+}
+
 #[tokio::test]
 async fn racing_reruns_run_no_item_twice() {
     let (out, world, place) = (list(), World::broken(), Place::new());
