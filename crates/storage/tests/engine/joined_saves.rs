@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use oxbatch_core::execution::{Counters, ExecutionId};
 use oxbatch_core::item::{
-    CallableReader, CallableWriter, Checkpoint, ErrorKind, FileWriter, FunctionProcessor, ListWriter, RecordEncoder,
+    AsyncProcessor, CallableReader, CallableWriter, Checkpoint, ErrorKind, FileWriter, FunctionProcessor, ListWriter,
+    RecordEncoder,
 };
 use oxbatch_core::step::{ChunkStepBuilder, ReadAhead};
 use oxbatch_core::{ChunkStep, Engine, ItemError, ItemReader, Job, RetryPolicy, SkipPolicy, Status};
@@ -220,6 +221,53 @@ async fn what_waits_is_saved_in_its_time_although_no_chunk_comes() {
         assert_eq!(counters(&engine, id).await.read, 60);
         engine.shutdown().await;
     }
+}
+
+/// The stop is asked for by another node: a commit is the first that hears of it here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_is_heard_of_by_a_save_that_was_made_while_the_reader_waits() {
+    let (place, gate) = (Place::new(), Arc::new(AtomicBool::new(false)));
+    let (opens, other) = (Arc::clone(&gate), place.repository().await);
+    let stops = Arc::clone(&other);
+    let job = Job::builder("Stalls")
+        .step(
+            ChunkStep::builder("Stalls")
+                .reader(move |_| Ok(Stalls { next: 0, blocks: false, gate: Arc::clone(&gate) }))
+                .processor(move |context| {
+                    let (stops, id) = (Arc::clone(&stops), context.execution_id());
+                    // In the third chunk, which is saved while the reader waits behind it.
+                    Ok(AsyncProcessor::new(move |n: u64| {
+                        let stops = Arc::clone(&stops);
+                        async move {
+                            if n == 25 {
+                                stops.request_stop(id).await.map_err(ItemError::other)?;
+                            }
+                            Ok(Some(n))
+                        }
+                    }))
+                })
+                .writer(|_| Ok(ListWriter::new(list())))
+                .chunk_size(10)
+                .read_ahead(ReadAhead::Never)
+                .commit_every(Duration::from_millis(50)),
+        )
+        .build()
+        .unwrap();
+    let engine = place.node([job]).await;
+    let id = begin(&engine, "Stalls").await;
+    let saved = async {
+        while steps(&engine, id).await.first().is_none_or(|step| step.counters.read < 30) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, saved).await.unwrap();
+    opens.store(true, Ordering::SeqCst);
+    let execution = ended(&engine, id).await;
+    assert_eq!(execution.status, Status::Stopped, "{execution:?}");
+    let read = counters(&engine, id).await.read;
+    assert!((30..=40).contains(&read), "it goes on to the end of the chunk in hand, and no further: {read}");
+    other.close().await.unwrap();
+    engine.shutdown().await;
 }
 
 /// A line for each number.

@@ -77,6 +77,8 @@ pub(super) struct Commits<'a, R: ItemReader, O> {
     joining: Option<Joining>,
     /// Chunks were written and are not saved yet; the progress behind the last of them.
     unsaved: Option<Option<f64>>,
+    /// Somebody has asked for a stop, as a commit was told.
+    stop_requested: bool,
     /// Kept items that the chunk in hand runs again.
     rerun: Vec<i64>,
     /// Used again for each commit.
@@ -117,6 +119,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
             counters: Counters::default(),
             joining,
             unsaved: None,
+            stop_requested: false,
             rerun: Vec::new(),
             json: String::new(),
         }
@@ -127,13 +130,17 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         self.counters.commit
     }
 
-    /// Commits one chunk, if there is anything in it, or settles it to be saved with a later one. The answer is its room, and
-    /// whether somebody asked for a stop.
+    /// Whether one of the commits so far was told that somebody has asked for a stop.
+    pub(super) fn is_stop_requested(&self) -> bool {
+        self.stop_requested
+    }
+
+    /// Commits one chunk, if there is anything in it, or settles it to be saved with a later one. The answer is its room.
     pub(super) async fn chunk<W: ItemWriter<O>>(
         &mut self,
         target: &mut Target<'_, W>,
         sealed: Sealed<R::Item, O>,
-    ) -> Result<(Room<R::Item, O>, bool), Interrupt> {
+    ) -> Result<Room<R::Item, O>, Interrupt> {
         let Sealed { mut room, mut skips, filtered, retries, totals, seal } = sealed;
         self.check_limit(&skips)?;
         let changed = seal.context.is_some() || seal.job_context.is_some();
@@ -158,7 +165,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         let (read, progress) = (seal.read, seal.progress);
         if read == 0 && skips.is_empty() {
             self.state.writer = before.writer;
-            return Ok((room, false));
+            return Ok(room);
         }
         let (mut made, mut losses) = (0, 0);
         loop {
@@ -184,15 +191,15 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
                     self.settle(next);
                     self.unsaved = Some(progress);
                     target.writer.committed();
-                    return Ok((room, false));
+                    return Ok(room);
                 }
                 Ok(()) => self.save(target, next, progress, &skips).await,
                 Err(error) => Err(error),
             };
             let attempt = match attempt {
-                Ok(stop_requested) => {
+                Ok(()) => {
                     target.writer.committed();
-                    return Ok((room, stop_requested));
+                    return Ok(room);
                 }
                 Err(attempt) => attempt,
             };
@@ -284,7 +291,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         let mut made = 0;
         loop {
             let attempt = match self.commit(target, self.counters, progress, &[]).await {
-                Ok(_) => return Ok(()),
+                Ok(()) => return Ok(()),
                 Err(attempt) => attempt,
             };
             let rolled_back = target.transaction.rollback().await;
@@ -417,7 +424,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         next: Counters,
         progress: Option<f64>,
         skips: &[SkippedItem],
-    ) -> Result<bool, Attempt> {
+    ) -> Result<(), Attempt> {
         let scope = self.context.scope();
         if self.step_context.write(&scope.context) {
             self.state.context = self.step_context.merged();
@@ -432,7 +439,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         next: Counters,
         progress: Option<f64>,
         skips: &[SkippedItem],
-    ) -> Result<bool, Attempt> {
+    ) -> Result<(), Attempt> {
         let as_text = |error: ContextError| Attempt::State(error.to_string());
         self.state.write_json(&mut self.json).map_err(as_text)?;
         let job_context = match self.job_changed {
@@ -460,8 +467,9 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         if let Some(joining) = &self.joining {
             joining.saved();
         }
+        self.stop_requested |= ack.stop_requested;
         self.show(progress);
-        Ok(ack.stop_requested)
+        Ok(())
     }
 
     async fn roll_back<W: ItemWriter<O>>(&mut self, target: &mut Target<'_, W>) -> Result<(), Interrupt> {

@@ -237,15 +237,14 @@ where
             };
             let filled = start.and_then(|_| measure.clock());
             let end = sealed.seal.end;
-            let stop_requested;
-            (room, stop_requested) = match commits.chunk(target, sealed).await {
+            room = match commits.chunk(target, sealed).await {
                 Ok(committed) => committed,
                 Err(interrupt) => break Err(interrupt),
             };
             if end {
                 break commits.end(target).await.map(|()| BodyEnd::Completed { exit_code: None });
             }
-            if stop_requested {
+            if commits.is_stop_requested() {
                 break Ok(BodyEnd::Stopped);
             }
             if measure.pays(start, filled) {
