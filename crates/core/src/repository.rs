@@ -192,7 +192,8 @@ pub trait ChunkTransaction: Send {
         true
     }
 
-    /// Makes the next commit wait for the disk: what comes after it cannot be taken back.
+    /// Makes the next commit wait for the disk: what comes after it cannot be taken back. Asked for before the transaction
+    /// has begun, and holds until a commit succeeds.
     fn make_next_durable(&mut self) {}
 
     /// Whether what was rolled back last failed through no fault of its own: the connection to the store was lost, or the

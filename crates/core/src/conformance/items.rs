@@ -227,7 +227,10 @@ async fn write_all<T: Target>(target: &T, size: usize, fate: impl Fn(usize, usiz
                 writer.write(half, transaction.as_mut()).await.unwrap();
             }
             Some(outputs) => writer.write(outputs, transaction.as_mut()).await.unwrap(),
-            None => writer.finish(transaction.as_mut()).await.unwrap(),
+            None => {
+                transaction.make_next_durable();
+                writer.finish(transaction.as_mut()).await.unwrap();
+            }
         }
         time += 1;
         let dies = match fate {

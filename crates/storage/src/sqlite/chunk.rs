@@ -57,11 +57,15 @@ pub struct SqliteChunkTransaction {
     turn: Option<TurnGuard>,
     /// An author had the connection in hand and may have changed its settings: nobody else gets it.
     lent: bool,
+    /// The next commit waits for the disk.
+    durable: bool,
+    /// The commits of the connection wait for the disk, since one of them has to.
+    waits_for_disk: bool,
 }
 
 impl SqliteChunkTransaction {
     pub(super) fn new(store: Arc<Store>, fence: StepFence) -> Self {
-        Self { store, fence, connection: None, turn: None, lent: false }
+        Self { store, fence, connection: None, turn: None, lent: false, durable: false, waits_for_disk: false }
     }
 
     /// The transaction that the engine hands to a writer, when the repository is a
@@ -111,9 +115,26 @@ impl SqliteChunkTransaction {
                 self.connection.insert(connection)
             }
         };
+        if self.durable && !self.waits_for_disk {
+            open::set_durability(connection, Durability::EachCommit).map_err(fault)?;
+            self.waits_for_disk = true;
+        }
         execute(connection, "BEGIN IMMEDIATE").map_err(fault)?;
         self.turn = Some(turn);
         Ok(())
+    }
+
+    /// The transaction is over: what comes next need not wait for the disk, and others have their turn.
+    fn end(&mut self) {
+        if self.waits_for_disk {
+            self.waits_for_disk = false;
+            let relaxed = self.connection.as_ref().map(|one| open::set_durability(one, Durability::Later));
+            // No fault of what was committed or undone, which is settled: the next one gets another connection.
+            if let Some(Err(_)) = relaxed {
+                self.connection = None;
+            }
+        }
+        self.turn = None;
     }
 
     /// Saves and commits in the transaction that has begun.
@@ -210,7 +231,7 @@ impl SqliteChunkTransaction {
             // Closing a connection undoes what it has begun.
             self.connection = None;
         }
-        self.turn = None;
+        self.end();
         result
     }
 }
@@ -232,13 +253,18 @@ impl ChunkTransaction for SqliteChunkTransaction {
         self.turn.is_some()
     }
 
+    fn make_next_durable(&mut self) {
+        self.durable = true;
+    }
+
     fn commit<'a>(&'a mut self, save: ChunkSave<'a>) -> RepositoryFuture<'a, ChunkAck> {
         Box::pin(async move {
             self.begin().await?;
             let saved = self.save(&save);
             match saved {
                 Ok(ack) => {
-                    self.turn = None;
+                    self.durable = false;
+                    self.end();
                     Ok(ack)
                 }
                 Err(error) => {

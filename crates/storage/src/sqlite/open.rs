@@ -151,7 +151,8 @@ pub(crate) fn file_reader(path: &Path) -> Result<Connection, RepositoryError> {
     Ok(connection)
 }
 
-fn set_durability(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
+/// Says how much the commits of a connection wait for the disk. SQLite refuses it inside of a transaction.
+pub(super) fn set_durability(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
     connection.execute_batch(match durability {
         Durability::EachCommit => "PRAGMA synchronous = FULL",
         Durability::Later => "PRAGMA synchronous = NORMAL",

@@ -1,15 +1,16 @@
-//! Tables that lack a column, and a database that somebody else has locked.
+//! Tables that lack a column, a database that somebody else has locked, and what waits for the disk.
 
 use std::sync::{Arc, Mutex};
 
 use oxbatch_core::engine::{Event, EventConsumer};
 use oxbatch_core::item::FunctionProcessor;
-use oxbatch_core::{ChunkStep, ItemError, Job, Status};
-use oxbatch_storage::SqliteWriter;
+use oxbatch_core::repository::ChunkTransaction;
+use oxbatch_core::{ChunkStep, ItemError, ItemWriter, Job, Status};
 use oxbatch_storage::rusqlite::Connection;
+use oxbatch_storage::{SqliteChunkTransaction, SqliteWriter};
 use serde::Serialize;
 
-use crate::harness::{Numbers, Place, launch};
+use crate::harness::{Numbers, Place, Shared, contents, launch, list};
 
 #[derive(Serialize)]
 struct Strike {
@@ -101,5 +102,43 @@ async fn a_database_that_somebody_has_locked_loses_nothing_and_is_told() {
         assert_eq!(execution.status, Status::Completed, "{execution:?}");
     }
     assert_eq!(ids(&place), (0..50).collect::<Vec<_>>());
+    engine.shutdown().await;
+}
+
+/// Notes how much the commit that is to come waits for the disk, in SQLite's numbers: 1 is NORMAL, 2 is FULL.
+struct Levels(Shared<(&'static str, i64)>);
+
+impl Levels {
+    async fn note(&self, what: &'static str, transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        let connection = SqliteChunkTransaction::of(transaction)?.connection().await?;
+        let level = connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
+        self.0.lock().unwrap().push((what, level));
+        Ok(())
+    }
+}
+
+impl ItemWriter<u64> for Levels {
+    async fn write(&mut self, _: &[u64], transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        self.note("write", transaction).await
+    }
+
+    async fn finish(&mut self, transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        self.note("finish", transaction).await
+    }
+}
+
+/// A power loss behind the publication must not forget that the output is complete.
+#[tokio::test]
+async fn what_is_committed_before_an_output_is_published_waits_for_the_disk() {
+    let (place, levels) = (Place::new(), list());
+    let noted = Arc::clone(&levels);
+    let step = ChunkStep::builder("Step")
+        .reader(|_| Ok(Numbers::new(20, |_| Ok(()))))
+        .writer(move |_| Ok(Levels(Arc::clone(&noted))))
+        .chunk_size(10);
+    let engine = place.node([Job::builder("Job").step(step).build().unwrap()]).await;
+    let execution = launch(&engine, "Job").await;
+    assert_eq!(execution.status, Status::Completed, "{execution:?}");
+    assert_eq!(contents(&levels), [("write", 1), ("write", 1), ("finish", 2)]);
     engine.shutdown().await;
 }

@@ -164,6 +164,35 @@ async fn a_chunk_that_is_rolled_back_takes_its_table_with_it_and_can_be_replayed
     assert_eq!(step.count(), 1);
 }
 
+/// SQLite's word for how much the commits of the step's connection wait for the disk: 1 is NORMAL, 2 is FULL.
+async fn waiting(step: &mut Step) -> i64 {
+    let connection = SqliteChunkTransaction::of(step.transaction.as_mut()).unwrap().connection().await.unwrap();
+    connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn the_commit_before_a_publication_waits_for_the_disk_and_no_other() {
+    let mut step = Step::start().await;
+    assert_eq!(waiting(&mut step).await, 1);
+    step.commit().await;
+    step.transaction.make_next_durable();
+    assert_eq!(waiting(&mut step).await, 2);
+    // It has not committed yet.
+    step.transaction.rollback().await.unwrap();
+    assert_eq!(waiting(&mut step).await, 2);
+    step.commit().await;
+    assert_eq!(waiting(&mut step).await, 1);
+    step.transaction.rollback().await.unwrap();
+    // A connection that nobody had in hand goes to the next step, and commits as it did before.
+    for _ in 0..2 {
+        step.transaction = step.repository.chunk_transaction(&step.fence).await.unwrap();
+        step.transaction.make_next_durable();
+        step.commit().await;
+    }
+    step.transaction = step.repository.chunk_transaction(&step.fence).await.unwrap();
+    assert_eq!(waiting(&mut step).await, 1);
+}
+
 #[tokio::test]
 async fn an_empty_input_still_creates_its_table() {
     let mut step = Step::start().await;

@@ -361,21 +361,19 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         if let Some(totals) = &self.totals {
             totals.check(self.context)?;
         }
+        // What is committed next is published then, and the word that it is complete must not be lost behind it.
+        target.transaction.make_next_durable();
         let finished = target.writer.finish(target.transaction).await;
         let finished = finished.map_err(|error| Attempt::Write("finish the output", error));
         let attempt = match finished {
             Ok(()) => match self.flush(target).await {
-                Ok(()) => {
-                    // Then the output is published, and the word that it is complete must not be lost behind it.
-                    target.transaction.make_next_durable();
-                    self.save(target, self.counters, Some(1.0), &[]).await
-                }
+                Ok(()) => self.save(target, self.counters, Some(1.0), &[]).await,
                 Err(error) => Err(error),
             },
             Err(error) => Err(error),
         };
         match attempt {
-            Ok(_) => target.writer.committed(),
+            Ok(()) => target.writer.committed(),
             Err(attempt) => {
                 self.roll_back(target).await?;
                 return Err(self.told(attempt));
