@@ -187,6 +187,10 @@ pub trait ItemProcessor<I: Send>: Send {
     /// it. A step that would process by several at once cannot be built with it.
     const SEES_ALL: bool = false;
 
+    /// Whether [`process_now`](Self::process_now) gives no item back, whatever the item. A chain asks for it: once its first
+    /// processor has had an item, there is none to be given back.
+    const NEVER_WAITS: bool = false;
+
     /// Prepares it, anew or with what it remembered at a checkpoint of an earlier attempt.
     fn open(&mut self, checkpoint: Option<&Checkpoint>) -> impl Future<Output = Result<(), ItemError>> + Send {
         let _ = checkpoint;

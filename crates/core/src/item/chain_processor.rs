@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Checkpoint, ItemError, ItemProcessor};
+use super::{Checkpoint, ItemError, ItemProcessor, Processed};
 
 /// Gives what one processor makes of an item to another; nested, to any number.
 ///
@@ -59,6 +59,8 @@ where
 
     const SEES_ALL: bool = A::SEES_ALL || B::SEES_ALL;
 
+    const NEVER_WAITS: bool = A::NEVER_WAITS && B::NEVER_WAITS;
+
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         let (first, second) = match checkpoint.map(Checkpoint::read::<Positions>).transpose()? {
             Some(positions) => (positions.first, positions.second),
@@ -76,6 +78,28 @@ where
             self.first.take_back();
         }
         output
+    }
+
+    /// Only where the second one never waits: an item that the first one has had cannot be given back.
+    #[inline]
+    fn process_now(&mut self, item: I) -> Processed<I, B::Output> {
+        if !B::NEVER_WAITS {
+            return Processed::Later(item);
+        }
+        let item = match self.first.process_now(item) {
+            Processed::Output(item) => item,
+            Processed::Filtered => return Processed::Filtered,
+            Processed::Failed(error) => return Processed::Failed(error),
+            Processed::Later(item) => return Processed::Later(item),
+        };
+        let error = match self.second.process_now(item) {
+            Processed::Output(output) => return Processed::Output(output),
+            Processed::Filtered => return Processed::Filtered,
+            Processed::Failed(error) => error,
+            Processed::Later(_) => ItemError::other("a processor that says it never waits has given an item back"),
+        };
+        self.first.take_back();
+        Processed::Failed(error)
     }
 
     fn take_back(&mut self) {

@@ -6,7 +6,7 @@ use std::future::Future;
 
 use serde_json::value::RawValue;
 
-use super::{Checkpoint, ItemError, ItemProcessor};
+use super::{Checkpoint, ItemError, ItemProcessor, Processed};
 
 /// Processes each item by the processor whose name a function tells.
 ///
@@ -63,6 +63,25 @@ impl<F, R> ClassifyingProcessor<F, R> {
     }
 }
 
+impl<F, R> ClassifyingProcessor<F, R> {
+    /// The place of an item's processor, which has the last item from now on.
+    #[inline]
+    fn find<I>(&mut self, item: &I) -> Result<usize, ItemError>
+    where
+        I: Send,
+        F: Fn(&I) -> &str,
+        R: ProcessorRoutes<I>,
+    {
+        let name = (self.classify)(item);
+        let Some(index) = self.routes.find(name) else {
+            let problem = format!("no processor has the name '{name}'; there are {}", shown(&self.routes));
+            return Err(ItemError::validation(problem));
+        };
+        self.last = index;
+        Ok(index)
+    }
+}
+
 /// A named processor of a [`ClassifyingProcessor`], and the others.
 pub struct ProcessorRoute<P, R> {
     name: String,
@@ -87,9 +106,17 @@ pub trait ProcessorRoutes<I: Send>: Send {
         item: I,
     ) -> impl Future<Output = Result<Option<Self::Output>, ItemError>> + Send;
 
+    /// Processes an item by the processor of a name, if that need not wait.
+    #[doc(hidden)]
+    fn process_now(&mut self, index: usize, item: I) -> Processed<I, Self::Output>;
+
     /// Whether one of them must see all of its items.
     #[doc(hidden)]
     const SEES_ALL: bool;
+
+    /// Whether none of them ever waits.
+    #[doc(hidden)]
+    const NEVER_WAITS: bool;
 
     /// Opens each with its own part of the checkpoints, which it takes out.
     #[doc(hidden)]
@@ -146,6 +173,8 @@ impl<I: Send, P: ItemProcessor<I>> ProcessorRoutes<I> for ProcessorRoute<P, NoRo
 
     const SEES_ALL: bool = P::SEES_ALL;
 
+    const NEVER_WAITS: bool = P::NEVER_WAITS;
+
     fn open(&mut self, positions: &mut Positions) -> impl Future<Output = Result<(), ItemError>> + Send {
         self.open_own(positions)
     }
@@ -172,6 +201,11 @@ impl<I: Send, P: ItemProcessor<I>> ProcessorRoutes<I> for ProcessorRoute<P, NoRo
     }
 
     #[inline]
+    fn process_now(&mut self, _: usize, item: I) -> Processed<I, P::Output> {
+        self.processor.process_now(item)
+    }
+
+    #[inline]
     fn find(&self, name: &str) -> Option<usize> {
         (self.name == name).then_some(0)
     }
@@ -190,6 +224,8 @@ where
     type Output = P::Output;
 
     const SEES_ALL: bool = P::SEES_ALL || <ProcessorRoute<Q, R> as ProcessorRoutes<I>>::SEES_ALL;
+
+    const NEVER_WAITS: bool = P::NEVER_WAITS && <ProcessorRoute<Q, R> as ProcessorRoutes<I>>::NEVER_WAITS;
 
     async fn open(&mut self, positions: &mut Positions) -> Result<(), ItemError> {
         self.others.open(positions).await?;
@@ -228,6 +264,14 @@ where
     }
 
     #[inline]
+    fn process_now(&mut self, index: usize, item: I) -> Processed<I, P::Output> {
+        match index {
+            0 => self.processor.process_now(item),
+            _ => self.others.process_now(index - 1, item),
+        }
+    }
+
+    #[inline]
     fn find(&self, name: &str) -> Option<usize> {
         if self.name == name { Some(0) } else { self.others.find(name).map(|place| place + 1) }
     }
@@ -255,6 +299,8 @@ where
 
     const SEES_ALL: bool = R::SEES_ALL;
 
+    const NEVER_WAITS: bool = R::NEVER_WAITS;
+
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         let names = self.routes.names();
         if let Some(name) = names.iter().enumerate().find_map(|(at, name)| names[..at].contains(name).then_some(name)) {
@@ -273,16 +319,15 @@ where
 
     #[inline]
     async fn process(&mut self, item: I) -> Result<Option<R::Output>, ItemError> {
-        let name = (self.classify)(&item);
-        match self.routes.find(name) {
-            Some(index) => {
-                self.last = index;
-                self.routes.process(index, item).await
-            }
-            None => {
-                let problem = format!("no processor has the name '{name}'; there are {}", shown(&self.routes));
-                Err(ItemError::validation(problem))
-            }
+        let index = self.find(&item)?;
+        self.routes.process(index, item).await
+    }
+
+    #[inline]
+    fn process_now(&mut self, item: I) -> Processed<I, R::Output> {
+        match self.find(&item) {
+            Ok(index) => self.routes.process_now(index, item),
+            Err(error) => Processed::Failed(error),
         }
     }
 

@@ -191,6 +191,8 @@ where
 
     const SEES_ALL: bool = true;
 
+    const NEVER_WAITS: bool = true;
+
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         self.index = Index::default();
         self.pending.clear();

@@ -87,6 +87,8 @@ where
 {
     type Output = O;
 
+    const NEVER_WAITS: bool = true;
+
     #[inline]
     async fn process(&mut self, item: I) -> Result<Option<O>, ItemError> {
         (self.function)(item)
@@ -192,6 +194,8 @@ where
 {
     type Output = I;
 
+    const NEVER_WAITS: bool = true;
+
     #[inline]
     async fn process(&mut self, item: I) -> Result<Option<I>, ItemError> {
         Ok((self.keep)(&item).then_some(item))
@@ -209,6 +213,8 @@ pub struct PassThrough;
 
 impl<I: Send + Sync> ItemProcessor<I> for PassThrough {
     type Output = I;
+
+    const NEVER_WAITS: bool = true;
 
     #[inline]
     async fn process(&mut self, item: I) -> Result<Option<I>, ItemError> {

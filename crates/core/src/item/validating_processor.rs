@@ -71,6 +71,8 @@ where
 {
     type Output = I;
 
+    const NEVER_WAITS: bool = true;
+
     #[inline]
     async fn process(&mut self, item: I) -> Result<Option<I>, ItemError> {
         self.checked(item).map(Some)

@@ -5,7 +5,7 @@ use std::path::Path;
 use oxbatch_core::ItemProcessor;
 use oxbatch_core::item::{
     AsyncProcessor, ChainProcessor, Checkpoint, ClassifyingProcessor, DistinctKey, DistinctProcessor, ErrorKind,
-    FileSync, FilterProcessor, FunctionProcessor, ItemError, PassThrough,
+    FileSync, FilterProcessor, FunctionProcessor, ItemError, PassThrough, Processed,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -156,6 +156,91 @@ fn an_item_that_fails_behind_it_may_come_again() {
         assert_eq!(process_all(&mut chain, [2, 2, 3]).await, [2, 3]);
         assert!(chain.checkpoint().unwrap().is_some());
     });
+}
+
+/// What becomes of an item without waiting, as a word.
+fn at_once<I: Send, P: ItemProcessor<I, Output: std::fmt::Debug>>(processor: &mut P, item: I) -> String {
+    match processor.process_now(item) {
+        Processed::Output(output) => format!("{output:?}"),
+        Processed::Filtered => "filtered".to_owned(),
+        Processed::Failed(error) => error.to_string(),
+        Processed::Later(_) => "later".to_owned(),
+    }
+}
+
+#[test]
+fn a_chain_of_parts_that_never_wait_does_not_wait_and_takes_back_what_fails_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut busy = true;
+    let sender = FunctionProcessor::new(|number: u32| match number {
+        2 if std::mem::take(&mut busy) => Err(ItemError::transient("line is busy")),
+        _ => Ok((number != 3).then_some(number)),
+    });
+    let mut chain = ChainProcessor::new(ChainProcessor::new(PassThrough, distinct(folder.path())), sender);
+    block_on(chain.open(None)).unwrap();
+    let outcomes: Vec<_> = [1, 1, 2, 2, 2, 3].map(|number| at_once(&mut chain, number)).into();
+    assert_eq!(outcomes, ["1", "filtered", "line is busy", "2", "filtered", "filtered"]);
+}
+
+#[test]
+fn a_chain_gives_an_item_back_before_a_part_has_had_it_whose_successor_may_wait() {
+    let mut seen = 0;
+    let count = FunctionProcessor::new(|number: u32| {
+        seen += 1;
+        Ok(Some(number))
+    });
+    let asking = || AsyncProcessor::new(|number: u32| async move { Ok(Some(number + 1)) });
+    let mut waits_behind = ChainProcessor::new(count, asking());
+    assert_eq!(at_once(&mut waits_behind, 1), "later");
+    assert_eq!(block_on(waits_behind.process(1)).unwrap(), Some(2));
+    assert_eq!(seen, 1, "the item was processed twice");
+    let mut waits_first = ChainProcessor::new(asking(), PassThrough);
+    assert_eq!(at_once(&mut waits_first, 1), "later");
+    assert_eq!(block_on(waits_first.process(1)).unwrap(), Some(2));
+}
+
+#[test]
+fn a_part_that_waits_although_it_says_otherwise_fails_the_item_and_takes_it_back() {
+    struct Liar;
+    impl ItemProcessor<u32> for Liar {
+        type Output = u32;
+        const NEVER_WAITS: bool = true;
+        async fn process(&mut self, item: u32) -> Result<Option<u32>, ItemError> {
+            Ok(Some(item))
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut chain = ChainProcessor::new(distinct(folder.path()), Liar);
+    block_on(async {
+        chain.open(None).await.unwrap();
+        assert_eq!(at_once(&mut chain, 1), "a processor that says it never waits has given an item back");
+        assert_eq!(process_all(&mut chain, [1, 1]).await, [1]);
+    });
+}
+
+#[test]
+fn routes_that_never_wait_do_not_wait_beside_one_that_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let routes = || {
+        ClassifyingProcessor::new(|number: &u32| match number {
+            0..10 => "small",
+            10..20 => "big",
+            _ => "huge",
+        })
+        .route("small", distinct(folder.path()))
+    };
+    let mut mixed = routes().route("big", AsyncProcessor::new(|number: u32| async move { Ok(Some(number)) }));
+    block_on(mixed.open(None)).unwrap();
+    let outcomes: Vec<_> = [1, 1, 10, 20].map(|number| at_once(&mut mixed, number)).into();
+    assert_eq!(outcomes, ["1", "filtered", "later", "no processor has the name 'huge'; there are 'small', 'big'"]);
+    block_on(mixed.close()).unwrap();
+    // In a chain they do not wait either if none of them does, and the one that had the item takes it back.
+    let fails =
+        FunctionProcessor::new(|number: u32| if number == 2 { Err(ItemError::other("no")) } else { Ok(Some(number)) });
+    let mut chain = ChainProcessor::new(routes().route("big", PassThrough), fails);
+    block_on(chain.open(None)).unwrap();
+    let outcomes: Vec<_> = [2, 2, 10, 1, 1].map(|number| at_once(&mut chain, number)).into();
+    assert_eq!(outcomes, ["no", "no", "10", "1", "filtered"]);
 }
 
 #[test]
