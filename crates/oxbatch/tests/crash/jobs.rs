@@ -4,8 +4,8 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use oxbatch::item::{
-    Align, BoxError, Compression, CsvReader, CsvWriter, FileWriter, FixedWidthWriter, FunctionProcessor,
-    JsonArrayWriter, JsonLinesWriter, OnExisting, RecordEncoder, XmlWriter,
+    Align, BoxError, Compression, CsvEncoder, CsvReader, CsvWriter, DistinctProcessor, FileWriter, FixedWidthWriter,
+    FunctionProcessor, JsonArrayWriter, JsonLinesWriter, OnExisting, RecordEncoder, XmlWriter,
 };
 use oxbatch::sqlite::SqliteWriter;
 use oxbatch::{BuildError, ChunkStep, Job, JobRegistry, ParameterDeclaration, Step, StepContext};
@@ -47,6 +47,7 @@ fn job(output: Output) -> Result<Job, BuildError> {
         Output::JsonLines => into_files(output, |writer: JsonLinesWriter<Row>| writer),
         Output::JsonArray => into_files(output, |writer: JsonArrayWriter<Row>| writer),
         Output::Xml => into_files(output, |writer: XmlWriter<Row>| writer),
+        Output::Distinct => distinct_into_files(output),
     };
     Job::builder(output.job()).parameter(ParameterDeclaration::integer("round").required()).step(step?).build()
 }
@@ -80,13 +81,34 @@ where
 {
     ChunkStep::builder("Write")
         .reader(|_| Ok(CsvReader::<Row>::new("input.csv")))
-        .writer(move |context| {
-            let round = round(context)?;
-            let variant = output.variant(round);
-            let compression = [Compression::None, Compression::Gzip, Compression::Zstd][variant.compression];
-            let writer = set(FileWriter::new(context, output.path(round))).compression(compression);
-            Ok(if variant.rolls { writer.roll_after_items(crate::output::ROLL_ITEMS) } else { writer })
+        .writer(move |context| Ok(set(files(output, context)?)))
+        .chunk_size(CHUNK)
+        .try_into()
+}
+
+/// The files of the round.
+fn files<E>(output: Output, context: &StepContext) -> Result<FileWriter<E, Row>, BoxError>
+where
+    E: RecordEncoder<Row> + Default,
+{
+    let round = round(context)?;
+    let variant = output.variant(round);
+    let compression = [Compression::None, Compression::Gzip, Compression::Zstd][variant.compression];
+    let writer = FileWriter::new(context, output.path(round)).compression(compression);
+    Ok(if variant.rolls { writer.roll_after_items(crate::output::ROLL_ITEMS as u64) } else { writer })
+}
+
+/// The first row of each key.
+fn distinct_into_files(output: Output) -> Result<Step, BuildError> {
+    ChunkStep::builder("Write")
+        .reader(|_| Ok(CsvReader::<Row>::new("input.csv")))
+        .processor(move |context| {
+            let path = output.path_of_keys(round(context)?);
+            Ok(DistinctProcessor::new(context, path, |row: &Row, key| {
+                key.push(&crate::output::key(row.id));
+            }))
         })
+        .writer(move |context| files::<CsvEncoder>(output, context))
         .chunk_size(CHUNK)
         .try_into()
 }
@@ -94,6 +116,6 @@ where
 /// Writes the input, in the very form in which the CSV writer writes it.
 pub(crate) fn generate(path: &Path) -> std::io::Result<()> {
     let mut out = BufWriter::new(std::fs::File::create(path)?);
-    out.write_all(Output::Csv.text(0..crate::ROWS).as_bytes())?;
+    out.write_all(Output::Csv.text(&Output::Csv.ids()).as_bytes())?;
     out.flush()
 }

@@ -121,7 +121,7 @@ fn kill_through_a_round(
         std::thread::sleep(Duration::from_micros(random.below(120_000)));
         service.kill()?;
         killed += 1;
-        struck += u64::from(written(folder, round).is_ok_and(|rows| rows > 0 && rows < ROWS.cast_signed()));
+        struck += u64::from(settled(folder, round).is_ok_and(|rows| rows > 0 && rows < ROWS.cast_signed()));
     }
 }
 
@@ -129,9 +129,9 @@ fn database(folder: &Path) -> Result<rusqlite::Connection, String> {
     rusqlite::Connection::open(folder.join("oxbatch.db")).map_err(|error| error.to_string())
 }
 
-/// Rows that all attempts of a round have committed.
-fn written(folder: &Path, round: u64) -> Result<i64, String> {
-    sum(&database(folder)?, "write_count", round)
+/// Rows that all attempts of a round have read and committed.
+fn settled(folder: &Path, round: u64) -> Result<i64, String> {
+    sum(&database(folder)?, "read_count", round)
 }
 
 /// Counters are committed with their chunks: over all attempts they add up to the input exactly.
@@ -172,10 +172,11 @@ fn verify(folder: &Path, output: Output, round: u64) -> Result<(), String> {
     if unbalanced != 0 {
         return Err(format!("{unbalanced} ledgers do not balance"));
     }
-    for counter in ["read_count", "write_count"] {
+    let written = i64::try_from(output.ids().len()).map_err(|error| error.to_string())?;
+    for (counter, expected) in [("read_count", rows), ("write_count", written)] {
         let counted = sum(&database, counter, round)?;
-        if counted != rows {
-            return Err(format!("the attempts have a {counter} of {counted} in all instead of {rows}"));
+        if counted != expected {
+            return Err(format!("the attempts have a {counter} of {counted} in all instead of {expected}"));
         }
     }
     Ok(())

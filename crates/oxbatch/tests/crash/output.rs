@@ -1,12 +1,17 @@
 //! The kinds of output, and what must stand in them: written by hand, not by the writers under test.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::Read;
-use std::ops::Range;
 use std::path::Path;
 
 /// Items of a file of a sequence.
-pub(crate) const ROLL_ITEMS: u64 = 7_000;
+pub(crate) const ROLL_ITEMS: usize = 7_000;
+
+/// What makes rows equal where each key is to come once: every fourth row comes after one with its key, at all distances.
+pub(crate) fn key(id: u64) -> u64 {
+    if id % 4 == 3 { key(id / 2) } else { id }
+}
 
 /// Where the rows of an import go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +24,8 @@ pub(crate) enum Output {
     JsonLines,
     JsonArray,
     Xml,
+    /// CSV as well, of the first row of each key.
+    Distinct,
 }
 
 /// How a round's files are written.
@@ -57,8 +64,16 @@ impl Variant {
 }
 
 impl Output {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Table, Self::Csv, Self::Appended, Self::FixedWidth, Self::JsonLines, Self::JsonArray, Self::Xml];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Table,
+        Self::Csv,
+        Self::Appended,
+        Self::FixedWidth,
+        Self::JsonLines,
+        Self::JsonArray,
+        Self::Xml,
+        Self::Distinct,
+    ];
 
     pub(crate) fn job(self) -> &'static str {
         match self {
@@ -69,11 +84,23 @@ impl Output {
             Self::JsonLines => "CrashJsonLines",
             Self::JsonArray => "CrashJsonArray",
             Self::Xml => "CrashXml",
+            Self::Distinct => "CrashDistinct",
         }
+    }
+
+    /// The rows that an import writes.
+    pub(crate) fn ids(self) -> Vec<u64> {
+        let mut keys = HashSet::new();
+        (0..crate::ROWS).filter(|id| self != Self::Distinct || keys.insert(key(*id))).collect()
     }
 
     pub(crate) fn variant(self, round: u64) -> Variant {
         if self == Self::Appended { Variant { compression: 0, rolls: false } } else { Variant::of(round) }
+    }
+
+    /// Where the keys of a round are kept.
+    pub(crate) fn path_of_keys(self, round: u64) -> String {
+        format!("{}.keys", self.stem(round))
     }
 
     fn stem(self, round: u64) -> String {
@@ -90,7 +117,7 @@ impl Output {
         let cents = (id % 10_007).cast_signed() * 37 - 100_000;
         match self {
             Self::Table => Ok(()),
-            Self::Csv | Self::Appended => writeln!(out, "{id},\"{name}\",{cents}"),
+            Self::Csv | Self::Appended | Self::Distinct => writeln!(out, "{id},\"{name}\",{cents}"),
             Self::FixedWidth => writeln!(out, "{id:>8}{name:<14}{cents:>8}"),
             Self::JsonLines => writeln!(out, "{{\"id\":{id},\"name\":\"{name}\",\"cents\":{cents}}}"),
             Self::JsonArray => write!(out, "\n{{\"id\":{id},\"name\":\"{name}\",\"cents\":{cents}}}"),
@@ -99,28 +126,27 @@ impl Output {
     }
 
     /// A whole file of rows.
-    pub(crate) fn text(self, ids: Range<u64>) -> String {
+    pub(crate) fn text(self, ids: &[u64]) -> String {
         let (start, end) = match self {
-            Self::Csv | Self::Appended => ("id,name,cents\n", ""),
+            Self::Csv | Self::Appended | Self::Distinct => ("id,name,cents\n", ""),
             Self::JsonArray => ("[", "\n]\n"),
             Self::Xml => ("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<items>\n", "</items>\n"),
             Self::Table | Self::FixedWidth | Self::JsonLines => ("", ""),
         };
         let mut out = start.to_owned();
-        let first = ids.start;
-        for id in ids {
-            if self == Self::JsonArray && id > first {
+        for (number, id) in ids.iter().enumerate() {
+            if self == Self::JsonArray && number > 0 {
                 out.push(',');
             }
             // A String takes everything.
-            let _ = self.row(id, &mut out);
+            let _ = self.row(*id, &mut out);
         }
         out + end
     }
 
     /// What all rounds so far have appended to one file: the header of the first, and the rows of each.
     fn appended(self, rounds: u64) -> String {
-        let mut out = self.text(0..0);
+        let mut out = self.text(&[]);
         for id in (0..rounds).flat_map(|_| 0..crate::ROWS) {
             // A String takes everything.
             let _ = self.row(id, &mut out);
@@ -132,15 +158,12 @@ impl Output {
     /// with.
     pub(crate) fn verify_files(self, folder: &Path, round: u64) -> Result<(), String> {
         let variant = self.variant(round);
-        let expected: Vec<(String, Range<u64>)> = if variant.rolls {
-            (0..crate::ROWS.div_ceil(ROLL_ITEMS))
-                .map(|file| {
-                    let name = format!("{}-{:04}.out{}", self.stem(round), file + 1, variant.ending());
-                    (name, file * ROLL_ITEMS..((file + 1) * ROLL_ITEMS).min(crate::ROWS))
-                })
-                .collect()
+        let ids = self.ids();
+        let expected: Vec<(String, &[u64])> = if variant.rolls {
+            let name = |file| format!("{}-{file:04}.out{}", self.stem(round), variant.ending());
+            ids.chunks(ROLL_ITEMS).enumerate().map(|(file, ids)| (name(file + 1), ids)).collect()
         } else {
-            vec![(self.path(round), 0..crate::ROWS)]
+            vec![(self.path(round), &ids)]
         };
         for (name, ids) in expected {
             let path = folder.join(&name);
