@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use oxbatch_core::item::{Checkpoint, ErrorKind};
 use oxbatch_core::repository::ChunkTransaction;
@@ -72,6 +73,8 @@ fn marks(path: &Path) -> i64 {
 struct Faults {
     /// The target has committed, and the repository never hears of it.
     between_the_commits: Vec<usize>,
+    /// The step may join the saves of its chunks, and a death is a panic then: what waits for a save is lost with it.
+    joins_saves: bool,
     /// The rows are in the target's transaction when the chunk fails for a moment.
     after_a_write: Vec<usize>,
     /// Statements that somebody else runs in the target before a chunk.
@@ -105,6 +108,7 @@ impl<W: ItemWriter<Strike>> ItemWriter<Strike> for Faulty<W> {
         let flushed = self.writer.flush().await?;
         let number = self.faults.flushes.fetch_add(1, Ordering::SeqCst) + 1;
         if self.faults.between_the_commits.contains(&number) {
+            assert!(!self.faults.joins_saves, "the machine is gone");
             return Err(ItemError::other("the machine is gone"));
         }
         Ok(flushed)
@@ -133,6 +137,7 @@ impl<W: ItemWriter<Strike>> ItemWriter<Strike> for Faulty<W> {
 
 /// Copies one file into another, ten rows a chunk.
 fn copy(source: PathBuf, target: PathBuf, exactly_once: bool, faults: Faults) -> Job {
+    let joins_saves = faults.joins_saves;
     let step = ChunkStep::builder("Copy")
         .reader(move |_| Ok(SqliteReader::from_file(&source, QUERY, ["id"], strike_of)))
         .writer(move |context| {
@@ -143,6 +148,8 @@ fn copy(source: PathBuf, target: PathBuf, exactly_once: bool, faults: Faults) ->
         .retry(RetryPolicy::new(2).retry_on([ErrorKind::Transient]))
         .skip(SkipPolicy::new(1))
         .chunk_size(10);
+    // For longer than anything lasts, where that is asked for.
+    let step = if joins_saves { step.commit_every(Duration::from_secs(3600)) } else { step };
     Job::builder("Copy").step(step).build().unwrap()
 }
 
@@ -216,6 +223,30 @@ async fn a_death_between_the_two_commits_repeats_a_chunk_unless_the_file_keeps_a
         }
         engine.shutdown().await;
     }
+}
+
+/// The file knows of one chunk that the repository may not know of, so each chunk is saved although saves may be joined.
+#[tokio::test]
+async fn a_file_is_exactly_once_although_the_saves_of_its_chunks_may_be_joined() {
+    let place = Place::new();
+    let (source, target) = (source(&place), place.path("target.db"));
+    let faults = Faults { between_the_commits: vec![4, 8, 9, 13], joins_saves: true, ..Faults::default() };
+    let engine = place.node([copy(source, target.clone(), true, faults)]).await;
+    let mut saved = Vec::new();
+    let execution = loop {
+        let execution = launch(&engine, "Copy").await;
+        saved.push(steps(&engine, execution.id).await[0].counters.read);
+        if execution.status != Status::Failed {
+            break execution;
+        }
+        let message = execution.exit_message.unwrap();
+        assert!(message.contains("the machine is gone"), "{message}");
+    };
+    assert_eq!(execution.status, Status::Completed, "{execution:?}");
+    assert_eq!(saved, [30, 30, 0, 30, 5]);
+    assert_eq!(stored(&target), (0..ROWS).map(strike).collect::<Vec<_>>());
+    assert_eq!(marks(&target), 0);
+    engine.shutdown().await;
 }
 
 #[cfg(feature = "postgres")]

@@ -534,7 +534,7 @@ async fn rows_are_written_exactly_once_wherever_the_process_dies() {
     const FILLED: &str = "CREATE TABLE IF NOT EXISTS prices (id INTEGER PRIMARY KEY, currency TEXT, cents INTEGER, note TEXT DEFAULT '');
         INSERT OR IGNORE INTO prices SELECT value, 'USD', 1, 'old' FROM json_each('[2,3,4,5,6]')";
     type Make = fn() -> SqliteWriter<Price>;
-    let makes: [(Make, &str); 3] = [
+    let makes: [(Make, &str); 4] = [
         (
             || prices().replace("DELETE FROM prices WHERE id > ?1", [0]),
             "1EUR10kept;2EUR20kept;3EUR30kept;4EUR40kept;5EUR50kept",
@@ -549,6 +549,13 @@ async fn rows_are_written_exactly_once_wherever_the_process_dies() {
                 SqliteWriter::new("prices").create(format!("{FILLED}; {with_first}")).update(["id"])
             },
             "1EUR10;2EUR20old;3EUR30old;4EUR40old;5EUR50old;6USD1old",
+        ),
+        (
+            || {
+                let with_first = "INSERT OR IGNORE INTO prices VALUES (1, 'USD', 1, 'old')";
+                SqliteWriter::new("prices").create(format!("{FILLED}; {with_first}")).delete(["id"])
+            },
+            "6USD1old",
         ),
     ];
     for (make, expected) in makes {
