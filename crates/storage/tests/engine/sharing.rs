@@ -108,17 +108,18 @@ async fn a_node_that_is_drained_by_another_stops_what_it_runs_and_tells_that_it_
 async fn limits_hold_over_several_nodes_and_other_jobs_pass() {
     let place = Place::new();
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    // How many of the others have run: they wait behind the limited ones, which by then were looked at many times.
+    let passed = Arc::new(AtomicUsize::new(0));
     let limited = || {
-        let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+        let (now, most, passed) = (Arc::clone(&now), Arc::clone(&most), Arc::clone(&passed));
         let count = TaskStep::builder_async("Count", move |_| {
-            let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+            let (now, most, passed) = (Arc::clone(&now), Arc::clone(&most), Arc::clone(&passed));
             async move {
                 most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                // The first ones wait for each other; then long enough that one too many would meet them.
-                while most.load(Ordering::SeqCst) < 2 {
-                    tokio::task::yield_now().await;
+                // The first two hold their places until all of the others have passed them: one too many would meet them.
+                while most.load(Ordering::SeqCst) < 2 || passed.load(Ordering::SeqCst) < 12 {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                tokio::time::sleep(Duration::from_millis(20)).await;
                 now.fetch_sub(1, Ordering::SeqCst);
                 Ok(TaskOutcome::Completed)
             }
@@ -127,7 +128,12 @@ async fn limits_hold_over_several_nodes_and_other_jobs_pass() {
     };
     let mut nodes = Vec::new();
     for _ in 0..3 {
-        nodes.push(place.node([limited(), builder_of("Free").build().unwrap()]).await);
+        let passed = Arc::clone(&passed);
+        let free = TaskStep::builder("Pass", move |_| {
+            passed.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        });
+        nodes.push(place.node([limited(), Job::builder("Free").step(free).build().unwrap()]).await);
     }
     let mut ids = Vec::new();
     for key in 0..12_i64 {
