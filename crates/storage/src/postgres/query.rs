@@ -31,10 +31,7 @@ pub(super) async fn executions(
     if is_no_name(filter.job_name.as_deref()) {
         return Ok(ExecutionPage { executions: Vec::new(), next: None });
     }
-    let by_time = (filter.from.is_some() || filter.to.is_some())
-        && filter.job_name.is_none()
-        && filter.instance_id.is_none()
-        && is_better_by_time(session, filter).await?;
+    let by_time = is_better_by_time(session, filter, page).await?;
     let (sql, values) = select_executions(filter, page, by_time);
     let values: Vec<_> = values.iter().map(Value::typed).collect();
     let rows = session.list(&sql, &values).await?;
@@ -132,20 +129,32 @@ fn bind(sql: &mut String, values: &mut Vec<Value>, value: Value) {
     sql.push_str(&values.len().to_string());
 }
 
-/// Whether the span is found faster by the index on times: it is narrow, or it lies in the past, behind everything
-/// that is newer.
-async fn is_better_by_time(session: &Session, filter: &ExecutionFilter) -> Result<bool, Fault> {
-    if filter.to.is_some() {
+/// Whether the index on times finds a span faster than a walk from the newest on, which passes over all that is newer
+/// than the span, and for a rare job also over all of it. Looks at a bounded number of rows.
+async fn is_better_by_time(session: &Session, filter: &ExecutionFilter, page: PageRequest) -> Result<bool, Fault> {
+    if (filter.from.is_none() && filter.to.is_none()) || filter.instance_id.is_some() {
+        return Ok(false);
+    }
+    if !reaches(session, filter.from, filter.to).await? {
         return Ok(true);
     }
+    // A later page begins inside the span, and the index of a job passes over the newer ones of that job alone.
+    let begins_there = page.before.is_some() || filter.job_name.is_some() || filter.to.is_none();
+    Ok(!begins_there && reaches(session, filter.to, None).await?)
+}
+
+/// Whether a span holds so many executions that it is no narrow one.
+async fn reaches(session: &Session, from: Option<Timestamp>, to: Option<Timestamp>) -> Result<bool, Fault> {
     let found: i64 = session
         .one(
-            "SELECT count(*) FROM (SELECT 1 FROM oxbatch_job_execution WHERE create_time >= $1 LIMIT $2) AS span",
-            &[&filter.from, &NARROW_SPAN],
+            "SELECT count(*) FROM (SELECT 1 FROM oxbatch_job_execution
+                 WHERE create_time >= coalesce($1::timestamptz, '-infinity')
+                     AND create_time < coalesce($2::timestamptz, 'infinity') LIMIT $3) AS span",
+            &[&from, &to, &NARROW_SPAN],
         )
         .await?
         .try_get(0)?;
-    Ok(found < NARROW_SPAN)
+    Ok(found >= NARROW_SPAN)
 }
 
 pub(super) async fn steps(session: &Session, id: ExecutionId) -> Result<Vec<StepExecution>, Fault> {

@@ -31,7 +31,8 @@ pub(super) fn executions(
     filter: &ExecutionFilter,
     page: PageRequest,
 ) -> Result<ExecutionPage, Fault> {
-    let (sql, values) = select_executions(connection, filter, page)?;
+    let by_time = is_better_by_time(connection, filter, page)?;
+    let (sql, values) = select_executions(filter, page, by_time);
     let mut statement = connection.prepare_cached(&sql)?;
     let mut executions: Vec<JobExecution> =
         statement.query_map(params_from_iter(values), rows::execution)?.collect::<Result<_, _>>()?;
@@ -55,21 +56,13 @@ fn row_limit(page: PageRequest) -> Value {
 
 /// The statement of a list: static pieces, everything else bound. Each status has a branch of its own, so that each
 /// walks its index from the newest on.
-fn select_executions(
-    connection: &Connection,
-    filter: &ExecutionFilter,
-    page: PageRequest,
-) -> Result<(String, Vec<Value>), Fault> {
+fn select_executions(filter: &ExecutionFilter, page: PageRequest, by_time: bool) -> (String, Vec<Value>) {
     let mut statuses: Vec<Option<&'static str>> = filter.statuses.iter().map(|status| Some(status.as_str())).collect();
     statuses.sort_unstable();
     statuses.dedup();
     if statuses.is_empty() {
         statuses.push(None);
     }
-    let by_time = (filter.from.is_some() || filter.to.is_some())
-        && filter.job_name.is_none()
-        && filter.instance_id.is_none()
-        && is_better_by_time(connection, filter)?;
     let source = match by_time {
         true => "oxbatch_job_execution INDEXED BY oxbatch_job_execution_created",
         false => "oxbatch_job_execution",
@@ -108,20 +101,34 @@ fn select_executions(
         sql.push_str(" ORDER BY id DESC LIMIT ?");
         values.push(row_limit(page));
     }
-    Ok((sql, values))
+    (sql, values)
 }
 
-/// Whether the span is found faster by the index on times: it is narrow, or it lies in the past, behind everything
-/// that is newer.
-fn is_better_by_time(connection: &Connection, filter: &ExecutionFilter) -> Result<bool, Fault> {
-    if filter.to.is_some() {
-        return Ok(true);
+/// Whether the index on times finds a span faster than a walk from the newest on, which passes over all that is newer
+/// than the span, and for a rare job also over all of it. Looks at a bounded number of rows.
+fn is_better_by_time(connection: &Connection, filter: &ExecutionFilter, page: PageRequest) -> Result<bool, Fault> {
+    if (filter.from.is_none() && filter.to.is_none()) || filter.instance_id.is_some() {
+        return Ok(false);
     }
     let from = filter.from.map_or(i64::MIN, |time| time.as_microsecond());
+    let to = filter.to.map_or(i64::MAX, |time| time.as_microsecond());
+    if !reaches(connection, from, to)? {
+        return Ok(true);
+    }
+    // A later page begins inside the span, and the index of a job passes over the newer ones of that job alone.
+    let begins_there = page.before.is_some() || filter.job_name.is_some() || filter.to.is_none();
+    Ok(!begins_there && reaches(connection, to, i64::MAX)?)
+}
+
+/// Whether a span holds so many executions that it is no narrow one.
+fn reaches(connection: &Connection, from: i64, to: i64) -> Result<bool, Fault> {
     let found: i64 = connection
-        .prepare_cached("SELECT count(*) FROM (SELECT 1 FROM oxbatch_job_execution WHERE create_time >= ?1 LIMIT ?2)")?
-        .query_row(params![from, NARROW_SPAN], |row| row.get(0))?;
-    Ok(found < NARROW_SPAN)
+        .prepare_cached(
+            "SELECT count(*) FROM (SELECT 1 FROM oxbatch_job_execution
+                 WHERE create_time >= ?1 AND create_time < ?2 LIMIT ?3)",
+        )?
+        .query_row(params![from, to, NARROW_SPAN], |row| row.get(0))?;
+    Ok(found >= NARROW_SPAN)
 }
 
 pub(super) fn steps(connection: &Connection, id: ExecutionId) -> Result<Vec<StepExecution>, Fault> {
@@ -222,10 +229,12 @@ pub(super) fn health(connection: &Connection) -> Result<Health, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use oxbatch_core::execution::Status;
 
     use super::*;
     use crate::SqliteRepository;
+    use crate::sqlite::open::{self, Durability};
 
     #[test]
     fn every_list_walks_an_index_and_sorts_nothing_but_a_page() {
@@ -243,7 +252,7 @@ mod tests {
             ExecutionFilter { instance_id: Some(InstanceId(1)), ..filter() },
         ] {
             let page = PageRequest { before: Some(1_000), limit: 50 };
-            let (sql, values) = select_executions(&connection, &filter, page).ok().unwrap();
+            let (sql, values) = select_executions(&filter, page, false);
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let plan: Vec<String> =
                 statement.query_map(params_from_iter(values), |row| row.get(3)).unwrap().map(Result::unwrap).collect();
@@ -251,6 +260,69 @@ mod tests {
             let sorted = plan.iter().any(|line| line.contains("TEMP B-TREE"));
             assert!(scans == 0 && (!sorted || filter.statuses.len() > 1), "{filter:?}: {plan:#?}");
             assert!(plan.iter().any(|line| line.starts_with("SEARCH oxbatch_job_execution USING")), "{plan:#?}");
+        }
+    }
+    /// Executions a second apart from 1970 on; of each hundred the first is of a rare job.
+    fn history(folder: &std::path::Path, count: i64) -> Connection {
+        let repository = SqliteRepository::open(&folder.join("oxbatch.db")).unwrap();
+        let connection = open::writer(&folder.join("oxbatch.db"), Durability::Later).unwrap();
+        drop(repository);
+        connection
+            .execute_batch(&format!(
+                "CREATE TEMP TABLE number AS
+                     WITH RECURSIVE series (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {count})
+                     SELECT n, iif(n % 100 = 1, 'Rare', 'Job') AS job_name, n * 1000000 AS time FROM series;
+                 INSERT INTO oxbatch_job_instance (id, job_name, job_key, create_time)
+                     SELECT n, job_name, n, time FROM number;
+                 INSERT INTO oxbatch_job_execution (id, job_instance_id, job_name, status, create_time, end_time,
+                     parameters, forced)
+                     SELECT n, n, job_name, 'COMPLETED', time, time, '{{}}', 0 FROM number"
+            ))
+            .unwrap();
+        connection
+    }
+
+    #[test]
+    fn a_time_span_is_found_by_whatever_passes_over_fewer_executions() {
+        let folder = tempfile::tempdir().unwrap();
+        let count = 3 * NARROW_SPAN;
+        let connection = history(folder.path(), count);
+        let second = |second| Some(Timestamp::from_second(second).unwrap());
+        let rare = Some("Rare".to_owned());
+        let filter = ExecutionFilter::default;
+        let (early, late) = (NARROW_SPAN / 2, count - NARROW_SPAN / 2);
+        // Filter, begin of the page, whether the index on times is the better way, and the newest that is found.
+        let cases = [
+            (filter(), None, false, count),
+            (ExecutionFilter { from: second(early), ..filter() }, None, false, count),
+            (ExecutionFilter { from: second(late), ..filter() }, None, true, count),
+            (ExecutionFilter { to: second(early), ..filter() }, None, true, early - 1),
+            (ExecutionFilter { to: second(late), ..filter() }, None, false, late - 1),
+            (ExecutionFilter { to: second(count / 2), ..filter() }, None, true, count / 2 - 1),
+            (ExecutionFilter { to: second(count / 2), ..filter() }, Some(early), false, early - 1),
+            (ExecutionFilter { from: second(early), to: second(early + 9), ..filter() }, None, true, early + 8),
+            (ExecutionFilter { from: second(late), job_name: rare.clone(), ..filter() }, None, true, count - 99),
+            (ExecutionFilter { to: second(count / 2), job_name: rare, ..filter() }, None, false, count / 2 - 99),
+        ];
+        for (filter, before, by_time, newest) in cases {
+            let page = PageRequest { before, limit: 2 };
+            assert_eq!(is_better_by_time(&connection, &filter, page).ok(), Some(by_time), "{filter:?}");
+            let found = executions(&connection, &filter, page).ok().unwrap().executions;
+            let step = if filter.job_name.is_some() { 100 } else { 1 };
+            let ids: Vec<i64> = found.iter().map(|execution| execution.id.0).collect();
+            assert_eq!(ids, [newest, newest - step], "{filter:?}");
+            // Both ways find the same.
+            for by_time in [false, true].into_iter().filter(|_| filter.from.is_some() || filter.to.is_some()) {
+                let (sql, values) = select_executions(&filter, page, by_time);
+                let mut statement = connection.prepare(&sql).unwrap();
+                let ids: Vec<i64> = statement
+                    .query_map(params_from_iter(values), |row| row.get(0))
+                    .unwrap()
+                    .map(Result::unwrap)
+                    .take(2)
+                    .collect();
+                assert_eq!(ids, [newest, newest - step], "{filter:?} by time: {by_time}");
+            }
         }
     }
 }
