@@ -81,7 +81,7 @@ impl Question {
     const fn calls(self) -> u32 {
         match self {
             Self::Launch => 15,
-            Self::Jobs => 3,
+            Self::Jobs | Self::PageUpToPast => 3,
             _ => 60,
         }
     }
