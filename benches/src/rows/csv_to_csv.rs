@@ -5,12 +5,13 @@ use std::io::BufWriter;
 use std::path::Path;
 use std::time::Instant;
 
+use oxbatch_bench_work::{Trade, transform};
 use oxbatch_core::item::{CsvReader, CsvWriter, FunctionProcessor};
 use oxbatch_core::{ChunkStep, Job};
 
 use super::Row;
 use crate::measure::{Outcome, Side};
-use crate::trades::{Trade, checksum, generate, transform};
+use crate::trades::{checksum, generate};
 use crate::{Fault, ours};
 
 pub(super) const ROW: Row = Row {

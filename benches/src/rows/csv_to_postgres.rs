@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use oxbatch_bench_work::Trade;
 use oxbatch_core::item::CsvReader;
 use oxbatch_core::{ChunkStep, Job};
 use oxbatch_storage::{PostgresSettings, PostgresWriter};
@@ -11,7 +12,7 @@ use oxbatch_storage::{PostgresSettings, PostgresWriter};
 use super::Row;
 use super::server::{checksum, execute, url};
 use crate::measure::{Outcome, Side};
-use crate::trades::{Trade, generate};
+use crate::trades::generate;
 use crate::{Fault, ours};
 
 pub(super) const ROW: Row = Row {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use oxbatch_bench_work::Trade;
 use oxbatch_core::item::CsvReader;
 use oxbatch_core::{ChunkStep, Job};
 use oxbatch_storage::SqliteWriter;
@@ -10,7 +11,7 @@ use rusqlite::{Connection, params};
 
 use super::Row;
 use crate::measure::{Outcome, Side};
-use crate::trades::{Trade, generate};
+use crate::trades::generate;
 use crate::{Fault, ours};
 
 pub(super) const ROW: Row = Row {

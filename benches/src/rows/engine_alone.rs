@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use oxbatch_bench_work::{sum, work};
 use oxbatch_core::item::{CallableReader, CallableWriter, FunctionProcessor};
 use oxbatch_core::{ChunkStep, Job};
 
@@ -34,17 +35,6 @@ pub(super) const EACH: Row = Row {
 const CHUNK: usize = 1_000;
 /// Time between two saves.
 const SAVES: Duration = Duration::from_millis(100);
-
-/// A little work per item, so that neither loop is removed.
-#[inline]
-fn work(item: u64) -> Option<u64> {
-    let mixed = (item ^ (item >> 3)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed & 15 != 0).then_some(mixed >> 7)
-}
-
-fn sum(chunk: &[u64]) -> u64 {
-    chunk.iter().fold(0, |sum: u64, item| sum.wrapping_add(*item))
-}
 
 fn run(side: Side, items: u64, saves: Option<Duration>, folder: &Path) -> Result<Outcome, Fault> {
     match side {

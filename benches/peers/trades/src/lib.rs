@@ -1,14 +1,9 @@
-//! What all Rust programs of the comparison share: the input, the transformations and the form of their answer.
+//! What all Rust programs of the comparison share: the work, and the form of their answer.
 
 mod answer;
-mod counting;
-mod generate;
-mod trade;
 
 pub use answer::{Answer, Task};
-pub use counting::{sum, work};
-pub use generate::generate;
-pub use trade::{Trade, euros, settled, transform};
+pub use oxbatch_bench_work::{Trade, euros, generate, settled, sum, transform, work};
 
 /// Why a program of the comparison failed.
 pub type Fault = Box<dyn std::error::Error + Send + Sync>;

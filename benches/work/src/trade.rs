@@ -5,12 +5,19 @@ use serde::{Deserialize, Serialize};
 /// One trade as it stands in the CSV file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Trade {
+    /// `TX` and the number of the row.
     pub transaction_id: String,
+    /// In its currency.
     pub amount: f64,
+    /// `USD`, `GBP` or `EUR`.
     pub currency: String,
+    /// When, as RFC 3339 has it.
     pub timestamp: String,
+    /// Whose money it was.
     pub account_from: String,
+    /// Whose it is.
     pub account_to: String,
+    /// `COMPLETED`, `PENDING`, `CANCELLED` or `FAILED`.
     pub status: String,
 }
 

@@ -1,0 +1,9 @@
+//! What is measured, the same for each Rust program: trades as CSV and what is done with them, and numbers in memory.
+
+mod generate;
+mod numbers;
+mod trade;
+
+pub use generate::generate;
+pub use numbers::{sum, work};
+pub use trade::{Trade, euros, settled, transform};
