@@ -3,6 +3,7 @@
 //! A backend implements [`Backend`] and calls [`repository_conformance!`](crate::repository_conformance) in its tests,
 //! which makes one test of each case.
 
+pub mod changes;
 pub mod fixture;
 pub mod items;
 pub mod launching;
@@ -97,6 +98,13 @@ macro_rules! repository_conformance {
                 a_launch_that_runs_at_once_keeps_to_the_limits,
                 news_reach_other_processes_where_the_store_tells_them,
             ];
+            changes: [
+                each_change_of_a_status_is_told_once,
+                many_changes_are_told_in_pages,
+                no_change_is_missed_while_many_happen_at_once,
+                a_position_of_another_store_tells_where_the_history_is,
+                the_steps_of_all_that_runs_are_listed_together,
+            ];
         }
     };
     (@cases $backend:path; $($module:ident: [$($case:ident,)*];)*) => {
@@ -122,6 +130,7 @@ mod tests {
             include_str!("conformance/rerunning.rs"),
             include_str!("conformance/reading.rs"),
             include_str!("conformance/sharing.rs"),
+            include_str!("conformance/changes.rs"),
         ] {
             for line in source.lines() {
                 let Some(rest) = line.strip_prefix("pub async fn ") else { continue };

@@ -16,8 +16,8 @@ pub use error::{LaunchError, RepositoryError};
 pub use lease::{Lease, Node, StepFence};
 pub use node::{Drain, NODE_RETENTION, News, NodeReport, NodeState, NodeStatus, RunLimits, SILENT_AFTER};
 pub use query::{
-    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, KeptSkips,
-    PageRequest, PendingSkips, SkipPage,
+    Changes, ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary,
+    KeptSkips, PageRequest, PendingSkips, SkipPage,
 };
 pub use requests::{
     ChunkAck, ChunkSave, ClaimRequest, Claimed, ExecutionOutcome, IdempotencyKey, LaunchRequest, Launched, NewStep,
@@ -133,6 +133,14 @@ pub trait JobRepository: Send + Sync + 'static {
 
     /// Executions, newest first, one page.
     fn executions(&self, filter: ExecutionFilter, page: PageRequest) -> RepositoryFuture<'_, ExecutionPage>;
+
+    /// Executions whose status has changed since a position, at most `limit` of them: new ones, and those that have begun, are
+    /// being stopped, have ended or were given up, whoever did it. Without a position, or with one that this store cannot
+    /// have told, it tells none, and where the history is now.
+    fn changes<'a>(&'a self, since: Option<&'a str>, limit: u32) -> RepositoryFuture<'a, Changes>;
+
+    /// The step executions of the executions that have an owner now, in the order in which they began, at most `limit`.
+    fn running_steps(&self, limit: u32) -> RepositoryFuture<'_, Vec<StepExecution>>;
 
     /// The step executions of an execution in the order in which they began.
     fn steps(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<StepExecution>>;

@@ -1,5 +1,6 @@
 //! The handlers of the interface, a file per resource; the shapes of their answers are in `view`.
 
+pub(crate) mod all_events;
 pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod health;

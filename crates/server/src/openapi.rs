@@ -11,7 +11,9 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Content, Ref, RefOr, Required, Response as Answer, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use crate::api::{events, executions, health, instances, jobs, launch, nodes, operate, preview, rerun, skips, steps};
+use crate::api::{
+    all_events, events, executions, health, instances, jobs, launch, nodes, operate, preview, rerun, skips, steps,
+};
 use crate::error::{PROBLEM_JSON, ParameterError, ProblemDocument};
 
 /// What any call may answer.
@@ -34,7 +36,7 @@ const ON_CHANGES: [(&str, &str); 1] = [("403", "A page of another site asked for
     ),
     paths(
         jobs::list, jobs::get, launch::launch, preview::look,
-        executions::list, executions::get, events::follow, steps::list, skips::list, rerun::rerun, operate::stop, launch::restart, operate::abandon,
+        executions::list, executions::get, events::follow, all_events::follow, steps::list, skips::list, rerun::rerun, operate::stop, launch::restart, operate::abandon,
         instances::list, instances::get, instances::executions, instances::parameters,
         nodes::list, nodes::drain, nodes::undrain,
         health::live, health::ready,

@@ -5,7 +5,9 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 
-use crate::api::{events, executions, health, instances, jobs, launch, nodes, operate, preview, rerun, skips, steps};
+use crate::api::{
+    all_events, events, executions, health, instances, jobs, launch, nodes, operate, preview, rerun, skips, steps,
+};
 use crate::error::{Problem, ProblemKind};
 use crate::middleware::{body_size, hosts, load, panics, problems, security_headers};
 use crate::state::AppState;
@@ -22,6 +24,7 @@ pub fn router(state: AppState) -> Router {
         .route("/executions", get(executions::list))
         .route("/executions/{id}", get(executions::get))
         .route("/executions/{id}/events", get(events::follow))
+        .route("/events", get(all_events::follow))
         .route("/executions/{id}/steps", get(steps::list))
         .route("/executions/{id}/stop", post(operate::stop))
         .route("/executions/{id}/restart", post(launch::restart))

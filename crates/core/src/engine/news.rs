@@ -37,7 +37,10 @@ pub(super) async fn hear(inner: Arc<Inner>) {
             heard = news.recv() => heard,
         };
         match heard {
-            Ok(News::Work) => inner.work.notify_one(),
+            Ok(News::Work) => {
+                inner.work.notify_one();
+                inner.running.touch_new();
+            }
             Ok(News::StopRequested(id)) if inner.running.has(id) => inner.look.notify_one(),
             // What waits can also be stopped, and then it has ended.
             Ok(News::StopRequested(id) | News::Started(id)) => inner.running.touch(id),

@@ -278,6 +278,11 @@ impl Engine {
         let _ = tokio::time::timeout(at_most, watcher.change()).await;
     }
 
+    /// Waits until something may have happened to any execution, but not longer than `at_most`; as [`Self::change`].
+    pub async fn any_change(&self, at_most: Duration) {
+        let _ = tokio::time::timeout(at_most, self.inner.running.any_touch()).await;
+    }
+
     /// The nodes that share the repository, in the order in which they started.
     ///
     /// # Errors

@@ -47,6 +47,7 @@ pub(super) struct Handle {
 pub(super) struct Running {
     handles: Mutex<HashMap<ExecutionId, Handle>>,
     change: Notify,
+    any: Notify,
     watched: Arc<Mutex<HashMap<ExecutionId, Arc<Notify>>>>,
 }
 
@@ -139,10 +140,22 @@ impl Running {
         if let Some(bell) = lock(&self.watched).get(&id) {
             bell.notify_waiters();
         }
+        self.any.notify_waiters();
+    }
+
+    /// There is a new execution, on another node: nobody watches it yet.
+    pub(super) fn touch_new(&self) {
+        self.any.notify_waiters();
+    }
+
+    /// Ready when something has happened to an execution since the call, wherever it runs.
+    pub(super) fn any_touch(&self) -> Notified<'_> {
+        self.any.notified()
     }
 
     /// Something may have happened to any execution.
     pub(super) fn touch_all(&self) {
+        self.any.notify_waiters();
         for bell in lock(&self.watched).values() {
             bell.notify_waiters();
         }

@@ -46,6 +46,23 @@ pub struct ExecutionPage {
     pub next: Option<i64>,
 }
 
+/// Executions whose status has changed since a position in the store's history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changes {
+    /// As they stand, those first that changed first. What changed several times is there once.
+    pub executions: Vec<JobExecution>,
+    /// From where the next call goes on: it tells what has changed by then and is not in any page until here, no matter in
+    /// which order it was committed.
+    pub position: String,
+    /// A short position that can be kept and sent around. It is at or before the exact one: who goes on from it is told
+    /// some changes again, and misses none.
+    pub resume: String,
+    /// Whether more has changed already than fits this page.
+    pub more: bool,
+    /// Whether it went on from a position; otherwise it only tells where the history is.
+    pub resumed: bool,
+}
+
 /// One page of instances.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InstancePage {

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::stream::unfold;
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::{JobExecution, StepExecution};
 use tokio::sync::mpsc;
@@ -20,7 +20,7 @@ use crate::state::AppState;
 use crate::view::StepView;
 
 /// Most often that the progress of a step is told.
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+pub(super) const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// Events that wait for a client that reads slowly; what is told after them is newer.
 const WAITING: usize = 16;
 /// Id of the last event: a client that comes back with it is told that there is nothing more.
@@ -58,6 +58,14 @@ pub(crate) async fn follow(
     if knows_the_end && !execution.status.is_running() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    stream(state, |state, sender| async move { tell(&state, execution, &sender).await })
+}
+
+/// Answers with what `tell` tells until it returns, the client leaves or the service ends.
+pub(super) fn stream<F: Future<Output = ()> + Send>(
+    state: AppState,
+    tell: impl FnOnce(AppState, mpsc::Sender<Event>) -> F + Send + 'static,
+) -> Result<Response, Problem> {
     let Ok(place) = state.streams().clone().try_acquire_owned() else {
         let problem = Problem::new(ProblemKind::Overloaded, "too many streams of events are open; try again later");
         return Err(problem.retry_after(RETRY_SECONDS));
@@ -67,11 +75,11 @@ pub(crate) async fn follow(
         let shutdown = state.shutdown().clone();
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = tell(&state, execution, &sender) => {}
+            () = tell(state, sender) => {}
         }
         drop(place);
     });
-    let events = stream::unfold(receiver, async |mut receiver| {
+    let events = unfold(receiver, async |mut receiver| {
         let event: Event = receiver.recv().await?;
         Some((Ok::<_, Infallible>(event), receiver))
     });
@@ -133,7 +141,9 @@ async fn tell(state: &AppState, mut execution: JobExecution, sender: &mpsc::Send
 }
 
 /// By what a change of a step is seen: its status and its counts.
-fn mark(step: &StepExecution, live: &[oxbatch_core::engine::LiveStep]) -> (oxbatch_core::Status, i64, i64, i64, i64) {
+pub(super) type Mark = (oxbatch_core::Status, i64, i64, i64, i64);
+
+pub(super) fn mark(step: &StepExecution, live: &[oxbatch_core::engine::LiveStep]) -> Mark {
     let sample = live.iter().find(|live| live.step_id == step.id && step.status.is_running());
     let counters = sample.map_or(step.counters, |sample| sample.live.counters());
     (step.status, counters.read, counters.write, counters.commit, counters.retry)

@@ -8,11 +8,16 @@ use crate::harness::{Answer, Service, Settings, request};
 /// The events with what they carry.
 fn events(answer: &Answer) -> Vec<(String, serde_json::Value)> {
     assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, Some("text/event-stream")));
+    events_of(&answer.text)
+}
+
+/// The whole events of a piece of a stream.
+pub(crate) fn events_of(text: &str) -> Vec<(String, serde_json::Value)> {
     let field = |block: &str, name: &str| {
         let line = block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.map(|text| text.trim_start().to_owned())
     };
-    let blocks = answer.text.split("\n\n").filter(|block| block.contains("data:"));
+    let blocks = text.split_inclusive("\n\n").filter(|block| block.ends_with("\n\n") && block.contains("data:"));
     blocks
         .map(|block| {
             let data = field(block, "data").unwrap();

@@ -208,7 +208,7 @@ fn check(method: &Method, uri: &Uri, answer: &Answer) {
 }
 
 /// Jobs of every kind that the interface shows.
-fn sample_jobs() -> Vec<Job> {
+pub(crate) fn sample_jobs() -> Vec<Job> {
     let ready = |builder: oxbatch_core::job::JobBuilder| builder.build().unwrap();
     let day = DateTime::parse("2024-01-01").unwrap();
     vec![

@@ -27,6 +27,12 @@ async fn every_documented_call_exists_and_every_reference_leads_somewhere() {
         for method in item.as_object().unwrap().keys() {
             let path = path.replace("{name}", "Nope").replace("{id}", "4711");
             let request = request(&method.to_uppercase(), &path).body(Body::empty()).unwrap();
+            // The one answer that has no end: `all_events` follows it.
+            if path == "/events" {
+                let response = tower::ServiceExt::oneshot(service.router.clone(), request).await.unwrap();
+                assert_eq!(response.status(), 200);
+                continue;
+            }
             let answer = service.send(request).await;
             assert_ne!(answer.status, 405, "{method} {path}");
             assert!(!answer.text.contains("nothing at this path"), "{method} {path}");

@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/postgres/0004_linked_executions.sql"),
     },
     Migration { number: 5, name: "nodes", sql: include_str!("../../migrations/postgres/0005_nodes.sql") },
+    Migration { number: 6, name: "changes", sql: include_str!("../../migrations/postgres/0006_changes.sql") },
 ];
 
 /// Number of the newest migration that this version knows.

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
 use oxbatch_core::repository::{
-    ChunkTransaction, ClaimRequest, Claimed, Drain, ExecutionFilter, ExecutionOutcome, ExecutionPage, Health,
+    Changes, ChunkTransaction, ClaimRequest, Claimed, Drain, ExecutionFilter, ExecutionOutcome, ExecutionPage, Health,
     InstanceFilter, InstancePage, InstanceParameter, JobRepository, JobSummary, KeptSkips, LaunchError, LaunchRequest,
     Launched, Lease, NewStep, News, Node, NodeReport, NodeStatus, PageRequest, PendingSkips, PurgeReport, PurgeRequest,
     RecoverRequest, Recovered, RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence,
@@ -21,7 +21,8 @@ use super::error::{Fault, is_unique_violation};
 use super::pool::Work;
 use super::session::Session;
 use super::{
-    PostgresChunkTransaction, PostgresRepository, claim, finish, launch, node, purge, query, recover, rerun, step,
+    PostgresChunkTransaction, PostgresRepository, changes, claim, finish, launch, node, purge, query, recover, rerun,
+    step,
 };
 
 /// Launches that are tried again because what stood in their way has ended in the same moment.
@@ -323,6 +324,17 @@ impl JobRepository for PostgresRepository {
             query::executions(session, filter, *page).boxed()
         })
         .boxed()
+    }
+
+    fn changes<'a>(&'a self, since: Option<&'a str>, limit: u32) -> RepositoryFuture<'a, Changes> {
+        self.read("list changes", (since, limit), |session, (since, limit)| {
+            changes::changes(session, *since, *limit).boxed()
+        })
+        .boxed()
+    }
+
+    fn running_steps(&self, limit: u32) -> RepositoryFuture<'_, Vec<StepExecution>> {
+        self.read("list running steps", limit, |session, limit| changes::running_steps(session, *limit).boxed()).boxed()
     }
 
     fn steps(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<StepExecution>> {

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
 use oxbatch_core::repository::{
-    ChunkTransaction, ClaimRequest, Claimed, Drain, ExecutionFilter, ExecutionOutcome, ExecutionPage, Health,
+    Changes, ChunkTransaction, ClaimRequest, Claimed, Drain, ExecutionFilter, ExecutionOutcome, ExecutionPage, Health,
     InstanceFilter, InstancePage, InstanceParameter, JobRepository, JobSummary, KeptSkips, LaunchError, LaunchRequest,
     Launched, Lease, NewStep, Node, NodeReport, NodeStatus, PageRequest, PendingSkips, PurgeReport, PurgeRequest,
     RecoverRequest, Recovered, RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence,
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::open::unusable;
 use super::{
-    SqliteChunkTransaction, SqliteRepository, claim, finish, launch, node, purge, query, recover, rerun, step,
+    SqliteChunkTransaction, SqliteRepository, changes, claim, finish, launch, node, purge, query, recover, rerun, step,
 };
 
 impl JobRepository for SqliteRepository {
@@ -161,6 +161,17 @@ impl JobRepository for SqliteRepository {
     fn executions(&self, filter: ExecutionFilter, page: PageRequest) -> RepositoryFuture<'_, ExecutionPage> {
         let list = move |connection: &rusqlite::Connection| query::executions(connection, &filter, page);
         self.store.readers.ask("list executions", list).boxed()
+    }
+
+    fn changes<'a>(&'a self, since: Option<&'a str>, limit: u32) -> RepositoryFuture<'a, Changes> {
+        let since = since.map(str::to_owned);
+        let list = move |connection: &rusqlite::Connection| changes::changes(connection, since.as_deref(), limit);
+        self.store.readers.ask("list changes", list).boxed()
+    }
+
+    fn running_steps(&self, limit: u32) -> RepositoryFuture<'_, Vec<StepExecution>> {
+        let list = move |connection: &rusqlite::Connection| changes::running_steps(connection, limit);
+        self.store.readers.ask("list running steps", list).boxed()
     }
 
     fn steps(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<StepExecution>> {

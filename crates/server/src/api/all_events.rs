@@ -1,0 +1,181 @@
+//! The events of all executions as one stream, wherever they run, until the client leaves.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::response::sse::Event;
+use oxbatch_core::engine::LiveStep;
+use oxbatch_core::execution::{Status, StepExecutionId};
+use oxbatch_core::repository::{ExecutionFilter, PageRequest, RepositoryError};
+use oxbatch_core::{JobExecution, StepExecution};
+use tokio::sync::mpsc;
+
+use super::events::{Mark, PROGRESS_EVERY, mark, stream};
+use super::executions::shown;
+use crate::error::Problem;
+use crate::extract::{NoQuery, Strict};
+use crate::state::AppState;
+use crate::view::StepView;
+
+/// Rows of a look: what is in memory for a client is bounded by it.
+const PAGE: u32 = 100;
+/// Steps whose progress is told; of those beyond it only the ends are.
+const STEPS: u32 = 1_000;
+/// Shortest pause between two looks: much that happens at once is told together.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Follow all executions.
+///
+/// Server-sent events until the client leaves: `execution` with its whole shape when its status has changed, on whichever node
+/// it runs, `step` with a step's whole shape when it has changed, at most twice a second. The first events tell all
+/// executions that have not ended. What changes several times within a moment is told once, as it stands then; the steps
+/// of an execution are told before its end. With `Last-Event-ID` the stream goes on from there: nothing that has changed
+/// meanwhile is missed, and some of it may be told twice.
+#[utoipa::path(
+    get, path = "/events", tag = "executions", operation_id = "follow_all_executions",
+    params(
+        ("last-event-id" = Option<String>, Header, description = "The last id that was received",
+            pattern = "^[!-~]{1,255}$", nullable = false),
+    ),
+    responses((status = 200, description = "What happens", body = String, content_type = "text/event-stream"))
+)]
+pub(crate) async fn follow(
+    State(state): State<AppState>,
+    Strict(NoQuery): Strict<NoQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let last = headers.get("last-event-id").and_then(|last| last.to_str().ok()).map(str::to_owned);
+    stream(state, |state, sender| async move {
+        Teller { state: &state, sender: &sender, position: last, told: HashMap::new() }.tell().await;
+    })
+}
+
+/// Why a look ended before all was told.
+enum Cut {
+    /// Nobody listens any more.
+    Left,
+    /// The repository did not answer; the next look begins where this one did.
+    Trouble,
+}
+
+impl From<RepositoryError> for Cut {
+    fn from(_: RepositoryError) -> Self {
+        Self::Trouble
+    }
+}
+
+/// What one client knows.
+struct Teller<'a> {
+    state: &'a AppState,
+    sender: &'a mpsc::Sender<Event>,
+    /// Up to where the changes were told.
+    position: Option<String>,
+    /// The steps of running executions as they were told last.
+    told: HashMap<StepExecutionId, Mark>,
+}
+
+impl Teller<'_> {
+    /// Tells what has changed, again and again, until the client has left.
+    async fn tell(&mut self) {
+        loop {
+            if matches!(self.look().await, Err(Cut::Left)) {
+                return;
+            }
+            let next_look = async {
+                tokio::time::sleep(PAUSE).await;
+                // What is heard is a hint; the look comes without it too.
+                self.state.engine().any_change(PROGRESS_EVERY).await;
+            };
+            tokio::select! {
+                () = self.sender.closed() => return,
+                () = next_look => {}
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), Cut> {
+        loop {
+            let changes = self.state.engine().repository().changes(self.position.as_deref(), PAGE).await?;
+            if !changes.resumed {
+                self.tell_unended().await?;
+            }
+            let is_news = !changes.resumed || !changes.executions.is_empty();
+            for execution in changes.executions {
+                self.tell_execution(execution).await?;
+            }
+            // Behind the events and in a block of its own: whoever knows it has received them.
+            if is_news {
+                self.send(Event::default().id(changes.resume)).await?;
+            }
+            self.position = Some(changes.position);
+            if !changes.more {
+                return self.tell_progress().await;
+            }
+        }
+    }
+
+    /// Tells how all stands that has not ended, newest first.
+    async fn tell_unended(&mut self) -> Result<(), Cut> {
+        let statuses = Status::ALL.into_iter().filter(|status| status.is_running()).collect();
+        let filter = ExecutionFilter { statuses, ..ExecutionFilter::default() };
+        let mut page = PageRequest { before: None, limit: PAGE };
+        loop {
+            let found = self.state.engine().repository().executions(filter.clone(), page).await?;
+            for execution in found.executions {
+                self.tell_execution(execution).await?;
+            }
+            page.before = found.next;
+            if found.next.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn tell_execution(&mut self, execution: JobExecution) -> Result<(), Cut> {
+        let engine = self.state.engine();
+        if !execution.status.is_running() && execution.status != Status::Abandoned {
+            for step in engine.repository().steps(execution.id).await? {
+                // It will not change any more, and is told without being remembered.
+                if self.told.remove(&step.id) != Some(mark(&step, &[])) {
+                    self.tell_step(step, &[]).await?;
+                }
+            }
+        }
+        let view = shown(engine, execution).await.map_err(|_| Cut::Trouble)?;
+        self.send(Event::default().event("execution").json_data(view).map_err(unwritten)?).await
+    }
+
+    /// Tells how far the steps are that run, and forgets those that do not any more.
+    async fn tell_progress(&mut self) -> Result<(), Cut> {
+        let engine = self.state.engine();
+        let steps = engine.repository().running_steps(STEPS).await?;
+        let mut told = HashMap::with_capacity(steps.len());
+        for step in steps {
+            let live = engine.live_steps(step.execution_id);
+            let (id, now) = (step.id, mark(&step, &live));
+            if self.told.get(&id) != Some(&now) {
+                self.tell_step(step, &live).await?;
+            }
+            told.insert(id, now);
+        }
+        self.told = told;
+        Ok(())
+    }
+
+    async fn tell_step(&self, step: StepExecution, live: &[LiveStep]) -> Result<(), Cut> {
+        let view = StepView::new(step, live, self.state.engine().config().clock.now());
+        self.send(Event::default().event("step").json_data(view).map_err(unwritten)?).await
+    }
+
+    async fn send(&self, event: Event) -> Result<(), Cut> {
+        self.sender.send(event).await.map_err(|_| Cut::Left)
+    }
+}
+
+fn unwritten(error: axum::Error) -> Cut {
+    tracing::warn!(%error, "an event could not be written");
+    Cut::Trouble
+}
