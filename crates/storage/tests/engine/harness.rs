@@ -70,10 +70,22 @@ impl Place {
         jobs: impl IntoIterator<Item = Job>,
         set: impl FnOnce(&mut EngineConfig),
     ) -> Engine {
+        Self::start(self.repository().await, jobs, set).await
+    }
+
+    pub(crate) async fn start(
+        repository: Arc<dyn JobRepository>,
+        jobs: impl IntoIterator<Item = Job>,
+        set: impl FnOnce(&mut EngineConfig),
+    ) -> Engine {
         let mut config = EngineConfig::new(Node::new("test"));
         set(&mut config);
-        let registry = JobRegistry::new(jobs).unwrap();
-        Engine::start(registry, self.repository().await, config).await.unwrap()
+        Engine::start(JobRegistry::new(jobs).unwrap(), repository, config).await.unwrap()
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn database(&self) -> Option<&oxbatch_test_postgres::TestDatabase> {
+        self.database.as_ref()
     }
 }
 

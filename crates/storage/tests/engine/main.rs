@@ -9,6 +9,7 @@ mod faults;
 pub(crate) mod harness;
 mod joined_saves;
 mod lifecycle;
+pub(crate) mod lifeline;
 mod limits;
 mod model;
 mod other_files;

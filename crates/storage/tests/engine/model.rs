@@ -14,14 +14,23 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use self::job::{Node, Output, Pending, job};
 use self::plan::{Plan, plans};
 use crate::harness::{LONG, ON_POSTGRES, Place, begin, contents, list, steps};
+use crate::lifeline::Lifeline;
 
 /// Starts a node of its own, as another process would.
-async fn start(place: &Place, plan: &Plan, out: &Output, pending: &Pending) -> (Engine, Node, UnboundedReceiver<()>) {
+async fn start(place: &Place, plan: &Plan, out: &Output, pending: &Pending) -> Process {
     let (tell, died) = unbounded_channel();
     let node = Node::new(out, tell);
-    let engine = place.node([job(plan, &node, pending)]).await;
+    let (engine, lifeline) = place.mortal([job(plan, &node, pending)]).await;
     *node.engine.lock().unwrap() = Some(engine.clone());
-    (engine, node, died)
+    Process { engine, node, died, lifeline }
+}
+
+/// A node as a process of its own: it can die.
+struct Process {
+    engine: Engine,
+    node: Node,
+    died: UnboundedReceiver<()>,
+    lifeline: Lifeline,
 }
 
 /// All executions, oldest first.
@@ -35,28 +44,29 @@ async fn executions(engine: &Engine) -> Vec<JobExecution> {
 async fn check(plan: Plan) {
     let (out, place) = (list(), Place::new());
     let pending: Pending = Arc::new(Mutex::new(plan.troubles.clone()));
-    let (mut engine, mut node, mut died) = start(&place, &plan, &out, &pending).await;
-    let mut id = begin(&engine, "Model").await;
+    let mut process = start(&place, &plan, &out, &pending).await;
+    let mut id = begin(&process.engine, "Model").await;
     for attempt in 0.. {
         assert!(attempt <= plan.troubles.len(), "each trouble ends one attempt at most");
-        let dead = tokio::select! {
+        let dies = tokio::select! {
             biased;
-            execution = engine.wait(id, LONG) => {
+            execution = process.engine.wait(id, LONG) => {
                 let execution = execution.unwrap();
                 assert!(!execution.status.is_running(), "{execution:?}");
-                None
+                false
             }
-            Some(()) = died.recv() => Some((engine.clone(), node.clone())),
+            Some(()) = process.died.recv() => true,
         };
-        if let Some((dead, its)) = dead {
-            // To the others a node is dead whose mark in the database is gone. What it was about to do it does later.
-            its.die();
-            dead.repository().close().await.unwrap();
-            (engine, node, died) = start(&place, &plan, &out, &pending).await;
-            its.bury();
+        if dies {
+            let Process { engine, node, lifeline, .. } = process;
+            node.die();
+            lifeline.cut(&engine).await;
+            process = start(&place, &plan, &out, &pending).await;
+            // What it was about to do it does now.
+            node.bury();
         }
-        settled(&plan, &engine, &out).await;
-        let last = executions(&engine).await.pop().unwrap();
+        settled(&plan, &process.engine, &out).await;
+        let last = executions(&process.engine).await.pop().unwrap();
         if last.status == Status::Completed {
             // The successor of what a dead node left may have been faster than this look.
             id = last.id;
@@ -65,13 +75,13 @@ async fn check(plan: Plan) {
         id = match last.status {
             // A node that has died has a successor for what it left.
             status if status.is_running() => last.id,
-            Status::Failed | Status::Stopped => begin(&engine, "Model").await,
+            Status::Failed | Status::Stopped => begin(&process.engine, "Model").await,
             other => panic!("ended {other}"),
         };
     }
-    finished(&plan, &engine, &out, id).await;
-    node.engine.lock().unwrap().take();
-    engine.shutdown().await;
+    finished(&plan, &process.engine, &out, id).await;
+    process.node.engine.lock().unwrap().take();
+    process.engine.shutdown().await;
 }
 
 /// What is committed is a prefix of the model at every moment; what is behind it was never saved.

@@ -4,5 +4,7 @@
 #[path = "../engine/main.rs"]
 mod engine;
 mod outages;
+mod writers;
+mod zombie;
 
-use engine::harness;
+use engine::{harness, lifeline};

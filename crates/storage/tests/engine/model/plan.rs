@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::harness::ON_POSTGRES;
-
 /// What goes wrong, once each: at the item of this number, or when the writer has come to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Trouble {
@@ -67,12 +65,6 @@ pub(super) struct Plan {
     bad: BTreeSet<(bool, u64)>,
 }
 
-/// A node whose repository is closed is dead to SQLite alone: on PostgreSQL it connects anew and takes work again. There
-/// real processes are killed, by the chaos suite.
-fn can_strike(trouble: &Trouble) -> bool {
-    !(ON_POSTGRES && matches!(trouble, Trouble::Die(_) | Trouble::DieWriting(_)))
-}
-
 impl Plan {
     pub(super) fn cannot_process(&self, n: u64) -> bool {
         self.bad.contains(&(false, n))
@@ -124,24 +116,19 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
     (1..60_u64, limits, 0..3_u32, any::<bool>(), workers, saves).prop_flat_map(
         |(items, (chunk_size, chunk_bytes, chunk_time), retries, ahead, (threads, in_flight), saves)| {
             let bad = prop::collection::btree_set((any::<bool>(), 0..items), 0..5);
-            (prop::collection::btree_set(trouble(items), 0..6), bad)
-                .prop_map(move |(mut troubles, bad)| {
-                    troubles.retain(can_strike);
-                    (troubles, bad)
-                })
-                .prop_map(move |(troubles, bad)| Plan {
-                    items,
-                    chunk_size,
-                    chunk_bytes,
-                    chunk_time,
-                    retries,
-                    ahead,
-                    threads,
-                    in_flight,
-                    saves,
-                    troubles,
-                    bad,
-                })
+            (prop::collection::btree_set(trouble(items), 0..6), bad).prop_map(move |(troubles, bad)| Plan {
+                items,
+                chunk_size,
+                chunk_bytes,
+                chunk_time,
+                retries,
+                ahead,
+                threads,
+                in_flight,
+                saves,
+                troubles,
+                bad,
+            })
         },
     )
 }
