@@ -25,6 +25,7 @@ mod step;
 mod tls;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use oxbatch_core::repository::{JobRepository, RepositoryError};
 use tokio_postgres::Client;
@@ -55,6 +56,8 @@ struct Store {
     presence: Arc<Presence>,
     bulletin: Bulletin,
     saves: Saves,
+    /// Closed: the marks of its nodes are free.
+    closed: AtomicBool,
 }
 
 impl PostgresRepository {
@@ -76,7 +79,7 @@ impl PostgresRepository {
         let marks = std::env::temp_dir().join(format!("oxbatch-{identity}"));
         let presence = Arc::new(Presence::new(marks, Absent::Unknown));
         let (bulletin, saves) = (Bulletin::new(), Saves::default());
-        Ok(Self { store: Arc::new(Store { connections, presence, bulletin, saves }) })
+        Ok(Self { store: Arc::new(Store { connections, presence, bulletin, saves, closed: AtomicBool::new(false) }) })
     }
 
     /// The repository behind a contract, when it is this one: for readers and writers that use its database.

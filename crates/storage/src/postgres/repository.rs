@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -147,6 +148,10 @@ impl JobRepository for PostgresRepository {
 
     fn claim(&self, request: ClaimRequest) -> RepositoryFuture<'_, Option<Claimed>> {
         async move {
+            // What it took now would be recovered at once as that of a dead node.
+            if self.store.closed.load(Ordering::Acquire) {
+                return Ok(None);
+            }
             let claim =
                 self.write("claim an execution", request, |session, request| claim::claim(session, request).boxed());
             let claimed = claim.await?;
@@ -376,6 +381,7 @@ impl JobRepository for PostgresRepository {
 
     fn close(&self) -> RepositoryFuture<'_, ()> {
         async move {
+            self.store.closed.store(true, Ordering::Release);
             self.store.presence.withdraw();
             // Whoever still has a lease is recovered by its mark, which is free now.
             if let Ok(owners) = self.owners().await {

@@ -112,7 +112,7 @@ async fn an_execution_of_a_dead_node_is_recovered_by_the_next_start() {
     assert_eq!((lost.status, lost.exit_code.as_deref()), (Status::Failed, Some("ABORTED")));
     assert_eq!(steps(&engine, id).await[0].exit_code.as_deref(), Some("ABORTED"));
     let successor = ended(&engine, oxbatch_core::execution::ExecutionId(id.0 + 1)).await;
-    assert_eq!(successor.status, Status::Completed);
+    assert_eq!(successor.status, Status::Completed, "{successor:?}");
     assert_eq!(steps(&engine, successor.id).await[0].counters.read, 70);
     engine.shutdown().await;
 }
@@ -130,8 +130,9 @@ async fn by_policy_a_lost_execution_waits_for_a_person() {
     let engine = place.node_with([job], |config| config.recover = RecoverPolicy::Fail).await;
     assert_eq!(engine.execution(id).await.unwrap().status, Status::Failed);
     assert!(engine.execution(oxbatch_core::execution::ExecutionId(id.0 + 1)).await.is_err());
-    let restarted = engine.restart(id, false).await.unwrap();
-    assert_eq!(ended(&engine, restarted.execution.id).await.status, Status::Completed);
+    let restarted = engine.restart(id, false).await.unwrap().execution.id;
+    let restarted = ended(&engine, restarted).await;
+    assert_eq!(restarted.status, Status::Completed, "{restarted:?}");
     engine.shutdown().await;
 }
 
