@@ -1,23 +1,24 @@
 //! Several processors at once: one thread reads and deals out, others process, the step's own puts their work in order.
 
+mod feeder;
+mod worker;
+
 use std::any::Any;
 use std::collections::VecDeque;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::join_all;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use super::fill::{Interrupt, Room, Seal, Sealed, count, failed};
-use super::input::Read;
+use self::feeder::Feeder;
+use self::worker::work;
+use super::fill::{Interrupt, Room, Seal, Sealed, count};
 use super::process::{Processing, Tally};
-use super::read::{Fullness, Reading};
+use super::read::Reading;
 use super::side_thread::SideThread;
-use super::totals::{ReadTally, Sums, Totals};
+use super::totals::{Sums, Totals};
 use crate::execution::{SkipPhase, SkippedItem};
 use crate::item::{ItemProcessor, ItemReader};
 use crate::step::{BodyFault, SkipPolicy, StepContext};
@@ -271,195 +272,10 @@ where
     }
 }
 
-/// Reads, deals the items out to the processors, and tells the order to whoever puts their work together.
-struct Feeder<R: ItemReader, O> {
-    reading: Reading<R>,
-    queue: mpsc::Sender<Part<R::Item, O>>,
-    feed: mpsc::Sender<Feed<R::Item, O>>,
-    part: usize,
-}
-
 /// The fault of an item that was skipped, as its error told it.
 fn told(skip: &SkippedItem) -> String {
     let position = skip.position.as_ref().map(|position| format!("{position}: ")).unwrap_or_default();
     let raw = skip.item.as_ref().filter(|_| skip.phase == SkipPhase::Read);
     let raw = raw.map(|raw| format!("; raw text: {raw:?}")).unwrap_or_default();
     format!("{position}{}{raw}", skip.error)
-}
-
-/// Nobody listens any more.
-struct Gone;
-
-impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
-    async fn run(&mut self) {
-        while !self.reading.context.is_stopping() {
-            match self.chunk().await {
-                Ok(true) => {}
-                Ok(false) | Err(Gone) => return,
-            }
-        }
-    }
-
-    /// Reads one chunk; whether there may be another.
-    async fn chunk(&mut self) -> Result<bool, Gone> {
-        let mut full = Fullness::default();
-        let mut items = Vec::with_capacity(self.part);
-        let mut end = false;
-        let limit = self.reading.skip.as_ref().map_or(0, |skip| skip.policy.limit());
-        while self.reading.has_room(&full) {
-            let mut tally = Tally::new(limit);
-            let read = self.reading.next(&mut full, &mut tally).await;
-            if tally.retries > 0 || !tally.skips.is_empty() {
-                self.deal(&mut items).await?;
-                self.tell(Feed::Read { retries: tally.retries, skips: tally.skips }).await?;
-            }
-            match read {
-                Ok(Read::Item(item)) => {
-                    items.push(item);
-                    if items.len() >= self.part {
-                        self.deal(&mut items).await?;
-                    }
-                }
-                Ok(Read::End) => {
-                    end = true;
-                    break;
-                }
-                Ok(Read::Late | Read::Stopped) => break,
-                Err(interrupt) => {
-                    self.deal(&mut items).await?;
-                    self.tell(Feed::Interrupt(interrupt)).await?;
-                    return Ok(false);
-                }
-            }
-        }
-        self.deal(&mut items).await?;
-        match self.reading.seal(&full, end) {
-            Ok(seal) => self.tell(Feed::Seal(Box::new(seal))).await?,
-            Err(interrupt) => {
-                self.tell(Feed::Interrupt(interrupt)).await?;
-                return Ok(false);
-            }
-        }
-        Ok(!end)
-    }
-
-    async fn tell(&self, feed: Feed<R::Item, O>) -> Result<(), Gone> {
-        self.feed.send(feed).await.map_err(|_| Gone)
-    }
-
-    async fn deal(&self, items: &mut Vec<R::Item>) -> Result<(), Gone> {
-        if items.is_empty() {
-            return Ok(());
-        }
-        let items = std::mem::replace(items, Vec::with_capacity(self.part));
-        let (done, awaited) = oneshot::channel();
-        // First its place in the order: so no more parts are about than there are places.
-        self.tell(Feed::Part(awaited)).await?;
-        self.queue.send(Part { items, done }).await.map_err(|_| Gone)
-    }
-}
-
-/// A thread's processors: all are opened before the first item, and closed behind the last.
-async fn work<R, P>(
-    mut processors: Vec<Processing<R, P>>,
-    queue: Queue<R::Item, P::Output>,
-    given_up: Arc<AtomicBool>,
-    opened: oneshot::Sender<Result<(), BodyFault>>,
-) -> Closed
-where
-    R: ItemReader,
-    P: ItemProcessor<R::Item>,
-{
-    let mut open = Ok(());
-    for Processing { processor, .. } in &mut processors {
-        let fault = |error| failed("open the processor", &error);
-        open = open.and(processor.open(None).await.map_err(fault)).and_then(|()| remembers_nothing(processor));
-        if open.is_err() {
-            break;
-        }
-    }
-    let usable = open.is_ok();
-    // Nobody listens when the step was dropped.
-    let _ = opened.send(open);
-    if usable {
-        join_all(processors.iter_mut().map(|processing| process_parts(processing, &queue, &given_up))).await;
-    }
-    let mut closed = Vec::with_capacity(processors.len());
-    for mut processing in processors {
-        let result = processing.processor.close().await;
-        closed.push(result.map_err(|error| failed("close the processor", &error)));
-    }
-    closed
-}
-
-/// The checkpoint of one of several processors would stand for some of the items.
-fn remembers_nothing<I: Send, P: ItemProcessor<I>>(processor: &mut P) -> Result<(), BodyFault> {
-    match processor.checkpoint() {
-        Ok(None) => Ok(()),
-        Ok(Some(_)) => Err(BodyFault::Failed(
-            "the processor keeps a checkpoint, so one instance must see all items: the step can have no \
-             processing_threads and no concurrency"
-                .to_owned(),
-        )),
-        Err(error) => Err(failed("take the processor's checkpoint", &error)),
-    }
-}
-
-/// Takes parts until there are no more.
-async fn process_parts<R, P>(
-    processing: &mut Processing<R, P>,
-    queue: &Queue<R::Item, P::Output>,
-    given_up: &AtomicBool,
-) where
-    R: ItemReader,
-    P: ItemProcessor<R::Item>,
-{
-    loop {
-        let Some(Part { items, mut done }) = queue.lock().await.recv().await else { return };
-        let result = {
-            let settled = AssertUnwindSafe(settle_part(processing, items, given_up)).catch_unwind();
-            tokio::select! {
-                biased;
-                // Nobody waits for it any more: a stop, or an earlier fault.
-                () = done.closed() => continue,
-                settled = settled => settled,
-            }
-        };
-        let (result, broken) = match result {
-            Ok(result) => (result, false),
-            Err(panic) => {
-                let fault = Some(Fault::Panic(panic));
-                (Done { room: Room::default(), tally: Tally::new(0), totals: Vec::new(), fault }, true)
-            }
-        };
-        let _ = done.send(result);
-        if broken {
-            return;
-        }
-    }
-}
-
-async fn settle_part<R, P>(
-    processing: &mut Processing<R, P>,
-    items: Vec<R::Item>,
-    given_up: &AtomicBool,
-) -> Done<R::Item, P::Output>
-where
-    R: ItemReader,
-    P: ItemProcessor<R::Item>,
-{
-    let mut done = Done { room: Room::default(), tally: Tally::new(u64::MAX), totals: Vec::new(), fault: None };
-    done.room.outputs.reserve(items.len());
-    for item in items {
-        let settled = match given_up.load(Ordering::Acquire) || processing.context.is_stopping() {
-            false => processing.settle(item, &mut done.room, &mut done.tally).await,
-            true => Err(Interrupt::Stopped),
-        };
-        if let Err(interrupt) = settled {
-            done.fault = Some(Fault::Interrupt(interrupt));
-            break;
-        }
-    }
-    done.totals = processing.totals.as_mut().map(ReadTally::seal).unwrap_or_default();
-    done
 }

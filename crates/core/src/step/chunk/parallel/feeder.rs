@@ -1,0 +1,89 @@
+//! The thread that reads: it deals the items out in parts and tells the order in which they were read.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Feed, Part};
+use crate::item::ItemReader;
+use crate::step::chunk::input::Read;
+use crate::step::chunk::process::Tally;
+use crate::step::chunk::read::{Fullness, Reading};
+
+/// Reads, deals the items out to the processors, and tells the order to whoever puts their work together.
+pub(super) struct Feeder<R: ItemReader, O> {
+    pub(super) reading: Reading<R>,
+    pub(super) queue: mpsc::Sender<Part<R::Item, O>>,
+    pub(super) feed: mpsc::Sender<Feed<R::Item, O>>,
+    pub(super) part: usize,
+}
+
+/// Nobody listens any more.
+struct Gone;
+
+impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
+    pub(super) async fn run(&mut self) {
+        while !self.reading.context.is_stopping() {
+            match self.chunk().await {
+                Ok(true) => {}
+                Ok(false) | Err(Gone) => return,
+            }
+        }
+    }
+
+    /// Reads one chunk; whether there may be another.
+    async fn chunk(&mut self) -> Result<bool, Gone> {
+        let mut full = Fullness::default();
+        let mut items = Vec::with_capacity(self.part);
+        let mut end = false;
+        let limit = self.reading.skip.as_ref().map_or(0, |skip| skip.policy.limit());
+        while self.reading.has_room(&full) {
+            let mut tally = Tally::new(limit);
+            let read = self.reading.next(&mut full, &mut tally).await;
+            if tally.retries > 0 || !tally.skips.is_empty() {
+                self.deal(&mut items).await?;
+                self.tell(Feed::Read { retries: tally.retries, skips: tally.skips }).await?;
+            }
+            match read {
+                Ok(Read::Item(item)) => {
+                    items.push(item);
+                    if items.len() >= self.part {
+                        self.deal(&mut items).await?;
+                    }
+                }
+                Ok(Read::End) => {
+                    end = true;
+                    break;
+                }
+                Ok(Read::Late | Read::Stopped) => break,
+                Err(interrupt) => {
+                    self.deal(&mut items).await?;
+                    self.tell(Feed::Interrupt(interrupt)).await?;
+                    return Ok(false);
+                }
+            }
+        }
+        self.deal(&mut items).await?;
+        match self.reading.seal(&full, end) {
+            Ok(seal) => self.tell(Feed::Seal(Box::new(seal))).await?,
+            Err(interrupt) => {
+                self.tell(Feed::Interrupt(interrupt)).await?;
+                return Ok(false);
+            }
+        }
+        Ok(!end)
+    }
+
+    async fn tell(&self, feed: Feed<R::Item, O>) -> Result<(), Gone> {
+        self.feed.send(feed).await.map_err(|_| Gone)
+    }
+
+    async fn deal(&self, items: &mut Vec<R::Item>) -> Result<(), Gone> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        let items = std::mem::replace(items, Vec::with_capacity(self.part));
+        let (done, awaited) = oneshot::channel();
+        // First its place in the order: so no more parts are about than there are places.
+        self.tell(Feed::Part(awaited)).await?;
+        self.queue.send(Part { items, done }).await.map_err(|_| Gone)
+    }
+}

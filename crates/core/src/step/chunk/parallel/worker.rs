@@ -1,0 +1,121 @@
+//! A thread that processes: it takes parts with as many processors as it keeps items in flight.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::sync::oneshot;
+
+use super::{Closed, Done, Fault, Part, Queue};
+use crate::item::{ItemProcessor, ItemReader};
+use crate::step::BodyFault;
+use crate::step::chunk::fill::{Interrupt, Room, failed};
+use crate::step::chunk::process::{Processing, Tally};
+use crate::step::chunk::totals::ReadTally;
+
+/// A thread's processors: all are opened before the first item, and closed behind the last.
+pub(super) async fn work<R, P>(
+    mut processors: Vec<Processing<R, P>>,
+    queue: Queue<R::Item, P::Output>,
+    given_up: Arc<AtomicBool>,
+    opened: oneshot::Sender<Result<(), BodyFault>>,
+) -> Closed
+where
+    R: ItemReader,
+    P: ItemProcessor<R::Item>,
+{
+    let mut open = Ok(());
+    for Processing { processor, .. } in &mut processors {
+        let fault = |error| failed("open the processor", &error);
+        open = open.and(processor.open(None).await.map_err(fault)).and_then(|()| remembers_nothing(processor));
+        if open.is_err() {
+            break;
+        }
+    }
+    let usable = open.is_ok();
+    // Nobody listens when the step was dropped.
+    let _ = opened.send(open);
+    if usable {
+        join_all(processors.iter_mut().map(|processing| process_parts(processing, &queue, &given_up))).await;
+    }
+    let mut closed = Vec::with_capacity(processors.len());
+    for mut processing in processors {
+        let result = processing.processor.close().await;
+        closed.push(result.map_err(|error| failed("close the processor", &error)));
+    }
+    closed
+}
+
+/// The checkpoint of one of several processors would stand for some of the items.
+fn remembers_nothing<I: Send, P: ItemProcessor<I>>(processor: &mut P) -> Result<(), BodyFault> {
+    match processor.checkpoint() {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => Err(BodyFault::Failed(
+            "the processor keeps a checkpoint, so one instance must see all items: the step can have no \
+             processing_threads and no concurrency"
+                .to_owned(),
+        )),
+        Err(error) => Err(failed("take the processor's checkpoint", &error)),
+    }
+}
+
+/// Takes parts until there are no more.
+async fn process_parts<R, P>(
+    processing: &mut Processing<R, P>,
+    queue: &Queue<R::Item, P::Output>,
+    given_up: &AtomicBool,
+) where
+    R: ItemReader,
+    P: ItemProcessor<R::Item>,
+{
+    loop {
+        let Some(Part { items, mut done }) = queue.lock().await.recv().await else { return };
+        let result = {
+            let settled = AssertUnwindSafe(settle_part(processing, items, given_up)).catch_unwind();
+            tokio::select! {
+                biased;
+                // Nobody waits for it any more: a stop, or an earlier fault.
+                () = done.closed() => continue,
+                settled = settled => settled,
+            }
+        };
+        let (result, broken) = match result {
+            Ok(result) => (result, false),
+            Err(panic) => {
+                let fault = Some(Fault::Panic(panic));
+                (Done { room: Room::default(), tally: Tally::new(0), totals: Vec::new(), fault }, true)
+            }
+        };
+        let _ = done.send(result);
+        if broken {
+            return;
+        }
+    }
+}
+
+async fn settle_part<R, P>(
+    processing: &mut Processing<R, P>,
+    items: Vec<R::Item>,
+    given_up: &AtomicBool,
+) -> Done<R::Item, P::Output>
+where
+    R: ItemReader,
+    P: ItemProcessor<R::Item>,
+{
+    let mut done = Done { room: Room::default(), tally: Tally::new(u64::MAX), totals: Vec::new(), fault: None };
+    done.room.outputs.reserve(items.len());
+    for item in items {
+        let settled = match given_up.load(Ordering::Acquire) || processing.context.is_stopping() {
+            false => processing.settle(item, &mut done.room, &mut done.tally).await,
+            true => Err(Interrupt::Stopped),
+        };
+        if let Err(interrupt) = settled {
+            done.fault = Some(Fault::Interrupt(interrupt));
+            break;
+        }
+    }
+    done.totals = processing.totals.as_mut().map(ReadTally::seal).unwrap_or_default();
+    done
+}
