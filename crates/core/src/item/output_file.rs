@@ -1,6 +1,7 @@
 //! What all file writers share: a file that grows chunk by chunk under a temporary name and can be cut back.
 
 mod compression;
+mod disk;
 mod existing;
 mod fault;
 mod sequence;
@@ -9,12 +10,12 @@ mod tail;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use crate::step::StepContext;
 pub use compression::Compression;
+use disk::{is_same, lock, sync_folder};
 pub use existing::OnExisting;
 pub(super) use fault::FileFault;
 pub(super) use sequence::{Counts, OutputFiles};
@@ -28,9 +29,6 @@ pub(super) use tail::fingerprint;
 const MAX_TAG_BYTES: usize = 60;
 /// Bytes that are read at once when a file is read back; whole keys of a `DistinctProcessor`.
 const READ_BACK_BYTES: usize = 64 * 1024;
-/// How long a lock that somebody holds is tried for.
-const LOCK_PATIENCE: Duration = Duration::from_millis(500);
-
 /// When a file writer forces its file to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FileSync {
@@ -377,45 +375,6 @@ fn file_name_part(tag: &str) -> String {
     }
     let shown: String = tag.chars().take(MAX_TAG_BYTES - 17).map(|c| if is_plain(c) { c } else { '_' }).collect();
     format!("{shown}-{:016x}", tail::fingerprint(tag.as_bytes()))
-}
-
-#[cfg(unix)]
-fn is_same(file: &File, path: &Path) -> std::io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let opened = file.metadata()?;
-    match fs::metadata(path) {
-        Ok(named) => Ok((opened.dev(), opened.ino()) == (named.dev(), named.ino())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-#[cfg(not(unix))]
-fn is_same(_: &File, path: &Path) -> std::io::Result<bool> {
-    path.try_exists()
-}
-
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> std::io::Result<()> {
-    Ok(())
-}
-
-/// Locks a file, with a little patience: a process that is just being started holds copies of all open files, and with them
-/// their locks, until it runs its own program.
-fn lock(file: &File) -> Result<(), TryLockError> {
-    let deadline = Instant::now() + LOCK_PATIENCE;
-    loop {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_PATIENCE / 50),
-            locked => return locked,
-        }
-    }
 }
 
 #[cfg(test)]
