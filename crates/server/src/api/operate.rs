@@ -15,12 +15,12 @@ use crate::extract::{NoQuery, PathId, QueryReader, Strict, StrictQuery};
 use crate::state::AppState;
 use crate::view::ExecutionView;
 
-/// The query of a stop.
-pub(crate) struct StopQuery {
-    wait: Option<Duration>,
+/// The query of an operation whose end can be waited for.
+pub(crate) struct WaitQuery {
+    pub(super) wait: Option<Duration>,
 }
 
-impl StrictQuery for StopQuery {
+impl StrictQuery for WaitQuery {
     fn read(reader: &mut QueryReader) -> Self {
         Self { wait: reader.one("wait", wait) }
     }
@@ -45,7 +45,7 @@ impl StrictQuery for StopQuery {
 pub(crate) async fn stop(
     State(state): State<AppState>,
     PathId(id): PathId,
-    Strict(query): Strict<StopQuery>,
+    Strict(query): Strict<WaitQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     let id = ExecutionId(id);
     let requested = state.engine().stop(id).await?;

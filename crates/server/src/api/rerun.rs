@@ -1,7 +1,5 @@
 //! Running again what an execution skipped.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,22 +8,11 @@ use axum::response::{AppendHeaders, IntoResponse};
 use oxbatch_core::execution::{ExecutionId, Status};
 
 use super::launch::unknown_job_of;
+use super::operate::WaitQuery;
 use crate::error::Problem;
-use crate::extract::query::wait;
-use crate::extract::{PathId, QueryReader, Strict, StrictQuery};
+use crate::extract::{PathId, Strict};
 use crate::state::AppState;
 use crate::view::RerunView;
-
-/// The query of a re-run.
-pub(crate) struct RerunQuery {
-    wait: Option<Duration>,
-}
-
-impl StrictQuery for RerunQuery {
-    fn read(reader: &mut QueryReader) -> Self {
-        Self { wait: reader.one("wait", wait) }
-    }
-}
 
 /// Run the skipped items of an execution again, once their cause is fixed.
 ///
@@ -49,7 +36,7 @@ impl StrictQuery for RerunQuery {
 pub(crate) async fn rerun(
     State(state): State<AppState>,
     PathId(id): PathId,
-    Strict(query): Strict<RerunQuery>,
+    Strict(query): Strict<WaitQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     let of = ExecutionId(id);
     let rerun = state.engine().rerun_skips(of, false).await.map_err(|error| unknown_job_of(of, error))?;
