@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use futures_util::future::join_all;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Event, Inner, run_job};
 use crate::repository::{ClaimRequest, RecoverRequest, RepositoryError};
 
-/// Takes the foremost waiting execution whenever a place is free, until the node closes.
+/// Takes the foremost waiting executions whenever places are free, until the node closes.
 pub(super) async fn take_work(inner: Arc<Inner>) {
     let places = Arc::new(Semaphore::new(inner.config.concurrency));
-    let jobs = Arc::clone(&inner.report.jobs);
     inner.tasks.spawn(watch_for_the_dead(Arc::clone(&inner)));
+    let mut busy = false;
     loop {
         // The place comes first: what is claimed runs at once and never waits with a lease in hand.
         let place = tokio::select! {
@@ -21,28 +22,44 @@ pub(super) async fn take_work(inner: Arc<Inner>) {
             place = Arc::clone(&places).acquire_owned() => place,
         };
         let Ok(place) = place else { return };
-        let request = ClaimRequest {
-            node: inner.config.node.clone(),
-            lease: inner.config.lease,
-            jobs: Arc::clone(&jobs),
-            limits: inner.limits.clone(),
-            time: inner.config.clock.now(),
-            only: None,
-        };
-        match inner.repository.claim(request).await {
-            Ok(Some(claimed)) => {
-                run_job::spawn(&inner, claimed.execution, claimed.lease, Some(place));
-                continue;
-            }
-            Ok(None) => {}
-            Err(error) => inner.events.emit(&Event::RepositoryTrouble { doing: "take work", error: &error }),
+        let mut free = vec![place];
+        // Where there was work there may be more, for all places at once: their claims share a wait for the disk.
+        while busy && let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            free.push(place);
         }
-        drop(place);
+        let taken = join_all(free.into_iter().map(|place| take_one(&inner, place))).await;
+        busy = taken.contains(&true);
+        if busy {
+            continue;
+        }
         tokio::select! {
             biased;
             () = inner.closing.cancelled() => return,
             () = inner.work.notified() => {}
             () = tokio::time::sleep(inner.config.poll_every) => {}
+        }
+    }
+}
+
+/// Runs the foremost waiting execution in this place; whether there was one.
+async fn take_one(inner: &Arc<Inner>, place: OwnedSemaphorePermit) -> bool {
+    let request = ClaimRequest {
+        node: inner.config.node.clone(),
+        lease: inner.config.lease,
+        jobs: Arc::clone(&inner.report.jobs),
+        limits: inner.limits.clone(),
+        time: inner.config.clock.now(),
+        only: None,
+    };
+    match inner.repository.claim(request).await {
+        Ok(Some(claimed)) => {
+            run_job::spawn(inner, claimed.execution, claimed.lease, Some(place));
+            true
+        }
+        Ok(None) => false,
+        Err(error) => {
+            inner.events.emit(&Event::RepositoryTrouble { doing: "take work", error: &error });
+            false
         }
     }
 }
