@@ -42,6 +42,33 @@ fn the_import_takes_every_record_exactly_once_and_reports() {
 }
 
 #[test]
+fn on_postgresql_the_import_and_its_report_are_the_same() {
+    let (on_sqlite, on_postgres) = (with_real_data(), Place::on_postgres());
+    std::fs::create_dir(on_postgres.path("data")).unwrap();
+    on_postgres.write("data/birdstrikes.csv", &real_data());
+    on_sqlite.run("run WildlifeStrikes").expect(0);
+    on_postgres.run("run WildlifeStrikes").expect(0);
+    let database = on_postgres.database.as_ref().unwrap();
+    let query = |sql: &str| database.query(sql).remove(0).parse::<i64>().unwrap();
+    assert_eq!(query("SELECT count(*) FROM wildlife_strikes"), 10_000);
+    assert_eq!(query("SELECT count(DISTINCT record) FROM wildlife_strikes"), 10_000);
+    assert_eq!(query("SELECT count(*) FROM wildlife_strikes WHERE speed_knots IS NULL"), 2_836);
+    assert_eq!(query("SELECT sum(cost_total) FROM wildlife_strikes"), 40_545_276);
+    assert_eq!(query("SELECT count(DISTINCT flight_date) FROM wildlife_strikes"), 3_625);
+    let report = on_postgres.read("wildlife-report.csv");
+    assert_eq!(report.lines().count(), 1 + 166);
+    assert_eq!(report, on_sqlite.read("wildlife-report.csv"));
+    let shown = on_postgres.run("show 1 --json").expect(0).json();
+    let counts = |step: usize, count: &str| shown["steps"][step][count].as_i64().unwrap();
+    assert_eq!((counts(0, "read_count"), counts(0, "write_count"), counts(0, "commit_count")), (10_000, 10_000, 20));
+    assert_eq!((counts(1, "read_count"), counts(1, "write_count")), (166, 166));
+    // Again from the start: its rows are replaced.
+    on_postgres.run("run WildlifeStrikes --force chunk_size=999").expect(0);
+    assert_eq!(query("SELECT count(*) FROM wildlife_strikes"), 10_000);
+    assert_eq!(on_postgres.read("wildlife-report.csv"), report);
+}
+
+#[test]
 fn a_second_run_has_nothing_to_do_and_a_forced_one_replaces_its_rows() {
     let place = with_real_data();
     place.run("run WildlifeStrikes").expect(0);
