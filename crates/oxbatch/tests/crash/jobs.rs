@@ -5,8 +5,9 @@ use std::path::Path;
 
 use oxbatch::item::{
     Align, BoxError, Compression, CsvEncoder, CsvReader, CsvWriter, DistinctProcessor, FileWriter, FixedWidthWriter,
-    FunctionProcessor, JsonArrayWriter, JsonLinesWriter, OnExisting, RecordEncoder, XmlWriter,
+    FunctionProcessor, ItemWriter, JsonArrayWriter, JsonLinesWriter, OnExisting, RecordEncoder, XmlWriter,
 };
+use oxbatch::postgres::{PostgresReader, PostgresWriter};
 use oxbatch::sqlite::SqliteWriter;
 use oxbatch::{BuildError, ChunkStep, Job, JobRegistry, ParameterDeclaration, Step, StepContext};
 use serde::{Deserialize, Serialize};
@@ -37,7 +38,16 @@ pub(crate) fn registry() -> JobRegistry {
 
 fn job(output: Output) -> Result<Job, BuildError> {
     let step = match output {
-        Output::Table => into_table(),
+        Output::Table => into_table(|_| {
+            Ok(SqliteWriter::<TableRow>::new("crash_rows").create(
+                "CREATE TABLE IF NOT EXISTS crash_rows (round INTEGER, id INTEGER, name TEXT, cents INTEGER) STRICT",
+            ))
+        }),
+        Output::PostgresTable => into_table(|context| {
+            Ok(PostgresWriter::<TableRow>::new(context, "crash_rows")
+                .create("CREATE TABLE IF NOT EXISTS crash_rows (round BIGINT, id BIGINT, name TEXT, cents BIGINT)"))
+        }),
+        Output::CsvOfPostgres => out_of_table(output),
         Output::Csv => into_files(output, |writer: CsvWriter<Row>| writer),
         Output::Appended => into_files(output, |writer: CsvWriter<Row>| writer.on_existing(OnExisting::Append)),
         Output::FixedWidth => into_files(output, |writer: FixedWidthWriter<Row>| {
@@ -56,7 +66,12 @@ fn round(context: &StepContext) -> Result<u64, BoxError> {
     Ok(context.parameters().integer("round")?.unsigned_abs())
 }
 
-fn into_table() -> Result<Step, BuildError> {
+fn into_table<W>(
+    writer: impl Fn(&StepContext) -> Result<W, BoxError> + Send + Sync + 'static,
+) -> Result<Step, BuildError>
+where
+    W: ItemWriter<TableRow> + 'static,
+{
     ChunkStep::builder("Write")
         .reader(|_| Ok(CsvReader::<Row>::new("input.csv")))
         .processor(|context| {
@@ -65,13 +80,35 @@ fn into_table() -> Result<Step, BuildError> {
                 Ok(Some(TableRow { round, id, name, cents }))
             }))
         })
-        .writer(|_| {
-            Ok(SqliteWriter::<TableRow>::new("crash_rows").create(
-                "CREATE TABLE IF NOT EXISTS crash_rows (round INTEGER, id INTEGER, name TEXT, cents INTEGER) STRICT",
-            ))
-        })
+        .writer(writer)
         .chunk_size(CHUNK)
         .try_into()
+}
+
+/// The rounds go through the three ways in which rows come.
+fn out_of_table(output: Output) -> Result<Step, BuildError> {
+    ChunkStep::builder("Write")
+        .reader(|context| {
+            let reader = PostgresReader::<Row>::new(context, "SELECT id, name, cents FROM crash_source", ["id"]);
+            Ok(match round(context)? % 3 {
+                0 => reader.pages(500),
+                1 => reader.cursor(500),
+                _ => reader.copy(),
+            })
+        })
+        .writer(move |context| files::<CsvEncoder>(output, context))
+        .chunk_size(CHUNK)
+        .try_into()
+}
+
+/// Makes the table that is read.
+pub(crate) fn source() -> String {
+    format!(
+        "CREATE TABLE crash_source (id BIGINT PRIMARY KEY, name TEXT NOT NULL, cents BIGINT NOT NULL);
+         INSERT INTO crash_source SELECT id, 'Müller, ' || id % 977, (id % 10007) * 37 - 100000
+         FROM generate_series(0, {} - 1) AS id",
+        crate::ROWS
+    )
 }
 
 /// Compressed and rolled over as the round has it.

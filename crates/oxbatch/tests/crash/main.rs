@@ -2,13 +2,14 @@
 //! compressed and rolled over, and counts every row and compares every byte afterwards.
 //!
 //! The test is its own service: started with arguments it is an ordinary `oxbatch` binary with more jobs, started
-//! without it is the test. `OXBATCH_TEST_KILLS` sets the number of kills (100), which are spread over the kinds of
-//! output, `OXBATCH_TEST_SEED` repeats a run.
+//! without it is the test. `OXBATCH_TEST_KILLS` sets the number of kills (120), which are spread over the kinds of
+//! output, `OXBATCH_TEST_OUTPUTS` names the jobs of those that are tested, `OXBATCH_TEST_SEED` repeats a run.
 #![expect(clippy::print_stdout, reason = "a test program without a harness reports by itself")]
 
 mod jobs;
 mod output;
 mod service;
+mod store;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use output::{Output, Variant};
 use service::{Execution, Service};
+use store::Store;
 
 const ROWS: u64 = 20_000;
 
@@ -25,16 +27,22 @@ fn main() -> ExitCode {
     if arguments.next().is_some_and(|first| !first.starts_with('-')) {
         return oxbatch::run(jobs::registry());
     }
-    let kills = number("OXBATCH_TEST_KILLS").unwrap_or(100);
+    let kills = number("OXBATCH_TEST_KILLS").unwrap_or(120);
     let seed = number("OXBATCH_TEST_SEED").unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761 + 1);
-    println!("\nrunning {} tests", Output::ALL.len());
+    let asked = std::env::var("OXBATCH_TEST_OUTPUTS").unwrap_or_default();
+    let is_asked = |output: &Output| asked.is_empty() || asked.split(',').any(|job| job == output.job());
+    let tested: Vec<Output> = Output::ALL.into_iter().filter(is_asked).collect();
+    if tested.is_empty() {
+        println!("OXBATCH_TEST_OUTPUTS names no job of this test: '{asked}'");
+        return ExitCode::FAILURE;
+    }
+    println!("\nrunning {} tests", tested.len());
     let mut random = Random(seed);
-    let mut failed = 0;
-    for (index, output) in (0..).zip(Output::ALL) {
-        let outputs = Output::ALL.len() as u64;
+    let (outputs, mut failed) = (tested.len() as u64, 0);
+    for (index, output) in (0..).zip(&tested) {
         let share = kills / outputs + u64::from(kills % outputs > index);
         let name = format!("every_row_is_there_exactly_once_after_every_kill_of_{}", output.job());
-        match every_row_is_there_exactly_once_after_every_kill(output, share, &mut random) {
+        match every_row_is_there_exactly_once_after_every_kill(*output, share, &mut random) {
             Ok(summary) => println!("test {name} ... ok ({summary})"),
             Err(fault) => {
                 failed += 1;
@@ -42,7 +50,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    let (verdict, passed) = (if failed == 0 { "ok" } else { "FAILED" }, Output::ALL.len() - failed);
+    let (verdict, passed) = (if failed == 0 { "ok" } else { "FAILED" }, tested.len() - failed);
     println!("\ntest result: {verdict}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -68,15 +76,19 @@ fn every_row_is_there_exactly_once_after_every_kill(
 ) -> Result<String, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     jobs::generate(&folder.path().join("input.csv")).map_err(|error| error.to_string())?;
+    let store = Store::new(folder.path(), output.is_on_postgres());
+    if output == Output::CsvOfPostgres {
+        store.execute(&jobs::source())?;
+    }
     let start = Instant::now();
     let (mut killed, mut round, mut struck) = (0, 0, 0);
     while killed < kills {
         // So that each variant gets its kills.
         let most = kills.div_ceil(Variant::COUNT).min(kills - killed);
-        let (of_round, within) = kill_through_a_round(folder.path(), output, round, most, random)?;
+        let (of_round, within) = kill_through_a_round(folder.path(), &store, output, round, most, random)?;
         killed += of_round;
         struck += within;
-        verify(folder.path(), output, round).map_err(|fault| format!("after round {round}: {fault}"))?;
+        verify(folder.path(), &store, output, round).map_err(|fault| format!("after round {round}: {fault}"))?;
         round += 1;
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -89,6 +101,7 @@ fn every_row_is_there_exactly_once_after_every_kill(
 /// left a part of the rows behind.
 fn kill_through_a_round(
     folder: &Path,
+    store: &Store,
     output: Output,
     round: u64,
     most: u64,
@@ -96,7 +109,7 @@ fn kill_through_a_round(
 ) -> Result<(u64, u64), String> {
     let (mut killed, mut struck) = (0, 0);
     loop {
-        let service = Service::start(folder, output.job())?;
+        let service = Service::start(folder, &store.address(), output.job())?;
         let newest = service.newest(round)?;
         match newest.as_ref().map(|execution| execution.status.as_str()) {
             Some("COMPLETED") => {
@@ -117,64 +130,62 @@ fn kill_through_a_round(
             service.terminate()?;
             return Ok((killed, struck));
         }
-        // Mostly while it works, now and then in the middle of its start or recovery.
+        // Mostly while it works, now and then in the middle of its start or recovery, which take longer on PostgreSQL than
+        // the longest pause.
+        if output.is_on_postgres() && random.below(4) > 0 {
+            service.wait_until_more_than(settled(store, round)?, || settled(store, round))?;
+        }
         std::thread::sleep(Duration::from_micros(random.below(120_000)));
         service.kill()?;
         killed += 1;
-        struck += u64::from(settled(folder, round).is_ok_and(|rows| rows > 0 && rows < ROWS.cast_signed()));
+        struck += u64::from(settled(store, round).is_ok_and(|rows| rows > 0 && rows < ROWS.cast_signed()));
     }
 }
 
-fn database(folder: &Path) -> Result<rusqlite::Connection, String> {
-    rusqlite::Connection::open(folder.join("oxbatch.db")).map_err(|error| error.to_string())
-}
-
 /// Rows that all attempts of a round have read and committed.
-fn settled(folder: &Path, round: u64) -> Result<i64, String> {
-    sum(&database(folder)?, "read_count", round)
+fn settled(store: &Store, round: u64) -> Result<i64, String> {
+    sum(store, "read_count", round)
 }
 
 /// Counters are committed with their chunks: over all attempts they add up to the input exactly.
-fn sum(database: &rusqlite::Connection, counter: &str, round: u64) -> Result<i64, String> {
-    let sql = format!(
+fn sum(store: &Store, counter: &str, round: u64) -> Result<i64, String> {
+    store.one(&format!(
         "SELECT coalesce(sum(s.{counter}), 0) FROM oxbatch_step_execution s
          JOIN oxbatch_job_instance_parameter p ON p.job_instance_id = s.job_instance_id
-         WHERE p.key_name = 'round' AND p.long_value = ?1"
-    );
-    database.query_row(&sql, [round.cast_signed()], |row| row.get(0)).map_err(|error| format!("{sql}: {error}"))
+         WHERE p.key_name = 'round' AND p.long_value = {round}"
+    ))
 }
 
-fn verify(folder: &Path, output: Output, round: u64) -> Result<(), String> {
-    let database = database(folder)?;
-    let one = |sql: &str| -> Result<i64, String> {
-        database.query_row(sql, [round.cast_signed()], |row| row.get(0)).map_err(|error| format!("{sql}: {error}"))
-    };
+fn verify(folder: &Path, store: &Store, output: Output, round: u64) -> Result<(), String> {
     let rows = ROWS.cast_signed();
-    if output == Output::Table {
-        let counted = one("SELECT count(*) FROM crash_rows WHERE round = ?1")?;
-        let distinct = one("SELECT count(DISTINCT id) FROM crash_rows WHERE round = ?1")?;
-        let right = one("SELECT count(*) FROM crash_rows WHERE round = ?1
-             AND name = 'Müller, ' || (id % 977) AND cents = (id % 10007) * 37 - 100000")?;
+    if output.is_table() {
+        let counted = store.one(&format!("SELECT count(*) FROM crash_rows WHERE round = {round}"))?;
+        let distinct = store.one(&format!("SELECT count(DISTINCT id) FROM crash_rows WHERE round = {round}"))?;
+        let right = store.one(&format!(
+            "SELECT count(*) FROM crash_rows WHERE round = {round}
+             AND name = 'Müller, ' || (id % 977) AND cents = (id % 10007) * 37 - 100000"
+        ))?;
         if (counted, distinct, right) != (rows, rows, rows) {
             return Err(format!("{counted} rows, {distinct} distinct, {right} right, in the table instead of {rows}"));
         }
     } else {
         output.verify_files(folder, round)?;
     }
-    let running = one(
-        "SELECT count(*) FROM oxbatch_job_execution WHERE status IN ('STARTING','STARTED','STOPPING') AND ?1 >= 0",
-    )?;
+    let running =
+        store.one("SELECT count(*) FROM oxbatch_job_execution WHERE status IN ('STARTING','STARTED','STOPPING')")?;
     if running != 0 {
         return Err(format!("{running} executions are left running"));
     }
-    let unbalanced = one("SELECT count(*) FROM oxbatch_step_execution
-         WHERE read_count <> write_count + filter_count + process_skip_count + write_skip_count AND ?1 >= 0")?;
+    let unbalanced = store.one(
+        "SELECT count(*) FROM oxbatch_step_execution
+         WHERE read_count <> write_count + filter_count + process_skip_count + write_skip_count",
+    )?;
     if unbalanced != 0 {
         return Err(format!("{unbalanced} ledgers do not balance"));
     }
     let written = i64::try_from(output.ids().len()).map_err(|error| error.to_string())?;
     for (counter, expected) in [("read_count", rows), ("write_count", written)] {
-        let counted = sum(&database, counter, round)?;
+        let counted = sum(store, counter, round)?;
         if counted != expected {
             return Err(format!("the attempts have a {counter} of {counted} in all instead of {expected}"));
         }

@@ -17,7 +17,11 @@ pub(crate) fn key(id: u64) -> u64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
     Table,
+    /// A table of PostgreSQL, in the transaction of the repository that is there too.
+    PostgresTable,
     Csv,
+    /// CSV of the rows of a table of PostgreSQL, where the repository is too.
+    CsvOfPostgres,
     /// CSV as well, all rounds in one file.
     Appended,
     FixedWidth,
@@ -64,9 +68,11 @@ impl Variant {
 }
 
 impl Output {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Table,
+        Self::PostgresTable,
         Self::Csv,
+        Self::CsvOfPostgres,
         Self::Appended,
         Self::FixedWidth,
         Self::JsonLines,
@@ -75,10 +81,20 @@ impl Output {
         Self::Distinct,
     ];
 
+    pub(crate) fn is_on_postgres(self) -> bool {
+        matches!(self, Self::PostgresTable | Self::CsvOfPostgres)
+    }
+
+    pub(crate) fn is_table(self) -> bool {
+        matches!(self, Self::Table | Self::PostgresTable)
+    }
+
     pub(crate) fn job(self) -> &'static str {
         match self {
             Self::Table => "CrashTable",
+            Self::PostgresTable => "CrashPostgresTable",
             Self::Csv => "CrashCsv",
+            Self::CsvOfPostgres => "CrashCsvOfPostgres",
             Self::Appended => "CrashAppended",
             Self::FixedWidth => "CrashFixedWidth",
             Self::JsonLines => "CrashJsonLines",
@@ -116,8 +132,10 @@ impl Output {
         let name = format!("Müller, {}", id % 977);
         let cents = (id % 10_007).cast_signed() * 37 - 100_000;
         match self {
-            Self::Table => Ok(()),
-            Self::Csv | Self::Appended | Self::Distinct => writeln!(out, "{id},\"{name}\",{cents}"),
+            Self::Table | Self::PostgresTable => Ok(()),
+            Self::Csv | Self::CsvOfPostgres | Self::Appended | Self::Distinct => {
+                writeln!(out, "{id},\"{name}\",{cents}")
+            }
             Self::FixedWidth => writeln!(out, "{id:>8}{name:<14}{cents:>8}"),
             Self::JsonLines => writeln!(out, "{{\"id\":{id},\"name\":\"{name}\",\"cents\":{cents}}}"),
             Self::JsonArray => write!(out, "\n{{\"id\":{id},\"name\":\"{name}\",\"cents\":{cents}}}"),
@@ -128,10 +146,10 @@ impl Output {
     /// A whole file of rows.
     pub(crate) fn text(self, ids: &[u64]) -> String {
         let (start, end) = match self {
-            Self::Csv | Self::Appended | Self::Distinct => ("id,name,cents\n", ""),
+            Self::Csv | Self::CsvOfPostgres | Self::Appended | Self::Distinct => ("id,name,cents\n", ""),
             Self::JsonArray => ("[", "\n]\n"),
             Self::Xml => ("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<items>\n", "</items>\n"),
-            Self::Table | Self::FixedWidth | Self::JsonLines => ("", ""),
+            Self::Table | Self::PostgresTable | Self::FixedWidth | Self::JsonLines => ("", ""),
         };
         let mut out = start.to_owned();
         for (number, id) in ids.iter().enumerate() {

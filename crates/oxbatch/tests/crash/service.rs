@@ -33,9 +33,9 @@ fn text(error: impl std::fmt::Display) -> String {
 
 impl Service {
     /// Starts the service, for calls about one job, and waits until it says where it listens.
-    pub(crate) fn start(folder: &Path, job: &'static str) -> Result<Self, String> {
+    pub(crate) fn start(folder: &Path, database: &str, job: &'static str) -> Result<Self, String> {
         let mut child = Command::new(std::env::current_exe().map_err(text)?)
-            .args(["serve", "--listen", "127.0.0.1:0", "--database", "oxbatch.db"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--database", database])
             .current_dir(folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -101,6 +101,22 @@ impl Service {
             }
         }
         Err("the import did not end".to_owned())
+    }
+
+    /// Waits until the import has settled more rows than it had, or all.
+    pub(crate) fn wait_until_more_than(
+        &self,
+        before: i64,
+        settled: impl Fn() -> Result<i64, String>,
+    ) -> Result<(), String> {
+        let start = Instant::now();
+        while start.elapsed() < LONG {
+            let now = settled()?;
+            if now > before || now == crate::ROWS.cast_signed() {
+                return Ok(());
+            }
+        }
+        Err("the import does not go on".to_owned())
     }
 
     pub(crate) fn kill(mut self) -> Result<(), String> {
