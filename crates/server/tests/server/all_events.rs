@@ -216,8 +216,8 @@ async fn another_nodes_work_is_followed(with_news: bool) {
     let all = until(&|text| has_ended(text, endless.0) && has_ended(text, quick.0)).await;
     assert_eq!(told(&all, endless.0).last().unwrap(), "STOPPED");
     let events = events_of(&all);
-    let numbers = events.iter().filter(|(name, data)| name == "step" && data["step_name"] == "Numbers");
-    let last = &numbers.last().unwrap().1;
+    let mut numbers = events.iter().rev().filter(|(name, data)| name == "step" && data["step_name"] == "Numbers");
+    let last = &numbers.next().unwrap().1;
     assert_eq!(
         (&last["status"], &last["read_count"], &last["write_count"]),
         (&"COMPLETED".into(), &50.into(), &25.into())
