@@ -57,6 +57,7 @@ macro_rules! repository_conformance {
                 an_ended_execution_leaves_no_step_running,
                 skipped_items_are_kept_with_their_chunk_or_not_at_all,
                 control_totals_commit_with_their_chunk_and_come_back_with_the_state,
+                each_save_is_shown_whole_while_the_step_runs,
             ];
             rerunning: [
                 kept_items_are_counted_and_listed_by_what_can_be_done_with_them,

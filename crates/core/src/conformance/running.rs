@@ -3,7 +3,7 @@
 
 use super::Backend;
 use super::fixture::{LONG, Process, launch_of, outcome, save, step_of, step_outcome};
-use crate::execution::{Counters, SkipPhase, SkippedItem, Status, StatusEvent, StepExecutionId};
+use crate::execution::{ControlTotals, Counters, SkipPhase, SkippedItem, Status, StatusEvent, StepExecutionId};
 use crate::repository::{ChunkSave, NewStep, RepositoryError, StepOutcome, StepStart};
 
 /// A plain launch skips what is complete, also after COMPLETED; `rerun_if_complete` and force do not.
@@ -236,7 +236,7 @@ pub async fn control_totals_commit_with_their_chunk_and_come_back_with_the_state
         let steps = process.repository.steps(lease.execution_id).await.unwrap();
         steps[0].control_totals.clone()
     };
-    let totals = crate::execution::ControlTotals::from_json(TOTALS).unwrap();
+    let totals = ControlTotals::from_json(TOTALS).unwrap();
     assert_eq!(shown(&first).await, totals);
     process.end_step(&step, StatusEvent::Fail).await;
     // A chunk that cannot be committed changes none.
@@ -255,4 +255,36 @@ pub async fn control_totals_commit_with_their_chunk_and_come_back_with_the_state
     let forced = process.force(1).await;
     assert_eq!(process.start_step(&forced, "Step").await.control_totals, None);
     assert!(shown(&forced).await.is_empty());
+}
+
+/// What a step's row shows after each save is that save, whatever has changed since the one before and whatever has not.
+pub async fn each_save_is_shown_whole_while_the_step_runs(backend: &dyn Backend) {
+    const TOTALS: &str = r#"[{"name":"amount","read":"1.5","filtered":"0","skipped":"0","written":"1.5"}]"#;
+    let process = Process::start(backend).await;
+    let lease = process.run(1, LONG).await;
+    let step = process.start_step(&lease, "Step").await;
+    let mut transaction = process.repository.chunk_transaction(&step.fence).await.unwrap();
+    let one = Counters { read: 1, commit: 1, ..Counters::default() };
+    let two = Counters { read: 2, commit: 2, ..one };
+    let repeated = Counters { read: 3, commit: 3, retry: 1, rollback: 1, ..two };
+    let skipped = Counters { read_skip: 1, process_skip: 2, write_skip: 3, ..repeated };
+    let written = Counters { write: 4, filter: 5, commit: 4, ..skipped };
+    let saves = [
+        (one, None),
+        (two, None),
+        (repeated, None),
+        (skipped, None),
+        (written, None),
+        (written, Some(TOTALS)),
+        (Counters { read: 4, ..written }, None),
+        (Counters { read: 5, ..written }, None),
+        (Counters { read: 5, ..two }, None),
+    ];
+    for (save_number, (counters, control_totals)) in saves.into_iter().enumerate() {
+        let state = format!(r#"{{"save":{save_number}}}"#);
+        transaction.commit(ChunkSave { control_totals, ..save(&state, &counters) }).await.unwrap();
+        let steps = process.repository.steps(lease.execution_id).await.unwrap();
+        let totals = control_totals.map(|json| ControlTotals::from_json(json).unwrap()).unwrap_or_default();
+        assert_eq!((steps[0].counters, &steps[0].control_totals), (counters, &totals), "save {save_number}");
+    }
 }

@@ -271,3 +271,99 @@ fn undo(connection: &Connection) {
 fn execute(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    type Insert = fn(&Connection) -> Result<(), Fault>;
+
+    fn insert(connection: &Connection, number: i64) -> Result<(), Fault> {
+        connection.execute("INSERT INTO number VALUES (?1)", [number])?;
+        Ok(())
+    }
+
+    fn refusal() -> Fault {
+        Fault::Sql(failure(ffi::SQLITE_MISUSE, "the second is refused"))
+    }
+
+    /// What came of three commands that shared one batch.
+    struct Batch {
+        answers: Vec<Result<(), String>>,
+        /// How often each was run.
+        runs: Vec<usize>,
+        /// The numbers that are in the table.
+        rows: Vec<i64>,
+    }
+
+    /// Runs three commands in one batch: they are sent while the thread is busy with a command before them.
+    async fn in_one_batch(commands: [Insert; 3]) -> Batch {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("batch.db");
+        let connection = open::writer(&path, Durability::EachCommit).unwrap();
+        connection.execute_batch("CREATE TABLE number (value INTEGER NOT NULL)").unwrap();
+        let writer = Writer::start(path, Turn::default(), connection).unwrap();
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+        let first = Work {
+            work: move |_: &Connection| {
+                begun.send(()).unwrap();
+                may_go_on.recv().unwrap();
+                Ok(())
+            },
+            outcome: None,
+            reply: oneshot::channel().0,
+        };
+        writer.send(Box::new(first)).await.ok().unwrap();
+        has_begun.recv().unwrap();
+        let runs: Arc<[AtomicUsize; 3]> = Arc::default();
+        let mut replies = Vec::new();
+        for (place, command) in commands.into_iter().enumerate() {
+            let (reply, answer) = oneshot::channel();
+            let runs = Arc::clone(&runs);
+            let work = move |connection: &Connection| {
+                runs[place].fetch_add(1, Ordering::SeqCst);
+                command(connection)
+            };
+            writer.send(Box::new(Work { work, outcome: None, reply })).await.ok().unwrap();
+            replies.push(answer);
+        }
+        go_on.send(()).unwrap();
+        let mut answers = Vec::new();
+        for answer in replies {
+            answers.push(answer.await.unwrap().map_err(|fault| format!("{:?}", fault.into_repository("test"))));
+        }
+        let read = |connection: &Connection| -> Result<Vec<i64>, Fault> {
+            let mut statement = connection.prepare("SELECT value FROM number ORDER BY value")?;
+            Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        };
+        let rows = writer.run("test", read).await.unwrap();
+        let runs = runs.iter().map(|count| count.load(Ordering::SeqCst)).collect();
+        Batch { answers, runs, rows }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_fails_after_a_change_undoes_its_own_alone() {
+        let failing: Insert = |connection| insert(connection, 2).and(Err(refusal()));
+        let batch =
+            in_one_batch([|connection| insert(connection, 1), failing, |connection| insert(connection, 3)]).await;
+        assert_eq!(batch.rows, [1, 3]);
+        assert!(batch.answers[0].is_ok() && batch.answers[2].is_ok(), "{:?}", batch.answers);
+        assert!(batch.answers[1].as_ref().is_err_and(|fault| fault.contains("the second is refused")));
+        // Together up to the fault, then each for itself.
+        assert_eq!(batch.runs, [2, 2, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_command_that_is_refused_without_a_change_does_not_keep_others_from_sharing_a_commit() {
+        let refused: Insert = |_| Err(refusal());
+        let batch =
+            in_one_batch([|connection| insert(connection, 1), refused, |connection| insert(connection, 3)]).await;
+        assert_eq!(batch.rows, [1, 3]);
+        assert!(batch.answers[0].is_ok() && batch.answers[2].is_ok(), "{:?}", batch.answers);
+        assert!(batch.answers[1].as_ref().is_err_and(|fault| fault.contains("the second is refused")));
+        assert_eq!(batch.runs, [1, 1, 1]);
+    }
+}
