@@ -97,6 +97,7 @@ macro_rules! repository_conformance {
                 a_job_at_its_limit_waits_and_holds_up_no_other,
                 limits_hold_exactly_when_many_claim_at_once,
                 a_launch_that_runs_at_once_keeps_to_the_limits,
+                a_closed_repository_takes_no_work,
                 news_reach_other_processes_where_the_store_tells_them,
             ];
             changes: [

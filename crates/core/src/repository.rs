@@ -177,7 +177,7 @@ pub trait JobRepository: Send + Sync + 'static {
     /// Removes a node that ends in order. What it still runs is recovered as if it had died.
     fn remove_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()>;
 
-    /// Releases the node's mark, closes connections and makes everything durable.
+    /// Releases the node's mark, closes connections and makes everything durable. From then on it claims nothing.
     fn close(&self) -> RepositoryFuture<'_, ()>;
 }
 

@@ -24,6 +24,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use oxbatch_core::repository::{JobRepository, RepositoryError};
 use rusqlite::{Connection, OpenFlags};
@@ -52,6 +53,8 @@ struct Store {
     turn: Turn,
     chunks: chunk::IdleConnections,
     presence: Arc<Presence>,
+    /// Closed: the marks of its nodes are gone.
+    closed: Arc<AtomicBool>,
 }
 
 impl SqliteRepository {
@@ -72,6 +75,7 @@ impl SqliteRepository {
             readers: ReaderPool::start(&path)?,
             chunks: chunk::IdleConnections::default(),
             presence: Arc::new(Presence::new(path.clone(), Absent::Dead)),
+            closed: Arc::default(),
             turn,
             path,
         };

@@ -80,6 +80,15 @@ pub async fn a_draining_node_is_given_nothing_until_it_is_told_to_go_on(backend:
     assert!(matches!(refused, Err(RepositoryError::NodeNotFound { id }) if id == unknown), "{refused:?}");
 }
 
+/// A repository that was closed takes no work: the marks of its nodes are gone, and others would recover it at once.
+pub async fn a_closed_repository_takes_no_work(backend: &dyn Backend) {
+    let (one, closed) = (Process::start(backend).await, Process::start(backend).await);
+    let id = one.launch(launch_of(1)).await.unwrap().execution.id;
+    closed.repository.close().await.unwrap();
+    assert!(closed.claim(LONG).await.is_none());
+    assert_eq!(one.claim(LONG).await.unwrap().execution.id, id);
+}
+
 /// Higher priorities leave the queue first, equal ones by their age; what resumes a lost execution keeps its place.
 pub async fn higher_priorities_leave_the_queue_first_and_equal_ones_by_age(backend: &dyn Backend) {
     let (process, dead) = (Process::start(backend).await, Process::start(backend).await);

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -56,7 +57,12 @@ impl JobRepository for SqliteRepository {
     }
 
     fn claim(&self, request: ClaimRequest) -> RepositoryFuture<'_, Option<Claimed>> {
-        self.store.writer.run("claim an execution", move |connection| claim::claim(connection, &request)).boxed()
+        let closed = Arc::clone(&self.store.closed);
+        let work = move |connection: &rusqlite::Connection| {
+            // What it took now would be recovered at once as that of a dead node.
+            if closed.load(Ordering::Acquire) { Ok(None) } else { claim::claim(connection, &request) }
+        };
+        self.store.writer.run("claim an execution", work).boxed()
     }
 
     fn heartbeat<'a>(&'a self, report: &'a NodeReport) -> RepositoryFuture<'a, Option<Drain>> {
@@ -218,6 +224,7 @@ impl JobRepository for SqliteRepository {
 
     fn close(&self) -> RepositoryFuture<'_, ()> {
         async move {
+            self.store.closed.store(true, Ordering::Release);
             self.store.presence.withdraw();
             self.store.chunks.close();
             self.store.readers.close_idle();
