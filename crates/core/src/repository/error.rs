@@ -53,6 +53,15 @@ pub enum RepositoryError {
         /// The execution.
         id: ExecutionId,
     },
+    /// The answer of a commit was lost, and the store could not be asked in time what became of it. It was made: the rows and
+    /// the checkpoint are those behind it.
+    #[error(
+        "the answer of a commit was lost, and it could not be found out in time that it was made; a restart goes on behind it"
+    )]
+    AnswerLost {
+        /// The execution.
+        id: ExecutionId,
+    },
     /// The database is busy or out of reach; a later attempt may succeed.
     #[error("{operation}: the database does not answer in time")]
     Unavailable {

@@ -36,6 +36,8 @@ const SAVE: &str = "WITH saved AS (
 const MARK_RERUN: &str = "UPDATE oxbatch_skipped_item SET rerun_execution_id = $2
      WHERE id = ANY ($1) AND rerun_execution_id IS NULL RETURNING id";
 const REVISION: &str = "SELECT revision FROM oxbatch_step_execution WHERE id = $1 AND lease_epoch = $2";
+const IS_OWNER: &str = "SELECT 1 FROM oxbatch_step_execution
+     WHERE id = $1 AND lease_epoch = $2 AND status IN ('STARTED', 'STOPPING')";
 /// Finds out whether a save whose answer was lost has been committed, and makes sure that it will not be later: one that
 /// is still on its way finds another revision.
 const SETTLE: &str = "UPDATE oxbatch_step_execution
@@ -63,6 +65,8 @@ pub struct PostgresChunkTransaction {
     failing: bool,
     /// Whether what was rolled back last did.
     lost: bool,
+    /// It is being found out what became of a save whose answer was lost.
+    settling: bool,
     /// The next commit waits for the disk.
     durable: bool,
     /// How many saves the step's row has had, as far as this process knows.
@@ -91,6 +95,7 @@ impl PostgresChunkTransaction {
             begun: false,
             failing: false,
             lost: false,
+            settling: false,
             durable: false,
             saves,
             opened: 0,
@@ -172,11 +177,12 @@ impl PostgresChunkTransaction {
         let (save, row) = join(client.prepare(SAVE), client.query_opt(REVISION, &values)).await;
         let (save, row) = (save?, row?);
         let known = self.saves.get();
-        match row.map(|row| row.try_get(0)).transpose()? {
+        match row.map(|row| row.try_get::<_, i64>(0)).transpose()? {
             // Without a row the lease is lost, which the next save finds out.
             None => {}
             Some(kept) if kept < known => return Err(RepositoryError::WentBack { id: fence.lease.execution_id }.into()),
-            Some(kept) if known == 0 => self.saves.set(kept),
+            // What may have been committed is never written again: whether it was is found out, or a restart goes on behind it.
+            Some(kept) if kept > known && !self.settling => return Err(self.answer_lost()),
             Some(_) => {}
         }
         self.opened += 1;
@@ -196,7 +202,10 @@ impl PostgresChunkTransaction {
             if matches!(&fault, Fault::Sql(error) if is_lost(error)) {
                 self.begun = false;
                 self.connection = None;
-                if let Some(saved) = self.settle(&mut patience).await? {
+                self.settling = true;
+                let settled = self.settle(&mut patience).await;
+                self.settling = false;
+                if let Some(saved) = settled? {
                     return Ok(saved);
                 }
             }
@@ -283,9 +292,24 @@ impl PostgresChunkTransaction {
                 let stop_requested = rows::status(&row, 0, fence.step_id.0)? == Status::Stopping;
                 Ok(Saved::Done(ChunkAck { stop_requested }))
             }
-            Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => Ok(Saved::LeaseLost),
+            Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => self.refused().await,
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Why a save was refused: the lease is lost, or another save that this process does not know of came before it.
+    async fn refused(&mut self) -> Result<Saved, Fault> {
+        self.undo().await;
+        let fence = self.fence;
+        let connection = self.connected().await?;
+        match connection.client.query_opt(IS_OWNER, &[&fence.step_id.0, &fence.lease.epoch]).await? {
+            Some(_) => Err(self.answer_lost()),
+            None => Ok(Saved::LeaseLost),
+        }
+    }
+
+    fn answer_lost(&self) -> Fault {
+        RepositoryError::AnswerLost { id: self.fence.lease.execution_id }.into()
     }
 
     /// Marks kept items as run again; each of them once.

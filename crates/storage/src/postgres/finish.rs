@@ -55,8 +55,16 @@ pub(super) async fn step(
         .await?;
     let row = status.ok_or_else(lost)?;
     let status = rows::status(&row, 0, id)?;
-    if row.try_get::<_, i64>(1)? < saves {
-        return end_gone_back(session, fence, status, outcome).await;
+    let kept: i64 = row.try_get(1)?;
+    if kept < saves {
+        let message = RepositoryError::WentBack { id: lease.execution_id }.to_string();
+        return end_as_kept(session, fence, status, StatusEvent::Fail, message, outcome).await;
+    }
+    // A save that this process has never heard of again was made: the row knows better how far the step came.
+    if kept > saves {
+        let event = if outcome.event == StatusEvent::Stop { StatusEvent::Stop } else { StatusEvent::Fail };
+        let message = RepositoryError::AnswerLost { id: lease.execution_id }.to_string();
+        return end_as_kept(session, fence, status, event, message, outcome).await;
     }
     let status = after(lease.execution_id, status, outcome.event, NO_SUCH_END)?;
     let counters = &outcome.counters;
@@ -95,15 +103,16 @@ pub(super) async fn step(
     rows::step(&row)
 }
 
-/// Ends a step whose last chunks the server has lost: it is FAILED, and keeps the counters and the state that fit its rows.
-async fn end_gone_back(
+/// Ends a step of which the server knows better how far it came: it keeps the counters and the state that fit its rows.
+async fn end_as_kept(
     session: &Session,
     StepFence { lease, step_id: StepExecutionId(id) }: StepFence,
     status: Status,
+    event: StatusEvent,
+    mut message: String,
     outcome: &StepOutcome,
 ) -> Result<StepExecution, Fault> {
-    let status = after(lease.execution_id, status, StatusEvent::Fail, NO_SUCH_END)?;
-    let mut message = RepositoryError::WentBack { id: lease.execution_id }.to_string();
+    let status = after(lease.execution_id, status, event, NO_SUCH_END)?;
     if let Some(said) = storable(outcome.exit_message.as_deref()).filter(|said| !said.contains(&message)) {
         message = format!("{message}; {said}");
     }

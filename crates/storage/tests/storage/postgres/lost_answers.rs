@@ -1,12 +1,14 @@
 //! A connection is lost while something is committed: what became of it is found out, never guessed, never doubled.
 
+use std::time::Duration;
+
 use oxbatch_core::conformance::fixture::{LONG, save, step_of, step_outcome};
-use oxbatch_core::execution::{Counters, StatusEvent};
+use oxbatch_core::execution::{Counters, Status, StatusEvent};
 use oxbatch_core::repository::{
     ChunkTransaction, ClaimRequest, JobRepository, LaunchRequest, Node, RepositoryError, RunLimits, StepFence,
     StepStart,
 };
-use oxbatch_storage::PostgresChunkTransaction;
+use oxbatch_storage::{PostgresChunkTransaction, PostgresRepository, PostgresSettings};
 use oxbatch_test_postgres::TestDatabase;
 
 use super::proxy::{Cut, Proxy};
@@ -63,7 +65,11 @@ async fn a_claim_and_an_end_whose_answers_are_lost_happen_once() {
 
 /// A step that runs, in a repository behind a proxy.
 async fn running(repository: &dyn JobRepository) -> StepFence {
-    let request = LaunchRequest { claim: Some((Node::new("node"), LONG)), ..launch_of(1) };
+    running_as(repository, 1).await
+}
+
+async fn running_as(repository: &dyn JobRepository, key: i64) -> StepFence {
+    let request = LaunchRequest { claim: Some((Node::new("node"), LONG)), ..launch_of(key) };
     let lease = repository.launch(request).await.unwrap().lease.unwrap();
     match repository.start_step(&lease, step_of("Step")).await.unwrap() {
         StepStart::Run(started) => started.fence,
@@ -107,6 +113,60 @@ async fn a_chunk_whose_answer_is_lost_is_there_or_is_not_and_its_rows_with_it() 
     transaction.commit(save("{}", &counters(4))).await.unwrap();
     assert_eq!(database.query("SELECT value FROM own ORDER BY value"), ["1", "2", "3", "4"]);
     assert_eq!(database.query("SELECT commit_count FROM oxbatch_step_execution"), ["4"]);
+}
+
+/// In the statement that finds out what became of a save.
+const ASKS: Cut = Cut::Before("revision + 2");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_chunk_is_there_once_though_its_answer_is_lost_and_the_question_after_it() {
+    let database = TestDatabase::new();
+    database.execute("CREATE TABLE own (value BIGINT)");
+    let proxy = Proxy::before(database.url());
+    let repository = open(proxy.url()).await;
+    let fence = running(&repository).await;
+    let mut transaction = repository.chunk_transaction(&fence).await.unwrap();
+    write(transaction.as_mut(), 1).await;
+    proxy.cut(Cut::Behind("COMMIT"));
+    proxy.cut(ASKS);
+    transaction.commit(save("{}", &Counters { commit: 1, ..Counters::default() })).await.unwrap();
+    assert!(proxy.has_cut());
+    write(transaction.as_mut(), 2).await;
+    transaction.commit(save("{}", &Counters { commit: 2, ..Counters::default() })).await.unwrap();
+    assert_eq!(database.query("SELECT value FROM own ORDER BY value"), ["1", "2"]);
+    assert_eq!(database.query("SELECT commit_count FROM oxbatch_step_execution"), ["2"]);
+}
+
+/// The server is away for longer than is waited for it. The chunk was committed: the step FAILS with what the server has kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_whose_fate_is_not_known_in_time_is_not_written_again() {
+    let database = TestDatabase::new();
+    database.execute("CREATE TABLE own (value BIGINT)");
+    let proxy = Proxy::before(database.url());
+    let settings = PostgresSettings::from_url(proxy.url()).unwrap().with_retry_time(Duration::ZERO);
+    let repository = PostgresRepository::open(settings).await.unwrap();
+    for chunk in 1..=2 {
+        let fence = running_as(&repository, chunk).await;
+        let mut transaction = repository.chunk_transaction(&fence).await.unwrap();
+        for commit in 1..=chunk {
+            write(transaction.as_mut(), commit).await;
+            if commit == chunk {
+                proxy.cut(Cut::Behind("COMMIT"));
+                proxy.cut(ASKS);
+            }
+            let saved = transaction.commit(save("{}", &Counters { commit, ..Counters::default() })).await;
+            assert_eq!(saved.is_ok(), commit < chunk, "{saved:?}");
+        }
+        assert!(proxy.has_cut());
+        transaction.rollback().await.unwrap();
+        let again = PostgresChunkTransaction::of(transaction.as_mut()).unwrap().client().await.map(|_| ());
+        assert!(matches!(again, Err(RepositoryError::AnswerLost { .. })), "{again:?}");
+        let ended = repository.finish_step(&fence, step_outcome(StatusEvent::Fail)).await.unwrap();
+        assert_eq!((ended.status, ended.counters.commit), (Status::Failed, chunk));
+        let rows = format!("SELECT count(*) FROM own WHERE value = {chunk}");
+        assert_eq!(database.query(&rows), ["1"]);
+        database.execute("DELETE FROM own");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! A way to the server on which connections are cut at a chosen moment: before a message arrives, or before its answer.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -19,7 +20,7 @@ pub(super) enum Cut {
 
 /// A proxy between a client on TCP and the test server's socket.
 pub(super) struct Proxy {
-    next: Arc<Mutex<Option<Cut>>>,
+    next: Arc<Mutex<VecDeque<Cut>>>,
     url: String,
 }
 
@@ -32,7 +33,7 @@ impl Proxy {
         let socket = format!("{}/.s.PGSQL.{port}", folder.replace("%2F", "/"));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let next = Arc::new(Mutex::new(None));
+        let next = Arc::new(Mutex::new(VecDeque::new()));
         let cuts = Arc::clone(&next);
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -48,18 +49,18 @@ impl Proxy {
         &self.url
     }
 
-    /// Cuts once.
+    /// Cuts once, after the cuts that it was told before.
     pub(super) fn cut(&self, cut: Cut) {
-        *self.next.lock().unwrap() = Some(cut);
+        self.next.lock().unwrap().push_back(cut);
     }
 
-    /// Whether the cut was made.
+    /// Whether all cuts were made.
     pub(super) fn has_cut(&self) -> bool {
-        self.next.lock().unwrap().is_none()
+        self.next.lock().unwrap().is_empty()
     }
 }
 
-fn forward(client: TcpStream, server: UnixStream, cuts: Arc<Mutex<Option<Cut>>>) {
+fn forward(client: TcpStream, server: UnixStream, cuts: Arc<Mutex<VecDeque<Cut>>>) {
     let silent = Arc::new(Mutex::new(false));
     let (mut from_client, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
     let (mut from_server, mut to_client, hushed) = (server, client, Arc::clone(&silent));
@@ -70,7 +71,7 @@ fn forward(client: TcpStream, server: UnixStream, cuts: Arc<Mutex<Option<Cut>>>)
             let holds = |text: &str| message.windows(text.len()).any(|window| window == text.as_bytes());
             let cut = {
                 let mut next = cuts.lock().unwrap();
-                next.take_if(|cut| matches!(cut, Cut::Before(text) | Cut::Behind(text) if holds(text)))
+                next.pop_front_if(|cut| matches!(cut, Cut::Before(text) | Cut::Behind(text) if holds(text)))
             };
             match cut {
                 Some(Cut::Before(_)) => break,
