@@ -2,6 +2,7 @@
 
 mod ahead;
 mod commit;
+mod contexts;
 mod control;
 mod fill;
 mod input;

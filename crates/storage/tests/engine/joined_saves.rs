@@ -119,6 +119,46 @@ async fn a_chunk_that_cannot_be_written_takes_nothing_with_it_that_waits_for_a_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_writer_puts_for_a_chunk_that_fails_is_not_saved_with_those_before_it() {
+    for job_wide in [false, true] {
+        let (place, out, put) = (Place::new(), list(), Arc::new(AtomicBool::new(false)));
+        let list = Arc::clone(&out);
+        let job = Job::builder("Puts")
+            .step(
+                ChunkStep::builder("Puts")
+                    .reader(|_| Ok(CallableReader::new(0..100_u64)))
+                    .writer(move |context| {
+                        let (context, put) = (context.clone(), Arc::clone(&put));
+                        let puts = CallableWriter::new(move |chunk: &[u64]| {
+                            if chunk.contains(&55) && !put.swap(true, Ordering::SeqCst) {
+                                // More than a context may hold, so the save is refused.
+                                let much = "x".repeat(70_000);
+                                return match job_wide {
+                                    true => context.put_into_job("much", much).map_err(ItemError::other),
+                                    false => context.put("much", much).map_err(ItemError::other),
+                                };
+                            }
+                            Ok(())
+                        });
+                        Ok(oxbatch_core::item::TeeWriter::new(ListWriter::new(Arc::clone(&list)), puts))
+                    })
+                    .chunk_size(10)
+                    .commit_every(NEVER),
+            )
+            .build()
+            .unwrap();
+        let engine = place.node([job]).await;
+        let first = launch(&engine, "Puts").await;
+        assert_eq!(first.status, Status::Failed);
+        let saved = counters(&engine, first.id).await;
+        assert_eq!((saved.read, saved.commit, saved.rollback), (50, 5, 1), "job-wide: {job_wide}");
+        assert_eq!(launch(&engine, "Puts").await.status, Status::Completed);
+        assert_eq!(contents(&out), (0..100).collect::<Vec<_>>());
+        engine.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_with_skipped_items_or_a_changed_context_is_saved_at_once() {
     for what in ["skip", "step", "job"] {
         let ((tell, reached), place) = (channel(), Place::new());

@@ -1,15 +1,16 @@
 //! The commits of a chunk step: outputs, checkpoint and counters together, replayed where a retry is allowed.
 
+use super::contexts::Contexts;
 use super::fill::{Interrupt, Room, Sealed, count, failed, fault_after, wait};
 use super::isolate::{Isolated, Unsettled, isolate};
 use super::joining::Joining;
 use super::rerun::KeptPosition;
 use super::settings::Skip;
 use super::totals::{Sums, TotalsLedger};
-use crate::execution::{ContextError, Counters, ExecutionContext, SkipPhase, SkippedItem, StepState, cause_chain};
+use crate::execution::{ContextError, Counters, SkipPhase, SkippedItem, StepState, cause_chain};
 use crate::item::{Checkpoint, ErrorKind, ItemError, ItemReader, ItemWriter};
 use crate::repository::{ChunkSave, ChunkTransaction, RepositoryError};
-use crate::step::{BodyFault, RetryPolicy, Shared, Side, StepContext};
+use crate::step::{BodyFault, RetryPolicy, Side, StepContext};
 
 /// Times that one chunk is written again because the store was lost; each of them waits for the store to come back, for
 /// as long as it is told to.
@@ -19,38 +20,6 @@ const MOST_LOSSES: u32 = 5;
 pub(super) struct Target<'a, W> {
     pub(super) writer: W,
     pub(super) transaction: &'a mut dyn ChunkTransaction,
-}
-
-/// A context as it is to be stored: what was settled up to the chunk in hand, and what the writer has put.
-#[derive(Default)]
-struct Stored {
-    settled: ExecutionContext,
-    written: ExecutionContext,
-}
-
-impl Stored {
-    fn settle(&mut self, change: Option<ExecutionContext>) -> bool {
-        let changed = change.is_some();
-        if let Some(change) = change {
-            self.settled = change;
-        }
-        changed
-    }
-
-    fn write(&mut self, shared: &Shared) -> bool {
-        let change = shared.take_change_of(Side::Writing);
-        let changed = change.is_some();
-        if let Some(change) = change {
-            self.written = change;
-        }
-        changed
-    }
-
-    fn merged(&self) -> ExecutionContext {
-        let mut merged = self.settled.clone();
-        merged.merge(&self.written);
-        merged
-    }
 }
 
 /// Where the parts of a step stand behind a chunk.
@@ -67,10 +36,7 @@ pub(super) struct Commits<'a, R: ItemReader, O> {
     skip: Option<Skip<R>>,
     totals: Option<TotalsLedger<R::Item, O>>,
     state: StepState,
-    step_context: Stored,
-    job_context: Stored,
-    /// Whether the job's context has changed since it was last saved.
-    job_changed: bool,
+    contexts: Contexts,
     /// As of the last chunk, saved or not.
     counters: Counters,
     /// Several chunks may share a save.
@@ -106,16 +72,14 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         joining: Option<Joining>,
         state: StepState,
     ) -> Self {
-        let step_context = Stored { settled: state.context.clone(), ..Stored::default() };
+        let contexts = Contexts::new(state.context.clone(), context.scope().job.context.current());
         Self {
             context,
             retry,
             skip,
             totals,
             state,
-            step_context,
-            job_context: Stored { settled: context.scope().job.context.current(), ..Stored::default() },
-            job_changed: false,
+            contexts,
             counters: Counters::default(),
             joining,
             unsaved: None,
@@ -148,10 +112,9 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
             // What was put belongs to this chunk, not to those before it.
             self.save_unsaved(target).await?;
         }
-        if self.step_context.settle(seal.context) {
-            self.state.context = self.step_context.merged();
+        if self.contexts.settle(seal.context, seal.job_context) {
+            self.state.context = self.contexts.of_step();
         }
-        self.job_changed |= self.job_context.settle(seal.job_context);
         // The position behind the chunk's last item: taken when the chunk was sealed, committed with it.
         let mut positions = Positions { reader: seal.checkpoint, processor: seal.processor, writer: None };
         if self.context.rerun_of().is_some()
@@ -268,7 +231,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         let scope = self.context.scope();
         !(joining.is_due()
             || !self.rerun.is_empty()
-            || self.job_changed
+            || self.contexts.job_changed()
             || target.transaction.has_begun()
             || scope.context.has_change_of(Side::Writing)
             || scope.job.context.has_change_of(Side::Writing))
@@ -315,10 +278,18 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         // First the positions: whatever fails here, what is saved from now on is what was written before the chunk.
         let none = Positions { reader: None, processor: None, writer: None };
         let chunk = self.advance(std::mem::replace(before, none));
+        let put = self.contexts.take_back();
+        if put.is_some() {
+            self.state.context = self.contexts.of_step();
+        }
         self.roll_back(target).await?;
         let lost = target.transaction.was_lost();
         self.save_unsaved(target).await?;
         *before = self.advance(chunk);
+        if let Some(put) = put {
+            self.contexts.bring_back(put);
+            self.state.context = self.contexts.of_step();
+        }
         Ok(lost)
     }
 
@@ -424,10 +395,12 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         skips: &[SkippedItem],
     ) -> Result<(), Attempt> {
         let scope = self.context.scope();
-        if self.step_context.write(&scope.context) {
-            self.state.context = self.step_context.merged();
+        if self.unsaved.is_some() {
+            self.contexts.remember();
         }
-        self.job_changed |= self.job_context.write(&scope.job.context);
+        if self.contexts.write(&scope.context, &scope.job.context) {
+            self.state.context = self.contexts.of_step();
+        }
         self.commit(target, next, progress, skips).await
     }
 
@@ -440,10 +413,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
     ) -> Result<(), Attempt> {
         let as_text = |error: ContextError| Attempt::State(error.to_string());
         self.state.write_json(&mut self.json).map_err(as_text)?;
-        let job_context = match self.job_changed {
-            true => Some(self.job_context.merged().to_json().map_err(as_text)?),
-            false => None,
-        };
+        let job_context = self.contexts.changed_of_job().map_err(as_text)?;
         let time = (!skips.is_empty()).then(jiff::Timestamp::now);
         let job_context = job_context.as_deref();
         let control_totals = self.totals.as_mut().and_then(TotalsLedger::json);
@@ -459,7 +429,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         };
         let ack = target.transaction.commit(save).await.map_err(Attempt::Save)?;
         self.rerun.clear();
-        self.job_changed = false;
+        self.contexts.saved();
         self.settle(next);
         self.unsaved = None;
         if let Some(joining) = &self.joining {
