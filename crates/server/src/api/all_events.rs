@@ -1,7 +1,7 @@
 //! The events of all executions as one stream, wherever they run, until the client leaves.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -30,8 +30,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Follow all executions.
 ///
 /// Server-sent events until the client leaves: `execution` with its whole shape when its status has changed, on whichever node
-/// it runs, `step` with a step's whole shape when it has changed, at most twice a second. The first events tell all
-/// executions that have not ended. What changes several times within a moment is told once, as it stands then; the steps
+/// it runs, `step` with a step's whole shape when it has changed, at most twice a second while it runs. The first events tell
+/// all executions that have not ended. What changes several times within a moment is told once, as it stands then; the steps
 /// of an execution are told before its end. With `Last-Event-ID` the stream goes on from there: nothing that has changed
 /// meanwhile is missed, and some of it may be told twice.
 #[utoipa::path(
@@ -49,7 +49,8 @@ pub(crate) async fn follow(
 ) -> Result<Response, Problem> {
     let last = headers.get("last-event-id").and_then(|last| last.to_str().ok()).map(str::to_owned);
     stream(state, |state, sender| async move {
-        Teller { state: &state, sender: &sender, position: last, told: HashMap::new() }.tell().await;
+        let next_progress = Instant::now();
+        Teller { state: &state, sender: &sender, position: last, told: HashMap::new(), next_progress }.tell().await;
     })
 }
 
@@ -75,19 +76,23 @@ struct Teller<'a> {
     position: Option<String>,
     /// The steps of running executions as they were told last.
     told: HashMap<StepExecutionId, Mark>,
+    /// When progress may be told again, however much is heard until then.
+    next_progress: Instant,
 }
 
 impl Teller<'_> {
     /// Tells what has changed, again and again, until the client has left.
     async fn tell(&mut self) {
         loop {
-            if matches!(self.look().await, Err(Cut::Left)) {
-                return;
+            match self.look().await {
+                Ok(()) => {}
+                Err(Cut::Left) => return,
+                Err(Cut::Trouble) => self.next_progress = Instant::now() + PROGRESS_EVERY,
             }
             let next_look = async {
                 tokio::time::sleep(PAUSE).await;
                 // What is heard is a hint; the look comes without it too.
-                self.state.engine().any_change(PROGRESS_EVERY).await;
+                self.state.engine().any_change(self.next_progress.saturating_duration_since(Instant::now())).await;
             };
             tokio::select! {
                 () = self.sender.closed() => return,
@@ -112,7 +117,7 @@ impl Teller<'_> {
             }
             self.position = Some(changes.position);
             if !changes.more {
-                return self.tell_progress().await;
+                return if self.next_progress <= Instant::now() { self.tell_progress().await } else { Ok(()) };
             }
         }
     }
@@ -150,6 +155,7 @@ impl Teller<'_> {
 
     /// Tells how far the steps are that run, and forgets those that do not any more.
     async fn tell_progress(&mut self) -> Result<(), Cut> {
+        self.next_progress = Instant::now() + PROGRESS_EVERY;
         let engine = self.state.engine();
         let steps = engine.repository().running_steps(STEPS).await?;
         let mut told = HashMap::with_capacity(steps.len());

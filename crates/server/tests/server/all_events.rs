@@ -1,15 +1,16 @@
 //! The stream of all executions: what has not ended, then each change wherever it happens, and on from the last id.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::Request;
 use futures_util::StreamExt;
 use oxbatch_core::engine::LaunchOptions;
+use oxbatch_core::item::{CallableReader, CallableWriter};
 use oxbatch_core::job::GivenParameters;
 use oxbatch_core::repository::Node;
-use oxbatch_core::{Engine, EngineConfig, JobRegistry};
+use oxbatch_core::{ChunkStep, Engine, EngineConfig, Job, JobRegistry, StepContext};
 use oxbatch_server::{ServerConfig, bind, serve};
 use oxbatch_storage::{PostgresRepository, PostgresSettings};
 use oxbatch_test_postgres::TestDatabase;
@@ -141,6 +142,45 @@ async fn many_changes_at_once_reach_a_client_that_reads_slowly() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids, (1..=230).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn progress_is_told_twice_a_second_however_much_happens() {
+    let step = ChunkStep::builder("Count")
+        .reader(|context: &StepContext| {
+            let context = context.clone();
+            Ok(CallableReader::new((0_u64..).take_while(move |_| !context.is_stopping())))
+        })
+        .writer(|_| {
+            Ok(CallableWriter::new(|_: &[u64]| {
+                std::thread::yield_now();
+                Ok(())
+            }))
+        })
+        .chunk_size(1);
+    let jobs = vec![Job::builder("Counting").step(step).build().unwrap()];
+    let service = Service::with(Settings { jobs, ..Settings::default() }).await;
+    service.post("/jobs/Counting/launch").await;
+    service.until_running(1).await;
+    let tellings = |text: &str| {
+        let events = events_of(text);
+        events.iter().filter(|(name, data)| name == "step" && data["step_name"] == "Count").count()
+    };
+    let start = Instant::now();
+    let mut client = Client::of(&service, None).await;
+    let busy = async {
+        loop {
+            service.post("/jobs/Sample/launch?force=true").await;
+        }
+    };
+    tokio::select! {
+        _ = client.until(|text| tellings(text) >= 4) => {}
+        () = busy => {}
+    }
+    let between = u32::try_from(tellings(&client.text) - 1).unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(500) * between, "{between} in {:?}", start.elapsed());
+    service.post("/executions/1/stop").await;
+    client.until(|text| has_ended(text, 1)).await;
 }
 
 #[tokio::test]

@@ -87,6 +87,8 @@ pub(crate) struct Settings {
     pub(crate) queue_limit: Option<u32>,
     /// Nothing that is launched is ever run.
     pub(crate) idle: bool,
+    /// Jobs besides the sample ones.
+    pub(crate) jobs: Vec<Job>,
 }
 
 impl Service {
@@ -109,7 +111,8 @@ impl Service {
         if let Some(limit) = settings.queue_limit {
             config.queue_limit = limit;
         }
-        let engine = Engine::start(JobRegistry::new(sample_jobs()).unwrap(), repository, config).await.unwrap();
+        let jobs = JobRegistry::new(sample_jobs().into_iter().chain(settings.jobs)).unwrap();
+        let engine = Engine::start(jobs, repository, config).await.unwrap();
         let shutdown = CancellationToken::new();
         let address: SocketAddr = "127.0.0.1:8000".parse().unwrap();
         let router = router(AppState::new(engine.clone(), &settings.server, address, shutdown.clone()));
