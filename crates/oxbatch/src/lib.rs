@@ -24,8 +24,8 @@
 //! ```
 //!
 //! A [`Job`] is made of steps: a [`TaskStep`] calls a function, a [`ChunkStep`] reads, processes and writes items in
-//! chunks. The readers, processors and writers that come with it are listed in [`item`]; those of tables in the
-//! repository's own database are in [`sqlite`].
+//! chunks. The readers, processors and writers that come with it are listed in [`item`]; those of tables are in
+//! [`sqlite`] and [`postgres`].
 //!
 //! # Items
 //!
@@ -49,6 +49,7 @@
 //! | several readers' items as one, or looked at | [`item::GroupingReader`], [`item::PeekableReader`] | | | |
 //! | several targets | | [`item::TeeWriter`] to all, [`item::ClassifyingWriter`] to one by name | | as each by itself |
 //! | SQLite tables and queries | [`sqlite::SqliteReader`] along a unique key, [`sqlite::SqliteCursorReader`] for any query | [`sqlite::SqliteWriter`]: insert, upsert, update, delete | | exactly once; in a file that is not the repository's [if asked](sqlite::SqliteWriter::exactly_once), else at least once |
+//! | PostgreSQL tables and queries | [`postgres::PostgresReader`] along a unique key, by pages, a cursor or `COPY` | [`postgres::PostgresWriter`]: insert, upsert, update, delete | `postgres` | exactly once; in a database that is not the repository's [if asked](postgres::PostgresWriter::exactly_once), else at least once |
 //!
 //! | processor | what it does | feature |
 //! |---|---|---|
