@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use csv::StringRecord;
 use serde::de::DeserializeOwned;
 
-use super::fault::shown;
-use super::{CsvReader, ReadFault};
+use super::CsvReader;
+use super::fault::{ReadFault, shown};
 use crate::item::record_types::RecordTypes;
 use crate::item::{Checkpoint, ItemError, ItemReader};
 
