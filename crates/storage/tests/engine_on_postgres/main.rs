@@ -3,7 +3,10 @@
 
 #[path = "../engine/main.rs"]
 mod engine;
+mod lost_commits;
 mod outages;
+#[path = "../storage/postgres/proxy.rs"]
+mod proxy;
 mod writers;
 mod zombie;
 

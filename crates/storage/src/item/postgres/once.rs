@@ -2,6 +2,7 @@
 
 use oxbatch_core::item::ItemError;
 use oxbatch_core::repository::JobRepository;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
 use super::fault::fault;
@@ -26,9 +27,12 @@ const TAKE: &str = "WITH before AS (
          WHERE mine.execution_id <= EXCLUDED.execution_id
          RETURNING mine.execution_id)
      SELECT execution_id, written, unsettled FROM (SELECT 1) AS one LEFT JOIN before ON true";
+/// Saves only on top of what this execution has left: whatever else stands there must not be written over.
 const SAVE: &str = "UPDATE oxbatch_checkpoint SET written = $7, unsettled = $8, update_time = now()
      WHERE job_name = $1 AND instance_id = $2 AND instance_created = $3 AND step_name = $4 AND target = $5
-       AND execution_id = $6";
+       AND execution_id = $6 AND written = $9";
+const LOOK: &str = "SELECT execution_id, written FROM oxbatch_checkpoint
+     WHERE job_name = $1 AND instance_id = $2 AND instance_created = $3 AND step_name = $4 AND target = $5";
 const REMOVE: &str = "DELETE FROM oxbatch_checkpoint
      WHERE job_name = $1 AND instance_id = $2 AND instance_created = $3 AND step_name = $4 AND target = $5
        AND execution_id = $6";
@@ -38,6 +42,12 @@ const REMOVE: &str = "DELETE FROM oxbatch_checkpoint
 pub(super) struct Once {
     pub(super) ledger: Ledger,
     save: Option<Statement>,
+    /// Rows of the run in the target's row, as last committed there.
+    held: i64,
+    /// Those with the chunk in hand.
+    saved: i64,
+    /// A commit was sent and not answered: what the target holds has to be looked up before anything else is written.
+    unsure: bool,
 }
 
 fn failed(error: tokio_postgres::Error) -> ItemError {
@@ -46,7 +56,7 @@ fn failed(error: tokio_postgres::Error) -> ItemError {
 
 impl Once {
     pub(super) fn new(key: RunKey) -> Self {
-        Self { ledger: Ledger::new(key), save: None }
+        Self { ledger: Ledger::new(key), save: None, held: 0, saved: 0, unsure: false }
     }
 
     /// Takes the run over in the target. `committed` is how many rows the repository knows of; none for a fresh start. The
@@ -60,6 +70,7 @@ impl Once {
         repository: &dyn JobRepository,
         committed: Option<u64>,
     ) -> Result<bool, ItemError> {
+        self.save = None;
         self.ledger.look_up(repository).await?;
         if let Err(error) = client.batch_execute(CREATE).await {
             // Two that create it at once: one of them finds it there.
@@ -73,7 +84,25 @@ impl Once {
         let end = if taken.is_ok() { "COMMIT" } else { "ROLLBACK" };
         let ended = client.batch_execute(end).await.map_err(failed);
         let taken = taken?;
-        ended.map(|()| taken)
+        ended?;
+        self.unsure = false;
+        Ok(taken)
+    }
+
+    /// Takes the run over once more when nobody knows whether the last chunk was committed: the row tells, and a commit that
+    /// is still under way is waited for by it. The answer is that of [`open`](Self::open).
+    pub(super) async fn settle(
+        &mut self,
+        client: &Client,
+        repository: &dyn JobRepository,
+        committed: u64,
+    ) -> Result<bool, ItemError> {
+        self.open(client, repository, Some(committed)).await
+    }
+
+    /// Whether the answer to the last commit is missing.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.unsure
     }
 
     async fn take(
@@ -92,11 +121,13 @@ impl Once {
             .map_err(failed)?;
         let owner: Option<i64> = taken.get(0);
         let found = owner.map(|owner| Found { owner, written: taken.get(1), unsettled: taken.get(2) });
+        self.held = found.as_ref().map_or(0, |found| found.written);
         match self.ledger.resume(repository, found, committed).await? {
             Resumed::GoesOn { holds_rows } => Ok(holds_rows),
             Resumed::Anew => {
                 let known = committed.unwrap_or(0);
                 self.save(client, known).await?;
+                self.held = self.saved;
                 Ok(known > 0)
             }
         }
@@ -122,11 +153,50 @@ impl Once {
                     &key.execution_id,
                     &written,
                     &unsettled,
+                    &self.held,
                 ],
             )
             .await
             .map_err(failed)?;
-        if saved == 0 { Err(self.ledger.fenced_off()) } else { Ok(()) }
+        if saved == 0 {
+            return Err(self.refused(client).await);
+        }
+        self.saved = written;
+        Ok(())
+    }
+
+    /// Why the target's row did not take a save.
+    #[cold]
+    async fn refused(&self, client: &Client) -> ItemError {
+        let look = async {
+            let (key, created) = self.ledger.run()?;
+            let of_run: [&(dyn ToSql + Sync); 5] =
+                [&key.job_name, &key.instance_id, &created, &key.step_name, &key.target];
+            let row = client.query_opt(LOOK, &of_run).await.map_err(failed)?;
+            let row = row.map(|row| (row.get::<_, i64>(0), row.get::<_, i64>(1)));
+            Ok(match row {
+                Some((owner, written)) if owner == key.execution_id => ItemError::other(format!(
+                    "the target holds {written} rows of this step, where this execution has left {}; nothing of this \
+                     chunk was committed",
+                    self.held
+                )),
+                // One that has ended has taken its row with it.
+                _ => self.ledger.fenced_off(),
+            })
+        };
+        look.await.unwrap_or_else(|error: ItemError| error)
+    }
+
+    /// From here on the target may have committed the chunk, until the answer says so.
+    pub(super) fn commit_sent(&mut self) {
+        self.unsure = true;
+    }
+
+    /// The target has committed what was saved.
+    pub(super) fn target_committed(&mut self) {
+        self.unsure = false;
+        self.held = self.saved;
+        self.ledger.target_committed();
     }
 
     /// The repository has not committed; the connection may be another one from now on. The answer says whether the target

@@ -249,8 +249,17 @@ impl<T> PostgresWriter<T> {
                 (transaction.client().await.map_err(repository_fault)?, None)
             }
             Target::Remote { remote, once } => {
-                if remote.connected().await?.1 {
+                let (client, is_new) = remote.connected().await?;
+                if is_new {
                     self.rows.forget_connection();
+                }
+                if let Some(once) = once
+                    && once.once.is_unsure()
+                {
+                    let repository = once.context.repository().as_ref();
+                    let holds_rows = once.once.settle(client, repository, self.committed.rows).await?;
+                    self.committed.prepared |= holds_rows;
+                    self.now.prepared |= holds_rows;
                 }
                 (remote.begun().await?, once.as_mut().map(|once| &mut once.once.ledger))
             }
@@ -338,9 +347,12 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
                 // A change of the context: what the target knows is of one chunk, so the repository must save each.
                 once.context.put(EXACTLY_ONCE, self.now.rows)?;
             }
+            if let Some(once) = once {
+                once.once.commit_sent();
+            }
             remote.commit().await?;
             if let Some(once) = once {
-                once.once.ledger.target_committed();
+                once.once.target_committed();
             }
         }
         Checkpoint::new(&self.now).map(Some)
@@ -366,7 +378,8 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
     }
 
     async fn finish(&mut self, transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
-        if !self.now.prepared {
+        let is_unsure = matches!(&self.target, Target::Remote { once: Some(once), .. } if once.once.is_unsure());
+        if !self.now.prepared || is_unsure {
             let chunk = self.begin(transaction).await?;
             if chunk.rows.table.is_none() {
                 chunk.rows.look_up(chunk.client).await?;
