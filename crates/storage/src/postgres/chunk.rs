@@ -171,7 +171,7 @@ impl PostgresChunkTransaction {
             return self.connection.as_ref().ok_or(Fault::NoAnswer);
         }
         let place = self.store.connections.place_for_step().await?;
-        let (client, _) = self.store.connections.connector.connect(Purpose::Chunks).await?;
+        let (client, _) = self.store.connections.connector.connect(Purpose::Chunks(self.fence.lease)).await?;
         let fence = self.fence;
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&fence.step_id.0, &fence.lease.epoch];
         let (save, row) = join(client.prepare(SAVE), client.query_opt(REVISION, &values)).await;

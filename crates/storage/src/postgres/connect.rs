@@ -8,7 +8,7 @@ use std::time::Duration;
 use deadpool_postgres::Connect;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use oxbatch_core::repository::RepositoryError;
+use oxbatch_core::repository::{Lease, RepositoryError};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
@@ -18,6 +18,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{Fault, Said};
 use super::settings::PostgresSettings;
+use super::sql::chunk_session;
 use super::tls;
 
 /// What every connection of the repository relies on, whatever the role or the database has set.
@@ -34,7 +35,8 @@ const FOR_CHUNKS: &str = "SET synchronous_commit = off; SET idle_in_transaction_
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     Metadata,
-    Chunks,
+    /// The chunks of a step, under this lease.
+    Chunks(Lease),
     /// An author's: nothing is set but what all have.
     Own,
 }
@@ -75,13 +77,42 @@ impl Connector {
             }
         });
         let special = match purpose {
-            Purpose::Metadata => FOR_METADATA,
-            Purpose::Chunks => FOR_CHUNKS,
-            Purpose::Own => "",
+            Purpose::Metadata => FOR_METADATA.to_owned(),
+            Purpose::Chunks(lease) => format!("{FOR_CHUNKS}; {}", chunk_name(lease)),
+            Purpose::Own => String::new(),
         };
-        client.batch_execute(&format!("{FOR_ALL}; {special}")).await?;
+        let noticing = self.noticing(purpose);
+        client.batch_execute(&format!("{FOR_ALL}; {noticing}; {special}")).await?;
         Ok((client, task))
     }
+}
+
+impl Connector {
+    /// Lets the server notice as soon as the client does that the other side is gone without a word: what a session has
+    /// begun holds its locks until then. On a socket of the machine it counts for nothing.
+    fn noticing(&self, purpose: Purpose) -> String {
+        let config = &self.settings.config;
+        let idle = config.get_keepalives_idle().as_secs();
+        let interval = config.get_keepalives_interval().map_or(0, |interval| interval.as_secs());
+        let count = config.get_keepalives_retries().unwrap_or(0);
+        let keepalives = format!(
+            "SET tcp_keepalives_idle = {idle}; SET tcp_keepalives_interval = {interval}; \
+             SET tcp_keepalives_count = {count}"
+        );
+        match config.get_tcp_user_timeout() {
+            // Rows of an author's own query may lie unread for longer than that.
+            Some(unheard) if purpose != Purpose::Own => {
+                format!("{keepalives}; SET tcp_user_timeout = {}", unheard.as_millis())
+            }
+            _ => keepalives,
+        }
+    }
+}
+
+/// Names the session after its lease, so that recovery finds it.
+fn chunk_name(Lease { execution_id, epoch }: Lease) -> String {
+    let values = format!("SELECT {execution_id}::bigint AS execution, {epoch}::bigint AS epoch");
+    format!("SELECT set_config('application_name', {}, false) FROM ({values}) AS lease", chunk_session!())
 }
 
 /// A connection that hears notifications: whoever polls it drives it.
@@ -96,7 +127,8 @@ impl Connector {
         let opened = async {
             let (client, connection) = self.settings.config.connect(self.tls.clone()).await?;
             let mut listening = Listening { client, connection };
-            listening.run(&format!("{FOR_ALL}; LISTEN {channel}"), |_| {}).await?;
+            let noticing = self.noticing(Purpose::Metadata);
+            listening.run(&format!("{FOR_ALL}; {noticing}; LISTEN {channel}"), |_| {}).await?;
             Ok(listening)
         };
         tokio::time::timeout(self.timeout(), opened).await.map_err(|_| Fault::NoAnswer)?

@@ -10,7 +10,7 @@ use super::finish::end_running_steps;
 use super::launch::create_successor;
 use super::rows;
 use super::session::Session;
-use super::sql::{execution_columns, now};
+use super::sql::{chunk_session, execution_columns, now};
 use super::step::after;
 use crate::presence::Presence;
 
@@ -94,6 +94,7 @@ pub(super) async fn recover(
                 .await?;
             match row {
                 Some(row) => {
+                    end_sessions(session, *id, *epoch).await?;
                     let status = rows::status(&row, 0, *id)?;
                     end_lost(session, ExecutionId(*id), status, cause, request).await.map(Some)
                 }
@@ -102,6 +103,27 @@ pub(super) async fn recover(
         }
         Candidate::ToResume { id } => resume(session, ExecutionId(*id), request).await,
     }
+}
+
+/// Ends the sessions in which a dead owner has left a chunk: it may be frozen, or gone without the server's notice, and its
+/// rows would keep its successor waiting. One that is alive writes the chunk again and finds its lease lost. A role that may
+/// not see the sessions finds none.
+async fn end_sessions(session: &Session, execution: i64, epoch: i64) -> Result<(), Fault> {
+    let ended = session
+        .query(
+            concat!(
+                "SELECT pg_terminate_backend(pid)
+                 FROM pg_stat_activity, (SELECT $1::bigint AS execution, $2::bigint AS epoch) AS lease
+                 WHERE datname = current_database() AND usename = current_user AND application_name = ",
+                chunk_session!()
+            ),
+            &[&execution, &epoch],
+        )
+        .await?;
+    if !ended.is_empty() {
+        tracing::info!(execution, sessions = ended.len(), "ended the sessions that a dead owner had left in a chunk");
+    }
+    Ok(())
 }
 
 async fn end_lost(

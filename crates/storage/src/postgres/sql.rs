@@ -32,4 +32,12 @@ macro_rules! now {
     };
 }
 
-pub(super) use {execution_columns, now, skip_columns, step_columns};
+/// The name of a session that holds chunks: by it recovery finds what a dead owner has left. `lease` has `execution` and
+/// `epoch`; the table tells apart repositories of several schemas. The server keeps 63 bytes of a name.
+macro_rules! chunk_session {
+    () => {
+        "left(format('oxbatch chunk %s.%s %s', lease.execution, lease.epoch, 'oxbatch_job_execution'::regclass::oid), 63)"
+    };
+}
+
+pub(super) use {chunk_session, execution_columns, now, skip_columns, step_columns};
