@@ -35,8 +35,7 @@ const SAVE: &str = "WITH saved AS (
      SELECT min(status), 1 / count(*) FROM saved";
 const MARK_RERUN: &str = "UPDATE oxbatch_skipped_item SET rerun_execution_id = $2
      WHERE id = ANY ($1) AND rerun_execution_id IS NULL RETURNING id";
-const REVISION: &str = "SELECT revision FROM oxbatch_step_execution WHERE id = $1 AND lease_epoch = $2";
-const IS_OWNER: &str = "SELECT 1 FROM oxbatch_step_execution
+const REVISION: &str = "SELECT revision FROM oxbatch_step_execution
      WHERE id = $1 AND lease_epoch = $2 AND status IN ('STARTED', 'STOPPING')";
 /// Finds out whether a save whose answer was lost has been committed, and makes sure that it will not be later: one that
 /// is still on its way finds another revision.
@@ -302,7 +301,7 @@ impl PostgresChunkTransaction {
         self.undo().await;
         let fence = self.fence;
         let connection = self.connected().await?;
-        match connection.client.query_opt(IS_OWNER, &[&fence.step_id.0, &fence.lease.epoch]).await? {
+        match connection.client.query_opt(REVISION, &[&fence.step_id.0, &fence.lease.epoch]).await? {
             Some(_) => Err(self.answer_lost()),
             None => Ok(Saved::LeaseLost),
         }
