@@ -119,6 +119,8 @@ fn run(service: &Service, first: &[String], time: Duration) -> Result<Round, Fau
         .args(first)
         .args((service.arguments)(port))
         .current_dir(folder.path())
+        // That of the other rows, which the original would take for its own.
+        .env_remove("DATABASE_URL")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
