@@ -51,6 +51,7 @@ mod xml_reader;
 mod xml_writer;
 
 use std::future::Future;
+use std::time::Duration;
 
 pub use chain_processor::ChainProcessor;
 pub use checkpoint::Checkpoint;
@@ -231,9 +232,12 @@ pub trait ItemProcessor<I: Send>: Send {
 /// Writes chunks of outputs.
 ///
 /// # Contract
-/// - Call order: `open`; for each chunk `write` (once, never with an empty slice), `flush`, then the engine commits and
-///   calls `committed`, or rolls back and calls `rolled_back`; at the end of the input `finish`, a commit, `publish`;
-///   `close` at last, whatever happened.
+/// - Call order: `save_interval` and `open`; for each chunk `write` (once, never with an empty slice) and `flush`, then the
+///   engine commits and calls `committed`, or rolls back and calls `rolled_back`; at the end of the input `finish`,
+///   `flush`, a commit, `publish`; `close` at last, whatever happened.
+/// - A commit is a save of the repository, or it is joined with those of later chunks and saved with the last of them.
+///   Before each save, joined or not, the engine calls `sync`: a checkpoint is never durable ahead of its output. The save
+///   counts on everything that was flushed and not rolled back.
 /// - `flush` hands everything to the system and returns what `open` needs to cut back to this very point. What was
 ///   written after it is not there any more once `open` or `rolled_back` has returned.
 /// - Exactly once: a writer that writes through the `transaction` and one whose checkpoint can cut its output back. Any
@@ -255,6 +259,21 @@ pub trait ItemWriter<O: Send + Sync>: Send {
     /// Hands all that was written to the system, before the commit, and tells the point to cut back to.
     fn flush(&mut self) -> impl Future<Output = Result<Option<Checkpoint>, ItemError>> + Send {
         async { Ok(None) }
+    }
+
+    /// Makes durable what was flushed: the save of the repository that follows counts on it, and must not outlive it. A
+    /// writer whose output is as durable as the save itself, because it is in its transaction, has nothing to do.
+    ///
+    /// An error fails the chunk as one of `flush` does: it is rolled back, and written again where a retry is allowed. Where
+    /// chunks before it wait for the same save, nothing can be written again, and the step fails: it resumes from the last save.
+    fn sync(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// How long the saves of its step are to be joined when the author does not say, because each `sync` has its price:
+    /// the step behaves as with [`commit_every`](crate::ChunkStepBuilder::commit_every). Asked for once, before `open`.
+    fn save_interval(&self) -> Option<Duration> {
+        None
     }
 
     /// The last flush is committed: it is now the point to cut back to.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
@@ -137,6 +138,17 @@ where
         Checkpoint::new(&positions).map(Some)
     }
 
+    async fn sync(&mut self) -> Result<(), ItemError> {
+        for route in &mut self.routes {
+            route.writer.sync().await?;
+        }
+        Ok(())
+    }
+
+    fn save_interval(&self) -> Option<Duration> {
+        self.routes.iter().filter_map(|route| route.writer.save_interval()).min()
+    }
+
     fn committed(&mut self) {
         self.routes.iter_mut().for_each(|route| route.writer.committed());
     }
@@ -189,6 +201,8 @@ trait ErasedWriter<O>: Send {
         transaction: &'a mut dyn ChunkTransaction,
     ) -> BoxFuture<'a, Result<(), ItemError>>;
     fn flush(&mut self) -> BoxFuture<'_, Result<Option<Checkpoint>, ItemError>>;
+    fn sync(&mut self) -> BoxFuture<'_, Result<(), ItemError>>;
+    fn save_interval(&self) -> Option<Duration>;
     fn committed(&mut self);
     fn rolled_back(&mut self) -> BoxFuture<'_, Result<(), ItemError>>;
     fn finish<'a>(&'a mut self, transaction: &'a mut dyn ChunkTransaction) -> BoxFuture<'a, Result<(), ItemError>>;
@@ -211,6 +225,14 @@ impl<O: Send + Sync + 'static, W: ItemWriter<O>> ErasedWriter<O> for W {
 
     fn flush(&mut self) -> BoxFuture<'_, Result<Option<Checkpoint>, ItemError>> {
         Box::pin(ItemWriter::flush(self))
+    }
+
+    fn sync(&mut self) -> BoxFuture<'_, Result<(), ItemError>> {
+        Box::pin(ItemWriter::sync(self))
+    }
+
+    fn save_interval(&self) -> Option<Duration> {
+        ItemWriter::save_interval(self)
     }
 
     fn committed(&mut self) {

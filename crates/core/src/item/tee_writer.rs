@@ -1,5 +1,7 @@
 //! `TeeWriter`: to several writers at once.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -68,6 +70,15 @@ impl<O: Send + Sync, A: ItemWriter<O>, B: ItemWriter<O>> ItemWriter<O> for TeeWr
         }
         let [first, second] = [first, second].map(|checkpoint| checkpoint.map(Checkpoint::into_raw));
         Checkpoint::new(&Positions { first, second }).map(Some)
+    }
+
+    async fn sync(&mut self) -> Result<(), ItemError> {
+        self.first.sync().await?;
+        self.second.sync().await
+    }
+
+    fn save_interval(&self) -> Option<Duration> {
+        self.first.save_interval().into_iter().chain(self.second.save_interval()).min()
     }
 
     fn committed(&mut self) {

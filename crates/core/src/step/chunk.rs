@@ -222,7 +222,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     }
 
     /// Saves the states of several chunks at once, when so much time has passed since the last save: for chunks that take
-    /// less time than a save, about 10 µs. Without it each chunk is saved as it is committed.
+    /// less time than a save, about 10 µs. Without it the [writer decides](ItemWriter::save_interval): files ask for such a
+    /// time, since each save waits for them to be on disk. Zero saves each chunk as it is committed.
     ///
     /// A chunk whose state waits is written and flushed, and the writer will not be asked to take it back. It is saved at the
     /// end of that time, at a stop, a fault, and the end of the input. After a kill, a loss of the lease or a panic the

@@ -10,7 +10,7 @@ use crate::harness::{Events, FailingWriter, Place, launch, ran};
 /// Trap 13: a fault of `open`, `flush` or `close` is swallowed and the job reports success.
 #[tokio::test]
 async fn a_fault_at_any_point_of_a_writer_fails_the_step() {
-    let points = ["open", "write", "flush", "finish", "publish", "close"];
+    let points = ["open", "write", "flush", "sync", "finish", "publish", "close"];
     let jobs = points.map(|at| {
         Job::builder(format!("At {at}"))
             .step(

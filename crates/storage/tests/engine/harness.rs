@@ -207,6 +207,10 @@ impl ItemWriter<u64> for FailingWriter {
         self.point("flush").map(|()| None)
     }
 
+    async fn sync(&mut self) -> Result<(), ItemError> {
+        self.point("sync")
+    }
+
     async fn finish(&mut self, _: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
         self.point("finish")
     }

@@ -22,5 +22,6 @@ mod rerun;
 mod sharing;
 mod skips;
 mod stopping;
+mod syncs;
 mod tasks;
 mod totals;

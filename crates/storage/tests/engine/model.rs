@@ -58,7 +58,7 @@ async fn check(plan: Plan) {
         };
         if dies {
             let Process { engine, node, lifeline, .. } = process;
-            node.die();
+            node.die(plan.loses_power);
             lifeline.cut(&engine).await;
             process = start(&place, &plan, &out, &pending).await;
             // What it was about to do it does now.

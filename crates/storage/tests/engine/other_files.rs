@@ -114,6 +114,14 @@ impl<W: ItemWriter<Strike>> ItemWriter<Strike> for Faulty<W> {
         Ok(flushed)
     }
 
+    async fn sync(&mut self) -> Result<(), ItemError> {
+        self.writer.sync().await
+    }
+
+    fn save_interval(&self) -> Option<std::time::Duration> {
+        self.writer.save_interval()
+    }
+
     fn committed(&mut self) {
         self.writer.committed();
     }

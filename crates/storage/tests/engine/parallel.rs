@@ -412,7 +412,6 @@ fn a_processor_that_must_see_all_items_and_contradictions_are_refused_when_the_s
             "a chunk time needs a reader that is ahead",
         ),
         (some().chunk_time(Duration::ZERO), "a chunk time of zero"),
-        (some().commit_every(Duration::ZERO), "a time between commits of zero"),
         (some().chunk_bytes(0, |_| 1), "a chunk of 0 bytes"),
     ] {
         let told = told(step.try_into());

@@ -43,6 +43,8 @@ pub(super) struct Commits<'a, R: ItemReader, O> {
     joining: Option<Joining>,
     /// Chunks were written and are not saved yet; the progress behind the last of them.
     unsaved: Option<Option<f64>>,
+    /// Chunks that waited for a save cannot be saved any more: nothing is, and nothing is shown.
+    lost: bool,
     /// Somebody has asked for a stop, as a commit was told.
     stop_requested: bool,
     /// Kept items that the chunk in hand runs again.
@@ -55,6 +57,8 @@ pub(super) struct Commits<'a, R: ItemReader, O> {
 enum Attempt {
     /// In the author's writer.
     Write(&'static str, ItemError),
+    /// Chunks that were to be saved with it are lost, since the author's writer could not make them durable.
+    Lost(ItemError),
     /// In the repository.
     Save(RepositoryError),
     /// The state does not fit its limit.
@@ -83,6 +87,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
             counters: Counters::default(),
             joining,
             unsaved: None,
+            lost: false,
             stop_requested: false,
             rerun: Vec::new(),
             json: String::new(),
@@ -168,7 +173,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
             };
             let lost = self.take_back(target, &mut before).await?;
             // The store was away, which says nothing of the items: no policy is asked, and nothing is counted against them.
-            if lost && losses < MOST_LOSSES {
+            if lost && losses < MOST_LOSSES && !self.lost {
                 losses += 1;
                 continue;
             }
@@ -180,6 +185,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
                 Attempt::Save(error) => ("commit", ItemError::transient(error)),
                 Attempt::State(message) => return Err(BodyFault::Failed(message).into()),
                 Attempt::Totals(fault) => return Err(fault.into()),
+                Attempt::Lost(error) => return Err(fault("sync the output", &error)),
                 Attempt::Write(what, error) => (what, error),
             };
             if self.retry.allows(error.kind(), made) {
@@ -246,7 +252,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
     }
 
     /// Saves the chunks that were written since the last save.
-    pub(super) async fn save_unsaved<W>(&mut self, target: &mut Target<'_, W>) -> Result<(), Interrupt> {
+    pub(super) async fn save_unsaved<W: ItemWriter<O>>(&mut self, target: &mut Target<'_, W>) -> Result<(), Interrupt> {
         let Some(progress) = self.unsaved else { return Ok(()) };
         if let Some(totals) = &mut self.totals {
             totals.take_back();
@@ -300,6 +306,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
             Attempt::Save(error) => BodyFault::Failed(format!("failed to commit: {}", cause_chain(&error))).into(),
             Attempt::State(message) => BodyFault::Failed(message).into(),
             Attempt::Totals(fault) => fault.into(),
+            Attempt::Lost(error) => fault("sync the output", &error),
             Attempt::Write(what, error) => fault_after(what, &error, 0, self.context),
         }
     }
@@ -387,7 +394,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
     }
 
     /// Saves the state and commits, fenced by the lease; what was committed is then the new base.
-    async fn save<W>(
+    async fn save<W: ItemWriter<O>>(
         &mut self,
         target: &mut Target<'_, W>,
         next: Counters,
@@ -404,7 +411,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
         self.commit(target, next, progress, skips).await
     }
 
-    async fn commit<W>(
+    async fn commit<W: ItemWriter<O>>(
         &mut self,
         target: &mut Target<'_, W>,
         next: Counters,
@@ -427,6 +434,14 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
             rerun: &self.rerun,
             time,
         };
+        if let Err(error) = target.writer.sync().await {
+            if self.unsaved.take().is_some() {
+                self.lost = true;
+                // What waits cannot be written again, and to sync it once more would prove nothing.
+                return Err(Attempt::Lost(error));
+            }
+            return Err(Attempt::Write("sync", error));
+        }
         let ack = target.transaction.commit(save).await.map_err(Attempt::Save)?;
         self.rerun.clear();
         self.contexts.saved();
@@ -442,7 +457,7 @@ impl<'a, R: ItemReader, O: Send + Sync> Commits<'a, R, O> {
 
     async fn roll_back<W: ItemWriter<O>>(&mut self, target: &mut Target<'_, W>) -> Result<(), Interrupt> {
         self.counters.rollback += 1;
-        if self.unsaved.is_none() {
+        if self.unsaved.is_none() && !self.lost {
             self.show(None);
         }
         let transaction = target.transaction.rollback().await;

@@ -87,8 +87,7 @@ where
             Some(totals) => Some(TotalsLedger::resume(totals, control_totals.as_deref(), resumed)?),
             None => None,
         };
-        let Settings { time, retry, commit_every, .. } = &self.settings;
-        let joining = commit_every.map(|every| Joining::start(every, &context)).transpose()?;
+        let Settings { time, retry, .. } = &self.settings;
         let side = if time.is_some() { Side::Reading } else { Side::Settling };
         let reading = Reading {
             limits: Limits { items: self.resolve_size(&context)?, time: *time, weight: self.items.weight.clone() },
@@ -99,6 +98,8 @@ where
         };
         let processing = self.build_processors(&context)?;
         let writer = build("writer", &self.writer, &context.for_side(Side::Writing))?;
+        let joins = self.settings.commit_every.or_else(|| writer.save_interval()).filter(|every| !every.is_zero());
+        let joining = joins.map(|every| Joining::start(every, &context)).transpose()?;
         let mut target = Target { writer, transaction: transaction.as_mut() };
         // Everything that may be is closed; the first fault is the one that is told.
         let (result, closed) = match self.open(reading, processing, &mut target.writer, &state).await {

@@ -76,7 +76,7 @@ pub(super) struct Settings {
     pub(super) size: ChunkSize,
     /// Longest time since the first item of a chunk.
     pub(super) time: Option<Duration>,
-    /// Longest time between two saves.
+    /// Longest time between two saves; zero saves each chunk.
     pub(super) commit_every: Option<Duration>,
     pub(super) threads: u32,
     pub(super) concurrency: u32,
@@ -107,10 +107,8 @@ impl Settings {
         {
             return Some(problem);
         }
-        for (name, time) in [("chunk time", self.time), ("time between commits", self.commit_every)] {
-            if time == Some(Duration::ZERO) {
-                return Some(format!("a {name} of zero lets nothing pass"));
-            }
+        if self.time == Some(Duration::ZERO) {
+            return Some("a chunk time of zero lets nothing pass".to_owned());
         }
         let processors = u64::from(threads) * u64::from(concurrency);
         if !(1..=u64::from(MAX_PROCESSORS)).contains(&processors) {

@@ -1,5 +1,7 @@
 //! `OnEither`: a reader or a writer of tables on whichever database keeps the executions.
 
+use std::time::Duration;
+
 use oxbatch::item::Checkpoint;
 use oxbatch::repository::ChunkTransaction;
 use oxbatch::{ItemError, ItemReader, ItemWriter};
@@ -60,6 +62,14 @@ impl<O: Send + Sync, S: ItemWriter<O>, P: ItemWriter<O>> ItemWriter<O> for OnEit
 
     async fn flush(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         ask!(self, part => part.flush().await)
+    }
+
+    async fn sync(&mut self) -> Result<(), ItemError> {
+        ask!(self, part => part.sync().await)
+    }
+
+    fn save_interval(&self) -> Option<Duration> {
+        ask!(self, part => part.save_interval())
     }
 
     fn committed(&mut self) {

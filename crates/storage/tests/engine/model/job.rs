@@ -1,7 +1,7 @@
 //! The job of the model: parts in which troubles strike, and an output that outlives its node as a file does.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ fn strikes(pending: &Pending, trouble: Trouble) -> bool {
 #[derive(Clone)]
 pub(super) struct Node {
     out: Output,
+    /// How much of the output survives a loss of power.
+    durable: Arc<AtomicUsize>,
     /// Asked under the lock of the output: what is dead writes no more.
     dead: Arc<AtomicBool>,
     tell: UnboundedSender<()>,
@@ -38,12 +40,23 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(out: &Output, tell: UnboundedSender<()>) -> Self {
-        Self { out: Arc::clone(out), dead: Arc::default(), tell, buried: Arc::default(), engine: Arc::default() }
+        let durable = Arc::new(AtomicUsize::new(out.lock().unwrap().len()));
+        Self {
+            out: Arc::clone(out),
+            durable,
+            dead: Arc::default(),
+            tell,
+            buried: Arc::default(),
+            engine: Arc::default(),
+        }
     }
 
-    /// From now on it writes no more.
-    pub(super) fn die(&self) {
-        let _writing = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+    /// From now on it writes no more. With the power goes what was not made durable.
+    pub(super) fn die(&self, loses_power: bool) {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        if loses_power {
+            out.truncate(self.durable.load(Ordering::SeqCst));
+        }
         self.dead.store(true, Ordering::SeqCst);
         self.engine.lock().unwrap().take();
     }
@@ -161,6 +174,7 @@ impl Writer {
         self.node.write(|out| {
             assert!(length <= out.len(), "it is shorter than what was saved");
             out.truncate(length);
+            self.node.durable.fetch_min(length, Ordering::SeqCst);
         })?;
         (self.flushed, self.committed) = (length, length);
         Ok(())
@@ -200,6 +214,14 @@ impl ItemWriter<u64> for Writer {
         }
         self.flushed = self.node.write(|out| out.len())?;
         Checkpoint::new(&self.flushed).map(Some)
+    }
+
+    async fn sync(&mut self) -> Result<(), ItemError> {
+        if strikes(&self.pending, Trouble::Sync(self.last)) {
+            return Err(ItemError::other("the disk is broken"));
+        }
+        let flushed = self.flushed;
+        self.node.write(|_| self.node.durable.store(flushed, Ordering::SeqCst))
     }
 
     fn committed(&mut self) {

@@ -24,6 +24,8 @@ pub(super) enum Trouble {
     Write(u64),
     /// The writer cannot hand its output over.
     Flush(u64),
+    /// The writer cannot make its output durable.
+    Sync(u64),
     /// The writer panics.
     PanicOfWriter(u64),
     /// The output cannot be finished.
@@ -60,6 +62,8 @@ pub(super) struct Plan {
     pub(super) threads: u32,
     pub(super) in_flight: u32,
     pub(super) saves: Saves,
+    /// A node that dies takes with it what it had not made durable.
+    pub(super) loses_power: bool,
     pub(super) troubles: BTreeSet<Trouble>,
     /// Items that can never be processed, and those whose outputs can never be written.
     bad: BTreeSet<(bool, u64)>,
@@ -90,7 +94,7 @@ impl Plan {
 }
 
 fn trouble(items: u64) -> impl Strategy<Value = Trouble> {
-    (0..14_u8, 0..items).prop_map(|(kind, at)| match kind {
+    (0..15_u8, 0..items).prop_map(|(kind, at)| match kind {
         0 => Trouble::OpenReader,
         1 => Trouble::OpenWriter,
         2 => Trouble::Read(at),
@@ -104,6 +108,7 @@ fn trouble(items: u64) -> impl Strategy<Value = Trouble> {
         10 => Trouble::Publish,
         11 => Trouble::Stop(at),
         12 => Trouble::Die(at),
+        13 => Trouble::Sync(at),
         _ => Trouble::DieWriting(at),
     })
 }
@@ -112,9 +117,10 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
     let saves = prop_oneof![Just(Saves::EachChunk), Just(Saves::Never), Just(Saves::Often)];
     let time = prop_oneof![3 => Just(None), 1 => (1..200_u64).prop_map(|time| Some(Duration::from_micros(time)))];
     let limits = (1..13_u32, prop::option::weighted(0.3, 1..40_u64), time);
+    let saves = (saves, any::<bool>());
     let workers = (prop_oneof![2 => Just(1), 1 => 2..5_u32], prop_oneof![2 => Just(1), 1 => 2..6_u32]);
     (1..60_u64, limits, 0..3_u32, any::<bool>(), workers, saves).prop_flat_map(
-        |(items, (chunk_size, chunk_bytes, chunk_time), retries, ahead, (threads, in_flight), saves)| {
+        |(items, (chunk_size, chunk_bytes, chunk_time), retries, ahead, (threads, in_flight), (saves, loses_power))| {
             let bad = prop::collection::btree_set((any::<bool>(), 0..items), 0..5);
             (prop::collection::btree_set(trouble(items), 0..6), bad).prop_map(move |(troubles, bad)| Plan {
                 items,
@@ -126,6 +132,7 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
                 threads,
                 in_flight,
                 saves,
+                loses_power,
                 troubles,
                 bad,
             })
