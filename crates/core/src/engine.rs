@@ -13,6 +13,7 @@ mod rerun;
 mod run_job;
 mod run_step;
 mod running;
+mod store;
 
 use std::sync::Arc;
 
@@ -34,10 +35,12 @@ pub use preview::{
 };
 pub use rerun::{LeftSkip, MAX_LEFT_SHOWN, Rerun};
 pub use running::LiveStep;
+pub use store::NotReady;
 
 use crate::job::JobRegistry;
 use crate::repository::{Drain, JobRepository, NodeReport, RepositoryError, RunLimits};
 use running::Running;
+use store::StoreHealth;
 
 /// A node that launches and runs jobs. Cheap to clone; all clones are the same node.
 ///
@@ -54,6 +57,7 @@ struct Inner {
     config: EngineConfig,
     events: EventSink,
     running: Running,
+    store: StoreHealth,
     /// Rung when there may be work to take.
     work: Notify,
     /// Whether the repository tells of what other processes do.
@@ -102,6 +106,7 @@ impl Engine {
             repository,
             events: EventSink::new(config.consumers.clone()),
             running: Running::default(),
+            store: StoreHealth::new(),
             work: Notify::new(),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -134,6 +139,25 @@ impl Engine {
     /// Waits until the node was asked to drain and then to end, and nothing runs on it any more.
     pub async fn drained(&self) {
         self.inner.drained.cancelled().await;
+    }
+
+    /// Waits until the store is gone under the node, and says what became of it. Nothing can be kept any more: what ran was
+    /// dropped, and what is left is to end the process.
+    pub async fn store_gone(&self) -> RepositoryError {
+        self.inner.store.until_gone().await
+    }
+
+    /// Whether the node can take work: it does not shut down, and its heartbeats are written down.
+    ///
+    /// # Errors
+    /// [`NotReady`] says why it cannot.
+    pub fn check_ready(&self) -> Result<(), NotReady> {
+        let inner = &self.inner;
+        let checked = inner.store.check(inner.config.heartbeat_every);
+        match checked {
+            Ok(()) if inner.closing.is_cancelled() => Err(NotReady::ShuttingDown),
+            checked => checked,
+        }
     }
 
     /// Whether it has begun to shut down: launches are refused.

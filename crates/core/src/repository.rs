@@ -41,6 +41,8 @@ pub type RepositoryFuture<'a, T> = BoxFuture<'a, Result<T, RepositoryError>>;
 /// - Leases are compared with the store's own clock.
 /// - The number of statements of each method is constant: it does not grow with the history that is stored.
 /// - Each status change goes through [`crate::execution::next`].
+/// - A store that can be taken away under a process, as a file can, answers no launch and no heartbeat after that, but says
+///   [`RepositoryError::Gone`].
 pub trait JobRepository: Send + Sync + 'static {
     /// The kind of the store and where it is, without secrets, for messages: `SQLite oxbatch.db`.
     fn location(&self) -> String;

@@ -142,6 +142,9 @@ impl EventConsumer for EventLog {
             Event::RepositoryTrouble { doing, error } => {
                 warn!(doing, cause = cause_chain(error), "the repository failed; it is tried again");
             }
+            Event::RepositoryGone { error } => {
+                error!(cause = cause_chain(error), "the database is gone; the process ends");
+            }
             Event::DrainChanged { drain: Some(drain) } => {
                 info!(stop = drain.stop, exit = drain.exit, "draining: no new work is taken")
             }

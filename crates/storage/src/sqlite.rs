@@ -48,6 +48,8 @@ pub struct SqliteRepository {
 /// What the clones of a repository and its chunk transactions share.
 struct Store {
     path: PathBuf,
+    /// The file that the path named when it was opened.
+    file: open::FileId,
     writer: Writer,
     readers: ReaderPool,
     turn: Turn,
@@ -70,7 +72,9 @@ impl SqliteRepository {
         let mut connection = open::first(&path)?;
         migrate::migrate(&mut connection, &path)?;
         let turn = Turn::default();
+        let file = open::FileId::of(&path);
         let store = Store {
+            file,
             writer: Writer::start(path.clone(), turn.clone(), connection)?,
             readers: ReaderPool::start(&path)?,
             chunks: chunk::IdleConnections::default(),

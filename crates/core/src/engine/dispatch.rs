@@ -58,7 +58,7 @@ async fn take_one(inner: &Arc<Inner>, place: OwnedSemaphorePermit) -> bool {
         }
         Ok(None) => false,
         Err(error) => {
-            inner.events.emit(&Event::RepositoryTrouble { doing: "take work", error: &error });
+            inner.report_trouble("take work", &error);
             false
         }
     }
@@ -76,7 +76,7 @@ async fn watch_for_the_dead(inner: Arc<Inner>) {
         pause = match recover(&inner).await {
             Ok(()) => inner.config.poll_every,
             Err(error) => {
-                inner.events.emit(&Event::RepositoryTrouble { doing: "look for dead nodes", error: &error });
+                inner.report_trouble("look for dead nodes", &error);
                 (pause * 2).min(Duration::from_secs(30))
             }
         };

@@ -93,6 +93,11 @@ pub enum Event<'a> {
         /// What it says.
         error: &'a RepositoryError,
     },
+    /// The store itself is gone: the node drops what it runs and ends.
+    RepositoryGone {
+        /// What it says.
+        error: &'a RepositoryError,
+    },
     /// The node was asked to drain, or with `None` to take work again.
     DrainChanged {
         /// The request.

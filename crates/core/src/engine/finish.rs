@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use super::{Event, Inner};
+use super::Inner;
 use crate::repository::RepositoryError;
 
 /// First wait before a record that failed is tried again; it doubles up to [`LONGEST_PAUSE`].
@@ -17,7 +17,7 @@ const HOPELESS_ATTEMPTS: u32 = 5;
 /// Repeats what a repository does as long as its fault may pass: a full disk, a busy or absent database.
 ///
 /// # Errors
-/// When the lease is lost, the fault does not pass, or the node closes while it lasts.
+/// When the lease is lost, the store is gone, the fault does not pass, or the node closes while it lasts.
 pub(super) async fn persist<T, F, A>(inner: &Inner, doing: &'static str, attempt: A) -> Result<T, RepositoryError>
 where
     A: Fn() -> F,
@@ -29,7 +29,7 @@ where
 /// Records an end: repeated whatever the fault is, since an execution whose end is not recorded would be running for ever.
 ///
 /// # Errors
-/// When the lease is lost, or the node closes while the fault lasts; then the next start recovers the execution.
+/// When the lease is lost, the store is gone, or the node closes while the fault lasts; then the next start recovers the execution.
 pub(super) async fn record<T, F, A>(inner: &Inner, doing: &'static str, attempt: A) -> Result<T, RepositoryError>
 where
     A: Fn() -> F,
@@ -51,7 +51,10 @@ where
             Err(error @ (RepositoryError::LeaseLost { .. } | RepositoryError::Refused { .. })) => return Err(error),
             Err(error) => error,
         };
-        inner.events.emit(&Event::RepositoryTrouble { doing, error: &error });
+        inner.report_trouble(doing, &error);
+        if error.is_gone() {
+            return Err(error);
+        }
         hopeless = hopeless.saturating_add(u32::from(!error.is_transient()));
         let closing_for_long = inner.closing.is_cancelled() && pause > GIVE_UP_WHEN_CLOSING;
         if hopeless >= most || closing_for_long {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::Inner;
 use super::running::Handle;
-use super::{Event, Inner};
 use crate::execution::Status;
 use crate::repository::RenewedLease;
 
@@ -28,7 +28,8 @@ pub(super) async fn keep(inner: Arc<Inner>) {
             () = inner.closing.cancelled(), if !inner.closing.is_cancelled() => continue,
         };
         let handles = inner.running.handles();
-        let beats = rung || next_heartbeat <= Instant::now();
+        // One that failed is tried again at once: the node is not ready until it succeeds.
+        let beats = rung || next_heartbeat <= Instant::now() || inner.store.has_failed();
         if beats {
             next_heartbeat = Instant::now() + inner.config.heartbeat_every;
         }
@@ -52,14 +53,20 @@ async fn renew(inner: &Inner, handles: &[Handle]) {
                 hear(inner, handle, &renewed);
             }
         }
-        Err(error) => inner.events.emit(&Event::RepositoryTrouble { doing: "renew leases", error: &error }),
+        Err(error) => inner.report_trouble("renew leases", &error),
     }
 }
 
 async fn beat(inner: &Inner) {
     match inner.repository.heartbeat(&inner.report).await {
-        Ok(drain) => inner.hear_drain(drain),
-        Err(error) => inner.events.emit(&Event::RepositoryTrouble { doing: "tell that the node lives", error: &error }),
+        Ok(drain) => {
+            inner.store.written();
+            inner.hear_drain(drain);
+        }
+        Err(error) => {
+            inner.store.failed(&error);
+            inner.report_trouble("tell that the node lives", &error);
+        }
     }
 }
 

@@ -329,12 +329,14 @@ impl Engine {
         // A step that ignores the request is left behind after the configured time; recording it takes a moment more.
         let bound = inner.config.shutdown_timeout + super::run_job::LEAVE_BEHIND_AFTER * 2;
         let _ = tokio::time::timeout(bound, inner.tasks.wait()).await;
-        let removed = tokio::time::timeout(GOODBYE, inner.repository.remove_node(&inner.config.node)).await;
-        if let Ok(Err(error)) = removed {
-            inner.events.emit(&Event::RepositoryTrouble { doing: "remove the node", error: &error });
+        if inner.store.gone().is_none() {
+            let removed = tokio::time::timeout(GOODBYE, inner.repository.remove_node(&inner.config.node)).await;
+            if let Ok(Err(error)) = removed {
+                inner.report_trouble("remove the node", &error);
+            }
         }
         if let Err(error) = inner.repository.close().await {
-            inner.events.emit(&Event::RepositoryTrouble { doing: "close the repository", error: &error });
+            inner.report_trouble("close the repository", &error);
         }
     }
 }

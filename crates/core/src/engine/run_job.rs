@@ -50,7 +50,12 @@ async fn run(inner: &Arc<Inner>, execution: JobExecution, handle: &Handle) {
         Some(job) => run_steps(inner, job.clone(), execution, handle).await,
         None => JobEnd::Failed { message: format!("this node does not know the job '{}'", execution.job_name) },
     };
-    let lost = || inner.events.emit(&Event::LeaseLost { execution_id });
+    let lost = || {
+        // That the store is gone is an event of its own.
+        if handle.cause() != Some(StopCause::StoreGone) {
+            inner.events.emit(&Event::LeaseLost { execution_id });
+        }
+    };
     let Some(outcome) = outcome(inner, end, handle) else { return lost() };
     let recorded = record(inner, "record the end of an execution", || {
         inner.repository.finish_execution(&handle.lease, outcome.clone())
@@ -168,7 +173,7 @@ async fn run_steps(inner: &Arc<Inner>, job: Job, execution: JobExecution, handle
 
 fn stopped_before(step: &Step, handle: &Handle) -> JobEnd {
     match handle.cause() {
-        Some(StopCause::LeaseLost) => JobEnd::LeaseLost,
+        Some(cause) if cause.is_loss() => JobEnd::LeaseLost,
         _ => JobEnd::Stopped { message: Some(format!("stopped before step '{}'", step.name())) },
     }
 }

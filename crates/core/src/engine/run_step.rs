@@ -110,7 +110,7 @@ async fn supervise(inner: &Inner, step: &Step, run: BodyRun, handle: &Handle) ->
         () = handle.stop.cancelled() => {}
     }
     let grace = match handle.cause() {
-        Some(StopCause::LeaseLost) => Duration::ZERO,
+        Some(cause) if cause.is_loss() => Duration::ZERO,
         Some(StopCause::Shutdown) => inner.config.shutdown_timeout,
         _ => inner.config.stop_grace,
     };
@@ -191,7 +191,7 @@ async fn record(
     let shutdown = handle.cause() == Some(StopCause::Shutdown);
     let (event, exit_code, message) = match report {
         Report::Fault(BodyFault::LeaseLost) => return StepEnd::LeaseLost,
-        _ if handle.cause() == Some(StopCause::LeaseLost) => return StepEnd::LeaseLost,
+        _ if handle.cause().is_some_and(StopCause::is_loss) => return StepEnd::LeaseLost,
         Report::Ended(BodyEnd::Completed { exit_code }) => (StatusEvent::Complete, exit_code, None),
         Report::Fault(BodyFault::Failed(message)) => (StatusEvent::Fail, None, Some(message)),
         Report::Panicked(text) => (StatusEvent::Fail, None, Some(format!("panicked: {text}"))),

@@ -32,6 +32,15 @@ pub(super) enum StopCause {
     Shutdown,
     /// Another node owns it.
     LeaseLost,
+    /// The store is gone, and what it committed with it.
+    StoreGone,
+}
+
+impl StopCause {
+    /// Whether nothing of the execution can be recorded by this node any more.
+    pub(super) fn is_loss(self) -> bool {
+        matches!(self, Self::LeaseLost | Self::StoreGone)
+    }
 }
 
 /// The node's handle on one execution.
@@ -80,7 +89,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Handle {
-    /// Why it was told to stop; the first cause stays, except that a lost lease overrules all.
+    /// Why it was told to stop; the first cause stays, except that a loss overrules a request.
     pub(super) fn cause(&self) -> Option<StopCause> {
         *lock(&self.cause)
     }
@@ -88,7 +97,7 @@ impl Handle {
     /// Tells it to stop. Whether that was news.
     fn tell(&self, cause: StopCause) -> bool {
         let mut known = lock(&self.cause);
-        let news = known.is_none() || (cause == StopCause::LeaseLost && *known != Some(cause));
+        let news = known.is_none_or(|known| cause.is_loss() && !known.is_loss());
         if news {
             *known = Some(cause);
         }
@@ -178,6 +187,13 @@ impl Running {
     pub(super) fn shut_down(&self) {
         for handle in lock(&self.handles).values() {
             handle.tell(StopCause::Shutdown);
+        }
+    }
+
+    /// Tells all executions that the store is gone.
+    pub(super) fn lose_store(&self) {
+        for handle in lock(&self.handles).values() {
+            handle.tell(StopCause::StoreGone);
         }
     }
 

@@ -62,6 +62,12 @@ pub enum RepositoryError {
         /// The execution.
         id: ExecutionId,
     },
+    /// The store itself is not there any more: nothing that is written to it could be found again.
+    #[error("{problem}")]
+    Gone {
+        /// A sentence fragment that names the store and says what became of it.
+        problem: String,
+    },
     /// The database is busy or out of reach; a later attempt may succeed.
     #[error("{operation}: the database does not answer in time")]
     Unavailable {
@@ -113,6 +119,11 @@ impl RepositoryError {
     /// Whether the same call may succeed a moment later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Full { .. })
+    }
+
+    /// Whether the store itself is lost to this process, so that no call can succeed any more.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Gone { .. })
     }
 }
 

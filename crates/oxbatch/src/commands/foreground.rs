@@ -71,6 +71,7 @@ async fn attend(
     let mut ended = pin!(wait(engine, id));
     let signal = tokio::select! {
         ended = &mut ended => return ended,
+        gone = engine.store_gone() => return Err(gone.into()),
         signal = signals.next() => signal,
     };
     signals.exit_at_next();
@@ -79,7 +80,10 @@ async fn attend(
             output::remark("stopping at the next safe point; once more to end at once");
             match engine.stop(id).await {
                 // It ended in the very moment.
-                Ok(_) | Err(OperatorError::Repository(_)) => ended.await,
+                Ok(_) | Err(OperatorError::Repository(_)) => tokio::select! {
+                    ended = ended => ended,
+                    gone = engine.store_gone() => Err(gone.into()),
+                },
                 Err(error) => Err(error.into()),
             }
         }

@@ -37,12 +37,13 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
     output::line(format!("oxbatch listens on http://{} and keeps everything in {location}", bound.address()))?;
     let shutdown = CancellationToken::new();
     let mut serving = pin!(serve(bound, engine.clone(), shutdown.clone()));
-    tokio::select! {
-        () = &mut serving => {}
-        _ = signals.next() => {}
+    let gone = tokio::select! {
+        () = &mut serving => None,
+        _ = signals.next() => None,
         // Somebody has drained the node for good.
-        () = engine.drained() => {}
-    }
+        () = engine.drained() => None,
+        gone = engine.store_gone() => Some(gone),
+    };
     signals.exit_at_next();
     shutdown.cancel();
     let served = tokio::time::timeout(REQUESTS_FIRST, &mut serving).await.is_ok();
@@ -51,5 +52,8 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
             serving.await;
         }
     });
-    Ok(Exit::Completed)
+    match gone {
+        Some(gone) => Err(gone.into()),
+        None => Ok(Exit::Completed),
+    }
 }

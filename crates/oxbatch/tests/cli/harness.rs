@@ -268,7 +268,16 @@ impl Service {
     }
 
     pub(crate) fn start_with(place: &Place, flags: &str) -> Self {
-        let mut process = place.start(&format!("serve {flags}"));
+        Self::of(place.start(&format!("serve {flags}")))
+    }
+
+    /// Starts it with its log going to a file.
+    pub(crate) fn start_logged(place: &Place, flags: &str, log: std::fs::File) -> Self {
+        let mut command = place.command(&format!("serve {flags}"));
+        Self::of(Running::of(command.stdout(Stdio::piped()).stderr(log).spawn().unwrap()))
+    }
+
+    fn of(mut process: Running) -> Self {
         let mut line = String::new();
         process.stdout().read_line(&mut line).unwrap();
         let address = line.split("http://").nth(1).and_then(|rest| rest.split(' ').next());
@@ -285,19 +294,24 @@ impl Service {
     }
 
     fn call(&self, method: &str, path: &str, body: Option<&str>) -> Answer {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
+        self.try_call(method, path, body).unwrap()
+    }
+
+    /// The answer; none when the service does not listen any more, or ends before it has answered.
+    pub(crate) fn try_call(&self, method: &str, path: &str, body: Option<&str>) -> Option<Answer> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
         stream.set_read_timeout(Some(LONG)).unwrap();
         let content = body.map_or(String::new(), |body| {
             format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
         });
         let body = body.unwrap_or_default();
         let host = &self.address;
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{content}\r\n{body}").unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{content}\r\n{body}").ok()?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+        Some(Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() })
     }
 
     /// Asks again until the answer fits.

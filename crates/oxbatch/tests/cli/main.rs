@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod commands;
+mod database_file;
 mod faults;
 mod harness;
 mod nodes;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use oxbatch_core::engine::NotReady;
 use oxbatch_core::execution::cause_chain;
 
 use crate::error::{Problem, ProblemKind};
@@ -23,7 +24,8 @@ pub(crate) async fn live(Strict(NoQuery): Strict<NoQuery>) -> Json<HealthView> {
     Json(HealthView::LIVE)
 }
 
-/// Tell whether it can take work: the repository answers, its migrations are current, and it does not shut down.
+/// Tell whether it can take work: the repository answers and can be written to, its migrations are current, and it does not
+/// shut down.
 #[utoipa::path(
     get, path = "/health/ready", tag = "health", operation_id = "health_ready",
     responses(
@@ -37,8 +39,12 @@ pub(crate) async fn ready(
 ) -> Result<Json<HealthView>, Problem> {
     let not_ready = |detail: String| Problem::new(ProblemKind::NotReady, detail);
     if state.is_shutting_down() {
-        return Err(not_ready("the service is shutting down".to_owned()));
+        return Err(not_ready(NotReady::ShuttingDown.to_string()));
     }
+    state.engine().check_ready().map_err(|reason| match &reason {
+        NotReady::NotWritten { cause } => not_ready(reason.to_string()).with_cause(cause.as_str()),
+        _ => not_ready(reason.to_string()),
+    })?;
     match tokio::time::timeout(PATIENCE, state.engine().repository().health()).await {
         Ok(Ok(health)) if health.migration == health.expected_migration => Ok(Json(HealthView::READY)),
         Ok(Ok(health)) => Err(not_ready(format!(

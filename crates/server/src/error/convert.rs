@@ -90,6 +90,10 @@ impl From<RepositoryError> for Problem {
                     .retry_after(STORE_RETRY_SECONDS)
                     .with_cause(cause_chain(&error))
             }
+            RepositoryError::Gone { .. } => {
+                Self::new(ProblemKind::StoreUnavailable, "the job repository is gone; nothing was recorded")
+                    .with_cause(cause_chain(&error))
+            }
             error => Self::internal(cause_chain(&error)),
         }
     }

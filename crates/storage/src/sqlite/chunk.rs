@@ -71,6 +71,14 @@ pub struct SqliteChunkTransaction {
     waits_for_disk: bool,
 }
 
+impl Store {
+    /// Opens one more connection for chunks, to the file that was opened first and to no other that has taken its path.
+    fn open_writer(&self) -> rusqlite::Result<Connection> {
+        let connection = open::writer(&self.path, Durability::Later)?;
+        self.file.check(&self.path).map(|()| connection)
+    }
+}
+
 impl SqliteChunkTransaction {
     pub(super) fn new(store: Arc<Store>, fence: StepFence) -> Self {
         Self {
@@ -134,7 +142,7 @@ impl SqliteChunkTransaction {
             Some(connection) => connection,
             None => match self.store.chunks.take() {
                 Some(connection) => connection,
-                None => open::writer(&self.store.path, Durability::Later).map_err(fault)?,
+                None => self.store.open_writer().map_err(fault)?,
             },
         };
         let connection = self.connection.insert(connection);

@@ -65,6 +65,7 @@ pub(super) fn classify(operation: &'static str, error: Error) -> RepositoryError
             RepositoryError::Unavailable { operation, source: Box::new(error) }
         }
         Some(ErrorCode::DiskFull) => RepositoryError::Full { operation, source: Box::new(error) },
+        Some(ErrorCode::ReadOnly) if is_moved(&error) => RepositoryError::Gone { problem: error.to_string() },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             RepositoryError::Corrupt { what: "database file".to_owned(), source: Box::new(error) }
         }
@@ -114,6 +115,16 @@ pub(super) fn copy(error: &Arc<Error>) -> Error {
         Error::SqliteFailure(code, message) => Error::SqliteFailure(*code, message.clone()),
         other => failure(ffi::SQLITE_ERROR, &other.to_string()),
     }
+}
+
+/// The file of a connection is not the one that its path names any more: what is committed to it is kept by nobody.
+pub(super) fn moved(path: &str) -> Error {
+    let problem = format!("the database file '{path}' was deleted or replaced while it was in use");
+    failure(ffi::SQLITE_READONLY_DBMOVED, &problem)
+}
+
+fn is_moved(error: &Error) -> bool {
+    matches!(error, Error::SqliteFailure(code, _) if code.extended_code == ffi::SQLITE_READONLY_DBMOVED)
 }
 
 /// Whether a unique index refused a row.

@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use oxbatch_core::repository::RepositoryError;
+#[cfg(unix)]
+use rusqlite::FileControl;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
+
+use super::error::moved;
 
 /// How long a connection waits for a lock that another process holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -150,6 +154,42 @@ pub(crate) fn file_reader(path: &Path) -> Result<Connection, RepositoryError> {
     connection.execute_batch("PRAGMA query_only = ON").map_err(fault)?;
     connection.query_row("PRAGMA schema_version", [], |_| Ok(())).map_err(fault)?;
     Ok(connection)
+}
+
+/// Which file a path named at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileId(Option<(u64, u64)>);
+
+impl FileId {
+    #[cfg(unix)]
+    pub(super) fn of(path: &Path) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self(std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino())))
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn of(_: &Path) -> Self {
+        Self(None)
+    }
+
+    /// Makes sure that the path still names this file.
+    pub(super) fn check(self, path: &Path) -> rusqlite::Result<()> {
+        if Self::of(path) == self { Ok(()) } else { Err(moved(&path.to_string_lossy())) }
+    }
+}
+
+/// Makes sure that a connection's file is still the one that its path names: one that was deleted or replaced takes writes as
+/// before, and nobody ever finds them again. One system call.
+pub(super) fn check_in_place(connection: &Connection) -> rusqlite::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut has_moved = 0;
+        connection.file_control(Some(MAIN_DB), FileControl::HasMoved(&mut has_moved))?;
+        if has_moved != 0 {
+            return Err(moved(connection.path().unwrap_or_default()));
+        }
+    }
+    Ok(())
 }
 
 /// Says how much the commits of a connection wait for the disk. SQLite refuses it inside of a transaction.

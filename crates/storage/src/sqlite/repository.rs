@@ -17,7 +17,7 @@ use oxbatch_core::repository::{
 };
 use uuid::Uuid;
 
-use super::open::unusable;
+use super::open::{check_in_place, unusable};
 use super::{
     SqliteChunkTransaction, SqliteRepository, changes, claim, finish, launch, node, purge, query, recover, rerun, step,
 };
@@ -219,7 +219,11 @@ impl JobRepository for SqliteRepository {
     }
 
     fn health(&self) -> RepositoryFuture<'_, Health> {
-        self.store.readers.ask("check the database", query::health).boxed()
+        let check = |connection: &rusqlite::Connection| {
+            check_in_place(connection)?;
+            query::health(connection)
+        };
+        self.store.readers.ask("check the database", check).boxed()
     }
 
     fn close(&self) -> RepositoryFuture<'_, ()> {

@@ -255,7 +255,8 @@ fn run_apart(connection: &Connection, waiting: &mut std::vec::IntoIter<Box<dyn C
 
 /// Ends the transaction in this way; whatever a fault leaves of it is undone.
 fn commit(connection: &Connection, end: &'static str) -> Result<(), Arc<Error>> {
-    let committed = execute(connection, end).map_err(Arc::new);
+    // Looked at behind the commit: what is answered as durable is then in the file that the next start opens.
+    let committed = execute(connection, end).and_then(|()| open::check_in_place(connection)).map_err(Arc::new);
     if committed.is_err() {
         undo(connection);
     }
