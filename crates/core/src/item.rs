@@ -9,13 +9,17 @@ mod error;
 mod file_writer;
 mod function;
 mod grouping_reader;
+mod guard;
 #[cfg(any(feature = "csv", feature = "fixed-width", feature = "json", feature = "xml"))]
 mod input_fault;
 #[cfg(any(feature = "fixed-width", feature = "json", feature = "xml"))]
 mod input_file;
 #[cfg(any(feature = "csv", feature = "fixed-width", feature = "json", feature = "xml"))]
 mod input_source;
+mod json_text;
+mod json_value;
 mod list;
+mod none;
 mod output_file;
 mod peekable_reader;
 #[cfg(any(feature = "csv", feature = "fixed-width"))]
@@ -64,6 +68,10 @@ pub use function::{
     AsyncProcessor, AsyncWriter, CallableReader, CallableWriter, FilterProcessor, FunctionProcessor, PassThrough,
 };
 pub use grouping_reader::GroupingReader;
+pub use guard::{Guard, Guarded};
+pub(crate) use json_text::ShownJson;
+pub use json_text::{FiniteJson, write_json};
+pub use json_value::{JsonFault, read_json};
 pub use list::{ListReader, ListWriter};
 pub use output_file::{Compression, FileSync, OnExisting};
 pub use peekable_reader::PeekableReader;

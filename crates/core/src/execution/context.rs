@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::item::Checkpoint;
+use crate::item::{Checkpoint, FiniteJson};
 
 /// Largest stored context in bytes of JSON. It is rewritten with every chunk, so it is kept small.
 pub const MAX_CONTEXT_BYTES: usize = 64 * 1024;
@@ -74,10 +74,10 @@ impl ExecutionContext {
     /// Sets the entry `key`; it is stored with the next commit.
     ///
     /// # Errors
-    /// [`ContextError::Entry`] when the value cannot be written as JSON.
+    /// [`ContextError::Entry`] when the value cannot be written as JSON: a number in it is not finite, for one.
     pub fn put(&mut self, key: &str, value: impl Serialize) -> Result<(), ContextError> {
-        let value =
-            serde_json::to_value(value).map_err(|source| ContextError::Entry { key: key.to_owned(), source })?;
+        let value = serde_json::to_value(FiniteJson(&value))
+            .map_err(|source| ContextError::Entry { key: key.to_owned(), source })?;
         self.entries.insert(key.to_owned(), value);
         Ok(())
     }

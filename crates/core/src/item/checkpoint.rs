@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::ItemError;
+use super::{FiniteJson, ItemError};
 
 /// Bytes of JSON that need no memory of their own: any whole number.
 const SHORT_BYTES: usize = 22;
@@ -30,13 +30,13 @@ impl Checkpoint {
         let mut bytes = [0; SHORT_BYTES];
         let mut rest = bytes.as_mut_slice();
         // Whether it fails because it is longer, or because it is no JSON, the other way tells.
-        if serde_json::to_writer(&mut rest, position).is_ok() {
+        if serde_json::to_writer(&mut rest, &FiniteJson(position)).is_ok() {
             let left = rest.len();
             #[expect(clippy::cast_possible_truncation, reason = "at most SHORT_BYTES")]
             let length = (SHORT_BYTES - left) as u8;
             return Ok(Self(Text::Short { bytes, length }));
         }
-        Ok(Self(Text::Long(serde_json::value::to_raw_value(position)?)))
+        Ok(Self(Text::Long(serde_json::value::to_raw_value(&FiniteJson(position))?)))
     }
 
     /// The saved position.
@@ -102,5 +102,9 @@ mod tests {
     fn a_position_that_is_no_json_is_refused() {
         let pairs = std::collections::BTreeMap::from([((1, 2), 3)]);
         assert!(Checkpoint::new(&pairs).is_err());
+        for number in [f64::NAN, f64::INFINITY] {
+            let refused = Checkpoint::new(&number).unwrap_err().to_string();
+            assert_eq!(refused, format!("{number} is a number that JSON cannot hold"));
+        }
     }
 }

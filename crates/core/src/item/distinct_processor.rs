@@ -78,13 +78,13 @@ struct Lost {
 #[derive(Debug, Default)]
 pub struct DistinctKey {
     bytes: Vec<u8>,
-    fault: Option<serde_json::Error>,
+    fault: Option<ItemError>,
 }
 
 impl DistinctKey {
     /// Adds a part. Parts are compared as their JSON, so `1` and `1.0` differ, and so do `"1"` and `1`.
     pub fn push(&mut self, part: &(impl Serialize + ?Sized)) -> &mut Self {
-        if let Err(fault) = serde_json::to_writer(&mut self.bytes, part) {
+        if let Err(fault) = super::write_json(part, &mut self.bytes) {
             self.fault = Some(fault);
         }
         // No JSON text goes on behind a comma.
@@ -152,7 +152,7 @@ impl<F> DistinctProcessor<F> {
         self.key.bytes.clear();
         (self.key_of)(&item, &mut self.key);
         if let Some(fault) = self.key.fault.take() {
-            return Err(ItemError::validation(fault).at("key"));
+            return Err(fault.at("key"));
         }
         let hash = self.key.hash();
         if self.index.insert(hash)? {

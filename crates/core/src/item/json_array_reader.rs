@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::input_file::{FilePlace, InputFault, InputFile, RecordFault, Skipped};
 use super::json_fault::json_fault;
-use super::{Checkpoint, ItemError, ItemReader};
+use super::{Checkpoint, ItemError, ItemReader, read_json};
 use scan::Element;
 
 /// Reads the elements of a file that holds one JSON array, one at a time, as values of `T`.
@@ -36,7 +36,7 @@ use scan::Element;
 /// ```
 ///
 /// No more than one element is held in memory. The text is UTF-8, with or without a byte order mark; an element may be
-/// nested 127 levels deep. An empty file, an array that is never closed and text behind its end fail the step: such a
+/// nested 127 levels deep. A number that the type would cut, as [`read_json`] says, is a fault of its element. An empty file, an array that is never closed and text behind its end fail the step: such a
 /// file is not whole. Compressed files, restarts and changed files are as for the other readers of text, see
 /// [`JsonLinesReader`](super::JsonLinesReader); the checkpoint is the offset behind the last element.
 ///
@@ -217,9 +217,9 @@ impl Open {
         let Ok(text) = std::str::from_utf8(self.input.bytes(&range)) else {
             return Err(self.input.not_utf8(&range, &self.position(line)));
         };
-        match serde_json::from_str(text) {
+        match read_json(text) {
             Ok(item) => Ok(Some(item)),
-            Err(error) => Err(json_fault::<T>(&self.input, &range, &self.position(line), &error)),
+            Err(error) => Err(json_fault(&self.input, &range, &self.position(line), &error)),
         }
     }
 

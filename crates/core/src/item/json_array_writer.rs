@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{FileWriter, ItemError, RecordEncoder};
+use super::{FileWriter, ItemError, RecordEncoder, write_json};
 
 /// Writes all outputs as one JSON array, one value a line.
 ///
@@ -18,7 +18,8 @@ use super::{FileWriter, ItemError, RecordEncoder};
 /// ```
 ///
 /// An empty input makes `[]`. The author's [`header`](FileWriter::header) stands before the bracket and the
-/// [`footer`](FileWriter::footer) behind it, for an envelope: `{"species": ` … `, "count": 2}`.
+/// [`footer`](FileWriter::footer) behind it, for an envelope: `{"species": ` … `, "count": 2}`. A number that JSON does not have (NaN, the
+/// infinite ones) is a fault of its item, of kind [`ErrorKind::Validation`](super::ErrorKind::Validation).
 ///
 /// **Exactly once, by cutting back**: files, locks and faults are those of every [`FileWriter`].
 pub type JsonArrayWriter<T> = FileWriter<JsonArrayEncoder, T>;
@@ -42,7 +43,7 @@ impl<T: Serialize> RecordEncoder<T> for JsonArrayEncoder {
 
     fn encode(&mut self, item: &T, before: u64, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
         buffer.extend_from_slice(if before == 0 { b"\n" } else { b",\n" });
-        Ok(serde_json::to_writer(buffer, item)?)
+        write_json(item, buffer)
     }
 
     fn end(&mut self, items: u64, footer: &str, buffer: &mut Vec<u8>) -> Result<(), ItemError> {

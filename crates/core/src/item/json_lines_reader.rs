@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::input_file::{FilePlace, InputFault, InputFile, Line};
 use super::json_fault::json_fault;
-use super::{Checkpoint, ItemError, ItemReader};
+use super::{Checkpoint, ItemError, ItemReader, read_json};
 
 /// Reads the lines of a file, each a JSON value, as values of `T`.
 ///
@@ -32,7 +32,8 @@ use super::{Checkpoint, ItemError, ItemReader};
 /// ```
 ///
 /// The text is UTF-8, with or without a byte order mark, with `\n` or `\r\n` at the ends of lines; the last line may go
-/// without. Blank lines are passed over. A value may be nested 127 levels deep.
+/// without. Blank lines are passed over. A value may be nested 127 levels deep. A number that the type would cut, as
+/// [`read_json`] says, is a fault of its line.
 ///
 /// # Compressed input
 /// With the features `gzip` and `zstd`, a file that begins as such a one does is decompressed while it is read, all of
@@ -125,10 +126,12 @@ fn next<T: DeserializeOwned>(input: &mut InputFile) -> Result<Option<T>, ItemErr
         let Ok(text) = std::str::from_utf8(input.bytes(&line)) else {
             return Err(input.not_utf8(&line, &format!("line {}", input.line_of(&line))));
         };
-        match serde_json::from_str(text) {
+        if text.trim_ascii_start().is_empty() {
+            continue;
+        }
+        match read_json(text) {
             Ok(item) => return Ok(Some(item)),
-            Err(_) if text.trim_ascii().is_empty() => {}
-            Err(error) => return Err(json_fault::<T>(input, &line, &format!("line {}", input.line_of(&line)), &error)),
+            Err(error) => return Err(json_fault(input, &line, &format!("line {}", input.line_of(&line)), &error)),
         }
     }
 }

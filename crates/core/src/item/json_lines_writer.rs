@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{FileWriter, ItemError, RecordEncoder};
+use super::{FileWriter, ItemError, RecordEncoder, write_json};
 
 /// Writes each output as one line of JSON.
 ///
@@ -23,7 +23,8 @@ use super::{FileWriter, ItemError, RecordEncoder};
 /// # Ok::<(), oxbatch_core::BuildError>(())
 /// ```
 ///
-/// An empty input makes an empty file.
+/// An empty input makes an empty file. A number that JSON does not have (NaN, the infinite ones) is a fault of its item, of kind
+/// [`ErrorKind::Validation`](super::ErrorKind::Validation).
 ///
 /// **Exactly once, by cutting back**: files, locks and faults are those of every [`FileWriter`].
 pub type JsonLinesWriter<T> = FileWriter<JsonLinesEncoder, T>;
@@ -38,7 +39,7 @@ impl<T: Serialize> RecordEncoder<T> for JsonLinesEncoder {
     }
 
     fn encode(&mut self, item: &T, _: u64, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
-        serde_json::to_writer(&mut *buffer, item)?;
+        write_json(item, buffer)?;
         buffer.push(b'\n');
         Ok(())
     }

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use preview::RunPreview;
 use rerun::{DeclaredRerun, RunKept};
-use settings::{ChunkSize, Factory, ItemSettings, Settings, Skip, Weight};
+use settings::{ChunkSize, Factory, ItemSettings, KeptText, Settings, Skip, Weight};
 pub use settings::{DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, MAX_PROCESSORS, ReadAhead};
 use totals::Declared;
 
@@ -263,7 +263,7 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     where
         R::Item: Clone + serde::Serialize,
     {
-        self.items.skip = Some(Skip { policy, describe: |item| serde_json::to_string(item).ok() });
+        self.items.skip = Some(Skip { policy, describe: KeptText::of, read_back: None });
         self.items.copy = Some(Clone::clone);
         self
     }
@@ -271,7 +271,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     /// Makes the items that are skipped such that they can be run again once the cause is fixed, by the same processor and
     /// writer, in an execution of its own: `POST /executions/{id}/skips/rerun`. Set last, after the writer.
     ///
-    /// Items that failed in processing or writing are read back from the JSON that is kept of them.
+    /// Items that failed in processing or writing are read back from the JSON that is kept of them. One that does not read back as
+    /// it was (it holds NaN, or serde leaves a part of it out) is kept to be looked at, and is never run again.
     #[must_use]
     pub fn rerun_skips(mut self) -> Self
     where
@@ -341,11 +342,14 @@ where
     type Error = BuildError;
 
     fn try_from(builder: ChunkStepBuilder<R, P, W>) -> Result<Self, BuildError> {
-        let ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, preview, rules } =
+        let ChunkStepBuilder { name, reader, processor, writer, settings, mut items, totals, rerun, preview, rules } =
             builder;
         let fault = |problem| BuildError::Step { step: name.clone(), problem };
         let totals = totals.build().map_err(fault)?;
         let rerun = rerun.build(items.skip.is_some()).map_err(fault)?;
+        if let (Some(skip), Some(rerun)) = (&mut items.skip, &rerun) {
+            skip.read_back = Some(rerun.from_json);
+        }
         let preview = match preview.map(|preview| preview.downcast::<RunPreview<R, P>>()) {
             None => None,
             Some(Ok(preview)) => Some(*preview),

@@ -19,6 +19,7 @@ mod fixed_width_reader;
 mod format_writers;
 mod grouping_reader;
 mod harness;
+mod json_numbers;
 mod json_readers;
 #[cfg(feature = "fixed-width")]
 mod mixed_readers;

@@ -83,9 +83,8 @@ where
         }
         room.outputs.remove(good);
         let item = (good < room.inputs.len()).then(|| room.inputs.remove(good));
-        let text = item.as_ref().and_then(skip.describe);
         found += 1;
-        skips.push(SkippedItem::new(SkipPhase::Write, error.place(), text, error.cause_text()));
+        skips.push(skip.kept(SkipPhase::Write, item.as_ref(), &error));
     }
     Ok(Isolated::AllGood)
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::settings::Factory;
 use crate::execution::{SkipPhase, cause_chain};
-use crate::item::{ErrorKind, ItemError, ItemProcessor, ItemReader};
+use crate::item::{ErrorKind, ItemError, ItemProcessor, ItemReader, ShownJson};
 use crate::step::{PreviewOutcome, PreviewRun, PreviewedItem, ReadToEnd};
 
 /// Reads and processes the first items. It exists for steps alone that ask for it: their items can be shown.
@@ -16,7 +16,7 @@ pub(super) type RunPreview<R, P> =
 
 /// Shows an item as JSON.
 fn shown(what: &str, value: &impl Serialize) -> Value {
-    serde_json::to_value(value)
+    serde_json::to_value(ShownJson(value))
         .unwrap_or_else(|error| Value::String(format!("({what} cannot be shown as JSON: {error})")))
 }
 

@@ -40,13 +40,7 @@ impl Tally {
         if self.skips.len() as u64 >= self.left {
             return Err(BodyFault::Failed(skip.policy.exceeded(&error.to_string())).into());
         }
-        let text = match item {
-            Some(item) => (skip.describe)(item),
-            None => error.raw().map(str::to_owned),
-        };
-        let mut skipped = SkippedItem::new(phase, error.place(), text, error.cause_text());
-        skipped.complete &= item.is_some() || error.raw_is_whole();
-        self.skips.push(skipped);
+        self.skips.push(skip.kept(phase, item, error));
         Ok(())
     }
 }

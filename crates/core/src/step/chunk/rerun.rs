@@ -104,7 +104,11 @@ where
                 let measure = Arc::clone(&weight.measure);
                 Weight { limit: weight.limit, measure }
             }),
-            skip: body.items.skip.as_ref().map(|skip| Skip { policy: skip.policy.clone(), describe: skip.describe }),
+            skip: body.items.skip.as_ref().map(|skip| Skip {
+                policy: skip.policy.clone(),
+                describe: skip.describe,
+                read_back: skip.read_back,
+            }),
         };
         let kept = ChunkBody {
             reader: Arc::new(reader),

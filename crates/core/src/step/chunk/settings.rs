@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::parallel::Workers;
-use crate::item::{BoxError, ItemReader};
+use super::rerun::FromJson;
+use crate::execution::{SkipPhase, SkippedItem};
+use crate::item::{BoxError, FiniteJson, ItemError, ItemReader, ShownJson};
 use crate::step::{RetryPolicy, SkipPolicy, StepContext};
 
 /// Items in a chunk when the step does not say.
@@ -22,17 +26,69 @@ pub(super) type Factory<T> = Arc<dyn Fn(&StepContext) -> Result<T, BoxError> + S
 pub(super) type CopyItem<R> = fn(&<R as ItemReader>::Item) -> <R as ItemReader>::Item;
 
 /// Writes an item as JSON, to be kept when it is skipped.
-type DescribeItem<R> = fn(&<R as ItemReader>::Item) -> Option<String>;
+type DescribeItem<R> = fn(&<R as ItemReader>::Item) -> KeptText;
 
 /// A skip policy, and what it takes to keep a skipped item.
 pub(super) struct Skip<R: ItemReader> {
     pub(super) policy: SkipPolicy,
     pub(super) describe: DescribeItem<R>,
+    /// Reads a kept item back, in a step that can run it again.
+    pub(super) read_back: Option<FromJson<R::Item>>,
 }
 
 impl<R: ItemReader> Clone for Skip<R> {
     fn clone(&self) -> Self {
-        Self { policy: self.policy.clone(), describe: self.describe }
+        Self { policy: self.policy.clone(), describe: self.describe, read_back: self.read_back }
+    }
+}
+
+impl<R: ItemReader> Skip<R> {
+    /// What is kept of an item that failed with `error`, or of one that could not be read.
+    #[cold]
+    pub(super) fn kept(&self, phase: SkipPhase, item: Option<&R::Item>, error: &ItemError) -> SkippedItem {
+        let (text, whole) = match (item, phase) {
+            (Some(item), _) => {
+                let KeptText { text, whole } = (self.describe)(item);
+                let whole = whole && text.as_deref().is_none_or(|text| self.reads_back(text));
+                (text, whole)
+            }
+            (None, SkipPhase::Read) => (error.raw().map(str::to_owned), error.raw_is_whole()),
+            (None, _) => (None, false),
+        };
+        let mut skipped = SkippedItem::new(phase, error.place(), text, error.cause_text());
+        skipped.complete &= whole;
+        skipped
+    }
+
+    /// Whether the JSON of an item is all of it: read back, it is written as the same JSON. Maps and sets may be written in
+    /// another order each time, so it is the letters that are compared.
+    fn reads_back(&self, text: &str) -> bool {
+        let Some(read_back) = self.read_back else { return true };
+        let Ok(item) = read_back(text) else { return false };
+        let again = (self.describe)(&item).text.unwrap_or_default();
+        let letters = |text: &str| {
+            let mut letters = text.as_bytes().to_vec();
+            letters.sort_unstable();
+            letters
+        };
+        again == text || letters(&again) == letters(text)
+    }
+}
+
+/// The JSON that is kept of an item.
+pub(super) struct KeptText {
+    text: Option<String>,
+    /// Whether it is all of the item.
+    whole: bool,
+}
+
+impl KeptText {
+    /// Writes an item as JSON. One that has numbers which JSON cannot hold is shown with their names.
+    pub(super) fn of(item: &impl Serialize) -> Self {
+        match serde_json::to_string(&FiniteJson(item)) {
+            Ok(text) => Self { text: Some(text), whole: true },
+            Err(_) => Self { text: serde_json::to_string(&ShownJson(item)).ok(), whole: false },
+        }
     }
 }
 
