@@ -167,7 +167,10 @@ async fn left_skips(inner: &Inner, id: ExecutionId, plan: &Plan) -> Result<Vec<L
 fn reason_of(skip: &StoredSkip) -> &'static str {
     match (&skip.item.item, skip.item.complete, skip.item.phase) {
         (None, ..) => "nothing was kept of it that could be read back",
-        (Some(_), false, _) => "it was too long to be kept whole",
+        // Neither JSON ends like that, nor does a record that is cut elsewhere.
+        (Some(text), false, _) if text.ends_with('…') => "it was too long to be kept whole",
+        (Some(_), false, SkipPhase::Read) => "what was kept of it is not all of it",
+        (Some(_), false, _) => "the JSON that was kept of it does not read back as the item that it was",
         (Some(_), true, SkipPhase::Read) => {
             "it could not be read: add .parse_skipped(…) to the step to read its raw text"
         }

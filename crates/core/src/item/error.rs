@@ -85,12 +85,30 @@ impl ItemError {
     #[must_use]
     pub fn with_raw(mut self, raw: impl Into<String>) -> Self {
         let mut raw = raw.into();
-        self.raw_is_whole = raw.len() <= MAX_RAW_BYTES;
-        if !self.raw_is_whole {
+        let whole = raw.len() <= MAX_RAW_BYTES;
+        // What stands for bytes that are no text is not what stands in the source.
+        self.raw_is_whole = whole && !raw.contains(char::REPLACEMENT_CHARACTER);
+        if !whole {
             raw.truncate(raw.floor_char_boundary(MAX_RAW_BYTES));
             raw.push('…');
         }
         self.raw = Some(raw);
+        self
+    }
+
+    /// Says that the raw text is not all that is lost with this fault: the beginning of a record, or one record of a group. A
+    /// re-run of the skipped items leaves it alone. A reader over another one that makes one item of several says so of
+    /// the other's faults.
+    #[must_use]
+    pub fn raw_is_part(mut self) -> Self {
+        self.raw_is_whole = false;
+        self
+    }
+
+    /// The same fault, with another cause around its own.
+    #[must_use]
+    pub(super) fn caused_by(mut self, around: impl FnOnce(BoxError) -> BoxError) -> Self {
+        self.source = around(self.source);
         self
     }
 

@@ -1,7 +1,7 @@
 //! `GroupingReader`: consecutive records that belong together as one item.
 
 use super::peekable_reader::{Mark, PeekableReader};
-use super::{Checkpoint, ErrorKind, ItemError, ItemReader};
+use super::{BoxError, Checkpoint, ErrorKind, ItemError, ItemReader};
 
 /// Reads consecutive items of another reader that belong together, such as the lines of one order, as one item.
 ///
@@ -39,7 +39,8 @@ use super::{Checkpoint, ErrorKind, ItemError, ItemReader};
 /// # Errors
 /// A record within a group that cannot be read makes the whole group one that cannot be read, with that record's fault:
 /// half an order must not pass for a whole one. Its other records are passed over and the next `read` goes on with the
-/// next group. A record that cannot be read where a group would begin stands alone, for nobody knows its key. A group of
+/// next group. What is kept of a skipped group is that record, which says how many others went with it; a re-run of the skipped items
+/// leaves it alone, for the record is no group. A record that cannot be read where a group would begin stands alone, for nobody knows its key. A group of
 /// more than [`max_group_items`](Self::max_group_items) is a fault of kind [`ErrorKind::Validation`] and is passed over
 /// as well. A fault of kind [`ErrorKind::Other`] ends the group at once, for it may be one that stays. After a [transient](ErrorKind::Transient) fault the next `read` goes on within the group.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub struct GroupingReader<R: ItemReader, F> {
     group: Vec<R::Item>,
     /// Why the group that is being read is none.
     fault: Option<ItemError>,
+    /// Records of that group beside the one at fault.
+    others: u64,
     /// The position before the group that is being read.
     border: Option<Mark>,
 }
@@ -68,6 +71,7 @@ impl<R: ItemReader, F: FnMut(&R::Item, &R::Item) -> bool> GroupingReader<R, F> {
             max_group_items: Self::DEFAULT_MAX_GROUP_ITEMS,
             group: Vec::new(),
             fault: None,
+            others: 0,
             border: None,
         }
     }
@@ -85,7 +89,7 @@ impl<R: ItemReader, F: FnMut(&R::Item, &R::Item) -> bool> GroupingReader<R, F> {
         self.border = Some(self.reader.mark()?);
         let group = std::mem::take(&mut self.group);
         match self.fault.take() {
-            Some(fault) => Err(fault),
+            Some(fault) => Err(self.of_group(fault)),
             None if group.is_empty() => Ok(None),
             None => Ok(Some(group)),
         }
@@ -94,9 +98,33 @@ impl<R: ItemReader, F: FnMut(&R::Item, &R::Item) -> bool> GroupingReader<R, F> {
     /// Keeps the first fault of the group, and of its items the first alone, by which the others are known.
     #[cold]
     fn spoil(&mut self, fault: ItemError) {
+        if self.fault.is_some() {
+            self.others += 1;
+            return;
+        }
+        self.others = self.group.len() as u64;
         self.group.truncate(1);
-        self.fault.get_or_insert(fault);
+        self.fault = Some(fault);
     }
+
+    /// The fault as one of the whole group: the raw text of one record must not pass for a group of its own.
+    #[cold]
+    fn of_group(&self, fault: ItemError) -> ItemError {
+        let others = self.others;
+        let fault = fault.raw_is_part();
+        if others == 0 || matches!(fault.kind(), ErrorKind::Other | ErrorKind::Validation) {
+            return fault;
+        }
+        fault.caused_by(|source| SpoiledGroup { others, source }.into())
+    }
+}
+
+/// Around the fault of a record that takes its group with it.
+#[derive(Debug, thiserror::Error)]
+#[error("a record cannot be read, and so its group with {others} other{} is left out", if *.others == 1 { "" } else { "s" })]
+struct SpoiledGroup {
+    others: u64,
+    source: BoxError,
 }
 
 impl<R, F> ItemReader for GroupingReader<R, F>
@@ -138,6 +166,7 @@ where
             }
             let Some(item) = self.reader.read().await? else { return self.end() };
             if self.fault.is_some() {
+                self.others += 1;
                 continue;
             }
             self.group.push(item);

@@ -262,7 +262,7 @@ impl InputFile {
     fn too_long_fault(&self, start: usize, position: &str) -> ItemError {
         let limit = self.max_record_bytes;
         let end = self.filled.min(start.saturating_add(limit));
-        self.record_fault(&(start..end), position, RecordFault::TooLong { limit })
+        self.record_fault(&(start..end), position, RecordFault::TooLong { limit }).raw_is_part()
     }
 
     /// The same of the record that comes next.

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use oxbatch_core::engine::{OperatorError, Rerun};
 use oxbatch_core::execution::{ControlTotal, ExecutionId};
-use oxbatch_core::item::{ErrorKind, FunctionProcessor, ListReader, ListWriter};
+use oxbatch_core::item::{ErrorKind, FunctionProcessor, GroupingReader, JsonLinesReader, ListReader, ListWriter};
 use oxbatch_core::repository::{ChunkTransaction, LaunchError};
 use oxbatch_core::step::ReadAhead;
 use oxbatch_core::{
     BuildError, ChunkStep, Engine, ItemError, ItemWriter, Job, JobExecution, SkipPolicy, Status, TaskStep,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::harness::{Numbers, Place, Shared, contents, ended, force, launch, list, ran, steps};
 
@@ -289,6 +290,139 @@ async fn an_item_that_was_cut_is_not_run_again() {
     assert_eq!((asked.items, asked.left_count), (1, 1));
     assert_eq!(asked.left[0].reason, "it was too long to be kept whole");
     engine.shutdown().await;
+}
+
+/// A step that fails on all of `items`, whose kept items are asked for; then it is run again.
+async fn left_over<T>(items: Vec<T>) -> (Vec<(String, bool)>, Result<Rerun, OperatorError>)
+where
+    T: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned + 'static,
+{
+    let step = ChunkStep::builder("All")
+        .reader(move |_| Ok(ListReader::new(items.clone())))
+        .skip(SkipPolicy::new(100))
+        .processor(|_| Ok(FunctionProcessor::new(|_: T| Err::<Option<T>, _>(ItemError::validation("no")))))
+        .writer(|_| Ok(ListWriter::new(list::<T>())))
+        .rerun_skips();
+    let place = Place::new();
+    let engine = place.node([Job::builder("All").step(step).build().unwrap()]).await;
+    let first = launch(&engine, "All").await;
+    let step = &steps(&engine, first.id).await[0];
+    let kept = engine.repository().skips(step.id, None, 100).await.unwrap().skips;
+    let kept = kept.into_iter().map(|skip| (skip.item.item.unwrap(), skip.item.complete)).collect();
+    let asked = match engine.rerun_skips(first.id, false).await {
+        Ok(asked) => {
+            ended(&engine, asked.launched.execution.id).await;
+            Ok(asked)
+        }
+        Err(refused) => Err(refused),
+    };
+    engine.shutdown().await;
+    (kept, asked)
+}
+
+#[tokio::test]
+async fn an_item_whose_json_is_not_all_of_it_is_kept_and_never_run_again() {
+    #[derive(Clone, Serialize, Deserialize)]
+    struct Reading {
+        value: Option<f64>,
+    }
+    let readings = [Some(1.5), Some(f64::NAN), None, Some(f64::NEG_INFINITY)];
+    let (kept, asked) = left_over(readings.map(|value| Reading { value }).to_vec()).await;
+    let kept: Vec<_> = kept.iter().map(|(text, complete)| (text.as_str(), *complete)).collect();
+    let expected = [
+        ("{\"value\":1.5}", true),
+        ("{\"value\":\"NaN\"}", false),
+        ("{\"value\":null}", true),
+        ("{\"value\":\"-inf\"}", false),
+    ];
+    assert_eq!(kept, expected);
+    let asked = asked.unwrap();
+    assert_eq!((asked.items, asked.left_count), (2, 2));
+    assert_eq!(asked.left[0].reason, "the JSON that was kept of it does not read back as the item that it was");
+
+    /// `Some(None)` is written as `null` and read as `None`; what is left out is read as its default.
+    #[derive(Clone, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Id {
+        Text(String),
+        #[serde(serialize_with = "as_text")]
+        Number(u64),
+    }
+    fn as_text<S: serde::Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq([number])
+    }
+    let (kept, asked) = left_over(vec![Id::Text("a".to_owned()), Id::Number(1)]).await;
+    assert_eq!(kept, [("\"a\"".to_owned(), true), ("[1]".to_owned(), false)]);
+    assert_eq!(asked.unwrap().items, 1);
+
+    let set: std::collections::HashSet<u32> = (0..100).collect();
+    let (_, asked) = left_over(vec![set]).await;
+    assert_eq!(asked.unwrap().items, 1, "a set is written in another order each time");
+}
+
+/// Reads lines in groups of equal tens; a line that is no number spoils its group.
+fn grouped(text: &[u8], limit: u32) -> (tempfile::TempDir, Job, Shared<Vec<u64>>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    std::fs::write(&path, text).unwrap();
+    let out = list();
+    let written = Arc::clone(&out);
+    let step = ChunkStep::builder("Group")
+        .reader(move |_| {
+            let lines = JsonLinesReader::<u64>::new(&path).max_line_bytes(limit);
+            Ok(GroupingReader::new(lines, |a, b| a / 10 == b / 10))
+        })
+        .skip(SkipPolicy::new(10))
+        .writer(move |_| Ok(ListWriter::new(Arc::clone(&written))))
+        .rerun_skips()
+        .parse_skipped(|raw| Ok(vec![raw.trim_matches('x').parse()?]));
+    (folder, Job::builder("Group").step(step).build().unwrap(), out)
+}
+
+#[tokio::test]
+async fn a_line_that_spoils_a_group_is_never_run_again_as_a_group_of_its_own() {
+    let (_folder, job, out) = grouped(b"11\n12\nx13x\n14\n21\n22\n", 100);
+    let place = Place::new();
+    let engine = place.node([job]).await;
+    let first = launch(&engine, "Group").await;
+    assert_eq!(contents(&out), [vec![21, 22]]);
+    let step = &steps(&engine, first.id).await[0];
+    let kept = &engine.repository().skips(step.id, None, 100).await.unwrap().skips[0].item;
+    assert_eq!((kept.item.as_deref(), kept.complete), (Some("x13x"), false));
+    let message = "a record cannot be read, and so its group with 3 others is left out: expected value";
+    assert_eq!(kept.error, message);
+    let refused = engine.rerun_skips(first.id, false).await.unwrap_err().to_string();
+    assert!(refused.contains("were not kept whole"), "{refused}");
+    assert_eq!(contents(&out), [vec![21, 22]]);
+    engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn raw_text_that_is_not_all_of_the_record_is_never_run_again() {
+    for (line, whole) in [(&b"x1234567890"[..], false), (b"x1\xff", false), (b"x123", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        std::fs::write(&path, [line, b"\n"].concat()).unwrap();
+        let out = list();
+        let written = Arc::clone(&out);
+        let step = ChunkStep::builder("Lines")
+            .reader(move |_| Ok(JsonLinesReader::<u64>::new(&path).max_line_bytes(5)))
+            .skip(SkipPolicy::new(10))
+            .writer(move |_| Ok(ListWriter::new(Arc::clone(&written))))
+            .rerun_skips()
+            .parse_skipped(|raw| Ok(raw.trim_matches(['x', '\u{fffd}']).parse()?));
+        let place = Place::new();
+        let engine = place.node([Job::builder("Lines").step(step).build().unwrap()]).await;
+        let first = launch(&engine, "Lines").await;
+        let asked = engine.rerun_skips(first.id, false).await;
+        if let Ok(asked) = &asked {
+            ended(&engine, asked.launched.execution.id).await;
+        }
+        let text = String::from_utf8_lossy(line);
+        assert_eq!(asked.is_ok(), whole, "{text}");
+        assert_eq!(contents(&out), if whole { vec![123] } else { vec![] }, "{text}");
+        engine.shutdown().await;
+    }
 }
 
 #[tokio::test]
