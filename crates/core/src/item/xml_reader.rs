@@ -1,17 +1,21 @@
 //! `XmlReader`: the elements of one name in an XML file, streamed, typed by serde, resumed by byte offset.
 
+mod nil;
 mod scan;
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use memchr::memchr;
+use quick_xml::DeError;
+use quick_xml::de::Deserializer;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::input_file::{FilePlace, InputFault, InputFile, RecordFault, Skipped};
 use super::{Checkpoint, ItemError, ItemReader};
-use scan::{Element, Kind, Markup, name};
+use nil::NilPrefixes;
+use scan::{Element, Kind, Markup, declared_encoding, name};
 
 /// Elements that may stand around a record; as many levels as the parser goes down into one.
 const MAX_DEPTH: usize = 128;
@@ -42,12 +46,14 @@ const MAX_DEPTH: usize = 128;
 /// ```
 ///
 /// Types are mapped as by the crate `quick-xml`: an attribute is a field named `@attribute`, text beside other content
-/// one named `$text`; text is not trimmed. The name is compared as it is written, prefix included. An element of the name within another is
+/// one named `$text`; text is not trimmed. An element that is not there is `None`, and so is one with `xsi:nil="true"`, wherever its prefix is
+/// declared. The elements of a list need not follow each other. The name is compared as it is written, prefix included; elements of
+/// several names ([`or_element`](Self::or_element)) are the variants of an enum. An element of the name within another is
 /// part of that one. No more than one element is held in memory. The text is UTF-8, with or without a byte order mark. Elements may be
 /// nested 128 levels deep around the records and within each.
 ///
-/// **Nothing is ever resolved.** A document type declaration that only names a file is passed over and the file is not
-/// opened; one with declarations of its own (entities, for one) fails the step. The five entities of XML and character
+/// **Nothing is ever resolved.** A document type declaration is passed over, whatever it declares: no file that it names is opened,
+/// no entity of its own is expanded, no default of an attribute is filled in. The five entities of XML and character
 /// references are known, any other is a fault of its element.
 ///
 /// A file without a root element, one that ends within it and tags that do not match fail the step. Compressed files,
@@ -61,7 +67,7 @@ const MAX_DEPTH: usize = 128;
 /// [transient](super::ErrorKind::Transient): the position stays before the element.
 pub struct XmlReader<T> {
     path: PathBuf,
-    element: String,
+    elements: Vec<String>,
     max_element_bytes: u32,
     open: Option<Open>,
     item: PhantomData<fn() -> T>,
@@ -74,6 +80,11 @@ struct Position {
     within: Vec<String>,
     /// Whether the root element has begun.
     rooted: bool,
+    /// Whether the document type was declared.
+    #[serde(skip)]
+    typed: bool,
+    #[serde(default, skip_serializing_if = "NilPrefixes::is_empty")]
+    nil: NilPrefixes,
     /// Elements of the name before it.
     elements: u64,
 }
@@ -98,11 +109,31 @@ impl<T> XmlReader<T> {
     pub fn new(path: impl Into<PathBuf>, element: impl Into<String>) -> Self {
         Self {
             path: path.into(),
-            element: element.into(),
+            elements: vec![element.into()],
             max_element_bytes: Self::DEFAULT_MAX_ELEMENT_BYTES,
             open: None,
             item: PhantomData,
         }
+    }
+
+    /// Reads the elements of another name as well, as a variant of an enum that is named like it.
+    ///
+    /// ```
+    /// use oxbatch_core::item::XmlReader;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(rename_all = "lowercase")]
+    /// enum Movement {
+    ///     Credit { amount: u64 },
+    ///     Debit { amount: u64 },
+    /// }
+    ///
+    /// let reader = XmlReader::<Movement>::new("data/account.xml", "credit").or_element("debit");
+    /// ```
+    #[must_use]
+    pub fn or_element(mut self, element: impl Into<String>) -> Self {
+        self.elements.push(element.into());
+        self
     }
 
     /// Longest element, and the bound of the memory that one takes.
@@ -135,7 +166,7 @@ impl<T: DeserializeOwned + Send> ItemReader for XmlReader<T> {
     #[inline]
     async fn read(&mut self) -> Result<Option<T>, ItemError> {
         match &mut self.open {
-            Some(open) => open.next(self.element.as_bytes()),
+            Some(open) => open.next(&self.elements),
             None => Err(self.not_open()),
         }
     }
@@ -160,7 +191,7 @@ impl<T: DeserializeOwned + Send> ItemReader for XmlReader<T> {
 }
 
 impl Open {
-    fn next<T: DeserializeOwned>(&mut self, element: &[u8]) -> Result<Option<T>, ItemError> {
+    fn next<T: DeserializeOwned>(&mut self, elements: &[String]) -> Result<Option<T>, ItemError> {
         self.input.recover()?;
         loop {
             let Some(markup) = self.next_markup()? else {
@@ -177,7 +208,7 @@ impl Open {
                     if self.position.rooted && self.position.within.is_empty() {
                         return Err(self.broken("a second element stands behind the root"));
                     }
-                    if name(tag) == element {
+                    if elements.iter().any(|element| name(tag) == element.as_bytes()) {
                         return self.element();
                     }
                     if markup.kind == Kind::Start {
@@ -185,27 +216,29 @@ impl Open {
                     }
                     self.position.rooted = true;
                 }
-                Kind::End => match self.position.within.last() {
-                    Some(open) if open.as_bytes() == name(tag) => {
-                        self.position.within.pop();
-                    }
-                    open => {
-                        let found = String::from_utf8_lossy(name(tag));
-                        let problem = match open {
-                            Some(open) => format!("element '{open}' is closed by '</{found}>'"),
-                            None => format!("'</{found}>' closes no element"),
-                        };
-                        return Err(self.broken(problem));
-                    }
-                },
+                Kind::End => self.leave(markup.length)?,
                 Kind::Passive => self.check_encoding(markup.length)?,
-                Kind::DocumentType => {}
-                Kind::Declarations => {
-                    return Err(self.broken("declarations within the document, such as entities, are not allowed"));
+                Kind::Data if self.position.within.is_empty() => {
+                    return Err(self.broken("text stands outside of the root element"));
                 }
+                Kind::Data => {}
+                Kind::DocumentType => self.check_type()?,
+                Kind::Unknown => return Err(self.broken("a declaration stands outside of a document type declaration")),
             }
             self.input.advance(markup.length);
         }
+    }
+
+    /// A document type is declared once, before the root element.
+    #[cold]
+    fn check_type(&mut self) -> Result<(), ItemError> {
+        if self.position.rooted {
+            return Err(self.broken("a document type declaration stands behind the start of the root element"));
+        }
+        if std::mem::replace(&mut self.position.typed, true) {
+            return Err(self.broken("a second document type declaration"));
+        }
+        Ok(())
     }
 
     /// Passes over text up to the next markup, which is in the window as a whole.
@@ -249,25 +282,41 @@ impl Open {
         if self.position.within.len() >= MAX_DEPTH {
             return Err(self.broken(format!("elements are nested deeper than {MAX_DEPTH} levels")));
         }
-        match std::str::from_utf8(name(&self.input.unread()[..length])) {
-            Ok(name) => self.position.within.push(name.to_owned()),
-            Err(_) => return Err(self.broken(RecordFault::NotUtf8)),
+        let Ok(tag) = std::str::from_utf8(&self.input.unread()[..length]) else {
+            return Err(self.broken(RecordFault::NotUtf8));
+        };
+        if tag.contains("xmlns") {
+            self.position.nil.enter(tag, self.position.within.len());
         }
+        self.position.within.push(String::from_utf8_lossy(name(tag.as_bytes())).into_owned());
         Ok(())
+    }
+
+    /// The end of an element around the records.
+    fn leave(&mut self, length: usize) -> Result<(), ItemError> {
+        let found = name(&self.input.unread()[..length]);
+        let problem = match self.position.within.last() {
+            Some(open) if open.as_bytes() == found => {
+                self.position.within.pop();
+                self.position.nil.leave(self.position.within.len());
+                return Ok(());
+            }
+            Some(open) => format!("element '{open}' is closed by '</{}>'", String::from_utf8_lossy(found)),
+            None => format!("'</{}>' closes no element", String::from_utf8_lossy(found)),
+        };
+        Err(self.broken(problem))
     }
 
     /// The text must be what it is taken for.
     #[cold]
     fn check_encoding(&self, length: usize) -> Result<(), ItemError> {
         let declaration = String::from_utf8_lossy(&self.input.unread()[..length]);
-        let Some((_, rest)) = declaration.strip_prefix("<?xml ").and_then(|rest| rest.split_once("encoding")) else {
-            return Ok(());
-        };
-        let encoding = rest.split(['"', '\'']).nth(1).unwrap_or_default();
-        if ["utf-8", "utf8", "us-ascii"].iter().any(|known| known.eq_ignore_ascii_case(encoding)) {
-            return Ok(());
+        match declared_encoding(&declaration) {
+            Some(other) if !["utf-8", "utf8", "us-ascii"].iter().any(|known| known.eq_ignore_ascii_case(other)) => {
+                Err(self.broken(format!("encoding '{other}' is not read; convert the file to UTF-8")))
+            }
+            _ => Ok(()),
         }
-        Err(self.broken(format!("encoding '{encoding}' is not read; convert the file to UTF-8")))
     }
 
     fn element<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ItemError> {
@@ -295,13 +344,22 @@ impl Open {
         let Ok(text) = std::str::from_utf8(self.input.bytes(&range)) else {
             return Err(self.input.not_utf8(&range, &position()));
         };
-        match quick_xml::de::from_str(text) {
+        match self.parse(text) {
             Ok(item) => Ok(Some(item)),
             Err(error) => {
                 let fault = RecordFault::Xml { problem: error.to_string() };
                 Err(self.input.record_fault(&range, &position(), fault))
             }
         }
+    }
+
+    /// Reads an element by itself, but for what those around it declare.
+    fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, DeError> {
+        let mut parser = Deserializer::from_str(text);
+        if !self.position.nil.is_empty() {
+            self.position.nil.declare(parser.resolver_mut())?;
+        }
+        T::deserialize(&mut parser)
     }
 
     /// Passes over an element that is longer than allowed.
@@ -344,6 +402,6 @@ impl Open {
 
 impl<T> std::fmt::Debug for XmlReader<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("XmlReader").field("path", &self.path).field("element", &self.element).finish_non_exhaustive()
+        f.debug_struct("XmlReader").field("path", &self.path).field("elements", &self.elements).finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 use quick_xml::se::Serializer;
 use serde::Serialize;
 
-use super::{FileWriter, ItemError, RecordEncoder};
+use super::{FileWriter, Guard, Guarded, ItemError, RecordEncoder};
 
 /// Writes each output as one element within a root element, one a line.
 ///
@@ -13,7 +13,7 @@ use super::{FileWriter, ItemError, RecordEncoder};
 ///
 /// #[derive(Clone, serde::Serialize)]
 /// struct Strike {
-///     #[serde(rename = "@speed", skip_serializing_if = "Option::is_none")]
+///     #[serde(rename = "@speed")]
 ///     speed: Option<u32>,
 ///     species: String,
 /// }
@@ -27,8 +27,9 @@ use super::{FileWriter, ItemError, RecordEncoder};
 /// ```
 ///
 /// Fields become elements, those renamed to `@name` attributes, one renamed to `$text` the text of the element, as
-/// `quick-xml` has it. `None` is an empty element unless serde leaves it out. Text is escaped; a character that XML cannot
-/// hold even then (most control characters) is a fault of the item, and so is a `@name` behind an element.
+/// `quick-xml` has it. `None` is left out, so that it reads back as `None`; within a list, where nothing can stand for it, it is a
+/// fault of the item. Text is escaped; a character that XML cannot hold even then (most control characters) is a fault of the item, and
+/// so is a `@name` behind an element. These faults are of kind [`ErrorKind::Validation`](super::ErrorKind::Validation).
 ///
 /// An empty input makes an empty root. The author's [`header`](FileWriter::header) and [`footer`](FileWriter::footer)
 /// stand within the root, as they are: the author escapes them.
@@ -92,10 +93,11 @@ impl<T: Serialize> RecordEncoder<T> for XmlEncoder {
 
     fn encode(&mut self, item: &T, _: u64, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
         self.text.clear();
-        item.serialize(Serializer::with_root(&mut self.text, Some(&self.item))?)?;
+        let serializer = Serializer::with_root(&mut self.text, Some(&self.item)).map_err(ItemError::validation)?;
+        Guarded::new(item, WithoutNone).serialize(serializer).map_err(ItemError::validation)?;
         if let Some(character) = self.text.chars().find(|character| !is_xml(*character)) {
             let code = u32::from(character);
-            return Err(ItemError::other(format!("character U+{code:04X} cannot stand in XML")));
+            return Err(ItemError::validation(format!("character U+{code:04X} cannot stand in XML")));
         }
         buffer.extend_from_slice(self.text.as_bytes());
         buffer.push(b'\n');
@@ -107,6 +109,18 @@ impl<T: Serialize> RecordEncoder<T> for XmlEncoder {
             buffer.extend_from_slice(piece.as_bytes());
         }
         Ok(())
+    }
+}
+
+/// An element that is not there is nothing; an empty one is an empty text.
+#[derive(Clone, Copy)]
+struct WithoutNone;
+
+impl Guard for WithoutNone {
+    const LEAVES_OUT_NONE: bool = true;
+
+    fn not_finite<S: serde::Serializer>(self, serializer: S, value: f64) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(value)
     }
 }
 

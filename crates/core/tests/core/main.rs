@@ -34,4 +34,5 @@ mod writer_conformance;
 mod writer_harness;
 mod writers_over_writers;
 #[cfg(feature = "xml")]
+mod xml_documents;
 mod xml_reader;

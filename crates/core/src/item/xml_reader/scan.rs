@@ -9,12 +9,14 @@ pub(super) enum Kind {
     /// An element in one tag.
     Empty,
     End,
-    /// A comment, a processing instruction or a CDATA section.
+    /// A comment or a processing instruction.
     Passive,
-    /// A document type declaration without declarations of its own.
+    /// A CDATA section.
+    Data,
+    /// A document type declaration, those within it included.
     DocumentType,
-    /// A document type declaration with declarations of its own, such as entities.
-    Declarations,
+    /// None that can stand in a document.
+    Unknown,
 }
 
 /// A piece of markup at the beginning of a text.
@@ -35,14 +37,14 @@ impl Markup {
             b'?' => until(Kind::Passive, 2, b"?>"),
             b'!' => match text.get(2)? {
                 b'-' if *text.get(3)? == b'-' => until(Kind::Passive, 4, b"-->"),
-                b'[' => until(Kind::Passive, 3, b"]]>"),
+                b'[' => until(Kind::Data, 3, b"]]>"),
                 _ => {
-                    let (length, bracket) = unquoted_end(text)?;
-                    Some(Self { kind: if bracket { Kind::Declarations } else { Kind::DocumentType }, length })
+                    let kind = if text.starts_with(b"<!DOCTYPE") { Kind::DocumentType } else { Kind::Unknown };
+                    Some(Self { kind, length: document_type_end(text)? })
                 }
             },
             _ => {
-                let (length, _) = unquoted_end(text)?;
+                let length = unquoted_end(text)?;
                 Some(Self { kind: if text[length - 2] == b'/' { Kind::Empty } else { Kind::Start }, length })
             }
         }
@@ -53,17 +55,39 @@ fn find(text: &[u8], end: &[u8]) -> Option<usize> {
     memchr_iter(end[0], text).find(|at| text[*at..].starts_with(end))
 }
 
-/// The length up to the first `>` outside of quotes, or up to the first `[` in what is no tag.
-fn unquoted_end(text: &[u8]) -> Option<(usize, bool)> {
+/// The length up to the first `>` outside of quotes.
+fn unquoted_end(text: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
         match text.get(at)? {
-            b'>' => return Some((at + 1, false)),
-            b'[' if text[1] == b'!' => return Some((at + 1, true)),
+            b'>' => return Some(at + 1),
             quote @ (b'"' | b'\'') => at += 1 + memchr(*quote, &text[at + 1..])?,
             _ => {}
         }
         at += 1;
+    }
+}
+
+/// The length of a document type declaration. What is declared within its brackets is passed over piece by piece, since
+/// quotes mean nothing in comments and instructions there, nor brackets in quotes.
+fn document_type_end(text: &[u8]) -> Option<usize> {
+    let (mut at, mut within) = (2, false);
+    loop {
+        let rest = text.get(at..)?;
+        at += match (rest.first()?, within) {
+            (b'>', false) => return Some(at + 1),
+            (b'<', true) => match (rest.get(1)?, rest.get(2)?) {
+                (b'!', b'-') if *rest.get(3)? == b'-' => 4 + find(rest.get(4..)?, b"-->")? + 3,
+                (b'?', _) => 2 + find(&rest[2..], b"?>")? + 2,
+                _ => unquoted_end(rest)?,
+            },
+            (quote @ (b'"' | b'\''), false) => 2 + memchr(*quote, &rest[1..])?,
+            (bracket @ (b'[' | b']'), _) => {
+                within = *bracket == b'[';
+                1
+            }
+            _ => 1,
+        };
     }
 }
 
@@ -73,6 +97,14 @@ pub(super) fn name(tag: &[u8]) -> &[u8] {
     let name = tag.get(start..).unwrap_or_default();
     let end = name.iter().position(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'/' | b'>'));
     &name[..end.unwrap_or(name.len())]
+}
+
+/// The encoding that an instruction names, where it is the declaration of a document.
+pub(super) fn declared_encoding(instruction: &str) -> Option<&str> {
+    let rest = instruction.strip_prefix("<?xml")?;
+    let (_, rest) =
+        rest.starts_with(|letter: char| letter.is_ascii_whitespace()).then(|| rest.split_once("encoding"))??;
+    Some(rest.split(['"', '\'']).nth(1).unwrap_or_default())
 }
 
 /// An element whose end is being looked for, through as many pieces of text as it takes.
@@ -115,10 +147,11 @@ mod tests {
             ("<a/>b", Kind::Empty, 4),
             ("</a >b", Kind::End, 5),
             ("<!-- <a> -- > -->b", Kind::Passive, 17),
-            ("<![CDATA[<a>]]]]>b", Kind::Passive, 17),
+            ("<![CDATA[<a>]]]]>b", Kind::Data, 17),
             ("<?a > ?>b", Kind::Passive, 8),
             ("<!DOCTYPE a SYSTEM \"[>\">b", Kind::DocumentType, 24),
-            ("<!DOCTYPE a [<!ENTITY", Kind::Declarations, 13),
+            ("<!DOCTYPE a [<!ENTITY b ']>'> <!-- '] --> <?c ]>\" ?>]>b", Kind::DocumentType, 54),
+            ("<!ENTITY a 'b>'>c", Kind::Unknown, 16),
         ] {
             assert_eq!(Markup::at_start(text.as_bytes()), Some(Markup { kind, length }), "{text}");
             for cut in 1..length {
