@@ -12,6 +12,7 @@ use oxbatch::{
 use serde::Serialize;
 
 use crate::expectation::{Fate, fate, size, value};
+use crate::power;
 use crate::random::{Random, mixed};
 
 /// The work whose outcome is counted.
@@ -45,7 +46,7 @@ pub(crate) fn registry() -> Result<JobRegistry, RegistryError> {
         }))
         .build()?;
     let quick = Job::builder(QUICK).priority(-5).step(TaskStep::builder("Nothing", |_| Ok(()))).build()?;
-    JobRegistry::new([batch, lonely, quick])
+    JobRegistry::new([batch, lonely, quick].into_iter().chain(power::jobs::jobs()?))
 }
 
 fn number_of(context: &StepContext) -> Result<u64, BoxError> {

@@ -1,7 +1,8 @@
 //! Three nodes on one PostgreSQL that are killed, frozen, cut off and restarted while they work; every row is counted.
 //!
-//! `torture` is the test; with any other argument the program is a node: an ordinary `oxbatch` binary with the jobs of
-//! the test. `scripts/chaos` starts it.
+//! `torture` is the test; `power` is another, of what is left of the work of one machine that loses its power. With any other
+//! argument the program is a node: an ordinary `oxbatch` binary with the jobs of
+//! both. `scripts/chaos` and `scripts/power-loss` start them.
 #![expect(clippy::print_stdout, reason = "a test program reports by itself")]
 
 mod database;
@@ -12,6 +13,7 @@ mod http;
 mod jobs;
 mod node;
 mod options;
+mod power;
 mod proxy;
 mod random;
 mod rounds;
@@ -22,8 +24,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() != Some("torture") {
-        return oxbatch::run(jobs::registry());
+    match arguments.next().as_deref() {
+        Some("torture") => {}
+        Some("power") => return power::run(arguments),
+        _ => return oxbatch::run(jobs::registry()),
     }
     let options = match options::Options::read(arguments) {
         Ok(options) => options,

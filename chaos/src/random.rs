@@ -26,8 +26,12 @@ impl Random {
         self.next() % limit
     }
 
+    /// An index below `length`.
+    pub(crate) fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).unwrap_or(0)
+    }
+
     pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        let place = usize::try_from(self.below(from.len() as u64)).unwrap_or(0);
-        &from[place]
+        &from[self.index(from.len())]
     }
 }

@@ -1,0 +1,81 @@
+//! The cases: a job, the databases that it has, and what stands on the disk before it.
+
+use std::fs;
+use std::path::Path;
+
+/// Where a repository is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repository {
+    /// `oxbatch.db` on the disk.
+    Sqlite,
+    /// A server whose data are on the disk.
+    Postgres,
+}
+
+/// A job whose machine loses its power.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case {
+    /// As on the command line.
+    pub(crate) name: &'static str,
+    pub(crate) job: &'static str,
+    pub(crate) repository: Repository,
+    /// Outputs that hold each row once.
+    pub(crate) outputs: usize,
+    /// The database is created by the run whose machine loses its power.
+    pub(crate) first_start: bool,
+}
+
+impl Case {
+    const fn new(name: &'static str) -> Self {
+        Self { name, job: name, repository: Repository::Sqlite, outputs: 1, first_start: false }
+    }
+
+    const fn twice(self) -> Self {
+        Self { outputs: 2, ..self }
+    }
+
+    const fn on_postgres(self, name: &'static str) -> Self {
+        Self { name, repository: Repository::Postgres, ..self }
+    }
+
+    const fn from_nothing(self, name: &'static str) -> Self {
+        Self { name, first_start: true, ..self }
+    }
+
+    /// All of them.
+    pub(crate) const ALL: [Self; 21] = [
+        Self::new("table"),
+        Self::new("sqlite-target"),
+        Self::new("csv"),
+        Self::new("json-lines"),
+        Self::new("json-array"),
+        Self::new("xml"),
+        Self::new("fixed-width"),
+        Self::new("gzip"),
+        Self::new("zstd"),
+        Self::new("sequence"),
+        Self::new("append"),
+        Self::new("replace"),
+        Self::new("tee").twice(),
+        Self::new("tee-of-targets").twice(),
+        Self::new("distinct"),
+        Self::new("table").from_nothing("first-start"),
+        Self::new("postgres-target"),
+        Self::new("postgres-table").on_postgres("postgres-table"),
+        Self::new("csv").on_postgres("postgres-csv"),
+        Self::new("sqlite-target").on_postgres("postgres-sqlite-target"),
+        Self::new("distinct").on_postgres("postgres-distinct"),
+    ];
+
+    /// Whether a server of PostgreSQL runs on the disk.
+    pub(crate) fn has_postgres(&self) -> bool {
+        self.name.starts_with("postgres")
+    }
+
+    /// Puts on the disk what the job finds there.
+    pub(crate) fn prepare(disk: &Path) -> Result<(), String> {
+        let text = |error: std::io::Error| error.to_string();
+        fs::create_dir(disk.join("out")).map_err(text)?;
+        fs::write(disk.join("out/kept.csv"), "number,name,cents\n-1,before,0\n").map_err(text)
+    }
+}
