@@ -6,12 +6,14 @@
 
 mod cases;
 mod disk;
+mod fact;
 pub(crate) mod jobs;
 mod machine;
 mod mount;
 mod options;
 mod outcome;
 mod server;
+mod service;
 mod store;
 mod sweep;
 mod switch;

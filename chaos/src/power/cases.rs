@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use super::service::LAUNCHES;
+
 /// Where a repository is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repository {
@@ -23,11 +25,13 @@ pub(crate) struct Case {
     pub(crate) outputs: usize,
     /// The database is created by the run whose machine loses its power.
     pub(crate) first_start: bool,
+    /// The job is launched through a service, several times.
+    pub(crate) is_service: bool,
 }
 
 impl Case {
     const fn new(name: &'static str) -> Self {
-        Self { name, job: name, repository: Repository::Sqlite, outputs: 1, first_start: false }
+        Self { name, job: name, repository: Repository::Sqlite, outputs: 1, first_start: false, is_service: false }
     }
 
     const fn twice(self) -> Self {
@@ -38,12 +42,16 @@ impl Case {
         Self { name, repository: Repository::Postgres, ..self }
     }
 
-    const fn from_nothing(self, name: &'static str) -> Self {
+    const fn without_database(self, name: &'static str) -> Self {
         Self { name, first_start: true, ..self }
     }
 
+    const fn through_a_service(self, name: &'static str) -> Self {
+        Self { name, is_service: true, outputs: LAUNCHES, ..self }
+    }
+
     /// All of them.
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::new("table"),
         Self::new("sqlite-target"),
         Self::new("csv"),
@@ -59,7 +67,8 @@ impl Case {
         Self::new("tee").twice(),
         Self::new("tee-of-targets").twice(),
         Self::new("distinct"),
-        Self::new("table").from_nothing("first-start"),
+        Self::new("table").without_database("first-start"),
+        Self::new("table").through_a_service("service"),
         Self::new("postgres-target"),
         Self::new("postgres-table").on_postgres("postgres-table"),
         Self::new("csv").on_postgres("postgres-csv"),

@@ -14,6 +14,8 @@ use super::switch::{Moment, Switch};
 
 /// A program that takes longer hangs: jobs of the test take a second.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// A disk that nobody works with is free at once.
+const UNMOUNT_PATIENCE: Duration = Duration::from_secs(10);
 /// How often the end of a program is looked for.
 const PAUSE: Duration = Duration::from_millis(4);
 
@@ -32,10 +34,26 @@ pub(crate) enum Ended {
     ByItself(ExitStatus),
 }
 
-/// A program, what it printed, and what it said on its error output.
+/// A program.
 pub(crate) struct Program {
     child: Child,
-    output: PathBuf,
+    pub(crate) outputs: Outputs,
+}
+
+/// What a program has printed, and said on its error output.
+#[derive(Debug, Clone)]
+pub(crate) struct Outputs {
+    path: PathBuf,
+}
+
+impl Outputs {
+    pub(crate) fn printed(&self) -> String {
+        fs::read_to_string(self.path.with_extension("out")).unwrap_or_default()
+    }
+
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(self.path.with_extension("err")).unwrap_or_default()
+    }
 }
 
 impl Machine {
@@ -79,11 +97,11 @@ impl Machine {
     /// Starts a program on the disk; `name` is that of the files of its outputs.
     pub(crate) fn spawn(&self, name: &str, mut command: Command) -> Result<Program, String> {
         let text = |error: std::io::Error| format!("{name}: {error}");
-        let output = self.folder.join(name);
-        let error_output = File::create(output.with_extension("err")).map_err(text)?;
+        let path = self.folder.join(name);
+        let error_output = File::create(path.with_extension("err")).map_err(text)?;
         command.current_dir(self.disk()).stdin(Stdio::null()).stderr(error_output);
-        command.stdout(File::create(output.with_extension("out")).map_err(text)?);
-        Ok(Program { child: command.spawn().map_err(text)?, output })
+        command.stdout(File::create(path.with_extension("out")).map_err(text)?);
+        Ok(Program { child: command.spawn().map_err(text)?, outputs: Outputs { path } })
     }
 
     /// Waits until a program has ended, or the power is gone: then it is killed first.
@@ -110,7 +128,16 @@ impl Machine {
     pub(crate) fn stop(self) -> Result<Disk, String> {
         self.switch.off();
         let disk = self.switch.state().disk.clone();
-        self.session.umount_and_join().map_err(|error| format!("the disk is still in use: {error}"))?;
+        // A program that another worker is just starting holds all that is open here, until it runs.
+        let (start, mounted) = (Instant::now(), self.disk());
+        let unmount = || Command::new("umount").arg(&mounted).stderr(Stdio::null()).status();
+        while !unmount().map_err(|error| error.to_string())?.success() {
+            if start.elapsed() > UNMOUNT_PATIENCE {
+                return Err("the disk is still in use".to_owned());
+            }
+            std::thread::sleep(PAUSE);
+        }
+        self.session.join().map_err(|error| format!("the disk was taken out in disorder: {error}"))?;
         Ok(disk)
     }
 }
@@ -131,14 +158,6 @@ impl Program {
 
     pub(crate) fn has_ended(&mut self) -> Result<bool, String> {
         self.child.try_wait().map(|status| status.is_some()).map_err(|error| error.to_string())
-    }
-
-    pub(crate) fn printed(&self) -> String {
-        fs::read_to_string(self.output.with_extension("out")).unwrap_or_default()
-    }
-
-    pub(crate) fn said(&self) -> String {
-        fs::read_to_string(self.output.with_extension("err")).unwrap_or_default()
     }
 }
 

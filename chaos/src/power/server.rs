@@ -59,7 +59,7 @@ impl Server {
         let start = Instant::now();
         while !machine.switch.is_gone_within(PAUSE) && !server.answers()? {
             if server.program.has_ended()? || start.elapsed() > PATIENCE {
-                return Err(format!("PostgreSQL does not start:\n{}", server.program.said()));
+                return Err(format!("PostgreSQL does not start:\n{}", server.program.outputs.said()));
             }
         }
         Ok(server)

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::cases::{Case, Repository};
 use super::disk::{Disk, Lasting, Survival};
+use super::fact::Fact;
 use super::jobs::{FACT, FIRST, SQLITE, TARGET_URL};
-use super::machine::{Ended, Machine};
+use super::machine::{Ended, Machine, Program};
 use super::outcome::Outcome;
 use super::server::Server;
+use super::service::Service;
 use super::store::Store;
 use super::switch::{Moment, Passed};
 use crate::random::Random;
@@ -53,7 +56,7 @@ pub(crate) struct Verdict {
     /// It came before the end.
     pub(crate) struck: bool,
     /// What the program had told the outside.
-    pub(crate) facts: Vec<String>,
+    pub(crate) facts: Vec<Fact>,
     pub(crate) report: String,
     pub(crate) faults: Vec<String>,
 }
@@ -63,6 +66,7 @@ struct Run {
     ended: Ended,
     printed: String,
     said: String,
+    facts: Vec<Fact>,
     server: Option<Server>,
 }
 
@@ -76,9 +80,11 @@ impl Run {
         format!("{:?}\n{}{}", self.ended, self.printed, self.said)
     }
 
-    /// The executions of which it was told that their rows are written.
-    fn facts(&self) -> impl Iterator<Item = String> {
-        self.printed.lines().filter_map(|line| line.strip_prefix(FACT)).map(str::to_owned)
+    /// Takes over what a program has printed.
+    fn read(&mut self, program: &Program) {
+        (self.printed, self.said) = (program.outputs.printed(), program.outputs.said());
+        let written = self.printed.lines().filter_map(|line| line.strip_prefix(FACT));
+        self.facts.extend(written.map(|execution| Fact::RowsWritten { execution: execution.to_owned() }));
     }
 }
 
@@ -106,7 +112,7 @@ impl Trial<'_> {
             let machine = Machine::start(self.folder, disk, moment)?;
             let run = self.run(&machine, &format!("cut-{attempt}"))?;
             verdict.struck |= matches!(run.ended, Ended::PowerLost);
-            verdict.facts.extend(run.facts());
+            verdict.facts.extend(run.facts.iter().cloned());
             if matches!(run.ended, Ended::ByItself(_)) && !run.succeeded() {
                 verdict.faults.push(format!("attempt {attempt}: {}", run.told()));
             }
@@ -126,15 +132,8 @@ impl Trial<'_> {
         if run.succeeded() {
             verdict.faults.extend(self.outcome(&machine, &run)?.differences(expected));
             let repository = self.repository(&machine, &run)?;
-            for execution in &verdict.facts {
-                let sql = format!(
-                    "SELECT status FROM oxbatch_step_execution WHERE step_name = 'Write' AND job_execution_id = {execution}"
-                );
-                let known = repository.lines(&sql)?;
-                if known != ["COMPLETED"] {
-                    verdict.faults.push(format!("{FACT}{execution} was said, and is {known:?} now"));
-                }
-            }
+            let untrue = verdict.facts.iter().filter_map(|fact| fact.check(&repository).err());
+            verdict.faults.extend(untrue);
         } else {
             verdict.faults.push(format!("the job does not end by itself: {}", run.told()));
         }
@@ -150,7 +149,7 @@ impl Trial<'_> {
         let machine = Machine::start(folder, empty.clone(), Moment::End)?;
         Case::prepare(&machine.disk())?;
         if !case.first_start {
-            let first = Case { job: FIRST, ..*case };
+            let first = Case { job: FIRST, is_service: false, ..*case };
             let run = Trial { case: &first, image: &empty, folder }.run(&machine, "first")?;
             if !run.succeeded() {
                 return Err(format!("the first job: {}", run.told()));
@@ -174,7 +173,8 @@ impl Trial<'_> {
 
     /// Runs the job, and its server, until it has ended or the power is gone.
     fn run(&self, machine: &Machine, name: &str) -> Result<Run, String> {
-        let mut run = Run { ended: Ended::PowerLost, printed: String::new(), said: String::new(), server: None };
+        let (printed, said) = (String::new(), String::new());
+        let mut run = Run { ended: Ended::PowerLost, printed, said, facts: Vec::new(), server: None };
         if self.case.has_postgres() {
             run.server = Some(Server::start(machine)?);
             if machine.switch.is_gone_within(Duration::ZERO) {
@@ -184,27 +184,46 @@ impl Trial<'_> {
         let start = Instant::now();
         loop {
             let mut program = machine.spawn(name, self.command(run.server.as_ref())?)?;
-            run.ended = machine.wait(&mut program)?;
-            (run.printed, run.said) = (program.printed(), program.said());
+            self.attend(machine, &mut program, &mut run)?;
             // The lease of the dead runs out by itself.
             let waits = self.case.repository == Repository::Postgres && run.said.contains("already running");
             match run.ended {
-                Ended::PowerLost => {
-                    machine.switch.off();
-                    program.await_end()?;
-                    return Ok(run);
-                }
                 Ended::ByItself(status) if !status.success() && waits && start.elapsed() < PATIENCE => {
-                    std::thread::sleep(PAUSE);
+                    thread::sleep(PAUSE);
                 }
-                Ended::ByItself(_) => return Ok(run),
+                _ => return Ok(run),
             }
         }
     }
 
+    /// Waits for the end of a program or of the power, beside the client of a service.
+    fn attend(&self, machine: &Machine, program: &mut Program, run: &mut Run) -> Result<(), String> {
+        let Run { ended, facts, .. } = run;
+        let (id, outputs) = (program.id(), program.outputs.clone());
+        let attended = thread::scope(|scope| {
+            let client = self.case.is_service.then(|| {
+                let service = Service { machine, id, outputs: &outputs };
+                scope.spawn(move || service.attend(self.case.job, facts))
+            });
+            *ended = machine.wait(program)?;
+            if matches!(ended, Ended::PowerLost) {
+                // With the program its connections end, and so does the client.
+                machine.switch.off();
+                program.await_end()?;
+            }
+            client.map_or(Ok(()), |client| client.join().unwrap_or_else(|_| Err("the client panicked".to_owned())))
+        });
+        run.read(program);
+        attended.map_err(|fault| format!("{fault}\n{}", run.told()))
+    }
+
     fn command(&self, server: Option<&Server>) -> Result<Command, String> {
         let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
-        command.args(["run", self.case.job]).env_remove("OXBATCH_DATABASE").env("OXBATCH_LEASE", LEASE);
+        match self.case.is_service {
+            true => command.args(["serve", "--listen", "127.0.0.1:0"]),
+            false => command.args(["run", self.case.job]),
+        };
+        command.env_remove("OXBATCH_DATABASE").env("OXBATCH_LEASE", LEASE);
         match (self.case.repository, server) {
             (Repository::Postgres, Some(server)) => command.env("OXBATCH_DATABASE", server.url()),
             (_, Some(server)) => command.args(["--database", SQLITE]).env(TARGET_URL, server.url()),
