@@ -4,10 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oxbatch_core::item::{
-    Checkpoint, CsvReader, CsvWriter, FilesReader, FixedWidthReader, ItemReader, ItemWriter, JsonArrayReader,
-    JsonLinesReader, ListReader, XmlReader,
-};
+use oxbatch_core::item::{Checkpoint, ItemReader, ItemWriter, ListReader};
+use oxbatch_formats::{CsvReader, CsvWriter, FilesReader, FixedWidthReader, JsonArrayReader, JsonLinesReader, XmlReader};
 use oxbatch_fuzz::{Scratch, block_on, stored};
 use serde_json::Value;
 

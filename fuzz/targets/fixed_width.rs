@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oxbatch_core::item::FixedWidthReader;
+use oxbatch_formats::FixedWidthReader;
 use serde::Deserialize;
 
 #[derive(Debug, PartialEq, Deserialize)]

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oxbatch_core::item::JsonArrayReader;
+use oxbatch_formats::JsonArrayReader;
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oxbatch_core::item::JsonLinesReader;
+use oxbatch_formats::JsonLinesReader;
 use serde::Deserialize;
 use serde_json::Value;
 

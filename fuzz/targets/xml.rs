@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oxbatch_core::item::XmlReader;
+use oxbatch_formats::XmlReader;
 use serde::Deserialize;
 
 #[derive(Debug, PartialEq, Deserialize)]

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use oxbatch_bench_work::{Trade, transform};
-use oxbatch_core::item::{CsvReader, CsvWriter, FunctionProcessor};
+use oxbatch_core::item::FunctionProcessor;
 use oxbatch_core::{ChunkStep, Job};
+use oxbatch_formats::{CsvReader, CsvWriter};
 
 use super::Row;
 use crate::measure::{Outcome, Side};

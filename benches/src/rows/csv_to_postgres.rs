@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use oxbatch_bench_work::Trade;
-use oxbatch_core::item::CsvReader;
 use oxbatch_core::{ChunkStep, Job};
+use oxbatch_formats::CsvReader;
 use oxbatch_storage::{PostgresSettings, PostgresWriter};
 
 use super::Row;

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use oxbatch_bench_work::Trade;
-use oxbatch_core::item::CsvReader;
 use oxbatch_core::{ChunkStep, Job};
+use oxbatch_formats::CsvReader;
 use oxbatch_storage::SqliteWriter;
 use rusqlite::{Connection, params};
 

@@ -4,55 +4,19 @@ mod chain_processor;
 mod checkpoint;
 mod classifying_processor;
 mod classifying_writer;
-mod distinct_processor;
 mod error;
-mod file_writer;
 mod function;
 mod grouping_reader;
 mod guard;
-#[cfg(any(feature = "csv", feature = "fixed-width", feature = "json", feature = "xml"))]
-mod input_fault;
-#[cfg(any(feature = "fixed-width", feature = "json", feature = "xml"))]
-mod input_file;
-#[cfg(any(feature = "csv", feature = "fixed-width", feature = "json", feature = "xml"))]
-mod input_source;
 mod json_text;
 mod json_value;
 mod list;
 mod none;
-mod output_file;
 mod peekable_reader;
-#[cfg(any(feature = "csv", feature = "fixed-width"))]
-mod record_types;
 mod stream_reader;
 mod tee_writer;
-
-#[cfg(feature = "csv")]
-mod csv_reader;
-#[cfg(feature = "csv")]
-mod csv_writer;
-#[cfg(feature = "files")]
-mod files_reader;
-#[cfg(feature = "fixed-width")]
-mod fixed_width_reader;
-#[cfg(feature = "fixed-width")]
-mod fixed_width_writer;
-#[cfg(feature = "json")]
-mod json_array_reader;
-#[cfg(feature = "json")]
-mod json_array_writer;
-#[cfg(feature = "json")]
-mod json_fault;
-#[cfg(feature = "json")]
-mod json_lines_reader;
-#[cfg(feature = "json")]
-mod json_lines_writer;
 #[cfg(feature = "validation")]
 mod validating_processor;
-#[cfg(feature = "xml")]
-mod xml_reader;
-#[cfg(feature = "xml")]
-mod xml_writer;
 
 use std::future::Future;
 use std::time::Duration;
@@ -61,9 +25,7 @@ pub use chain_processor::ChainProcessor;
 pub use checkpoint::Checkpoint;
 pub use classifying_processor::{ClassifyingProcessor, NoRoutes, ProcessorRoute, ProcessorRoutes};
 pub use classifying_writer::ClassifyingWriter;
-pub use distinct_processor::{DistinctKey, DistinctProcessor};
 pub use error::{BoxError, ErrorKind, ItemError};
-pub use file_writer::{FileSummary, FileWriter, RecordEncoder};
 pub use function::{
     AsyncProcessor, AsyncWriter, CallableReader, CallableWriter, FilterProcessor, FunctionProcessor, PassThrough,
 };
@@ -73,37 +35,14 @@ pub(crate) use json_text::ShownJson;
 pub use json_text::{FiniteJson, write_json};
 pub use json_value::{JsonFault, read_json};
 pub use list::{ListReader, ListWriter};
-pub use output_file::{Compression, FileSync, OnExisting};
 pub use peekable_reader::PeekableReader;
 pub use stream_reader::StreamReader;
 pub use tee_writer::TeeWriter;
 
-#[cfg(feature = "csv")]
-pub use csv_reader::{CsvReader, MixedCsvReader};
-#[cfg(feature = "csv")]
-pub use csv_writer::{CsvEncoder, CsvWriter};
-#[cfg(feature = "files")]
-pub use files_reader::FilesReader;
-#[cfg(feature = "fixed-width")]
-pub use fixed_width_reader::{FixedWidthLayout, FixedWidthReader, MixedFixedWidthReader};
-#[cfg(feature = "fixed-width")]
-pub use fixed_width_writer::{Align, FixedWidthEncoder, FixedWidthWriter};
 #[cfg(feature = "validation")]
 pub use garde;
-#[cfg(feature = "json")]
-pub use json_array_reader::JsonArrayReader;
-#[cfg(feature = "json")]
-pub use json_array_writer::{JsonArrayEncoder, JsonArrayWriter};
-#[cfg(feature = "json")]
-pub use json_lines_reader::JsonLinesReader;
-#[cfg(feature = "json")]
-pub use json_lines_writer::{JsonLinesEncoder, JsonLinesWriter};
 #[cfg(feature = "validation")]
 pub use validating_processor::ValidatingProcessor;
-#[cfg(feature = "xml")]
-pub use xml_reader::XmlReader;
-#[cfg(feature = "xml")]
-pub use xml_writer::{XmlEncoder, XmlWriter};
 
 use crate::repository::ChunkTransaction;
 

@@ -5,22 +5,12 @@
 //!
 //! # Items
 //!
-//! | format | reader | writer | feature | delivery |
-//! |---|---|---|---|---|
-//! | memory | [`item::ListReader`] | [`item::ListWriter`] | | exactly once within a process |
-//! | the author's functions | [`item::CallableReader`], an iterator; [`item::StreamReader`], an async stream | [`item::CallableWriter`], [`item::AsyncWriter`] | | at least once |
-//! | CSV, TSV | [`item::CsvReader`] | [`item::CsvWriter`] | `csv` | exactly once |
-//! | CSV with records of several types | [`item::MixedCsvReader`] | | `csv` | |
-//! | JSON Lines | [`item::JsonLinesReader`] | [`item::JsonLinesWriter`] | `json` | exactly once |
-//! | JSON array | [`item::JsonArrayReader`] | [`item::JsonArrayWriter`] | `json` | exactly once |
-//! | fixed width | [`item::FixedWidthReader`] | [`item::FixedWidthWriter`] | `fixed-width` | exactly once |
-//! | fixed width with lines of several types | [`item::MixedFixedWidthReader`] | | `fixed-width` | |
-//! | XML | [`item::XmlReader`] | [`item::XmlWriter`] | `xml` | exactly once |
-//! | many files by pattern | [`item::FilesReader`], each by any reader | | `files` | |
-//! | an author's own text format | | [`item::FileWriter`] of a [`item::RecordEncoder`] | | exactly once |
-//! | gzip, Zstandard | by content, under any reader of text | [`item::Compression`], for any file writer | `gzip`, `zstd` | exactly once |
-//! | several readers' items as one, or looked at | [`item::GroupingReader`], [`item::PeekableReader`] | | | |
-//! | several targets | | [`item::TeeWriter`] to all, [`item::ClassifyingWriter`] to one by name | | as each by itself |
+//! | source or target | reader | writer | delivery |
+//! |---|---|---|---|
+//! | memory | [`item::ListReader`] | [`item::ListWriter`] | exactly once within a process |
+//! | the author's functions | [`item::CallableReader`], an iterator; [`item::StreamReader`], an async stream | [`item::CallableWriter`], [`item::AsyncWriter`] | at least once |
+//! | several readers' items as one, or looked at | [`item::GroupingReader`], [`item::PeekableReader`] | | |
+//! | several targets | | [`item::TeeWriter`] to all, [`item::ClassifyingWriter`] to one by name | as each by itself |
 //!
 //! Each has an example on its page. Those of memory and of functions:
 //!
@@ -45,9 +35,7 @@
 //! # Ok::<(), oxbatch_core::BuildError>(())
 //! ```
 //!
-//! Every file writer is a [`item::FileWriter`]: header and footer, sequences of files, gzip and zstd (features `gzip` and
-//! `zstd`) are the same for all of them; an author's own format is an [`item::RecordEncoder`]. A file that is there is
-//! replaced, refused or appended to ([`item::OnExisting`]).
+//! Files and their formats are in the crate `oxbatch-formats`.
 //!
 //! | processor | what it does | feature |
 //! |---|---|---|
@@ -56,7 +44,6 @@
 //! | [`item::FilterProcessor`] | keeps the items of which a function says so | |
 //! | [`item::ChainProcessor`] | one processor after another | |
 //! | [`item::ClassifyingProcessor`] | each item to one of several processors by name | |
-//! | [`item::DistinctProcessor`] | the first item of each key, exact over restarts, in bounded memory | |
 //! | [`item::ValidatingProcessor`] | items that keep the rules of their type, derived with garde | `validation` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

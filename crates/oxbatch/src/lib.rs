@@ -98,12 +98,20 @@ pub use oxbatch_core::job::RegistryError;
 pub use oxbatch_core::{
     BoxError, BuildError, ChunkStep, DateTime, Decimal, Engine, EngineConfig, ItemError, ItemProcessor, ItemReader,
     ItemWriter, Job, JobExecution, JobParameters, JobRegistry, ParameterDeclaration, ParameterValue, RetryPolicy,
-    SkipPolicy, Status, Step, StepContext, StepExecution, TaskOutcome, TaskStep, engine, execution, item, job,
-    repository, step,
+    SkipPolicy, Status, Step, StepContext, StepExecution, TaskOutcome, TaskStep, engine, execution, job, repository,
+    step,
 };
 pub use program::{IntoRegistry, run};
 /// Derives the types of items: `#[serde(crate = "oxbatch::serde")]`.
 pub use serde;
+
+/// Readers, processors and writers, and the contracts between the engine and the authors of items' ways.
+pub mod item {
+    #[doc(inline)]
+    pub use oxbatch_core::item::*;
+    #[doc(inline)]
+    pub use oxbatch_formats::*;
+}
 
 /// The repository on PostgreSQL, and readers and writers of tables in its database and in others.
 #[cfg(feature = "postgres")]

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use oxbatch_core::engine::LaunchOptions;
 use oxbatch_core::execution::StepExecution;
-use oxbatch_core::item::{CallableReader, CallableWriter, CsvReader, CsvWriter, FunctionProcessor};
+use oxbatch_core::item::{CallableReader, CallableWriter, FunctionProcessor};
+use oxbatch_formats::{CsvReader, CsvWriter};
 use oxbatch_core::job::GivenParameters;
 use oxbatch_core::repository::{JobRepository, Node};
 use oxbatch_core::{ChunkStep, Engine, EngineConfig, Job, JobRegistry, Status};

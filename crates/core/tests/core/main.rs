@@ -1,38 +1,6 @@
-//! Integration tests of the core: readers and writers of files.
-#![cfg(all(feature = "csv", feature = "json", feature = "test-util"))]
+//! Integration tests of the core: readers and processors that need no file. Those of files are in `oxbatch-formats`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[cfg(all(feature = "fixed-width", feature = "xml", feature = "gzip", feature = "zstd"))]
-mod appended_output;
-#[cfg(all(feature = "files", feature = "fixed-width", feature = "gzip", feature = "xml", feature = "zstd"))]
-mod bad_input;
-#[cfg(all(feature = "gzip", feature = "zstd"))]
-mod compressed_input;
-mod csv_dialects;
-mod csv_reader;
-mod file_faults;
-mod file_writers;
-#[cfg(feature = "files")]
-mod files_reader;
-#[cfg(feature = "fixed-width")]
-mod fixed_width_reader;
-mod format_writers;
-mod grouping_reader;
 mod harness;
-mod json_numbers;
-mod json_readers;
-#[cfg(feature = "fixed-width")]
-mod mixed_readers;
 mod processors;
-mod properties;
-#[cfg(all(feature = "fixed-width", feature = "xml", feature = "files"))]
-mod reader_conformance;
-mod record_writers;
 mod stream_reader;
-#[cfg(all(feature = "fixed-width", feature = "xml", feature = "gzip", feature = "zstd"))]
-mod writer_conformance;
-mod writer_harness;
-mod writers_over_writers;
-#[cfg(feature = "xml")]
-mod xml_documents;
-mod xml_reader;

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use oxbatch_core::execution::{Counters, ExecutionId};
 use oxbatch_core::item::{
-    AsyncProcessor, CallableReader, CallableWriter, Checkpoint, ErrorKind, FileWriter, FunctionProcessor, ListWriter,
-    RecordEncoder,
+    AsyncProcessor, CallableReader, CallableWriter, Checkpoint, ErrorKind, FunctionProcessor, ListWriter,
 };
 use oxbatch_core::step::{ChunkStepBuilder, ReadAhead};
 use oxbatch_core::{ChunkStep, Engine, ItemError, ItemReader, Job, RetryPolicy, SkipPolicy, Status};
+use oxbatch_formats::{FileWriter, RecordEncoder};
 
 use crate::harness::{LONG, Numbers, Place, Shared, begin, contents, ended, launch, list, steps};
 

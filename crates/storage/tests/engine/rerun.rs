@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use oxbatch_core::engine::{OperatorError, Rerun};
 use oxbatch_core::execution::{ControlTotal, ExecutionId};
-use oxbatch_core::item::{ErrorKind, FunctionProcessor, GroupingReader, JsonLinesReader, ListReader, ListWriter};
+use oxbatch_core::item::{ErrorKind, FunctionProcessor, GroupingReader, ListReader, ListWriter};
 use oxbatch_core::repository::{ChunkTransaction, LaunchError};
 use oxbatch_core::step::ReadAhead;
 use oxbatch_core::{
     BuildError, ChunkStep, Engine, ItemError, ItemWriter, Job, JobExecution, SkipPolicy, Status, TaskStep,
 };
+use oxbatch_formats::JsonLinesReader;
 use serde::{Deserialize, Serialize};
 
 use crate::harness::{Numbers, Place, Shared, contents, ended, force, launch, list, ran, steps};

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oxbatch_core::engine::LaunchOptions;
-use oxbatch_core::item::{
-    Align, Compression, CsvWriter, FileWriter, FixedWidthWriter, FunctionProcessor, JsonArrayWriter, JsonLinesWriter,
-    OnExisting, RecordEncoder, XmlWriter,
-};
+use oxbatch_core::item::FunctionProcessor;
 use oxbatch_core::job::GivenParameters;
 use oxbatch_core::repository::Node;
 use oxbatch_core::{ChunkStep, Engine, EngineConfig, ItemError, Job, JobExecution, JobRegistry, Status};
+use oxbatch_formats::{
+    Align, Compression, CsvWriter, FileWriter, FixedWidthWriter, JsonArrayWriter, JsonLinesWriter, OnExisting,
+    RecordEncoder, XmlWriter,
+};
 use oxbatch_storage::SqliteRepository;
 use serde::Serialize;
 use tempfile::TempDir;

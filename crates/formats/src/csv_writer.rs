@@ -1,0 +1,182 @@
+//! `CsvWriter`: delimited text, exactly once.
+
+use std::io;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+use super::{FileWriter, RecordEncoder};
+use oxbatch_core::item::ItemError;
+
+/// Bytes that `csv` collects before it hands them on.
+const RECORD_BUFFER_BYTES: usize = 16 * 1024;
+
+/// Writes each output as one record of delimited text, quoted where it must be.
+///
+/// ```
+/// use oxbatch_core::ChunkStep;
+/// use oxbatch_core::item::ListReader;
+/// use oxbatch_formats::CsvWriter;
+///
+/// #[derive(Clone, serde::Serialize)]
+/// struct Strike {
+///     species: String,
+///     speed: Option<u32>,
+/// }
+///
+/// let step = ChunkStep::builder("Export")
+///     .reader(|_| Ok(ListReader::new([Strike { species: "Canada goose".to_owned(), speed: Some(140) }])))
+///     .writer(|context| Ok(CsvWriter::new(context, "output/strikes.csv").headers(["species", "speed"])));
+/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch_core::BuildError>(())
+/// ```
+///
+/// The header is made of the names of the record's fields when the first record is written; records without names
+/// (tuples) have none. An empty input makes an empty file, or one with a header when
+/// [`headers`](FileWriter::headers) gave it. The author's [`header`](FileWriter::header) stands above it. Where the output
+/// is [appended](super::OnExisting::Append) to a file that is not empty, neither is written.
+///
+/// **Exactly once, by cutting back**: files, locks and faults are those of every [`FileWriter`].
+pub type CsvWriter<T> = FileWriter<CsvEncoder, T>;
+
+impl<T> CsvWriter<T> {
+    /// What stands between two fields unless [`delimiter`](Self::delimiter) says otherwise.
+    pub const DEFAULT_DELIMITER: u8 = b',';
+
+    /// What stands between two fields; [`DEFAULT_DELIMITER`](Self::DEFAULT_DELIMITER) when it is not set.
+    #[must_use]
+    pub fn delimiter(self, delimiter: u8) -> Self {
+        self.encoder(|encoder| encoder.delimiter = delimiter)
+    }
+
+    /// The header, in place of the names of the fields; written even when the input is empty.
+    #[must_use]
+    pub fn headers<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Self {
+        let names = names.into_iter().map(Into::into).collect();
+        self.encoder(|encoder| encoder.header = Header::Given(names))
+    }
+
+    /// Writes no header.
+    #[must_use]
+    pub fn without_headers(self) -> Self {
+        self.encoder(|encoder| encoder.header = Header::None)
+    }
+}
+
+#[derive(Debug)]
+enum Header {
+    None,
+    FieldNames,
+    Given(Vec<String>),
+}
+
+/// Writes delimited text; made by [`CsvWriter`].
+pub struct CsvEncoder {
+    csv: Option<csv::Writer<Collected>>,
+    collected: Collected,
+    delimiter: u8,
+    header: Header,
+}
+
+impl Default for CsvEncoder {
+    fn default() -> Self {
+        let delimiter = CsvWriter::<()>::DEFAULT_DELIMITER;
+        Self { csv: None, collected: Collected::default(), delimiter, header: Header::FieldNames }
+    }
+}
+
+impl CsvEncoder {
+    fn forget(&mut self) {
+        // Dropping it hands over what it had collected.
+        self.csv = None;
+        self.collected.lock().clear();
+    }
+}
+
+impl<T: Serialize> RecordEncoder<T> for CsvEncoder {
+    fn check_append(&self) -> Result<(), ItemError> {
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.forget();
+    }
+
+    fn begin(&mut self, header: &str, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
+        buffer.extend_from_slice(header.as_bytes());
+        self.forget();
+        let mut csv = self.collected.new_csv(self.delimiter, matches!(self.header, Header::FieldNames));
+        if let Header::Given(names) = &self.header {
+            csv.write_record(names).map_err(fault)?;
+        }
+        self.csv = Some(csv);
+        Ok(())
+    }
+
+    fn encode(&mut self, item: &T, _: u64, _: &mut Vec<u8>) -> Result<(), ItemError> {
+        let Self { csv, collected, delimiter, .. } = self;
+        csv.get_or_insert_with(|| collected.new_csv(*delimiter, false)).serialize(item).map_err(fault)
+    }
+
+    fn drain(&mut self, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
+        if let Some(csv) = &mut self.csv {
+            csv.flush()?;
+        }
+        let mut collected = self.collected.lock();
+        if buffer.is_empty() {
+            mem::swap(buffer, &mut collected);
+        } else {
+            buffer.append(&mut collected);
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for CsvEncoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CsvEncoder").field("delimiter", &self.delimiter).field("header", &self.header).finish()
+    }
+}
+
+/// Where the writer of records puts what it has collected; shared with `csv`, which does not give it back.
+#[derive(Clone, Default)]
+struct Collected(Arc<Mutex<Vec<u8>>>);
+
+impl Collected {
+    /// A writer of records into it.
+    fn new_csv(&self, delimiter: u8, names_due: bool) -> csv::Writer<Self> {
+        csv::WriterBuilder::new()
+            .delimiter(delimiter)
+            .has_headers(names_due)
+            .buffer_capacity(RECORD_BUFFER_BYTES)
+            .from_writer(self.clone())
+    }
+
+    /// Never contended: one writer, one thread.
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl io::Write for Collected {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn fault(error: csv::Error) -> ItemError {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => ItemError::other(error),
+        csv::ErrorKind::Serialize(problem) => ItemError::other(problem),
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            ItemError::other(format!("record has {len} fields, but the records before it have {expected_len}"))
+        }
+        kind => ItemError::other(format!("record cannot be written: {kind:?}")),
+    }
+}

@@ -1,0 +1,238 @@
+//! `FilesReader`: all files that match a pattern as one input, each by a reader of its own.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::output_file::fingerprint;
+use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
+
+/// Reads the files that match a pattern, in the order of their paths, one after the other.
+///
+/// ```
+/// use oxbatch_core::ChunkStep;
+/// use oxbatch_core::item::CallableWriter;
+/// use oxbatch_formats::{FilesReader, JsonLinesReader};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Strike {
+///     species: String,
+///     speed: Option<u32>,
+/// }
+///
+/// let step = ChunkStep::builder("Import")
+///     .reader(|_| Ok(FilesReader::new("data/strikes-*.jsonl", |path| JsonLinesReader::<Strike>::new(path))))
+///     .writer(|_| Ok(CallableWriter::new(|chunk: &[Strike]| {
+///         println!("{} strikes", chunk.len());
+///         Ok(())
+///     })));
+/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch_core::BuildError>(())
+/// ```
+///
+/// In a pattern, `*` and `?` stand for characters of a name, `**` for any folders, `[a-z]` for one of a set. Folders are
+/// passed over. A pattern that no file matches fails the step, for a wrong path looks the same; see
+/// [`none_is_fine`](Self::none_is_fine). Faults name their file.
+///
+/// # Restart
+/// The checkpoint is the file and its reader's checkpoint. The list is made once, at the start: when a file has been
+/// added, removed or renamed since, or has another size, a restart fails the step with a sentence. Restore the files, or
+/// launch with force, which starts anew.
+pub struct FilesReader<R, F> {
+    pattern: String,
+    make: F,
+    none_is_fine: bool,
+    open: Option<Open<R>>,
+}
+
+/// What is stored with each commit.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    /// Files that have been read to their ends.
+    done: usize,
+    files: usize,
+    /// Fingerprint of all paths and sizes.
+    list: u64,
+    /// The path of the next file, for people.
+    file: Option<PathBuf>,
+    /// Where in it to go on; none at its start.
+    inner: Option<Box<RawValue>>,
+}
+
+struct Open<R> {
+    paths: Vec<PathBuf>,
+    list: u64,
+    done: usize,
+    /// The reader of the file behind those that are done, once it is open.
+    reader: Option<R>,
+}
+
+/// Why the files cannot be listed, or are not those of the last attempt.
+#[derive(Debug, thiserror::Error)]
+enum FilesFault {
+    #[error("pattern '{pattern}' is none")]
+    Pattern { pattern: String, source: glob::PatternError },
+
+    #[error("files of pattern '{pattern}' cannot be listed")]
+    List { pattern: String, source: glob::GlobError },
+
+    #[error("input file '{path}' cannot be opened", path = path.display())]
+    Size { path: PathBuf, source: std::io::Error },
+
+    #[error("no file matches pattern '{pattern}'")]
+    None { pattern: String },
+
+    #[error(
+        "files of pattern '{pattern}' have changed since the last attempt: {difference}; restore the files or launch with force to start anew"
+    )]
+    Changed { pattern: String, difference: String },
+
+    #[error("files of pattern '{pattern}' are not open")]
+    NotOpen { pattern: String },
+}
+
+impl<R, F: FnMut(&Path) -> R> FilesReader<R, F> {
+    /// Reads the files that match `pattern`, each by the reader that `make` makes for its path.
+    pub fn new(pattern: impl Into<String>, make: F) -> Self {
+        Self { pattern: pattern.into(), make, none_is_fine: false, open: None }
+    }
+
+    /// A pattern that no file matches is an empty input.
+    #[must_use]
+    pub fn none_is_fine(mut self) -> Self {
+        self.none_is_fine = true;
+        self
+    }
+}
+
+impl<R, F> FilesReader<R, F> {
+    /// The files in their order, and the fingerprint of their paths and sizes.
+    fn list(&self) -> Result<(Vec<PathBuf>, u64), FilesFault> {
+        let pattern = || self.pattern.clone();
+        let found = glob::glob(&self.pattern).map_err(|source| FilesFault::Pattern { pattern: pattern(), source })?;
+        let mut files = Vec::new();
+        for path in found {
+            let path = path.map_err(|source| FilesFault::List { pattern: pattern(), source })?;
+            let found = std::fs::metadata(&path).map_err(|source| FilesFault::Size { path: path.clone(), source })?;
+            if !found.is_dir() {
+                files.push((path, found.len()));
+            }
+        }
+        files.sort();
+        let mut text = Vec::new();
+        for (path, size) in &files {
+            text.extend_from_slice(path.as_os_str().as_encoded_bytes());
+            text.extend_from_slice(format!("\0{size}\0").as_bytes());
+        }
+        Ok((files.into_iter().map(|(path, _)| path).collect(), fingerprint(&text)))
+    }
+
+    fn check(&self, place: &Place, files: usize, list: u64) -> Result<(), FilesFault> {
+        let difference = if place.files != files {
+            format!("there were {} and are {files} now", place.files)
+        } else if place.done > files {
+            format!("{} of {files} were done", place.done)
+        } else if place.list != list {
+            "one has another name or size".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(FilesFault::Changed { pattern: self.pattern.clone(), difference })
+    }
+
+    fn not_open(&self) -> ItemError {
+        FilesFault::NotOpen { pattern: self.pattern.clone() }.into()
+    }
+}
+
+impl<R, F> ItemReader for FilesReader<R, F>
+where
+    R: ItemReader,
+    F: FnMut(&Path) -> R + Send,
+{
+    type Item = R::Item;
+
+    async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
+        let place = checkpoint.map(Checkpoint::read::<Place>).transpose()?;
+        self.open = None;
+        let (paths, list) = self.list()?;
+        let mut open = Open { paths, list, done: 0, reader: None };
+        if let Some(place) = place {
+            self.check(&place, open.paths.len(), list)?;
+            open.done = place.done;
+            if let (Some(path), Some(inner)) = (open.paths.get(place.done), place.inner) {
+                let mut reader = (self.make)(path);
+                reader.open(Some(&Checkpoint::new(&inner)?)).await.map_err(|error| within(path, error))?;
+                open.reader = Some(reader);
+            }
+        } else if open.paths.is_empty() && !self.none_is_fine {
+            return Err(FilesFault::None { pattern: self.pattern.clone() }.into());
+        }
+        self.open = Some(open);
+        Ok(())
+    }
+
+    #[inline]
+    async fn read(&mut self) -> Result<Option<R::Item>, ItemError> {
+        let Some(open) = &mut self.open else { return Err(self.not_open()) };
+        while let Some(path) = open.paths.get(open.done) {
+            let reader = match &mut open.reader {
+                Some(reader) => reader,
+                none => {
+                    let mut reader = (self.make)(path);
+                    reader.open(None).await.map_err(|error| within(path, error))?;
+                    none.insert(reader)
+                }
+            };
+            match reader.read().await {
+                Ok(Some(item)) => return Ok(Some(item)),
+                Ok(None) => {
+                    reader.close().await.map_err(|error| within(path, error))?;
+                    open.reader = None;
+                    open.done += 1;
+                }
+                Err(error) => return Err(within(path, error)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        let Some(open) = &mut self.open else { return Err(self.not_open()) };
+        let inner = match &mut open.reader {
+            Some(reader) => match reader.checkpoint()? {
+                Some(checkpoint) => Some(RawValue::from_string(checkpoint.as_json().to_owned())?),
+                // The reader starts anew each time, and so does this one.
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        let file = open.paths.get(open.done).cloned();
+        Checkpoint::new(&Place { done: open.done, files: open.paths.len(), list: open.list, file, inner }).map(Some)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+    fn progress(&self) -> Option<f64> {
+        let open = self.open.as_ref()?;
+        let of_file = open.reader.as_ref().and_then(ItemReader::progress).unwrap_or_default();
+        (!open.paths.is_empty()).then(|| (open.done as f64 + of_file) / open.paths.len() as f64)
+    }
+
+    async fn close(&mut self) -> Result<(), ItemError> {
+        let Some(Open { reader: Some(mut reader), .. }) = self.open.take() else { return Ok(()) };
+        reader.close().await
+    }
+}
+
+/// Says in which file a fault is, unless its cause does.
+#[cold]
+fn within(path: &Path, error: ItemError) -> ItemError {
+    if error.cause_text().contains(&path.display().to_string()) { error } else { error.in_file(path) }
+}
+
+impl<R, F> std::fmt::Debug for FilesReader<R, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FilesReader").field("pattern", &self.pattern).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,140 @@
+//! `FixedWidthLayout`: where the columns of a line stand.
+
+use std::ops::Range;
+
+use csv::StringRecord;
+
+use crate::input_file::RecordFault;
+
+/// The columns of a line of fixed width, in characters.
+#[derive(Debug, Clone, Default)]
+pub struct FixedWidthLayout {
+    columns: Vec<Column>,
+    names: StringRecord,
+    line_width: Option<usize>,
+    short_lines: bool,
+    /// Characters of a line, once it is checked.
+    width: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Column {
+    characters: Range<usize>,
+    trimmed: bool,
+}
+
+/// What is wrong with the columns themselves.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ColumnFault {
+    #[error("no column is declared")]
+    NoColumn,
+
+    #[error("column '{name}' has no width")]
+    NoWidth { name: String },
+
+    #[error("column '{name}' is declared twice")]
+    Twice { name: String },
+
+    #[error("column '{name}' ends at character {end}, behind the line width of {width}")]
+    BehindLine { name: String, end: usize, width: usize },
+}
+
+impl FixedWidthLayout {
+    /// A layout without columns.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a column whose text is taken as it stands.
+    #[must_use]
+    pub fn column(self, name: &str, characters: Range<usize>) -> Self {
+        self.add(name, characters, false)
+    }
+
+    /// Adds a column whose text is taken without the blanks around it.
+    #[must_use]
+    pub fn trimmed_column(self, name: &str, characters: Range<usize>) -> Self {
+        self.add(name, characters, true)
+    }
+
+    fn add(mut self, name: &str, characters: Range<usize>, trimmed: bool) -> Self {
+        self.names.push_field(name);
+        self.columns.push(Column { characters, trimmed });
+        self
+    }
+
+    /// Characters of a line without its end; the end of the last column when it is not set.
+    #[must_use]
+    pub fn line_width(mut self, characters: usize) -> Self {
+        self.line_width = Some(characters);
+        self
+    }
+
+    /// Takes lines that are shorter than they should be, as where an editor has cut the blanks at their ends: what is
+    /// missing is empty.
+    #[must_use]
+    pub fn short_lines(mut self) -> Self {
+        self.short_lines = true;
+        self
+    }
+
+    /// The names of the columns in their order.
+    pub(super) fn names(&self) -> &StringRecord {
+        &self.names
+    }
+
+    /// Checks the columns and finds the width of a line. Called before the first line is cut.
+    pub(super) fn check(&mut self) -> Result<(), ColumnFault> {
+        let Some(last) = self.columns.iter().map(|column| column.characters.end).max() else {
+            return Err(ColumnFault::NoColumn);
+        };
+        let width = self.line_width.unwrap_or(last);
+        for (index, (name, column)) in self.names.iter().zip(&self.columns).enumerate() {
+            let (name, end) = (name.to_owned(), column.characters.end);
+            if column.characters.is_empty() {
+                return Err(ColumnFault::NoWidth { name });
+            }
+            if end > width {
+                return Err(ColumnFault::BehindLine { name, end, width });
+            }
+            if self.names.iter().take(index).any(|earlier| earlier == name) {
+                return Err(ColumnFault::Twice { name });
+            }
+        }
+        self.width = width;
+        Ok(())
+    }
+
+    /// Cuts a line into its columns. `starts` is room for the beginnings of its characters.
+    #[inline]
+    pub(super) fn cut(
+        &self,
+        text: &str,
+        record: &mut StringRecord,
+        starts: &mut Vec<usize>,
+    ) -> Result<(), RecordFault> {
+        starts.clear();
+        let length = if text.is_ascii() {
+            text.len()
+        } else {
+            starts.extend(text.char_indices().map(|(start, _)| start));
+            starts.len()
+        };
+        if length > self.width || (length < self.width && !self.short_lines) {
+            return Err(RecordFault::LineWidth { expected: self.width, found: length });
+        }
+        record.clear();
+        for column in &self.columns {
+            let byte = |character: usize| {
+                if starts.is_empty() {
+                    character.min(text.len())
+                } else {
+                    starts.get(character).copied().unwrap_or(text.len())
+                }
+            };
+            let field = &text[byte(column.characters.start)..byte(column.characters.end)];
+            record.push_field(if column.trimmed { field.trim_matches(' ') } else { field });
+        }
+        Ok(())
+    }
+}

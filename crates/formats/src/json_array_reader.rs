@@ -1,0 +1,263 @@
+//! `JsonArrayReader`: the elements of one JSON array, streamed, typed by serde, resumed by byte offset.
+
+mod scan;
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::input_file::{FilePlace, InputFault, InputFile, RecordFault, Skipped};
+use super::json_fault::json_fault;
+use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, read_json};
+use scan::Element;
+
+/// Reads the elements of a file that holds one JSON array, one at a time, as values of `T`.
+///
+/// ```
+/// use oxbatch_core::ChunkStep;
+/// use oxbatch_core::item::CallableWriter;
+/// use oxbatch_formats::JsonArrayReader;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Strike {
+///     species: String,
+///     speed: Option<u32>,
+/// }
+///
+/// let step = ChunkStep::builder("Import")
+///     .reader(|_| Ok(JsonArrayReader::<Strike>::new("data/strikes.json")))
+///     .writer(|_| Ok(CallableWriter::new(|chunk: &[Strike]| {
+///         println!("{} strikes", chunk.len());
+///         Ok(())
+///     })));
+/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch_core::BuildError>(())
+/// ```
+///
+/// No more than one element is held in memory. The text is UTF-8, with or without a byte order mark; an element may be
+/// nested 127 levels deep. A number that the type would cut, as [`read_json`] says, is a fault of its element. An empty file, an array that is never closed and text behind its end fail the step: such a
+/// file is not whole. Compressed files, restarts and changed files are as for the other readers of text, see
+/// [`JsonLinesReader`](super::JsonLinesReader); the checkpoint is the offset behind the last element.
+///
+/// # Errors
+/// An element that is not a `T` is a fault of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse) with its line and
+/// number, the path within it and its raw text; the next `read` goes on behind it. Where the array itself is broken
+/// there is no way on: that fault is of kind [`ErrorKind::Other`](oxbatch_core::item::ErrorKind::Other) and stays. Faults of the system
+/// while reading are [transient](oxbatch_core::item::ErrorKind::Transient): the position stays before the element.
+pub struct JsonArrayReader<T> {
+    path: PathBuf,
+    max_element_bytes: u32,
+    open: Option<Open>,
+    item: PhantomData<fn() -> T>,
+}
+
+/// What is stored with each commit.
+#[derive(Debug, Serialize, Deserialize)]
+struct Place {
+    file: FilePlace,
+    part: Part,
+    elements: u64,
+}
+
+/// Which part of the array comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Part {
+    /// The opening bracket.
+    Start,
+    /// The first element, or the end.
+    First,
+    /// A comma and another element, or the end.
+    More,
+    /// An element: the comma was read.
+    Element,
+    /// Nothing but blanks.
+    End,
+}
+
+struct Open {
+    input: InputFile,
+    part: Part,
+    /// Elements before the position.
+    elements: u64,
+}
+
+impl<T> JsonArrayReader<T> {
+    /// Longest element in bytes unless [`max_element_bytes`](Self::max_element_bytes) says otherwise: 1 MiB.
+    pub const DEFAULT_MAX_ELEMENT_BYTES: u32 = 1024 * 1024;
+
+    /// Reads the file at `path`, which is not touched before the step runs.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), max_element_bytes: Self::DEFAULT_MAX_ELEMENT_BYTES, open: None, item: PhantomData }
+    }
+
+    /// Longest element, and the bound of the memory that one takes: a string that is never closed would make an element
+    /// of the rest of the file. [`DEFAULT_MAX_ELEMENT_BYTES`](Self::DEFAULT_MAX_ELEMENT_BYTES) when it is not set.
+    #[must_use]
+    pub fn max_element_bytes(mut self, bytes: u32) -> Self {
+        self.max_element_bytes = bytes;
+        self
+    }
+
+    fn not_open(&self) -> ItemError {
+        InputFault::NotOpen { path: self.path.clone() }.into()
+    }
+}
+
+impl<T: DeserializeOwned + Send> ItemReader for JsonArrayReader<T> {
+    type Item = T;
+
+    async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
+        let place = checkpoint.map(Checkpoint::read::<Place>).transpose()?;
+        self.open = None;
+        let input = InputFile::open(&self.path, self.max_element_bytes, place.as_ref().map(|place| &place.file))?;
+        if let Some(place) = &place {
+            input.check_counts(&place.file, place.elements)?;
+        }
+        let (part, elements) = place.map_or((Part::Start, 0), |place| (place.part, place.elements));
+        self.open = Some(Open { input, part, elements });
+        Ok(())
+    }
+
+    #[inline]
+    async fn read(&mut self) -> Result<Option<T>, ItemError> {
+        match &mut self.open {
+            Some(open) => open.next(),
+            None => Err(self.not_open()),
+        }
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        match &self.open {
+            Some(open) => {
+                let place = Place { file: open.input.place(), part: open.part, elements: open.elements };
+                Checkpoint::new(&place).map(Some)
+            }
+            None => Err(self.not_open()),
+        }
+    }
+
+    fn progress(&self) -> Option<f64> {
+        self.open.as_ref()?.input.progress()
+    }
+
+    async fn close(&mut self) -> Result<(), ItemError> {
+        self.open = None;
+        Ok(())
+    }
+}
+
+impl Open {
+    #[inline]
+    fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ItemError> {
+        self.input.recover()?;
+        loop {
+            let Some(byte) = self.next_mark()? else {
+                return match self.part {
+                    Part::End => self.input.check_size().map(|()| None),
+                    _ => self.input.check_size().and_then(|()| Err(self.broken("the file ends within the array"))),
+                };
+            };
+            self.part = match (self.part, byte) {
+                (Part::Start, b'[') => Part::First,
+                (Part::First | Part::More, b']') => Part::End,
+                (Part::More, b',') => Part::Element,
+                (Part::First | Part::Element, byte) if !matches!(byte, b',' | b']' | b'}') => return self.element(),
+                (Part::Start, _) => return Err(self.broken("an array must begin with '['")),
+                (Part::End, _) => return Err(self.broken("there is text behind the end of the array")),
+                (Part::More, _) => return Err(self.broken("a ',' or ']' must stand behind an element")),
+                _ => return Err(self.broken("an element is missing")),
+            };
+            self.input.advance(1);
+        }
+    }
+
+    /// The next byte that is not blank.
+    #[inline]
+    fn next_mark(&mut self) -> Result<Option<u8>, ItemError> {
+        loop {
+            let unread = self.input.unread();
+            let blank = unread.iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
+            let found = unread.get(blank).copied();
+            if blank > 0 {
+                self.input.advance(blank);
+            }
+            if found.is_some() {
+                return Ok(found);
+            }
+            if !self.input.fill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    #[inline]
+    fn element<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ItemError> {
+        let mut element = Element::default();
+        let mut seen = 0;
+        let length = loop {
+            let (length, at_end) = element.scan(&self.input.unread()[seen..]);
+            seen += length;
+            if seen > self.input.max_record_bytes() {
+                return Err(self.too_long());
+            }
+            if at_end {
+                break seen;
+            }
+            if !self.input.fill()? {
+                self.input.check_size()?;
+                return Err(self.broken("the file ends within an element"));
+            }
+        };
+        let line = self.input.line();
+        let range = self.input.advance(length);
+        self.part = Part::More;
+        self.elements += 1;
+        let Ok(text) = std::str::from_utf8(self.input.bytes(&range)) else {
+            return Err(self.input.not_utf8(&range, &self.position(line)));
+        };
+        match read_json(text) {
+            Ok(item) => Ok(Some(item)),
+            Err(error) => Err(json_fault(&self.input, &range, &self.position(line), &error)),
+        }
+    }
+
+    /// Passes over an element that is longer than allowed.
+    #[cold]
+    fn too_long(&mut self) -> ItemError {
+        let fault = self.input.long_record_fault(&format!("line {}, element {}", self.input.line(), self.elements + 1));
+        let mut element = Element::default();
+        let skipped = self.input.skip(|bytes| {
+            let (length, at_end) = element.scan(bytes);
+            Skipped { length, at_end }
+        });
+        match skipped {
+            Ok(true) => {
+                self.part = Part::More;
+                self.elements += 1;
+                fault
+            }
+            Ok(false) => self.broken("the file ends within an element"),
+            Err(fault) => fault,
+        }
+    }
+
+    /// Where an element stands that was taken as read.
+    fn position(&self, line: u64) -> String {
+        format!("line {line}, element {}", self.elements)
+    }
+
+    /// The array itself is not one: there is no next element to go to.
+    #[cold]
+    fn broken(&self, problem: &'static str) -> ItemError {
+        self.input.broken(RecordFault::Json { problem: problem.to_owned() })
+    }
+}
+
+impl<T> std::fmt::Debug for JsonArrayReader<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JsonArrayReader").field("path", &self.path).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,393 @@
+//! What all file writers share: a file that grows chunk by chunk under a temporary name and can be cut back.
+
+mod compression;
+mod disk;
+mod existing;
+mod fault;
+mod sequence;
+mod tail;
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use compression::Compression;
+use disk::{is_same, lock, sync_folder};
+pub use existing::OnExisting;
+pub(super) use fault::FileFault;
+use oxbatch_core::step::StepContext;
+pub(super) use sequence::{Counts, OutputFiles};
+#[cfg(any(feature = "csv", feature = "fixed-width", feature = "json", feature = "xml"))]
+pub(super) use tail::TAIL_BYTES;
+use tail::Tail;
+#[cfg(any(feature = "csv", feature = "files", feature = "fixed-width", feature = "json", feature = "xml"))]
+pub(super) use tail::fingerprint;
+
+/// Longest part of a temporary name that comes from the tag; the whole name must fit a file system's 255 bytes.
+const MAX_TAG_BYTES: usize = 60;
+/// Bytes that are read at once when a file is read back; whole keys of a `DistinctProcessor`.
+const READ_BACK_BYTES: usize = 64 * 1024;
+/// When a file writer forces its file to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FileSync {
+    /// Once, before the output is published. When the machine itself dies (not just the process), the file may be
+    /// shorter than the checkpoint says; the next attempt then fails with a sentence and the job is launched with force.
+    #[default]
+    AtEnd,
+    /// Before each chunk is committed as well: the step resumes even after the loss of the machine's power.
+    EveryChunk,
+}
+
+/// What is stored with each commit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Position {
+    /// Temporary name, without the folder.
+    part: String,
+    /// Length of the file in bytes.
+    length: u64,
+    /// Length of what it was begun with: a copy of what the output is appended to.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    copied: u64,
+    /// Fingerprint of its last bytes.
+    tail: u64,
+    /// The input has ended: the file will not grow any more.
+    complete: bool,
+    /// What stands in it, and where it stands among the files of the output.
+    counts: Counts,
+}
+
+/// A point of the file to cut back to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Mark {
+    length: u64,
+    complete: bool,
+}
+
+/// A file that is written under `<final name>.<tag>.part` and renamed when it is complete.
+///
+/// It takes big pieces: collecting them is the writers' business. While it is open it holds an exclusive advisory lock,
+/// so that an earlier attempt that is still alive cannot write between the lines of its successor.
+#[derive(Debug)]
+pub(super) struct OutputFile {
+    path: PathBuf,
+    part_name: String,
+    part_path: PathBuf,
+    sync: FileSync,
+    on_existing: OnExisting,
+    file: Option<File>,
+    /// Bytes at its start that were copied from what it is appended to.
+    copied: u64,
+    now: Mark,
+    flushed: Mark,
+    committed: Mark,
+    tail: Tail,
+    published: bool,
+}
+
+impl Position {
+    /// Length of the file in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+}
+
+impl OutputFile {
+    /// What the temporary names of a step carry: the same in all attempts of the instance's step.
+    pub(super) fn tag(context: &StepContext) -> String {
+        format!("{}-{}", context.instance_id(), context.step_name())
+    }
+
+    /// An output whose temporary name carries `tag`.
+    pub(super) fn with_tag(tag: &str, path: PathBuf) -> Self {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let part_name = format!("{name}.{}.part", file_name_part(tag));
+        Self {
+            part_path: path.with_file_name(&part_name),
+            path,
+            part_name,
+            sync: FileSync::default(),
+            on_existing: OnExisting::default(),
+            file: None,
+            copied: 0,
+            now: Mark::default(),
+            flushed: Mark::default(),
+            committed: Mark::default(),
+            tail: Tail::default(),
+            published: false,
+        }
+    }
+
+    pub(super) fn sync(&mut self, sync: FileSync) {
+        self.sync = sync;
+    }
+
+    pub(super) fn part_path(&self) -> &Path {
+        &self.part_path
+    }
+
+    /// Opens the file, empty.
+    pub(super) fn open_anew(&mut self) -> Result<(), FileFault> {
+        (self.file, self.published) = (None, false);
+        if self.path.file_name().is_none() {
+            return Err(FileFault::NotAFile { path: self.path.clone() });
+        }
+        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            let fault = |source| FileFault::CreateFolder { path: folder.to_owned(), source };
+            fs::create_dir_all(folder).map_err(fault)?;
+        }
+        self.check_target()?;
+        // Never truncated by `open` itself: that would come before the lock.
+        let file = self.open_locked(OpenOptions::new().create(true).truncate(false))?;
+        file.set_len(0).map_err(|source| FileFault::Cut { path: self.part_path.clone(), length: 0, source })?;
+        self.file = Some(file);
+        self.now = Mark::default();
+        (self.flushed, self.committed) = (self.now, self.now);
+        self.tail = Tail::default();
+        self.copied = 0;
+        if self.on_existing == OnExisting::Append { self.copy_target() } else { Ok(()) }
+    }
+
+    /// Opens the file, cut back to a checkpoint.
+    pub(super) fn resume(&mut self, position: &Position) -> Result<(), FileFault> {
+        (self.file, self.published) = (None, false);
+        if position.part != self.part_name {
+            let (stored, now) = (position.part.clone(), self.part_name.clone());
+            return Err(FileFault::OtherName { stored, now });
+        }
+        let mark = Mark { length: position.length, complete: position.complete };
+        self.copied = position.copied;
+        let file = match self.open_locked(&mut OpenOptions::new()) {
+            Ok(file) => file,
+            Err(FileFault::Open { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                return self.resume_published(position);
+            }
+            Err(fault) => return Err(fault),
+        };
+        self.tail = check(&self.part_path, &file, position)?;
+        if self.on_existing == OnExisting::Append {
+            self.check_copied_length()?;
+        }
+        self.file = Some(file);
+        self.cut(mark)?;
+        (self.flushed, self.committed) = (self.now, self.now);
+        Ok(())
+    }
+
+    /// The temporary file is gone: right only when an earlier attempt has died right after it published the output.
+    fn resume_published(&mut self, position: &Position) -> Result<(), FileFault> {
+        let missing = || FileFault::Missing { path: self.part_path.clone(), length: position.length };
+        if !position.complete {
+            return Err(missing());
+        }
+        let file = File::open(&self.path).map_err(|_| missing())?;
+        let length = file.metadata().map_err(|_| missing())?.len();
+        // Others may have appended to it since.
+        let grown = length > position.length && self.on_existing == OnExisting::Append;
+        if length != position.length && !grown {
+            return Err(missing());
+        }
+        self.tail = check(&self.path, &file, position)?;
+        self.now = Mark { length: position.length, complete: true };
+        (self.flushed, self.committed) = (self.now, self.now);
+        self.published = true;
+        // It may have died between the renaming and this.
+        sync_folder(&self.path).map_err(|source| FileFault::Sync { path: self.path.clone(), source })
+    }
+
+    /// Opens the temporary file, locks it, and makes sure that its name still stands for it.
+    fn open_locked(&self, options: &mut OpenOptions) -> Result<File, FileFault> {
+        let path = || self.part_path.clone();
+        let file = options
+            .read(true)
+            .write(true)
+            .open(&self.part_path)
+            .map_err(|source| FileFault::Open { path: path(), source })?;
+        match lock(&file) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(FileFault::Locked { path: path() }),
+            Err(TryLockError::Error(source)) => return Err(FileFault::Lock { path: path(), source }),
+        }
+        // Its last owner may have published it between our open and our lock: then it is not ours to cut.
+        let same = is_same(&file, &self.part_path).map_err(|source| FileFault::Open { path: path(), source })?;
+        if same { Ok(file) } else { Err(FileFault::Locked { path: path() }) }
+    }
+
+    fn file(&self) -> Result<&File, FileFault> {
+        self.file.as_ref().ok_or_else(|| FileFault::NotOpen { path: self.path.clone() })
+    }
+
+    /// Hands bytes to the system.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FileFault> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if self.now.complete {
+            return Err(FileFault::Complete { path: self.path.clone() });
+        }
+        let mut file = self.file()?;
+        file.write_all(bytes).map_err(|source| FileFault::Write { path: self.part_path.clone(), source })?;
+        self.now.length += bytes.len() as u64;
+        self.tail.push(bytes);
+        Ok(())
+    }
+
+    /// The point to cut back to, once it is committed.
+    fn flush(&mut self, counts: Counts) -> Result<Position, FileFault> {
+        let due = self.now.complete || (self.sync == FileSync::EveryChunk && self.now != self.flushed);
+        if due && !self.published {
+            self.force()?;
+        }
+        self.flushed = self.now;
+        let Mark { length, complete } = self.now;
+        let (part, tail) = (self.part_name.clone(), self.tail.fingerprint());
+        Ok(Position { part, length, copied: self.copied, tail, complete, counts })
+    }
+
+    /// As [`flush`](Self::flush), for a file that holds nothing to be counted.
+    pub(super) fn flush_alone(&mut self) -> Result<Position, FileFault> {
+        self.flush(Counts::default())
+    }
+
+    /// Gives all of the file's bytes to a function, piece by piece, and goes back to the end.
+    pub(super) fn read_back(&mut self, mut take: impl FnMut(&[u8]) -> std::io::Result<()>) -> Result<(), FileFault> {
+        let fault = |source| FileFault::Open { path: self.part_path.clone(), source };
+        let mut file = self.file()?;
+        file.seek(SeekFrom::Start(0)).map_err(fault)?;
+        let mut piece = vec![0; READ_BACK_BYTES];
+        let mut left = self.now.length;
+        while left > 0 {
+            let length = usize::try_from(left).unwrap_or(READ_BACK_BYTES).min(READ_BACK_BYTES);
+            file.read_exact(&mut piece[..length]).map_err(fault)?;
+            take(&piece[..length]).map_err(fault)?;
+            left -= length as u64;
+        }
+        file.seek(SeekFrom::Start(self.now.length)).map(|_| ()).map_err(fault)
+    }
+
+    /// Removes the file, which nobody needs any more; one that is gone already is fine.
+    pub(super) fn remove(&mut self) -> Result<(), FileFault> {
+        self.close();
+        match fs::remove_file(&self.part_path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => {
+                Err(FileFault::Remove { path: self.part_path.clone(), source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Forces what was written to the disk.
+    fn force(&self) -> Result<(), FileFault> {
+        self.file()?.sync_data().map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })
+    }
+
+    /// The last flush is the point to cut back to.
+    fn committed(&mut self) {
+        self.committed = self.flushed;
+    }
+
+    /// Cuts back to the last committed flush.
+    fn rolled_back(&mut self) -> Result<(), FileFault> {
+        if self.file.is_none() || self.published {
+            return Ok(());
+        }
+        self.cut(self.committed)?;
+        self.tail = Tail::read(self.file()?, self.committed.length)
+            .map_err(|source| FileFault::Open { path: self.part_path.clone(), source })?;
+        self.flushed = self.committed;
+        Ok(())
+    }
+
+    fn cut(&mut self, mark: Mark) -> Result<(), FileFault> {
+        let mut file = self.file()?;
+        let fault = |source| FileFault::Cut { path: self.part_path.clone(), length: mark.length, source };
+        file.set_len(mark.length).map_err(fault)?;
+        file.seek(SeekFrom::Start(mark.length)).map_err(fault)?;
+        self.now = mark;
+        Ok(())
+    }
+
+    /// The file will not grow any more.
+    fn finish(&mut self) {
+        self.now.complete = true;
+    }
+
+    /// Gives the file its final name and makes that durable.
+    fn publish(&mut self) -> Result<(), FileFault> {
+        if self.published {
+            return Ok(());
+        }
+        self.check_target()?;
+        // Held until the file has its final name: of two that append at once, one is told.
+        let _target = if self.on_existing == OnExisting::Append { Some(self.claim_target()?) } else { None };
+        self.file()?.sync_all().map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })?;
+        fs::rename(&self.part_path, &self.path).map_err(|source| FileFault::Rename {
+            from: self.part_path.clone(),
+            path: self.path.clone(),
+            source,
+        })?;
+        self.published = true;
+        sync_folder(&self.path).map_err(|source| FileFault::Sync { path: self.path.clone(), source })
+    }
+
+    /// Gives a file that was finished before the last one its final name, unless an earlier attempt has.
+    fn publish_finished(&mut self) -> Result<(), FileFault> {
+        if self.has_part() {
+            self.file = Some(self.open_locked(&mut OpenOptions::new())?);
+            self.publish()?;
+            self.close();
+        }
+        Ok(())
+    }
+
+    fn has_part(&self) -> bool {
+        self.part_path.is_file()
+    }
+
+    /// Releases the file and its lock.
+    pub(super) fn close(&mut self) {
+        self.file = None;
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(length: &u64) -> bool {
+    *length == 0
+}
+
+/// Checks that a file is what its checkpoint says, up to the checkpoint's length.
+fn check(path: &Path, file: &File, position: &Position) -> Result<Tail, FileFault> {
+    let fault = |source| FileFault::Open { path: path.to_owned(), source };
+    let length = file.metadata().map_err(fault)?.len();
+    if length < position.length {
+        return Err(FileFault::Short { path: path.to_owned(), length, expected: position.length });
+    }
+    let tail = Tail::read(file, position.length).map_err(fault)?;
+    if tail.fingerprint() == position.tail { Ok(tail) } else { Err(FileFault::Changed { path: path.to_owned() }) }
+}
+
+/// A tag as it may stand in a file name: anything unusual is replaced, and a digest keeps different tags different.
+fn file_name_part(tag: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if tag.len() <= MAX_TAG_BYTES && tag.chars().all(is_plain) {
+        return tag.to_owned();
+    }
+    let shown: String = tag.chars().take(MAX_TAG_BYTES - 17).map(|c| if is_plain(c) { c } else { '_' }).collect();
+    format!("{shown}-{:016x}", tail::fingerprint(tag.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_tags_make_different_file_names_that_fit() {
+        let long = "a".repeat(200);
+        let tags = ["1-Export", "1-Export 2", "1-Export/2", "1-Export_2", "1-Ausgabe für alle", &long, &long[1..]];
+        let names: std::collections::HashSet<String> = tags.iter().map(|tag| file_name_part(tag)).collect();
+        assert_eq!(names.len(), tags.len(), "{names:?}");
+        assert!(names.iter().all(|name| name.len() <= MAX_TAG_BYTES && !name.contains(['/', ' '])), "{names:?}");
+        assert!(names.contains("1-Export"));
+    }
+}

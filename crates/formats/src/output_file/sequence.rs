@@ -1,0 +1,312 @@
+//! The files of one output: one, or a numbered sequence that is published together.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::compression::{Compression, Member};
+use super::{FileFault, FileSync, OnExisting, OutputFile, Position};
+use oxbatch_core::item::{Checkpoint, ItemError};
+use oxbatch_core::step::StepContext;
+
+/// Endings that say how a file is compressed; the number stands before the ending under them.
+const COMPRESSED: [&str; 3] = ["gz", "zst", "zstd"];
+
+/// What stands in the current file, and where it stands among the files of the output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    /// The number of the file, from 1; 0 when there is only one.
+    pub(crate) file: u32,
+    /// Items in it.
+    pub(crate) items: u64,
+    /// Bytes of text in it, before they are compressed.
+    pub(crate) text: u64,
+    /// Items in the files before it.
+    pub(crate) before: u64,
+}
+
+/// The output of a file writer.
+///
+/// Finished files of a sequence keep their temporary names until the step completes. The checkpoint holds their number:
+/// files behind it are void and removed when the output is cut back.
+#[derive(Debug)]
+pub(crate) struct OutputFiles {
+    path: PathBuf,
+    tag: String,
+    pub(crate) sync: FileSync,
+    pub(crate) on_existing: OnExisting,
+    pub(crate) compression: Compression,
+    pub(crate) numbered: bool,
+    /// It is appended to text: what stands at the start of a file is not written.
+    pub(crate) follows_text: bool,
+    current: OutputFile,
+    member: Option<Member>,
+    pub(crate) counts: Counts,
+    flushed: Option<Position>,
+    committed: Option<Position>,
+}
+
+impl OutputFiles {
+    /// The output of a step: its temporary names are the same in all attempts of the instance's step. A re-run of skipped
+    /// items is an instance of its own and has a file of its own: what the first one has published stays as it is.
+    pub(crate) fn new(context: &StepContext, path: PathBuf) -> Self {
+        let path = match context.rerun_of() {
+            Some(_) => marked(&path, &format!(".rerun-{}", context.instance_id())),
+            None => path,
+        };
+        Self::with_tag(OutputFile::tag(context), path)
+    }
+
+    /// An output whose temporary names carry `tag`.
+    pub(crate) fn with_tag(tag: String, path: PathBuf) -> Self {
+        Self {
+            current: OutputFile::with_tag(&tag, path.clone()),
+            path,
+            tag,
+            sync: FileSync::default(),
+            on_existing: OnExisting::default(),
+            compression: Compression::default(),
+            numbered: false,
+            follows_text: false,
+            member: None,
+            counts: Counts::default(),
+            flushed: None,
+            committed: None,
+        }
+    }
+
+    fn file(&self, number: u32) -> OutputFile {
+        let path = if number == 0 { self.path.clone() } else { numbered(&self.path, number) };
+        let mut file = OutputFile::with_tag(&self.tag, path);
+        (file.sync, file.on_existing) = (self.sync, self.on_existing);
+        file
+    }
+
+    /// Opens the output, empty or cut back to a checkpoint.
+    pub(crate) fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
+        let position = checkpoint.map(Checkpoint::read::<Position>).transpose()?;
+        self.member = None;
+        self.current.close();
+        if self.numbered && self.on_existing == OnExisting::Append {
+            return Err(FileFault::AppendedSequence { path: self.path.clone() }.into());
+        }
+        let first = u32::from(self.numbered);
+        let number = match &position {
+            // A checkpoint of the other kind is told by its name.
+            Some(position) if self.numbered => position.counts.file.max(first),
+            _ => first,
+        };
+        self.current = self.file(number);
+        match &position {
+            None => {
+                self.current.open_anew()?;
+                self.counts = Counts { file: number, ..Counts::default() };
+            }
+            Some(position) => {
+                self.current.resume(position)?;
+                self.counts = position.counts;
+                self.check_finished(position.complete)?;
+            }
+        }
+        self.follows_text = self.current.follows_text(self.compression)?;
+        if position.is_none() && self.compression == Compression::None && self.current.follows_half_a_line() {
+            self.current.append(b"\n")?;
+        }
+        self.remove_void()?;
+        self.committed = Some(self.current.flush(self.counts)?);
+        self.current.committed();
+        self.flushed = None;
+        Ok(())
+    }
+
+    /// Those that were finished are there; after the end of the input some may have their final names.
+    fn check_finished(&self, complete: bool) -> Result<(), FileFault> {
+        for number in 1..self.counts.file {
+            let file = self.file(number);
+            if !(file.has_part() || complete && file.path.is_file()) {
+                return Err(FileFault::MissingFinished { path: file.part_path });
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what was begun behind the current file and never committed.
+    fn remove_void(&self) -> Result<(), FileFault> {
+        for number in self.counts.file + 1.. {
+            let path = self.file(number).part_path;
+            match fs::remove_file(&path) {
+                _ if !self.numbered => break,
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => break,
+                Err(source) => return Err(FileFault::Remove { path, source }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the input has ended in this attempt or an earlier one.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.current.now.complete
+    }
+
+    /// The output will not grow any more.
+    pub(crate) fn check_incomplete(&self) -> Result<(), FileFault> {
+        if self.is_complete() { Err(FileFault::Complete { path: self.current.path.clone() }) } else { Ok(()) }
+    }
+
+    /// Hands text to the system, compressed where that is asked for.
+    pub(crate) fn append(&mut self, text: &[u8]) -> Result<(), FileFault> {
+        self.counts.text += text.len() as u64;
+        if self.compression == Compression::None || text.is_empty() {
+            return self.current.append(text);
+        }
+        self.check_incomplete()?;
+        self.compress(text)
+    }
+
+    fn compress(&mut self, text: &[u8]) -> Result<(), FileFault> {
+        let fault = |source| FileFault::Compress { path: self.current.part_path.clone(), source };
+        if self.member.is_none() {
+            self.member = self.compression.begin().map_err(fault)?;
+        }
+        if let Some(member) = &mut self.member {
+            member.push(text).map_err(fault)?;
+            let compressed = member.compressed();
+            self.current.append(compressed)?;
+            compressed.clear();
+        }
+        Ok(())
+    }
+
+    fn end_member(&mut self) -> Result<(), FileFault> {
+        let Some(member) = self.member.take() else { return Ok(()) };
+        let rest =
+            member.end().map_err(|source| FileFault::Compress { path: self.current.part_path.clone(), source })?;
+        self.current.append(&rest)
+    }
+
+    /// Ends the current file and begins the next one of the sequence.
+    pub(crate) fn next_file(&mut self) -> Result<(), FileFault> {
+        self.check_incomplete()?;
+        self.end_member()?;
+        // The checkpoint that counts it as finished may be the last that the disk has seen.
+        self.current.force()?;
+        let Counts { file, items, before, .. } = self.counts;
+        let mut next = self.file(file + 1);
+        next.open_anew()?;
+        self.current = next;
+        self.counts = Counts { file: file + 1, before: before + items, ..Counts::default() };
+        Ok(())
+    }
+
+    /// The point to cut back to, once it is committed.
+    pub(crate) fn flush(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        self.end_member()?;
+        let position = self.flushed.insert(self.current.flush(self.counts)?);
+        Checkpoint::new(position).map(Some)
+    }
+
+    /// The last flush is the point to cut back to.
+    pub(crate) fn committed(&mut self) {
+        if let Some(position) = self.flushed.take() {
+            self.committed = Some(position);
+        }
+        self.current.committed();
+    }
+
+    /// Cuts back to the last committed flush.
+    pub(crate) fn rolled_back(&mut self) -> Result<(), FileFault> {
+        self.member = None;
+        self.flushed = None;
+        let Some(committed) = self.committed.as_ref().filter(|_| self.current.file.is_some()) else { return Ok(()) };
+        if committed.counts.file == self.counts.file {
+            self.current.rolled_back()?;
+        } else {
+            let mut file = self.file(committed.counts.file);
+            file.resume(committed)?;
+            self.current = file;
+        }
+        self.counts = committed.counts;
+        self.remove_void()
+    }
+
+    /// The output will not grow any more.
+    pub(crate) fn finish(&mut self) -> Result<(), FileFault> {
+        if self.is_complete() {
+            return Ok(());
+        }
+        if self.current.now.length == 0 && self.member.is_none() {
+            // Nothing at all is no compressed file.
+            self.compress(&[])?;
+        }
+        self.end_member()?;
+        self.current.finish();
+        Ok(())
+    }
+
+    /// Gives the files their final names, the last one last, and makes that durable.
+    pub(crate) fn publish(&mut self) -> Result<(), FileFault> {
+        for number in 1..self.counts.file {
+            let file = self.file(number);
+            if file.has_part() {
+                file.check_target()?;
+            }
+        }
+        if !self.current.published {
+            self.current.check_target()?;
+        }
+        for number in 1..self.counts.file {
+            self.file(number).publish_finished()?;
+        }
+        self.current.publish()
+    }
+
+    /// Releases the file and its lock.
+    pub(crate) fn close(&mut self) {
+        self.member = None;
+        self.current.close();
+    }
+}
+
+/// `orders.csv` → `orders-0001.csv`, `orders.csv.gz` → `orders-0001.csv.gz`.
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    marked(path, &format!("-{number:04}"))
+}
+
+/// A path with a mark at the end of the name, before what stands for its format.
+fn marked(path: &Path, mark: &str) -> PathBuf {
+    let is_compressed = |path: &Path| path.extension().is_some_and(|end| COMPRESSED.iter().any(|known| end == *known));
+    let (plain, outer) =
+        if is_compressed(path) { (path.with_extension(""), path.extension()) } else { (path.to_owned(), None) };
+    let Some(stem) = plain.file_stem() else { return path.to_owned() };
+    let mut name = OsString::from(stem);
+    name.push(mark);
+    for end in plain.extension().into_iter().chain(outer) {
+        name.push(".");
+        name.push(end);
+    }
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_stands_before_the_ending() {
+        for (path, expected) in [
+            ("out/orders.csv", "out/orders-0001.csv"),
+            ("orders", "orders-0001"),
+            ("orders.csv.gz", "orders-0001.csv.gz"),
+            ("my.orders.csv", "my.orders-0001.csv"),
+            ("orders.gz", "orders-0001.gz"),
+            (".orders", ".orders-0001"),
+        ] {
+            assert_eq!(numbered(Path::new(path), 1), Path::new(expected));
+        }
+        assert_eq!(numbered(Path::new("a.csv"), 12_345), Path::new("a-12345.csv"));
+    }
+}
