@@ -86,7 +86,7 @@ pub struct DistinctKey {
 impl DistinctKey {
     /// Adds a part. Parts are compared as their JSON, so `1` and `1.0` differ, and so do `"1"` and `1`.
     pub fn push(&mut self, part: &(impl Serialize + ?Sized)) -> &mut Self {
-        if let Err(fault) = super::write_json(part, &mut self.bytes) {
+        if let Err(fault) = oxbatch_core::item::write_json(part, &mut self.bytes) {
             self.fault = Some(fault);
         }
         // No JSON text goes on behind a comma.

@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn a_number_that_is_not_finite_is_a_fault_wherever_it_stands() {
         let bad = f64::NAN;
-        let values: [(&str, fn(f64) -> String); 12] = [
+        type Case = (&'static str, fn(f64) -> String);
+        let values: [Case; 12] = [
             ("", |number| problem(&number)),
             ("", |number| problem(&(number as f32))),
             ("", |number| problem(&Some(number))),
