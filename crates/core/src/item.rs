@@ -54,11 +54,17 @@ use crate::repository::ChunkTransaction;
 /// - `checkpoint` describes the position behind the last item that `read` returned. `open` with that checkpoint goes on
 ///   with the next item: no item twice, none left out. It seeks where the source can.
 /// - An error of kind [`ErrorKind::Transient`] leaves the position where it was: `read` may be called again. After any
-///   other error the position is behind the item that could not be read.
+///   other error the position is behind the item that could not be read; a reader that cannot get there says that the
+///   error is [fatal](ItemError::fatal).
 /// - A reader is built anew for each step execution and shared with nobody.
 pub trait ItemReader: Send {
     /// What it reads.
     type Item: Send;
+
+    /// Whether [`read`](Self::read) may be dropped where it waits: [`checkpoint`](Self::checkpoint) then still describes the
+    /// position behind the last item that was returned. A stop drops a read that waits. With this the items of the chunk
+    /// before it are written and committed; without it they are read again by the next attempt.
+    const CANCEL_SAFE: bool = false;
 
     /// Opens the source, at its start or at a checkpoint of an earlier attempt.
     fn open(&mut self, checkpoint: Option<&Checkpoint>) -> impl Future<Output = Result<(), ItemError>> + Send {
@@ -215,6 +221,14 @@ pub trait ItemWriter<O: Send + Sync>: Send {
     /// chunks before it wait for the same save, nothing can be written again, and the step fails: it resumes from the last save.
     fn sync(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
         async { Ok(()) }
+    }
+
+    /// Whether [`rolled_back`](Self::rolled_back), or the roll-back of the transaction, takes back what was written. A
+    /// writer whose output is gone for good, a mail or a call of a service, says no: when an output of its chunk cannot be
+    /// written and is to be skipped, it is not tried by parts, but given the outputs one by one, each once more at
+    /// most, and what it has written so stays. It must not use the transaction.
+    fn can_roll_back(&self) -> bool {
+        true
     }
 
     /// How long the saves of its step are to be joined when the author does not say, because each `sync` has its price:

@@ -316,7 +316,7 @@ impl InputFile {
     #[cold]
     #[cfg(any(feature = "json", feature = "xml"))]
     pub(super) fn broken(&self, fault: RecordFault) -> ItemError {
-        ItemError::other(fault).in_file(&self.path).at(format!("line {}", self.line))
+        ItemError::other(fault).fatal().in_file(&self.path).at(format!("line {}", self.line))
     }
 
     /// Share of the file that has been read.

@@ -87,6 +87,14 @@ impl ExecutionContext {
         self.entries.remove(key);
     }
 
+    /// Sets or removes the entry `key`, and answers what it was.
+    pub(crate) fn set(&mut self, key: &str, value: Option<Value>) -> Option<Value> {
+        match value {
+            Some(value) => self.entries.insert(key.to_owned(), value),
+            None => self.entries.remove(key),
+        }
+    }
+
     /// Takes over the entries of another; where both have one, the other's.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.entries.extend(other.entries.iter().map(|(key, value)| (key.clone(), value.clone())));

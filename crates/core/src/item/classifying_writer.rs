@@ -145,6 +145,10 @@ where
         Ok(())
     }
 
+    fn can_roll_back(&self) -> bool {
+        self.routes.iter().any(|route| route.writer.can_roll_back())
+    }
+
     fn save_interval(&self) -> Option<Duration> {
         self.routes.iter().filter_map(|route| route.writer.save_interval()).min()
     }
@@ -202,6 +206,7 @@ trait ErasedWriter<O>: Send {
     ) -> BoxFuture<'a, Result<(), ItemError>>;
     fn flush(&mut self) -> BoxFuture<'_, Result<Option<Checkpoint>, ItemError>>;
     fn sync(&mut self) -> BoxFuture<'_, Result<(), ItemError>>;
+    fn can_roll_back(&self) -> bool;
     fn save_interval(&self) -> Option<Duration>;
     fn committed(&mut self);
     fn rolled_back(&mut self) -> BoxFuture<'_, Result<(), ItemError>>;
@@ -229,6 +234,10 @@ impl<O: Send + Sync + 'static, W: ItemWriter<O>> ErasedWriter<O> for W {
 
     fn sync(&mut self) -> BoxFuture<'_, Result<(), ItemError>> {
         Box::pin(ItemWriter::sync(self))
+    }
+
+    fn can_roll_back(&self) -> bool {
+        ItemWriter::can_roll_back(self)
     }
 
     fn save_interval(&self) -> Option<Duration> {

@@ -38,13 +38,14 @@ pub struct ItemError {
     position: Option<String>,
     raw: Option<String>,
     raw_is_whole: bool,
+    fatal: bool,
     source: BoxError,
 }
 
 impl ItemError {
     /// A fault of a kind, from a message or an error.
     pub fn new(kind: ErrorKind, cause: impl Into<BoxError>) -> Self {
-        Self { kind, file: None, position: None, raw: None, raw_is_whole: false, source: cause.into() }
+        Self { kind, file: None, position: None, raw: None, raw_is_whole: false, fatal: false, source: cause.into() }
     }
 
     /// A fault of kind [`ErrorKind::Other`], from a message or an error.
@@ -65,6 +66,26 @@ impl ItemError {
     /// A fault of kind [`ErrorKind::Transient`], from a message or an error.
     pub fn transient(cause: impl Into<BoxError>) -> Self {
         Self::new(ErrorKind::Transient, cause)
+    }
+
+    /// Says that the source or the target is broken for good: whatever is asked of it next fails as well. Such a fault is
+    /// neither repeated nor skipped, whatever the policies of the step: it fails.
+    #[must_use]
+    pub fn fatal(mut self) -> Self {
+        self.fatal = true;
+        self
+    }
+
+    /// The same of a kind that its cause tells.
+    #[must_use]
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Whether it [stays](Self::fatal).
+    pub fn is_fatal(&self) -> bool {
+        self.fatal
     }
 
     /// Says where the item stands: `line 17`, `key 4711`.

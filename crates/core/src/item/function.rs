@@ -229,7 +229,8 @@ impl<I: Send + Sync> ItemProcessor<I> for PassThrough {
 
 /// Writes each chunk by a function.
 ///
-/// At least once: a chunk whose commit failed after the function returned is given to it again.
+/// At least once: a chunk whose commit failed after the function returned is given to it again. Of a chunk with an output
+/// that is skipped the function is given the outputs [one by one](ItemWriter::can_roll_back), so each of them twice at most.
 #[derive(Debug)]
 pub struct CallableWriter<F> {
     function: F,
@@ -252,6 +253,10 @@ where
 {
     async fn write(&mut self, outputs: &[O], _: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
         (self.function)(outputs)
+    }
+
+    fn can_roll_back(&self) -> bool {
+        false
     }
 }
 
@@ -278,7 +283,9 @@ where
 /// # Ok::<(), oxbatch_core::BuildError>(())
 /// ```
 ///
-/// At least once: a chunk whose commit failed after the future has ended is given to the function again.
+/// At least once: a chunk whose commit failed after the future has ended is given to the function again. Of a chunk with an
+/// output that is skipped the function is given the outputs [one by one](ItemWriter::can_roll_back), so each of them
+/// twice at most.
 #[derive(Debug)]
 pub struct AsyncWriter<F> {
     function: F,
@@ -305,5 +312,9 @@ where
         _: &mut dyn ChunkTransaction,
     ) -> impl Future<Output = Result<(), ItemError>> + Send {
         (self.function)(outputs)
+    }
+
+    fn can_roll_back(&self) -> bool {
+        false
     }
 }

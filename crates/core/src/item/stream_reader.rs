@@ -90,6 +90,8 @@ where
 {
     type Item = T;
 
+    const CANCEL_SAFE: bool = true;
+
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         let done: u64 = checkpoint.map(Checkpoint::read).transpose()?.unwrap_or_default();
         if let Some(make) = self.make.take() {

@@ -77,6 +77,11 @@ impl<O: Send + Sync, A: ItemWriter<O>, B: ItemWriter<O>> ItemWriter<O> for TeeWr
         self.second.sync().await
     }
 
+    /// What one of them keeps it would keep twice when it were given the outputs of a chunk one by one.
+    fn can_roll_back(&self) -> bool {
+        self.first.can_roll_back() || self.second.can_roll_back()
+    }
+
     fn save_interval(&self) -> Option<Duration> {
         self.first.save_interval().into_iter().chain(self.second.save_interval()).min()
     }

@@ -1,15 +1,16 @@
 //! What the author's code sees of the execution that it runs in.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::LiveCounters;
+use super::live::LiveCounters;
+use super::shared::{Shared, Side};
 use crate::engine::EventSink;
-use crate::execution::{ContextError, ExecutionContext, ExecutionId, InstanceId, StepExecutionId};
+use crate::execution::{ContextError, ExecutionId, InstanceId, StepExecutionId};
 use crate::job::JobParameters;
 use crate::repository::JobRepository;
 
@@ -37,142 +38,6 @@ pub(crate) struct StepScope {
     pub(crate) live: Arc<LiveCounters>,
     /// How many threads beside the step's own run the author's code.
     pub(crate) beside: Arc<AtomicUsize>,
-}
-
-/// A context behind a lock, in layers: what the reader and the processor put, who may be a chunk ahead, what a reader puts
-/// that is ahead of the chunk that is filled, and what the writer puts. Each is saved with the chunk that it belongs to.
-#[derive(Default)]
-pub(crate) struct Shared {
-    layers: Mutex<Layers>,
-    /// Whether a layer may have changed: spares the lock for each chunk of a step that never puts anything.
-    touched: AtomicBool,
-}
-
-#[derive(Default)]
-struct Layers {
-    settling: Layer,
-    reading: Layer,
-    writing: Layer,
-}
-
-impl Layers {
-    fn layer(&mut self, side: Side) -> Option<&mut Layer> {
-        match side {
-            Side::Settling => Some(&mut self.settling),
-            Side::Reading => Some(&mut self.reading),
-            Side::Writing => Some(&mut self.writing),
-            Side::Beside => None,
-        }
-    }
-
-    fn any_changed(&self) -> bool {
-        self.settling.changed || self.reading.changed || self.writing.changed
-    }
-}
-
-#[derive(Default)]
-struct Layer {
-    entries: ExecutionContext,
-    changed: bool,
-}
-
-/// Whose hands a [`StepContext`] is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// The reader, the processor, a task.
-    Settling,
-    /// A reader on a thread of its own, ahead of the chunk that is filled.
-    Reading,
-    /// One of several processors: what it puts would belong to no chunk in particular.
-    Beside,
-    /// The writer.
-    Writing,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Layers> {
-        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn get<T: serde::de::DeserializeOwned>(&self, side: Side, key: &str) -> Result<Option<T>, ContextError> {
-        let layers = self.lock();
-        let Layers { settling, reading, writing } = &*layers;
-        let order = match side {
-            Side::Settling | Side::Beside => [settling, writing, reading],
-            Side::Reading => [reading, settling, writing],
-            Side::Writing => [writing, settling, reading],
-        };
-        for layer in order {
-            if let Some(value) = layer.entries.get(key)? {
-                return Ok(Some(value));
-            }
-        }
-        Ok(None)
-    }
-
-    fn put(&self, side: Side, key: &str, value: impl serde::Serialize) -> Result<(), ContextError> {
-        let mut layers = self.lock();
-        let Some(layer) = layers.layer(side) else { return Err(ContextError::Beside { key: key.to_owned() }) };
-        layer.entries.put(key, value)?;
-        layer.changed = true;
-        self.touched.store(true, Ordering::Release);
-        Ok(())
-    }
-
-    /// What a reader on a thread of its own has put, for the chunk that takes the item that came with it.
-    pub(crate) fn take_over(&self, change: &ExecutionContext) {
-        let mut layers = self.lock();
-        layers.settling.entries.merge(change);
-        layers.settling.changed = true;
-        self.touched.store(true, Ordering::Release);
-    }
-
-    /// A copy of what one side has put, when it was changed since the last call.
-    pub(crate) fn take_change_of(&self, side: Side) -> Option<ExecutionContext> {
-        if !self.touched.load(Ordering::Acquire) {
-            return None;
-        }
-        let mut layers = self.lock();
-        let layer = layers.layer(side)?;
-        let change = std::mem::take(&mut layer.changed).then(|| layer.entries.clone());
-        self.touched.store(layers.any_changed(), Ordering::Release);
-        change
-    }
-
-    /// Whether there is something to take of one side.
-    pub(crate) fn has_change_of(&self, side: Side) -> bool {
-        self.touched.load(Ordering::Acquire) && self.lock().layer(side).is_some_and(|layer| layer.changed)
-    }
-
-    /// A copy of all, when it was changed since the last call: for tasks and ends, where nobody is ahead.
-    pub(crate) fn take_change(&self) -> Option<ExecutionContext> {
-        let mut layers = self.lock();
-        let settling = std::mem::take(&mut layers.settling.changed);
-        let writing = std::mem::take(&mut layers.writing.changed);
-        (settling || writing).then(|| {
-            let mut all = layers.settling.entries.clone();
-            all.merge(&layers.writing.entries);
-            all
-        })
-    }
-
-    /// A copy of what the reader's side holds.
-    pub(crate) fn current(&self) -> ExecutionContext {
-        self.lock().settling.entries.clone()
-    }
-
-    pub(crate) fn replace(&self, context: ExecutionContext) {
-        *self.lock() = Layers { settling: Layer { entries: context, changed: false }, ..Layers::default() };
-    }
-
-    /// Makes one layer of both, at the end of a step: what it left is where the next one starts.
-    pub(crate) fn settle(&self) {
-        let mut layers = self.lock();
-        for other in [std::mem::take(&mut layers.reading), std::mem::take(&mut layers.writing)] {
-            layers.settling.entries.merge(&other.entries);
-            layers.settling.changed |= other.changed;
-        }
-    }
 }
 
 /// The execution as the author's code sees it: parameters, contexts, the request to stop. Cheap to clone.

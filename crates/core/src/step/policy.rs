@@ -1,8 +1,11 @@
-//! Retry: how often, after how long, and for which faults.
+//! The policies of a step: which faults are repeated, how often and after how long, and which are skipped.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::item::ErrorKind;
+use crate::execution::SkipPhase;
+use crate::item::{ErrorKind, ItemError};
 
 /// How long to wait before an additional attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,7 +32,7 @@ pub struct RetryPolicy {
 
 impl RetryPolicy {
     /// At most `max_retries` additional attempts, without a wait, for every fault that another attempt may mend: all
-    /// kinds but parse and validation.
+    /// kinds but those that lie in the data, parse, validation and constraint.
     pub fn new(max_retries: u32) -> Self {
         Self { max_retries, backoff: Backoff::Fixed(Duration::ZERO), retry_on: None }
     }
@@ -57,9 +60,14 @@ impl RetryPolicy {
     pub(crate) fn allows(&self, kind: ErrorKind, retries: u32) -> bool {
         let fits = match &self.retry_on {
             Some(kinds) => kinds.contains(&kind),
-            None => !matches!(kind, ErrorKind::Parse | ErrorKind::Validation),
+            None => !matches!(kind, ErrorKind::Parse | ErrorKind::Validation | ErrorKind::Constraint),
         };
         fits && retries < self.max_retries
+    }
+
+    /// Whether this error is worth another attempt, `retries` of which were made.
+    pub(crate) fn repeats(&self, error: &ItemError, retries: u32) -> bool {
+        !error.is_fatal() && self.allows(error.kind(), retries)
     }
 
     /// The wait before additional attempt `attempt` (from 1); `random` is in 0..1.
@@ -84,23 +92,102 @@ impl Default for RetryPolicy {
 /// Which faults of items a step goes on without, and how many of them it may.
 ///
 /// Skips of reading, processing and writing count together. Every skipped item is kept, in the transaction of its chunk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// ```
+/// use oxbatch_core::SkipPolicy;
+/// use oxbatch_core::item::ErrorKind;
+///
+/// let few = SkipPolicy::new(10);
+/// let all_that_cannot_be_read = SkipPolicy::unlimited().skip_on([ErrorKind::Parse]);
+/// let at_most_one_in_a_file = SkipPolicy::unlimited().when(|fault| fault.kind == ErrorKind::Parse && fault.skipped < 1);
+/// ```
+///
+/// Two faults are never skipped, whatever the policy: a [transient](ErrorKind::Transient) one, since the item is read
+/// or written by the next attempt, and a [fatal](crate::ItemError::fatal) one, since no item comes behind it. When they are
+/// not repeated any more the step fails.
+#[derive(Clone)]
 pub struct SkipPolicy {
     limit: u64,
-    skip_on: Vec<ErrorKind>,
+    rule: SkipRule,
+}
+
+#[derive(Clone)]
+enum SkipRule {
+    Kinds(Vec<ErrorKind>),
+    Any,
+    Function(Arc<dyn Fn(&SkipFault<'_>) -> bool + Send + Sync>),
+}
+
+/// A fault that [`SkipPolicy::when`] is asked about.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct SkipFault<'a> {
+    /// Where the item failed.
+    pub phase: SkipPhase,
+    /// The kind of the fault.
+    pub kind: ErrorKind,
+    /// Where the item stands in its source.
+    pub position: Option<&'a str>,
+    /// Why it failed, with its causes.
+    pub error: &'a str,
+    /// How many items the step execution has skipped before this one.
+    pub skipped: u64,
+}
+
+/// Why a fault is not skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SkipRefusal {
+    /// It is none of those that are skipped.
+    Other,
+    /// One more than this limit.
+    Limit(u64),
+}
+
+impl SkipRefusal {
+    /// The fault of the step by an item that failed like this.
+    pub(crate) fn message(self, fault: &str) -> String {
+        match self {
+            Self::Other => format!("the skip policy does not allow this fault: {fault}"),
+            Self::Limit(limit) => {
+                format!("skip limit exceeded: at most {limit} items may be skipped, and one more failed: {fault}")
+            }
+        }
+    }
 }
 
 impl SkipPolicy {
     /// Allows at most `limit` skips in a step execution, of items whose faults lie in the data: of the kinds parse,
     /// validation and constraint.
     pub fn new(limit: u64) -> Self {
-        Self { limit, skip_on: vec![ErrorKind::Parse, ErrorKind::Validation, ErrorKind::Constraint] }
+        let data = vec![ErrorKind::Parse, ErrorKind::Validation, ErrorKind::Constraint];
+        Self { limit, rule: SkipRule::Kinds(data) }
     }
 
-    /// Skips items for these kinds of faults alone.
+    /// Allows any number of skips, of the same kinds as [`new`](Self::new). Memory stays bounded: skipped items count for
+    /// the size of their chunk, and are kept with it.
+    pub fn unlimited() -> Self {
+        Self::new(u64::MAX)
+    }
+
+    /// Skips items for these kinds of faults alone. [`Transient`](ErrorKind::Transient) among them changes nothing.
     #[must_use]
     pub fn skip_on(mut self, kinds: impl IntoIterator<Item = ErrorKind>) -> Self {
-        self.skip_on = kinds.into_iter().collect();
+        self.rule = SkipRule::Kinds(kinds.into_iter().collect());
+        self
+    }
+
+    /// Skips items whatever the kind of their fault, those of the author's own and [`Other`](ErrorKind::Other) included.
+    #[must_use]
+    pub fn any_kind(mut self) -> Self {
+        self.rule = SkipRule::Any;
+        self
+    }
+
+    /// Skips items by a function of the fault and of how many were skipped before. It is asked when the item fails, with
+    /// as many as are known by then, and again before the chunk is committed, with all of them.
+    #[must_use]
+    pub fn when(mut self, function: impl Fn(&SkipFault<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.rule = SkipRule::Function(Arc::new(function));
         self
     }
 
@@ -109,13 +196,50 @@ impl SkipPolicy {
         self.limit
     }
 
-    pub(crate) fn allows(&self, kind: ErrorKind) -> bool {
-        self.skip_on.contains(&kind)
+    /// Whether an item is skipped. Kinds are asked before the limit: what is not skipped has a fault of its own to tell.
+    pub(crate) fn verdict(&self, fault: &SkipFault<'_>) -> Result<(), SkipRefusal> {
+        let fits = fault.kind != ErrorKind::Transient
+            && match &self.rule {
+                SkipRule::Kinds(kinds) => kinds.contains(&fault.kind),
+                SkipRule::Any => true,
+                SkipRule::Function(function) => function(fault),
+            };
+        match fits {
+            false => Err(SkipRefusal::Other),
+            true if fault.skipped >= self.limit => Err(SkipRefusal::Limit(self.limit)),
+            true => Ok(()),
+        }
     }
 
-    /// The fault of the first skip too many.
-    pub(crate) fn exceeded(&self, last: &str) -> String {
-        format!("skip limit exceeded: at most {} items may be skipped, and one more failed: {last}", self.limit)
+    /// Whether an item with this error is skipped, where it is known that `skipped` were before it.
+    pub(crate) fn asks(&self, phase: SkipPhase, error: &ItemError, skipped: u64) -> Result<(), SkipRefusal> {
+        if error.is_fatal() {
+            return Err(SkipRefusal::Other);
+        }
+        let (position, text) = (error.place(), error.cause_text());
+        let fault = SkipFault { phase, kind: error.kind(), position: position.as_deref(), error: &text, skipped };
+        self.verdict(&fault)
+    }
+}
+
+impl fmt::Debug for SkipPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("SkipPolicy");
+        debug.field("limit", &self.limit);
+        match &self.rule {
+            SkipRule::Kinds(kinds) => debug.field("skip_on", kinds).finish(),
+            SkipRule::Any => debug.field("skip_on", &"any kind").finish(),
+            SkipRule::Function(_) => debug.field("skip_on", &"a function").finish(),
+        }
+    }
+}
+
+/// Adds to a cause how often the work was repeated.
+pub(super) fn after_retries(cause: String, retries: u32) -> String {
+    match retries {
+        0 => cause,
+        1 => format!("failed after 1 retry: {cause}"),
+        _ => format!("failed after {retries} retries: {cause}"),
     }
 }
 
@@ -147,7 +271,27 @@ mod tests {
         assert!(policy.allows(ErrorKind::Transient, 1));
         assert!(!policy.allows(ErrorKind::Transient, 2));
         assert!(!policy.allows(ErrorKind::Parse, 0));
+        assert!(!policy.allows(ErrorKind::Constraint, 0));
         assert!(RetryPolicy::new(1).retry_on([ErrorKind::Parse]).allows(ErrorKind::Parse, 0));
+    }
+
+    #[test]
+    fn what_is_skipped_depends_on_kind_limit_and_function_but_never_on_those_for_what_passes_or_stays() {
+        let asks = |policy: &SkipPolicy, error: &ItemError, skipped| policy.asks(SkipPhase::Read, error, skipped);
+        let (parse, other) = (ItemError::parse("p"), ItemError::other("o"));
+        let passes = ItemError::transient("t");
+        let few = SkipPolicy::new(2);
+        assert_eq!([1, 2].map(|skipped| asks(&few, &parse, skipped)), [Ok(()), Err(SkipRefusal::Limit(2))]);
+        assert_eq!(asks(&few, &other, 0), Err(SkipRefusal::Other));
+        let any = SkipPolicy::unlimited().any_kind();
+        assert_eq!(asks(&any, &other, 1 << 40), Ok(()));
+        let first = SkipPolicy::unlimited().when(|fault| fault.error == "p" && fault.skipped == 0);
+        assert_eq!([0, 1].map(|skipped| asks(&first, &parse, skipped)), [Ok(()), Err(SkipRefusal::Other)]);
+        let all = SkipPolicy::unlimited().when(|_| true);
+        for policy in [any, all, SkipPolicy::new(9).skip_on([ErrorKind::Transient, ErrorKind::Parse])] {
+            assert_eq!(asks(&policy, &passes, 0), Err(SkipRefusal::Other));
+            assert_eq!(asks(&policy, &ItemError::parse("no end").fatal(), 0), Err(SkipRefusal::Other));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use super::StepContext;
+use super::context::StepContext;
 use crate::execution::SkipPhase;
 
 /// One of the first items of a step.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 
-use super::policy::random_share;
-use super::{
-    Backoff, BodyEnd, BodyFault, BodyRun, RetryPolicy, Step, StepBody, StepContext, StepKind, StepRules, StopRequested,
-};
+use super::body::{BodyEnd, BodyFault, BodyRun, StepBody};
+use super::context::{StepContext, StopRequested};
+use super::definition::{Step, StepKind, StepRules};
+use super::policy::{Backoff, RetryPolicy, after_retries, random_share};
 use crate::engine::Event;
 use crate::execution::{Counters, cause_chain};
 use crate::item::{BoxError, ErrorKind};
@@ -245,14 +245,5 @@ impl TaskBody {
             Err(RepositoryError::LeaseLost { .. }) => Err(BodyFault::LeaseLost),
             Err(error) => Err(BodyFault::Failed(cause_chain(&error))),
         }
-    }
-}
-
-/// Adds to a cause how often the work was repeated.
-pub(super) fn after_retries(cause: String, retries: u32) -> String {
-    match retries {
-        0 => cause,
-        1 => format!("failed after 1 retry: {cause}"),
-        _ => format!("failed after {retries} retries: {cause}"),
     }
 }

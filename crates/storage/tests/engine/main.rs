@@ -5,6 +5,7 @@ mod ahead;
 mod chunks;
 #[cfg(feature = "postgres")]
 mod cluster;
+mod contexts;
 mod faults;
 pub(crate) mod harness;
 mod joined_saves;
@@ -25,3 +26,4 @@ mod stopping;
 mod syncs;
 mod tasks;
 mod totals;
+mod unreadable;

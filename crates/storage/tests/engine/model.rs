@@ -11,16 +11,16 @@ use oxbatch_core::{Decimal, Engine, JobExecution, Status};
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use self::job::{Node, Output, Pending, job};
+use self::job::{Counted, Node, Output, Pending, job};
 use self::plan::{Plan, plans};
 use crate::harness::{LONG, ON_POSTGRES, Place, begin, contents, list, steps};
 use crate::lifeline::Lifeline;
 
 /// Starts a node of its own, as another process would.
-async fn start(place: &Place, plan: &Plan, out: &Output, pending: &Pending) -> Process {
+async fn start(place: &Place, plan: &Plan, out: &Output, (pending, counted): &(Pending, Counted)) -> Process {
     let (tell, died) = unbounded_channel();
     let node = Node::new(out, tell);
-    let (engine, lifeline) = place.mortal([job(plan, &node, pending)]).await;
+    let (engine, lifeline) = place.mortal([job(plan, &node, pending, counted)]).await;
     *node.engine.lock().unwrap() = Some(engine.clone());
     Process { engine, node, died, lifeline }
 }
@@ -44,6 +44,7 @@ async fn executions(engine: &Engine) -> Vec<JobExecution> {
 async fn check(plan: Plan) {
     let (out, place) = (list(), Place::new());
     let pending: Pending = Arc::new(Mutex::new(plan.troubles.clone()));
+    let pending = (pending, list());
     let mut process = start(&place, &plan, &out, &pending).await;
     let mut id = begin(&process.engine, "Model").await;
     loop {
@@ -81,6 +82,12 @@ async fn check(plan: Plan) {
         };
     }
     finished(&plan, &process.engine, &out, id).await;
+    if plan.counts {
+        let seen = (0..plan.items).filter(|n| !plan.cannot_read(*n) && !plan.cannot_process(*n)).count() as u64;
+        let processed = plan.has_one_processor().then_some(seen).filter(|seen| *seen > 0);
+        let written = Some(plan.model(plan.items).len() as u64).filter(|written| *written > 0);
+        assert_eq!(contents(&pending.1), [Some(plan.items), processed, written], "read, processed, written");
+    }
     process.node.engine.lock().unwrap().take();
     process.engine.shutdown().await;
 }
@@ -93,7 +100,7 @@ async fn settled(plan: &Plan, engine: &Engine, out: &Output) {
     for execution in all {
         for step in steps(engine, execution.id).await {
             assert!(step.counters.balances(), "{step:?}");
-            read += step.counters.read;
+            read += step.counters.read + step.counters.read_skip;
         }
     }
     let (model, written) = (plan.model(u64::try_from(read).unwrap()), contents(out));
@@ -119,17 +126,18 @@ async fn finished(plan: &Plan, engine: &Engine, out: &Output, id: ExecutionId) {
         }
     }
     let numbers = |count: i64| u64::try_from(count).unwrap();
-    let bad: Vec<u64> = (0..plan.items).filter(|n| plan.cannot_process(*n) || plan.cannot_write(*n)).collect();
-    assert_eq!(numbers(read), plan.items);
+    let bad: Vec<u64> = (0..plan.items).filter(|n| plan.is_bad(*n)).collect();
+    let readable = (0..plan.items).filter(|n| !plan.cannot_read(*n));
+    assert_eq!(numbers(read), readable.clone().count() as u64);
     assert_eq!(numbers(written), model.len() as u64);
     assert_eq!(numbers(skipped), bad.len() as u64);
-    assert_eq!(read, written + filtered + skipped);
+    let unread = i64::try_from(plan.items).unwrap() - read;
+    assert_eq!(read, written + filtered + skipped - unread);
     // Each bad item is kept once. Within a chunk those that cannot be processed stand before those that cannot be written.
     kept.sort_unstable();
     assert_eq!(kept, bad);
     let step = steps(engine, id).await.remove(0);
-    let totals =
-        [("items", Some((0..plan.items).sum::<u64>()), None), ("outputs", None, Some(model.iter().sum::<u64>()))];
+    let totals = [("items", Some(readable.sum::<u64>()), None), ("outputs", None, Some(model.iter().sum::<u64>()))];
     for (name, read, written) in totals {
         let total = step.control_totals.iter().find(|total| total.name == name).unwrap();
         let decimal = |sum: Option<u64>| sum.map(|sum| sum.to_string().parse::<Decimal>().unwrap());

@@ -118,6 +118,10 @@ impl<W: ItemWriter<Strike>> ItemWriter<Strike> for Faulty<W> {
         self.writer.sync().await
     }
 
+    fn can_roll_back(&self) -> bool {
+        self.writer.can_roll_back()
+    }
+
     fn save_interval(&self) -> Option<std::time::Duration> {
         self.writer.save_interval()
     }

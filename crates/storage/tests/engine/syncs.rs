@@ -179,11 +179,9 @@ async fn chunks_that_waited_for_a_save_are_lost_when_they_cannot_be_made_durable
         let message = execution.exit_message.unwrap();
         let counted = counters(&engine, execution.id).await;
         // The first sync is that of three chunks; the second is that of the end, where nothing waits.
-        let (expected, read) = match fails_at {
-            1 => ("step 'Copy' failed: failed to sync the output: the disk is broken", 0),
-            _ => ("step 'Copy' failed: failed to sync: the disk is broken", 30),
-        };
-        assert_eq!((message.as_str(), counted.read, counted.write), (expected, read, read));
+        let read = if fails_at == 1 { 0 } else { 30 };
+        assert_eq!(message, "step 'Copy' failed: failed to sync: the disk is broken");
+        assert_eq!((counted.read, counted.write), (read, read));
         let again = launch(&engine, "Copy").await;
         assert_eq!(again.status, Status::Completed, "{again:?}");
         assert_eq!(counters(&engine, again.id).await.read, 30 - read);

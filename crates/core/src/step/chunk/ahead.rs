@@ -4,12 +4,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::fill::{Filler, Interrupt, Room, Sealed};
+use super::buffers::Buffers;
+use super::fill::Filler;
+use super::interrupt::Interrupt;
 use super::parallel::Parallel;
+use super::sealed::Sealed;
 use super::settings::ReadAhead;
 use super::side_thread::SideThread;
 use crate::item::{ItemProcessor, ItemReader};
-use crate::step::BodyFault;
+use crate::step::body::BodyFault;
 
 /// Sealed chunks that wait for their commit. With the one that is filled and the one that is written, three are in
 /// memory: one more would only help a writer whose speed changes from chunk to chunk.
@@ -36,7 +39,7 @@ pub(super) enum Source<R: ItemReader, P: ItemProcessor<R::Item>> {
 /// A thread that fills chunks while others are committed.
 pub(super) struct Ahead<R: ItemReader, P: ItemProcessor<R::Item>> {
     sealed: mpsc::Receiver<Filled<P, R::Item>>,
-    room: mpsc::Sender<Room<R::Item, P::Output>>,
+    buffers: mpsc::Sender<Buffers<R::Item, P::Output>>,
     thread: SideThread<Filler<R, P>>,
 }
 
@@ -45,15 +48,15 @@ where
     R: ItemReader + 'static,
     P: ItemProcessor<R::Item> + 'static,
 {
-    /// The next chunk; `room` is used for its outputs.
+    /// The next chunk; `buffers` are used again.
     #[inline]
-    pub(super) async fn next(&mut self, room: Room<R::Item, P::Output>) -> Filled<P, R::Item> {
+    pub(super) async fn next(&mut self, buffers: Buffers<R::Item, P::Output>) -> Filled<P, R::Item> {
         match self {
-            Self::Direct(filler) => filler.fill(room).await,
-            Self::Parallel(parallel) => parallel.next(room).await,
+            Self::Direct(filler) => filler.fill(buffers).await,
+            Self::Parallel(parallel) => parallel.next(buffers).await,
             Self::Ahead(ahead) => {
-                // A full return channel means that there is room enough.
-                let _ = ahead.room.try_send(room);
+                // A full return channel means that there are buffers enough.
+                let _ = ahead.buffers.try_send(buffers);
                 match ahead.sealed.recv().await {
                     Some(filled) => filled,
                     // It ended without a last chunk: it saw the stop first, or it panicked, which goes on here.
@@ -72,14 +75,14 @@ where
     pub(super) fn go_ahead(self) -> Result<Self, Interrupt> {
         let Self::Direct(filler) = self else { return Ok(self) };
         let (sealed_sender, sealed) = mpsc::channel(SEALED_AHEAD);
-        let (room, room_receiver) = mpsc::channel(SEALED_AHEAD + 2);
+        let (buffers, buffers_receiver) = mpsc::channel(SEALED_AHEAD + 2);
         let context = filler.reading.context.clone();
         let thread = SideThread::start("read", &context, move |runtime| {
             let mut filler = filler;
-            runtime.block_on(run(&mut filler, sealed_sender, room_receiver));
+            runtime.block_on(run(&mut filler, sealed_sender, buffers_receiver));
             filler
         })?;
-        Ok(Self::Ahead(Ahead { sealed, room, thread }))
+        Ok(Self::Ahead(Ahead { sealed, buffers, thread }))
     }
 
     /// Ends the reading and closes reader and processors, as far as they were not lost in a panic that was told and their
@@ -88,8 +91,8 @@ where
         match self {
             Self::Direct(filler) => filler.close(at_most, completed).await,
             Self::Parallel(parallel) => parallel.close(at_most).await,
-            Self::Ahead(Ahead { sealed, room, thread }) => {
-                drop((sealed, room));
+            Self::Ahead(Ahead { sealed, buffers, thread }) => {
+                drop((sealed, buffers));
                 match thread.join(at_most).await {
                     Some(filler) => filler.close(at_most, completed).await,
                     None => Ok(()),
@@ -102,10 +105,10 @@ where
 async fn run<R: ItemReader + 'static, P: ItemProcessor<R::Item>>(
     filler: &mut Filler<R, P>,
     sealed: mpsc::Sender<Filled<P, R::Item>>,
-    mut room: mpsc::Receiver<Room<R::Item, P::Output>>,
+    mut buffers: mpsc::Receiver<Buffers<R::Item, P::Output>>,
 ) {
     while !filler.reading.context.is_stopping() {
-        let empty = room.try_recv().unwrap_or_default();
+        let empty = buffers.try_recv().unwrap_or_default();
         let filled = tokio::select! {
             biased;
             filled = filler.fill(empty) => filled,

@@ -1,37 +1,46 @@
-//! The contexts as they are to be stored with the next save, and as they were before the chunk in hand.
+//! The contexts as they are to be stored with the next save.
 
+use super::sealed::Seal;
 use crate::execution::{ContextError, ExecutionContext};
-use crate::step::{Shared, Side};
+use crate::step::context::StepScope;
+use crate::step::shared::{Shared, Side};
 
 /// A context as it is to be stored: what was settled up to the chunk in hand, and what the writer has put.
 #[derive(Default)]
 struct Stored {
     settled: ExecutionContext,
+    /// By the writer, up to the chunk in hand.
     written: ExecutionContext,
+    /// The same with the chunk in hand, when that has changed it.
+    in_hand: Option<ExecutionContext>,
 }
 
 impl Stored {
-    fn settle(&mut self, change: Option<ExecutionContext>) -> bool {
-        let changed = change.is_some();
-        if let Some(change) = change {
-            self.settled = change;
-        }
-        changed
-    }
-
-    fn write(&mut self, shared: &Shared) -> bool {
-        let change = shared.take_change_of(Side::Writing);
-        let changed = change.is_some();
-        if let Some(change) = change {
-            self.written = change;
-        }
-        changed
-    }
-
     fn merged(&self) -> ExecutionContext {
         let mut merged = self.settled.clone();
-        merged.merge(&self.written);
+        merged.merge(self.in_hand.as_ref().unwrap_or(&self.written));
         merged
+    }
+
+    /// Takes what was put outside of any attempt to write; whether there was anything.
+    fn adopt(&mut self, settled: Option<ExecutionContext>, shared: &Shared) -> bool {
+        let written = shared.take_change_of(Side::Writing);
+        shared.mark(Side::Writing);
+        let changed = settled.is_some() || written.is_some();
+        if let Some(settled) = settled {
+            self.settled = settled;
+        }
+        if let Some(written) = written {
+            self.written = written;
+        }
+        changed
+    }
+
+    fn commit(&mut self, shared: &Shared) {
+        if let Some(written) = self.in_hand.take() {
+            self.written = written;
+            shared.mark(Side::Writing);
+        }
     }
 }
 
@@ -41,81 +50,66 @@ pub(super) struct Contexts {
     job: Stored,
     /// Whether the job's has changed since it was last saved.
     job_changed: bool,
-    /// What the writer had put before the chunk in hand, as long as chunks before it are not saved.
-    before: Option<Written>,
-}
-
-/// What the writer has put into the contexts.
-#[derive(Clone)]
-struct Written {
-    step: ExecutionContext,
-    job: ExecutionContext,
-    job_changed: bool,
 }
 
 impl Contexts {
     pub(super) fn new(step: ExecutionContext, job: ExecutionContext) -> Self {
         let settled = |settled| Stored { settled, ..Stored::default() };
-        Self { step: settled(step), job: settled(job), job_changed: false, before: None }
+        Self { step: settled(step), job: settled(job), job_changed: false }
+    }
+
+    /// Whether a chunk brings changes with it, or the writer has put something since the last one.
+    pub(super) fn change_with(scope: &StepScope, seal: &Seal) -> bool {
+        seal.context.is_some() || seal.job_context.is_some() || Self::written(scope)
+    }
+
+    /// Whether the writer has put something that was not taken yet.
+    pub(super) fn written(scope: &StepScope) -> bool {
+        scope.context.has_change_of(Side::Writing) || scope.job.context.has_change_of(Side::Writing)
     }
 
     /// Takes what was put up to a chunk's last item. Whether the step's context has changed by it.
-    pub(super) fn settle(&mut self, step: Option<ExecutionContext>, job: Option<ExecutionContext>) -> bool {
-        self.job_changed |= self.job.settle(job);
-        self.step.settle(step)
+    pub(super) fn adopt(
+        &mut self,
+        scope: &StepScope,
+        step: Option<ExecutionContext>,
+        job: Option<ExecutionContext>,
+    ) -> bool {
+        self.job_changed |= self.job.adopt(job, &scope.job.context);
+        self.step.adopt(step, &scope.context)
     }
 
-    /// Takes what the writer has put. Whether the step's context has changed by it.
-    pub(super) fn write(&mut self, step: &Shared, job: &Shared) -> bool {
-        self.job_changed |= self.job.write(job);
-        self.step.write(step)
+    /// Takes what the writer has put for the chunk in hand. Whether the step's context has changed by it.
+    pub(super) fn write(&mut self, scope: &StepScope) -> bool {
+        self.job.in_hand = scope.job.context.take_change_of(Side::Writing);
+        self.step.in_hand = scope.context.take_change_of(Side::Writing);
+        self.step.in_hand.is_some()
+    }
+
+    /// What the writer has put for the chunk in hand is void. Whether the step's context has changed by it.
+    pub(super) fn roll_back(&mut self) -> bool {
+        self.job.in_hand = None;
+        self.step.in_hand.take().is_some()
+    }
+
+    /// All is saved.
+    pub(super) fn commit(&mut self, scope: &StepScope) {
+        self.job_changed = false;
+        self.job.commit(&scope.job.context);
+        self.step.commit(&scope.context);
     }
 
     pub(super) fn of_step(&self) -> ExecutionContext {
         self.step.merged()
     }
 
+    /// Whether the job's is to be saved.
     pub(super) fn job_changed(&self) -> bool {
-        self.job_changed
+        self.job_changed || self.job.in_hand.is_some()
     }
 
     /// The job's context, when it is to be saved.
     pub(super) fn changed_of_job(&self) -> Result<Option<String>, ContextError> {
-        self.job_changed.then(|| self.job.merged().to_json()).transpose()
-    }
-
-    /// Remembers what the chunks before the one in hand have put.
-    pub(super) fn remember(&mut self) {
-        self.before = Some(Written {
-            step: self.step.written.clone(),
-            job: self.job.written.clone(),
-            job_changed: self.job_changed,
-        });
-    }
-
-    /// All is saved.
-    pub(super) fn saved(&mut self) {
-        (self.job_changed, self.before) = (false, None);
-    }
-
-    /// Goes back to what the chunks before the one in hand have put, and answers what it has put itself.
-    pub(super) fn take_back(&mut self) -> Option<TakenBack> {
-        let mut written = self.before.take()?;
-        self.swap(&mut written);
-        Some(TakenBack(written))
-    }
-
-    /// What was taken back holds again: the chunk is tried once more.
-    pub(super) fn bring_back(&mut self, TakenBack(mut written): TakenBack) {
-        self.swap(&mut written);
-    }
-
-    fn swap(&mut self, other: &mut Written) {
-        std::mem::swap(&mut self.step.written, &mut other.step);
-        std::mem::swap(&mut self.job.written, &mut other.job);
-        std::mem::swap(&mut self.job_changed, &mut other.job_changed);
+        self.job_changed().then(|| self.job.merged().to_json()).transpose()
     }
 }
-
-/// What the writer has put for a chunk that was taken back.
-pub(super) struct TakenBack(Written);

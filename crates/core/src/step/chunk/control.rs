@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::ChunkStepBuilder;
+use super::builder::ChunkStepBuilder;
 use crate::decimal::Summand;
 use crate::execution::ControlTotals;
 use crate::item::{BoxError, ItemProcessor, ItemReader};
-use crate::step::StepContext;
+use crate::step::context::StepContext;
 
 impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     /// A control total: a named sum over the items that are read and over those that are written, where both are of one

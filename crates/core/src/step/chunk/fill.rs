@@ -2,77 +2,16 @@
 
 use std::time::Duration;
 
+use super::buffers::{Buffers, count};
 use super::input::{Input, Read};
-use super::process::{Processing, Tally};
+use super::interrupt::{Interrupt, failed, fault_after};
+use super::process::Processing;
 use super::read::{Fullness, Reading};
-use super::totals::{ReadTally, Sums};
-use crate::engine::Event;
-use crate::execution::{ExecutionContext, SkippedItem};
-use crate::item::{Checkpoint, ItemError, ItemProcessor, ItemReader, Processed};
-use crate::step::policy::random_share;
-use crate::step::task::after_retries;
-use crate::step::{BodyFault, RetryPolicy, Side, StepContext, StopRequested};
-
-/// A chunk whose items are settled, ready to be written and committed. What was put into the contexts, and where the
-/// reader stands, travels with it: nothing of a later chunk can be committed with an earlier one.
-pub(super) struct Sealed<I, O> {
-    pub(super) room: Room<I, O>,
-    /// Items that were skipped by the way, in their order.
-    pub(super) skips: Vec<SkippedItem>,
-    pub(super) filtered: i64,
-    pub(super) retries: i64,
-    /// What it adds to the control totals.
-    pub(super) totals: Vec<Sums>,
-    pub(super) seal: Seal,
-}
-
-/// How things stand behind the last item of a chunk.
-pub(super) struct Seal {
-    pub(super) read: i64,
-    /// The reader has said that there is no more.
-    pub(super) end: bool,
-    pub(super) checkpoint: Option<Checkpoint>,
-    /// What the processor remembers.
-    pub(super) processor: Option<Checkpoint>,
-    pub(super) progress: Option<f64>,
-    /// The step's and the job's context, as far as they changed.
-    pub(super) context: Option<ExecutionContext>,
-    pub(super) job_context: Option<ExecutionContext>,
-}
-
-/// What a chunk holds; its room is used again.
-pub(super) struct Room<I, O> {
-    pub(super) outputs: Vec<O>,
-    /// The item of each output, where skipped items are kept.
-    pub(super) inputs: Vec<I>,
-}
-
-impl<I, O> Room<I, O> {
-    pub(super) fn clear(&mut self) {
-        self.outputs.clear();
-        self.inputs.clear();
-    }
-}
-
-impl<I, O> Default for Room<I, O> {
-    fn default() -> Self {
-        Self { outputs: Vec::new(), inputs: Vec::new() }
-    }
-}
-
-/// Why a chunk ends before its commit.
-pub(super) enum Interrupt {
-    /// A stop was requested while it waited.
-    Stopped,
-    /// A fault.
-    Fault(BodyFault),
-}
-
-impl From<BodyFault> for Interrupt {
-    fn from(fault: BodyFault) -> Self {
-        Self::Fault(fault)
-    }
-}
+use super::sealed::{Seal, Sealed};
+use super::tally::Tally;
+use super::totals::ReadTally;
+use crate::item::{ItemError, ItemProcessor, ItemReader, Processed};
+use crate::step::body::BodyFault;
 
 /// The reading half of a step: one reader and one processor, item by item.
 pub(super) struct Filler<R: ItemReader, P: ItemProcessor<R::Item>> {
@@ -93,36 +32,37 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
         told.and(reader).and(processor)
     }
 
-    /// Reads items up to the limits of a chunk, processes each at once, and seals the chunk, in room that is used again.
+    /// Reads items up to the limits of a chunk, processes each at once, and seals the chunk, in buffers that are used again.
     #[inline]
     pub(super) async fn fill(
         &mut self,
-        mut room: Room<R::Item, P::Output>,
+        mut buffers: Buffers<R::Item, P::Output>,
     ) -> Result<Sealed<R::Item, P::Output>, Interrupt> {
-        room.clear();
+        buffers.clear();
         let mut full = Fullness::default();
-        let mut tally = Tally::new(self.left());
+        let mut tally = Tally::new(self.skipped);
         let mut end = false;
         let mut at_hand = self.processes_at_hand();
         while self.reading.has_room(&full) {
             if at_hand {
                 let before = full.items;
-                if let Some(item) = self.fill_at_hand(&mut room, &mut full, &mut tally)? {
-                    self.processing.settle(item, &mut room, &mut tally).await?;
+                if let Some(item) = self.fill_at_hand(&mut buffers, &mut full, &mut tally)? {
+                    self.processing.settle(item, &mut buffers, &mut tally).await?;
                 }
                 at_hand = full.items > before;
                 continue;
             }
             match self.reading.next(&mut full, &mut tally).await? {
-                Read::Item(item) => self.processing.settle(item, &mut room, &mut tally).await?,
+                Read::Item(item) => self.processing.settle(item, &mut buffers, &mut tally).await?,
                 Read::End => {
                     end = true;
                     break;
                 }
+                Read::Skipped => {}
                 Read::Late | Read::Stopped => break,
             }
         }
-        self.seal(room, &full, tally, end)
+        self.seal(buffers, &full, tally, end)
     }
 
     /// Whether items need nothing but to be processed.
@@ -135,13 +75,13 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
     /// processor has to wait for.
     fn fill_at_hand(
         &mut self,
-        room: &mut Room<R::Item, P::Output>,
+        buffers: &mut Buffers<R::Item, P::Output>,
         full: &mut Fullness,
         tally: &mut Tally,
     ) -> Result<Option<R::Item>, Interrupt> {
         let Input::Direct(reader) = &mut self.reading.input else { return Ok(None) };
         let items = self.reading.limits.items - full.items;
-        let (read, filtered, rest) = pass(reader, &mut self.processing.processor, items, &mut room.outputs);
+        let (read, filtered, rest) = pass(reader, &mut self.processing.processor, items, &mut buffers.outputs);
         full.items += read;
         tally.filtered += filtered;
         match rest {
@@ -151,26 +91,20 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
         }
     }
 
-    /// Skips that are left to the reading half alone.
-    fn left(&self) -> u64 {
-        let limit = self.reading.skip.as_ref().map_or(0, |skip| skip.policy.limit());
-        limit.saturating_sub(self.skipped)
-    }
-
     fn seal(
         &mut self,
-        room: Room<R::Item, P::Output>,
+        buffers: Buffers<R::Item, P::Output>,
         full: &Fullness,
         tally: Tally,
         end: bool,
     ) -> Result<Sealed<R::Item, P::Output>, Interrupt> {
-        self.skipped += tally.skips.len() as u64;
+        self.skipped += tally.skips.count();
         let processor = self.processing.processor.checkpoint();
         let processor = processor.map_err(|error| failed("take the processor's checkpoint", &error))?;
         let seal = Seal { processor, ..self.reading.seal(full, end)? };
         let totals = self.processing.totals.as_mut().map(ReadTally::seal).unwrap_or_default();
         let Tally { filtered, retries, skips, .. } = tally;
-        Ok(Sealed { room, skips, filtered: count(filtered), retries, totals, seal })
+        Ok(Sealed { buffers, skips, filtered: count(filtered), retries, totals, seal })
     }
 }
 
@@ -205,59 +139,4 @@ fn pass<R: ItemReader, P: ItemProcessor<R::Item>>(
     }
     *into = outputs;
     (read, filtered, rest)
-}
-
-impl<R: ItemReader + 'static> Reading<R> {
-    /// How things stand now, behind the last item that was read.
-    #[inline]
-    pub(super) fn seal(&mut self, full: &Fullness, end: bool) -> Result<Seal, Interrupt> {
-        let checkpoint = self.input.checkpoint()?;
-        let scope = self.context.scope();
-        Ok(Seal {
-            read: count(full.items),
-            end,
-            checkpoint,
-            processor: None,
-            progress: self.input.progress(),
-            context: scope.context.take_change_of(Side::Settling),
-            job_context: scope.job.context.take_change_of(Side::Settling),
-        })
-    }
-}
-
-/// A count as it is stored.
-pub(super) fn count(items: usize) -> i64 {
-    i64::try_from(items).unwrap_or(i64::MAX)
-}
-
-/// A fault in the author's part of the loop.
-pub(super) fn failed(what: &str, error: &ItemError) -> BodyFault {
-    BodyFault::Failed(format!("failed to {what}: {error}"))
-}
-
-/// A fault after `made` repetitions; an author's `check_stop()?` is a stop, not a fault.
-#[cold]
-pub(super) fn fault_after(what: &str, error: &ItemError, made: u32, context: &StepContext) -> Interrupt {
-    if context.is_stopping() && error.cause().is::<StopRequested>() {
-        return Interrupt::Stopped;
-    }
-    Interrupt::Fault(BodyFault::Failed(format!("failed to {what}: {}", after_retries(error.to_string(), made))))
-}
-
-/// Tells of a repetition and waits before it, outside of any transaction.
-pub(super) async fn wait(
-    policy: &RetryPolicy,
-    context: &StepContext,
-    retry: u32,
-    error: &ItemError,
-) -> Result<(), Interrupt> {
-    let delay = policy.delay(retry, random_share());
-    context.scope().job.events.emit(&Event::RetryScheduled {
-        execution_id: context.execution_id(),
-        step_name: context.step_name(),
-        retry,
-        delay,
-        cause: &error.to_string(),
-    });
-    context.sleep(delay).await.map_err(|StopRequested| Interrupt::Stopped)
 }

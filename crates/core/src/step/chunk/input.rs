@@ -5,11 +5,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::fill::{Interrupt, failed};
+use super::interrupt::{Interrupt, failed, unless_stopped};
 use super::side_thread::SideThread;
 use crate::execution::ExecutionContext;
-use crate::item::{Checkpoint, ItemError, ItemReader};
-use crate::step::{BodyFault, Side, StepContext};
+use crate::item::{Checkpoint, ErrorKind, ItemError, ItemReader};
+use crate::step::body::BodyFault;
+use crate::step::context::StepContext;
+use crate::step::shared::Side;
 
 /// Items that a reader on a thread of its own may be ahead: they hide the cost of handing items over.
 const ITEMS_AHEAD: usize = 64;
@@ -21,7 +23,9 @@ pub(super) enum Read<I> {
     End,
     /// The time of the chunk is over; the read goes on.
     Late,
-    /// A stop was requested while it waited.
+    /// It could not be read, and is kept as skipped.
+    Skipped,
+    /// A stop was requested while it waited: the chunk ends behind the last item.
     Stopped,
 }
 
@@ -73,12 +77,22 @@ impl<R: ItemReader + 'static> Input<R> {
 }
 
 impl<R: ItemReader + 'static> Input<R> {
-    /// The next item, or what there is instead at the `deadline` or on a stop; a reader that is read directly is waited for.
+    /// The next item, or what there is instead at the `deadline` or on a stop; a reader that is read directly is waited for
+    /// at the deadline.
     #[inline]
-    pub(super) async fn read(&mut self, deadline: Option<Instant>) -> Result<Read<R::Item>, ItemError> {
+    pub(super) async fn read(
+        &mut self,
+        deadline: Option<Instant>,
+        context: &StepContext,
+    ) -> Result<Result<Read<R::Item>, ItemError>, Interrupt> {
         match self {
-            Self::Direct(reader) => Ok(reader.read().await?.map_or(Read::End, Read::Item)),
-            Self::Handed(handed) => handed.read(deadline).await,
+            Self::Direct(reader) => match unless_stopped(context, reader.read()).await {
+                Some(read) => Ok(read.map(|item| item.map_or(Read::End, Read::Item))),
+                None if R::CANCEL_SAFE => Ok(Ok(Read::Stopped)),
+                // Nobody knows where it stands now: the items since the last chunk are read again by the next attempt.
+                None => Err(Interrupt::Stopped),
+            },
+            Self::Handed(handed) => Ok(handed.read(deadline).await),
         }
     }
 
@@ -171,7 +185,10 @@ async fn hand_over<R: ItemReader>(
     messages: mpsc::Sender<Message<R::Item>>,
     mut on: mpsc::Receiver<()>,
 ) {
+    let scope = context.scope();
+    let contexts = [&scope.context, &scope.job.context];
     loop {
+        contexts.iter().for_each(|context| context.mark(Side::Reading));
         let outcome = tokio::select! {
             biased;
             outcome = reader.read() => outcome,
@@ -179,7 +196,10 @@ async fn hand_over<R: ItemReader>(
             () = messages.closed() => return,
         };
         let (ended, faulty) = (matches!(outcome, Ok(None)), outcome.is_err());
-        let scope = context.scope();
+        if outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::Transient) {
+            // The read comes again, and with it what it puts.
+            contexts.iter().for_each(|context| context.undo(Side::Reading));
+        }
         let message = Message {
             outcome,
             checkpoint: reader.checkpoint(),

@@ -1,19 +1,13 @@
-//! Finds the items of a chunk that cannot be written, by halves.
+//! Finds the items of a chunk that cannot be written: by halves, or one by one.
 
-use super::commit::Target;
-use super::fill::{Room, failed};
-use super::settings::Skip;
-use crate::execution::{SkipPhase, SkippedItem, cause_chain};
+use super::hand::Hand;
+use super::interrupt::Interrupt;
+use super::settings::{Rules, Skip};
+use super::target::{Failure, Target};
+use crate::execution::SkipPhase;
 use crate::item::{ItemError, ItemReader, ItemWriter};
-use crate::step::BodyFault;
-
-/// What the search found.
-pub(super) enum Isolated {
-    /// The bad items are no longer in the room; the others can be written.
-    AllGood,
-    /// One more bad item than may be skipped; its error.
-    LimitReached(String),
-}
+use crate::step::body::BodyFault;
+use crate::step::policy::SkipRefusal;
 
 /// Why the search ended without an answer. What it found stays found.
 pub(super) enum Unsettled {
@@ -21,8 +15,8 @@ pub(super) enum Unsettled {
     Write(ItemError),
     /// The store was away while a part was written, which says nothing of its items; it was taken back.
     Lost,
-    /// A write could not be taken back: nothing may be written after it.
-    NotTakenBack(BodyFault),
+    /// The step ends: nothing may be written any more.
+    Ended(Interrupt),
 }
 
 /// A part of the chunk that is still to be judged: so many items behind the good ones.
@@ -34,76 +28,125 @@ struct Part {
     first_half: bool,
 }
 
-/// Takes the items out of a chunk that cannot be written: O(k·log n) writes for k bad ones among n.
-///
-/// Each trial writes the items found good and a part of the rest, and is rolled back, in the database and in the writer.
-/// The chunk itself is written and committed by the caller, so a stop, fault or crash in here loses nothing: nothing
-/// of it is committed.
-///
-/// # Errors
-/// [`Unsettled`] says what to do next.
-pub(super) async fn isolate<W, R, O>(
-    target: &mut Target<'_, W>,
-    room: &mut Room<R::Item, O>,
-    skip: &Skip<R>,
-    first: ItemError,
-    left: u64,
-    skips: &mut Vec<SkippedItem>,
-) -> Result<Isolated, Unsettled>
-where
-    R: ItemReader,
-    O: Send + Sync,
-    W: ItemWriter<O>,
-{
-    let (mut good, mut found) = (0_usize, 0_u64);
-    let mut error = first;
-    let mut parts = vec![Part { length: room.outputs.len(), bad: true, first_half: false }];
-    while let Some(part) = parts.pop() {
-        if !part.bad {
-            match attempt(target, &room.outputs[..good + part.length]).await? {
-                Ok(()) => {
-                    good += part.length;
-                    if let Some(other_half) = parts.last_mut().filter(|_| part.first_half) {
-                        other_half.bad = true;
-                    }
-                    continue;
-                }
-                Err(fault) if skip.policy.allows(fault.kind()) => error = fault,
-                Err(fault) => return Err(Unsettled::Write(fault)),
-            }
-        }
-        if part.length > 1 {
-            let half = part.length / 2;
-            parts.push(Part { length: part.length - half, bad: false, first_half: false });
-            parts.push(Part { length: half, bad: false, first_half: true });
-            continue;
-        }
-        if found >= left {
-            return Ok(Isolated::LimitReached(error.to_string()));
-        }
-        room.outputs.remove(good);
-        let item = (good < room.inputs.len()).then(|| room.inputs.remove(good));
-        found += 1;
-        skips.push(skip.kept(SkipPhase::Write, item.as_ref(), &error));
-    }
-    Ok(Isolated::AllGood)
+/// The rules of a search.
+pub(super) struct Isolation<'a, R: ItemReader> {
+    pub(super) rules: &'a Rules<R>,
+    pub(super) skip: &'a Skip<R>,
+    /// Items that were skipped before the chunk.
+    pub(super) skipped: u64,
 }
 
-/// Writes outputs and takes them back, whether it worked or not.
-async fn attempt<W, O>(target: &mut Target<'_, W>, outputs: &[O]) -> Result<Result<(), ItemError>, Unsettled>
-where
-    O: Send + Sync,
-    W: ItemWriter<O>,
-{
-    let written = target.writer.write(outputs, target.transaction).await;
-    let undone = target.transaction.rollback().await;
-    let taken_back = target.writer.rolled_back().await;
-    taken_back.map_err(|error| Unsettled::NotTakenBack(failed("roll the output back", &error)))?;
-    undone.map_err(|error| {
-        Unsettled::NotTakenBack(BodyFault::Failed(format!("failed to roll back: {}", cause_chain(&error))))
-    })?;
-    if written.is_err() && target.transaction.was_lost() {
-        return Err(Unsettled::Lost);
+impl<R: ItemReader> Isolation<'_, R> {
+    /// Whether a fault is such that an item may be skipped for it. A limit that is reached is told when the item is found.
+    pub(super) fn asks<O>(&self, hand: &Hand<R::Item, O>, error: &ItemError) -> bool {
+        let asked = self.skip.policy.asks(SkipPhase::Write, error, self.skipped + hand.skips.count());
+        asked != Err(SkipRefusal::Other)
     }
-    Ok(written)
+
+    /// Takes the items out of a chunk that cannot be written: O(k·log n) writes for k bad ones among n.
+    ///
+    /// Each trial writes the items found good and a part of the rest, and is rolled back, in the database and in the writer.
+    /// The chunk itself is written and committed by the caller, so a stop, fault or crash in here loses nothing: nothing
+    /// of it is committed.
+    pub(super) async fn by_halves<W, O>(
+        &self,
+        target: &mut Target<'_, W>,
+        hand: &mut Hand<R::Item, O>,
+        first: ItemError,
+    ) -> Result<(), Unsettled>
+    where
+        O: Send + Sync,
+        W: ItemWriter<O>,
+    {
+        let (mut good, mut error) = (0_usize, first);
+        let mut parts = vec![Part { length: hand.buffers.outputs.len(), bad: true, first_half: false }];
+        while let Some(part) = parts.pop() {
+            if !part.bad {
+                match self.attempt(target, &hand.buffers.outputs[..good + part.length]).await? {
+                    Ok(()) => {
+                        good += part.length;
+                        if let Some(other_half) = parts.last_mut().filter(|_| part.first_half) {
+                            other_half.bad = true;
+                        }
+                        continue;
+                    }
+                    Err(fault) if self.asks(hand, &fault) => error = fault,
+                    Err(fault) => return Err(Unsettled::Write(fault)),
+                }
+            }
+            if part.length > 1 {
+                let half = part.length / 2;
+                parts.push(Part { length: part.length - half, bad: false, first_half: false });
+                parts.push(Part { length: half, bad: false, first_half: true });
+                continue;
+            }
+            self.take_out(hand, good, &error)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the items of a chunk one by one, from the first that is not out, and takes those out that cannot be written:
+    /// for a writer that cannot roll back. No good item is written more often than once in here.
+    pub(super) async fn one_by_one<W, O>(
+        &self,
+        target: &mut Target<'_, W>,
+        hand: &mut Hand<R::Item, O>,
+    ) -> Result<(), Unsettled>
+    where
+        O: Send + Sync,
+        W: ItemWriter<O>,
+    {
+        while let Some(output) = hand.to_write().first() {
+            target.mark_contexts();
+            let error = match target.write(std::slice::from_ref(output)).await {
+                Ok(()) => {
+                    hand.tries.sent += 1;
+                    hand.tries.trials = 0;
+                    continue;
+                }
+                Err(Failure::Output(_, error)) => self.rules.classified(error),
+                Err(failure) => return Err(Unsettled::Ended(failure.fails(None))),
+            };
+            target.undo_contexts();
+            if !self.asks(hand, &error) || self.rules.retry.repeats(&error, hand.tries.trials) {
+                return Err(Unsettled::Write(error));
+            }
+            self.take_out(hand, hand.tries.sent, &error)?;
+        }
+        Ok(())
+    }
+
+    /// Skips the output at `index`, which cannot be written.
+    fn take_out<O>(&self, hand: &mut Hand<R::Item, O>, index: usize, error: &ItemError) -> Result<(), Unsettled> {
+        let skipped = self.skipped + hand.skips.count();
+        if let Err(refusal) = self.skip.policy.asks(SkipPhase::Write, error, skipped) {
+            let message = refusal.message(&error.to_string());
+            return Err(Unsettled::Ended(BodyFault::Failed(message).into()));
+        }
+        hand.buffers.outputs.remove(index);
+        let item = (index < hand.buffers.inputs.len()).then(|| hand.buffers.inputs.remove(index));
+        hand.skips.keep(self.skip.kept(SkipPhase::Write, item.as_ref(), error), error.kind());
+        Ok(())
+    }
+
+    /// Writes outputs and takes them back, whether it worked or not.
+    async fn attempt<W, O>(&self, target: &mut Target<'_, W>, outputs: &[O]) -> Result<Result<(), ItemError>, Unsettled>
+    where
+        O: Send + Sync,
+        W: ItemWriter<O>,
+    {
+        let written = match target.write(outputs).await {
+            Ok(()) => Ok(()),
+            Err(Failure::Output(_, error)) => Err(self.rules.classified(error)),
+            Err(failure) => {
+                target.roll_back().await.map_err(|fault| Unsettled::Ended(fault.into()))?;
+                return Err(Unsettled::Ended(failure.fails(None)));
+            }
+        };
+        target.roll_back().await.map_err(|fault| Unsettled::Ended(fault.into()))?;
+        if written.is_err() && target.transaction.was_lost() {
+            return Err(Unsettled::Lost);
+        }
+        Ok(written)
+    }
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::step::{BodyFault, StepContext};
+use crate::step::body::BodyFault;
+use crate::step::context::StepContext;
 
 /// Tells when what was written must be saved. A thread watches the time: a look at the clock for each chunk would cost more
 /// than the quickest chunks do.

@@ -8,11 +8,7 @@ use serde_json::Value;
 use super::settings::Factory;
 use crate::execution::{SkipPhase, cause_chain};
 use crate::item::{ErrorKind, ItemError, ItemProcessor, ItemReader, ShownJson};
-use crate::step::{PreviewOutcome, PreviewRun, PreviewedItem, ReadToEnd};
-
-/// Reads and processes the first items. It exists for steps alone that ask for it: their items can be shown.
-pub(super) type RunPreview<R, P> =
-    for<'a> fn(&'a Factory<R>, &'a Factory<P>, PreviewRun) -> LocalBoxFuture<'a, Result<ReadToEnd, String>>;
+use crate::step::preview::{PreviewOutcome, PreviewRun, PreviewedItem, ReadToEnd};
 
 /// Shows an item as JSON.
 fn shown(what: &str, value: &impl Serialize) -> Value {

@@ -1,82 +1,72 @@
 //! What becomes of one item: processed, repeated, filtered, skipped.
 
-use super::fill::{Interrupt, Room, fault_after, wait};
-use super::settings::{CopyItem, Skip};
+use super::buffers::Buffers;
+use super::interrupt::{Interrupt, fault_after, unless_stopped, wait};
+use super::settings::{CopyItem, Rules};
+use super::tally::Tally;
 use super::totals::ReadTally;
-use crate::execution::{SkipPhase, SkippedItem};
+use crate::execution::SkipPhase;
 use crate::item::{ItemError, ItemProcessor, ItemReader};
-use crate::step::{BodyFault, RetryPolicy, StepContext};
-
-/// What is counted while items are settled.
-pub(super) struct Tally {
-    pub(super) filtered: usize,
-    pub(super) retries: i64,
-    /// In the order of the items.
-    pub(super) skips: Vec<SkippedItem>,
-    /// How many more may be skipped. The limit over all phases is checked when the chunk is committed, in the order of the
-    /// chunks; here it only ends a flood.
-    left: u64,
-}
-
-impl Tally {
-    pub(super) fn new(left: u64) -> Self {
-        Self { filtered: 0, retries: 0, skips: Vec::new(), left }
-    }
-
-    /// Keeps an item as skipped where the policy allows it, or passes the fault on.
-    #[cold]
-    pub(super) fn skip_or<R: ItemReader>(
-        &mut self,
-        skip: Option<&Skip<R>>,
-        fault: Interrupt,
-        phase: SkipPhase,
-        error: &ItemError,
-        item: Option<&R::Item>,
-    ) -> Result<(), Interrupt> {
-        let Some(skip) = skip.filter(|skip| skip.policy.allows(error.kind())) else { return Err(fault) };
-        if matches!(fault, Interrupt::Stopped) {
-            return Err(fault);
-        }
-        if self.skips.len() as u64 >= self.left {
-            return Err(BodyFault::Failed(skip.policy.exceeded(&error.to_string())).into());
-        }
-        self.skips.push(skip.kept(phase, item, error));
-        Ok(())
-    }
-}
+use crate::step::context::StepContext;
+use crate::step::shared::Side;
 
 /// A processor and the rules for items that it fails on.
 pub(super) struct Processing<R: ItemReader, P: ItemProcessor<R::Item>> {
     pub(super) processor: P,
     pub(super) context: StepContext,
-    pub(super) retry: RetryPolicy,
+    pub(super) rules: Rules<R>,
     pub(super) copy: Option<CopyItem<R>>,
-    pub(super) skip: Option<Skip<R>>,
+    /// What an item puts into the contexts that fails can be taken back: it is the only processor.
+    pub(super) undoes: bool,
     /// Takes the control totals of what is read, where there are any.
     pub(super) totals: Option<ReadTally<R::Item, P::Output>>,
 }
 
 impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
-    /// Settles an item: its output is in the room, or the tally tells why there is none.
+    /// Settles an item: its output is in the buffers, or the tally tells why there is none.
     #[inline]
     pub(super) async fn settle(
         &mut self,
         item: R::Item,
-        room: &mut Room<R::Item, P::Output>,
+        buffers: &mut Buffers<R::Item, P::Output>,
         tally: &mut Tally,
     ) -> Result<(), Interrupt> {
         if let Some(totals) = &mut self.totals {
             totals.read(&item)?;
         }
         match self.copy {
-            None => match self.processor.process(item).await {
-                Ok(Some(output)) => room.outputs.push(output),
+            None => match self.process(item).await? {
+                Ok(Some(output)) => buffers.outputs.push(output),
                 Ok(None) => self.filtered(tally)?,
                 Err(error) => return Err(fault_after("process", &error, 0, &self.context)),
             },
-            Some(copy) => self.settle_copies(item, copy, room, tally).await?,
+            Some(copy) => self.settle_copies(item, copy, buffers, tally).await?,
         }
         Ok(())
+    }
+
+    /// A stop drops an item that is waited for; it is processed again by the next attempt.
+    #[inline]
+    async fn process(&mut self, item: R::Item) -> Result<Result<Option<P::Output>, ItemError>, Interrupt> {
+        unless_stopped(&self.context, self.processor.process(item)).await.ok_or(Interrupt::Stopped)
+    }
+
+    /// What was put into the contexts so far is not taken back with the next item.
+    #[inline]
+    fn mark(&self) {
+        let scope = self.context.scope();
+        scope.context.mark(Side::Settling);
+        scope.job.context.mark(Side::Settling);
+    }
+
+    /// What the item has put into the contexts is void: it comes again, or is skipped.
+    fn undo(&self) {
+        // One of several processors puts nothing, and the reader's entries are not its own to take back.
+        if self.undoes {
+            let scope = self.context.scope();
+            scope.context.undo(Side::Settling);
+            scope.job.context.undo(Side::Settling);
+        }
     }
 
     #[inline]
@@ -93,25 +83,29 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
         &mut self,
         item: R::Item,
         copy: CopyItem<R>,
-        room: &mut Room<R::Item, P::Output>,
+        buffers: &mut Buffers<R::Item, P::Output>,
         tally: &mut Tally,
     ) -> Result<(), Interrupt> {
         let mut made = 0;
         loop {
-            let error = match self.processor.process(copy(&item)).await {
+            if self.undoes {
+                self.mark();
+            }
+            let error = match self.process(copy(&item)).await? {
                 Ok(Some(output)) => {
-                    room.outputs.push(output);
-                    if self.skip.is_some() {
-                        room.inputs.push(item);
+                    buffers.outputs.push(output);
+                    if self.rules.skip.is_some() {
+                        buffers.inputs.push(item);
                     }
                     return Ok(());
                 }
                 Ok(None) => return self.filtered(tally),
-                Err(error) => error,
+                Err(error) => self.rules.classified(error),
             };
-            if !self.retry.allows(error.kind(), made) {
+            self.undo();
+            if !self.rules.retry.repeats(&error, made) {
                 let fault = fault_after("process", &error, made, &self.context);
-                tally.skip_or(self.skip.as_ref(), fault, SkipPhase::Process, &error, Some(&item))?;
+                tally.skip_or(self.rules.skip.as_ref(), fault, SkipPhase::Process, &error, Some(&item))?;
                 if let Some(totals) = &mut self.totals {
                     totals.skipped()?;
                 }
@@ -119,7 +113,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
             }
             made += 1;
             tally.retries += 1;
-            wait(&self.retry, &self.context, made, &error).await?;
+            wait(&self.rules.retry, &self.context, made, &error).await?;
         }
     }
 }

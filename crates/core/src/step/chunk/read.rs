@@ -4,17 +4,24 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::fill::{Interrupt, fault_after, wait};
+use super::buffers::count;
 use super::input::{Input, Read};
-use super::process::Tally;
-use super::settings::{Skip, Weight};
+use super::interrupt::{Interrupt, fault_after, wait};
+use super::kept_ids::KeptIds;
+use super::sealed::Seal;
+use super::settings::{Rules, Weight};
+use super::tally::Tally;
 use crate::execution::SkipPhase;
 use crate::item::{ErrorKind, ItemError, ItemReader};
-use crate::step::{RetryPolicy, StepContext};
+use crate::step::context::StepContext;
+use crate::step::shared::Side;
+
+/// Bytes of skipped items that a chunk keeps before it is sealed.
+const MAX_KEPT_BYTES: usize = 4 * 1024 * 1024;
 
 /// How much a chunk holds.
 pub(super) struct Limits<R: ItemReader> {
-    /// Most items.
+    /// Most items, those included that cannot be read.
     pub(super) items: usize,
     /// Longest time since its first item.
     pub(super) time: Option<Duration>,
@@ -26,7 +33,11 @@ pub(super) struct Limits<R: ItemReader> {
 #[derive(Default)]
 pub(super) struct Fullness {
     pub(super) items: usize,
+    /// Items that could not be read.
+    skipped: usize,
     bytes: u64,
+    /// Bytes that are kept of them.
+    kept_bytes: usize,
     /// When it is to be sealed; set by its first item.
     deadline: Option<Instant>,
 }
@@ -36,38 +47,38 @@ pub(super) struct Reading<R: ItemReader> {
     pub(super) input: Input<R>,
     pub(super) limits: Limits<R>,
     pub(super) context: StepContext,
-    pub(super) retry: RetryPolicy,
-    pub(super) skip: Option<Skip<R>>,
+    pub(super) rules: Rules<R>,
+    /// The rows that the reader reads from, where they are kept items.
+    pub(super) kept_ids: Option<KeptIds>,
 }
 
 impl<R: ItemReader + 'static> Reading<R> {
     /// Whether the chunk may take another item.
     #[inline]
     pub(super) fn has_room(&self, full: &Fullness) -> bool {
-        full.items < self.limits.items && self.limits.weight.as_ref().is_none_or(|weight| full.bytes < weight.limit)
+        full.items + full.skipped < self.limits.items
+            && full.kept_bytes < MAX_KEPT_BYTES
+            && self.limits.weight.as_ref().is_none_or(|weight| full.bytes < weight.limit)
     }
 
     /// The next item for a chunk. A read that was repeated or an item that was skipped stands in the tally.
     #[inline]
     pub(super) async fn next(&mut self, full: &mut Fullness, tally: &mut Tally) -> Result<Read<R::Item>, Interrupt> {
-        let read = match self.input.read(full.deadline).await {
+        self.mark();
+        let read = match self.input.read(full.deadline, &self.context).await? {
             Ok(read) => read,
             Err(error) => self.read_on(error, full, tally).await?,
         };
-        match read {
-            Read::Item(item) => {
-                full.items += 1;
-                if self.limits.time.is_some() {
-                    self.start_clock(full);
-                }
-                if let Some(weight) = &self.limits.weight {
-                    full.bytes = full.bytes.saturating_add((weight.measure)(&item));
-                }
-                Ok(Read::Item(item))
+        if let Read::Item(item) = &read {
+            full.items += 1;
+            if self.limits.time.is_some() {
+                self.start_clock(full);
             }
-            Read::Stopped => Err(Interrupt::Stopped),
-            other => Ok(other),
+            if let Some(weight) = &self.limits.weight {
+                full.bytes = full.bytes.saturating_add((weight.measure)(item));
+            }
         }
+        Ok(read)
     }
 
     fn start_clock(&self, full: &mut Fullness) {
@@ -76,32 +87,60 @@ impl<R: ItemReader + 'static> Reading<R> {
         }
     }
 
+    /// What was put into the contexts so far is not taken back with the next read.
+    #[inline]
+    fn mark(&self) {
+        let scope = self.context.scope();
+        scope.context.mark(Side::Settling);
+        scope.job.context.mark(Side::Settling);
+    }
+
     /// Repeats a read that failed, or goes on without the item. Only a transient fault leaves the position where it was: to
     /// read again after any other would lose the item that could not be read, unless it is kept as skipped.
     #[cold]
     async fn read_on(
         &mut self,
-        mut error: ItemError,
+        error: ItemError,
         full: &mut Fullness,
         tally: &mut Tally,
     ) -> Result<Read<R::Item>, Interrupt> {
-        let mut made = 0;
-        loop {
-            if error.kind() == ErrorKind::Transient && self.retry.allows(error.kind(), made) {
-                made += 1;
-                tally.retries += 1;
-                wait(&self.retry, &self.context, made, &error).await?;
-            } else {
-                let fault = fault_after("read", &error, made, &self.context);
-                tally.skip_or(self.skip.as_ref(), fault, SkipPhase::Read, &error, None)?;
-                // It is settled, and is not to wait for long either.
-                self.start_clock(full);
-                made = 0;
-            }
-            match self.input.read(full.deadline).await {
+        let (mut error, mut made) = (error, 0);
+        while error.kind() == ErrorKind::Transient && self.rules.retry.repeats(&error, made) {
+            // The read comes again, and with it what it puts.
+            let scope = self.context.scope();
+            scope.context.undo(Side::Settling);
+            scope.job.context.undo(Side::Settling);
+            made += 1;
+            tally.retries += 1;
+            wait(&self.rules.retry, &self.context, made, &error).await?;
+            match self.input.read(full.deadline, &self.context).await? {
                 Ok(read) => return Ok(read),
                 Err(next) => error = next,
             }
         }
+        let fault = fault_after("read", &error, made, &self.context);
+        full.kept_bytes += tally.skip_or(self.rules.skip.as_ref(), fault, SkipPhase::Read, &error, None)?;
+        // It is settled, and is not to wait for long either.
+        full.skipped += 1;
+        self.start_clock(full);
+        Ok(if self.context.is_stopping() { Read::Stopped } else { Read::Skipped })
+    }
+
+    /// How things stand now, behind the last item that was read.
+    #[inline]
+    pub(super) fn seal(&mut self, full: &Fullness, end: bool) -> Result<Seal, Interrupt> {
+        let checkpoint = self.input.checkpoint()?;
+        let rerun = self.kept_ids.as_ref().map(|ids| ids.take(full.items + full.skipped)).unwrap_or_default();
+        let scope = self.context.scope();
+        Ok(Seal {
+            read: count(full.items),
+            end,
+            checkpoint,
+            processor: None,
+            progress: self.input.progress(),
+            context: scope.context.take_change_of(Side::Settling),
+            job_context: scope.job.context.take_change_of(Side::Settling),
+            rerun,
+        })
     }
 }

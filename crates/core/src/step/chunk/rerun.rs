@@ -7,32 +7,18 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
-use serde_json::Error as JsonError;
 
-use super::run::ChunkBody;
-use super::settings::{ItemSettings, Skip, Weight};
+use super::definition::{ChunkBody, FromRaw, Rerun, RunKept};
+use super::kept_ids::KeptIds;
+use super::settings::{FromJson, ItemSettings, Skip, Weight};
 use crate::execution::{ExecutionId, SkipPhase, StoredSkip};
-use crate::item::{BoxError, Checkpoint, ItemError, ItemProcessor, ItemReader, ItemWriter};
+use crate::item::{Checkpoint, ItemError, ItemProcessor, ItemReader, ItemWriter};
 use crate::repository::{JobRepository, PendingSkips};
-use crate::step::{BodyEnd, BodyFault, BodyRun, StepContext};
+use crate::step::body::{BodyEnd, BodyFault, BodyRun};
+use crate::step::context::StepContext;
 
 /// Kept items that are read from the repository at once.
 const PAGE: u32 = 500;
-
-/// Reads an item back from the JSON that was kept of it.
-pub(super) type FromJson<I> = fn(&str) -> Result<I, JsonError>;
-/// Reads an item from the raw text that could not be read.
-pub(super) type FromRaw<I> = Arc<dyn Fn(&str) -> Result<I, BoxError> + Send + Sync>;
-/// Runs a step over its kept items. It exists for steps alone that ask for it: the loop is compiled a second time.
-pub(super) type RunKept<R, P, W> =
-    for<'a> fn(&'a ChunkBody<R, P, W>, BodyRun) -> LocalBoxFuture<'a, Result<BodyEnd, BodyFault>>;
-
-/// How the skipped items of a built step are read back and run.
-pub(super) struct Rerun<R: ItemReader, P: ItemProcessor<R::Item>, W> {
-    pub(super) from_json: FromJson<R::Item>,
-    pub(super) from_raw: Option<FromRaw<R::Item>>,
-    pub(super) run: RunKept<R, P, W>,
-}
 
 /// What the builder of a step has been told of re-runs.
 pub(super) struct DeclaredRerun<I> {
@@ -86,6 +72,8 @@ where
             return Err(BodyFault::Failed("the step has no skipped items to re-run".to_owned()));
         };
         let (from_json, from_raw) = (rerun.from_json, rerun.from_raw.clone());
+        let ids = KeptIds::default();
+        let ids_of_reader = ids.clone();
         let reader = move |context: &StepContext| {
             Ok(KeptReader::<R> {
                 repository: Arc::clone(context.repository()),
@@ -95,6 +83,7 @@ where
                 from_raw: from_raw.clone(),
                 page: VecDeque::new(),
                 position: KeptPosition::default(),
+                ids: ids_of_reader.clone(),
                 ended: false,
             })
         };
@@ -119,28 +108,17 @@ where
             totals: body.totals.clone(),
             rerun: None,
             preview: None,
+            kept_ids: Some(ids),
         };
         kept.run_parts(run).await
     }
     .boxed_local()
 }
 
-/// Where a [`KeptReader`] stands, and what it has read since its last checkpoint. The commit takes the latter out and marks
-/// those rows in the chunk's transaction; only the position is stored.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct KeptPosition {
+/// Where a [`KeptReader`] stands.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct KeptPosition {
     after: i64,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) taken: Vec<i64>,
-}
-
-impl KeptPosition {
-    /// Takes apart what [`KeptReader`] has sealed: the checkpoint to store, and the rows to mark.
-    pub(super) fn split(sealed: &Checkpoint) -> Result<(Checkpoint, Vec<i64>), ItemError> {
-        let mut position: Self = sealed.read()?;
-        let taken = std::mem::take(&mut position.taken);
-        Ok((Checkpoint::new(&position)?, taken))
-    }
 }
 
 /// Reads the skipped items that an execution has kept of a step and that nobody has re-run yet.
@@ -152,6 +130,7 @@ pub(super) struct KeptReader<R: ItemReader> {
     from_raw: Option<FromRaw<R::Item>>,
     page: VecDeque<StoredSkip>,
     position: KeptPosition,
+    ids: KeptIds,
     ended: bool,
 }
 
@@ -190,7 +169,7 @@ impl<R: ItemReader> ItemReader for KeptReader<R> {
     async fn read(&mut self) -> Result<Option<R::Item>, ItemError> {
         let Some(StoredSkip { id, item, .. }) = self.next().await? else { return Ok(None) };
         self.position.after = id;
-        self.position.taken.push(id);
+        self.ids.add(id);
         let text = item.item.unwrap_or_default();
         let at = item.position.unwrap_or_else(|| format!("skipped item {id}"));
         match (item.phase, &self.from_raw) {
@@ -209,8 +188,6 @@ impl<R: ItemReader> ItemReader for KeptReader<R> {
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
-        let sealed = Checkpoint::new(&self.position).map(Some);
-        self.position.taken.clear();
-        sealed
+        Checkpoint::new(&self.position).map(Some)
     }
 }

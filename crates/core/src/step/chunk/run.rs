@@ -1,46 +1,41 @@
 //! The loop of a chunk step: open, take a sealed chunk, commit it, to the end of the input.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
 use super::ahead::{Measure, Source};
-use super::commit::{Commits, Target};
-use super::fill::{Filler, Interrupt, Room, Sealed, failed};
+use super::buffers::Buffers;
+use super::commit::Commits;
+use super::definition::{ChunkBody, Rerun};
+use super::fill::Filler;
 use super::input::Input;
+use super::interrupt::{Interrupt, failed};
 use super::joining::Joining;
-use super::parallel::{Parallel, Workers};
-use super::preview::RunPreview;
+use super::parallel::Parallel;
 use super::process::Processing;
 use super::read::{Limits, Reading};
-use super::rerun::Rerun;
-use super::settings::{ChunkSize, Factory, ItemSettings, ReadAhead, Settings, check_size};
-use super::totals::{ReadTally, Totals, TotalsLedger};
+use super::sealed::Sealed;
+use super::settings::{ChunkSize, Factory, ReadAhead, check_size};
+use super::standing::Standing;
+use super::target::Target;
+use super::totals::{ReadTally, TotalsLedger};
+use super::workers::Workers;
 use crate::execution::{StepState, cause_chain};
 use crate::item::{ItemProcessor, ItemReader, ItemWriter};
-use crate::step::{BodyEnd, BodyFault, BodyRun, PreviewRun, ReadToEnd, Reruns, Side, StepBody, StepContext};
+use crate::step::body::{BodyEnd, BodyFault, BodyRun, Reruns, StepBody};
+use crate::step::context::StepContext;
+use crate::step::preview::{PreviewRun, ReadToEnd};
+use crate::step::shared::Side;
 
 /// Every so many chunks the thread lets other futures of the author's run, which share it.
 const CHUNKS_BETWEEN_YIELDS: i64 = 64;
 /// How long a step that has failed waits for its reader, to close it.
 const CLOSE_AFTER_FAULT: Duration = Duration::from_millis(500);
-/// Room that is made for the outputs of the first chunk: not more than is likely to be filled.
-const FIRST_ROOM: usize = 1024;
-
-/// The body of a chunk step: how its parts are built and its rules.
-pub(super) struct ChunkBody<R: ItemReader, P: ItemProcessor<R::Item>, W> {
-    pub(super) reader: Factory<R>,
-    pub(super) processor: Factory<P>,
-    pub(super) writer: Factory<W>,
-    pub(super) settings: Settings,
-    pub(super) items: ItemSettings<R>,
-    pub(super) totals: Option<Arc<Totals<R::Item, P::Output>>>,
-    pub(super) rerun: Option<Rerun<R, P, W>>,
-    pub(super) preview: Option<RunPreview<R, P>>,
-}
+/// Outputs of the first chunk that memory is taken for: not more than is likely to be filled.
+const FIRST_OUTPUTS: usize = 1024;
 
 impl<R, P, W> StepBody for ChunkBody<R, P, W>
 where
@@ -83,29 +78,24 @@ where
 {
     pub(super) async fn run_parts(&self, run: BodyRun) -> Result<BodyEnd, BodyFault> {
         let BodyRun { context, state, control_totals, resumed, mut transaction } = run;
-        let ledger = match &self.totals {
+        let totals = match &self.totals {
             Some(totals) => Some(TotalsLedger::resume(totals, control_totals.as_deref(), resumed)?),
             None => None,
         };
-        let Settings { time, retry, .. } = &self.settings;
-        let side = if time.is_some() { Side::Reading } else { Side::Settling };
-        let reading = Reading {
-            limits: Limits { items: self.resolve_size(&context)?, time: *time, weight: self.items.weight.clone() },
-            input: Input::Direct(build("reader", &self.reader, &context.for_side(side))?),
-            context: context.clone(),
-            retry: retry.clone(),
-            skip: self.items.skip.clone(),
-        };
+        let rules = self.rules();
+        record_changes(&context, rules.goes_on());
+        let reading = self.build_reader(&context)?;
         let processing = self.build_processors(&context)?;
         let writer = build("writer", &self.writer, &context.for_side(Side::Writing))?;
         let joins = self.settings.commit_every.or_else(|| writer.save_interval()).filter(|every| !every.is_zero());
         let joining = joins.map(|every| Joining::start(every, &context)).transpose()?;
-        let mut target = Target { writer, transaction: transaction.as_mut() };
+        let mut target = Target { writer, transaction: transaction.as_mut(), context: context.clone() };
         // Everything that may be is closed; the first fault is the one that is told.
         let (result, closed) = match self.open(reading, processing, &mut target.writer, &state).await {
             Ok(source) => {
-                let commits = Commits::new(&context, retry, self.items.skip.clone(), ledger, joining, state);
-                self.chunks(source, &mut target, &context, commits).await
+                let standing = Standing::new(&context, state, totals, joining);
+                let commits = Commits { context: &context, rules, standing };
+                self.chunks(source, &mut target, commits).await
             }
             Err((fault, closed)) => (Err(fault), closed),
         };
@@ -118,20 +108,33 @@ where
         closed.and(writer_closed).map(|()| end)
     }
 
+    fn build_reader(&self, context: &StepContext) -> Result<Reading<R>, BodyFault> {
+        let time = self.settings.time;
+        let side = if time.is_some() { Side::Reading } else { Side::Settling };
+        Ok(Reading {
+            limits: Limits { items: self.resolve_size(context)?, time, weight: self.items.weight.clone() },
+            input: Input::Direct(build("reader", &self.reader, &context.for_side(side))?),
+            context: context.clone(),
+            rules: self.rules(),
+            kept_ids: self.kept_ids.clone(),
+        })
+    }
+
     /// Builds one processor, or as many as are to work at once.
     fn build_processors(&self, context: &StepContext) -> Result<Vec<Processing<R, P>>, BodyFault> {
         let (count, side) = match self.settings.workers() {
             Some(workers) => (workers.count(), Side::Beside),
             None => (1, Side::Settling),
         };
+        let undoes = side == Side::Settling;
         let context = context.for_side(side);
         let one = |_| {
             Ok(Processing {
                 processor: build("processor", &self.processor, &context)?,
                 context: context.clone(),
-                retry: self.settings.retry.clone(),
+                rules: self.rules(),
                 copy: self.items.copy,
-                skip: self.items.skip.clone(),
+                undoes,
                 totals: self.totals.as_ref().map(ReadTally::new),
             })
         };
@@ -222,30 +225,29 @@ where
         &self,
         mut source: Source<R, P>,
         target: &mut Target<'_, W>,
-        context: &StepContext,
         mut commits: Commits<'_, R, P::Output>,
     ) -> (Result<BodyEnd, Interrupt>, Result<(), BodyFault>) {
         let mut measure = Measure::new(self.settings.read_ahead);
-        let mut room = Room { outputs: Vec::with_capacity(FIRST_ROOM), inputs: Vec::new() };
+        let mut buffers = Buffers { outputs: Vec::with_capacity(FIRST_OUTPUTS), inputs: Vec::new() };
         let mut result = loop {
-            if context.is_stopping() {
+            if commits.context.is_stopping() {
                 break Ok(BodyEnd::Stopped);
             }
             let start = measure.clock();
-            let sealed = match next(&mut source, room, &mut commits, target).await {
+            let sealed = match next(&mut source, buffers, &mut commits, target).await {
                 Ok(sealed) => sealed,
                 Err(interrupt) => break Err(interrupt),
             };
             let filled = start.and_then(|_| measure.clock());
             let end = sealed.seal.end;
-            room = match commits.chunk(target, sealed).await {
+            buffers = match commits.chunk(target, sealed).await {
                 Ok(committed) => committed,
                 Err(interrupt) => break Err(interrupt),
             };
             if end {
                 break commits.end(target).await.map(|()| BodyEnd::Completed { exit_code: None });
             }
-            if commits.is_stop_requested() {
+            if commits.standing.stop_requested {
                 break Ok(BodyEnd::Stopped);
             }
             if measure.pays(start, filled) {
@@ -254,12 +256,12 @@ where
                     Err(fault) => return (Err(fault), Ok(())),
                 };
             }
-            if commits.made() % CHUNKS_BETWEEN_YIELDS == 0 {
+            if commits.standing.counters.commit % CHUNKS_BETWEEN_YIELDS == 0 {
                 tokio::task::yield_now().await;
             }
         };
         if !matches!(result, Err(Interrupt::Fault(BodyFault::LeaseLost)))
-            && let Err(interrupt) = commits.save_unsaved(target).await
+            && let Err(interrupt) = commits.save_waiting(target).await
             && !matches!(result, Err(Interrupt::Fault(_)))
         {
             result = Err(interrupt);
@@ -275,7 +277,7 @@ where
 #[inline]
 async fn next<R, P, W>(
     source: &mut Source<R, P>,
-    room: Room<R::Item, P::Output>,
+    buffers: Buffers<R::Item, P::Output>,
     commits: &mut Commits<'_, R, P::Output>,
     target: &mut Target<'_, W>,
 ) -> Result<Sealed<R::Item, P::Output>, Interrupt>
@@ -284,18 +286,25 @@ where
     P: ItemProcessor<R::Item> + 'static,
     W: ItemWriter<P::Output>,
 {
-    let mut chunk = pin!(source.next(room));
+    let mut chunk = pin!(source.next(buffers));
     loop {
         tokio::select! {
             biased;
             sealed = &mut chunk => return sealed,
-            () = commits.save_due() => {}
+            () = commits.standing.save_due() => {}
         }
-        commits.save_unsaved(target).await?;
+        commits.save_waiting(target).await?;
     }
 }
 
 fn build<T>(what: &str, factory: &Factory<T>, context: &StepContext) -> Result<T, BodyFault> {
     factory(context)
         .map_err(|error| BodyFault::Failed(format!("failed to build the {what}: {}", cause_chain(error.as_ref()))))
+}
+
+/// What a writer puts into the contexts can be taken back; what an item puts, where the step may go on after it.
+fn record_changes(context: &StepContext, of_items: bool) {
+    let sides: &[Side] = if of_items { &[Side::Writing, Side::Settling, Side::Reading] } else { &[Side::Writing] };
+    context.scope().context.record(sides);
+    context.scope().job.context.record(sides);
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::parallel::Workers;
-use super::rerun::FromJson;
+use super::workers::Workers;
 use crate::execution::{SkipPhase, SkippedItem};
-use crate::item::{BoxError, FiniteJson, ItemError, ItemReader, ShownJson};
-use crate::step::{RetryPolicy, SkipPolicy, StepContext};
+use crate::item::{BoxError, ErrorKind, FiniteJson, ItemError, ItemReader, ShownJson};
+use crate::step::context::StepContext;
+use crate::step::policy::{RetryPolicy, SkipPolicy};
 
 /// Items in a chunk when the step does not say.
 pub const DEFAULT_CHUNK_SIZE: u32 = 100;
@@ -24,6 +24,9 @@ pub(super) type Factory<T> = Arc<dyn Fn(&StepContext) -> Result<T, BoxError> + S
 
 /// Copies an item before it is processed, so that it can be processed again.
 pub(super) type CopyItem<R> = fn(&<R as ItemReader>::Item) -> <R as ItemReader>::Item;
+
+/// Reads an item back from the JSON that was kept of it.
+pub(super) type FromJson<I> = fn(&str) -> Result<I, serde_json::Error>;
 
 /// Writes an item as JSON, to be kept when it is skipped.
 type DescribeItem<R> = fn(&<R as ItemReader>::Item) -> KeptText;
@@ -92,6 +95,43 @@ impl KeptText {
     }
 }
 
+/// The author's function that knows the kind of an error.
+pub(super) type Classify = Arc<dyn Fn(&(dyn std::error::Error + 'static)) -> Option<ErrorKind> + Send + Sync>;
+
+/// The rules for items that fail.
+pub(super) struct Rules<R: ItemReader> {
+    pub(super) retry: RetryPolicy,
+    pub(super) skip: Option<Skip<R>>,
+    pub(super) classify: Option<Classify>,
+}
+
+impl<R: ItemReader> Clone for Rules<R> {
+    fn clone(&self) -> Self {
+        Self { retry: self.retry.clone(), skip: self.skip.clone(), classify: self.classify.clone() }
+    }
+}
+
+impl<R: ItemReader> Rules<R> {
+    /// An error as the policies see it: its kind may be known by its cause alone.
+    #[cold]
+    pub(super) fn classified(&self, error: ItemError) -> ItemError {
+        let classify = self.classify.as_ref().filter(|_| error.kind() == ErrorKind::Other);
+        match classify.and_then(|classify| classify(error.cause())) {
+            Some(kind) => error.with_kind(kind),
+            None => error,
+        }
+    }
+
+    pub(super) fn skip_policy(&self) -> Option<&SkipPolicy> {
+        self.skip.as_ref().map(|skip| &skip.policy)
+    }
+
+    /// Whether something of an item that failed may be needed again: itself, or what it found in the contexts.
+    pub(super) fn goes_on(&self) -> bool {
+        self.skip.is_some() || self.retry.max_retries() > 0
+    }
+}
+
 /// The author's measure of an item in bytes.
 type Measure<R> = Arc<dyn Fn(&<R as ItemReader>::Item) -> u64 + Send + Sync>;
 
@@ -137,6 +177,7 @@ pub(super) struct Settings {
     pub(super) threads: u32,
     pub(super) concurrency: u32,
     pub(super) retry: RetryPolicy,
+    pub(super) classify: Option<Classify>,
     pub(super) read_ahead: ReadAhead,
 }
 
@@ -149,6 +190,7 @@ impl Default for Settings {
             threads: 1,
             concurrency: 1,
             retry: RetryPolicy::default(),
+            classify: None,
             read_ahead: ReadAhead::default(),
         }
     }

@@ -9,8 +9,9 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
-use super::fill::Interrupt;
-use crate::step::{BodyFault, STACK_BYTES, StepContext};
+use super::interrupt::Interrupt;
+use crate::step::body::{BodyFault, STACK_BYTES};
+use crate::step::context::StepContext;
 
 /// A handle on such a thread. The thread ends when the channels that it was given are closed, not before.
 pub(super) struct SideThread<T> {

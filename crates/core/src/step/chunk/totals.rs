@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::decimal::{Decimal, DecimalFault, Summand};
 use crate::execution::{ControlTotal, ControlTotals, cause_chain};
 use crate::item::BoxError;
-use crate::step::{BodyFault, StepContext};
+use crate::step::body::BodyFault;
+use crate::step::context::StepContext;
 
 /// Longest name in characters.
 const MAX_NAME_CHARS: usize = 100;
@@ -250,7 +251,7 @@ impl<I, O> TotalsLedger<I, O> {
 
     /// Adds a chunk that has been written: its sums, its outputs and, where outputs had to be skipped, the items of
     /// those that are left.
-    pub(super) fn settle(&mut self, sums: &[Sums], outputs: &[O], left: Option<&[I]>) -> Result<(), BodyFault> {
+    pub(super) fn add(&mut self, sums: &[Sums], outputs: &[O], left: Option<&[I]>) -> Result<(), BodyFault> {
         for (index, Total { name, read, written }) in self.totals.totals.iter().enumerate() {
             let (before, sums) = (self.committed[index], sums.get(index).copied().unwrap_or_default());
             let mut skipped = sums.skipped;

@@ -26,6 +26,8 @@ macro_rules! ask {
 impl<S: ItemReader, P: ItemReader<Item = S::Item>> ItemReader for OnEither<S, P> {
     type Item = S::Item;
 
+    const CANCEL_SAFE: bool = S::CANCEL_SAFE && P::CANCEL_SAFE;
+
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         ask!(self, part => part.open(checkpoint).await)
     }
@@ -66,6 +68,10 @@ impl<O: Send + Sync, S: ItemWriter<O>, P: ItemWriter<O>> ItemWriter<O> for OnEit
 
     async fn sync(&mut self) -> Result<(), ItemError> {
         ask!(self, part => part.sync().await)
+    }
+
+    fn can_roll_back(&self) -> bool {
+        ask!(self, part => part.can_roll_back())
     }
 
     fn save_interval(&self) -> Option<Duration> {

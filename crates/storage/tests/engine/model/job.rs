@@ -10,6 +10,7 @@ use oxbatch_core::repository::ChunkTransaction;
 use oxbatch_core::step::{Backoff, ReadAhead};
 use oxbatch_core::{
     ChunkStep, Engine, ItemError, ItemProcessor, ItemReader, ItemWriter, Job, RetryPolicy, SkipPolicy, StepContext,
+    TaskStep,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -18,6 +19,8 @@ use crate::harness::Shared;
 
 /// Troubles that have yet to happen.
 pub(super) type Pending = Arc<Mutex<BTreeSet<Trouble>>>;
+/// What reader, processor and writer have counted in the job's context, as of the end.
+pub(super) type Counted = Shared<Option<u64>>;
 /// What is written, as a file holds it.
 pub(super) type Output = Shared<u64>;
 
@@ -98,6 +101,17 @@ struct Reader<I: Iterator> {
     inner: CallableReader<I>,
     pending: Pending,
     next: u64,
+    plan: Plan,
+    context: StepContext,
+}
+
+/// Counts in both contexts, where the plan says so.
+fn add(plan: &Plan, context: &StepContext, key: &str, more: usize) -> Result<(), ItemError> {
+    if plan.counts {
+        context.put(key, context.get::<usize>(key)?.unwrap_or(0) + more)?;
+        context.put_into_job(key, context.get_from_job::<usize>(key)?.unwrap_or(0) + more)?;
+    }
+    Ok(())
 }
 
 impl<I: Iterator<Item = u64> + Send> ItemReader for Reader<I> {
@@ -112,11 +126,17 @@ impl<I: Iterator<Item = u64> + Send> ItemReader for Reader<I> {
     }
 
     async fn read(&mut self) -> Result<Option<u64>, ItemError> {
+        add(&self.plan, &self.context, "read", usize::from(self.next < self.plan.items))?;
         if strikes(&self.pending, Trouble::Read(self.next)) {
             return Err(ItemError::transient("the line dropped"));
         }
+        let n = self.next;
         self.next += 1;
-        self.inner.read().await
+        let read = self.inner.read().await;
+        match self.plan.cannot_read(n) {
+            true => Err(ItemError::parse("no number").with_raw(n.to_string())),
+            false => read,
+        }
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
@@ -142,6 +162,9 @@ impl ItemProcessor<u64> for Processor {
         if n.is_multiple_of(4) {
             tokio::task::yield_now().await;
         }
+        if self.plan.has_one_processor() {
+            add(&self.plan, &self.context, "processed", 1)?;
+        }
         if self.plan.cannot_process(n) {
             return Err(ItemError::validation("never"));
         }
@@ -164,6 +187,7 @@ struct Writer {
     plan: Plan,
     pending: Pending,
     node: Node,
+    context: StepContext,
     last: u64,
     flushed: usize,
     committed: usize,
@@ -190,6 +214,7 @@ impl ItemWriter<u64> for Writer {
     }
 
     async fn write(&mut self, outputs: &[u64], _: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        add(&self.plan, &self.context, "written", outputs.len())?;
         for output in outputs {
             let n = output / 2;
             if strikes(&self.pending, Trouble::Write(n)) {
@@ -241,19 +266,22 @@ impl ItemWriter<u64> for Writer {
     }
 }
 
-pub(super) fn job(plan: &Plan, node: &Node, pending: &Pending) -> Job {
-    let items = plan.items;
+pub(super) fn job(plan: &Plan, node: &Node, pending: &Pending, counted: &Counted) -> Job {
+    let (items, of_reader) = (plan.items, plan.clone());
     let (reads, processes, writes) = (Arc::clone(pending), Arc::clone(pending), Arc::clone(pending));
     let (processed, written) = ((plan.clone(), node.clone()), (plan.clone(), node.clone()));
     let mut step = ChunkStep::builder("Model")
-        .reader(move |_| Ok(Reader { inner: CallableReader::new(0..items), pending: Arc::clone(&reads), next: 0 }))
+        .reader(move |context| {
+            let (inner, pending) = (CallableReader::new(0..items), Arc::clone(&reads));
+            Ok(Reader { inner, pending, next: 0, plan: of_reader.clone(), context: context.clone() })
+        })
         .processor(move |context| {
             let ((plan, node), pending) = (processed.clone(), Arc::clone(&processes));
             Ok(Processor { plan, pending, node, context: context.clone() })
         })
-        .writer(move |_| {
+        .writer(move |context| {
             let ((plan, node), pending) = (written.clone(), Arc::clone(&writes));
-            Ok(Writer { plan, pending, node, last: u64::MAX, flushed: 0, committed: 0 })
+            Ok(Writer { plan, pending, node, context: context.clone(), last: u64::MAX, flushed: 0, committed: 0 })
         })
         .control_total_read("items", |n| *n)
         .control_total_written("outputs", |n| *n)
@@ -276,5 +304,14 @@ pub(super) fn job(plan: &Plan, node: &Node, pending: &Pending) -> Job {
         Saves::Never => step.commit_every(Duration::from_secs(3600)),
         Saves::Often => step.commit_every(Duration::from_micros(50)),
     };
-    Job::builder("Model").step(step).build().unwrap()
+    let told = Arc::clone(counted);
+    let tell = TaskStep::builder("Tell", move |context| {
+        let mut told = told.lock().unwrap();
+        told.clear();
+        for key in ["read", "processed", "written"] {
+            told.push(context.get_from_job::<u64>(key)?);
+        }
+        Ok(())
+    });
+    Job::builder("Model").step(step).step(tell).build().unwrap()
 }

@@ -65,22 +65,38 @@ pub(super) struct Plan {
     /// A node that dies takes with it what it had not made durable.
     pub(super) loses_power: bool,
     pub(super) troubles: BTreeSet<Trouble>,
-    /// Items that can never be processed, and those whose outputs can never be written.
-    bad: BTreeSet<(bool, u64)>,
+    /// Reader, processor and writer count in the contexts what they do.
+    pub(super) counts: bool,
+    /// Items that can never be read, those that can never be processed, and those whose outputs can never be written.
+    bad: BTreeSet<(u8, u64)>,
 }
 
 impl Plan {
+    pub(super) fn cannot_read(&self, n: u64) -> bool {
+        self.bad.contains(&(0, n))
+    }
+
     pub(super) fn cannot_process(&self, n: u64) -> bool {
-        self.bad.contains(&(false, n))
+        !self.cannot_read(n) && self.bad.contains(&(1, n))
     }
 
     pub(super) fn cannot_write(&self, n: u64) -> bool {
-        !self.cannot_process(n) && !n.is_multiple_of(3) && self.bad.contains(&(true, n))
+        !self.cannot_read(n) && !self.cannot_process(n) && !n.is_multiple_of(3) && self.bad.contains(&(2, n))
+    }
+
+    /// Whether an item is skipped, wherever.
+    pub(super) fn is_bad(&self, n: u64) -> bool {
+        self.cannot_read(n) || self.cannot_process(n) || self.cannot_write(n)
+    }
+
+    /// Whether its processor sees all items, and so may put something into the contexts.
+    pub(super) fn has_one_processor(&self) -> bool {
+        self.threads == 1 && self.in_flight == 1
     }
 
     /// What the first items come to when nothing goes wrong but with themselves.
     pub(super) fn model(&self, items: u64) -> Vec<u64> {
-        let settled = (0..items).filter(|n| !n.is_multiple_of(3) && !self.cannot_process(*n) && !self.cannot_write(*n));
+        let settled = (0..items).filter(|n| !n.is_multiple_of(3) && !self.is_bad(*n));
         settled.map(|n| n * 2).collect()
     }
 
@@ -117,11 +133,18 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
     let saves = prop_oneof![Just(Saves::EachChunk), Just(Saves::Never), Just(Saves::Often)];
     let time = prop_oneof![3 => Just(None), 1 => (1..200_u64).prop_map(|time| Some(Duration::from_micros(time)))];
     let limits = (1..13_u32, prop::option::weighted(0.3, 1..40_u64), time);
-    let saves = (saves, any::<bool>());
+    let saves = (saves, any::<bool>(), prop::bool::weighted(0.3));
     let workers = (prop_oneof![2 => Just(1), 1 => 2..5_u32], prop_oneof![2 => Just(1), 1 => 2..6_u32]);
     (1..60_u64, limits, 0..3_u32, any::<bool>(), workers, saves).prop_flat_map(
-        |(items, (chunk_size, chunk_bytes, chunk_time), retries, ahead, (threads, in_flight), (saves, loses_power))| {
-            let bad = prop::collection::btree_set((any::<bool>(), 0..items), 0..5);
+        |(
+            items,
+            (chunk_size, chunk_bytes, chunk_time),
+            retries,
+            ahead,
+            (threads, in_flight),
+            (saves, loses_power, counts),
+        )| {
+            let bad = prop::collection::btree_set((0..3_u8, 0..items), 0..6);
             (prop::collection::btree_set(trouble(items), 0..6), bad).prop_map(move |(troubles, bad)| Plan {
                 items,
                 chunk_size,
@@ -133,6 +156,7 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
                 in_flight,
                 saves,
                 loses_power,
+                counts,
                 troubles,
                 bad,
             })

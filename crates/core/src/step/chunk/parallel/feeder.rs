@@ -2,11 +2,11 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Feed, Part};
+use super::parts::{Feed, Part};
 use crate::item::ItemReader;
 use crate::step::chunk::input::Read;
-use crate::step::chunk::process::Tally;
 use crate::step::chunk::read::{Fullness, Reading};
+use crate::step::chunk::tally::Tally;
 
 /// Reads, deals the items out to the processors, and tells the order to whoever puts their work together.
 pub(super) struct Feeder<R: ItemReader, O> {
@@ -34,9 +34,8 @@ impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
         let mut full = Fullness::default();
         let mut items = Vec::with_capacity(self.part);
         let mut end = false;
-        let limit = self.reading.skip.as_ref().map_or(0, |skip| skip.policy.limit());
         while self.reading.has_room(&full) {
-            let mut tally = Tally::new(limit);
+            let mut tally = Tally::new(0);
             let read = self.reading.next(&mut full, &mut tally).await;
             if tally.retries > 0 || !tally.skips.is_empty() {
                 self.deal(&mut items).await?;
@@ -53,6 +52,7 @@ impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
                     end = true;
                     break;
                 }
+                Ok(Read::Skipped) => {}
                 Ok(Read::Late | Read::Stopped) => break,
                 Err(interrupt) => {
                     self.deal(&mut items).await?;

@@ -8,11 +8,13 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
-use super::{Closed, Done, Fault, Part, Queue};
+use super::parts::{Closed, Done, Fault, Part, Queue};
 use crate::item::{ItemProcessor, ItemReader};
-use crate::step::BodyFault;
-use crate::step::chunk::fill::{Interrupt, Room, failed};
-use crate::step::chunk::process::{Processing, Tally};
+use crate::step::body::BodyFault;
+use crate::step::chunk::buffers::Buffers;
+use crate::step::chunk::interrupt::{Interrupt, failed};
+use crate::step::chunk::process::Processing;
+use crate::step::chunk::tally::Tally;
 use crate::step::chunk::totals::ReadTally;
 
 /// A thread's processors: all are opened before the first item, and closed behind the last.
@@ -85,7 +87,7 @@ async fn process_parts<R, P>(
             Ok(result) => (result, false),
             Err(panic) => {
                 let fault = Some(Fault::Panic(panic));
-                (Done { room: Room::default(), tally: Tally::new(0), totals: Vec::new(), fault }, true)
+                (Done { buffers: Buffers::default(), tally: Tally::new(0), totals: Vec::new(), fault }, true)
             }
         };
         let _ = done.send(result);
@@ -104,11 +106,11 @@ where
     R: ItemReader,
     P: ItemProcessor<R::Item>,
 {
-    let mut done = Done { room: Room::default(), tally: Tally::new(u64::MAX), totals: Vec::new(), fault: None };
-    done.room.outputs.reserve(items.len());
+    let mut done = Done { buffers: Buffers::default(), tally: Tally::new(0), totals: Vec::new(), fault: None };
+    done.buffers.outputs.reserve(items.len());
     for item in items {
         let settled = match given_up.load(Ordering::Acquire) || processing.context.is_stopping() {
-            false => processing.settle(item, &mut done.room, &mut done.tally).await,
+            false => processing.settle(item, &mut done.buffers, &mut done.tally).await,
             true => Err(Interrupt::Stopped),
         };
         if let Err(interrupt) = settled {

@@ -1,0 +1,75 @@
+//! The erased body of a step: what it gets to run, and how it ends.
+
+use futures_util::future::LocalBoxFuture;
+
+use super::context::StepContext;
+use super::preview::{PreviewRun, ReadToEnd};
+use crate::execution::StepState;
+use crate::repository::ChunkTransaction;
+
+/// Stack of the threads on which user code runs, in bytes: as the main thread's.
+pub(crate) const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// How a step's body ended, when not by a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BodyEnd {
+    /// All work is done.
+    Completed {
+        /// Exit code other than the status.
+        exit_code: Option<String>,
+    },
+    /// It stopped at a safe point because of a request.
+    Stopped,
+}
+
+/// Which of its skipped items a step can read back and run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reruns {
+    /// None: it does not say how.
+    Nothing,
+    /// Those that failed in processing or writing, from their JSON.
+    Items,
+    /// Those that could not be read as well, from their raw text.
+    ItemsAndRaw,
+}
+
+/// What a body gets to run one attempt.
+pub(crate) struct BodyRun {
+    pub(crate) context: StepContext,
+    pub(crate) state: StepState,
+    /// Control totals of the earlier attempts, as JSON.
+    pub(crate) control_totals: Option<String>,
+    /// Whether an earlier attempt has left a state.
+    pub(crate) resumed: bool,
+    pub(crate) transaction: Box<dyn ChunkTransaction>,
+}
+
+/// A fault that ends a step: the whole chain of causes as text.
+#[derive(Debug)]
+pub(crate) enum BodyFault {
+    /// The author's code, the input or the output.
+    Failed(String),
+    /// The execution belongs to another node by now: nothing may be recorded.
+    LeaseLost,
+}
+
+/// The erased body of a step: the only virtual call, once per step execution.
+pub(crate) trait StepBody: Send + Sync {
+    fn run(&self, run: BodyRun) -> LocalBoxFuture<'_, Result<BodyEnd, BodyFault>>;
+
+    /// Reads and processes its first items, where [`can_preview`](Self::can_preview) says so.
+    fn preview(&self, run: PreviewRun) -> LocalBoxFuture<'_, Result<ReadToEnd, String>> {
+        drop(run);
+        Box::pin(std::future::ready(Err("the step has no preview".to_owned())))
+    }
+
+    /// Whether its items can be shown.
+    fn can_preview(&self) -> bool {
+        false
+    }
+
+    /// Which of its skipped items it runs again when its execution is a re-run.
+    fn reruns(&self) -> Reruns {
+        Reruns::Nothing
+    }
+}

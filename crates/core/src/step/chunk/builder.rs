@@ -1,0 +1,376 @@
+//! Builds chunk steps.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::definition::{ChunkBody, RunKept, RunPreview};
+use super::preview;
+use super::rerun::{self, DeclaredRerun};
+use super::settings::{ChunkSize, Factory, ItemSettings, KeptText, ReadAhead, Settings, Skip, Weight};
+use super::totals::Declared;
+use crate::item::{BoxError, ErrorKind, ItemProcessor, ItemReader, ItemWriter, PassThrough};
+use crate::job::BuildError;
+use crate::step::context::StepContext;
+use crate::step::definition::{Step, StepKind, StepRules};
+use crate::step::policy::{RetryPolicy, SkipPolicy};
+
+/// A step that reads, processes and writes items in chunks, each one transaction.
+///
+/// ```
+/// use oxbatch_core::item::{CallableWriter, FunctionProcessor, ListReader};
+/// use oxbatch_core::{ChunkStep, Job};
+///
+/// let job = Job::builder("Squares")
+///     .step(
+///         ChunkStep::builder("Square")
+///             .reader(|_| Ok(ListReader::new(1..=50_i64)))
+///             .processor(|_| Ok(FunctionProcessor::new(|n: i64| Ok((n % 2 == 0).then_some(n * n)))))
+///             .writer(|_| Ok(CallableWriter::new(|chunk: &[i64]| {
+///                 println!("{} squares", chunk.len());
+///                 Ok(())
+///             })))
+///             .chunk_size(10),
+///     )
+///     .build()?;
+/// # Ok::<(), oxbatch_core::BuildError>(())
+/// ```
+///
+/// Reader, processor and writer are built anew for each step execution by functions that see its parameters and
+/// contexts; nothing is shared between executions.
+#[derive(Debug)]
+pub struct ChunkStep;
+
+impl ChunkStep {
+    /// Starts the definition of a chunk step. It needs a reader and a writer; without a processor items pass as they are.
+    pub fn builder(name: impl Into<String>) -> ChunkStepStart {
+        ChunkStepStart { name: name.into() }
+    }
+}
+
+/// A chunk step that has a name and nothing else: all that can be set depends on what is read, so the
+/// [reader](Self::reader) comes first.
+#[derive(Debug)]
+pub struct ChunkStepStart {
+    name: String,
+}
+
+impl ChunkStepStart {
+    /// The function that builds the reader of an execution.
+    pub fn reader<R, F>(self, factory: F) -> ChunkStepBuilder<R, PassThrough, NotSet>
+    where
+        R: ItemReader,
+        F: Fn(&StepContext) -> Result<R, BoxError> + Send + Sync + 'static,
+    {
+        ChunkStepBuilder {
+            name: self.name,
+            reader: Arc::new(factory),
+            processor: Arc::new(|_: &StepContext| Ok(PassThrough)),
+            writer: Arc::new(|_: &StepContext| Ok(NotSet(()))),
+            settings: Settings::default(),
+            items: ItemSettings::default(),
+            totals: Declared::default(),
+            rerun: DeclaredRerun::default(),
+            preview: None,
+            rules: StepRules::default(),
+        }
+    }
+}
+
+/// Stands in a [`ChunkStepBuilder`] for a writer that has yet to be given; a step with it cannot be built.
+#[derive(Debug)]
+pub struct NotSet(());
+
+/// Builds a chunk step; given to [`JobBuilder::step`](crate::JobBuilder::step) as it is.
+pub struct ChunkStepBuilder<R: ItemReader, P, W> {
+    name: String,
+    reader: Factory<R>,
+    processor: Factory<P>,
+    writer: Factory<W>,
+    settings: Settings,
+    items: ItemSettings<R>,
+    pub(super) totals: Declared<R::Item>,
+    rerun: DeclaredRerun<R::Item>,
+    /// A `RunPreview` of the parts that are set at the time; its type shows whether they still are.
+    preview: Option<Box<dyn Any>>,
+    rules: StepRules,
+}
+
+impl<R: ItemReader, P, W> fmt::Debug for ChunkStepBuilder<R, P, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChunkStepBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
+    /// The function that builds the processor of an execution.
+    #[must_use]
+    pub fn processor<N, F>(self, factory: F) -> ChunkStepBuilder<R, N, W>
+    where
+        N: ItemProcessor<R::Item>,
+        F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
+    {
+        let Self { name, reader, writer, settings, items, totals, rerun, preview, rules, .. } = self;
+        let processor = Arc::new(factory);
+        ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, preview, rules }
+    }
+
+    /// The function that builds the writer of an execution.
+    #[must_use]
+    pub fn writer<N, F>(self, factory: F) -> ChunkStepBuilder<R, P, N>
+    where
+        P: ItemProcessor<R::Item>,
+        N: ItemWriter<P::Output>,
+        F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
+    {
+        let Self { name, reader, processor, settings, items, totals, rerun, preview, rules, .. } = self;
+        let writer = Arc::new(factory);
+        ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, preview, rules }
+    }
+
+    /// How many items are read for a chunk; [`DEFAULT_CHUNK_SIZE`] when it is not set, at most [`MAX_CHUNK_SIZE`].
+    #[must_use]
+    pub fn chunk_size(mut self, items: u32) -> Self {
+        self.settings.size = ChunkSize::Fixed(items);
+        self
+    }
+
+    /// How many items are read for a chunk, by a function that sees the parameters of the execution.
+    #[must_use]
+    pub fn chunk_size_from<F>(mut self, function: F) -> Self
+    where
+        F: Fn(&StepContext) -> Result<u32, BoxError> + Send + Sync + 'static,
+    {
+        self.settings.size = ChunkSize::Late(Arc::new(function));
+        self
+    }
+
+    /// Seals a chunk that holds so many bytes, by the author's measure of an item that was read: for items of very
+    /// different sizes. A chunk is heavier by its last item at most; [`chunk_size`](Self::chunk_size) is a limit too.
+    #[must_use]
+    pub fn chunk_bytes<F>(mut self, bytes: u64, measure: F) -> Self
+    where
+        F: Fn(&R::Item) -> u64 + Send + Sync + 'static,
+    {
+        self.items.weight = Some(Weight { limit: bytes, measure: Arc::new(measure) });
+        self
+    }
+
+    /// Seals a chunk when so much time has passed since its first item, also while the reader waits for more: for input that
+    /// comes slowly. [`chunk_size`](Self::chunk_size) is a limit too.
+    ///
+    /// The reader runs on a thread of its own, a few items ahead, and is asked for its checkpoint behind each item, which costs
+    /// about a tenth of a microsecond. Of an entry of the contexts that reader and processor both put, the reader's is
+    /// stored. A read that fails and is repeated is waited for.
+    #[must_use]
+    pub fn chunk_time(mut self, time: Duration) -> Self {
+        self.settings.time = Some(time);
+        self
+    }
+
+    /// Processes by so many processors at once, each built by the factory and on a thread of its own: for processors that
+    /// keep a processor busy. What comes of it is the same as with one: the order of the outputs, the counts, the skipped
+    /// items, the checkpoints.
+    ///
+    /// - Each processor sees some of the items. One that must see all of them
+    ///   [says so](ItemProcessor::SEES_ALL), and the step is not built; one that keeps a checkpoint fails the step at its start.
+    /// - A processor can read the entries of the contexts and put none.
+    /// - Items behind one that fails the step may have been processed too: effects are at least once, as ever.
+    /// - A stop does not wait for the chunk in hand: its items are processed again by the next attempt.
+    /// - Memory is bounded by four chunks and 128 items for each processor.
+    #[must_use]
+    pub fn processing_threads(mut self, threads: u32) -> Self {
+        self.settings.threads = threads;
+        self
+    }
+
+    /// Keeps so many items in flight, each in a processor of its own, built by the factory: for async processors that wait,
+    /// as for the answer of a service. They share one thread. All else is as with
+    /// [`processing_threads`](Self::processing_threads); both together make so many items in flight on each of the threads.
+    /// A retry waits in its item's place, while the others go on. A processor that is awaited when the step is stopped, or
+    /// fails, is dropped where it waits.
+    #[must_use]
+    pub fn concurrency(mut self, items: u32) -> Self {
+        self.settings.concurrency = items;
+        self
+    }
+
+    /// Saves the states of several chunks at once, when so much time has passed since the last save: for chunks that take
+    /// less time than a save, about 10 µs. Without it the [writer decides](ItemWriter::save_interval): files ask for such a
+    /// time, since each save waits for them to be on disk. Zero saves each chunk as it is committed.
+    ///
+    /// A chunk whose state waits is written and flushed, and the writer will not be asked to take it back. It is saved at the
+    /// end of that time, at a stop, a fault, and the end of the input. After a kill, a loss of the lease or a panic the
+    /// next attempt repeats what was not saved: files are cut back and hold everything once as before, other targets outside
+    /// of the repository may be given more again than the last chunk. A chunk is never kept waiting that was written through the
+    /// repository's transaction, that holds skipped items, or in which a context has changed.
+    ///
+    /// A stop that another node records is seen with the next save, at the latest. Where a reader or processor blocks
+    /// its thread, the save waits for it, unless the step [reads ahead](ReadAhead::Always).
+    #[must_use]
+    pub fn commit_every(mut self, time: Duration) -> Self {
+        self.settings.commit_every = Some(time);
+        self
+    }
+
+    /// Repeats what failed: a read of a transient fault, the processing of an item, the write of a chunk. A chunk whose
+    /// write failed is rolled back and replayed in a fresh transaction; the wait is outside of both. Items are copied
+    /// before they are processed, so that they can be processed again.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self
+    where
+        R::Item: Clone,
+    {
+        self.rules.max_retries = policy.max_retries();
+        self.settings.retry = policy;
+        self.items.copy = Some(Clone::clone);
+        self
+    }
+
+    /// The kinds of errors that became an [`ItemError`](crate::ItemError) by `?` in the processor or the writer, and are
+    /// [`Other`](ErrorKind::Other) otherwise: so that [`retry_on`](RetryPolicy::retry_on) and
+    /// [`skip_on`](SkipPolicy::skip_on) know a timeout from a refusal. `None` leaves them as they are.
+    ///
+    /// ```
+    /// use oxbatch_core::item::ErrorKind;
+    /// # use oxbatch_core::ChunkStep;
+    /// # use oxbatch_core::item::{ListReader, ListWriter};
+    /// # let step = ChunkStep::builder("Step").reader(|_| Ok(ListReader::new([1])))
+    /// # .writer(|_| Ok(ListWriter::<i32>::new(Default::default())))
+    /// .classify_errors(|error| {
+    ///     let io = error.downcast_ref::<std::io::Error>()?;
+    ///     (io.kind() == std::io::ErrorKind::TimedOut).then_some(ErrorKind::Transient)
+    /// });
+    /// ```
+    ///
+    /// A reader says the kind itself: it stays in its place after a transient fault, and goes past any other.
+    #[must_use]
+    pub fn classify_errors<F>(mut self, classify: F) -> Self
+    where
+        F: Fn(&(dyn std::error::Error + 'static)) -> Option<ErrorKind> + Send + Sync + 'static,
+    {
+        self.settings.classify = Some(Arc::new(classify));
+        self
+    }
+
+    /// Goes on without items that fail, up to a limit. A fault that is also repeated is repeated first.
+    ///
+    /// An item that cannot be written is found by writing parts of its chunk, each rolled back before the next. A writer
+    /// [that cannot roll back](ItemWriter::can_roll_back) is given the items of such a chunk one by one instead, so each of
+    /// them twice at most.
+    ///
+    /// What is kept of a skipped item is the item that was read, so it is copied before it is processed.
+    #[must_use]
+    pub fn skip(mut self, policy: SkipPolicy) -> Self
+    where
+        R::Item: Clone + serde::Serialize,
+    {
+        self.items.skip = Some(Skip { policy, describe: KeptText::of, read_back: None });
+        self.items.copy = Some(Clone::clone);
+        self
+    }
+
+    /// Makes the items that are skipped such that they can be run again once the cause is fixed, by the same processor and
+    /// writer, in an execution of its own: `POST /executions/{id}/skips/rerun`. Set last, after the writer.
+    ///
+    /// Items that failed in processing or writing are read back from the JSON that is kept of them. One that does not read back as
+    /// it was (it holds NaN, or serde leaves a part of it out) is kept to be looked at, and is never run again.
+    #[must_use]
+    pub fn rerun_skips(mut self) -> Self
+    where
+        R: 'static,
+        R::Item: serde::de::DeserializeOwned,
+        P: ItemProcessor<R::Item> + 'static,
+        W: ItemWriter<P::Output> + 'static,
+    {
+        let run: RunKept<R, P, W> = rerun::run_kept;
+        self.rerun.items = Some((|json| serde_json::from_str(json), Box::new(run)));
+        self
+    }
+
+    /// With [`rerun_skips`](Self::rerun_skips), runs also those again that could not be read: `parse` makes an item of the raw text
+    /// that is kept. An error of it is a read that fails again.
+    #[must_use]
+    pub fn parse_skipped<F>(mut self, parse: F) -> Self
+    where
+        F: Fn(&str) -> Result<R::Item, BoxError> + Send + Sync + 'static,
+    {
+        self.rerun.from_raw = Some(Arc::new(parse));
+        self
+    }
+
+    /// Makes the step such that its first items can be shown, input beside output, without writing or storing anything:
+    /// `run JOB --preview 20`, `POST /jobs/{name}/preview`. Set after the processor.
+    #[must_use]
+    pub fn preview(mut self) -> Self
+    where
+        R: ItemReader<Item: serde::Serialize> + 'static,
+        P: ItemProcessor<R::Item, Output: serde::Serialize> + 'static,
+    {
+        let run: RunPreview<R, P> = preview::run_preview;
+        self.preview = Some(Box::new(run));
+        self
+    }
+
+    /// Whether the next chunk is read and processed while the last one is written and committed. What is committed is the
+    /// same either way: a checkpoint travels with its chunk. At most three chunks are in memory.
+    #[must_use]
+    pub fn read_ahead(mut self, read_ahead: ReadAhead) -> Self {
+        self.settings.read_ahead = read_ahead;
+        self
+    }
+
+    /// Allows at most this many attempts per job instance, restarts included.
+    #[must_use]
+    pub fn start_limit(mut self, attempts: u32) -> Self {
+        self.rules.start_limit = Some(attempts);
+        self
+    }
+
+    /// Runs it again, from its start, in a restart although it is COMPLETED.
+    #[must_use]
+    pub fn rerun_if_complete(mut self) -> Self {
+        self.rules.rerun_if_complete = true;
+        self
+    }
+}
+
+impl<R, P, W> TryFrom<ChunkStepBuilder<R, P, W>> for Step
+where
+    R: ItemReader + 'static,
+    P: ItemProcessor<R::Item> + 'static,
+    W: ItemWriter<P::Output> + 'static,
+{
+    type Error = BuildError;
+
+    fn try_from(builder: ChunkStepBuilder<R, P, W>) -> Result<Self, BuildError> {
+        let ChunkStepBuilder { name, reader, processor, writer, settings, mut items, totals, rerun, preview, rules } =
+            builder;
+        let fault = |problem| BuildError::Step { step: name.clone(), problem };
+        let totals = totals.build().map_err(fault)?;
+        let rerun = rerun.build(items.skip.is_some()).map_err(fault)?;
+        if let (Some(skip), Some(rerun)) = (&mut items.skip, &rerun) {
+            skip.read_back = Some(rerun.from_json);
+        }
+        let preview = match preview.map(|preview| preview.downcast::<RunPreview<R, P>>()) {
+            None => None,
+            Some(Ok(preview)) => Some(*preview),
+            Some(Err(_)) => return Err(fault("preview must come after the processor".to_owned())),
+        };
+        let problem = settings
+            .problem(P::SEES_ALL)
+            .or_else(|| items.problem())
+            .or_else(|| (rules.start_limit == Some(0)).then(|| "a start limit of 0 never lets it run".to_owned()));
+        if let Some(problem) = problem {
+            return Err(BuildError::Step { step: name, problem });
+        }
+        let kind = StepKind::Chunk { size: settings.fixed_size() };
+        Ok(Self::new(
+            name,
+            kind,
+            rules,
+            ChunkBody { reader, processor, writer, settings, items, totals, rerun, preview, kept_ids: None },
+        ))
+    }
+}

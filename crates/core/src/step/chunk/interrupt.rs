@@ -1,0 +1,72 @@
+//! Why a chunk ends before its commit: a stop, a fault; and the waits that a stop ends.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
+
+use crate::engine::Event;
+use crate::item::ItemError;
+use crate::step::body::BodyFault;
+use crate::step::context::{StepContext, StopRequested};
+use crate::step::policy::{RetryPolicy, after_retries, random_share};
+
+/// Why a chunk ends before its commit.
+pub(super) enum Interrupt {
+    /// A stop was requested while it waited.
+    Stopped,
+    /// A fault.
+    Fault(BodyFault),
+}
+
+impl From<BodyFault> for Interrupt {
+    fn from(fault: BodyFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// A fault in the author's part of the loop.
+pub(super) fn failed(what: &str, error: &ItemError) -> BodyFault {
+    BodyFault::Failed(format!("failed to {what}: {error}"))
+}
+
+/// A fault after `made` repetitions; an author's `check_stop()?` is a stop, not a fault.
+#[cold]
+pub(super) fn fault_after(what: &str, error: &ItemError, made: u32, context: &StepContext) -> Interrupt {
+    if context.is_stopping() && error.cause().is::<StopRequested>() {
+        return Interrupt::Stopped;
+    }
+    Interrupt::Fault(BodyFault::Failed(format!("failed to {what}: {}", after_retries(error.to_string(), made))))
+}
+
+/// Tells of a repetition and waits before it, outside of any transaction.
+pub(super) async fn wait(
+    policy: &RetryPolicy,
+    context: &StepContext,
+    retry: u32,
+    error: &ItemError,
+) -> Result<(), Interrupt> {
+    let delay = policy.delay(retry, random_share());
+    context.scope().job.events.emit(&Event::RetryScheduled {
+        execution_id: context.execution_id(),
+        step_name: context.step_name(),
+        retry,
+        delay,
+        cause: &error.to_string(),
+    });
+    context.sleep(delay).await.map_err(|StopRequested| Interrupt::Stopped)
+}
+
+/// What the author's future comes to, or `None` when a stop is requested while it waits: it is dropped then. One that need
+/// not wait costs nothing by it.
+#[inline]
+pub(super) async fn unless_stopped<T>(context: &StepContext, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    if let Poll::Ready(done) = std::future::poll_fn(|task| Poll::Ready(future.as_mut().poll(task))).await {
+        return Some(done);
+    }
+    tokio::select! {
+        biased;
+        done = future => Some(done),
+        () = context.stopping() => None,
+    }
+}

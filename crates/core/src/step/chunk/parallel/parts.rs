@@ -1,0 +1,53 @@
+//! What goes between the threads of a step with several processors.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::step::body::BodyFault;
+use crate::step::chunk::buffers::Buffers;
+use crate::step::chunk::interrupt::Interrupt;
+use crate::step::chunk::kept::KeptSkips;
+use crate::step::chunk::sealed::Seal;
+use crate::step::chunk::tally::Tally;
+use crate::step::chunk::totals::Sums;
+
+/// Items for one processor, and where what they come to is awaited.
+pub(super) struct Part<I, O> {
+    pub(super) items: Vec<I>,
+    pub(super) done: oneshot::Sender<Done<I, O>>,
+}
+
+/// What a part came to, up to its first fault.
+pub(super) struct Done<I, O> {
+    pub(super) buffers: Buffers<I, O>,
+    pub(super) tally: Tally,
+    pub(super) totals: Vec<Sums>,
+    pub(super) fault: Option<Fault>,
+}
+
+/// What ended a part before its end.
+pub(super) enum Fault {
+    Interrupt(Interrupt),
+    Panic(Box<dyn Any + Send>),
+}
+
+/// What makes up the chunks, in the order in which it was read.
+pub(super) enum Feed<I, O> {
+    Part(oneshot::Receiver<Done<I, O>>),
+    /// What was repeated and could not be read between two parts.
+    Read {
+        retries: i64,
+        skips: KeptSkips,
+    },
+    /// The chunk ends here.
+    Seal(Box<Seal>),
+    /// The reading ends here.
+    Interrupt(Interrupt),
+}
+
+/// Parts that wait for a processor.
+pub(super) type Queue<I, O> = Arc<Mutex<mpsc::Receiver<Part<I, O>>>>;
+/// The fault of each processor that could not be closed.
+pub(super) type Closed = Vec<Result<(), BodyFault>>;

@@ -1,0 +1,45 @@
+//! What is counted while the items of a chunk are settled.
+
+use super::interrupt::Interrupt;
+use super::kept::KeptSkips;
+use super::settings::Skip;
+use crate::execution::SkipPhase;
+use crate::item::{ItemError, ItemReader};
+use crate::step::body::BodyFault;
+use crate::step::policy::SkipRefusal;
+
+/// What is counted while items are settled.
+pub(super) struct Tally {
+    pub(super) filtered: usize,
+    pub(super) retries: i64,
+    /// In the order of the items.
+    pub(super) skips: KeptSkips,
+    /// How many are known to have been skipped before. The policy is asked again when the chunk is committed, in the order
+    /// of the chunks and over all phases; here it only ends a flood.
+    skipped: u64,
+}
+
+impl Tally {
+    pub(super) fn new(skipped: u64) -> Self {
+        Self { filtered: 0, retries: 0, skips: KeptSkips::default(), skipped }
+    }
+
+    /// Keeps an item as skipped where the policy allows it, or passes the fault on. About as many bytes are kept of it as
+    /// the answer says.
+    #[cold]
+    pub(super) fn skip_or<R: ItemReader>(
+        &mut self,
+        skip: Option<&Skip<R>>,
+        fault: Interrupt,
+        phase: SkipPhase,
+        error: &ItemError,
+        item: Option<&R::Item>,
+    ) -> Result<usize, Interrupt> {
+        let Some(skip) = skip.filter(|_| !matches!(fault, Interrupt::Stopped)) else { return Err(fault) };
+        match skip.policy.asks(phase, error, self.skipped + self.skips.count()) {
+            Ok(()) => Ok(self.skips.keep(skip.kept(phase, item, error), error.kind())),
+            Err(SkipRefusal::Other) => Err(fault),
+            Err(refusal) => Err(BodyFault::Failed(refusal.message(&error.to_string())).into()),
+        }
+    }
+}

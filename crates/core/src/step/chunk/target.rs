@@ -1,0 +1,107 @@
+//! The writing half of a step: the author's writer and the repository's transaction.
+
+use std::time::Duration;
+
+use super::interrupt::{Interrupt, failed, fault_after, unless_stopped};
+use crate::execution::cause_chain;
+use crate::item::{Checkpoint, ItemError, ItemWriter};
+use crate::repository::{ChunkTransaction, RepositoryError};
+use crate::step::body::BodyFault;
+use crate::step::context::StepContext;
+use crate::step::shared::Side;
+
+/// How long a write that waits may go on after a stop: most end by themselves, and their chunk is saved.
+const WRITE_AFTER_STOP: Duration = Duration::from_secs(1);
+
+/// Where output goes.
+pub(super) struct Target<'a, W> {
+    pub(super) writer: W,
+    pub(super) transaction: &'a mut dyn ChunkTransaction,
+    pub(super) context: StepContext,
+}
+
+/// Why one attempt to commit a chunk failed.
+pub(super) enum Failure {
+    /// In the author's writer, when it was asked to do this.
+    Output(&'static str, ItemError),
+    /// In the repository.
+    Save(RepositoryError),
+    /// A stop was requested while a write hung.
+    Stopped,
+    /// What no policy is asked about.
+    Fault(BodyFault),
+}
+
+impl Failure {
+    /// What was to be done, and the fault of it, that a policy is asked about; any other ends the step.
+    pub(super) fn for_policies(self) -> Result<(&'static str, ItemError), Interrupt> {
+        match self {
+            Self::Output(what, error) => Ok((what, error)),
+            Self::Save(error) if error.is_transient() => Ok(("commit", ItemError::transient(error))),
+            other => Err(other.fails(None)),
+        }
+    }
+
+    /// The end of the step by an attempt that is not repeated.
+    pub(super) fn fails(self, context: Option<&StepContext>) -> Interrupt {
+        match (self, context) {
+            (Self::Output(what, error), Some(context)) => fault_after(what, &error, 0, context),
+            (Self::Output(what, error), None) => failed(what, &error).into(),
+            (Self::Save(RepositoryError::LeaseLost { .. }), _) => BodyFault::LeaseLost.into(),
+            (Self::Save(error), _) => BodyFault::Failed(format!("failed to commit: {}", cause_chain(&error))).into(),
+            (Self::Stopped, _) => Interrupt::Stopped,
+            (Self::Fault(fault), _) => fault.into(),
+        }
+    }
+}
+
+impl<W> Target<'_, W> {
+    /// Writes outputs; a write that hangs is given up some time after a stop.
+    pub(super) async fn write<O>(&mut self, outputs: &[O]) -> Result<(), Failure>
+    where
+        O: Send + Sync,
+        W: ItemWriter<O>,
+    {
+        let write = self.writer.write(outputs, self.transaction);
+        let mut write = std::pin::pin!(write);
+        let written = match unless_stopped(&self.context, write.as_mut()).await {
+            Some(written) => written,
+            None => tokio::time::timeout(WRITE_AFTER_STOP, write).await.map_err(|_| Failure::Stopped)?,
+        };
+        written.map_err(|error| Failure::Output("write", error))
+    }
+
+    pub(super) async fn flush<O>(&mut self) -> Result<Option<Checkpoint>, Failure>
+    where
+        O: Send + Sync,
+        W: ItemWriter<O>,
+    {
+        self.writer.flush().await.map_err(|error| Failure::Output("flush", error))
+    }
+
+    /// Takes back what was written since the last commit: in the contexts, in the database, in the output.
+    pub(super) async fn roll_back<O>(&mut self) -> Result<(), BodyFault>
+    where
+        O: Send + Sync,
+        W: ItemWriter<O>,
+    {
+        self.undo_contexts();
+        let transaction = self.transaction.rollback().await;
+        self.writer.rolled_back().await.map_err(|error| failed("roll the output back", &error))?;
+        transaction.map_err(|error| BodyFault::Failed(format!("failed to roll back: {}", cause_chain(&error))))
+    }
+
+    /// What the writer has put since the last mark is void.
+    pub(super) fn undo_contexts(&self) {
+        let scope = self.context.scope();
+        scope.context.undo(Side::Writing);
+        scope.job.context.undo(Side::Writing);
+    }
+
+    /// What the writer has put stays.
+    pub(super) fn mark_contexts(&self) {
+        let scope = self.context.scope();
+        scope.context.mark(Side::Writing);
+        scope.job.context.mark(Side::Writing);
+    }
+}

@@ -1,0 +1,90 @@
+//! The definition of a step: its name, its kind, its rules and its body.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::body::{Reruns, StepBody};
+
+/// The definition of a step. Cheap to clone; built by [`TaskStep::builder`] or [`ChunkStep::builder`].
+#[derive(Clone)]
+pub struct Step {
+    definition: Arc<Definition>,
+}
+
+struct Definition {
+    name: String,
+    kind: StepKind,
+    rules: StepRules,
+    body: Box<dyn StepBody>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepKind {
+    /// One call of a function.
+    Task,
+    /// Read, process, write, in chunks.
+    Chunk {
+        /// Items in a chunk; `None` when a parameter decides.
+        size: Option<u32>,
+    },
+}
+
+/// When a step runs again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct StepRules {
+    pub(crate) start_limit: Option<u32>,
+    pub(crate) rerun_if_complete: bool,
+    pub(crate) max_retries: u32,
+}
+
+impl Step {
+    pub(super) fn new(name: String, kind: StepKind, rules: StepRules, body: impl StepBody + 'static) -> Self {
+        Self { definition: Arc::new(Definition { name, kind, rules, body: Box::new(body) }) }
+    }
+
+    /// Its name, unique within the job.
+    pub fn name(&self) -> &str {
+        &self.definition.name
+    }
+
+    /// What it does.
+    pub fn kind(&self) -> StepKind {
+        self.definition.kind
+    }
+
+    /// How many attempts an instance allows it; `None` for any number.
+    pub fn start_limit(&self) -> Option<u32> {
+        self.definition.rules.start_limit
+    }
+
+    /// Whether it runs again although an earlier execution of the instance has completed it.
+    pub fn reruns_if_complete(&self) -> bool {
+        self.definition.rules.rerun_if_complete
+    }
+
+    /// How many additional attempts its work is given within one step execution.
+    pub fn max_retries(&self) -> u32 {
+        self.definition.rules.max_retries
+    }
+
+    /// Whether its first items can be shown by a preview.
+    pub fn can_preview(&self) -> bool {
+        self.definition.body.can_preview()
+    }
+
+    /// Which of its skipped items it can read back and run again.
+    pub fn reruns(&self) -> Reruns {
+        self.definition.body.reruns()
+    }
+
+    pub(crate) fn body(&self) -> &dyn StepBody {
+        self.definition.body.as_ref()
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step").field("name", &self.name()).field("kind", &self.kind()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,273 @@
+//! A context that the parts of a step share: whose entries are whose, and how they are taken back.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use crate::execution::{ContextError, ExecutionContext};
+
+/// Whose hands a [`StepContext`](super::StepContext) is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The reader, the processor, a task.
+    Settling,
+    /// A reader on a thread of its own, ahead of the chunk that is filled.
+    Reading,
+    /// One of several processors: what it puts would belong to no chunk in particular.
+    Beside,
+    /// The writer.
+    Writing,
+}
+
+impl Side {
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Settling => 1,
+            Self::Reading => 2,
+            Self::Writing => 4,
+            Self::Beside => 0,
+        }
+    }
+}
+
+/// A context behind a lock, in layers: what the reader and the processor put, who may be a chunk ahead, what a reader puts
+/// that is ahead of the chunk that is filled, and what the writer puts. Each is saved with the chunk that it belongs to.
+#[derive(Default)]
+pub(crate) struct Shared {
+    layers: Mutex<Layers>,
+    /// Whether a layer may have changed: spares the lock for each chunk of a step that never puts anything.
+    touched: AtomicBool,
+    /// The sides with changes that can be undone, as bits: spares the lock for each item.
+    undoable: AtomicU8,
+}
+
+#[derive(Default)]
+struct Layers {
+    settling: Layer,
+    reading: Layer,
+    writing: Layer,
+}
+
+impl Layers {
+    fn layer(&mut self, side: Side) -> Option<&mut Layer> {
+        match side {
+            Side::Settling => Some(&mut self.settling),
+            Side::Reading => Some(&mut self.reading),
+            Side::Writing => Some(&mut self.writing),
+            Side::Beside => None,
+        }
+    }
+
+    fn any_changed(&self) -> bool {
+        self.settling.changed || self.reading.changed || self.writing.changed
+    }
+}
+
+#[derive(Default)]
+struct Layer {
+    entries: ExecutionContext,
+    changed: bool,
+    /// `None` where nobody undoes anything.
+    journal: Option<Journal>,
+}
+
+/// What it takes to undo the changes of a layer since the last mark.
+#[derive(Default)]
+struct Journal {
+    /// Each entry as it was before it was changed, in the order of the changes.
+    before: Vec<(String, Option<Value>)>,
+    /// Whether the layer had changed before the first of them.
+    changed: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Layers> {
+        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn get<T: serde::de::DeserializeOwned>(&self, side: Side, key: &str) -> Result<Option<T>, ContextError> {
+        let layers = self.lock();
+        let Layers { settling, reading, writing } = &*layers;
+        let order = match side {
+            Side::Settling | Side::Beside => [settling, writing, reading],
+            Side::Reading => [reading, settling, writing],
+            Side::Writing => [writing, settling, reading],
+        };
+        for layer in order {
+            if let Some(value) = layer.entries.get(key)? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn put(&self, side: Side, key: &str, value: impl serde::Serialize) -> Result<(), ContextError> {
+        let value =
+            serde_json::to_value(value).map_err(|source| ContextError::Entry { key: key.to_owned(), source })?;
+        let mut layers = self.lock();
+        let Some(layer) = layers.layer(side) else { return Err(ContextError::Beside { key: key.to_owned() }) };
+        let before = layer.entries.set(key, Some(value));
+        if let Some(journal) = &mut layer.journal {
+            if journal.before.is_empty() {
+                journal.changed = layer.changed;
+            }
+            journal.before.push((key.to_owned(), before));
+            self.undoable.fetch_or(side.bit(), Ordering::AcqRel);
+        }
+        layer.changed = true;
+        self.touched.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Says which sides can be undone from now on.
+    pub(crate) fn record(&self, sides: &[Side]) {
+        let mut layers = self.lock();
+        for side in [Side::Settling, Side::Reading, Side::Writing] {
+            if let Some(layer) = layers.layer(side) {
+                layer.journal = sides.contains(&side).then(Journal::default);
+            }
+        }
+        self.undoable.store(0, Ordering::Release);
+    }
+
+    /// What one side has put so far stays.
+    #[inline]
+    pub(crate) fn mark(&self, side: Side) {
+        if self.undoable.load(Ordering::Acquire) & side.bit() != 0 {
+            self.forget(side);
+        }
+    }
+
+    #[cold]
+    fn forget(&self, side: Side) {
+        let mut layers = self.lock();
+        if let Some(journal) = layers.layer(side).and_then(|layer| layer.journal.as_mut()) {
+            journal.before.clear();
+        }
+        self.undoable.fetch_and(!side.bit(), Ordering::AcqRel);
+    }
+
+    /// Takes back what one side has put since the last mark.
+    #[cold]
+    pub(crate) fn undo(&self, side: Side) {
+        let mut layers = self.lock();
+        let Some(layer) = layers.layer(side) else { return };
+        let Some(journal) = layer.journal.as_mut().filter(|journal| !journal.before.is_empty()) else { return };
+        for (key, value) in journal.before.drain(..).rev() {
+            layer.entries.set(&key, value);
+        }
+        layer.changed = journal.changed;
+        self.undoable.fetch_and(!side.bit(), Ordering::AcqRel);
+        self.touched.store(layers.any_changed(), Ordering::Release);
+    }
+
+    /// What a reader on a thread of its own has put, for the chunk that takes the item that came with it.
+    pub(crate) fn take_over(&self, change: &ExecutionContext) {
+        let mut layers = self.lock();
+        layers.settling.entries.merge(change);
+        layers.settling.changed = true;
+        self.touched.store(true, Ordering::Release);
+    }
+
+    /// A copy of what one side has put, when it was changed since the last call.
+    pub(crate) fn take_change_of(&self, side: Side) -> Option<ExecutionContext> {
+        if !self.touched.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut layers = self.lock();
+        let layer = layers.layer(side)?;
+        let change = std::mem::take(&mut layer.changed).then(|| layer.entries.clone());
+        self.touched.store(layers.any_changed(), Ordering::Release);
+        change
+    }
+
+    /// Whether there is something to take of one side.
+    pub(crate) fn has_change_of(&self, side: Side) -> bool {
+        self.touched.load(Ordering::Acquire) && self.lock().layer(side).is_some_and(|layer| layer.changed)
+    }
+
+    /// A copy of all, when it was changed since the last call: for tasks and ends, where nobody is ahead.
+    pub(crate) fn take_change(&self) -> Option<ExecutionContext> {
+        let mut layers = self.lock();
+        let settling = std::mem::take(&mut layers.settling.changed);
+        let writing = std::mem::take(&mut layers.writing.changed);
+        (settling || writing).then(|| {
+            let mut all = layers.settling.entries.clone();
+            all.merge(&layers.writing.entries);
+            all
+        })
+    }
+
+    /// A copy of what the reader's side holds.
+    pub(crate) fn current(&self) -> ExecutionContext {
+        self.lock().settling.entries.clone()
+    }
+
+    pub(crate) fn replace(&self, context: ExecutionContext) {
+        *self.lock() = Layers { settling: Layer { entries: context, ..Layer::default() }, ..Layers::default() };
+        self.undoable.store(0, Ordering::Release);
+    }
+
+    /// Makes one layer of both, at the end of a step: what it left is where the next one starts.
+    pub(crate) fn settle(&self) {
+        let mut layers = self.lock();
+        for other in [std::mem::take(&mut layers.reading), std::mem::take(&mut layers.writing)] {
+            layers.settling.entries.merge(&other.entries);
+            layers.settling.changed |= other.changed;
+        }
+        layers.settling.journal = None;
+        self.undoable.store(0, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(shared: &Shared, side: Side, key: &str) -> Option<u64> {
+        shared.get(side, key).unwrap()
+    }
+
+    #[test]
+    fn what_was_put_since_the_mark_is_undone_and_nothing_else() {
+        let shared = Shared::default();
+        shared.record(&[Side::Settling, Side::Writing]);
+        shared.put(Side::Settling, "a", 1).unwrap();
+        shared.put(Side::Writing, "w", 1).unwrap();
+        shared.mark(Side::Settling);
+        for value in [2, 3] {
+            shared.put(Side::Settling, "a", value).unwrap();
+            shared.put(Side::Settling, "b", value).unwrap();
+        }
+        shared.undo(Side::Settling);
+        assert_eq!(["a", "b"].map(|key| entry(&shared, Side::Settling, key)), [Some(1), None]);
+        assert!(shared.take_change_of(Side::Settling).is_some(), "of before the mark");
+        shared.undo(Side::Settling);
+        assert_eq!(entry(&shared, Side::Settling, "a"), Some(1));
+        assert_eq!(entry(&shared, Side::Writing, "w"), Some(1));
+        shared.undo(Side::Writing);
+        assert_eq!(entry(&shared, Side::Writing, "w"), None);
+        assert!(!shared.has_change_of(Side::Writing), "as if it had never been put");
+    }
+
+    #[test]
+    fn what_was_taken_for_a_save_that_failed_is_undone_as_well() {
+        let shared = Shared::default();
+        shared.record(&[Side::Writing]);
+        shared.put(Side::Writing, "w", 1).unwrap();
+        assert!(shared.take_change_of(Side::Writing).is_some());
+        shared.undo(Side::Writing);
+        assert_eq!(entry(&shared, Side::Writing, "w"), None);
+        assert!(!shared.has_change_of(Side::Writing));
+    }
+
+    #[test]
+    fn nothing_is_remembered_where_nobody_undoes() {
+        let shared = Shared::default();
+        shared.record(&[]);
+        shared.put(Side::Settling, "a", 1).unwrap();
+        shared.undo(Side::Settling);
+        assert_eq!(entry(&shared, Side::Settling, "a"), Some(1));
+    }
+}
