@@ -89,8 +89,7 @@ struct Behind {
 }
 
 impl Behind {
-    fn behind(self, step: impl TryInto<oxbatch_core::Step, Error: Into<oxbatch_core::BuildError>>) -> Job {
-        let step: oxbatch_core::Step = step.try_into().map_err(Into::into).unwrap();
+    fn behind(self, step: impl oxbatch_core::step::IntoStep) -> Job {
         Job::builder(self.job).step(step).step(self.step).build().unwrap()
     }
 }

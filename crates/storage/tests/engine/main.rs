@@ -9,10 +9,12 @@ mod contexts;
 mod faults;
 pub(crate) mod harness;
 mod joined_saves;
+mod kinds;
 mod lifecycle;
 pub(crate) mod lifeline;
 mod limits;
 mod model;
+mod one_by_one;
 mod other_files;
 mod parallel;
 #[cfg(feature = "postgres")]
@@ -27,3 +29,4 @@ mod syncs;
 mod tasks;
 mod totals;
 mod unreadable;
+mod waits;

@@ -454,7 +454,7 @@ async fn a_job_that_has_changed_refuses_with_a_sentence() {
 
 #[test]
 fn reruns_that_contradict_themselves_are_build_errors() {
-    fn problem(step: impl TryInto<oxbatch_core::Step, Error: Into<BuildError>>) -> String {
+    fn problem(step: impl oxbatch_core::step::IntoStep) -> String {
         match Job::builder("Rerun").step(step).build() {
             Err(BuildError::Step { problem, .. }) => problem,
             other => panic!("{other:?}"),
@@ -474,4 +474,40 @@ fn reruns_that_contradict_themselves_are_build_errors() {
         .rerun_skips()
         .writer(|_| Ok(crate::harness::FailingWriter { at: "never" }));
     assert_eq!(problem(too_early), "rerun_skips must come after the processor and the writer");
+}
+
+/// A reader on a thread of its own is ahead of the chunk: each chunk marks its own items all the same.
+#[tokio::test]
+async fn each_chunk_marks_the_items_that_it_has_run_again_however_they_are_read() {
+    for way in 0..3 {
+        let (out, broken, place) = (list(), Arc::new(AtomicBool::new(true)), Place::new());
+        let (written, processing) = (Arc::clone(&out), Arc::clone(&broken));
+        let step = ChunkStep::builder("Copy")
+            .reader(|_| Ok(ListReader::new(0..20_u64)))
+            .skip(SkipPolicy::new(20))
+            .processor(move |_| {
+                let broken = Arc::clone(&processing);
+                Ok(FunctionProcessor::new(move |n: u64| match World::is(&broken) {
+                    true => Err(ItemError::validation("broken")),
+                    false => Ok(Some(n)),
+                }))
+            })
+            .writer(move |_| Ok(ListWriter::new(Arc::clone(&written))))
+            .chunk_size(3)
+            .rerun_skips();
+        let step = match way {
+            0 => step,
+            1 => step.chunk_time(std::time::Duration::from_secs(3600)),
+            _ => step.processing_threads(3),
+        };
+        let engine = place.node([Job::builder("Rerun").step(step).build().unwrap()]).await;
+        let first = launch(&engine, "Rerun").await;
+        broken.store(false, Ordering::SeqCst);
+        let (_, second) = rerun(&engine, first.id).await.unwrap();
+        assert_eq!(second.status, Status::Completed, "{second:?}");
+        assert_eq!(contents(&out), (0..20).collect::<Vec<_>>());
+        let again = rerun(&engine, first.id).await.unwrap_err().to_string();
+        assert!(again.ends_with("it has no skipped items left"), "way {way}: {again}");
+        engine.shutdown().await;
+    }
 }

@@ -277,7 +277,7 @@ fn totals_that_contradict_themselves_are_build_errors() {
             .reader(|_| Ok(ListReader::new(0..30_u64)))
             .writer(|_| Ok(ListWriter::new(list::<u64>())))
     }
-    fn problem(step: impl TryInto<oxbatch_core::Step, Error: Into<BuildError>>) -> String {
+    fn problem(step: impl oxbatch_core::step::IntoStep) -> String {
         match Job::builder("Totals").step(step).build() {
             Err(BuildError::Step { problem, .. }) => problem,
             other => panic!("{other:?}"),

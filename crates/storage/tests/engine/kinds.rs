@@ -1,0 +1,112 @@
+//! The kinds of the author's errors: said by a function of the step, or by the error that a task returns.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use oxbatch_core::item::{CallableWriter, ErrorKind, FunctionProcessor, ListReader};
+use oxbatch_core::step::IntoStep;
+use oxbatch_core::{ChunkStep, ItemError, Job, RetryPolicy, SkipPolicy, Status, StepExecution, TaskStep};
+
+use crate::harness::{Place, launch, steps};
+
+async fn run(step: impl IntoStep) -> (Status, Option<String>, StepExecution) {
+    let place = Place::new();
+    let engine = place.node([Job::builder("Kinds").step(step).build().unwrap()]).await;
+    let execution = launch(&engine, "Kinds").await;
+    let step = steps(&engine, execution.id).await.remove(0);
+    engine.shutdown().await;
+    (execution.status, execution.exit_message, step)
+}
+
+/// Fails the first times by this.
+fn fails(times: u32, kind: io::ErrorKind) -> impl Fn() -> io::Result<()> + Clone + Send + Sync {
+    let calls = Arc::new(AtomicU32::new(0));
+    move || match calls.fetch_add(1, Ordering::SeqCst) < times {
+        true => Err(kind.into()),
+        false => Ok(()),
+    }
+}
+
+fn timeouts(error: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
+    let io = error.downcast_ref::<io::Error>()?;
+    (io.kind() == io::ErrorKind::TimedOut).then_some(ErrorKind::Transient)
+}
+
+#[tokio::test]
+async fn a_task_is_repeated_for_the_kinds_that_its_policy_names() {
+    let policy = || RetryPolicy::new(2).retry_on([ErrorKind::Transient]);
+    for (kind, status, retries) in
+        [(io::ErrorKind::TimedOut, Status::Completed, 2), (io::ErrorKind::NotFound, Status::Failed, 0)]
+    {
+        let call = fails(2, kind);
+        let step = TaskStep::builder("Call", move |_| Ok(call()?)).retry(policy()).classify_errors(timeouts);
+        let (ended, message, step) = run(step).await;
+        assert_eq!((ended, step.counters.retry), (status, retries), "{message:?}");
+        // The same, told by the error itself.
+        let call = fails(2, kind);
+        let step = TaskStep::builder("Call", move |_| {
+            call().map_err(|error| match error.kind() {
+                io::ErrorKind::TimedOut => ItemError::transient(error),
+                _ => ItemError::other(error),
+            })?;
+            Ok(())
+        });
+        let (ended, message, step) = run(step.retry(policy())).await;
+        assert_eq!((ended, step.counters.retry), (status, retries), "{message:?}");
+        if status == Status::Failed {
+            assert_eq!(message.unwrap(), "step 'Call' failed: entity not found");
+        }
+    }
+}
+
+#[tokio::test]
+async fn errors_of_processor_and_writer_are_repeated_and_skipped_by_the_kind_that_the_step_knows() {
+    let (processes, writes) = (fails(2, io::ErrorKind::TimedOut), fails(2, io::ErrorKind::TimedOut));
+    let step = ChunkStep::builder("Call")
+        .reader(|_| Ok(ListReader::new(0..10_u64)))
+        .processor(move |_| {
+            let call = processes.clone();
+            Ok(FunctionProcessor::new(move |n: u64| {
+                call()?;
+                if n == 7 {
+                    Err(io::Error::from(io::ErrorKind::InvalidData))?
+                }
+                Ok(Some(n))
+            }))
+        })
+        .retry(RetryPolicy::new(2).retry_on([ErrorKind::Transient]))
+        .skip(SkipPolicy::new(1).skip_on([ErrorKind::Custom("data")]))
+        .classify_errors(|error| {
+            let io = error.downcast_ref::<io::Error>()?;
+            timeouts(error).or_else(|| (io.kind() == io::ErrorKind::InvalidData).then_some(ErrorKind::Custom("data")))
+        })
+        .writer(move |_| {
+            let call = writes.clone();
+            Ok(CallableWriter::new(move |_: &[u64]| Ok(call()?)))
+        });
+    let (status, message, step) = run(step).await;
+    assert_eq!(status, Status::Completed, "{message:?}");
+    assert_eq!((step.counters.retry, step.counters.process_skip, step.counters.write), (4, 1, 9));
+}
+
+#[tokio::test]
+async fn a_skip_policy_may_ask_a_function_of_the_fault_and_of_how_many_there_were() {
+    for (most, status, skipped) in [(3, Status::Completed, 3), (2, Status::Failed, 0)] {
+        let step = ChunkStep::builder("Copy")
+            .reader(|_| Ok(ListReader::new(0..30_u64)))
+            .processor(|_| {
+                Ok(FunctionProcessor::new(|n: u64| match n % 10 {
+                    4 => Err(ItemError::other("four").at(format!("item {n}"))),
+                    _ => Ok(Some(n)),
+                }))
+            })
+            .skip(SkipPolicy::unlimited().when(move |fault| fault.error == "four" && fault.skipped < most))
+            .writer(|_| Ok(CallableWriter::new(|_: &[u64]| Ok(()))));
+        let (ended, message, step) = run(step).await;
+        assert_eq!((ended, step.counters.skip()), (status, skipped), "{message:?}");
+        if status == Status::Failed {
+            assert_eq!(message.unwrap(), "step 'Copy' failed: failed to process: item 24: four");
+        }
+    }
+}
