@@ -53,7 +53,7 @@ fn number_of(context: &StepContext) -> Result<u64, BoxError> {
     Ok(context.parameters().integer("batch")?.cast_unsigned())
 }
 
-fn rows() -> impl TryInto<oxbatch::Step, Error: Into<oxbatch::BuildError>> {
+fn rows() -> impl oxbatch::step::IntoStep {
     ChunkStep::builder("Rows")
         .reader(|context| Ok(Numbers::of(number_of(context)?)))
         .processor(|context| {
@@ -72,7 +72,7 @@ fn rows() -> impl TryInto<oxbatch::Step, Error: Into<oxbatch::BuildError>> {
         .chunk_size(40)
 }
 
-fn export() -> impl TryInto<oxbatch::Step, Error: Into<oxbatch::BuildError>> {
+fn export() -> impl oxbatch::step::IntoStep {
     ChunkStep::builder("Export")
         .reader(|context| Ok(Numbers::of(number_of(context)?)))
         .processor(|context| {

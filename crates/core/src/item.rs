@@ -25,6 +25,7 @@ pub use chain_processor::ChainProcessor;
 pub use checkpoint::Checkpoint;
 pub use classifying_processor::{ClassifyingProcessor, NoRoutes, ProcessorRoute, ProcessorRoutes};
 pub use classifying_writer::ClassifyingWriter;
+pub(crate) use error::as_item_error;
 pub use error::{BoxError, ErrorKind, ItemError};
 pub use function::{
     AsyncProcessor, AsyncWriter, CallableReader, CallableWriter, FilterProcessor, FunctionProcessor, PassThrough,
@@ -57,6 +58,10 @@ use crate::repository::ChunkTransaction;
 ///   other error the position is behind the item that could not be read; a reader that cannot get there says that the
 ///   error is [fatal](ItemError::fatal).
 /// - A reader is built anew for each step execution and shared with nobody.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no reader",
+    note = "a chunk step's `.reader(…)` takes a function that returns `Ok` of something that implements `ItemReader`"
+)]
 pub trait ItemReader: Send {
     /// What it reads.
     type Item: Send;
@@ -133,6 +138,11 @@ impl<I, O> From<Result<Option<O>, ItemError>> for Processed<I, O> {
 /// - What a processor remembers of the items before is either in its `checkpoint`, or lost with the attempt.
 /// - A step may process by several processors at once, each of which sees some of the items. One that must see all of
 ///   them, in their order, says so by [`SEES_ALL`](Self::SEES_ALL).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not process `{I}`",
+    label = "expected a processor of `{I}`, which is what stands before it makes",
+    note = "items own what they hold: a processor of `&str`, or of another type with a lifetime, cannot be a step's"
+)]
 pub trait ItemProcessor<I: Send>: Send {
     /// What it makes of an item.
     type Output: Send + Sync;
@@ -195,6 +205,11 @@ pub trait ItemProcessor<I: Send>: Send {
 ///   written after it is not there any more once `open` or `rolled_back` has returned.
 /// - Exactly once: a writer that writes through the `transaction` and one whose checkpoint can cut its output back. Any
 ///   other writer is at least once, and its documentation says so.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not write `{O}`",
+    label = "expected a writer of `{O}`, which is what the processor makes (or the reader, where there is no processor)",
+    note = "a chunk step needs a `.writer(…)`: with `NotSet` it has none"
+)]
 pub trait ItemWriter<O: Send + Sync>: Send {
     /// Opens the target, empty or cut back to a checkpoint of an earlier attempt.
     fn open(&mut self, checkpoint: Option<&Checkpoint>) -> impl Future<Output = Result<(), ItemError>> + Send {

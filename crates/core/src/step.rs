@@ -17,7 +17,7 @@ pub use chunk::{
 };
 pub(crate) use context::{JobScope, StepScope};
 pub use context::{StepContext, StopRequested};
-pub use definition::{Step, StepKind};
+pub use definition::{IntoStep, Step, StepKind};
 pub use live::LiveCounters;
 pub use policy::{Backoff, RetryPolicy, SkipFault, SkipPolicy};
 pub use preview::{PreviewOutcome, PreviewedItem};

@@ -174,6 +174,16 @@ fn spawn_thread(step: Step, run: BodyRun, drop_it: CancellationToken) -> std::io
     Ok(receiver)
 }
 
+/// A panic of tokio's that its own words do not explain.
+fn explained(panic: String) -> String {
+    if panic.contains("Tokio 1.x context was found, but it is being shutdown") {
+        return format!(
+            "{panic} (something that outlives its execution, a timer or a client that a factory keeps, belongs to the runtime of an earlier execution, which ended with it: build it anew for each execution, or on a runtime of the program's own)"
+        );
+    }
+    panic
+}
+
 pub(super) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
@@ -194,7 +204,7 @@ async fn record(
         _ if handle.cause().is_some_and(StopCause::is_loss) => return StepEnd::LeaseLost,
         Report::Ended(BodyEnd::Completed { exit_code }) => (StatusEvent::Complete, exit_code, None),
         Report::Fault(BodyFault::Failed(message)) => (StatusEvent::Fail, None, Some(message)),
-        Report::Panicked(text) => (StatusEvent::Fail, None, Some(format!("panicked: {text}"))),
+        Report::Panicked(text) => (StatusEvent::Fail, None, Some(format!("panicked: {}", explained(text)))),
         Report::Ended(BodyEnd::Stopped) => (StatusEvent::Stop, None, None),
         Report::Dropped => (StatusEvent::Stop, None, Some("did not stop in time; its work was dropped".to_owned())),
         Report::LeftBehind => {

@@ -31,7 +31,8 @@ pub enum ErrorKind {
 
 /// A fault with an item: its kind, its cause and, where known, where it is and how it reads.
 ///
-/// Any `std::error::Error` becomes one of kind [`ErrorKind::Other`] by `?`.
+/// Any `std::error::Error` becomes one of kind [`ErrorKind::Other`] by `?`; a step may
+/// [know better](crate::ChunkStepBuilder::classify_errors). It becomes a [`BoxError`] by `?` as well, which a task returns.
 pub struct ItemError {
     kind: ErrorKind,
     file: Option<String>,
@@ -203,6 +204,30 @@ impl fmt::Debug for ItemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {self}", self.kind)
     }
+}
+
+/// For places where any error is expected, such as a task: the kind goes with it.
+impl From<ItemError> for BoxError {
+    fn from(error: ItemError) -> Self {
+        Box::new(Classified(error))
+    }
+}
+
+/// An error of which the kind is known, as any error.
+#[derive(Debug)]
+struct Classified(ItemError);
+
+impl fmt::Display for Classified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Classified {}
+
+/// The [`ItemError`] that an error was made of.
+pub(crate) fn as_item_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a ItemError> {
+    error.downcast_ref::<Classified>().map(|Classified(error)| error)
 }
 
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for ItemError {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::declaration::MAX_NAME_CHARS;
 use super::{Definition, Job, MAX_PRIORITY, MIN_PRIORITY, ParameterDeclaration};
-use crate::step::Step;
+use crate::step::{IntoStep, Step};
 
 /// Builds a [`Job`].
 #[derive(Debug)]
@@ -100,8 +100,8 @@ impl JobBuilder {
 
     /// Adds a step; steps run in the order in which they are added. Takes a step or the builder of one.
     #[must_use]
-    pub fn step(mut self, step: impl TryInto<Step, Error: Into<BuildError>>) -> Self {
-        self.steps.push(step.try_into().map_err(Into::into));
+    pub fn step(mut self, step: impl IntoStep) -> Self {
+        self.steps.push(step.into_step());
         self
     }
 

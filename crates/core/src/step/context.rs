@@ -42,6 +42,15 @@ pub(crate) struct StepScope {
 
 /// The execution as the author's code sees it: parameters, contexts, the request to stop. Cheap to clone.
 ///
+/// # Threads and runtimes
+/// The factories of a step and its parts run on a thread of the step execution, with a tokio runtime of its own for timers and
+/// sockets. A step that reads ahead, has a chunk time or several processors runs reader and processors on more such threads,
+/// each with a runtime of its own. All of these runtimes end with the execution: what was made within one (a timer, a
+/// connection, a client with a pool, a rate limiter that sleeps) does not work in the next. Such things are built by the
+/// factory, for each execution anew. What is to outlive executions is made on a runtime of the program's own, and parts
+/// hand their work over to it by its `tokio::runtime::Handle`.
+///
+/// # Entries
 /// Entries of the contexts are saved with the chunk in which they were put. The reader and the processor may be ahead of the
 /// writer, so an entry is either theirs or the writer's: of one that both put, the writer's is stored. A processor of which
 /// there are several at once can read entries, but put none.

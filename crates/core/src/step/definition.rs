@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::body::{Reruns, StepBody};
+use crate::job::BuildError;
 
 /// The definition of a step. Cheap to clone; built by [`TaskStep::builder`] or [`ChunkStep::builder`].
 #[derive(Clone)]
@@ -86,5 +87,26 @@ impl Step {
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Step").field("name", &self.name()).field("kind", &self.kind()).finish_non_exhaustive()
+    }
+}
+
+/// A step, or the builder of one: what [`JobBuilder::step`](crate::JobBuilder::step) takes.
+///
+/// A chunk step can be built when it has a writer of what its processor makes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no step",
+    note = "a step is built by `ChunkStep::builder(name).reader(…).processor(…).writer(…)` or `TaskStep::builder(name, function)`"
+)]
+pub trait IntoStep {
+    /// The step.
+    ///
+    /// # Errors
+    /// [`BuildError`] names a setting that cannot be, or that contradicts another.
+    fn into_step(self) -> Result<Step, BuildError>;
+}
+
+impl IntoStep for Step {
+    fn into_step(self) -> Result<Step, BuildError> {
+        Ok(self)
     }
 }

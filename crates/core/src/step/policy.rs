@@ -7,6 +7,9 @@ use std::time::Duration;
 use crate::execution::SkipPhase;
 use crate::item::{ErrorKind, ItemError};
 
+/// The author's function that knows the kind of an error.
+pub(super) type Classify = Arc<dyn Fn(&(dyn std::error::Error + 'static)) -> Option<ErrorKind> + Send + Sync>;
+
 /// How long to wait before an additional attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Backoff {

@@ -9,11 +9,11 @@ use futures_util::future::{BoxFuture, LocalBoxFuture};
 
 use super::body::{BodyEnd, BodyFault, BodyRun, StepBody};
 use super::context::{StepContext, StopRequested};
-use super::definition::{Step, StepKind, StepRules};
-use super::policy::{Backoff, RetryPolicy, after_retries, random_share};
+use super::definition::{IntoStep, Step, StepKind, StepRules};
+use super::policy::{Backoff, Classify, RetryPolicy, after_retries, random_share};
 use crate::engine::Event;
 use crate::execution::{Counters, cause_chain};
-use crate::item::{BoxError, ErrorKind};
+use crate::item::{BoxError, ErrorKind, ItemError, as_item_error};
 use crate::job::BuildError;
 use crate::repository::{ChunkSave, RepositoryError};
 
@@ -102,6 +102,7 @@ pub struct TaskStepBuilder {
     retry: RetryPolicy,
     max_retries: u32,
     retry_delay: Option<Duration>,
+    classify: Option<Classify>,
     rules: StepRules,
 }
 
@@ -114,7 +115,7 @@ impl std::fmt::Debug for TaskStepBuilder {
 impl TaskStepBuilder {
     fn new(name: String, task: Task) -> Self {
         let (retry, rules) = (RetryPolicy::default(), StepRules::default());
-        Self { name, task, retry, max_retries: 0, retry_delay: None, rules }
+        Self { name, task, retry, max_retries: 0, retry_delay: None, classify: None, rules }
     }
 
     /// Repeats the task at most this often when it fails.
@@ -131,13 +132,36 @@ impl TaskStepBuilder {
         self
     }
 
-    /// Repeats by a policy; replaces `max_retries` and `retry_delay`. The error of a task has kind
-    /// [`ErrorKind::Other`].
+    /// Repeats by a policy; replaces `max_retries` and `retry_delay`. The error of a task has kind [`ErrorKind::Other`]
+    /// unless it was an [`ItemError`](crate::ItemError), or [`classify_errors`](Self::classify_errors) knows it.
+    ///
+    /// ```
+    /// use oxbatch_core::item::ErrorKind;
+    /// use oxbatch_core::{ItemError, RetryPolicy, TaskStep};
+    ///
+    /// let step = TaskStep::builder("Fetch", |_| {
+    ///     let answer = std::fs::read_to_string("/proc/uptime").map_err(ItemError::transient)?;
+    ///     println!("{answer}");
+    ///     Ok(())
+    /// })
+    /// .retry(RetryPolicy::new(3).retry_on([ErrorKind::Transient]));
+    /// ```
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.max_retries = policy.max_retries();
         self.retry_delay = None;
         self.retry = policy;
+        self
+    }
+
+    /// The kinds of the task's errors, which are [`ErrorKind::Other`] otherwise: so that
+    /// [`retry_on`](RetryPolicy::retry_on) knows a timeout from a refusal. `None` leaves them as they are.
+    #[must_use]
+    pub fn classify_errors<F>(mut self, classify: F) -> Self
+    where
+        F: Fn(&(dyn std::error::Error + 'static)) -> Option<ErrorKind> + Send + Sync + 'static,
+    {
+        self.classify = Some(Arc::new(classify));
         self
     }
 
@@ -156,11 +180,17 @@ impl TaskStepBuilder {
     }
 }
 
+impl IntoStep for TaskStepBuilder {
+    fn into_step(self) -> Result<Step, BuildError> {
+        self.try_into()
+    }
+}
+
 impl TryFrom<TaskStepBuilder> for Step {
     type Error = BuildError;
 
     fn try_from(builder: TaskStepBuilder) -> Result<Self, BuildError> {
-        let TaskStepBuilder { name, task, retry, max_retries, retry_delay, mut rules } = builder;
+        let TaskStepBuilder { name, task, retry, max_retries, retry_delay, classify, mut rules } = builder;
         if rules.start_limit == Some(0) {
             return Err(BuildError::Step { step: name, problem: "a start limit of 0 never lets it run".to_owned() });
         }
@@ -170,13 +200,14 @@ impl TryFrom<TaskStepBuilder> for Step {
             None => RetryPolicy::new(max_retries),
         };
         rules.max_retries = max_retries;
-        Ok(Self::new(name, StepKind::Task, rules, TaskBody { task, retry }))
+        Ok(Self::new(name, StepKind::Task, rules, TaskBody { task, retry, classify }))
     }
 }
 
 struct TaskBody {
     task: Task,
     retry: RetryPolicy,
+    classify: Option<Classify>,
 }
 
 impl StepBody for TaskBody {
@@ -201,7 +232,7 @@ impl TaskBody {
                 Err(error) => error,
             };
             let cause = cause_chain(error.as_ref());
-            if !self.retry.allows(ErrorKind::Other, retries) {
+            if !self.repeats(error.as_ref(), retries) {
                 return Err(BodyFault::Failed(after_retries(cause, retries)));
             }
             retries += 1;
@@ -222,6 +253,14 @@ impl TaskBody {
                 return Ok(BodyEnd::Stopped);
             }
         }
+    }
+
+    fn repeats(&self, error: &(dyn std::error::Error + 'static), retries: u32) -> bool {
+        let of_item = as_item_error(error);
+        let cause = of_item.map_or(error, ItemError::cause);
+        let kind = of_item.map(ItemError::kind).filter(|kind| *kind != ErrorKind::Other);
+        let kind = kind.or_else(|| self.classify.as_ref()?(cause)).unwrap_or(ErrorKind::Other);
+        !of_item.is_some_and(ItemError::is_fatal) && self.retry.allows(kind, retries)
     }
 
     async fn save(&self, run: &mut BodyRun, counters: &Counters) -> Result<(), BodyFault> {

@@ -13,7 +13,7 @@ use super::totals::Declared;
 use crate::item::{BoxError, ErrorKind, ItemProcessor, ItemReader, ItemWriter, PassThrough};
 use crate::job::BuildError;
 use crate::step::context::StepContext;
-use crate::step::definition::{Step, StepKind, StepRules};
+use crate::step::definition::{IntoStep, Step, StepKind, StepRules};
 use crate::step::policy::{RetryPolicy, SkipPolicy};
 
 /// A step that reads, processes and writes items in chunks, each one transaction.
@@ -333,6 +333,17 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     pub fn rerun_if_complete(mut self) -> Self {
         self.rules.rerun_if_complete = true;
         self
+    }
+}
+
+impl<R, P, W> IntoStep for ChunkStepBuilder<R, P, W>
+where
+    R: ItemReader + 'static,
+    P: ItemProcessor<R::Item> + 'static,
+    W: ItemWriter<P::Output> + 'static,
+{
+    fn into_step(self) -> Result<Step, BuildError> {
+        self.try_into()
     }
 }
 

@@ -2,9 +2,17 @@
 
 use super::buffers::{Buffers, count};
 use super::kept::KeptSkips;
-use super::standing::Positions;
 use super::totals::Sums;
 use crate::execution::{Counters, SkipPhase};
+use crate::item::Checkpoint;
+
+/// Where the parts of a step stand.
+#[derive(Default)]
+pub(super) struct Positions {
+    pub(super) reader: Option<Checkpoint>,
+    pub(super) processor: Option<Checkpoint>,
+    pub(super) writer: Option<Checkpoint>,
+}
 
 /// A sealed chunk on its way to its commit.
 pub(super) struct Hand<I, O> {

@@ -5,7 +5,6 @@ use super::interrupt::{Interrupt, fault_after, unless_stopped, wait};
 use super::settings::{CopyItem, Rules};
 use super::tally::Tally;
 use super::totals::ReadTally;
-use crate::execution::SkipPhase;
 use crate::item::{ItemError, ItemProcessor, ItemReader};
 use crate::step::context::StepContext;
 use crate::step::shared::Side;
@@ -105,7 +104,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
             self.undo();
             if !self.rules.retry.repeats(&error, made) {
                 let fault = fault_after("process", &error, made, &self.context);
-                tally.skip_or(self.rules.skip.as_ref(), fault, SkipPhase::Process, &error, Some(&item))?;
+                tally.skip_or(self.rules.skip.as_ref(), fault, &error, Some(&item))?;
                 if let Some(totals) = &mut self.totals {
                     totals.skipped()?;
                 }

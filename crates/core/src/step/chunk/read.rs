@@ -11,7 +11,6 @@ use super::kept_ids::KeptIds;
 use super::sealed::Seal;
 use super::settings::{Rules, Weight};
 use super::tally::Tally;
-use crate::execution::SkipPhase;
 use crate::item::{ErrorKind, ItemError, ItemReader};
 use crate::step::context::StepContext;
 use crate::step::shared::Side;
@@ -119,7 +118,7 @@ impl<R: ItemReader + 'static> Reading<R> {
             }
         }
         let fault = fault_after("read", &error, made, &self.context);
-        full.kept_bytes += tally.skip_or(self.rules.skip.as_ref(), fault, SkipPhase::Read, &error, None)?;
+        full.kept_bytes += tally.skip_or(self.rules.skip.as_ref(), fault, &error, None)?;
         // It is settled, and is not to wait for long either.
         full.skipped += 1;
         self.start_clock(full);

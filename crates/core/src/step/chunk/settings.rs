@@ -9,7 +9,7 @@ use super::workers::Workers;
 use crate::execution::{SkipPhase, SkippedItem};
 use crate::item::{BoxError, ErrorKind, FiniteJson, ItemError, ItemReader, ShownJson};
 use crate::step::context::StepContext;
-use crate::step::policy::{RetryPolicy, SkipPolicy};
+use crate::step::policy::{Classify, RetryPolicy, SkipPolicy};
 
 /// Items in a chunk when the step does not say.
 pub const DEFAULT_CHUNK_SIZE: u32 = 100;
@@ -94,9 +94,6 @@ impl KeptText {
         }
     }
 }
-
-/// The author's function that knows the kind of an error.
-pub(super) type Classify = Arc<dyn Fn(&(dyn std::error::Error + 'static)) -> Option<ErrorKind> + Send + Sync>;
 
 /// The rules for items that fail.
 pub(super) struct Rules<R: ItemReader> {

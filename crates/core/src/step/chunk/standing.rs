@@ -1,7 +1,7 @@
 //! How the step stands behind its last chunk, and how that is saved: with each chunk, or several at a time.
 
 use super::contexts::Contexts;
-use super::hand::Hand;
+use super::hand::{Hand, Positions};
 use super::interrupt::{Interrupt, wait};
 use super::joining::Joining;
 use super::sealed::Seal;
@@ -13,14 +13,6 @@ use crate::repository::ChunkSave;
 use crate::step::body::BodyFault;
 use crate::step::context::StepContext;
 use crate::step::policy::RetryPolicy;
-
-/// Where the parts of a step stand.
-#[derive(Default)]
-pub(super) struct Positions {
-    pub(super) reader: Option<Checkpoint>,
-    pub(super) processor: Option<Checkpoint>,
-    pub(super) writer: Option<Checkpoint>,
-}
 
 /// Chunks that are written and not saved yet.
 #[derive(Clone, Copy)]

@@ -24,17 +24,17 @@ impl Tally {
         Self { filtered: 0, retries: 0, skips: KeptSkips::default(), skipped }
     }
 
-    /// Keeps an item as skipped where the policy allows it, or passes the fault on. About as many bytes are kept of it as
+    /// Keeps an item as skipped where the policy allows it, or passes the fault on; without an item it could not be read. About as many bytes are kept of it as
     /// the answer says.
     #[cold]
     pub(super) fn skip_or<R: ItemReader>(
         &mut self,
         skip: Option<&Skip<R>>,
         fault: Interrupt,
-        phase: SkipPhase,
         error: &ItemError,
         item: Option<&R::Item>,
     ) -> Result<usize, Interrupt> {
+        let phase = if item.is_some() { SkipPhase::Process } else { SkipPhase::Read };
         let Some(skip) = skip.filter(|_| !matches!(fault, Interrupt::Stopped)) else { return Err(fault) };
         match skip.policy.asks(phase, error, self.skipped + self.skips.count()) {
             Ok(()) => Ok(self.skips.keep(skip.kept(phase, item, error), error.kind())),
