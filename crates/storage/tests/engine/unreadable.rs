@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use oxbatch_core::item::{Checkpoint, ErrorKind, FunctionProcessor, JsonArrayReader, ListReader, ListWriter};
+use oxbatch_core::item::{Checkpoint, ErrorKind, FunctionProcessor, ListReader, ListWriter};
 use oxbatch_core::repository::ChunkTransaction;
 use oxbatch_core::step::ReadAhead;
 use oxbatch_core::{
     ChunkStep, Engine, ItemError, ItemReader, ItemWriter, Job, JobExecution, RetryPolicy, SkipPolicy, Status, Step,
 };
+use oxbatch_formats::JsonArrayReader;
 
 use crate::harness::{Place, begin, contents, ended, launch, list, steps};
 
