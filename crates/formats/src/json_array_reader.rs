@@ -1,6 +1,7 @@
-//! `JsonArrayReader`: the elements of one JSON array, streamed, typed by serde, resumed by byte offset.
+//! `JsonArrayReader`: the elements of a JSON array, the whole file or within it, streamed, typed by serde, resumed by byte offset.
 
 mod scan;
+mod way;
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use super::input_file::{FilePlace, InputFault, InputFile, RecordFault, Skipped};
 use super::json_fault::json_fault;
 use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, read_json};
 use scan::Element;
+use way::{Level, Pointer};
 
 /// Reads the elements of a file that holds one JSON array, one at a time, as values of `T`.
 ///
@@ -36,6 +38,9 @@ use scan::Element;
 /// # Ok::<(), oxbatch_core::BuildError>(())
 /// ```
 ///
+/// An array within the document is named by a JSON pointer:
+/// [`JsonArrayReader::new("data/strikes.json").at("/data/items")`](Self::at).
+///
 /// No more than one element is held in memory. The text is UTF-8, with or without a byte order mark; an element may be
 /// nested 127 levels deep. A number that the type would cut, as [`read_json`] says, is a fault of its element. An empty file, an array that is never closed and text behind its end fail the step: such a
 /// file is not whole. Compressed files, restarts and changed files are as for the other readers of text, see
@@ -48,6 +53,7 @@ use scan::Element;
 /// while reading are [transient](oxbatch_core::item::ErrorKind::Transient): the position stays before the element.
 pub struct JsonArrayReader<T> {
     path: PathBuf,
+    pointer: String,
     max_element_bytes: u32,
     open: Option<Open>,
     item: PhantomData<fn() -> T>,
@@ -59,14 +65,36 @@ struct Place {
     file: FilePlace,
     part: Part,
     elements: u64,
+    /// The pointer to the array.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    array: String,
+    /// What stands around the position.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    within: Vec<Level>,
+    /// Whether the array is behind it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    done: bool,
 }
 
-/// Which part of the array comes next.
+/// Which part of the array comes next, or of the document around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Part {
-    /// The opening bracket.
+    /// The array, or the next value on the way to it.
     Start,
+    /// The first member on the way, or the end of the object or array.
+    Member,
+    /// Another member: the comma was read.
+    NextMember,
+    /// The colon behind a name.
+    Colon {
+        /// Whether the way goes on there.
+        wanted: bool,
+    },
+    /// A value to be passed over.
+    Passed,
+    /// A comma, or the end of the object or array around.
+    Behind,
     /// The first element, or the end.
     First,
     /// A comma and another element, or the end.
@@ -82,6 +110,11 @@ struct Open {
     part: Part,
     /// Elements before the position.
     elements: u64,
+    pointer: Pointer,
+    /// What stands around the position, the document first.
+    within: Vec<Level>,
+    /// Whether the array is behind it.
+    done: bool,
 }
 
 impl<T> JsonArrayReader<T> {
@@ -90,7 +123,24 @@ impl<T> JsonArrayReader<T> {
 
     /// Reads the file at `path`, which is not touched before the step runs.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), max_element_bytes: Self::DEFAULT_MAX_ELEMENT_BYTES, open: None, item: PhantomData }
+        Self {
+            path: path.into(),
+            pointer: String::new(),
+            max_element_bytes: Self::DEFAULT_MAX_ELEMENT_BYTES,
+            open: None,
+            item: PhantomData,
+        }
+    }
+
+    /// The array within the document, by a JSON pointer (RFC 6901): `/data/items`, `/0/rows`. Without one the document is
+    /// the array.
+    ///
+    /// What stands around the array is passed over, whatever its size, and is not looked into; the document must be whole all
+    /// the same. A name on the way that stands twice fails the step, and so does an array that is not there.
+    #[must_use]
+    pub fn at(mut self, pointer: impl Into<String>) -> Self {
+        self.pointer = pointer.into();
+        self
     }
 
     /// Longest element, and the bound of the memory that one takes: a string that is never closed would make an element
@@ -112,12 +162,19 @@ impl<T: DeserializeOwned + Send> ItemReader for JsonArrayReader<T> {
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         let place = checkpoint.map(Checkpoint::read::<Place>).transpose()?;
         self.open = None;
+        let pointer = Pointer::parse(&self.pointer)?;
         let input = InputFile::open(&self.path, self.max_element_bytes, place.as_ref().map(|place| &place.file))?;
         if let Some(place) = &place {
             input.check_counts(&place.file, place.elements)?;
+            if place.array != self.pointer {
+                let problem = format!("checkpoint is of array '{}', and '{}' is read", place.array, self.pointer);
+                return Err(ItemError::other(problem + "; launch with force to start anew").in_file(&self.path));
+            }
         }
-        let (part, elements) = place.map_or((Part::Start, 0), |place| (place.part, place.elements));
-        self.open = Some(Open { input, part, elements });
+        self.open = Some(match place {
+            None => Open { input, part: Part::Start, elements: 0, pointer, within: Vec::new(), done: false },
+            Some(Place { part, elements, within, done, .. }) => Open { input, part, elements, pointer, within, done },
+        });
         Ok(())
     }
 
@@ -132,8 +189,9 @@ impl<T: DeserializeOwned + Send> ItemReader for JsonArrayReader<T> {
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         match &self.open {
             Some(open) => {
-                let place = Place { file: open.input.place(), part: open.part, elements: open.elements };
-                Checkpoint::new(&place).map(Some)
+                let Open { part, elements, done, .. } = *open;
+                let (array, within) = (open.pointer.text.clone(), open.within.clone());
+                Checkpoint::new(&Place { file: open.input.place(), part, elements, array, within, done }).map(Some)
             }
             None => Err(self.not_open()),
         }
@@ -154,6 +212,9 @@ impl Open {
     fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ItemError> {
         self.input.recover()?;
         loop {
+            while !matches!(self.part, Part::First | Part::More | Part::Element | Part::End) {
+                self.go_on()?;
+            }
             let Some(byte) = self.next_mark()? else {
                 return match self.part {
                     Part::End => self.input.check_size().map(|()| None),
@@ -161,12 +222,16 @@ impl Open {
                 };
             };
             self.part = match (self.part, byte) {
-                (Part::Start, b'[') => Part::First,
-                (Part::First | Part::More, b']') => Part::End,
+                (Part::First | Part::More, b']') => {
+                    self.done = true;
+                    if self.within.is_empty() { Part::End } else { Part::Behind }
+                }
                 (Part::More, b',') => Part::Element,
                 (Part::First | Part::Element, byte) if !matches!(byte, b',' | b']' | b'}') => return self.element(),
-                (Part::Start, _) => return Err(self.broken("an array must begin with '['")),
-                (Part::End, _) => return Err(self.broken("there is text behind the end of the array")),
+                (Part::End, _) if self.pointer.text.is_empty() => {
+                    return Err(self.broken("there is text behind the end of the array"));
+                }
+                (Part::End, _) => return Err(self.broken("there is text behind the end of the document")),
                 (Part::More, _) => return Err(self.broken("a ',' or ']' must stand behind an element")),
                 _ => return Err(self.broken("an element is missing")),
             };
@@ -251,8 +316,8 @@ impl Open {
 
     /// The array itself is not one: there is no next element to go to.
     #[cold]
-    fn broken(&self, problem: &'static str) -> ItemError {
-        self.input.broken(RecordFault::Json { problem: problem.to_owned() })
+    fn broken(&self, problem: impl Into<String>) -> ItemError {
+        self.input.broken(RecordFault::Json { problem: problem.into() })
     }
 }
 

@@ -22,6 +22,7 @@ mod grouping_reader;
 mod harness;
 mod json_numbers;
 mod json_readers;
+mod json_within;
 #[cfg(feature = "fixed-width")]
 mod mixed_readers;
 mod properties;
