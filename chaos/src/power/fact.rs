@@ -7,7 +7,7 @@ use super::store::Store;
 /// A fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fact {
-    /// The step before the last has ended in this execution.
+    /// The step before the last has ended in this execution, or in an earlier one of its instance.
     RowsWritten { execution: String },
     /// A launch under this idempotency key was answered with this execution.
     Launched { key: String, execution: String },
@@ -29,9 +29,11 @@ impl Fact {
     /// Looks it up; an error says what is known in its place.
     pub(crate) fn check(&self, repository: &Store) -> Result<(), String> {
         let (sql, right) = match self {
+            // It may be an earlier execution of the instance that has completed the step.
             Self::RowsWritten { execution } => (
                 format!(
-                    "SELECT status FROM oxbatch_step_execution WHERE step_name = 'Write' AND job_execution_id = {execution}"
+                    "SELECT status FROM oxbatch_step_execution WHERE step_name = 'Write' AND status = 'COMPLETED'
+                     AND job_instance_id = (SELECT job_instance_id FROM oxbatch_job_execution WHERE id = {execution})"
                 ),
                 "COMPLETED",
             ),
