@@ -25,13 +25,23 @@ pub(crate) struct Case {
     pub(crate) outputs: usize,
     /// The database is created by the run whose machine loses its power.
     pub(crate) first_start: bool,
+    /// The rows of chunks that the repository has lost may be there again.
+    pub(crate) at_least_once: bool,
     /// The job is launched through a service, several times.
     pub(crate) is_service: bool,
 }
 
 impl Case {
     const fn new(name: &'static str) -> Self {
-        Self { name, job: name, repository: Repository::Sqlite, outputs: 1, first_start: false, is_service: false }
+        Self {
+            name,
+            job: name,
+            repository: Repository::Sqlite,
+            outputs: 1,
+            first_start: false,
+            at_least_once: false,
+            is_service: false,
+        }
     }
 
     const fn twice(self) -> Self {
@@ -51,9 +61,10 @@ impl Case {
     }
 
     /// All of them.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::new("table"),
         Self::new("sqlite-target"),
+        Self { at_least_once: true, ..Self::new("sqlite-at-least-once") },
         Self::new("csv"),
         Self::new("json-lines"),
         Self::new("json-array"),

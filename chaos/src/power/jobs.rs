@@ -61,6 +61,7 @@ pub(crate) fn jobs() -> Result<Vec<Job>, BuildError> {
         job("table", into(|_| Ok(SqliteWriter::<Row>::new("power_row").create(CREATE))))?,
         job("postgres-table", into(|context| Ok(PostgresWriter::<Row>::new(context, "power_row").create(CREATE))))?,
         job("sqlite-target", into(|context| Ok(target(context))))?,
+        job("sqlite-at-least-once", into(|_| Ok(SqliteWriter::<Row>::to_file(TARGET, "power_row").create(CREATE))))?,
         job(
             "postgres-target",
             into(|context| {

@@ -55,6 +55,16 @@ impl Outcome {
         Ok(self)
     }
 
+    /// The same with each row of a table once: what is written at least once may be there again.
+    pub(crate) fn without_repeats(mut self) -> Self {
+        for (_, lines) in self.outputs.iter_mut().filter(|(name, _)| name.ends_with("power_row")) {
+            let mut rows: Vec<&[u8]> = lines.split(|byte| *byte == b'\n').collect();
+            rows.dedup();
+            *lines = rows.join(&b'\n');
+        }
+        self
+    }
+
     fn add_files(&mut self, disk: &Path, folder: &Path) -> Result<(), String> {
         let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
         for entry in entries {

@@ -161,7 +161,8 @@ impl Trial<'_> {
 
     fn outcome(&self, machine: &Machine, run: &Run) -> Result<Outcome, String> {
         let url = run.server.as_ref().map(Server::url);
-        Outcome::of(&machine.disk(), url.as_deref())?.with_ledger(&self.repository(machine, run)?)
+        let outcome = Outcome::of(&machine.disk(), url.as_deref())?.with_ledger(&self.repository(machine, run)?)?;
+        Ok(if self.case.at_least_once { outcome.without_repeats() } else { outcome })
     }
 
     fn repository(&self, machine: &Machine, run: &Run) -> Result<Store, String> {
