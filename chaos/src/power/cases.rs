@@ -61,11 +61,12 @@ impl Case {
     }
 
     /// All of them.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::new("table"),
         Self::new("sqlite-target"),
         Self { at_least_once: true, ..Self::new("sqlite-at-least-once") },
         Self::new("csv"),
+        Self::new("joined"),
         Self::new("json-lines"),
         Self::new("json-array"),
         Self::new("xml"),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use oxbatch::item::{
     Align, BoxError, Compression, CsvWriter, DistinctProcessor, FixedWidthWriter, FunctionProcessor, ItemWriter,
@@ -18,6 +19,8 @@ use crate::database::Database;
 /// The rows of a job.
 pub(crate) const ROWS: u64 = 360;
 const CHUNK: u32 = 40;
+/// What a chunk takes where saves are joined.
+const CHUNK_TIME: Duration = Duration::from_millis(25);
 /// Rows between two commits of others that wait for the disk, on the repository's own log.
 const ROWS_BETWEEN_OTHERS: u64 = 70;
 
@@ -70,6 +73,7 @@ pub(crate) fn jobs() -> Result<Vec<Job>, BuildError> {
             }),
         )?,
         job("csv", into(|context| Ok(csv(context, "out/new/rows.csv"))))?,
+        job("joined", rows(Pace::Joined, |context| Ok(csv(context, "out/new/rows.csv"))))?,
         job("json-lines", into(|context| Ok(JsonLinesWriter::<Row>::new(context, "out/new/rows.jsonl"))))?,
         job("json-array", into(|context| Ok(JsonArrayWriter::<Row>::new(context, "out/new/rows.json"))))?,
         job("xml", into(|context| Ok(XmlWriter::<Row>::new(context, "out/new/rows.xml"))))?,
@@ -104,23 +108,48 @@ fn target(context: &StepContext) -> SqliteWriter<Row> {
     SqliteWriter::to_file(TARGET, "power_row").exactly_once(context).create(CREATE)
 }
 
+/// When the states of a step are saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// With each chunk.
+    EachChunk,
+    /// As the writer likes best: files join the saves of a tenth of a second, of which the step takes several.
+    Joined,
+}
+
 fn into<W>(writer: impl Fn(&StepContext) -> Result<W, BoxError> + Send + Sync + 'static) -> Result<Step, BuildError>
 where
     W: ItemWriter<Row> + 'static,
 {
-    ChunkStep::builder("Write")
+    rows(Pace::EachChunk, writer)
+}
+
+fn rows<W>(
+    pace: Pace,
+    writer: impl Fn(&StepContext) -> Result<W, BoxError> + Send + Sync + 'static,
+) -> Result<Step, BuildError>
+where
+    W: ItemWriter<Row> + 'static,
+{
+    let step = ChunkStep::builder("Write")
         .reader(|_| Ok(ListReader::new(0..ROWS)))
-        .processor(|_| {
-            Ok(FunctionProcessor::new(|number: u64| {
+        .processor(move |_| {
+            Ok(FunctionProcessor::new(move |number: u64| {
                 if number % ROWS_BETWEEN_OTHERS == ROWS_BETWEEN_OTHERS / 2 {
                     let _ = thread::spawn(somebody_else_commits).join();
+                }
+                if pace == Pace::Joined && number.is_multiple_of(u64::from(CHUNK)) {
+                    thread::sleep(CHUNK_TIME);
                 }
                 Ok(Some(row(number)))
             }))
         })
         .writer(writer)
-        .chunk_size(CHUNK)
-        .try_into()
+        .chunk_size(CHUNK);
+    match pace {
+        Pace::EachChunk => step.commit_every(Duration::ZERO).try_into(),
+        Pace::Joined => step.try_into(),
+    }
 }
 
 /// Each row twice, and of these one.
@@ -134,6 +163,7 @@ fn distinct() -> Result<Step, BuildError> {
         })
         .writer(|context| Ok(csv(context, "out/new/rows.csv")))
         .chunk_size(CHUNK)
+        .commit_every(Duration::ZERO)
         .try_into()
 }
 
@@ -156,7 +186,7 @@ fn somebody_else_commits() -> Result<(), BoxError> {
         Ok(url) => Ok(Database::new(url)?.execute(OTHER)?),
         Err(_) => {
             let connection = rusqlite::Connection::open(Path::new(SQLITE))?;
-            connection.busy_timeout(std::time::Duration::from_secs(10))?;
+            connection.busy_timeout(Duration::from_secs(10))?;
             Ok(connection.execute_batch(&format!("PRAGMA synchronous = FULL; {OTHER}"))?)
         }
     }
