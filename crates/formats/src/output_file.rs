@@ -4,6 +4,7 @@ mod compression;
 mod disk;
 mod existing;
 mod fault;
+mod mark;
 mod sequence;
 mod tail;
 
@@ -11,12 +12,12 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 pub use compression::Compression;
 use disk::{is_same, lock, sync_folder};
 pub use existing::OnExisting;
 pub(super) use fault::FileFault;
+use mark::Mark;
+pub(super) use mark::Position;
 use oxbatch_core::step::StepContext;
 pub(super) use sequence::{Counts, OutputFiles};
 #[cfg(any(feature = "csv", feature = "fixed-width", feature = "json", feature = "xml"))]
@@ -40,31 +41,6 @@ pub enum FileSync {
     EveryChunk,
 }
 
-/// What is stored with each commit.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Position {
-    /// Temporary name, without the folder.
-    part: String,
-    /// Length of the file in bytes.
-    length: u64,
-    /// Length of what it was begun with: a copy of what the output is appended to.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    copied: u64,
-    /// Fingerprint of its last bytes.
-    tail: u64,
-    /// The input has ended: the file will not grow any more.
-    complete: bool,
-    /// What stands in it, and where it stands among the files of the output.
-    counts: Counts,
-}
-
-/// A point of the file to cut back to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Mark {
-    length: u64,
-    complete: bool,
-}
-
 /// A file that is written under `<final name>.<tag>.part` and renamed when it is complete.
 ///
 /// It takes big pieces: collecting them is the writers' business. While it is open it holds an exclusive advisory lock,
@@ -84,13 +60,8 @@ pub(super) struct OutputFile {
     committed: Mark,
     tail: Tail,
     published: bool,
-}
-
-impl Position {
-    /// Length of the file in bytes.
-    pub(super) fn length(&self) -> u64 {
-        self.length
-    }
+    /// It could not be forced to the disk once.
+    unforceable: bool,
 }
 
 impl OutputFile {
@@ -116,6 +87,7 @@ impl OutputFile {
             committed: Mark::default(),
             tail: Tail::default(),
             published: false,
+            unforceable: false,
         }
     }
 
@@ -156,7 +128,7 @@ impl OutputFile {
             let (stored, now) = (position.part.clone(), self.part_name.clone());
             return Err(FileFault::OtherName { stored, now });
         }
-        let mark = Mark { length: position.length, complete: position.complete };
+        let mark = Mark::of(position);
         self.copied = position.copied;
         let file = match self.open_locked(&mut OpenOptions::new()) {
             Ok(file) => file,
@@ -189,7 +161,7 @@ impl OutputFile {
             return Err(missing());
         }
         self.tail = check(&self.path, &file, position)?;
-        self.now = Mark { length: position.length, complete: true };
+        self.now = Mark::of(position);
         (self.flushed, self.committed) = (self.now, self.now);
         self.published = true;
         // It may have died between the renaming and this.
@@ -228,7 +200,7 @@ impl OutputFile {
         }
         let mut file = self.file()?;
         file.write_all(bytes).map_err(|source| FileFault::Write { path: self.part_path.clone(), source })?;
-        self.now.length += bytes.len() as u64;
+        self.now.grow(bytes);
         self.tail.push(bytes);
         Ok(())
     }
@@ -240,9 +212,9 @@ impl OutputFile {
             self.force()?;
         }
         self.flushed = self.now;
-        let Mark { length, complete } = self.now;
+        let Mark { length, complete, .. } = self.now;
         let (part, tail) = (self.part_name.clone(), self.tail.fingerprint());
-        Ok(Position { part, length, copied: self.copied, tail, complete, counts })
+        Ok(Position { part, length, copied: self.copied, tail, complete, unforced: self.now.unforced(), counts })
     }
 
     /// As [`flush`](Self::flush), for a file that holds nothing to be counted.
@@ -278,8 +250,23 @@ impl OutputFile {
     }
 
     /// Forces what was written to the disk.
-    fn force(&self) -> Result<(), FileFault> {
-        self.file()?.sync_data().map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })
+    fn force(&mut self) -> Result<(), FileFault> {
+        if self.now.unforced().is_none() {
+            return Ok(());
+        }
+        if self.unforceable {
+            // The system says once that pages could not be written, and nothing of them after that.
+            let source = std::io::Error::other("it could not be forced before");
+            return Err(FileFault::Sync { path: self.part_path.clone(), source });
+        }
+        self.file()?.sync_data().map_err(|source| {
+            FileFault::Sync { path: self.part_path.clone(), source }
+        }).inspect_err(|_| self.unforceable = true)?;
+        let length = self.now.length;
+        for mark in [&mut self.now, &mut self.flushed, &mut self.committed] {
+            mark.force(length);
+        }
+        Ok(())
     }
 
     /// The last flush is the point to cut back to.
@@ -351,11 +338,6 @@ impl OutputFile {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn is_zero(length: &u64) -> bool {
-    *length == 0
-}
-
 /// Checks that a file is what its checkpoint says, up to the checkpoint's length.
 fn check(path: &Path, file: &File, position: &Position) -> Result<Tail, FileFault> {
     let fault = |source| FileFault::Open { path: path.to_owned(), source };
@@ -364,7 +346,14 @@ fn check(path: &Path, file: &File, position: &Position) -> Result<Tail, FileFaul
         return Err(FileFault::Short { path: path.to_owned(), length, expected: position.length });
     }
     let tail = Tail::read(file, position.length).map_err(fault)?;
-    if tail.fingerprint() == position.tail { Ok(tail) } else { Err(FileFault::Changed { path: path.to_owned() }) }
+    if tail.fingerprint() != position.tail {
+        return Err(FileFault::Changed { path: path.to_owned() });
+    }
+    let mark = Mark::of(position);
+    if !mark.is_whole(file).map_err(fault)? {
+        return Err(FileFault::Torn { path: path.to_owned(), forced: mark.forced(), length: position.length });
+    }
+    Ok(tail)
 }
 
 /// A tag as it may stand in a file name: anything unusual is replaced, and a digest keeps different tags different.

@@ -55,9 +55,11 @@ impl OutputFile {
         };
         let mut file = self.file()?;
         let copied = io::copy(&mut target, &mut file).map_err(fault)?;
+        // Forced at once: it is not summed, and has to be on disk before the first save.
+        file.sync_data().map_err(fault)?;
         let tail = Tail::read(file, copied).map_err(fault)?;
         (self.copied, self.tail) = (copied, tail);
-        self.now = Mark { length: copied, complete: false };
+        self.now = Mark::on_disk(copied);
         (self.flushed, self.committed) = (self.now, self.now);
         Ok(())
     }

@@ -72,6 +72,12 @@ pub(crate) enum FileFault {
     )]
     Changed { path: PathBuf },
 
+    #[error(
+        "output file '{path}' was not on disk as its checkpoint says: behind the first {forced} of {length} bytes, which were forced to the disk, something is missing, as after a loss of power; restore it or launch with force to start anew",
+        path = path.display()
+    )]
+    Torn { path: PathBuf, forced: u64, length: u64 },
+
     #[error("checkpoint is of output '{stored}', but this attempt writes '{now}'; launch with force to start anew")]
     OtherName { stored: String, now: String },
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use oxbatch_core::item::{Checkpoint, ItemWriter};
-use oxbatch_formats::{CsvWriter, JsonLinesWriter, OnExisting};
+use oxbatch_formats::{CsvWriter, FileSync, JsonLinesWriter, OnExisting};
 
 use crate::harness::{NoTransaction, block_on, end, names, stored, write};
 
@@ -85,6 +85,73 @@ fn a_file_that_is_shorter_than_its_checkpoint_or_changed_or_missing_is_a_fault()
     let message = open(&mut lines(&folder.path().join("b.jsonl")), Some(&checkpoint));
     assert!(message.contains("is of output 'a.jsonl.1-Export.part'"), "{message}");
     block_on(lines(&path).open(None)).unwrap();
+}
+
+/// After a loss of power a file can have its new length and miss pages before it, which read as zeros.
+#[test]
+fn a_page_that_never_reached_the_disk_is_a_fault_or_cut_off() {
+    const PAGE: usize = 4096;
+    let many: Vec<u32> = (0..5_000).collect();
+    // The chunks whose checkpoint is kept, and what was lost behind it or before it.
+    for (kept, page, is_fault) in [(2, 1, true), (2, 5, true), (1, 8, false), (0, 1, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let part = folder.path().join("a.jsonl.1-Export.part");
+        block_on(async {
+            let mut writer = lines(&path).sync(FileSync::AtEnd);
+            writer.open(None).await.unwrap();
+            let mut checkpoints = vec![stored(&writer.flush().await.unwrap().unwrap())];
+            for chunk in many.chunks(2_500) {
+                checkpoints.push(write(&mut writer, chunk).await.unwrap());
+                writer.committed();
+            }
+            drop(writer);
+            let mut bytes = std::fs::read(&part).unwrap();
+            // The end of the file is there, so its length and its last bytes say nothing.
+            assert!(bytes.len() > (page + 1) * PAGE + 256);
+            bytes[page * PAGE..(page + 1) * PAGE].fill(0);
+            std::fs::write(&part, &bytes).unwrap();
+            let mut writer = lines(&path);
+            let opened = writer.open(Some(&checkpoints[kept])).await;
+            if is_fault {
+                let message = opened.unwrap_err().to_string();
+                assert!(message.contains("a.jsonl.1-Export.part' was not on disk as its checkpoint says"), "{message}");
+                assert_eq!(std::fs::read(&part).unwrap(), bytes, "it is left as it was");
+                return;
+            }
+            opened.unwrap();
+            write(&mut writer, &many[kept * 2_500..]).await.unwrap();
+            writer.committed();
+            end(&mut writer).await.unwrap();
+            let expected: String = many.iter().map(|number| format!("{number}\n")).collect();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+        });
+    }
+}
+
+#[test]
+fn what_was_forced_is_not_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    block_on(async {
+        let mut writer = lines(&path).sync(FileSync::EveryChunk);
+        writer.open(None).await.unwrap();
+        for _ in 0..2 {
+            let checkpoint = write(&mut writer, &[1, 2, 3]).await.unwrap();
+            assert!(!checkpoint.as_json().contains("unforced"), "{checkpoint:?}");
+            writer.committed();
+        }
+        drop(writer);
+        let mut writer = lines(&path).sync(FileSync::AtEnd);
+        writer.open(None).await.unwrap();
+        for bytes in [6, 12] {
+            let checkpoint = write(&mut writer, &[1, 2, 3]).await.unwrap();
+            assert!(checkpoint.as_json().contains(&format!("\"unforced\":{{\"bytes\":{bytes},")), "{checkpoint:?}");
+            writer.committed();
+        }
+        let checkpoint = end(&mut writer).await.unwrap();
+        assert!(!checkpoint.as_json().contains("unforced"), "{checkpoint:?}");
+    });
 }
 
 #[test]
