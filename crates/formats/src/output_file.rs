@@ -13,7 +13,7 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 pub use compression::Compression;
-use disk::{is_same, lock, sync_folder};
+use disk::{is_same, lock, make_folder, sync_folder};
 pub use existing::OnExisting;
 pub(super) use fault::FileFault;
 use mark::Mark;
@@ -60,6 +60,8 @@ pub(super) struct OutputFile {
     committed: Mark,
     tail: Tail,
     published: bool,
+    /// Its temporary name was forced to the disk.
+    named: bool,
     /// It could not be forced to the disk once.
     unforceable: bool,
 }
@@ -87,6 +89,7 @@ impl OutputFile {
             committed: Mark::default(),
             tail: Tail::default(),
             published: false,
+            named: false,
             unforceable: false,
         }
     }
@@ -99,15 +102,19 @@ impl OutputFile {
         &self.part_path
     }
 
-    /// Opens the file, empty.
+    /// Opens the file, empty, in a folder that is made where it is missing.
     pub(super) fn open_anew(&mut self) -> Result<(), FileFault> {
-        (self.file, self.published) = (None, false);
+        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            make_folder(folder).map_err(|source| FileFault::CreateFolder { path: folder.to_owned(), source })?;
+        }
+        self.begin()
+    }
+
+    /// Opens the file, empty.
+    fn begin(&mut self) -> Result<(), FileFault> {
+        (self.file, self.published, self.named) = (None, false, false);
         if self.path.file_name().is_none() {
             return Err(FileFault::NotAFile { path: self.path.clone() });
-        }
-        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            let fault = |source| FileFault::CreateFolder { path: folder.to_owned(), source };
-            fs::create_dir_all(folder).map_err(fault)?;
         }
         self.check_target()?;
         // Never truncated by `open` itself: that would come before the lock.
@@ -123,7 +130,7 @@ impl OutputFile {
 
     /// Opens the file, cut back to a checkpoint.
     pub(super) fn resume(&mut self, position: &Position) -> Result<(), FileFault> {
-        (self.file, self.published) = (None, false);
+        (self.file, self.published, self.named) = (None, false, false);
         if position.part != self.part_name {
             let (stored, now) = (position.part.clone(), self.part_name.clone());
             return Err(FileFault::OtherName { stored, now });
@@ -211,6 +218,7 @@ impl OutputFile {
         if due && !self.published {
             self.force()?;
         }
+        self.force_name()?;
         self.flushed = self.now;
         let Mark { length, complete, .. } = self.now;
         let (part, tail) = (self.part_name.clone(), self.tail.fingerprint());
@@ -238,15 +246,15 @@ impl OutputFile {
         file.seek(SeekFrom::Start(self.now.length)).map(|_| ()).map_err(fault)
     }
 
-    /// Removes the file, which nobody needs any more; one that is gone already is fine.
+    /// Removes the file, which nobody needs any more, such that it does not come back with the machine's power; one that is
+    /// gone already is fine.
     pub(super) fn remove(&mut self) -> Result<(), FileFault> {
         self.close();
         match fs::remove_file(&self.part_path) {
-            Err(source) if source.kind() != ErrorKind::NotFound => {
-                Err(FileFault::Remove { path: self.part_path.clone(), source })
-            }
-            _ => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.and_then(|()| sync_folder(&self.part_path)),
         }
+        .map_err(|source| FileFault::Remove { path: self.part_path.clone(), source })
     }
 
     /// Forces what was written to the disk.
@@ -265,6 +273,16 @@ impl OutputFile {
         let length = self.now.length;
         for mark in [&mut self.now, &mut self.flushed, &mut self.committed] {
             mark.force(length);
+        }
+        Ok(())
+    }
+
+    /// Forces the file's temporary name to the disk, once, and with it those of the files before it in a sequence: without
+    /// its name a file is lost with the machine's power, whatever was forced of its bytes.
+    fn force_name(&mut self) -> Result<(), FileFault> {
+        if !self.named && !self.published {
+            sync_folder(&self.part_path).map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })?;
+            self.named = true;
         }
         Ok(())
     }
@@ -305,6 +323,11 @@ impl OutputFile {
         if self.published {
             return Ok(());
         }
+        self.rename()?;
+        sync_folder(&self.path).map_err(|source| FileFault::Sync { path: self.path.clone(), source })
+    }
+
+    fn rename(&mut self) -> Result<(), FileFault> {
         self.check_target()?;
         // Held until the file has its final name: of two that append at once, one is told.
         let _target = if self.on_existing == OnExisting::Append { Some(self.claim_target()?) } else { None };
@@ -315,14 +338,15 @@ impl OutputFile {
             source,
         })?;
         self.published = true;
-        sync_folder(&self.path).map_err(|source| FileFault::Sync { path: self.path.clone(), source })
+        Ok(())
     }
 
-    /// Gives a file that was finished before the last one its final name, unless an earlier attempt has.
+    /// Gives a file that was finished before the last one its final name, unless an earlier attempt has. The caller makes
+    /// the names durable.
     fn publish_finished(&mut self) -> Result<(), FileFault> {
         if self.has_part() {
             self.file = Some(self.open_locked(&mut OpenOptions::new())?);
-            self.publish()?;
+            self.rename()?;
             self.close();
         }
         Ok(())

@@ -25,15 +25,40 @@ pub(super) fn is_same(_: &File, path: &Path) -> std::io::Result<bool> {
     path.try_exists()
 }
 
-/// Forces the names in a file's folder to the disk.
+/// Forces the names in the folder of a file, or of a folder, to the disk.
 #[cfg(unix)]
-pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        Some(_) => File::open(".")?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 #[cfg(not(unix))]
-pub(super) fn sync_folder(_: &Path) -> std::io::Result<()> {
+pub(crate) fn sync_folder(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Makes a folder and those above it that are missing, and forces their names to the disk, one by one from above: where a
+/// folder has something in it, its own name is on disk. So only the lowest one that is there already may have lost its maker
+/// before that.
+pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.is_dir();
+    let missing: Vec<&Path> = folder.ancestors().take_while(is_missing).collect();
+    let lowest = folder.ancestors().nth(missing.len()).filter(|folder| !folder.as_os_str().is_empty());
+    match lowest.map(sync_folder) {
+        // What nobody here may list was not made here.
+        Some(Err(error)) if error.kind() != ErrorKind::PermissionDenied => return Err(error),
+        _ => {}
+    }
+    for folder in missing.into_iter().rev() {
+        match fs::create_dir(folder) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
+            made => made?,
+        }
+        sync_folder(folder)?;
+    }
     Ok(())
 }
 

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -135,14 +134,14 @@ impl OutputFiles {
 
     /// Removes what was begun behind the current file and never committed.
     fn remove_void(&self) -> Result<(), FileFault> {
-        for number in self.counts.file + 1.. {
-            let path = self.file(number).part_path;
-            match fs::remove_file(&path) {
-                _ if !self.numbered => break,
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => break,
-                Err(source) => return Err(FileFault::Remove { path, source }),
-            }
+        if !self.numbered {
+            return Ok(());
+        }
+        let begun = (self.counts.file + 1..).map(|number| self.file(number)).take_while(OutputFile::has_part);
+        // The last one first: where the machine dies in between, there is no gap that would hide the others.
+        let paths: Vec<PathBuf> = begun.map(|file| file.part_path).collect();
+        for path in paths.into_iter().rev() {
+            fs::remove_file(&path).map_err(|source| FileFault::Remove { path, source })?;
         }
         Ok(())
     }
@@ -196,7 +195,7 @@ impl OutputFiles {
         self.current.force()?;
         let Counts { file, items, before, .. } = self.counts;
         let mut next = self.file(file + 1);
-        next.open_anew()?;
+        next.begin()?;
         self.current = next;
         self.counts = Counts { file: file + 1, before: before + items, ..Counts::default() };
         Ok(())
@@ -260,6 +259,11 @@ impl OutputFiles {
         }
         for number in 1..self.counts.file {
             self.file(number).publish_finished()?;
+        }
+        if self.counts.file > 1 && !self.current.published {
+            // Whoever sees the last one sees all of them, also after a loss of power.
+            let fault = |source| FileFault::Sync { path: self.path.clone(), source };
+            super::sync_folder(&self.current.path).map_err(fault)?;
         }
         self.current.publish()
     }
