@@ -14,11 +14,13 @@ mod list;
 mod none;
 mod peekable_reader;
 mod stream_reader;
+mod syncer;
 mod tee_writer;
 #[cfg(feature = "validation")]
 mod validating_processor;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use chain_processor::ChainProcessor;
@@ -38,6 +40,7 @@ pub use json_value::{JsonFault, read_json};
 pub use list::{ListReader, ListWriter};
 pub use peekable_reader::PeekableReader;
 pub use stream_reader::StreamReader;
+pub use syncer::Syncer;
 pub use tee_writer::TeeWriter;
 
 #[cfg(feature = "validation")]
@@ -96,6 +99,11 @@ pub trait ItemReader: Send {
     /// Share of the source that has been read, 0 to 1, where it can be told cheaply.
     fn progress(&self) -> Option<f64> {
         None
+    }
+
+    /// The files that it reads, once it is open: the step's writer must not replace one of them.
+    fn files(&self) -> Vec<PathBuf> {
+        Vec::new()
     }
 
     /// Releases the source.
@@ -180,6 +188,13 @@ pub trait ItemProcessor<I: Send>: Send {
         Ok(None)
     }
 
+    /// What makes durable whatever the checkpoints count on outside of the repository; asked for once, after `open`. The
+    /// engine calls it before each save that counts on a checkpoint; an error fails the chunk, as one of the writer's
+    /// [`sync`](ItemWriter::sync) does. Several processors at once have no checkpoints, and are not asked.
+    fn syncer(&mut self) -> Result<Option<Syncer>, ItemError> {
+        Ok(None)
+    }
+
     /// The step is complete, all is committed: removes what only a restart would have needed. Several processors at once
     /// have nothing that a restart needs, and are not told.
     fn completed(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
@@ -195,7 +210,7 @@ pub trait ItemProcessor<I: Send>: Send {
 /// Writes chunks of outputs.
 ///
 /// # Contract
-/// - Call order: `save_interval` and `open`; for each chunk `write` (once, never with an empty slice) and `flush`, then the
+/// - Call order: `save_interval`, `inputs` and `open`; for each chunk `write` (once, never with an empty slice) and `flush`, then the
 ///   engine commits and calls `committed`, or rolls back and calls `rolled_back`; at the end of the input `finish`,
 ///   `flush`, a commit, `publish`; `close` at last, whatever happened.
 /// - A commit is a save of the repository, or it is joined with those of later chunks and saved with the last of them.
@@ -211,6 +226,12 @@ pub trait ItemProcessor<I: Send>: Send {
     note = "a chunk step needs a `.writer(…)`: with `NotSet` it has none"
 )]
 pub trait ItemWriter<O: Send + Sync>: Send {
+    /// Takes the [files](ItemReader::files) that the step reads, before `open`: a writer of files refuses to write to one of
+    /// them.
+    fn inputs(&mut self, files: &[PathBuf]) {
+        let _ = files;
+    }
+
     /// Opens the target, empty or cut back to a checkpoint of an earlier attempt.
     fn open(&mut self, checkpoint: Option<&Checkpoint>) -> impl Future<Output = Result<(), ItemError>> + Send {
         let _ = checkpoint;

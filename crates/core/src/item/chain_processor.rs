@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Checkpoint, ItemError, ItemProcessor, Processed};
+use super::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 
 /// Gives what one processor makes of an item to another; nested, to any number.
 ///
@@ -114,6 +114,10 @@ where
         }
         let [first, second] = [first, second].map(|checkpoint| checkpoint.map(Checkpoint::into_raw));
         Checkpoint::new(&Positions { first, second }).map(Some)
+    }
+
+    fn syncer(&mut self) -> Result<Option<Syncer>, ItemError> {
+        Ok(Syncer::of_all(self.first.syncer()?.into_iter().chain(self.second.syncer()?)))
     }
 
     async fn completed(&mut self) -> Result<(), ItemError> {

@@ -6,7 +6,7 @@ use std::future::Future;
 
 use serde_json::value::RawValue;
 
-use super::{Checkpoint, ItemError, ItemProcessor, Processed};
+use super::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 
 /// Processes each item by the processor whose name a function tells.
 ///
@@ -130,6 +130,10 @@ pub trait ProcessorRoutes<I: Send>: Send {
     #[doc(hidden)]
     fn checkpoint(&mut self, positions: &mut Positions) -> Result<(), ItemError>;
 
+    /// Adds the syncer of each that has one.
+    #[doc(hidden)]
+    fn syncers(&mut self, syncers: &mut Vec<Syncer>) -> Result<(), ItemError>;
+
     /// Tells each that the step is complete.
     #[doc(hidden)]
     fn completed(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send;
@@ -187,6 +191,11 @@ impl<I: Send, P: ItemProcessor<I>> ProcessorRoutes<I> for ProcessorRoute<P, NoRo
         self.own_checkpoint(positions)
     }
 
+    fn syncers(&mut self, syncers: &mut Vec<Syncer>) -> Result<(), ItemError> {
+        syncers.extend(self.processor.syncer()?);
+        Ok(())
+    }
+
     fn completed(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
         self.processor.completed()
     }
@@ -242,6 +251,12 @@ where
     fn checkpoint(&mut self, positions: &mut Positions) -> Result<(), ItemError> {
         self.others.checkpoint(positions)?;
         self.own_checkpoint(positions)
+    }
+
+    fn syncers(&mut self, syncers: &mut Vec<Syncer>) -> Result<(), ItemError> {
+        self.others.syncers(syncers)?;
+        syncers.extend(self.processor.syncer()?);
+        Ok(())
     }
 
     async fn completed(&mut self) -> Result<(), ItemError> {
@@ -339,6 +354,12 @@ where
         let mut positions = Positions::new();
         self.routes.checkpoint(&mut positions)?;
         if positions.is_empty() { Ok(None) } else { Checkpoint::new(&positions).map(Some) }
+    }
+
+    fn syncer(&mut self) -> Result<Option<Syncer>, ItemError> {
+        let mut syncers = Vec::new();
+        self.routes.syncers(&mut syncers)?;
+        Ok(Syncer::of_all(syncers))
     }
 
     async fn completed(&mut self) -> Result<(), ItemError> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -99,6 +100,10 @@ where
     O: Clone + Send + Sync + 'static,
     F: Fn(&O) -> &str + Send,
 {
+    fn inputs(&mut self, files: &[PathBuf]) {
+        self.routes.iter_mut().for_each(|route| route.writer.inputs(files));
+    }
+
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         self.check_names()?;
         let positions = checkpoint.map(Checkpoint::read::<BTreeMap<String, Option<Box<RawValue>>>>).transpose()?;
@@ -198,6 +203,7 @@ impl<O, F> fmt::Debug for ClassifyingWriter<O, F> {
 
 /// An [`ItemWriter`] whose type is forgotten: one box a chunk, none an item.
 trait ErasedWriter<O>: Send {
+    fn inputs(&mut self, files: &[PathBuf]);
     fn open<'a>(&'a mut self, checkpoint: Option<&'a Checkpoint>) -> BoxFuture<'a, Result<(), ItemError>>;
     fn write<'a>(
         &'a mut self,
@@ -216,6 +222,10 @@ trait ErasedWriter<O>: Send {
 }
 
 impl<O: Send + Sync + 'static, W: ItemWriter<O>> ErasedWriter<O> for W {
+    fn inputs(&mut self, files: &[PathBuf]) {
+        ItemWriter::inputs(self, files);
+    }
+
     fn open<'a>(&'a mut self, checkpoint: Option<&'a Checkpoint>) -> BoxFuture<'a, Result<(), ItemError>> {
         Box::pin(ItemWriter::open(self, checkpoint))
     }

@@ -1,5 +1,7 @@
 //! `GroupingReader`: consecutive records that belong together as one item.
 
+use std::path::PathBuf;
+
 use super::peekable_reader::{Mark, PeekableReader};
 use super::{BoxError, Checkpoint, ErrorKind, ItemError, ItemReader};
 
@@ -182,6 +184,10 @@ where
             Some(border) => border.checkpoint(),
             None => Err(ItemError::other("grouping reader is not open")),
         }
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.reader.files()
     }
 
     fn progress(&self) -> Option<f64> {

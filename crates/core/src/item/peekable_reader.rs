@@ -1,5 +1,6 @@
 //! `PeekableReader`: shows the next item of another reader before it is read.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -145,6 +146,10 @@ impl<R: ItemReader> ItemReader for PeekableReader<R> {
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         self.mark()?.checkpoint()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.reader.files()
     }
 
     fn progress(&self) -> Option<f64> {

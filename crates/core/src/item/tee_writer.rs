@@ -1,5 +1,6 @@
 //! `TeeWriter`: to several writers at once.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,11 @@ impl<A, B> TeeWriter<A, B> {
 }
 
 impl<O: Send + Sync, A: ItemWriter<O>, B: ItemWriter<O>> ItemWriter<O> for TeeWriter<A, B> {
+    fn inputs(&mut self, files: &[PathBuf]) {
+        self.first.inputs(files);
+        self.second.inputs(files);
+    }
+
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         let (first, second) = match checkpoint.map(Checkpoint::read::<Positions>).transpose()? {
             Some(positions) => (positions.first, positions.second),

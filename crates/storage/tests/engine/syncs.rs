@@ -6,9 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use oxbatch_core::execution::{Counters, ExecutionId};
-use oxbatch_core::item::{CallableReader, Checkpoint, ClassifyingWriter, FunctionProcessor, ListWriter, TeeWriter};
+use oxbatch_core::item::{
+    CallableReader, ChainProcessor, Checkpoint, ClassifyingProcessor, ClassifyingWriter, FunctionProcessor, ListWriter,
+    PassThrough, Syncer, TeeWriter,
+};
 use oxbatch_core::repository::ChunkTransaction;
-use oxbatch_core::{ChunkStep, Engine, ItemError, ItemWriter, Job, RetryPolicy, Status};
+use oxbatch_core::step::ReadAhead;
+use oxbatch_core::{
+    ChunkStep, Engine, ItemError, ItemProcessor, ItemWriter, Job, RetryPolicy, Status, Step, StepContext,
+};
 
 use crate::harness::{Place, Shared, begin, contents, ended, launch, list, steps};
 
@@ -235,5 +241,90 @@ async fn writers_over_writers_pass_on_that_saves_are_joined_and_each_sync() {
         assert_eq!(ended(&engine, id).await.status, Status::Completed);
         assert_eq!(disk.durable.load(Ordering::SeqCst), 30);
         engine.shutdown().await;
+    }
+}
+
+/// Counts what it has seen in a place of its own, of which a part is durable.
+#[derive(Clone, Default)]
+struct Counting {
+    seen: Arc<AtomicUsize>,
+    durable: Arc<AtomicUsize>,
+    syncs: Arc<AtomicU32>,
+    fails_at: u32,
+}
+
+impl ItemProcessor<u64> for Counting {
+    type Output = u64;
+
+    async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
+        let kept: usize = checkpoint.map_or(Ok(0), Checkpoint::read)?;
+        assert!(kept <= self.durable.load(Ordering::SeqCst), "a checkpoint has outlived what it counts on");
+        self.seen.store(kept, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn process(&mut self, item: u64) -> Result<Option<u64>, ItemError> {
+        self.seen.fetch_add(1, Ordering::SeqCst);
+        Ok(Some(item))
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        Checkpoint::new(&self.seen.load(Ordering::SeqCst)).map(Some)
+    }
+
+    fn syncer(&mut self) -> Result<Option<Syncer>, ItemError> {
+        let Self { seen, durable, syncs, fails_at } = self.clone();
+        Ok(Some(Syncer::new(move || {
+            if syncs.fetch_add(1, Ordering::SeqCst) + 1 == fails_at {
+                return Err(ItemError::other("the disk is broken"));
+            }
+            durable.store(seen.load(Ordering::SeqCst), Ordering::SeqCst);
+            Ok(())
+        })))
+    }
+}
+
+/// The processor itself, the second of a chain, and one of two routes, the reader ahead or not.
+fn counts(form: u8, ahead: ReadAhead, counting: &Counting) -> Step {
+    let step =
+        ChunkStep::builder("Copy").reader(|_| Ok(CallableReader::new(0..30_u64))).chunk_size(10).read_ahead(ahead);
+    let counting = counting.clone();
+    let writer = |_: &StepContext| Ok(ListWriter::new(list()));
+    match form {
+        0 => step.processor(move |_| Ok(counting.clone())).writer(writer).try_into(),
+        1 => step.processor(move |_| Ok(ChainProcessor::new(PassThrough, counting.clone()))).writer(writer).try_into(),
+        _ => step
+            .processor(move |_| {
+                let routes = ClassifyingProcessor::new(|_: &u64| "all");
+                Ok(routes.route("other", PassThrough).route("all", counting.clone()))
+            })
+            .writer(writer)
+            .try_into(),
+    }
+    .unwrap()
+}
+
+#[tokio::test]
+async fn what_a_processor_remembers_elsewhere_is_durable_before_each_save() {
+    for (form, ahead) in [(0, ReadAhead::Never), (0, ReadAhead::Always), (1, ReadAhead::Auto), (2, ReadAhead::Always)] {
+        for fails_at in [0, 1, 2] {
+            let counting = Counting { fails_at, ..Counting::default() };
+            let place = Place::new();
+            let engine = place.node([Job::builder("Copy").step(counts(form, ahead, &counting)).build().unwrap()]).await;
+            let execution = launch(&engine, "Copy").await;
+            if fails_at > 0 {
+                let message = execution.exit_message.unwrap();
+                assert_eq!(message, "step 'Copy' failed: failed to sync: the disk is broken");
+                let kept = i64::from(fails_at - 1) * 10;
+                assert_eq!(counters(&engine, execution.id).await.read, kept);
+                assert_eq!(launch(&engine, "Copy").await.status, Status::Completed);
+            } else {
+                assert_eq!(execution.status, Status::Completed, "{execution:?}");
+                // Of each chunk, and of the end.
+                assert_eq!(counting.syncs.load(Ordering::SeqCst), 4);
+            }
+            assert_eq!(counting.durable.load(Ordering::SeqCst), 30);
+            engine.shutdown().await;
+        }
     }
 }

@@ -89,9 +89,10 @@ where
         let writer = build("writer", &self.writer, &context.for_side(Side::Writing))?;
         let joins = self.settings.commit_every.or_else(|| writer.save_interval()).filter(|every| !every.is_zero());
         let joining = joins.map(|every| Joining::start(every, &context)).transpose()?;
-        let mut target = Target { writer, transaction: transaction.as_mut(), context: context.clone() };
+        let (transaction, syncer) = (transaction.as_mut(), None);
+        let mut target = Target { writer, transaction, context: context.clone(), syncer };
         // Everything that may be is closed; the first fault is the one that is told.
-        let (result, closed) = match self.open(reading, processing, &mut target.writer, &state).await {
+        let (result, closed) = match self.open(reading, processing, &mut target, &state).await {
             Ok(source) => {
                 let standing = Standing::new(&context, state, totals, joining);
                 let commits = Commits { context: &context, rules, standing };
@@ -146,7 +147,7 @@ where
         &self,
         mut reading: Reading<R>,
         mut processors: Vec<Processing<R, P>>,
-        writer: &mut W,
+        target: &mut Target<'_, W>,
         state: &StepState,
     ) -> Result<Source<R, P>, (Interrupt, Result<(), BodyFault>)> {
         let opened = async {
@@ -155,7 +156,8 @@ where
             match processors.as_mut_slice() {
                 [one] => {
                     let opened = one.processor.open(state.processor.as_ref()).await;
-                    opened.map_err(|error| failed("open the processor", &error))?;
+                    let syncer = opened.and_then(|()| one.processor.syncer());
+                    target.syncer = syncer.map_err(|error| failed("open the processor", &error))?;
                 }
                 _ if state.processor.is_some() => {
                     let message = "the last attempt of the step has kept a processor's checkpoint, which several processors at once cannot go on from; launch with force to start anew";
@@ -163,7 +165,8 @@ where
                 }
                 _ => {}
             }
-            writer.open(state.writer.as_ref()).await.map_err(|error| failed("open the writer", &error))
+            target.writer.inputs(&reader.files());
+            target.writer.open(state.writer.as_ref()).await.map_err(|error| failed("open the writer", &error))
         };
         let opened = opened.await;
         let source = match (opened, self.settings.workers()) {

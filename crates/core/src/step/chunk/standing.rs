@@ -235,7 +235,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
 
     /// Makes the output durable that the save counts on.
     async fn sync<W: ItemWriter<O>>(&mut self, target: &mut Target<'_, W>) -> Result<(), Failure> {
-        let Err(error) = target.writer.sync().await else { return Ok(()) };
+        let Err(error) = target.sync().await else { return Ok(()) };
         if let Waiting::Chunks(_) = self.waiting {
             // They cannot be written again, and to sync them once more would prove nothing.
             self.waiting = Waiting::Lost;

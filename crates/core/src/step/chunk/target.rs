@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::interrupt::{Interrupt, failed, fault_after, unless_stopped};
 use crate::execution::cause_chain;
-use crate::item::{Checkpoint, ItemError, ItemWriter};
+use crate::item::{Checkpoint, ItemError, ItemWriter, Syncer};
 use crate::repository::{ChunkTransaction, RepositoryError};
 use crate::step::body::BodyFault;
 use crate::step::context::StepContext;
@@ -18,6 +18,8 @@ pub(super) struct Target<'a, W> {
     pub(super) writer: W,
     pub(super) transaction: &'a mut dyn ChunkTransaction,
     pub(super) context: StepContext,
+    /// Of the processor.
+    pub(super) syncer: Option<Syncer>,
 }
 
 /// Why one attempt to commit a chunk failed.
@@ -77,6 +79,18 @@ impl<W> Target<'_, W> {
         W: ItemWriter<O>,
     {
         self.writer.flush().await.map_err(|error| Failure::Output("flush", error))
+    }
+
+    /// Makes durable what the next save counts on: what the processor keeps, and what was flushed.
+    pub(super) async fn sync<O>(&mut self) -> Result<(), ItemError>
+    where
+        O: Send + Sync,
+        W: ItemWriter<O>,
+    {
+        if let Some(syncer) = &self.syncer {
+            syncer.sync()?;
+        }
+        self.writer.sync().await
     }
 
     /// Takes back what was written since the last commit: in the contexts, in the database, in the output.

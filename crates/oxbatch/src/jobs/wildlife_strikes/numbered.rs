@@ -1,5 +1,7 @@
 //! `Numbered`: a reader that numbers the items of another one, through restarts.
 
+use std::path::PathBuf;
+
 use oxbatch::item::{Checkpoint, ErrorKind};
 use oxbatch::serde::{Deserialize, Serialize};
 use oxbatch::{ItemError, ItemReader};
@@ -55,6 +57,10 @@ impl<R: ItemReader> ItemReader for Numbered<R> {
         let inner = self.inner.checkpoint()?;
         let inner = inner.map(|inner| RawValue::from_string(inner.as_json().to_owned())).transpose()?;
         Checkpoint::new(&Place { number: self.number, inner }).map(Some)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.inner.files()
     }
 
     fn progress(&self) -> Option<f64> {

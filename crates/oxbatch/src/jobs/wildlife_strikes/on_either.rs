@@ -1,5 +1,6 @@
 //! `OnEither`: a reader or a writer of tables on whichever database keeps the executions.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use oxbatch::item::Checkpoint;
@@ -44,6 +45,10 @@ impl<S: ItemReader, P: ItemReader<Item = S::Item>> ItemReader for OnEither<S, P>
         ask!(self, part => part.checkpoint())
     }
 
+    fn files(&self) -> Vec<PathBuf> {
+        ask!(self, part => part.files())
+    }
+
     fn progress(&self) -> Option<f64> {
         ask!(self, part => part.progress())
     }
@@ -54,6 +59,10 @@ impl<S: ItemReader, P: ItemReader<Item = S::Item>> ItemReader for OnEither<S, P>
 }
 
 impl<O: Send + Sync, S: ItemWriter<O>, P: ItemWriter<O>> ItemWriter<O> for OnEither<S, P> {
+    fn inputs(&mut self, files: &[PathBuf]) {
+        ask!(self, part => part.inputs(files));
+    }
+
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         ask!(self, part => part.open(checkpoint).await)
     }
