@@ -265,6 +265,10 @@ impl<T: DeserializeOwned + Send> ItemReader for CsvReader<T> {
         self.place().map(Some)
     }
 
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+
     fn progress(&self) -> Option<f64> {
         self.share()
     }

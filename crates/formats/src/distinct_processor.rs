@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::FileSync;
 use super::output_file::{FileFault, OutputFile, Position};
 use index::{HASH_BYTES, Index};
-use oxbatch_core::item::{Checkpoint, ItemError, ItemProcessor, Processed};
+use oxbatch_core::item::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 use oxbatch_core::step::StepContext;
 
 /// Passes on the first item of each key and filters those that come later in the step.
@@ -55,8 +55,8 @@ use oxbatch_core::step::StepContext;
 /// its item was settled in a committed chunk, or comes earlier in this attempt. An item that is skipped because it could
 /// not be written is settled; one that a processor behind this one fails is not, its key may come again. A restart reads
 /// the file once. It must be where it was: on another machine, give a path that both see. A file that is missing or
-/// changed fails the step with a sentence; for the loss of the whole machine's power see [`sync`](Self::sync). It is
-/// removed when the step has completed.
+/// changed fails the step with a sentence. It is on disk before the state that counts on it, so this holds after a loss of
+/// power too; see [`sync`](Self::sync). It is removed when the step has completed.
 pub struct DistinctProcessor<F> {
     key_of: F,
     key: DistinctKey,
@@ -134,8 +134,8 @@ impl<F> DistinctProcessor<F> {
         self
     }
 
-    /// When the file is forced to the disk; [`FileSync::AtEnd`] when it is not set. Then, after the loss of the machine's
-    /// power, the file may be shorter than its checkpoint says, and the next attempt fails with a sentence.
+    /// When the file is forced to the disk; [`FileSync::EverySave`] when it is not set. It does not join the saves of its
+    /// step: that is up to the writer.
     #[must_use]
     pub fn sync(mut self, sync: FileSync) -> Self {
         self.log.sync(sync);
@@ -237,6 +237,10 @@ where
         self.pending.clear();
         self.index.spill(self.log.part_path())?;
         Checkpoint::new(&self.log.flush_alone()?).map(Some)
+    }
+
+    fn syncer(&mut self) -> Result<Option<Syncer>, ItemError> {
+        if self.lost.is_some() { Ok(None) } else { Ok(self.log.syncer()?) }
     }
 
     async fn completed(&mut self) -> Result<(), ItemError> {

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::output_file::{Counts, OutputFiles};
 use super::{Compression, FileSync, OnExisting};
@@ -101,7 +102,8 @@ type Hook = Box<dyn Fn(&FileSummary) -> String + Send>;
 /// The formats are [aliases](crate#items) with an encoder of their own. What holds for all of them:
 ///
 /// **Exactly once, by cutting back.** The length of the file is committed with each chunk; a restart cuts the file back
-/// to it and appends. That holds however the process dies; for the death of the whole machine see [`FileSync`].
+/// to it and appends. That holds however the process dies, and when the machine loses its power, since the file is on disk
+/// before the state that counts on it; see [`FileSync`] for its price.
 ///
 /// - The output grows as `<final name>.<instance>-<step>.part` in the folder of the final name, which is created when it
 ///   is missing. When the input has ended it is forced to the disk and renamed in one move: nobody sees half a file.
@@ -110,7 +112,11 @@ type Hook = Box<dyn Fn(&FileSummary) -> String + Send>;
 /// - A file that is missing, shorter than its checkpoint or changed since then fails the step with a sentence that names
 ///   it. Restore it, or launch with force, which starts anew.
 /// - A file of the final name is replaced unless [`on_existing`](Self::on_existing) refuses or appends. What is no file
-///   (a folder, a device) is never replaced.
+///   (a folder, a device) is never replaced, nor is a file that the step reads.
+/// - On Unix the output gets the mode of the file that it replaces, and its owner and group as far as the process may give
+///   files away (access control lists and extended attributes are not copied). A final name that is a link stays one: what
+///   it leads to is written, and the temporary file stands beside that.
+/// - Of two executions that write to one final name at once the second fails with a sentence.
 /// - [`header`](Self::header) and [`footer`](Self::footer) put the author's text at the start and the end of each file.
 /// - [`roll_after_items`](Self::roll_after_items) and [`roll_after_bytes`](Self::roll_after_bytes) make a sequence:
 ///   `orders.csv` becomes `orders-0001.csv`, `orders-0002.csv`, …, each with its header and footer. All of them are
@@ -155,7 +161,7 @@ impl<E: Default, T> FileWriter<E, T> {
 }
 
 impl<E, T> FileWriter<E, T> {
-    /// When the file is forced to the disk; [`FileSync::AtEnd`] when it is not set.
+    /// When the file is forced to the disk; [`FileSync::EverySave`] when it is not set.
     #[must_use]
     pub fn sync(mut self, sync: FileSync) -> Self {
         self.files.sync = sync;
@@ -304,6 +310,18 @@ impl<E: RecordEncoder<T>, T: Send + Sync> ItemWriter<T> for FileWriter<E, T> {
     async fn flush(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         self.hand_over()?;
         self.files.flush()
+    }
+
+    async fn sync(&mut self) -> Result<(), ItemError> {
+        Ok(self.files.force()?)
+    }
+
+    fn save_interval(&self) -> Option<Duration> {
+        self.files.sync.save_interval()
+    }
+
+    fn inputs(&mut self, files: &[PathBuf]) {
+        self.files.inputs = files.into();
     }
 
     fn committed(&mut self) {

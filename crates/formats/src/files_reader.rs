@@ -212,6 +212,10 @@ where
         Checkpoint::new(&Place { done: open.done, files: open.paths.len(), list: open.list, file, inner }).map(Some)
     }
 
+    fn files(&self) -> Vec<PathBuf> {
+        self.open.as_ref().map(|open| open.paths.clone()).unwrap_or_default()
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a share for people")]
     fn progress(&self) -> Option<f64> {
         let open = self.open.as_ref()?;

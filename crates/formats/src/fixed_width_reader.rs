@@ -159,6 +159,10 @@ impl<T: DeserializeOwned + Send> ItemReader for FixedWidthReader<T> {
         }
     }
 
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+
     fn progress(&self) -> Option<f64> {
         self.open.as_ref()?.input.progress()
     }

@@ -197,6 +197,10 @@ impl<T: DeserializeOwned + Send> ItemReader for JsonArrayReader<T> {
         }
     }
 
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+
     fn progress(&self) -> Option<f64> {
         self.open.as_ref()?.input.progress()
     }

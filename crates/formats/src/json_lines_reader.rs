@@ -105,6 +105,10 @@ impl<T: DeserializeOwned + Send> ItemReader for JsonLinesReader<T> {
         }
     }
 
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+
     fn progress(&self) -> Option<f64> {
         self.input.as_ref()?.progress()
     }

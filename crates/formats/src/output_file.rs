@@ -4,13 +4,18 @@ mod compression;
 mod disk;
 mod existing;
 mod fault;
+mod forcing;
 mod mark;
+mod rivals;
 mod sequence;
 mod tail;
+mod target;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 pub use compression::Compression;
 use disk::{is_same, lock, make_folder, sync_folder};
@@ -19,26 +24,52 @@ pub(super) use fault::FileFault;
 use mark::Mark;
 pub(super) use mark::Position;
 use oxbatch_core::step::StepContext;
+use rivals::FinalNames;
 pub(super) use sequence::{Counts, OutputFiles};
 #[cfg(any(feature = "csv", feature = "fixed-width", feature = "json", feature = "xml"))]
 pub(super) use tail::TAIL_BYTES;
 use tail::Tail;
 #[cfg(any(feature = "csv", feature = "files", feature = "fixed-width", feature = "json", feature = "xml"))]
 pub(super) use tail::fingerprint;
+use tempfile::{PathPersistError, TempPath};
 
 /// Longest part of a temporary name that comes from the tag; the whole name must fit a file system's 255 bytes.
 const MAX_TAG_BYTES: usize = 60;
 /// Bytes that are read at once when a file is read back; whole keys of a `DistinctProcessor`.
 const READ_BACK_BYTES: usize = 64 * 1024;
+
 /// When a file writer forces its file to the disk.
+///
+/// A file that is not forced is lost with the power of the machine, all of it or any pages of it; a process that dies loses
+/// nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FileSync {
-    /// Once, before the output is published. When the machine itself dies (not just the process), the file may be
-    /// shorter than the checkpoint says; the next attempt then fails with a sentence and the job is launched with force.
+    /// Before each save of the step's state, which counts on it: the step resumes after a loss of power, and nothing is lost
+    /// or doubled.
+    ///
+    /// Each save waits for the disk: some tenths of a millisecond to some milliseconds. The writer therefore has the saves
+    /// of its step joined, one each [`SAVE_INTERVAL`](Self::SAVE_INTERVAL), unless the step has a
+    /// [`commit_every`](oxbatch_core::ChunkStepBuilder::commit_every) of its own. A chunk that has to be saved by itself,
+    /// because it is written to a table of the repository's database too or holds skipped items, waits for the disk.
     #[default]
-    AtEnd,
-    /// Before each chunk is committed as well: the step resumes even after the loss of the machine's power.
+    EverySave,
+    /// Before each chunk is committed, and each chunk is saved by itself: a death repeats one chunk at most, where what the
+    /// step does besides the file must not be repeated more often than that. Each chunk waits for the disk.
     EveryChunk,
+    /// Once, before the output is published: nothing waits for the disk until then, and each chunk is saved by itself. After
+    /// a loss of power the file may miss what its checkpoint counts on; the next attempt finds that out, fails with a
+    /// sentence, and the job is launched with force. A restart reads back what was not forced.
+    AtEnd,
+}
+
+impl FileSync {
+    /// How long the saves of a step are joined whose output is forced before each of them.
+    pub const SAVE_INTERVAL: Duration = Duration::from_millis(100);
+
+    /// How long the saves of its step are to be joined.
+    pub(crate) fn save_interval(self) -> Option<Duration> {
+        (self == Self::EverySave).then_some(Self::SAVE_INTERVAL)
+    }
 }
 
 /// A file that is written under `<final name>.<tag>.part` and renamed when it is complete.
@@ -52,6 +83,10 @@ pub(super) struct OutputFile {
     part_path: PathBuf,
     sync: FileSync,
     on_existing: OnExisting,
+    /// Files that the step reads.
+    inputs: Arc<[PathBuf]>,
+    /// The names that no other output may write to at the same time; none where it is not an output.
+    final_names: Option<FinalNames>,
     file: Option<File>,
     /// Bytes at its start that were copied from what it is appended to.
     copied: u64,
@@ -82,6 +117,8 @@ impl OutputFile {
             part_name,
             sync: FileSync::default(),
             on_existing: OnExisting::default(),
+            inputs: Arc::default(),
+            final_names: None,
             file: None,
             copied: 0,
             now: Mark::default(),
@@ -116,9 +153,22 @@ impl OutputFile {
         if self.path.file_name().is_none() {
             return Err(FileFault::NotAFile { path: self.path.clone() });
         }
+        if self.has_both_names() {
+            // What was published stays as it is.
+            fs::remove_file(&self.part_path)
+                .map_err(|source| FileFault::Remove { path: self.part_path.clone(), source })?;
+        }
         self.check_target()?;
         // Never truncated by `open` itself: that would come before the lock.
         let file = self.open_locked(OpenOptions::new().create(true).truncate(false))?;
+        if let Err(fault) = self.refuse_rivals() {
+            if file.metadata().is_ok_and(|found| found.len() == 0) {
+                // Nothing needs it, and the lock on it is still held.
+                let _ = fs::remove_file(&self.part_path);
+            }
+            return Err(fault);
+        }
+        self.follow_target(&file, true)?;
         file.set_len(0).map_err(|source| FileFault::Cut { path: self.part_path.clone(), length: 0, source })?;
         self.file = Some(file);
         self.now = Mark::default();
@@ -144,6 +194,7 @@ impl OutputFile {
             }
             Err(fault) => return Err(fault),
         };
+        self.refuse_rivals()?;
         self.tail = check(&self.part_path, &file, position)?;
         if self.on_existing == OnExisting::Append {
             self.check_copied_length()?;
@@ -215,10 +266,10 @@ impl OutputFile {
     /// The point to cut back to, once it is committed.
     fn flush(&mut self, counts: Counts) -> Result<Position, FileFault> {
         let due = self.now.complete || (self.sync == FileSync::EveryChunk && self.now != self.flushed);
-        if due && !self.published {
+        if due {
             self.force()?;
+            self.force_name()?;
         }
-        self.force_name()?;
         self.flushed = self.now;
         let Mark { length, complete, .. } = self.now;
         let (part, tail) = (self.part_name.clone(), self.tail.fingerprint());
@@ -259,22 +310,25 @@ impl OutputFile {
 
     /// Forces what was written to the disk.
     fn force(&mut self) -> Result<(), FileFault> {
-        if self.now.unforced().is_none() {
+        if self.now.unforced().is_none() || self.published {
             return Ok(());
         }
-        if self.unforceable {
-            // The system says once that pages could not be written, and nothing of them after that.
-            let source = std::io::Error::other("it could not be forced before");
-            return Err(FileFault::Sync { path: self.part_path.clone(), source });
-        }
-        self.file()?.sync_data().map_err(|source| {
-            FileFault::Sync { path: self.part_path.clone(), source }
-        }).inspect_err(|_| self.unforceable = true)?;
+        let forced = if self.unforceable { Err(FileFault::forced_in_vain()) } else { self.file()?.sync_data() };
+        self.unforceable = forced.is_err();
+        forced.map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })?;
         let length = self.now.length;
         for mark in [&mut self.now, &mut self.flushed, &mut self.committed] {
             mark.force(length);
         }
         Ok(())
+    }
+
+    /// Makes sure that a save may count on what was flushed, as far as that was asked for.
+    fn force_for_save(&mut self) -> Result<(), FileFault> {
+        if self.sync != FileSync::AtEnd {
+            self.force()?;
+        }
+        self.force_name()
     }
 
     /// Forces the file's temporary name to the disk, once, and with it those of the files before it in a sequence: without
@@ -328,17 +382,39 @@ impl OutputFile {
     }
 
     fn rename(&mut self) -> Result<(), FileFault> {
+        if self.has_both_names() {
+            fs::remove_file(&self.part_path).map_err(|source| self.not_renamed(source))?;
+            self.published = true;
+            return Ok(());
+        }
         self.check_target()?;
-        // Held until the file has its final name: of two that append at once, one is told.
-        let _target = if self.on_existing == OnExisting::Append { Some(self.claim_target()?) } else { None };
+        // Held until the file has its final name: what is appended to does not grow meanwhile.
+        let target = if self.on_existing == OnExisting::Append { self.claim_target()? } else { None };
+        self.follow_target(self.file()?, false)?;
         self.file()?.sync_all().map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })?;
-        fs::rename(&self.part_path, &self.path).map_err(|source| FileFault::Rename {
-            from: self.part_path.clone(),
-            path: self.path.clone(),
-            source,
-        })?;
+        if self.on_existing == OnExisting::Replace || target.is_some() {
+            fs::rename(&self.part_path, &self.path).map_err(|source| self.not_renamed(source))?;
+        } else {
+            self.rename_to_nothing()?;
+        }
         self.published = true;
         Ok(())
+    }
+
+    /// Gives the file its final name where nothing has it, and fails where something does, whoever made it meanwhile.
+    fn rename_to_nothing(&self) -> Result<(), FileFault> {
+        let part = TempPath::try_from_path(&self.part_path).map_err(|source| self.not_renamed(source))?;
+        let Err(PathPersistError { error, path }) = part.persist_noclobber(&self.path) else { return Ok(()) };
+        path.keep().map_err(|kept| self.not_renamed(kept.error))?;
+        match error.kind() {
+            ErrorKind::AlreadyExists if self.on_existing == OnExisting::Append => Err(self.target_changed()),
+            ErrorKind::AlreadyExists => Err(FileFault::Exists { path: self.path.clone() }),
+            _ => Err(self.not_renamed(error)),
+        }
+    }
+
+    fn not_renamed(&self, source: std::io::Error) -> FileFault {
+        FileFault::Rename { from: self.part_path.clone(), path: self.path.clone(), source }
     }
 
     /// Gives a file that was finished before the last one its final name, unless an earlier attempt has. The caller makes

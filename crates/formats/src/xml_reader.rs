@@ -181,6 +181,10 @@ impl<T: DeserializeOwned + Send> ItemReader for XmlReader<T> {
         }
     }
 
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+
     fn progress(&self) -> Option<f64> {
         self.open.as_ref()?.input.progress()
     }

@@ -145,6 +145,10 @@ impl<T: Send> ItemReader for MixedCsvReader<T> {
         self.reader.place().map(Some)
     }
 
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.reader.path.clone()]
+    }
+
     fn progress(&self) -> Option<f64> {
         self.reader.share()
     }

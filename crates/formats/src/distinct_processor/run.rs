@@ -1,9 +1,8 @@
 //! A sorted run of keys in a file that goes away with it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 
 use super::index::HASH_BYTES;
 
@@ -11,14 +10,9 @@ use super::index::HASH_BYTES;
 const BLOCK_KEYS: usize = 512;
 const BLOCK_BYTES: usize = BLOCK_KEYS * HASH_BYTES;
 
-/// Numbers the files, so that two of one process never share a name.
-static NUMBER: AtomicU64 = AtomicU64::new(0);
-
 /// Keys in their order.
 pub(super) struct Run {
     file: File,
-    /// Where the file is, when it could not be removed while it is open.
-    path: Option<PathBuf>,
     keys: u64,
     /// The first key of each block.
     fences: Vec<u128>,
@@ -26,16 +20,12 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Writes keys, which come in their order, to a file beside `beside`.
+    /// Writes keys, which come in their order, to a file without a name in the folder of `beside`: it is gone with the
+    /// process, and with the machine, however they die.
     pub(super) fn write(beside: &Path, keys: impl Iterator<Item = io::Result<u128>>) -> io::Result<Self> {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let mut name = beside.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}-{number}.run", std::process::id()));
-        let path = beside.with_file_name(name);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-        // Where the system allows it, the file has no name from now on and is gone with the process, however that dies.
-        let path = fs::remove_file(&path).err().map(|_| path);
-        let mut run = Self { file, path, keys: 0, fences: Vec::new(), block: vec![0; BLOCK_BYTES] };
+        let folder = beside.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = tempfile::tempfile_in(folder)?;
+        let mut run = Self { file, keys: 0, fences: Vec::new(), block: vec![0; BLOCK_BYTES] };
         let mut writer = BufWriter::with_capacity(16 * BLOCK_BYTES, &run.file);
         for key in keys {
             let key = key?;
@@ -96,14 +86,5 @@ impl Run {
         file.read_exact(block)?;
         let (keys, _) = block.as_chunks::<HASH_BYTES>();
         Ok(keys.binary_search(&key.to_be_bytes()).is_ok())
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            // Nothing depends on it; an orphan is overwritten by a process of the same number.
-            let _ = fs::remove_file(path);
-        }
     }
 }

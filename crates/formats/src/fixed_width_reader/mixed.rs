@@ -162,6 +162,10 @@ impl<T: Send> ItemReader for MixedFixedWidthReader<T> {
         }
     }
 
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+
     fn progress(&self) -> Option<f64> {
         self.open.as_ref()?.input.progress()
     }

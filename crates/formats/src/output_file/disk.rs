@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long a lock that somebody holds is tried for.
-const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+pub(super) const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Whether a path still leads to an open file.
 #[cfg(unix)]
@@ -23,6 +23,19 @@ pub(super) fn is_same(file: &File, path: &Path) -> std::io::Result<bool> {
 #[cfg(not(unix))]
 pub(super) fn is_same(_: &File, path: &Path) -> std::io::Result<bool> {
     path.try_exists()
+}
+
+/// Whether two paths lead to one file.
+#[cfg(unix)]
+pub(super) fn is_same_file(first: &Path, second: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    id(first).is_ok_and(|first| id(second).is_ok_and(|second| first == second))
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_same_file(first: &Path, second: &Path) -> bool {
+    fs::canonicalize(first).is_ok_and(|first| fs::canonicalize(second).is_ok_and(|second| first == second))
 }
 
 /// Forces the names in the folder of a file, or of a folder, to the disk.

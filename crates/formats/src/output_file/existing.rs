@@ -31,20 +31,10 @@ pub enum OnExisting {
     /// - gzip and zstd: members follow members. A file that is compressed otherwise fails the step.
     /// - JSON arrays, XML and sequences of files refuse it when they are opened.
     /// - The output of a step that was completed and is launched again with force is appended again.
-    /// - Permissions are kept, on Unix not the owner; a link is replaced by the file.
     Append,
 }
 
 impl OutputFile {
-    /// Something else than a file is never replaced, and a file only when that is allowed.
-    pub(super) fn check_target(&self) -> Result<(), FileFault> {
-        match fs::metadata(&self.path) {
-            Ok(found) if !found.is_file() => Err(FileFault::NotAFile { path: self.path.clone() }),
-            Ok(_) if self.on_existing == OnExisting::Refuse => Err(FileFault::Exists { path: self.path.clone() }),
-            _ => Ok(()),
-        }
-    }
-
     /// Begins the open and empty file with what stands under the final name.
     pub(super) fn copy_target(&mut self) -> Result<(), FileFault> {
         let fault = |source| FileFault::CopyTarget { path: self.path.clone(), source };
@@ -94,18 +84,17 @@ impl OutputFile {
         match fs::metadata(&self.path) {
             Ok(target) if target.len() == self.copied => Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound && self.copied == 0 => Ok(()),
+            _ if self.has_both_names() => Ok(()),
             _ => Err(self.target_changed()),
         }
     }
 
-    /// Locks what stands under the final name, once it is what was copied. An empty file is made where nothing is, so that
-    /// there is something to be locked.
-    pub(super) fn claim_target(&self) -> Result<File, FileFault> {
+    /// Locks what stands under the final name, once it is what was copied; `None` where nothing stood there and stands now.
+    pub(super) fn claim_target(&self) -> Result<Option<File>, FileFault> {
         let fault = |source| FileFault::CopyTarget { path: self.path.clone(), source };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(self.copied == 0).truncate(false);
-        let target = match options.open(&self.path) {
+        let target = match OpenOptions::new().read(true).write(true).open(&self.path) {
             Ok(target) => target,
+            Err(error) if error.kind() == ErrorKind::NotFound && self.copied == 0 => return Ok(None),
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(self.target_changed()),
             Err(error) => return Err(fault(error)),
         };
@@ -121,8 +110,7 @@ impl OutputFile {
         if !unchanged {
             return Err(self.target_changed());
         }
-        self.file()?.set_permissions(found.permissions()).map_err(fault)?;
-        Ok(target)
+        Ok(Some(target))
     }
 
     /// Whether the copy at its start still equals the other file.
@@ -145,7 +133,7 @@ impl OutputFile {
         Ok(left == 0)
     }
 
-    fn target_changed(&self) -> FileFault {
+    pub(super) fn target_changed(&self) -> FileFault {
         FileFault::TargetChanged { path: self.path.clone(), part: self.part_path.clone(), length: self.copied }
     }
 }

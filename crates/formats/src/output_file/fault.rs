@@ -42,6 +42,24 @@ pub(crate) enum FileFault {
     )]
     AppendedSequence { path: PathBuf },
 
+    #[error(
+        "output file '{path}' is the file '{input}', which this step reads; give the output a name of its own",
+        path = path.display(), input = input.display()
+    )]
+    IsInput { path: PathBuf, input: PathBuf },
+
+    #[error(
+        "output file '{path}' is being written by another execution, which holds '{part}'; launch again when that has ended",
+        path = path.display(), part = part.display()
+    )]
+    Rival { path: PathBuf, part: PathBuf },
+
+    #[error(
+        "output file '{path}' cannot be given the mode of '{target}', which it is to replace",
+        path = path.display(), target = target.display()
+    )]
+    Follow { path: PathBuf, target: PathBuf, source: io::Error },
+
     #[error("output file '{path}' is held by an earlier attempt that is still alive", path = path.display())]
     Locked { path: PathBuf },
 
@@ -117,6 +135,11 @@ impl FileFault {
     /// A file is not there, although a checkpoint says so many bytes.
     pub(crate) fn missing(path: &Path, length: u64) -> Self {
         Self::Missing { path: path.to_owned(), length }
+    }
+
+    /// Why a file is not forced again: the system says once that pages could not be written, and nothing of them after that.
+    pub(super) fn forced_in_vain() -> io::Error {
+        io::Error::other("it could not be forced before, and what was lost then is not known")
     }
 
     /// Whether the file of a checkpoint is not there.

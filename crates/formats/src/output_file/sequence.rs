@@ -3,10 +3,13 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::compression::{Compression, Member};
+use super::rivals::FinalNames;
+use super::target::behind_links;
 use super::{FileFault, FileSync, OnExisting, OutputFile, Position};
 use oxbatch_core::item::{Checkpoint, ItemError};
 use oxbatch_core::step::StepContext;
@@ -39,6 +42,8 @@ pub(crate) struct OutputFiles {
     pub(crate) on_existing: OnExisting,
     pub(crate) compression: Compression,
     pub(crate) numbered: bool,
+    /// Files that the step reads.
+    pub(crate) inputs: Arc<[PathBuf]>,
     /// It is appended to text: what stands at the start of a file is not written.
     pub(crate) follows_text: bool,
     current: OutputFile,
@@ -69,6 +74,7 @@ impl OutputFiles {
             on_existing: OnExisting::default(),
             compression: Compression::default(),
             numbered: false,
+            inputs: Arc::default(),
             follows_text: false,
             member: None,
             counts: Counts::default(),
@@ -79,9 +85,19 @@ impl OutputFiles {
 
     fn file(&self, number: u32) -> OutputFile {
         let path = if number == 0 { self.path.clone() } else { numbered(&self.path, number) };
-        let mut file = OutputFile::with_tag(&self.tag, path);
-        (file.sync, file.on_existing) = (self.sync, self.on_existing);
+        let mut file = OutputFile::with_tag(&self.tag, behind_links(&path));
+        (file.sync, file.on_existing, file.inputs) = (self.sync, self.on_existing, Arc::clone(&self.inputs));
         file
+    }
+
+    /// The names that no other output may write to while this one does; where one is a link, that of the file behind it.
+    fn final_names(&self) -> FinalNames {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !self.numbered {
+            return FinalNames::One(name(&self.current.path));
+        }
+        let (start, end) = split(&self.path);
+        FinalNames::Numbered(format!("{}-", start.to_string_lossy()), end.to_string_lossy().into_owned())
     }
 
     /// Opens the output, empty or cut back to a checkpoint.
@@ -99,6 +115,7 @@ impl OutputFiles {
             _ => first,
         };
         self.current = self.file(number);
+        self.current.final_names = Some(self.final_names());
         match &position {
             None => {
                 self.current.open_anew()?;
@@ -208,6 +225,11 @@ impl OutputFiles {
         Checkpoint::new(position).map(Some)
     }
 
+    /// Makes sure that a save may count on what was flushed.
+    pub(crate) fn force(&mut self) -> Result<(), FileFault> {
+        self.current.force_for_save()
+    }
+
     /// The last flush is the point to cut back to.
     pub(crate) fn committed(&mut self) {
         if let Some(position) = self.flushed.take() {
@@ -282,17 +304,26 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
 
 /// A path with a mark at the end of the name, before what stands for its format.
 fn marked(path: &Path, mark: &str) -> PathBuf {
+    if path.file_name().is_none() {
+        return path.to_owned();
+    }
+    let (mut name, end) = split(path);
+    name.push(mark);
+    name.push(end);
+    path.with_file_name(name)
+}
+
+/// A path's name before a mark, and behind it.
+fn split(path: &Path) -> (OsString, OsString) {
     let is_compressed = |path: &Path| path.extension().is_some_and(|end| COMPRESSED.iter().any(|known| end == *known));
     let (plain, outer) =
         if is_compressed(path) { (path.with_extension(""), path.extension()) } else { (path.to_owned(), None) };
-    let Some(stem) = plain.file_stem() else { return path.to_owned() };
-    let mut name = OsString::from(stem);
-    name.push(mark);
+    let mut behind = OsString::new();
     for end in plain.extension().into_iter().chain(outer) {
-        name.push(".");
-        name.push(end);
+        behind.push(".");
+        behind.push(end);
     }
-    path.with_file_name(name)
+    (plain.file_stem().unwrap_or_default().to_owned(), behind)
 }
 
 #[cfg(test)]

@@ -170,23 +170,57 @@ fn a_file_that_somebody_changed_meanwhile_is_told_and_nothing_is_lost() {
 }
 
 #[test]
-fn of_two_instances_that_write_the_same_at_once_none_is_taken_for_the_other() {
+fn of_two_instances_that_write_the_same_one_after_the_other_none_is_taken_for_the_other() {
     for before in [None, Some("0\n")] {
         let Place { folder: _folder, path } = place();
         if let Some(before) = before {
             std::fs::write(&path, before).unwrap();
         }
         block_on(async {
+            // It has died, and the other one comes before it is restarted.
             let first = complete(lines("1", &path), &[1]).await;
-            let mut slow = lines("1", &path);
-            slow.open(Some(&first)).await.unwrap();
             run(lines("2", &path), &[1]).await.unwrap();
-            let message = end::<u32, _>(&mut slow).await.unwrap_err().to_string();
+            let message = go_on(lines("1", &path), &first).await.unwrap_err().to_string();
             assert!(message.contains("is not what it was"), "{message}");
-            drop(slow);
             run(lines("1", &path), &[1]).await.unwrap();
         });
         assert_eq!(text(&path), format!("{}1\n1\n", before.unwrap_or_default()));
+    }
+}
+
+#[test]
+fn a_publication_that_fails_leaves_nothing_under_a_final_name_that_nothing_had() {
+    for on_existing in [OnExisting::Append, OnExisting::Refuse] {
+        let Place { folder, path } = place();
+        block_on(async {
+            let mut writer = lines("1", &path).on_existing(on_existing);
+            writer.open(None).await.unwrap();
+            write(&mut writer, &[1]).await.unwrap();
+            ItemWriter::<u32>::committed(&mut writer);
+            std::fs::remove_file(path.with_file_name("a.1.part")).unwrap();
+            let message = end::<u32, _>(&mut writer).await.unwrap_err().to_string();
+            assert!(message.contains("a.1.part' cannot be renamed to '"), "{message}");
+        });
+        assert_eq!(names(folder.path()), [""; 0], "{on_existing:?}");
+    }
+}
+
+#[test]
+fn a_death_that_left_both_names_is_made_good() {
+    for on_existing in [OnExisting::Append, OnExisting::Refuse, OnExisting::Replace] {
+        let Place { folder, path } = place();
+        block_on(async {
+            let checkpoint = complete(lines("1", &path).on_existing(on_existing), &[1]).await;
+            // Where the file system cannot rename without replacing, the new name comes before the old one goes.
+            std::fs::hard_link(path.with_file_name("a.1.part"), &path).unwrap();
+            go_on(lines("1", &path).on_existing(on_existing), &checkpoint).await.unwrap();
+            assert_eq!((text(&path).as_str(), names(folder.path())), ("1\n", vec!["a".to_owned()]), "{on_existing:?}");
+            // One that begins anew does not write into what was published.
+            std::fs::hard_link(&path, path.with_file_name("a.1.part")).unwrap();
+            let mut writer = lines("1", &path).on_existing(OnExisting::Replace);
+            writer.open(None).await.unwrap();
+            assert_eq!(text(&path), "1\n");
+        });
     }
 }
 

@@ -57,9 +57,8 @@ fn an_earlier_attempt_that_is_still_alive_keeps_its_successor_out() {
 fn other_instances_and_steps_write_under_other_names() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jsonl");
-    let mut writers = ["1-Export", "2-Export", "1-Other step"].map(|tag| Lines::with_tag(tag, &path));
-    for writer in &mut writers {
-        block_on(writer.open(None)).unwrap();
+    for tag in ["1-Export", "2-Export", "1-Other step"] {
+        block_on(Lines::with_tag(tag, &path).open(None)).unwrap();
     }
     assert_eq!(names(folder.path()).len(), 3);
 }
@@ -91,9 +90,9 @@ fn a_file_that_is_shorter_than_its_checkpoint_or_changed_or_missing_is_a_fault()
 #[test]
 fn a_page_that_never_reached_the_disk_is_a_fault_or_cut_off() {
     const PAGE: usize = 4096;
-    let many: Vec<u32> = (0..5_000).collect();
+    let many: Vec<u32> = (0..7_000).collect();
     // The chunks whose checkpoint is kept, and what was lost behind it or before it.
-    for (kept, page, is_fault) in [(2, 1, true), (2, 5, true), (1, 8, false), (0, 1, false)] {
+    for (kept, page, is_fault) in [(2, 1, true), (2, 5, true), (1, 6, false), (0, 1, false)] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jsonl");
         let part = folder.path().join("a.jsonl.1-Export.part");
@@ -101,7 +100,7 @@ fn a_page_that_never_reached_the_disk_is_a_fault_or_cut_off() {
             let mut writer = lines(&path).sync(FileSync::AtEnd);
             writer.open(None).await.unwrap();
             let mut checkpoints = vec![stored(&writer.flush().await.unwrap().unwrap())];
-            for chunk in many.chunks(2_500) {
+            for chunk in many.chunks(3_500) {
                 checkpoints.push(write(&mut writer, chunk).await.unwrap());
                 writer.committed();
             }
@@ -120,7 +119,7 @@ fn a_page_that_never_reached_the_disk_is_a_fault_or_cut_off() {
                 return;
             }
             opened.unwrap();
-            write(&mut writer, &many[kept * 2_500..]).await.unwrap();
+            write(&mut writer, &many[kept * 3_500..]).await.unwrap();
             writer.committed();
             end(&mut writer).await.unwrap();
             let expected: String = many.iter().map(|number| format!("{number}\n")).collect();

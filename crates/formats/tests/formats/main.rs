@@ -25,10 +25,13 @@ mod json_readers;
 mod json_within;
 #[cfg(feature = "fixed-width")]
 mod mixed_readers;
+#[cfg(feature = "gzip")]
+mod order_on_disk;
 mod properties;
 #[cfg(all(feature = "fixed-width", feature = "xml", feature = "files"))]
 mod reader_conformance;
 mod record_writers;
+mod replaced_files;
 #[cfg(all(feature = "fixed-width", feature = "xml", feature = "gzip", feature = "zstd"))]
 mod writer_conformance;
 mod writer_harness;

@@ -70,8 +70,11 @@ impl<T> SqliteWriter<T> {
         Self::build(Target::Repository, table.into())
     }
 
-    /// Writes into `table` of another file, at least once: the chunk in hand is written again by a restart when the process
-    /// dies between the commits of the two databases. A file that is missing is created; each commit waits for its disk.
+    /// Writes into `table` of another file, at least once: a restart writes again what the repository has not saved. After the
+    /// death of the process that is one chunk at most, the one between the commits of the two databases; with
+    /// [`commit_every`](oxbatch_core::ChunkStepBuilder::commit_every) it is those that waited for their save. After a loss of power it is all chunks that
+    /// the repository had not made durable yet: each commit of this file waits for its disk, those of the repository wait
+    /// for it at the ends of steps. A file that is missing is created.
     ///
     /// The file is locked for writing from a chunk's first row to its commit. The repository's own file is refused.
     pub fn to_file(path: impl Into<PathBuf>, table: impl Into<String>) -> Self {

@@ -5,4 +5,5 @@
 #[expect(dead_code, reason = "the tests of the engine use the rest of it")]
 mod harness;
 mod outputs;
+mod rivals;
 mod tables;
