@@ -4,8 +4,10 @@ mod compression;
 mod disk;
 mod existing;
 mod fault;
+mod file_sync;
 mod forcing;
 mod mark;
+mod publish;
 mod rivals;
 mod sequence;
 mod tail;
@@ -15,12 +17,12 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use compression::Compression;
 use disk::{is_same, lock, make_folder, sync_folder};
 pub use existing::OnExisting;
 pub(super) use fault::FileFault;
+pub use file_sync::FileSync;
 use mark::Mark;
 pub(super) use mark::Position;
 use oxbatch_core::step::StepContext;
@@ -31,46 +33,11 @@ pub(super) use tail::TAIL_BYTES;
 use tail::Tail;
 #[cfg(any(feature = "csv", feature = "files", feature = "fixed-width", feature = "json", feature = "xml"))]
 pub(super) use tail::fingerprint;
-use tempfile::{PathPersistError, TempPath};
 
 /// Longest part of a temporary name that comes from the tag; the whole name must fit a file system's 255 bytes.
 const MAX_TAG_BYTES: usize = 60;
 /// Bytes that are read at once when a file is read back; whole keys of a `DistinctProcessor`.
 const READ_BACK_BYTES: usize = 64 * 1024;
-
-/// When a file writer forces its file to the disk.
-///
-/// A file that is not forced is lost with the power of the machine, all of it or any pages of it; a process that dies loses
-/// nothing of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FileSync {
-    /// Before each save of the step's state, which counts on it: the step resumes after a loss of power, and nothing is lost
-    /// or doubled.
-    ///
-    /// Each save waits for the disk: some tenths of a millisecond to some milliseconds. The writer therefore has the saves
-    /// of its step joined, one each [`SAVE_INTERVAL`](Self::SAVE_INTERVAL), unless the step has a
-    /// [`commit_every`](oxbatch_core::ChunkStepBuilder::commit_every) of its own. A chunk that has to be saved by itself,
-    /// because it is written to a table of the repository's database too or holds skipped items, waits for the disk.
-    #[default]
-    EverySave,
-    /// Before each chunk is committed, and each chunk is saved by itself: a death repeats one chunk at most, where what the
-    /// step does besides the file must not be repeated more often than that. Each chunk waits for the disk.
-    EveryChunk,
-    /// Once, before the output is published: nothing waits for the disk until then, and each chunk is saved by itself. After
-    /// a loss of power the file may miss what its checkpoint counts on; the next attempt finds that out, fails with a
-    /// sentence, and the job is launched with force. A restart reads back what was not forced.
-    AtEnd,
-}
-
-impl FileSync {
-    /// How long the saves of a step are joined whose output is forced before each of them.
-    pub const SAVE_INTERVAL: Duration = Duration::from_millis(100);
-
-    /// How long the saves of its step are to be joined.
-    pub(crate) fn save_interval(self) -> Option<Duration> {
-        (self == Self::EverySave).then_some(Self::SAVE_INTERVAL)
-    }
-}
 
 /// A file that is written under `<final name>.<tag>.part` and renamed when it is complete.
 ///
@@ -370,62 +337,6 @@ impl OutputFile {
     /// The file will not grow any more.
     fn finish(&mut self) {
         self.now.complete = true;
-    }
-
-    /// Gives the file its final name and makes that durable.
-    fn publish(&mut self) -> Result<(), FileFault> {
-        if self.published {
-            return Ok(());
-        }
-        self.rename()?;
-        sync_folder(&self.path).map_err(|source| FileFault::Sync { path: self.path.clone(), source })
-    }
-
-    fn rename(&mut self) -> Result<(), FileFault> {
-        if self.has_both_names() {
-            fs::remove_file(&self.part_path).map_err(|source| self.not_renamed(source))?;
-            self.published = true;
-            return Ok(());
-        }
-        self.check_target()?;
-        // Held until the file has its final name: what is appended to does not grow meanwhile.
-        let target = if self.on_existing == OnExisting::Append { self.claim_target()? } else { None };
-        self.follow_target(self.file()?, false)?;
-        self.file()?.sync_all().map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })?;
-        if self.on_existing == OnExisting::Replace || target.is_some() {
-            fs::rename(&self.part_path, &self.path).map_err(|source| self.not_renamed(source))?;
-        } else {
-            self.rename_to_nothing()?;
-        }
-        self.published = true;
-        Ok(())
-    }
-
-    /// Gives the file its final name where nothing has it, and fails where something does, whoever made it meanwhile.
-    fn rename_to_nothing(&self) -> Result<(), FileFault> {
-        let part = TempPath::try_from_path(&self.part_path).map_err(|source| self.not_renamed(source))?;
-        let Err(PathPersistError { error, path }) = part.persist_noclobber(&self.path) else { return Ok(()) };
-        path.keep().map_err(|kept| self.not_renamed(kept.error))?;
-        match error.kind() {
-            ErrorKind::AlreadyExists if self.on_existing == OnExisting::Append => Err(self.target_changed()),
-            ErrorKind::AlreadyExists => Err(FileFault::Exists { path: self.path.clone() }),
-            _ => Err(self.not_renamed(error)),
-        }
-    }
-
-    fn not_renamed(&self, source: std::io::Error) -> FileFault {
-        FileFault::Rename { from: self.part_path.clone(), path: self.path.clone(), source }
-    }
-
-    /// Gives a file that was finished before the last one its final name, unless an earlier attempt has. The caller makes
-    /// the names durable.
-    fn publish_finished(&mut self) -> Result<(), FileFault> {
-        if self.has_part() {
-            self.file = Some(self.open_locked(&mut OpenOptions::new())?);
-            self.rename()?;
-            self.close();
-        }
-        Ok(())
     }
 
     fn has_part(&self) -> bool {
