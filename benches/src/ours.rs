@@ -37,8 +37,8 @@ async fn run_on(job: Job, repository: Arc<dyn JobRepository>) -> Result<Duration
     let name = job.name().to_owned();
     let engine = Engine::start(JobRegistry::new([job])?, repository, config).await?;
     let start = Instant::now();
-    let options = LaunchOptions { run_here: true, force: true, ..LaunchOptions::default() };
-    let launched = engine.launch(&name, GivenParameters::default(), options).await?;
+    let options = LaunchOptions { force: true, ..LaunchOptions::default() };
+    let launched = engine.launch_here(&name, GivenParameters::default(), options).await?;
     let execution = engine.wait(launched.execution.id, Duration::from_secs(3600)).await?;
     let time = start.elapsed();
     engine.shutdown().await;

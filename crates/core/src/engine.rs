@@ -1,23 +1,30 @@
 //! Runs jobs: takes executions, runs their steps on threads of their own, keeps leases, recovers, stops, shuts down.
 
+mod changes;
 mod clock;
 mod config;
 mod dispatch;
-mod event;
-mod finish;
-mod lease;
-mod news;
+mod heartbeat;
+mod local;
+mod notifications;
 mod operator;
+mod persist;
 mod preview;
+mod refusal;
 mod rerun;
+mod rerun_plan;
 mod run_job;
 mod run_step;
 mod running;
+mod state;
+mod step_end;
 mod store;
 
+use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -26,59 +33,49 @@ pub use config::{
     DEFAULT_CONCURRENCY, DEFAULT_HEARTBEAT, DEFAULT_LEASE, DEFAULT_MAX_RECOVERIES, DEFAULT_QUEUE_LIMIT,
     DEFAULT_SHUTDOWN_TIMEOUT, DEFAULT_STOP_GRACE, EngineConfig,
 };
-pub(crate) use event::EventSink;
-pub use event::{Event, EventConsumer};
-pub use operator::{LaunchOptions, OperatorError};
+pub use operator::{LaunchOptions, Operator, OperatorConfig};
 pub use preview::{
     DEFAULT_PREVIEW_ITEMS, DEFAULT_PREVIEW_TIME, MAX_PREVIEW_ITEMS, Preview, PreviewEnd, PreviewError, PreviewOptions,
-    preview,
 };
-pub use rerun::{LeftSkip, MAX_LEFT_SHOWN, Rerun};
+pub use refusal::OperatorError;
+pub use rerun_plan::{LeftSkip, MAX_LEFT_SHOWN, Rerun};
 pub use running::LiveStep;
 pub use store::NotReady;
 
-use crate::job::JobRegistry;
-use crate::repository::{Drain, JobRepository, NodeReport, RepositoryError, RunLimits};
-use running::Running;
+use crate::event::EventSink;
+pub use crate::event::{Event, EventConsumer};
+use crate::execution::ExecutionId;
+use crate::job::{GivenParameters, JobRegistry};
+use crate::repository::{JobRepository, Launched, RepositoryError};
+use local::LocalNode;
+use state::EngineState;
 use store::StoreHealth;
 
-/// A node that launches and runs jobs. Cheap to clone; all clones are the same node.
+/// How long a node that ends tries to take its row away: without, it is shown as gone for a while.
+const REMOVE_NODE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A node that launches and runs jobs. Cheap to clone; all clones are the same node. It is an [`Operator`] too, whose
+/// requests it hears at once.
 ///
 /// It lives in a tokio runtime with timers. User code never runs on that runtime's threads: each step has a thread of
 /// its own, so a job that burns CPU or blocks for ever cannot make the service deaf.
 #[derive(Clone)]
 pub struct Engine {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    registry: JobRegistry,
-    repository: Arc<dyn JobRepository>,
-    config: EngineConfig,
-    events: EventSink,
-    running: Running,
-    store: StoreHealth,
-    /// Rung when there may be work to take.
-    work: Notify,
-    /// Whether the repository tells of what other processes do.
-    hears_news: bool,
-    /// Rung when leases are to be renewed, and with them requests to stop and to drain heard, before their time.
-    look: Notify,
-    /// What the node tells of itself.
-    report: NodeReport,
-    limits: RunLimits,
-    /// The request to drain, as it was last heard.
-    drain: watch::Sender<Option<Drain>>,
-    /// Cancelled when nothing runs any more on a node that is to end once it is drained.
-    drained: CancellationToken,
-    /// No new work is taken once it is cancelled.
-    closing: CancellationToken,
-    tasks: TaskTracker,
+    operator: Operator,
+    state: Arc<EngineState>,
 }
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("node", &self.inner.config.node).finish_non_exhaustive()
+        f.debug_struct("Engine").field("node", &self.state.config.node).finish_non_exhaustive()
+    }
+}
+
+impl Deref for Engine {
+    type Target = Operator;
+
+    fn deref(&self) -> &Operator {
+        &self.operator
     }
 }
 
@@ -93,58 +90,104 @@ impl Engine {
         config: EngineConfig,
     ) -> Result<Self, RepositoryError> {
         repository.register_node(&config.node).await?;
-        let report = news::report(&registry, &config);
+        let report = EngineState::report_of(&registry, &config);
         repository.heartbeat(&report).await?;
-        let inner = Arc::new(Inner {
-            hears_news: repository.listen().is_some(),
-            look: Notify::new(),
+        let events = EventSink::new(config.consumers.clone());
+        let local = Arc::new(LocalNode::new(config.node.clone(), repository.listen().is_some()));
+        let operator = Operator::beside(
+            registry.clone(),
+            Arc::clone(&repository),
+            OperatorConfig::of(&config),
+            events.clone(),
+            Arc::clone(&local),
+        );
+        let state = Arc::new(EngineState {
+            limits: operator.limits().clone(),
+            store: StoreHealth::new(),
             report,
-            limits: news::limits(&registry, &config),
             drain: watch::Sender::new(None),
             drained: CancellationToken::new(),
             registry,
             repository,
-            events: EventSink::new(config.consumers.clone()),
-            running: Running::default(),
-            store: StoreHealth::new(),
-            work: Notify::new(),
-            closing: CancellationToken::new(),
+            events,
+            local,
             tasks: TaskTracker::new(),
             config,
         });
-        inner.tasks.spawn(lease::keep(Arc::clone(&inner)));
-        inner.tasks.spawn(news::hear(Arc::clone(&inner)));
-        if inner.config.take_work {
-            dispatch::recover(&inner).await?;
-            inner.tasks.spawn(dispatch::take_work(Arc::clone(&inner)));
+        state.tasks.spawn(heartbeat::keep(Arc::clone(&state)));
+        state.tasks.spawn(notifications::listen(Arc::clone(&state)));
+        if state.config.take_work {
+            dispatch::recover(&state).await?;
+            state.tasks.spawn(dispatch::take_work(Arc::clone(&state)));
         }
-        Ok(Self { inner })
+        Ok(Self { operator, state })
     }
 
-    /// The jobs that the node knows.
-    pub fn registry(&self) -> &JobRegistry {
-        &self.inner.registry
-    }
-
-    /// Where everything is kept.
-    pub fn repository(&self) -> &Arc<dyn JobRepository> {
-        &self.inner.repository
+    /// The operator of the node.
+    pub fn operator(&self) -> &Operator {
+        &self.operator
     }
 
     /// The settings of the node.
     pub fn config(&self) -> &EngineConfig {
-        &self.inner.config
+        &self.state.config
+    }
+
+    /// Launches a job and runs it on this node at once, whatever waits.
+    ///
+    /// # Errors
+    /// As [`Operator::launch`].
+    pub async fn launch_here(
+        &self,
+        job_name: &str,
+        given: GivenParameters,
+        options: LaunchOptions,
+    ) -> Result<Launched, OperatorError> {
+        let launched = self.operator.launch_with(job_name, given, options, self.claim()).await?;
+        self.run(&launched);
+        Ok(launched)
+    }
+
+    /// Restarts an execution and runs it on this node at once.
+    ///
+    /// # Errors
+    /// As [`Operator::restart`].
+    pub async fn restart_here(&self, id: ExecutionId) -> Result<Launched, OperatorError> {
+        let launched = self.operator.restart_with(id, self.claim()).await?;
+        self.run(&launched);
+        Ok(launched)
+    }
+
+    /// Runs the skipped items of an execution again, on this node at once.
+    ///
+    /// # Errors
+    /// As [`Operator::rerun_skips`].
+    pub async fn rerun_skips_here(&self, id: ExecutionId) -> Result<Rerun, OperatorError> {
+        let rerun = self.operator.rerun_with(id, self.claim()).await?;
+        self.run(&rerun.launched);
+        Ok(rerun)
+    }
+
+    fn claim(&self) -> operator::Claim {
+        Some((self.state.config.node.clone(), self.state.config.lease))
+    }
+
+    /// Runs what this node has claimed at its launch.
+    fn run(&self, launched: &Launched) {
+        if let (Some(lease), false) = (launched.lease, launched.replayed) {
+            run_job::spawn(&self.state, launched.execution.clone(), lease, None);
+        }
     }
 
     /// Waits until the node was asked to drain and then to end, and nothing runs on it any more.
     pub async fn drained(&self) {
-        self.inner.drained.cancelled().await;
+        self.state.drained.cancelled().await;
     }
 
     /// Waits until the store is gone under the node, and says what became of it. Nothing can be kept any more: what ran was
     /// dropped, and what is left is to end the process.
     pub async fn store_gone(&self) -> RepositoryError {
-        self.inner.store.until_gone().await
+        self.state.store.until_gone().await
     }
 
     /// Whether the node can take work: it does not shut down, and its heartbeats are written down.
@@ -152,16 +195,39 @@ impl Engine {
     /// # Errors
     /// [`NotReady`] says why it cannot.
     pub fn check_ready(&self) -> Result<(), NotReady> {
-        let inner = &self.inner;
-        let checked = inner.store.check(inner.config.heartbeat_every);
-        match checked {
-            Ok(()) if inner.closing.is_cancelled() => Err(NotReady::ShuttingDown),
+        match self.state.store.check(self.state.config.heartbeat_every) {
+            Ok(()) if self.is_shutting_down() => Err(NotReady::ShuttingDown),
             checked => checked,
         }
     }
 
     /// Whether it has begun to shut down: launches are refused.
     pub fn is_shutting_down(&self) -> bool {
-        self.inner.closing.is_cancelled()
+        self.state.local.closing.is_cancelled()
+    }
+
+    /// Takes no new work, lets running steps go on to their next chunk boundary, records them as STOPPED with exit code
+    /// SHUTDOWN, and gives all leases back. Returns within the configured time.
+    pub async fn shutdown(&self) {
+        let (state, local) = (&self.state, &self.state.local);
+        if !local.closing.is_cancelled() {
+            state.events.emit(&Event::ShuttingDown { running: local.running.count() });
+        }
+        local.closing.cancel();
+        local.running.shut_down();
+        state.tasks.close();
+        // A step that ignores the request is left behind after the configured time; recording it takes a moment more.
+        let bound = state.config.shutdown_timeout + run_step::LEAVE_BEHIND_AFTER * 2;
+        let _ = tokio::time::timeout(bound, state.tasks.wait()).await;
+        if state.store.gone().is_none() {
+            let removed =
+                tokio::time::timeout(REMOVE_NODE_WITHIN, state.repository.remove_node(&state.config.node)).await;
+            if let Ok(Err(error)) = removed {
+                state.report_trouble("remove the node", &error);
+            }
+        }
+        if let Err(error) = state.repository.close().await {
+            state.report_trouble("close the repository", &error);
+        }
     }
 }

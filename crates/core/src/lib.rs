@@ -47,10 +47,12 @@
 //! | [`item::ValidatingProcessor`] | items that keep the rules of their type, derived with garde | `validation` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod author_thread;
 #[cfg(feature = "test-util")]
 pub mod conformance;
 mod decimal;
 pub mod engine;
+mod event;
 pub mod execution;
 pub mod item;
 pub mod job;

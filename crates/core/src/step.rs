@@ -11,7 +11,7 @@ mod shared;
 mod task;
 
 pub use body::Reruns;
-pub(crate) use body::{BodyEnd, BodyFault, BodyRun, STACK_BYTES};
+pub(crate) use body::{BodyEnd, BodyFault, BodyRun};
 pub use chunk::{
     ChunkStep, ChunkStepBuilder, ChunkStepStart, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, MAX_PROCESSORS, NotSet, ReadAhead,
 };

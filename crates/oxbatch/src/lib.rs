@@ -78,12 +78,12 @@
 
 mod cli;
 mod commands;
+mod database;
 mod duration;
 mod error;
 mod exit;
 mod hide;
 mod log;
-mod node;
 mod output;
 mod program;
 mod progress;

@@ -2,12 +2,11 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use oxbatch_core::engine::Operator;
 use oxbatch_core::execution::cause_chain;
-use oxbatch_core::repository::JobRepository;
 use oxbatch_core::{BoxError, JobRegistry};
 
 use crate::cli::{Cli, Command, GlobalArgs, ServeArgs};
@@ -18,7 +17,7 @@ use crate::settings::Sources;
 use crate::settings::database::DatabaseSettings;
 use crate::settings::engine::EngineSettings;
 use crate::settings::logging::LogSettings;
-use crate::{hide, log, node, output};
+use crate::{database, hide, log, output};
 
 /// Most threads that serve requests and keep leases; jobs run on threads of their own.
 const MAX_WORKER_THREADS: usize = 4;
@@ -86,9 +85,10 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Opens the database that must be there.
-    pub(crate) async fn existing(&self) -> Result<Arc<dyn JobRepository>, CliError> {
-        node::open_existing(self.database()?).await
+    /// Opens the database that must be there, for an operator: no node of this process runs.
+    pub(crate) async fn operator(&self) -> Result<Operator, CliError> {
+        let repository = database::open_existing(self.database()?).await?;
+        Ok(Operator::new(self.registry.clone(), repository, self.engine(None)?.operator()))
     }
 
     /// Where the database is.
@@ -96,8 +96,8 @@ impl Program {
         Ok(DatabaseSettings::resolve(&self.globals, &self.sources)?)
     }
 
-    /// The settings of the node.
-    pub(crate) fn engine(&self, serve: &ServeArgs) -> Result<EngineSettings, CliError> {
+    /// The settings of the node; of the service with its flags.
+    pub(crate) fn engine(&self, serve: Option<&ServeArgs>) -> Result<EngineSettings, CliError> {
         Ok(EngineSettings::resolve(&self.globals, serve, &self.sources)?)
     }
 }

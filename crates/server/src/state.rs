@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::engine::OperatorError;
+use oxbatch_core::execution::{ExecutionId, cause_chain};
 use oxbatch_core::{Engine, JobExecution};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Limits, ServerConfig};
-use crate::error::Problem;
 use crate::middleware::AllowedHosts;
 
 /// What all handlers share. Cheap to clone.
@@ -78,21 +78,26 @@ impl AppState {
         self.inner.shutdown.is_cancelled() || self.inner.engine.is_shutting_down()
     }
 
-    /// Waits until an execution has ended, at most `at_most`, and not through a shutdown; then tells how it stands.
+    /// Waits until an execution has ended, at most `at_most`, and not through a shutdown; how it stands then. `None` when
+    /// that cannot be read: what was asked for has been done, and the caller still learns of which execution.
     ///
-    /// When too many wait already it tells at once: what was asked for has been done, only the wait is left out.
-    pub(crate) async fn wait(&self, id: ExecutionId, at_most: Duration) -> Result<JobExecution, Problem> {
+    /// When too many requests wait already, this one is answered at once.
+    pub(crate) async fn wait(&self, id: ExecutionId, at_most: Duration) -> Option<JobExecution> {
         let engine = self.engine();
-        let Ok(_place) = self.inner.waiting.try_acquire() else {
-            return Ok(engine.execution(id).await?);
+        let waited = match self.inner.waiting.try_acquire() {
+            Ok(_permit) => tokio::select! {
+                execution = engine.wait(id, at_most) => Some(execution),
+                () = self.inner.shutdown.cancelled() => None,
+            },
+            Err(_) => None,
         };
-        let ended: Option<JobExecution> = tokio::select! {
-            execution = engine.wait(id, at_most) => Some(execution?),
-            () = self.inner.shutdown.cancelled() => None,
+        let execution = match waited {
+            Some(execution) => execution,
+            None => engine.execution(id).await,
         };
-        match ended {
-            Some(execution) => Ok(execution),
-            None => Ok(engine.execution(id).await?),
-        }
+        let log = |error: &OperatorError| {
+            tracing::warn!(execution.id = id.0, cause = cause_chain(error), "its end cannot be waited for");
+        };
+        execution.inspect_err(log).ok()
     }
 }

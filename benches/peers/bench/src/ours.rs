@@ -93,8 +93,8 @@ async fn run_job(job: Job, repository: Arc<dyn JobRepository>) -> Result<(Durati
     let engine = Engine::start(JobRegistry::new([job])?, Arc::clone(&repository), config).await?;
     let start = Instant::now();
     // A repository that is not fresh knows the instance already.
-    let options = LaunchOptions { force: true, run_here: true, ..LaunchOptions::default() };
-    let launched = engine.launch(&name, GivenParameters::default(), options).await?;
+    let options = LaunchOptions { force: true, ..LaunchOptions::default() };
+    let launched = engine.launch_here(&name, GivenParameters::default(), options).await?;
     let execution = engine.wait(launched.execution.id, Duration::from_secs(3600)).await?;
     let time = start.elapsed();
     let steps = repository.steps(execution.id).await?;

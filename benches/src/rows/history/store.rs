@@ -91,8 +91,8 @@ impl Store {
     /// Launches a new instance and waits for its recorded end. The first of a repository is number 0.
     pub(super) async fn launch(&self, turn: i64) -> Result<(), Fault> {
         let given = GivenParameters::default().with("number", fill::NUMBER - turn).with("region", "north");
-        let options = LaunchOptions { run_here: true, ..LaunchOptions::default() };
-        let launched = self.engine.launch(&fill::job_name(turn), given, options).await?;
+        let options = LaunchOptions::default();
+        let launched = self.engine.launch_here(&fill::job_name(turn), given, options).await?;
         let execution = self.engine.wait(launched.execution.id, Duration::from_secs(600)).await?;
         match execution.status {
             Status::Completed => Ok(()),

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Clock, EventConsumer, SystemClock};
+use super::clock::{Clock, SystemClock};
+use crate::event::EventConsumer;
 use crate::repository::{Node, RecoverPolicy};
 
 /// Executions that run at once on a node.

@@ -1,23 +1,32 @@
-//! What operators ask of a node: launch, wait, stop, restart, abandon, shut down.
+//! Operators: what a person or a program asks of a store and the nodes that share it. It takes no running node.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Engine, Event};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::clock::Clock;
+use super::config::{DEFAULT_MAX_RECOVERIES, DEFAULT_QUEUE_LIMIT, EngineConfig};
+use super::local::LocalNode;
+use super::preview::{Preview, PreviewError, PreviewOptions, preview};
+use super::refusal::OperatorError;
+use super::rerun_plan::gone;
+use super::running::LiveStep;
+use crate::event::{Event, EventSink};
 use crate::execution::{ExecutionId, JobExecution, Status};
-use crate::job::{GivenParameters, Job, JobParameters, MAX_PRIORITY, MIN_PRIORITY, ParameterFaults};
+use crate::job::{GivenParameters, Job, JobParameters, JobRegistry, MAX_PRIORITY, MIN_PRIORITY};
 use crate::repository::{
-    Drain, IdempotencyKey, LaunchError, LaunchRequest, Launched, NodeStatus, RecoverRequest, RepositoryError,
+    Drain, ExecutionFilter, IdempotencyKey, JobRepository, LaunchRequest, Launched, Node, NodeStatus, PageRequest,
+    RecoverPolicy, RecoverRequest, RepositoryError, RunLimits,
 };
 
 /// How long an idempotency key is kept.
 const KEY_LIFE: Duration = Duration::from_secs(24 * 3600);
-/// Time between looks at an execution that another process runs, where the store does not tell of its end.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// The same where it does, though it may fail to.
-const LOOK_BESIDE_NEWS: Duration = Duration::from_secs(1);
-
-/// How long a node that ends tries to take its row away: without, it is shown as gone for a while.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// Time between polls of an execution that another process runs, where the store does not notify of its end.
+const POLL_EVERY: Duration = Duration::from_millis(200);
+/// The same where it does, though a notification may be lost.
+const POLL_BESIDE_NOTIFICATIONS: Duration = Duration::from_secs(1);
 
 /// How a job is launched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,77 +35,121 @@ pub struct LaunchOptions {
     pub force: bool,
     /// A caller's key: the same launch within 24 hours answers the same execution.
     pub idempotency_key: Option<String>,
-    /// Run it on this node at once, whatever waits; otherwise any node takes it from the queue.
-    pub run_here: bool,
-    /// Place in the queue: higher ones go first; `None` for what the job says.
+    /// Rank in the queue: higher ones go first; `None` for what the job says.
     pub priority: Option<i32>,
 }
 
-/// Why a node refuses what it was asked.
-#[derive(Debug, thiserror::Error)]
+/// The settings of an operator. Everything but the node has a default.
+#[derive(Clone)]
 #[non_exhaustive]
-pub enum OperatorError {
-    /// There is no such job.
-    #[error("there is no job '{name}'")]
-    UnknownJob {
-        /// Its name.
-        name: String,
-    },
-    /// The parameters do not fit the job.
-    #[error("{0}")]
-    Parameters(#[from] ParameterFaults),
-    /// The launch was refused.
-    #[error(transparent)]
-    Launch(#[from] LaunchError),
-    /// The priority is out of its range.
-    #[error("priority {priority} is not from {MIN_PRIORITY} to {MAX_PRIORITY}")]
-    Priority {
-        /// What was given.
-        priority: i32,
-    },
-    /// There is no such execution.
-    #[error("there is no execution {id}")]
-    UnknownExecution {
-        /// Its id.
-        id: ExecutionId,
-    },
-    /// The execution cannot be restarted.
-    #[error("execution {id} is {status} and cannot be restarted: {reason}")]
-    NotRestartable {
-        /// Its id.
-        id: ExecutionId,
-        /// Its status.
-        status: Status,
-        /// Why, and what to do instead.
-        reason: String,
-    },
-    /// The skipped items of the execution cannot be run again.
-    #[error("the skipped items of execution {id} cannot be run again: {reason}")]
-    NotRerunnable {
-        /// Its id.
-        id: ExecutionId,
-        /// Why, and what to do instead.
-        reason: String,
-    },
-    /// The node takes no new work.
-    #[error("the service is shutting down and takes no new work")]
-    ShuttingDown,
-    /// The store failed.
-    #[error(transparent)]
-    Repository(RepositoryError),
+pub struct OperatorConfig {
+    /// Who asks: the node that runs in this process, or the name of this process.
+    pub node: Node,
+    /// Executions that may run at once on all nodes together; `None` for any number.
+    pub max_running: Option<u32>,
+    /// Launches that may wait; one more is refused. [`DEFAULT_QUEUE_LIMIT`]
+    pub queue_limit: u32,
+    /// Recoveries in a row without progress. [`DEFAULT_MAX_RECOVERIES`]
+    pub max_recoveries: i64,
+    /// The clock of the times that are shown.
+    pub clock: Arc<dyn Clock>,
 }
 
-impl From<RepositoryError> for OperatorError {
-    fn from(error: RepositoryError) -> Self {
-        match error {
-            RepositoryError::NotFound { what: "execution", id } => Self::UnknownExecution { id: ExecutionId(id) },
-            error => Self::Repository(error),
+impl std::fmt::Debug for OperatorConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OperatorConfig").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+impl OperatorConfig {
+    /// The defaults for a process of this name.
+    pub fn new(node: Node) -> Self {
+        Self {
+            node,
+            max_running: None,
+            queue_limit: DEFAULT_QUEUE_LIMIT,
+            max_recoveries: DEFAULT_MAX_RECOVERIES,
+            clock: Arc::new(super::clock::SystemClock),
+        }
+    }
+
+    /// The settings of the operator of a node.
+    pub(super) fn of(config: &EngineConfig) -> Self {
+        Self {
+            node: config.node.clone(),
+            max_running: config.max_running,
+            queue_limit: config.queue_limit,
+            max_recoveries: config.max_recoveries,
+            clock: Arc::clone(&config.clock),
         }
     }
 }
 
-impl Engine {
-    /// Launches a job. Once it has returned, the execution is durable: it runs even if this process dies.
+/// The node that takes an execution at its launch, and how long its lease lasts; without one it waits in the queue.
+pub(super) type Claim = Option<(Node, Duration)>;
+
+/// Launches, stops, restarts, abandons, re-runs and previews jobs, and asks how they are: all of it through the store, so
+/// that it takes a registry and a repository, not a running node. Cheap to clone.
+#[derive(Clone)]
+pub struct Operator {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    registry: JobRegistry,
+    repository: Arc<dyn JobRepository>,
+    config: OperatorConfig,
+    limits: RunLimits,
+    events: EventSink,
+    local: Arc<LocalNode>,
+}
+
+impl std::fmt::Debug for Operator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operator").field("node", &self.inner.config.node).finish_non_exhaustive()
+    }
+}
+
+impl Operator {
+    /// An operator in a process without a node: what it launches waits for one.
+    pub fn new(registry: JobRegistry, repository: Arc<dyn JobRepository>, config: OperatorConfig) -> Self {
+        let local = Arc::new(LocalNode::new(config.node.clone(), false));
+        Self::beside(registry, repository, config, EventSink::default(), local)
+    }
+
+    /// The operator of a node.
+    pub(super) fn beside(
+        registry: JobRegistry,
+        repository: Arc<dyn JobRepository>,
+        config: OperatorConfig,
+        events: EventSink,
+        local: Arc<LocalNode>,
+    ) -> Self {
+        let limits = limits(&registry, config.max_running);
+        Self { inner: Arc::new(Inner { registry, repository, config, limits, events, local }) }
+    }
+
+    /// The jobs that are known.
+    pub fn registry(&self) -> &JobRegistry {
+        &self.inner.registry
+    }
+
+    /// Where everything is kept.
+    pub fn repository(&self) -> &Arc<dyn JobRepository> {
+        &self.inner.repository
+    }
+
+    /// The limits that launches keep to: its own setting, and those of the jobs that it knows.
+    pub(super) fn limits(&self) -> &RunLimits {
+        &self.inner.limits
+    }
+
+    pub(super) fn settings(&self) -> &OperatorConfig {
+        &self.inner.config
+    }
+
+    /// Launches a job: a node takes it from the queue. Once it has returned, the execution is durable: it runs even if this
+    /// process dies.
     ///
     /// # Errors
     /// [`OperatorError`] says why it was refused; nothing was stored.
@@ -106,10 +159,23 @@ impl Engine {
         given: GivenParameters,
         options: LaunchOptions,
     ) -> Result<Launched, OperatorError> {
-        let job = self.inner.registry.get(job_name);
-        let job = job.ok_or_else(|| OperatorError::UnknownJob { name: job_name.to_owned() })?;
+        self.launch_with(job_name, given, options, None).await
+    }
+
+    pub(super) async fn launch_with(
+        &self,
+        job_name: &str,
+        given: GivenParameters,
+        options: LaunchOptions,
+        claim: Claim,
+    ) -> Result<Launched, OperatorError> {
+        let job = self.job(job_name)?;
         let parameters = job.resolve(given)?;
-        self.launch_resolved(job, parameters, options).await
+        self.launch_resolved(job, parameters, options, claim).await
+    }
+
+    fn job(&self, name: &str) -> Result<&Job, OperatorError> {
+        self.inner.registry.get(name).ok_or_else(|| OperatorError::UnknownJob { name: name.to_owned() })
     }
 
     async fn launch_resolved(
@@ -117,13 +183,10 @@ impl Engine {
         job: &Job,
         parameters: JobParameters,
         options: LaunchOptions,
+        claim: Claim,
     ) -> Result<Launched, OperatorError> {
-        if self.is_shutting_down() {
-            return Err(OperatorError::ShuttingDown);
-        }
-        let inner = &self.inner;
-        let config = &inner.config;
-        let now = config.clock.now();
+        self.check_open()?;
+        let config = &self.inner.config;
         let priority = options.priority.unwrap_or(job.priority());
         if !(MIN_PRIORITY..=MAX_PRIORITY).contains(&priority) {
             return Err(OperatorError::Priority { priority });
@@ -134,27 +197,31 @@ impl Engine {
             job_name: job.name().to_owned(),
             parameters,
             force: options.force,
-            time: now,
-            claim: options.run_here.then(|| (config.node.clone(), config.lease)),
+            time: config.clock.now(),
+            claim,
             priority,
-            limits: inner.limits.clone(),
+            limits: self.inner.limits.clone(),
             queue_limit: config.queue_limit,
             idempotency,
         };
-        let launched = inner.repository.launch(request).await?;
-        if !launched.replayed {
-            self.begin(&launched);
-        }
+        let launched = self.inner.repository.launch(request).await?;
+        self.announce(&launched);
         Ok(launched)
     }
 
-    /// Begins what was launched: here where it was claimed at once, otherwise when a node takes it.
-    pub(super) fn begin(&self, launched: &Launched) {
-        let inner = &self.inner;
-        inner.events.emit(&Event::ExecutionLaunched { execution: &launched.execution });
-        match launched.lease {
-            Some(lease) => super::run_job::spawn(inner, launched.execution.clone(), lease, None),
-            None => inner.work.notify_one(),
+    /// Refuses new work in a process whose node closes.
+    pub(super) fn check_open(&self) -> Result<(), OperatorError> {
+        if self.inner.local.closing.is_cancelled() { Err(OperatorError::ShuttingDown) } else { Ok(()) }
+    }
+
+    /// Says that a launch was accepted, and wakes the node of this process if it waits for one.
+    pub(super) fn announce(&self, launched: &Launched) {
+        if launched.replayed {
+            return;
+        }
+        self.inner.events.emit(&Event::ExecutionLaunched { execution: &launched.execution });
+        if launched.lease.is_none() {
+            self.inner.local.work.notify_one();
         }
     }
 
@@ -164,20 +231,39 @@ impl Engine {
     /// # Errors
     /// When the parameters do not fit the job, or the repository fails.
     pub async fn clear_the_way(&self, job_name: &str, given: GivenParameters) -> Result<(), OperatorError> {
-        let job = self.inner.registry.get(job_name);
-        let job = job.ok_or_else(|| OperatorError::UnknownJob { name: job_name.to_owned() })?;
-        let key = job.resolve(given)?.job_key();
-        let config = &self.inner.config;
-        let request = RecoverRequest {
-            node: config.node.clone(),
-            held: self.inner.running.held(),
-            policy: crate::repository::RecoverPolicy::Fail,
-            max_recoveries: config.max_recoveries,
-            time: config.clock.now(),
-            only: Some((job_name.to_owned(), key)),
+        let key = self.job(job_name)?.resolve(given)?.job_key();
+        Ok(self.recover_instance(job_name.to_owned(), key).await?)
+    }
+
+    /// Ends a running execution whose process is dead, as a node would at its next poll; a living one is left alone. How it
+    /// stands then.
+    ///
+    /// # Errors
+    /// When it does not exist, or the repository fails.
+    pub async fn end_if_dead(&self, id: ExecutionId) -> Result<JobExecution, OperatorError> {
+        let execution = self.execution(id).await?;
+        if !execution.status.is_running() {
+            return Ok(execution);
+        }
+        let Some(instance) = self.inner.repository.instance(execution.instance_id).await? else {
+            return Ok(execution);
         };
-        for recovered in self.inner.repository.recover(request).await? {
-            self.inner.events.emit(&Event::ExecutionRecovered { recovered: &recovered });
+        self.recover_instance(instance.job_name, instance.job_key).await?;
+        self.execution(id).await
+    }
+
+    async fn recover_instance(&self, job_name: String, job_key: String) -> Result<(), RepositoryError> {
+        let inner = &self.inner;
+        let request = RecoverRequest {
+            node: inner.config.node.clone(),
+            held: inner.local.running.held(),
+            policy: RecoverPolicy::Fail,
+            max_recoveries: inner.config.max_recoveries,
+            time: inner.config.clock.now(),
+            only: Some((job_name, job_key)),
+        };
+        for recovered in inner.repository.recover(request).await? {
+            inner.events.emit(&Event::ExecutionRecovered { recovered: &recovered });
         }
         Ok(())
     }
@@ -186,53 +272,54 @@ impl Engine {
     ///
     /// # Errors
     /// [`OperatorError::NotRestartable`] unless it is the last of its instance, and FAILED or STOPPED.
-    pub async fn restart(&self, id: ExecutionId, run_here: bool) -> Result<Launched, OperatorError> {
+    pub async fn restart(&self, id: ExecutionId) -> Result<Launched, OperatorError> {
+        self.restart_with(id, None).await
+    }
+
+    pub(super) async fn restart_with(&self, id: ExecutionId, claim: Claim) -> Result<Launched, OperatorError> {
         let execution = self.execution(id).await?;
         let refuse = |reason: String| OperatorError::NotRestartable { id, status: execution.status, reason };
-        match execution.status {
-            Status::Stopped | Status::Failed => {}
-            Status::Completed => {
-                return Err(refuse("it has done all its work; launch with force to run it again".into()));
-            }
-            Status::Abandoned => {
-                return Err(refuse("it was given up; launch with force to run it from the start".into()));
-            }
-            Status::Starting | Status::Started | Status::Stopping => return Err(refuse("it is still running".into())),
-        }
-        let Some(job) = self.inner.registry.get(&execution.job_name) else {
-            return Err(OperatorError::UnknownJob { name: execution.job_name });
-        };
-        let filter =
-            crate::repository::ExecutionFilter { instance_id: Some(execution.instance_id), ..Default::default() };
-        let page = crate::repository::PageRequest { before: None, limit: 1 };
+        not_restartable(execution.status).map_or(Ok(()), |reason| Err(refuse(reason.to_owned())))?;
+        let job = self.job(&execution.job_name)?;
+        let filter = ExecutionFilter { instance_id: Some(execution.instance_id), ..ExecutionFilter::default() };
+        let page = PageRequest { before: None, limit: 1 };
         let newest = self.inner.repository.executions(filter, page).await?.executions;
         if let Some(newest) = newest.first().filter(|newest| newest.id != id) {
             return Err(refuse(format!("execution {} of the same instance came after it", newest.id)));
         }
         if let Some(of) = execution.rerun_of {
             if self.inner.repository.execution(of).await?.is_none() {
-                return Err(refuse(super::rerun::gone(of)));
+                return Err(refuse(gone(of)));
             }
             // Its instance is that of a re-run, which no parameters lead to.
-            return Ok(self.rerun_skips(of, run_here).await?.launched);
+            return Ok(self.rerun_with(of, claim).await?.launched);
         }
-        let options = LaunchOptions { run_here, priority: Some(execution.priority), ..LaunchOptions::default() };
-        self.launch_resolved(job, execution.parameters.clone(), options).await
+        let options = LaunchOptions { priority: Some(execution.priority), ..LaunchOptions::default() };
+        self.launch_resolved(job, execution.parameters.clone(), options, claim).await
     }
 
     /// Asks an execution to stop. It is STOPPING until its step has reached a safe point.
     ///
+    /// What runs in this process is asked first: it stops although the repository may be busy, even by its own doing. The
+    /// request is then accepted without its record; the end of the execution records it.
+    ///
     /// # Errors
-    /// When it does not exist or is not running.
+    /// When it does not exist or is not running, or runs elsewhere and the repository fails: it is not asked to stop then.
     pub async fn stop(&self, id: ExecutionId) -> Result<JobExecution, OperatorError> {
-        // What runs here is told first: it stops although the repository may be busy, even by its own doing.
-        let is_told = self.inner.running.stop(id, &self.inner.events);
-        match self.inner.repository.request_stop(id).await {
+        let (running, events) = (&self.inner.local.running, &self.inner.events);
+        let asked = running.get(id);
+        running.stop(id, events);
+        match (self.inner.repository.request_stop(id).await, asked) {
+            (Ok(execution), _) => Ok(execution),
             // It has stopped of this very request before the request was recorded.
-            Err(RepositoryError::Refused { transition, .. }) if is_told && transition.from == Status::Stopped => {
+            (Err(RepositoryError::Refused { transition, .. }), Some(_)) if transition.from == Status::Stopped => {
                 self.execution(id).await
             }
-            requested => Ok(requested?),
+            (Err(error), Some(handle)) if !is_refusal(&error) => {
+                events.emit(&Event::RepositoryTrouble { doing: "record a request to stop", error: &error });
+                Ok(JobExecution { status: Status::Stopping, ..(*handle.execution).clone() })
+            }
+            (Err(error), _) => Err(error.into()),
         }
     }
 
@@ -244,43 +331,61 @@ impl Engine {
         Ok(self.inner.repository.abandon(id).await?)
     }
 
-    /// Waits until an execution has ended, but not longer than `at_most`, and tells how it stands then.
+    /// Shows the first items of a job, input beside output. Nothing is written or stored: no instance, no execution, no
+    /// output. What the author's own code does besides reading is its own; [`crate::StepContext::is_preview`] tells it.
+    ///
+    /// Dropped before it is ready, it asks the author's code to stop. `held` is dropped when the last of that code has ended.
+    ///
+    /// # Errors
+    /// [`PreviewError`] when there is nothing to preview. A fault of the step is no error: it is shown.
+    pub async fn preview(
+        &self,
+        job: &Job,
+        given: GivenParameters,
+        options: PreviewOptions,
+        held: impl Send + 'static,
+    ) -> Result<Preview, PreviewError> {
+        preview(job, given, options, Arc::clone(&self.inner.repository), held).await
+    }
+
+    /// Waits until an execution has ended, but not longer than `at_most`; how it stands then.
     ///
     /// # Errors
     /// When it does not exist, or the repository fails.
     pub async fn wait(&self, id: ExecutionId, at_most: Duration) -> Result<JobExecution, OperatorError> {
-        let deadline = tokio::time::Instant::now() + at_most;
-        let look_every = if self.inner.hears_news { LOOK_BESIDE_NEWS } else { LOOK_EVERY };
-        let watcher = self.inner.running.watch(id);
+        let deadline = Instant::now() + at_most;
+        let local = &self.inner.local;
+        let poll_every = if local.listens { POLL_BESIDE_NOTIFICATIONS } else { POLL_EVERY };
+        let watcher = local.changes.watch(id);
         loop {
-            // Taken before the look, so that no change between the look and the wait is missed.
+            // Taken before the poll, so that no change between the poll and the wait is missed.
             let change = watcher.change();
-            let runs_here = self.inner.running.has(id);
+            let runs_here = local.running.has(id);
             let execution = self.execution(id).await?;
-            let now = tokio::time::Instant::now();
+            let now = Instant::now();
             if !execution.status.is_running() || now >= deadline {
                 return Ok(execution);
             }
-            // What runs here tells when it ends; what waits or runs elsewhere is looked at again.
-            let look_again = if runs_here { deadline } else { deadline.min(now + look_every) };
+            // What runs here notifies when it ends; what waits or runs elsewhere is polled.
+            let next = if runs_here { deadline } else { deadline.min(now + poll_every) };
             tokio::select! {
                 () = change => {}
-                () = tokio::time::sleep_until(look_again) => {}
+                () = tokio::time::sleep_until(next) => {}
             }
         }
     }
 
     /// Waits until something may have happened to an execution, but not longer than `at_most`. What happens on another
-    /// node is heard only where the repository tells of it.
+    /// node is heard only where the repository notifies of it.
     pub async fn change(&self, id: ExecutionId, at_most: Duration) {
-        let watcher = self.inner.running.watch(id);
-        // Who waited in vain looks too.
+        let watcher = self.inner.local.changes.watch(id);
+        // A caller that waited in vain polls too.
         let _ = tokio::time::timeout(at_most, watcher.change()).await;
     }
 
     /// Waits until something may have happened to any execution, but not longer than `at_most`; as [`Self::change`].
     pub async fn any_change(&self, at_most: Duration) {
-        let _ = tokio::time::timeout(at_most, self.inner.running.any_touch()).await;
+        let _ = tokio::time::timeout(at_most, self.inner.local.changes.any()).await;
     }
 
     /// The nodes that share the repository, in the order in which they started.
@@ -295,12 +400,34 @@ impl Engine {
     ///
     /// # Errors
     /// When there is no such node, or the repository fails.
-    pub async fn drain(&self, boot_id: uuid::Uuid, drain: Option<Drain>) -> Result<NodeStatus, RepositoryError> {
+    pub async fn drain(&self, boot_id: Uuid, drain: Option<Drain>) -> Result<NodeStatus, RepositoryError> {
         let asked = self.inner.repository.drain(boot_id, drain).await?;
-        if boot_id == self.inner.config.node.boot_id {
-            self.inner.hear_drain(drain);
+        if boot_id == self.inner.local.node.boot_id {
+            self.inner.local.renew.notify_one();
         }
         Ok(asked)
+    }
+
+    /// Waits until a node is as `is_done` wants it, but not longer than `at_most`; how it stands then, `None` when it has
+    /// ended.
+    ///
+    /// # Errors
+    /// When the repository fails.
+    pub async fn wait_for_node(
+        &self,
+        boot_id: Uuid,
+        at_most: Duration,
+        is_done: impl Fn(&NodeStatus) -> bool,
+    ) -> Result<Option<NodeStatus>, RepositoryError> {
+        let deadline = Instant::now() + at_most;
+        loop {
+            let node = self.nodes().await?.into_iter().find(|node| node.report.node.boot_id == boot_id);
+            let now = Instant::now();
+            if now >= deadline || node.as_ref().is_none_or(&is_done) {
+                return Ok(node);
+            }
+            tokio::time::sleep_until(deadline.min(now + POLL_EVERY)).await;
+        }
     }
 
     /// The execution `id` as it stands.
@@ -311,34 +438,31 @@ impl Engine {
         self.inner.repository.execution(id).await?.ok_or(OperatorError::UnknownExecution { id })
     }
 
-    /// The steps of an execution that run on this node now, to be sampled for progress.
-    pub fn live_steps(&self, id: ExecutionId) -> Vec<super::LiveStep> {
-        self.inner.running.live_steps(id)
+    /// The steps of an execution that run in this process now, to be sampled for progress.
+    pub fn live_steps(&self, id: ExecutionId) -> Vec<LiveStep> {
+        self.inner.local.running.live_steps(id)
     }
+}
 
-    /// Takes no new work, lets running steps go on to their next chunk boundary, records them as STOPPED with exit code
-    /// SHUTDOWN, and gives all leases back. Returns within the configured time.
-    pub async fn shutdown(&self) {
-        let inner = &self.inner;
-        if !inner.closing.is_cancelled() {
-            inner.events.emit(&Event::ShuttingDown { running: inner.running.count() });
-        }
-        inner.closing.cancel();
-        inner.running.shut_down();
-        inner.tasks.close();
-        // A step that ignores the request is left behind after the configured time; recording it takes a moment more.
-        let bound = inner.config.shutdown_timeout + super::run_job::LEAVE_BEHIND_AFTER * 2;
-        let _ = tokio::time::timeout(bound, inner.tasks.wait()).await;
-        if inner.store.gone().is_none() {
-            let removed = tokio::time::timeout(GOODBYE, inner.repository.remove_node(&inner.config.node)).await;
-            if let Ok(Err(error)) = removed {
-                inner.report_trouble("remove the node", &error);
-            }
-        }
-        if let Err(error) = inner.repository.close().await {
-            inner.report_trouble("close the repository", &error);
-        }
+/// Whether the store has answered, and refuses.
+fn is_refusal(error: &RepositoryError) -> bool {
+    matches!(error, RepositoryError::Refused { .. } | RepositoryError::NotFound { .. } | RepositoryError::Gone { .. })
+}
+
+/// Why an execution of this status cannot be restarted, and what to do instead.
+fn not_restartable(status: Status) -> Option<&'static str> {
+    match status {
+        Status::Stopped | Status::Failed => None,
+        Status::Completed => Some("it has done all its work; launch with force to run it again"),
+        Status::Abandoned => Some("it was given up; launch with force to run it from the start"),
+        Status::Starting | Status::Started | Status::Stopping => Some("it is still running"),
     }
+}
+
+/// The limits of a setting and of the jobs of a registry.
+fn limits(registry: &JobRegistry, total: Option<u32>) -> RunLimits {
+    let of_job = |job: &Job| job.max_running().map(|limit| (job.name().to_owned(), limit));
+    RunLimits { total, of_jobs: registry.iter().filter_map(of_job).collect() }
 }
 
 fn request_hash(job_name: &str, parameters: &JobParameters, force: bool, priority: Option<i32>) -> String {

@@ -1,6 +1,5 @@
 //! Previews: the first items of a chunk step, read and processed on a thread of their own; nothing is written or stored.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,14 +8,13 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::EventSink;
-use super::run_step::panic_text;
+use crate::author_thread::{self, panic_message};
+use crate::event::EventSink;
 use crate::execution::{ExecutionId, InstanceId, MAX_SKIPPED_BYTES, StepExecutionId};
 use crate::job::{GivenParameters, Job, JobParameters, ParameterFaults};
 use crate::repository::JobRepository;
 use crate::step::{
-    JobScope, PreviewOutcome, PreviewRun, PreviewedItem, ReadToEnd, STACK_BYTES, Shared, Step, StepContext, StepKind,
-    StepScope,
+    JobScope, PreviewOutcome, PreviewRun, PreviewedItem, ReadToEnd, Shared, Step, StepContext, StepKind, StepScope,
 };
 
 /// Items that a preview shows when nothing is said.
@@ -96,14 +94,14 @@ pub enum PreviewError {
     Thread(#[source] std::io::Error),
 }
 
-/// Previews a step. Nothing is written or stored by it: no instance, no execution, no output. What the author's own code does
+/// Previews a step of a job. Nothing is written or stored by it: no instance, no execution, no output. What the author's own code does
 /// besides reading is its own; [`StepContext::is_preview`] tells it.
 ///
 /// Dropped before it is ready, it tells the author's code to stop. `held` is dropped when the last of that code has ended.
 ///
 /// # Errors
 /// [`PreviewError`] when there is nothing to preview. A fault of the step is no error: it is shown.
-pub async fn preview(
+pub(super) async fn preview(
     job: &Job,
     given: GivenParameters,
     options: PreviewOptions,
@@ -123,7 +121,8 @@ pub async fn preview(
     let step_name = step.name().to_owned();
     let mut ended = spawn(step, run, held).map_err(PreviewError::Thread)?;
     let end = match tokio::time::timeout(options.time, &mut ended).await {
-        Ok(Ok(end)) => end,
+        Ok(Ok(Ok(end))) => end,
+        Ok(Ok(Err(payload))) => PreviewEnd::Fault(panic_message(payload.as_ref())),
         Ok(Err(_)) => PreviewEnd::Fault("its thread died".to_owned()),
         Err(_) => {
             stop.cancel();
@@ -196,37 +195,28 @@ fn context(
     }))
 }
 
-fn spawn(step: Step, run: PreviewRun, held: impl Send + 'static) -> std::io::Result<oneshot::Receiver<PreviewEnd>> {
-    let (sender, ended) = oneshot::channel();
-    std::thread::Builder::new().name("preview".to_owned()).stack_size(STACK_BYTES).spawn(move || {
-        let body = AssertUnwindSafe(|| {
-            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime,
-                Err(error) => return PreviewEnd::Fault(format!("failed to start the step's runtime: {error}")),
-            };
-            let context = run.context.clone();
-            let work: LocalBoxFuture<'_, _> = step.body().preview(run);
-            let looked = runtime.block_on(async {
-                tokio::select! {
-                    biased;
-                    looked = work => Some(looked),
-                    () = context.stopping() => None,
-                }
-            });
-            match looked {
-                Some(Ok(ReadToEnd::Yes)) => PreviewEnd::EndOfInput,
-                Some(Ok(ReadToEnd::No)) => PreviewEnd::Enough,
-                Some(Err(message)) => PreviewEnd::Fault(message),
-                None => PreviewEnd::OutOfTime,
+fn spawn(
+    step: Step,
+    run: PreviewRun,
+    held: impl Send + 'static,
+) -> std::io::Result<oneshot::Receiver<std::thread::Result<PreviewEnd>>> {
+    author_thread::start("preview".to_owned(), held, move |runtime| {
+        let context = run.context.clone();
+        let work: LocalBoxFuture<'_, _> = step.body().preview(run);
+        let shown = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                shown = work => Some(shown),
+                () = context.stopping() => None,
             }
         });
-        let end = std::panic::catch_unwind(body)
-            .unwrap_or_else(|payload| PreviewEnd::Fault(format!("panicked: {}", panic_text(payload.as_ref()))));
-        drop(held);
-        // Nobody listens any more when the thread was left behind.
-        let _ = sender.send(end);
-    })?;
-    Ok(ended)
+        match shown {
+            Some(Ok(ReadToEnd::Yes)) => PreviewEnd::EndOfInput,
+            Some(Ok(ReadToEnd::No)) => PreviewEnd::Enough,
+            Some(Err(message)) => PreviewEnd::Fault(message),
+            None => PreviewEnd::OutOfTime,
+        }
+    })
 }
 
 /// The values of secret parameters, which no preview shows.

@@ -1,212 +1,49 @@
-//! Re-running the skipped items of an execution: what can be, what cannot and why, and which steps that takes.
+//! Re-runs of the skipped items of an execution.
 
-use super::operator::OperatorError;
-use super::{Engine, Inner};
-use crate::execution::{ExecutionId, JobExecution, SkipPhase, StoredSkip};
-use crate::job::Job;
-use crate::repository::{KeptSkips, LaunchError, Launched, PendingSkips, RepositoryError, RerunRequest, RerunStep};
-use crate::step::{Reruns, Step};
+use super::operator::{Claim, Operator};
+use super::refusal::OperatorError;
+use super::rerun_plan::{Plan, Rerun, left_skips};
+use crate::execution::ExecutionId;
+use crate::repository::{LaunchError, RerunRequest};
 
-/// Most items that an answer names one by one.
-pub const MAX_LEFT_SHOWN: usize = 100;
-
-/// An accepted re-run of the skipped items of an execution.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rerun {
-    /// The execution that runs them.
-    pub launched: Launched,
-    /// How many items it runs again.
-    pub items: i64,
-    /// How many cannot be run again; they stay where they are.
-    pub left_count: i64,
-    /// The first [`MAX_LEFT_SHOWN`] of those.
-    pub left: Vec<LeftSkip>,
-}
-
-/// A skipped item that cannot be run again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftSkip {
-    /// The step that skipped it.
-    pub step_name: String,
-    /// The item.
-    pub skip: StoredSkip,
-    /// Why, and what to do.
-    pub reason: String,
-}
-
-/// What is left of an execution's skipped items, seen with the job as it is now.
-struct Plan {
-    steps: Vec<RerunStep>,
-    items: i64,
-    left: Vec<LeftStep>,
-}
-
-/// Items of one step that cannot be run again.
-struct LeftStep {
-    step_name: String,
-    count: i64,
-    /// What the step can run again.
-    reruns: Reruns,
-    /// Why it can run none, where that is so.
-    reason: Option<String>,
-}
-
-impl Plan {
-    fn new(job: &Job, kept: &[KeptSkips]) -> Self {
-        let mut plan = Self { steps: Vec::new(), items: 0, left: Vec::new() };
-        for KeptSkips { step_name, items, raw, incomplete, .. } in kept {
-            let step = job.steps().iter().find(|step| step.name() == step_name);
-            let reruns = step.map_or(Reruns::Nothing, Step::reruns);
-            let (takes, leaves) = match reruns {
-                Reruns::Nothing => (0, items + raw + incomplete),
-                Reruns::Items => (*items, raw + incomplete),
-                Reruns::ItemsAndRaw => (items + raw, *incomplete),
-            };
-            let reason = match (step, reruns) {
-                (None, _) => Some(format!("job '{}' no longer has the step '{step_name}'", job.name())),
-                (Some(_), Reruns::Nothing) => Some(format!(
-                    "step '{step_name}' does not say how its items are read back: add .rerun_skips() to it"
-                )),
-                _ => None,
-            };
-            if takes > 0 {
-                let raw = reruns == Reruns::ItemsAndRaw;
-                plan.steps.push(RerunStep { step_name: step_name.clone(), raw });
-                plan.items += takes;
-            }
-            if leaves > 0 {
-                plan.left.push(LeftStep { step_name: step_name.clone(), count: leaves, reruns, reason });
-            }
-        }
-        plan
-    }
-
-    /// Why nothing can be run again.
-    fn refusal(&self) -> String {
-        let Some(first) = self.left.first() else { return "it has no skipped items left".to_owned() };
-        let why = first.reason.clone().unwrap_or_else(|| match first.reruns {
-            Reruns::Items => format!(
-                "those of step '{}' could not be read, which takes .parse_skipped(…), or were not kept whole",
-                first.step_name
-            ),
-            _ => format!("those of step '{}' were not kept whole", first.step_name),
-        });
-        let count: i64 = self.left.iter().map(|left| left.count).sum();
-        format!("none of the {count} skipped items left can be run again: {why}")
-    }
-}
-
-impl Engine {
+impl Operator {
     /// Runs the skipped items of an execution again, in a new execution that is linked with it: by the same processors
     /// and writers, each item at most once over all calls. A re-run that failed or was stopped is resumed instead.
     ///
     /// # Errors
     /// [`OperatorError`] says why it was refused; nothing was stored.
-    pub async fn rerun_skips(&self, id: ExecutionId, run_here: bool) -> Result<Rerun, OperatorError> {
-        if self.is_shutting_down() {
-            return Err(OperatorError::ShuttingDown);
-        }
+    pub async fn rerun_skips(&self, id: ExecutionId) -> Result<Rerun, OperatorError> {
+        self.rerun_with(id, None).await
+    }
+
+    pub(super) async fn rerun_with(&self, id: ExecutionId, claim: Claim) -> Result<Rerun, OperatorError> {
+        self.check_open()?;
         let execution = self.execution(id).await?;
         if execution.status.is_running() {
             return Err(LaunchError::AlreadyRunning { execution_id: id }.into());
         }
-        let inner = &self.inner;
+        let (repository, config) = (self.repository(), self.settings());
         let unknown = || OperatorError::UnknownJob { name: execution.job_name.clone() };
-        let job = inner.registry.get(&execution.job_name).ok_or_else(unknown)?;
-        let kept = inner.repository.kept_skips(id, None).await?;
+        let job = self.registry().get(&execution.job_name).ok_or_else(unknown)?;
+        let kept = repository.kept_skips(id, None).await?;
         let plan = Plan::new(job, &kept);
         // Read before the launch: afterwards the rows may be marked already.
-        let left = left_skips(inner, id, &plan).await?;
+        let left = left_skips(repository.as_ref(), id, &plan).await?;
         let request = RerunRequest {
             execution_id: id,
             steps: plan.steps.clone(),
-            time: inner.config.clock.now(),
-            claim: run_here.then(|| (inner.config.node.clone(), inner.config.lease)),
+            time: config.clock.now(),
+            claim,
             priority: execution.priority,
-            limits: inner.limits.clone(),
-            queue_limit: inner.config.queue_limit,
+            limits: self.limits().clone(),
+            queue_limit: config.queue_limit,
         };
-        let launched = inner.repository.rerun(request).await.map_err(|error| match error {
+        let launched = repository.rerun(request).await.map_err(|error| match error {
             LaunchError::NothingToRerun { .. } => OperatorError::NotRerunnable { id, reason: plan.refusal() },
             LaunchError::Repository(error) => error.into(),
             error => error.into(),
         })?;
-        self.begin(&launched);
-        let left_count = plan.left.iter().map(|left| left.count).sum();
-        Ok(Rerun { launched, items: plan.items, left_count, left })
+        self.announce(&launched);
+        Ok(Rerun { launched, items: plan.items, left_count: plan.left_count(), left })
     }
-}
-
-/// The items that cannot be run again, each with its reason.
-async fn left_skips(inner: &Inner, id: ExecutionId, plan: &Plan) -> Result<Vec<LeftSkip>, RepositoryError> {
-    let mut found = Vec::new();
-    for LeftStep { step_name, reruns, reason, .. } in &plan.left {
-        for rerunnable in [false, true] {
-            // Of a step that can run nothing again, its whole items are left as well.
-            if (rerunnable && *reruns != Reruns::Nothing) || found.len() >= MAX_LEFT_SHOWN {
-                continue;
-            }
-            let request = PendingSkips {
-                execution_id: id,
-                step_name: step_name.clone(),
-                rerunnable,
-                raw: *reruns != Reruns::Items,
-                after: None,
-                limit: u32::try_from(MAX_LEFT_SHOWN - found.len()).unwrap_or(1),
-            };
-            for skip in inner.repository.pending_skips(request).await?.skips {
-                let reason = reason.clone().unwrap_or_else(|| reason_of(&skip).to_owned());
-                found.push(LeftSkip { step_name: step_name.clone(), skip, reason });
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// Why an item of a step that can run items again is left.
-fn reason_of(skip: &StoredSkip) -> &'static str {
-    match (&skip.item.item, skip.item.complete, skip.item.phase) {
-        (None, ..) => "nothing was kept of it that could be read back",
-        // Neither JSON ends like that, nor does a record that is cut elsewhere.
-        (Some(text), false, _) if text.ends_with('…') => "it was too long to be kept whole",
-        (Some(_), false, SkipPhase::Read) => "what was kept of it is not all of it",
-        (Some(_), false, _) => "the JSON that was kept of it does not read back as the item that it was",
-        (Some(_), true, SkipPhase::Read) => {
-            "it could not be read: add .parse_skipped(…) to the step to read its raw text"
-        }
-        (Some(_), true, _) => "it cannot be run again",
-    }
-}
-
-/// What an execution runs.
-pub(super) enum StepsOf<'a> {
-    /// All steps of its job, or those whose skipped items it runs again.
-    Steps(Vec<&'a Step>),
-    /// The execution whose skipped items it was to run again is not there any more, and they went with it.
-    Gone(ExecutionId),
-}
-
-/// Why an execution that was to run the skipped items of another cannot.
-pub(super) fn gone(of: ExecutionId) -> String {
-    format!("execution {of}, whose skipped items it was to run again, is not there any more, nor are they")
-}
-
-/// The steps that an execution runs.
-pub(super) async fn steps_of<'a>(
-    inner: &Inner,
-    job: &'a Job,
-    execution: &JobExecution,
-) -> Result<StepsOf<'a>, RepositoryError> {
-    let Some(of) = execution.rerun_of else { return Ok(StepsOf::Steps(job.steps().iter().collect())) };
-    // Without it nothing would be found to run, which must not pass for a re-run that is complete.
-    if inner.repository.execution(of).await?.is_none() {
-        return Ok(StepsOf::Gone(of));
-    }
-    let kept = inner.repository.kept_skips(of, Some(execution.instance_id)).await?;
-    let plan = Plan::new(job, &kept);
-    // One whose items are all run may still have its output to publish.
-    let begun = kept.iter().filter(|kept| kept.rerun > 0).map(|kept| kept.step_name.as_str());
-    let mut names: Vec<&str> = plan.steps.iter().map(|step| step.step_name.as_str()).collect();
-    names.extend(begun);
-    Ok(StepsOf::Steps(job.steps().iter().filter(|step| names.contains(&step.name())).collect()))
 }

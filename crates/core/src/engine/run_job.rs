@@ -1,22 +1,20 @@
 //! Runs one execution: its steps one after the other, then the record of its end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::finish::{persist, record};
-use super::rerun::{StepsOf, gone, steps_of};
-use super::run_step::{StepEnd, run_step};
+use super::persist::{persist, persist_end};
+use super::rerun_plan::{StepsOf, gone, steps_of};
+use super::run_step::run_step;
 use super::running::{Handle, StopCause};
-use super::{Event, Inner};
+use super::state::EngineState;
+use super::step_end::StepEnd;
+use crate::event::Event;
 use crate::execution::{EXIT_SHUTDOWN, ExecutionContext, JobExecution, StatusEvent, cause_chain};
 use crate::job::Job;
-use crate::repository::{ExecutionOutcome, Lease, NewStep, RepositoryError, StepStart};
+use crate::repository::{ExecutionOutcome, Lease, NewStep, RepositoryError, StartedStep, StepStart};
 use crate::step::{JobScope, Shared, Step, StepKind};
-
-/// How long a step that was dropped may take to report before its thread is left behind.
-pub(super) const LEAVE_BEHIND_AFTER: Duration = Duration::from_millis(500);
 
 /// How an execution ended, before it is recorded.
 enum JobEnd {
@@ -26,50 +24,55 @@ enum JobEnd {
     LeaseLost,
 }
 
-/// Runs an execution of this node in the background; `place` is given back when it has ended.
-pub(super) fn spawn(inner: &Arc<Inner>, execution: JobExecution, lease: Lease, place: Option<OwnedSemaphorePermit>) {
-    let handle = inner.running.begin(lease);
-    let inner = Arc::clone(inner);
-    let tracker = inner.tasks.clone();
+/// Runs an execution of this node in the background; `permit` is given back when it has ended.
+pub(super) fn spawn(
+    state: &Arc<EngineState>,
+    execution: JobExecution,
+    lease: Lease,
+    permit: Option<OwnedSemaphorePermit>,
+) {
+    let handle = state.local.begin(lease, &execution);
+    let state = Arc::clone(state);
+    let tracker = state.tasks.clone();
     tracker.spawn(async move {
         // It may have been taken in the very moment in which the node began to close.
-        if inner.closing.is_cancelled() {
-            inner.running.shut_down();
+        if state.local.closing.is_cancelled() {
+            state.local.running.shut_down();
         }
-        run(&inner, execution, &handle).await;
-        inner.running.end(lease.execution_id);
-        drop(place);
-        inner.ring_for_limits();
+        run(&state, execution, &handle).await;
+        state.local.end(lease.execution_id);
+        drop(permit);
+        state.wake_for_limits();
     });
 }
 
-async fn run(inner: &Arc<Inner>, execution: JobExecution, handle: &Handle) {
-    inner.events.emit(&Event::ExecutionStarted { execution: &execution });
+async fn run(state: &Arc<EngineState>, execution: JobExecution, handle: &Handle) {
+    state.events.emit(&Event::ExecutionStarted { execution: &execution });
     let execution_id = execution.id;
-    let end = match inner.registry.get(&execution.job_name) {
-        Some(job) => run_steps(inner, job.clone(), execution, handle).await,
+    let end = match state.registry.get(&execution.job_name) {
+        Some(job) => run_steps(state, job.clone(), execution, handle).await,
         None => JobEnd::Failed { message: format!("this node does not know the job '{}'", execution.job_name) },
     };
     let lost = || {
         // That the store is gone is an event of its own.
         if handle.cause() != Some(StopCause::StoreGone) {
-            inner.events.emit(&Event::LeaseLost { execution_id });
+            state.events.emit(&Event::LeaseLost { execution_id });
         }
     };
-    let Some(outcome) = outcome(inner, end, handle) else { return lost() };
-    let recorded = record(inner, "record the end of an execution", || {
-        inner.repository.finish_execution(&handle.lease, outcome.clone())
+    let Some(outcome) = outcome(state, end, handle) else { return lost() };
+    let recorded = persist_end(state, "record the end of an execution", || {
+        state.repository.finish_execution(&handle.lease, outcome.clone())
     });
     match recorded.await {
-        Ok(execution) => inner.events.emit(&Event::ExecutionFinished { execution: &execution }),
+        Ok(execution) => state.events.emit(&Event::ExecutionFinished { execution: &execution }),
         Err(RepositoryError::LeaseLost { .. }) => lost(),
         // The node closes while the trouble lasts; the next start recovers the execution.
         Err(_) => {}
     }
 }
 
-fn outcome(inner: &Inner, end: JobEnd, handle: &Handle) -> Option<ExecutionOutcome> {
-    let time = inner.config.clock.now();
+fn outcome(state: &EngineState, end: JobEnd, handle: &Handle) -> Option<ExecutionOutcome> {
+    let time = state.config.clock.now();
     let (event, exit_code, exit_message, resume) = match end {
         JobEnd::LeaseLost => return None,
         JobEnd::Completed { exit_code, message } => (StatusEvent::Complete, exit_code, message, false),
@@ -82,8 +85,9 @@ fn outcome(inner: &Inner, end: JobEnd, handle: &Handle) -> Option<ExecutionOutco
     Some(ExecutionOutcome { event, exit_code, exit_message, resume, time })
 }
 
-async fn run_steps(inner: &Arc<Inner>, job: Job, execution: JobExecution, handle: &Handle) -> JobEnd {
-    let find = persist(inner, "find the steps of an execution", || steps_of(inner, &job, &execution));
+async fn run_steps(state: &Arc<EngineState>, job: Job, execution: JobExecution, handle: &Handle) -> JobEnd {
+    let find =
+        persist(state, "find the steps of an execution", || steps_of(state.repository.as_ref(), &job, &execution));
     let steps = match find.await {
         Ok(StepsOf::Steps(steps)) => steps,
         Ok(StepsOf::Gone(of)) => return JobEnd::Failed { message: gone(of) },
@@ -97,42 +101,16 @@ async fn run_steps(inner: &Arc<Inner>, job: Job, execution: JobExecution, handle
         parameters: execution.parameters,
         context: Shared::default(),
         stop: handle.stop.clone(),
-        repository: Arc::clone(&inner.repository),
-        events: inner.events.clone(),
+        repository: Arc::clone(&state.repository),
+        events: state.events.clone(),
     });
     let mut ran = 0_usize;
     let mut exit_code = None;
     for step in steps {
-        if handle.cause().is_some() {
-            return stopped_before(step, handle);
-        }
-        let new = NewStep {
-            step_name: step.name().to_owned(),
-            rerun_if_complete: step.reruns_if_complete(),
-            start_limit: step.start_limit(),
-            time: inner.config.clock.now(),
-        };
-        let start = persist(inner, "begin a step", || inner.repository.start_step(&handle.lease, new.clone())).await;
-        let started = match start {
-            Ok(StepStart::Run(started)) => started,
-            Ok(StepStart::AlreadyComplete) => {
-                let (execution_id, step_name) = (scope.execution_id, step.name());
-                inner.events.emit(&Event::StepAlreadyComplete { execution_id, step_name });
-                continue;
-            }
-            Ok(StepStart::StopRequested) => {
-                inner.running.stop(scope.execution_id, &inner.events);
-                return stopped_before(step, handle);
-            }
-            Ok(StepStart::StartLimitReached { attempts }) => {
-                let message = format!(
-                    "step '{}' was attempted {attempts} times, as often as its start limit allows; launch with force to begin anew",
-                    step.name()
-                );
-                return JobEnd::Failed { message };
-            }
-            Err(RepositoryError::LeaseLost { .. }) => return JobEnd::LeaseLost,
-            Err(error) => return JobEnd::Failed { message: cause_chain(&error) },
+        let started = match start_step(state, step, &scope, handle).await {
+            Ok(Some(started)) => started,
+            Ok(None) => continue,
+            Err(end) => return end,
         };
         if ran == 0
             && let Some(json) = &started.job_context
@@ -143,24 +121,12 @@ async fn run_steps(inner: &Arc<Inner>, job: Job, execution: JobExecution, handle
             }
         }
         ran += 1;
-        match run_step(inner, step, &scope, handle, started).await {
+        match run_step(state, step, &scope, handle, started).await {
             StepEnd::Completed { exit_code: own } => exit_code = own,
             StepEnd::Failed { message } => {
                 return JobEnd::Failed { message: format!("step '{}' failed: {message}", step.name()) };
             }
-            StepEnd::Stopped => {
-                let message = match handle.cause() {
-                    Some(StopCause::Shutdown) if inner.closing.is_cancelled() => {
-                        "stopped by the shutdown of its node; it resumes by itself".to_owned()
-                    }
-                    Some(StopCause::Shutdown) => "stopped because its node is drained; it resumes by itself".to_owned(),
-                    Some(_) => format!("stopped on request in step '{}'", step.name()),
-                    // A chunk step stops for no other reason: it heard of the request by its commit.
-                    None if step.kind() != StepKind::Task => format!("stopped on request in step '{}'", step.name()),
-                    None => format!("step '{}' stopped of itself", step.name()),
-                };
-                return JobEnd::Stopped { message: Some(message) };
-            }
+            StepEnd::Stopped => return JobEnd::Stopped { message: Some(stopped_in(state, step, handle)) },
             StepEnd::LeaseLost => return JobEnd::LeaseLost,
         }
     }
@@ -169,6 +135,62 @@ async fn run_steps(inner: &Arc<Inner>, job: Job, execution: JobExecution, handle
             .to_owned()
     });
     JobEnd::Completed { exit_code, message }
+}
+
+/// Begins a step; `None` when an earlier execution has completed it.
+///
+/// # Errors
+/// The end of the execution, when the step cannot begin.
+async fn start_step(
+    state: &EngineState,
+    step: &Step,
+    scope: &JobScope,
+    handle: &Handle,
+) -> Result<Option<StartedStep>, JobEnd> {
+    if handle.cause().is_some() {
+        return Err(stopped_before(step, handle));
+    }
+    let new = NewStep {
+        step_name: step.name().to_owned(),
+        rerun_if_complete: step.reruns_if_complete(),
+        start_limit: step.start_limit(),
+        time: state.config.clock.now(),
+    };
+    let start = persist(state, "begin a step", || state.repository.start_step(&handle.lease, new.clone())).await;
+    match start {
+        Ok(StepStart::Run(started)) => Ok(Some(started)),
+        Ok(StepStart::AlreadyComplete) => {
+            let (execution_id, step_name) = (scope.execution_id, step.name());
+            state.events.emit(&Event::StepAlreadyComplete { execution_id, step_name });
+            Ok(None)
+        }
+        Ok(StepStart::StopRequested) => {
+            state.local.running.stop(scope.execution_id, &state.events);
+            Err(stopped_before(step, handle))
+        }
+        Ok(StepStart::StartLimitReached { attempts }) => Err(JobEnd::Failed {
+            message: format!(
+                "step '{}' was attempted {attempts} times, as often as its start limit allows; launch with force to begin anew",
+                step.name()
+            ),
+        }),
+        Err(RepositoryError::LeaseLost { .. }) => Err(JobEnd::LeaseLost),
+        Err(error) => Err(JobEnd::Failed { message: cause_chain(&error) }),
+    }
+}
+
+/// The message of an execution that stopped in a step.
+fn stopped_in(state: &EngineState, step: &Step, handle: &Handle) -> String {
+    match handle.cause() {
+        Some(StopCause::Shutdown) if state.local.closing.is_cancelled() => {
+            "stopped by the shutdown of its node; it resumes by itself".to_owned()
+        }
+        Some(StopCause::Shutdown) => "stopped because its node is drained; it resumes by itself".to_owned(),
+        Some(_) => format!("stopped on request in step '{}'", step.name()),
+        // A chunk step stops for no other reason: it heard of the request by its commit.
+        None if step.kind() != StepKind::Task => format!("stopped on request in step '{}'", step.name()),
+        None => format!("step '{}' stopped of itself", step.name()),
+    }
 }
 
 fn stopped_before(step: &Step, handle: &Handle) -> JobEnd {

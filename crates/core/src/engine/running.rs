@@ -1,4 +1,4 @@
-//! The executions that run on this node: how to stop them, sample them, and wait for them.
+//! The executions that run on this node: how to stop them and sample them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,8 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 
-use super::{Event, EventSink};
-use crate::execution::{ExecutionId, StepExecutionId};
+use crate::event::{Event, EventSink};
+use crate::execution::{ExecutionId, JobExecution, StepExecutionId};
 use crate::repository::Lease;
 use crate::step::LiveCounters;
 
@@ -47,6 +47,8 @@ impl StopCause {
 #[derive(Clone)]
 pub(super) struct Handle {
     pub(super) lease: Lease,
+    /// The execution as it was when it began.
+    pub(super) execution: Arc<JobExecution>,
     pub(super) stop: CancellationToken,
     cause: Arc<Mutex<Option<StopCause>>>,
     steps: Arc<Mutex<Vec<LiveStep>>>,
@@ -56,32 +58,6 @@ pub(super) struct Handle {
 pub(super) struct Running {
     handles: Mutex<HashMap<ExecutionId, Handle>>,
     change: Notify,
-    any: Notify,
-    watched: Arc<Mutex<HashMap<ExecutionId, Arc<Notify>>>>,
-}
-
-/// Hears of what happens to one execution, on this node and, where the store tells, on others.
-pub(super) struct Watcher {
-    id: ExecutionId,
-    bell: Arc<Notify>,
-    watched: Arc<Mutex<HashMap<ExecutionId, Arc<Notify>>>>,
-}
-
-impl Watcher {
-    /// Ready when something has happened to it since the call.
-    pub(super) fn change(&self) -> Notified<'_> {
-        self.bell.notified()
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        let mut watched = lock(&self.watched);
-        // The map's and this one's.
-        if Arc::strong_count(&self.bell) == 2 {
-            watched.remove(&self.id);
-        }
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -89,25 +65,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Handle {
-    /// Why it was told to stop; the first cause stays, except that a loss overrules a request.
+    /// Why it was asked to stop; the first cause stays, except that a loss overrules a request.
     pub(super) fn cause(&self) -> Option<StopCause> {
         *lock(&self.cause)
     }
 
-    /// Tells it to stop. Whether that was news.
-    fn tell(&self, cause: StopCause) -> bool {
+    /// Asks it to stop. Whether that was new to it.
+    fn ask(&self, cause: StopCause) -> bool {
         let mut known = lock(&self.cause);
-        let news = known.is_none_or(|known| cause.is_loss() && !known.is_loss());
-        if news {
+        let is_new = known.is_none_or(|known| cause.is_loss() && !known.is_loss());
+        if is_new {
             *known = Some(cause);
         }
         drop(known);
         self.stop.cancel();
-        news
+        is_new
     }
 
     pub(super) fn lose(&self) {
-        self.tell(StopCause::LeaseLost);
+        self.ask(StopCause::LeaseLost);
     }
 
     pub(super) fn begin_step(&self, step: LiveStep) {
@@ -120,18 +96,22 @@ impl Handle {
 }
 
 impl Running {
-    pub(super) fn begin(&self, lease: Lease) -> Handle {
-        let handle = Handle { lease, stop: CancellationToken::new(), cause: Arc::default(), steps: Arc::default() };
+    pub(super) fn begin(&self, lease: Lease, execution: &JobExecution) -> Handle {
+        let (stop, execution) = (CancellationToken::new(), Arc::new(execution.clone()));
+        let handle = Handle { lease, execution, stop, cause: Arc::default(), steps: Arc::default() };
         lock(&self.handles).insert(lease.execution_id, handle.clone());
         self.change.notify_waiters();
-        self.touch(lease.execution_id);
         handle
     }
 
     pub(super) fn end(&self, id: ExecutionId) {
         lock(&self.handles).remove(&id);
         self.change.notify_waiters();
-        self.touch(id);
+    }
+
+    /// The node's handle on an execution that runs here.
+    pub(super) fn get(&self, id: ExecutionId) -> Option<Handle> {
+        lock(&self.handles).get(&id).cloned()
     }
 
     /// Whether it runs on this node.
@@ -139,61 +119,29 @@ impl Running {
         lock(&self.handles).contains_key(&id)
     }
 
-    pub(super) fn watch(&self, id: ExecutionId) -> Watcher {
-        let bell = Arc::clone(lock(&self.watched).entry(id).or_default());
-        Watcher { id, bell, watched: Arc::clone(&self.watched) }
-    }
-
-    /// Something has happened to an execution, wherever it runs.
-    pub(super) fn touch(&self, id: ExecutionId) {
-        if let Some(bell) = lock(&self.watched).get(&id) {
-            bell.notify_waiters();
-        }
-        self.any.notify_waiters();
-    }
-
-    /// There is a new execution, on another node: nobody watches it yet.
-    pub(super) fn touch_new(&self) {
-        self.any.notify_waiters();
-    }
-
-    /// Ready when something has happened to an execution since the call, wherever it runs.
-    pub(super) fn any_touch(&self) -> Notified<'_> {
-        self.any.notified()
-    }
-
-    /// Something may have happened to any execution.
-    pub(super) fn touch_all(&self) {
-        self.any.notify_waiters();
-        for bell in lock(&self.watched).values() {
-            bell.notify_waiters();
-        }
-    }
-
     pub(super) fn count(&self) -> usize {
         lock(&self.handles).len()
     }
 
-    /// Tells an execution to stop on behalf of a person, if it runs here; whether it did and had not been told before.
+    /// Asks an execution to stop on behalf of a person, if it runs here; whether it did and had not been asked before.
     pub(super) fn stop(&self, id: ExecutionId, events: &EventSink) -> bool {
-        let handle = lock(&self.handles).get(&id).cloned();
-        let is_told = handle.is_some_and(|handle| handle.tell(StopCause::Request));
-        if is_told {
+        let is_new = self.get(id).is_some_and(|handle| handle.ask(StopCause::Request));
+        if is_new {
             events.emit(&Event::StopRequested { execution_id: id });
         }
-        is_told
+        is_new
     }
 
     pub(super) fn shut_down(&self) {
         for handle in lock(&self.handles).values() {
-            handle.tell(StopCause::Shutdown);
+            handle.ask(StopCause::Shutdown);
         }
     }
 
-    /// Tells all executions that the store is gone.
+    /// Drops all executions, since the store is gone.
     pub(super) fn lose_store(&self) {
         for handle in lock(&self.handles).values() {
-            handle.tell(StopCause::StoreGone);
+            handle.ask(StopCause::StoreGone);
         }
     }
 
@@ -212,7 +160,6 @@ impl Running {
     }
 
     pub(super) fn live_steps(&self, id: ExecutionId) -> Vec<LiveStep> {
-        let handle = lock(&self.handles).get(&id).cloned();
-        handle.map_or_else(Vec::new, |handle| lock(&handle.steps).clone())
+        self.get(id).map_or_else(Vec::new, |handle| lock(&handle.steps).clone())
     }
 }

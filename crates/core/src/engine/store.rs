@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Event, Inner};
 use crate::execution::cause_chain;
 use crate::repository::RepositoryError;
 
@@ -101,7 +100,7 @@ impl StoreHealth {
     }
 
     /// Takes note that the store is gone; whether that was new.
-    fn set_gone(&self, problem: String) -> bool {
+    pub(super) fn set_gone(&self, problem: String) -> bool {
         let mut state = self.state();
         let is_new = state.gone.is_none();
         state.gone.get_or_insert(problem);
@@ -114,21 +113,5 @@ impl StoreHealth {
     pub(super) async fn until_gone(&self) -> RepositoryError {
         self.gone.cancelled().await;
         RepositoryError::Gone { problem: self.gone().unwrap_or_default() }
-    }
-}
-
-impl Inner {
-    /// Reports a fault of the store that was met in the background. When the store itself is gone, the node drops what it
-    /// runs, since nothing of it would be kept, and takes no more.
-    pub(super) fn report_trouble(&self, doing: &'static str, error: &RepositoryError) {
-        if !error.is_gone() {
-            self.events.emit(&Event::RepositoryTrouble { doing, error });
-            return;
-        }
-        if self.store.set_gone(error.to_string()) {
-            self.events.emit(&Event::RepositoryGone { error });
-        }
-        self.closing.cancel();
-        self.running.lose_store();
     }
 }

@@ -7,9 +7,6 @@ use super::preview::{PreviewRun, ReadToEnd};
 use crate::execution::StepState;
 use crate::repository::ChunkTransaction;
 
-/// Stack of the threads on which user code runs, in bytes: as the main thread's.
-pub(crate) const STACK_BYTES: usize = 8 * 1024 * 1024;
-
 /// How a step's body ended, when not by a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BodyEnd {

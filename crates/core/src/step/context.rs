@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::live::LiveCounters;
 use super::shared::{Shared, Side};
-use crate::engine::EventSink;
+use crate::event::EventSink;
 use crate::execution::{ContextError, ExecutionId, InstanceId, StepExecutionId};
 use crate::job::JobParameters;
 use crate::repository::JobRepository;

@@ -11,7 +11,7 @@ use super::body::{BodyEnd, BodyFault, BodyRun, StepBody};
 use super::context::{StepContext, StopRequested};
 use super::definition::{IntoStep, Step, StepKind, StepRules};
 use super::policy::{Backoff, Classify, RetryPolicy, after_retries, random_share};
-use crate::engine::Event;
+use crate::event::Event;
 use crate::execution::{Counters, cause_chain};
 use crate::item::{BoxError, ErrorKind, ItemError, as_item_error};
 use crate::job::BuildError;

@@ -3,20 +3,16 @@
 use std::time::Duration;
 
 use clap::Args;
-use oxbatch_core::repository::{Drain, JobRepository, NodeState, NodeStatus};
-use tokio::time::Instant;
+use oxbatch_core::engine::Operator;
+use oxbatch_core::repository::{Drain, NodeState, NodeStatus};
 use uuid::Uuid;
 
 use super::nodes::state;
-use crate::cli::ServeArgs;
 use crate::duration::parse_duration;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
 use crate::program::Program;
-
-/// Time between two looks at the node.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Arguments of `drain`.
 #[derive(Debug, Args)]
@@ -40,17 +36,15 @@ pub(crate) struct DrainArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: DrainArgs) -> Result<Exit, CliError> {
     let DrainArgs { node, stop, exit, undo, wait } = arguments;
-    let repository = program.existing().await?;
+    let operator = program.operator().await?;
     let name = match node {
         Some(name) => name,
-        None => program.engine(&ServeArgs::default())?.node_name,
+        None => program.engine(None)?.node_name,
     };
-    let boot_id = find(repository.as_ref(), &name).await?;
-    let mut node = repository.drain(boot_id, (!undo).then_some(Drain { stop, exit })).await?;
-    let deadline = Instant::now() + wait.unwrap_or_default();
-    while wait.is_some() && is_busy(&node) && Instant::now() < deadline {
-        tokio::time::sleep(LOOK_EVERY.min(deadline - Instant::now())).await;
-        match status(repository.as_ref(), boot_id).await? {
+    let boot_id = find(&operator, &name).await?;
+    let mut node = operator.drain(boot_id, (!undo).then_some(Drain { stop, exit })).await?;
+    if let Some(at_most) = wait {
+        match operator.wait_for_node(boot_id, at_most, |node| !is_busy(node)).await? {
             Some(status) => node = status,
             None => {
                 output::line(format!("node {name} ({boot_id}) has ended"))?;
@@ -73,13 +67,9 @@ fn is_busy(node: &NodeStatus) -> bool {
     node.state != NodeState::Gone && (ends || !node.running.is_empty())
 }
 
-async fn status(repository: &dyn JobRepository, boot_id: Uuid) -> Result<Option<NodeStatus>, CliError> {
-    Ok(repository.nodes().await?.into_iter().find(|node| node.report.node.boot_id == boot_id))
-}
-
 /// The node with an id, or the only one with a name that has not gone.
-async fn find(repository: &dyn JobRepository, name: &str) -> Result<Uuid, CliError> {
-    let nodes = repository.nodes().await?.into_iter().filter(|node| node.state != NodeState::Gone);
+async fn find(operator: &Operator, name: &str) -> Result<Uuid, CliError> {
+    let nodes = operator.nodes().await?.into_iter().filter(|node| node.state != NodeState::Gone);
     let nodes: Vec<_> = nodes.map(|node| node.report.node).collect();
     let by_id = Uuid::parse_str(name).ok().filter(|id| nodes.iter().any(|node| node.boot_id == *id));
     if let Some(id) = by_id {

@@ -57,7 +57,8 @@ fn parse_time(text: &str) -> Result<DateTime, String> {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: ExecutionsArgs) -> Result<Exit, CliError> {
     let ExecutionsArgs { job, status, from, to, instance, limit, cursor, json } = arguments;
-    let repository = program.existing().await?;
+    let operator = program.operator().await?;
+    let repository = operator.repository();
     let filter = ExecutionFilter {
         job_name: job,
         statuses: status,

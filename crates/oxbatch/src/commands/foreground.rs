@@ -10,7 +10,6 @@ use oxbatch_core::repository::{JobRepository, LaunchError, Launched};
 use oxbatch_core::step::StepKind;
 use oxbatch_core::{Engine, JobExecution, JobRegistry, Status, StepExecution};
 
-use crate::cli::ServeArgs;
 use crate::duration::show_seconds;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -33,7 +32,7 @@ pub(super) async fn run(
 ) -> Result<Exit, CliError> {
     let watch = Arc::new(Watch::default());
     let progress = Progress::on_terminal();
-    let mut config = program.engine(&ServeArgs::default())?.config();
+    let mut config = program.engine(None)?.config();
     config.take_work = false;
     config.consumers.push(Arc::new(EventLog { in_foreground: true }));
     config.consumers.push(watch.clone());

@@ -9,7 +9,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::program::Program;
 use crate::table::{Align, Table};
-use crate::{node, output, view};
+use crate::{database, output, view};
 
 /// Arguments of `jobs`.
 #[derive(Debug, Args)]
@@ -48,7 +48,7 @@ fn parameters(job: &Job) -> String {
 
 /// How the jobs fared is only told where there is a database: a list creates none.
 async fn views(program: &Program) -> Result<Vec<JobView>, CliError> {
-    let repository = node::open_if_there(program.database()?).await?;
+    let repository = database::open_if_there(program.database()?).await?;
     let mut jobs = Vec::new();
     for job in program.registry.iter() {
         let (mut summary, mut last) = (JobSummary::default(), None);

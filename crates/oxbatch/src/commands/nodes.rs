@@ -23,7 +23,7 @@ pub(crate) struct NodesArgs {
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: NodesArgs) -> Result<Exit, CliError> {
-    let nodes = program.existing().await?.nodes().await?;
+    let nodes = program.operator().await?.nodes().await?;
     if arguments.json {
         output::json(&nodes.into_iter().map(NodeView::from).collect::<Vec<_>>())?;
     } else {

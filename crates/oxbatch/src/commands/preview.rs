@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use oxbatch_core::Job;
-use oxbatch_core::engine::{Preview, PreviewEnd, PreviewOptions, preview};
+use oxbatch_core::engine::{Operator, Preview, PreviewEnd, PreviewOptions};
 use oxbatch_core::job::GivenParameters;
 use oxbatch_core::repository::JobRepository;
 use oxbatch_core::step::{PreviewOutcome, PreviewedItem};
@@ -15,7 +15,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::program::Program;
 use crate::table::{Align, Table, shorten};
-use crate::{node, output};
+use crate::{database, output};
 
 /// Longest text in a row.
 const MAX_TEXT: usize = 60;
@@ -29,11 +29,12 @@ pub(super) async fn run(
     json: bool,
 ) -> Result<Exit, CliError> {
     let mut folder = None;
-    let repository = match node::open_if_there(program.database()?).await? {
+    let repository = match database::open_if_there(program.database()?).await? {
         Some(repository) => repository,
         None => scratch(&mut folder)?,
     };
-    let shown = preview(job, given, options, Arc::clone(&repository), ()).await?;
+    let operator = Operator::new(program.registry.clone(), Arc::clone(&repository), program.engine(None)?.operator());
+    let shown = operator.preview(job, given, options, ()).await?;
     repository.close().await?;
     let exit = match &shown.end {
         PreviewEnd::Enough | PreviewEnd::EndOfInput => Exit::Completed,

@@ -57,7 +57,8 @@ pub(crate) async fn run(program: &Program, arguments: PurgeArgs) -> Result<Exit,
     if let Some(status) = statuses.iter().copied().find(|status| status.is_running()) {
         return Err(CliError::PurgeRunning { status });
     }
-    let repository = program.existing().await?;
+    let operator = program.operator().await?;
+    let repository = operator.repository();
     let request = PurgeRequest {
         ended_before: older_than.map(ago),
         statuses,

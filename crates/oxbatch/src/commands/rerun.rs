@@ -1,16 +1,16 @@
 //! `skips rerun`: the skipped items of an execution are run again in the foreground.
 
+use std::sync::Arc;
+
 use clap::Args;
-use oxbatch_core::engine::Rerun;
+use oxbatch_core::engine::{Operator, Rerun};
 use oxbatch_core::execution::ExecutionId;
-use oxbatch_core::repository::JobRepository;
 
 use super::{foreground, parse_id};
-use crate::cli::ServeArgs;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::output;
 use crate::program::Program;
-use crate::{node, output};
 
 /// Arguments of `skips rerun`.
 #[derive(Debug, Args)]
@@ -26,11 +26,11 @@ pub(crate) struct RerunArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: RerunArgs) -> Result<Exit, CliError> {
     let RerunArgs { id, json } = arguments;
-    let repository = program.existing().await?;
-    let node_name = program.engine(&ServeArgs::default())?.node_name;
-    settle(repository.as_ref(), &node_name, id).await?;
+    let operator = program.operator().await?;
+    end_the_dead(&operator, id).await?;
+    let repository = Arc::clone(operator.repository());
     foreground::run(program, repository, json, async |engine| {
-        let rerun = engine.rerun_skips(id, true).await?;
+        let rerun = engine.rerun_skips_here(id).await?;
         tell(&rerun);
         Ok(rerun.launched)
     })
@@ -38,12 +38,12 @@ pub(crate) async fn run(program: &Program, arguments: RerunArgs) -> Result<Exit,
 }
 
 /// Ends what a dead process has left of the execution and of its last re-run.
-async fn settle(repository: &dyn JobRepository, node_name: &str, id: ExecutionId) -> Result<(), CliError> {
-    let first = node::settle(repository, node_name, node::execution(repository, id).await?).await?;
+async fn end_the_dead(operator: &Operator, id: ExecutionId) -> Result<(), CliError> {
+    let first = operator.end_if_dead(id).await?;
     if let Some(by) = first.rerun_by
-        && let Some(last) = repository.execution(by).await?
+        && operator.repository().execution(by).await?.is_some()
     {
-        node::settle(repository, node_name, last).await?;
+        operator.end_if_dead(by).await?;
     }
     Ok(())
 }

@@ -48,11 +48,11 @@ pub(crate) async fn run(program: &Program, arguments: RunArgs) -> Result<Exit, C
         let options = PreviewOptions { step, items: items.into(), ..PreviewOptions::default() };
         return preview::run(program, job, given, options, json).await;
     }
-    let repository = crate::node::open_or_create(program.database()?).await?;
+    let repository = crate::database::open_or_create(program.database()?).await?;
     foreground::run(program, repository, json, async |engine| {
         engine.clear_the_way(&name, given.clone()).await?;
-        let options = LaunchOptions { force, run_here: true, priority, ..LaunchOptions::default() };
-        engine.launch(&name, given, options).await
+        let options = LaunchOptions { force, priority, ..LaunchOptions::default() };
+        engine.launch_here(&name, given, options).await
     })
     .await
 }

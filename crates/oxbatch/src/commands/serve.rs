@@ -13,9 +13,8 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::log::EventLog;
 use crate::program::Program;
-use crate::settings;
 use crate::signals::Signals;
-use crate::{node, output};
+use crate::{database, output};
 
 /// How long requests in work have the database for themselves before the engine, too, begins to shut down: running
 /// steps should not wait long for a slow client.
@@ -23,15 +22,15 @@ const REQUESTS_FIRST: Duration = Duration::from_millis(500);
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit, CliError> {
-    let server = settings::server::resolve(&arguments, &program.sources)?;
-    let database = program.database()?;
-    let mut config = program.engine(&arguments)?.config();
-    let database = database.for_concurrency(config.concurrency);
+    let server = crate::settings::server::resolve(&arguments, &program.sources)?;
+    let settings = program.database()?;
+    let mut config = program.engine(Some(&arguments))?.config();
+    let settings = settings.for_concurrency(config.concurrency);
     config.consumers.push(Arc::new(EventLog { in_foreground: false }));
     let mut signals = Signals::install().map_err(|source| CliError::Runtime { source })?;
     // The address first: a service that cannot listen must not touch the database.
     let bound = bind(&server).await?;
-    let repository = node::open_or_create(database).await?;
+    let repository = database::open_or_create(settings).await?;
     let location = repository.location();
     let engine = Engine::start(program.registry.clone(), repository, config).await?;
     output::line(format!("oxbatch listens on http://{} and keeps everything in {location}", bound.address()))?;

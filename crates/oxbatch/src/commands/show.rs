@@ -9,10 +9,10 @@ use super::parse_id;
 use crate::duration::show_seconds;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::output;
 use crate::program::Program;
 use crate::table::{Align, Table};
 use crate::view::{self, ReportView};
-use crate::{node, output};
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
@@ -28,9 +28,9 @@ pub(crate) struct ShowArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: ShowArgs) -> Result<Exit, CliError> {
     let ShowArgs { id, json } = arguments;
-    let repository = program.existing().await?;
-    let execution = node::execution(repository.as_ref(), id).await?;
-    let steps = repository.steps(id).await?;
+    let operator = program.operator().await?;
+    let execution = operator.execution(id).await?;
+    let steps = operator.repository().steps(id).await?;
     if json {
         output::json(&ReportView::new(execution, steps, &program.registry))?;
     } else {

@@ -8,9 +8,9 @@ use super::rerun::RerunArgs;
 use super::{parse_id, rerun};
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::output;
 use crate::program::Program;
 use crate::table::{Align, Table, shorten};
-use crate::{node, output};
 
 /// Items that are read at once.
 const PAGE: u32 = 500;
@@ -46,8 +46,9 @@ pub(crate) async fn run(program: &Program, arguments: SkipsArgs) -> Result<Exit,
         // The command line is refused without one of them.
         (None, None) => return Ok(Exit::Usage),
     };
-    let repository = program.existing().await?;
-    node::execution(repository.as_ref(), id).await?;
+    let operator = program.operator().await?;
+    operator.execution(id).await?;
+    let repository = operator.repository();
     let mut found: Vec<(String, StoredSkip)> = Vec::new();
     for step in repository.steps(id).await? {
         let mut after = None;

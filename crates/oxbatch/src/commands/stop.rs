@@ -4,18 +4,13 @@ use std::time::Duration;
 
 use clap::Args;
 use oxbatch_core::execution::ExecutionId;
-use tokio::time::Instant;
 
 use super::parse_id;
-use crate::cli::ServeArgs;
 use crate::duration::parse_duration;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::output;
 use crate::program::Program;
-use crate::{node, output};
-
-/// Time between two looks at the execution.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Arguments of `stop`.
 #[derive(Debug, Args)]
@@ -31,15 +26,12 @@ pub(crate) struct StopArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: StopArgs) -> Result<Exit, CliError> {
     let StopArgs { id, wait } = arguments;
-    let repository = program.existing().await?;
-    let node_name = program.engine(&ServeArgs::default())?.node_name;
-    let execution = repository.request_stop(id).await?;
+    let operator = program.operator().await?;
+    operator.stop(id).await?;
     // The process that ran it may be dead: then nobody else would ever answer the request.
-    let mut execution = node::settle(repository.as_ref(), &node_name, execution).await?;
-    let deadline = Instant::now() + wait.unwrap_or_default();
-    while execution.status.is_running() && Instant::now() < deadline {
-        tokio::time::sleep(LOOK_EVERY.min(deadline - Instant::now())).await;
-        execution = node::execution(repository.as_ref(), id).await?;
+    let mut execution = operator.end_if_dead(id).await?;
+    if let Some(at_most) = wait {
+        execution = operator.wait(id, at_most).await?;
     }
     output::line(format!("execution {id} is {}", execution.status))?;
     match wait {

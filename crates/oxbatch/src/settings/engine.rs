@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use oxbatch_core::EngineConfig;
+use oxbatch_core::engine::OperatorConfig;
 use oxbatch_core::repository::{Node, RecoverPolicy};
 
 use super::{Setting, SettingError, Sources, parse_count};
@@ -57,7 +58,7 @@ pub(crate) const QUEUE_LIMIT: Setting = Setting {
     flag: "--queue-limit",
     variable: "OXBATCH_QUEUE_LIMIT",
     key: "engine.queue_limit",
-    text: "Launches that may wait for a place; one more is refused",
+    text: "Launches that may wait, at least 1; one more is refused",
     default: "1000",
 };
 
@@ -103,19 +104,32 @@ pub(crate) struct EngineSettings {
 }
 
 impl EngineSettings {
-    /// Resolves the section for the service.
-    pub(crate) fn resolve(globals: &GlobalArgs, serve: &ServeArgs, sources: &Sources) -> Result<Self, SettingError> {
+    /// Resolves the section, for the service with its flags.
+    pub(crate) fn resolve(
+        globals: &GlobalArgs,
+        serve: Option<&ServeArgs>,
+        sources: &Sources,
+    ) -> Result<Self, SettingError> {
+        let flag = |flag: fn(&ServeArgs) -> &Option<String>| serve.and_then(|serve| flag(serve).as_deref());
         Ok(Self {
             node_name: sources
                 .read(&NODE_NAME, globals.node_name.as_deref(), parse_node_name)?
                 .unwrap_or_else(host_name),
-            concurrency: sources.read(&CONCURRENCY, serve.concurrency.as_deref(), |text| parse_count(text, 1))?,
-            max_running: sources.read(&MAX_RUNNING, serve.max_running.as_deref(), |text| parse_count(text, 1))?,
-            lease: sources.read(&LEASE, serve.lease.as_deref(), parse_lease)?,
-            queue_limit: sources.read(&QUEUE_LIMIT, serve.queue_limit.as_deref(), |text| parse_count(text, 0))?,
-            recover: sources.read(&RECOVER, serve.recover.as_deref(), parse_recover)?,
-            shutdown_timeout: sources.read(&SHUTDOWN_TIMEOUT, serve.shutdown_timeout.as_deref(), parse_duration)?,
+            concurrency: sources.read(&CONCURRENCY, flag(|serve| &serve.concurrency), |text| parse_count(text, 1))?,
+            max_running: sources.read(&MAX_RUNNING, flag(|serve| &serve.max_running), |text| parse_count(text, 1))?,
+            lease: sources.read(&LEASE, flag(|serve| &serve.lease), parse_lease)?,
+            queue_limit: sources.read(&QUEUE_LIMIT, flag(|serve| &serve.queue_limit), |text| parse_count(text, 1))?,
+            recover: sources.read(&RECOVER, flag(|serve| &serve.recover), parse_recover)?,
+            shutdown_timeout: sources.read(&SHUTDOWN_TIMEOUT, flag(|serve| &serve.shutdown_timeout), parse_duration)?,
         })
+    }
+
+    /// The configuration of an operator where no node runs.
+    pub(crate) fn operator(&self) -> OperatorConfig {
+        let mut config = OperatorConfig::new(Node::new(self.node_name.clone()));
+        config.max_running = self.max_running;
+        config.queue_limit = self.queue_limit.unwrap_or(config.queue_limit);
+        config
     }
 
     /// The configuration of the engine.
@@ -174,7 +188,7 @@ mod tests {
     #[test]
     fn the_defaults_in_the_help_are_the_engine_s() {
         assert_eq!(parse_count(CONCURRENCY.default, 1), Ok(DEFAULT_CONCURRENCY));
-        assert_eq!(parse_count(QUEUE_LIMIT.default, 0), Ok(DEFAULT_QUEUE_LIMIT));
+        assert_eq!(parse_count(QUEUE_LIMIT.default, 1), Ok(DEFAULT_QUEUE_LIMIT));
         assert_eq!(parse_duration(SHUTDOWN_TIMEOUT.default), Ok(DEFAULT_SHUTDOWN_TIMEOUT));
         assert_eq!(parse_lease(LEASE.default), Ok(DEFAULT_LEASE));
         assert!(parse_lease("999ms").is_err());

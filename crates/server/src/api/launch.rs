@@ -81,27 +81,22 @@ pub(crate) async fn launch(
     let options = LaunchOptions {
         force: query.force,
         idempotency_key: header::idempotency_key(&headers)?,
-        run_here: false,
         priority: query.priority,
     };
     let launched = state.engine().launch(&job_name, given, options).await?;
-    answer(&state, launched, query.wait).await
+    Ok(answer(&state, launched, query.wait).await)
 }
 
-async fn answer(
-    state: &AppState,
-    launched: Launched,
-    wait: Option<Duration>,
-) -> Result<impl IntoResponse + use<>, Problem> {
+async fn answer(state: &AppState, launched: Launched, wait: Option<Duration>) -> impl IntoResponse + use<> {
     let execution = launched.execution;
     let status = match wait {
-        Some(at_most) => state.wait(execution.id, at_most).await?.status,
+        Some(at_most) => state.wait(execution.id, at_most).await.map_or(execution.status, |execution| execution.status),
         // Of a replay too: the first answer is given again, whatever has become of the execution since.
         None => Status::Starting,
     };
     let location = AppendHeaders([(LOCATION, format!("/executions/{}", execution.id))]);
     let replayed = AppendHeaders(launched.replayed.then_some((REPLAYED, "true")));
-    Ok((StatusCode::ACCEPTED, location, replayed, Json(LaunchView::new(execution, status))))
+    (StatusCode::ACCEPTED, location, replayed, Json(LaunchView::new(execution, status)))
 }
 
 /// Restart an execution that failed or was stopped.
@@ -124,8 +119,8 @@ pub(crate) async fn restart(
     Strict(NoQuery): Strict<NoQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     let id = ExecutionId(id);
-    let launched = state.engine().restart(id, false).await.map_err(|error| unknown_job_of(id, error))?;
-    answer(&state, launched, None).await
+    let launched = state.engine().restart(id).await.map_err(|error| unknown_job_of(id, error))?;
+    Ok(answer(&state, launched, None).await)
 }
 
 /// The refusal of what was asked for an execution: it exists, but its job may be unknown to this service by now.

@@ -37,7 +37,7 @@ impl StrictQuery for WaitQuery {
             pattern = "^([0-9]{1,5}ms|[0-9]{1,2}s|[0-5]m)$", example = "30s"),
     ),
     responses(
-        (status = 202, description = "The request is recorded", body = ExecutionView),
+        (status = 202, description = "The request is recorded, or the node that runs it has heard it", body = ExecutionView),
         (status = 404, description = "There is no such execution"),
         (status = 409, description = "It is not running"),
     )
@@ -50,7 +50,7 @@ pub(crate) async fn stop(
     let id = ExecutionId(id);
     let requested = state.engine().stop(id).await?;
     let execution = match query.wait {
-        Some(at_most) => state.wait(id, at_most).await?,
+        Some(at_most) => state.wait(id, at_most).await.unwrap_or(requested),
         None => requested,
     };
     Ok((StatusCode::ACCEPTED, Json(shown(state.engine(), execution).await?)))

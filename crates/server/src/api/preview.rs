@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use oxbatch_core::engine::{MAX_PREVIEW_ITEMS, PreviewOptions, preview};
+use oxbatch_core::engine::{MAX_PREVIEW_ITEMS, PreviewOptions};
 
 use crate::error::{Problem, ProblemKind};
 use crate::extract::body::LaunchBody;
@@ -75,6 +75,6 @@ pub(crate) async fn look(
         let detail = "as many previews run as may; try again later";
         Problem::new(ProblemKind::TooManyPreviews, detail).retry_after(RETRY_SECONDS)
     })?;
-    let shown = preview(job, given, query.options, Arc::clone(engine.repository()), place).await?;
+    let shown = engine.preview(job, given, query.options, place).await?;
     Ok(Json(PreviewView::new(job_name, shown)))
 }

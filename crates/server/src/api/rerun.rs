@@ -39,10 +39,10 @@ pub(crate) async fn rerun(
     Strict(query): Strict<WaitQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     let of = ExecutionId(id);
-    let rerun = state.engine().rerun_skips(of, false).await.map_err(|error| unknown_job_of(of, error))?;
+    let rerun = state.engine().rerun_skips(of).await.map_err(|error| unknown_job_of(of, error))?;
     let id = rerun.launched.execution.id;
     let status = match query.wait {
-        Some(at_most) => state.wait(id, at_most).await?.status,
+        Some(at_most) => state.wait(id, at_most).await.map_or(Status::Starting, |execution| execution.status),
         None => Status::Starting,
     };
     let location = AppendHeaders([(LOCATION, format!("/executions/{id}"))]);

@@ -130,7 +130,7 @@ async fn by_policy_a_lost_execution_waits_for_a_person() {
     let engine = place.node_with([job], |config| config.recover = RecoverPolicy::Fail).await;
     assert_eq!(engine.execution(id).await.unwrap().status, Status::Failed);
     assert!(engine.execution(oxbatch_core::execution::ExecutionId(id.0 + 1)).await.is_err());
-    let restarted = engine.restart(id, false).await.unwrap().execution.id;
+    let restarted = engine.restart(id).await.unwrap().execution.id;
     let restarted = ended(&engine, restarted).await;
     assert_eq!(restarted.status, Status::Completed, "{restarted:?}");
     engine.shutdown().await;
@@ -199,7 +199,7 @@ async fn of_64_racing_restarts_of_one_execution_one_runs() {
     let asking = place.node_with([copy(&out, None).0], |config| config.take_work = false).await;
     let restarts = (0..64).map(|_| {
         let asking = asking.clone();
-        tokio::spawn(async move { asking.restart(id, false).await })
+        tokio::spawn(async move { asking.restart(id).await })
     });
     let mut accepted = Vec::new();
     for restart in restarts.collect::<Vec<_>>() {
@@ -262,11 +262,11 @@ async fn a_launch_in_the_foreground_clears_the_way_for_itself() {
     die(&dead).await;
     let (job, _reached) = copy(&out, None);
     let engine = place.node_with([job], |config| config.take_work = false).await;
-    let options = || LaunchOptions { run_here: true, ..LaunchOptions::default() };
-    assert!(engine.launch("Copy", GivenParameters::default(), options()).await.is_err());
+    let launch = || engine.launch_here("Copy", GivenParameters::default(), LaunchOptions::default());
+    assert!(launch().await.is_err());
     engine.clear_the_way("Copy", GivenParameters::default()).await.unwrap();
     assert_eq!(engine.execution(id).await.unwrap().status, Status::Failed);
-    let launched = engine.launch("Copy", GivenParameters::default(), options()).await.unwrap();
+    let launched = launch().await.unwrap();
     assert_eq!(ended(&engine, launched.execution.id).await.status, Status::Completed);
     assert_eq!(steps(&engine, launched.execution.id).await[0].counters.read, 70);
     engine.shutdown().await;

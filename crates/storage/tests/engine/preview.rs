@@ -4,19 +4,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use oxbatch_core::engine::{Preview, PreviewEnd, PreviewError, PreviewOptions, preview};
+use oxbatch_core::engine::{Operator, OperatorConfig, Preview, PreviewEnd, PreviewError, PreviewOptions};
 use oxbatch_core::execution::SkipPhase;
 use oxbatch_core::item::{FunctionProcessor, ListReader, ListWriter};
 use oxbatch_core::job::{GivenParameters, GivenValue};
-use oxbatch_core::repository::{ExecutionFilter, InstanceFilter, PageRequest};
+use oxbatch_core::repository::{ExecutionFilter, InstanceFilter, Node, PageRequest};
 use oxbatch_core::step::{PreviewOutcome, PreviewedItem};
-use oxbatch_core::{BuildError, ChunkStep, ItemError, Job, ParameterDeclaration, StepContext, TaskStep};
+use oxbatch_core::{BuildError, ChunkStep, ItemError, Job, JobRegistry, ParameterDeclaration, StepContext, TaskStep};
 use serde_json::{Value, json};
 
 use crate::harness::{LONG, Numbers, Place, list};
 
+/// An operator where no node runs.
+async fn operator(place: &Place) -> Operator {
+    let registry = JobRegistry::new([]).unwrap();
+    Operator::new(registry, place.repository().await, OperatorConfig::new(Node::new("test")))
+}
+
 async fn look(place: &Place, job: &Job, options: PreviewOptions) -> Result<Preview, PreviewError> {
-    preview(job, GivenParameters::default(), options, place.repository().await, ()).await
+    operator(place).await.preview(job, GivenParameters::default(), options, ()).await
 }
 
 fn output(input: Value, output: Value) -> PreviewedItem {
@@ -159,7 +165,7 @@ async fn a_preview_that_hangs_shows_what_it_has_and_is_told_to_stop() {
     loop {
         let options = PreviewOptions { time, ..PreviewOptions::default() };
         let (held, ended) = tokio::sync::oneshot::channel::<()>();
-        let shown = preview(&hangs, GivenParameters::default(), options, place.repository().await, held).await.unwrap();
+        let shown = operator(&place).await.preview(&hangs, GivenParameters::default(), options, held).await.unwrap();
         assert_eq!(shown.end, PreviewEnd::OutOfTime);
         // Dropped with the last of the author's code.
         tokio::time::timeout(LONG, ended).await.expect("it was not told to stop").unwrap_err();
@@ -184,9 +190,9 @@ async fn a_preview_whose_caller_goes_away_ends() {
         Ok(Some(n))
     });
     let (sender, ended) = tokio::sync::oneshot::channel::<()>();
-    let repository = place.repository().await;
+    let operator = operator(&place).await;
     let options = PreviewOptions { time: LONG, ..PreviewOptions::default() };
-    let looking = preview(&waits, GivenParameters::default(), options, repository, sender);
+    let looking = operator.preview(&waits, GivenParameters::default(), options, sender);
     tokio::select! {
         shown = looking => panic!("it ended by itself: {shown:?}"),
         () = async { while begun.load(Ordering::SeqCst) == 0 { tokio::task::yield_now().await } } => {}
@@ -219,8 +225,7 @@ async fn secrets_are_masked_wherever_they_show_and_a_preview_knows_that_it_is_on
     let entries = [("token", "hush-hush"), ("pin", "1234")];
     let entries = entries.map(|(name, text)| (name.to_owned(), GivenValue::Text(text.to_owned()))).into();
     let place = Place::new();
-    let shown =
-        preview(&job, GivenParameters { entries }, PreviewOptions::default(), place.repository().await, ()).await;
+    let shown = operator(&place).await.preview(&job, GivenParameters { entries }, PreviewOptions::default(), ()).await;
     let input = json!({"url": "https://host/?key=***", "pin": "***", "n": 12345});
     assert_eq!(shown.unwrap().items, [output(input, json!(["***", true]))]);
 }

@@ -103,7 +103,7 @@ fn job(out: &Shared<u64>, world: &Arc<World>, raw: bool) -> Job {
 }
 
 async fn rerun(engine: &Engine, id: ExecutionId) -> Result<(Rerun, JobExecution), OperatorError> {
-    let rerun = engine.rerun_skips(id, false).await?;
+    let rerun = engine.rerun_skips(id).await?;
     let execution = ended(engine, rerun.launched.execution.id).await;
     Ok((rerun, execution))
 }
@@ -187,8 +187,8 @@ async fn a_rerun_that_failed_is_resumed_by_a_restart_and_by_the_next_rerun() {
         let before = contents(&out).len();
         world.panics.store(false, Ordering::SeqCst);
         let resumed = match by_restart {
-            true => engine.restart(failed.id, false).await.unwrap().execution.id,
-            false => engine.rerun_skips(first.id, false).await.unwrap().launched.execution.id,
+            true => engine.restart(failed.id).await.unwrap().execution.id,
+            false => engine.rerun_skips(first.id).await.unwrap().launched.execution.id,
         };
         let resumed = ended(&engine, resumed).await;
         assert_eq!((resumed.status, resumed.rerun_of), (Status::Completed, Some(first.id)), "{resumed:?}");
@@ -210,7 +210,7 @@ async fn a_rerun_whose_items_are_gone_fails_with_a_sentence() {
     let first = launch(&engine, "Rerun").await;
     engine.shutdown().await;
     let idle = place.node_with([job(&out, &world, true)], |config| config.take_work = false).await;
-    let waiting = idle.rerun_skips(first.id, false).await.unwrap().launched.execution.id;
+    let waiting = idle.rerun_skips(first.id).await.unwrap().launched.execution.id;
     idle.shutdown().await;
     place.execute(&format!("DELETE FROM oxbatch_job_execution WHERE id = {}", first.id));
     let engine = place.node([job(&out, &world, true)]).await;
@@ -218,7 +218,7 @@ async fn a_rerun_whose_items_are_gone_fails_with_a_sentence() {
     assert_eq!(rerun.status, Status::Failed, "{rerun:?}");
     let expected = "execution 1, whose skipped items it was to run again, is not there any more, nor are they";
     assert_eq!(rerun.exit_message.as_deref(), Some(expected));
-    let refused = engine.restart(rerun.id, false).await.unwrap_err().to_string();
+    let refused = engine.restart(rerun.id).await.unwrap_err().to_string();
     assert_eq!(refused, format!("execution {} is FAILED and cannot be restarted: {expected}", rerun.id));
     assert_eq!(engine.abandon(rerun.id).await.unwrap().status, Status::Abandoned);
     engine.shutdown().await;

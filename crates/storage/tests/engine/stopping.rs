@@ -205,9 +205,9 @@ async fn what_waits_in_the_queue_is_stopped_at_once_and_what_has_ended_refuses()
     ended(&engine, running).await;
     let refused = engine.stop(running).await.unwrap_err().to_string();
     assert!(refused.contains("COMPLETED"), "{refused}");
-    assert!(matches!(engine.restart(running, false).await, Err(OperatorError::NotRestartable { .. })));
+    assert!(matches!(engine.restart(running).await, Err(OperatorError::NotRestartable { .. })));
     assert_eq!(engine.abandon(waiting).await.unwrap().status, Status::Abandoned);
-    assert!(matches!(engine.restart(waiting, false).await, Err(OperatorError::NotRestartable { .. })));
+    assert!(matches!(engine.restart(waiting).await, Err(OperatorError::NotRestartable { .. })));
     engine.shutdown().await;
 }
 

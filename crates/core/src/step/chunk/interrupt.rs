@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
 
-use crate::engine::Event;
+use crate::event::Event;
 use crate::item::ItemError;
 use crate::step::body::BodyFault;
 use crate::step::context::{StepContext, StopRequested};

@@ -1,6 +1,5 @@
 //! A thread beside the step's own that runs the author's code, and gives back what it was given.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -10,7 +9,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use super::interrupt::Interrupt;
-use crate::step::body::{BodyFault, STACK_BYTES};
+use crate::author_thread;
+use crate::step::body::BodyFault;
 use crate::step::context::StepContext;
 
 /// A handle on such a thread. The thread ends when the channels that it was given are closed, not before.
@@ -46,19 +46,8 @@ impl<T: Send + 'static> SideThread<T> {
         let no_thread = |error: std::io::Error| {
             Interrupt::Fault(BodyFault::Failed(format!("failed to start a thread for the step: {error}")))
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_thread)?;
-        let (sender, ended) = oneshot::channel();
-        let beside = Beside::begin(context);
-        let body = move || {
-            let result = thread::Result::from(std::panic::catch_unwind(AssertUnwindSafe(|| body(&runtime))));
-            // The author's sockets and timers go with their runtime; a call that still blocks there is his code, too.
-            drop(runtime);
-            drop(beside);
-            // Nobody listens when the step was dropped.
-            let _ = sender.send(result);
-        };
         let name = format!("{what}-{}", context.step_execution_id());
-        thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(body).map_err(no_thread)?;
+        let ended = author_thread::start(name, Beside::begin(context), body).map_err(no_thread)?;
         Ok(Self { ended: Some(ended) })
     }
 

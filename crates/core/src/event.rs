@@ -1,4 +1,4 @@
-//! What the engine tells: one closed enum. Logs, progress bars, event streams and tests are consumers of it.
+//! The events of the engine: one closed enum. Logs, progress bars, event streams and tests are consumers of it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::execution::{ExecutionId, JobExecution, StepExecution, StepExecutionId
 use crate::repository::{Drain, Recovered, RepositoryError};
 use crate::step::LiveCounters;
 
-/// What happens on a node.
+/// An event on a node.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
     /// A launch was accepted; it is durable.
@@ -110,8 +110,7 @@ pub enum Event<'a> {
     },
 }
 
-/// Someone who is told of events. Called on the engine's threads: it must not
-/// block; a panic in it is caught and has no effect.
+/// A consumer of events. Called on the engine's threads: it must not block; a panic in it is caught and has no effect.
 pub trait EventConsumer: Send + Sync + 'static {
     /// Something has happened.
     fn on_event(&self, event: &Event<'_>);

@@ -1,12 +1,12 @@
-//! Records how steps and executions ended: tries until it is durable, or until it is no longer this node's to record.
+//! Repeats what a repository does until it is durable, or until it is no longer this node's to do.
 
 use std::future::Future;
 use std::time::Duration;
 
-use super::Inner;
+use super::state::EngineState;
 use crate::repository::RepositoryError;
 
-/// First wait before a record that failed is tried again; it doubles up to [`LONGEST_PAUSE`].
+/// First back-off before a record that failed is tried again; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A node that closes gives up once it has waited this long at a time.
@@ -18,27 +18,31 @@ const HOPELESS_ATTEMPTS: u32 = 5;
 ///
 /// # Errors
 /// When the lease is lost, the store is gone, the fault does not pass, or the node closes while it lasts.
-pub(super) async fn persist<T, F, A>(inner: &Inner, doing: &'static str, attempt: A) -> Result<T, RepositoryError>
+pub(super) async fn persist<T, F, A>(state: &EngineState, doing: &'static str, attempt: A) -> Result<T, RepositoryError>
 where
     A: Fn() -> F,
     F: Future<Output = Result<T, RepositoryError>>,
 {
-    repeat(inner, doing, HOPELESS_ATTEMPTS, attempt).await
+    repeat(state, doing, HOPELESS_ATTEMPTS, attempt).await
 }
 
 /// Records an end: repeated whatever the fault is, since an execution whose end is not recorded would be running for ever.
 ///
 /// # Errors
 /// When the lease is lost, the store is gone, or the node closes while the fault lasts; then the next start recovers the execution.
-pub(super) async fn record<T, F, A>(inner: &Inner, doing: &'static str, attempt: A) -> Result<T, RepositoryError>
+pub(super) async fn persist_end<T, F, A>(
+    state: &EngineState,
+    doing: &'static str,
+    attempt: A,
+) -> Result<T, RepositoryError>
 where
     A: Fn() -> F,
     F: Future<Output = Result<T, RepositoryError>>,
 {
-    repeat(inner, doing, u32::MAX, attempt).await
+    repeat(state, doing, u32::MAX, attempt).await
 }
 
-async fn repeat<T, F, A>(inner: &Inner, doing: &'static str, most: u32, attempt: A) -> Result<T, RepositoryError>
+async fn repeat<T, F, A>(state: &EngineState, doing: &'static str, most: u32, attempt: A) -> Result<T, RepositoryError>
 where
     A: Fn() -> F,
     F: Future<Output = Result<T, RepositoryError>>,
@@ -51,12 +55,12 @@ where
             Err(error @ (RepositoryError::LeaseLost { .. } | RepositoryError::Refused { .. })) => return Err(error),
             Err(error) => error,
         };
-        inner.report_trouble(doing, &error);
+        state.report_trouble(doing, &error);
         if error.is_gone() {
             return Err(error);
         }
         hopeless = hopeless.saturating_add(u32::from(!error.is_transient()));
-        let closing_for_long = inner.closing.is_cancelled() && pause > GIVE_UP_WHEN_CLOSING;
+        let closing_for_long = state.local.closing.is_cancelled() && pause > GIVE_UP_WHEN_CLOSING;
         if hopeless >= most || closing_for_long {
             return Err(error);
         }

@@ -1,11 +1,8 @@
-//! The database and the node of this process, as the commands need them.
+//! The database of a command: opened, or created where that is meant.
 
 use std::sync::Arc;
 
-use oxbatch_core::JobExecution;
-use oxbatch_core::engine::{DEFAULT_MAX_RECOVERIES, OperatorError};
-use oxbatch_core::execution::ExecutionId;
-use oxbatch_core::repository::{JobRepository, Node, RecoverPolicy, RecoverRequest};
+use oxbatch_core::repository::JobRepository;
 #[cfg(feature = "postgres")]
 use oxbatch_storage::PostgresRepository;
 use oxbatch_storage::SqliteRepository;
@@ -50,33 +47,4 @@ pub(crate) async fn open_if_there(settings: DatabaseSettings) -> Result<Option<A
         Err(CliError::NoTables { .. }) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// An execution that must be there.
-pub(crate) async fn execution(repository: &dyn JobRepository, id: ExecutionId) -> Result<JobExecution, CliError> {
-    let execution = repository.execution(id).await?;
-    execution.ok_or_else(|| OperatorError::UnknownExecution { id }.into())
-}
-
-/// Ends a running execution whose process is dead, as a service would at its next look; a living one is left alone.
-/// Answers how it stands then.
-pub(crate) async fn settle(
-    repository: &dyn JobRepository,
-    node_name: &str,
-    execution: JobExecution,
-) -> Result<JobExecution, CliError> {
-    if !execution.status.is_running() {
-        return Ok(execution);
-    }
-    let Some(instance) = repository.instance(execution.instance_id).await? else { return Ok(execution) };
-    let request = RecoverRequest {
-        node: Node::new(node_name),
-        held: Vec::new(),
-        policy: RecoverPolicy::Fail,
-        max_recoveries: DEFAULT_MAX_RECOVERIES,
-        time: jiff::Timestamp::now(),
-        only: Some((instance.job_name, instance.job_key)),
-    };
-    repository.recover(request).await?;
-    self::execution(repository, execution.id).await
 }

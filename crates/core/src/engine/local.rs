@@ -1,0 +1,49 @@
+//! What an operator and the node of the same process share: who runs what here, and the wake-ups between them.
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::changes::Changes;
+use super::running::{Handle, Running};
+use crate::execution::{ExecutionId, JobExecution};
+use crate::repository::{Lease, Node};
+
+/// The node of this process as its operator sees it; where none runs, nothing ever happens in it.
+pub(super) struct LocalNode {
+    pub(super) node: Node,
+    pub(super) running: Running,
+    pub(super) changes: Changes,
+    /// Notified when there may be work to take.
+    pub(super) work: Notify,
+    /// Notified when leases are to be renewed, and with them requests to stop and to drain heard, before their time.
+    pub(super) renew: Notify,
+    /// Whether notifications of the store are listened to.
+    pub(super) listens: bool,
+    /// No new work is taken once it is cancelled.
+    pub(super) closing: CancellationToken,
+}
+
+impl LocalNode {
+    pub(super) fn new(node: Node, listens: bool) -> Self {
+        Self {
+            node,
+            running: Running::default(),
+            changes: Changes::default(),
+            work: Notify::new(),
+            renew: Notify::new(),
+            listens,
+            closing: CancellationToken::new(),
+        }
+    }
+
+    pub(super) fn begin(&self, lease: Lease, execution: &JobExecution) -> Handle {
+        let handle = self.running.begin(lease, execution);
+        self.changes.notify(lease.execution_id);
+        handle
+    }
+
+    pub(super) fn end(&self, id: ExecutionId) {
+        self.running.end(id);
+        self.changes.notify(id);
+    }
+}

@@ -1,0 +1,68 @@
+//! Why an operator is refused what it asked for.
+
+use crate::execution::{ExecutionId, Status};
+use crate::job::{MAX_PRIORITY, MIN_PRIORITY, ParameterFaults};
+use crate::repository::{LaunchError, RepositoryError};
+
+/// Why an operator is refused what it asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperatorError {
+    /// There is no such job.
+    #[error("there is no job '{name}'")]
+    UnknownJob {
+        /// Its name.
+        name: String,
+    },
+    /// The parameters do not fit the job.
+    #[error("{0}")]
+    Parameters(#[from] ParameterFaults),
+    /// The launch was refused.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The priority is out of its range.
+    #[error("priority {priority} is not from {MIN_PRIORITY} to {MAX_PRIORITY}")]
+    Priority {
+        /// What was given.
+        priority: i32,
+    },
+    /// There is no such execution.
+    #[error("there is no execution {id}")]
+    UnknownExecution {
+        /// Its id.
+        id: ExecutionId,
+    },
+    /// The execution cannot be restarted.
+    #[error("execution {id} is {status} and cannot be restarted: {reason}")]
+    NotRestartable {
+        /// Its id.
+        id: ExecutionId,
+        /// Its status.
+        status: Status,
+        /// Why, and what to do instead.
+        reason: String,
+    },
+    /// The skipped items of the execution cannot be run again.
+    #[error("the skipped items of execution {id} cannot be run again: {reason}")]
+    NotRerunnable {
+        /// Its id.
+        id: ExecutionId,
+        /// Why, and what to do instead.
+        reason: String,
+    },
+    /// The node takes no new work.
+    #[error("the service is shutting down and takes no new work")]
+    ShuttingDown,
+    /// The store failed.
+    #[error(transparent)]
+    Repository(RepositoryError),
+}
+
+impl From<RepositoryError> for OperatorError {
+    fn from(error: RepositoryError) -> Self {
+        match error {
+            RepositoryError::NotFound { what: "execution", id } => Self::UnknownExecution { id: ExecutionId(id) },
+            error => Self::Repository(error),
+        }
+    }
+}
