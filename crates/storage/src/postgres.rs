@@ -36,6 +36,7 @@ use connect::{Connector, Purpose, unusable};
 use news::Bulletin;
 use pool::Connections;
 use saves::Saves;
+use session::Session;
 pub use settings::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTIONS, DEFAULT_RETRY_TIME, MIN_CONNECTIONS, PostgresSettings,
     PostgresSettingsError,
@@ -73,7 +74,31 @@ impl PostgresRepository {
         let connections = Connections::new(Connector::new(Arc::clone(&settings))?)?;
         let mut session = connections.session().await.map_err(|fault| unusable(&settings, fault))?;
         migrate::migrate(&mut session, &settings).await?;
-        let identity = migrate::identity(&session).await.map_err(|fault| unusable(&settings, fault))?;
+        Self::start(connections, session, &settings).await
+    }
+
+    /// Opens the database to read it: it takes no right to write, and what would write fails. One of an older version is brought
+    /// up to date, where that is allowed.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_for_reading(settings: PostgresSettings) -> Result<Self, RepositoryError> {
+        let shared = Arc::new(settings.clone());
+        let connections = Connections::new(Connector::new(Arc::clone(&shared))?)?;
+        let session = connections.session().await.map_err(|fault| unusable(&shared, fault))?;
+        let applied = migrate::applied(&session).await.map_err(|fault| unusable(&shared, fault))?;
+        if applied != migrate::NEWEST {
+            return Self::open(settings).await;
+        }
+        Self::start(connections, session, &shared).await
+    }
+
+    async fn start(
+        connections: Connections,
+        session: Session,
+        settings: &PostgresSettings,
+    ) -> Result<Self, RepositoryError> {
+        let identity = migrate::identity(&session).await.map_err(|fault| unusable(settings, fault))?;
         drop(session);
         // Nodes of one machine see each other's death by these marks; those of others by the lease.
         let marks = std::env::temp_dir().join(format!("oxbatch-{identity}"));

@@ -71,6 +71,25 @@ impl SqliteRepository {
         let path = open::resolve(path)?;
         let mut connection = open::first(&path)?;
         migrate::migrate(&mut connection, &path)?;
+        Self::start(path, Some(connection))
+    }
+
+    /// Opens the database at `path` to read it: it takes no right to write, and what would write fails. One of an older version
+    /// is brought up to date, where that is allowed.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_for_reading(path: &Path) -> Result<Self, RepositoryError> {
+        let resolved = open::resolve(path)?;
+        let is_current = open::reader(&resolved).and_then(|connection| migrate::applied(&connection));
+        match is_current {
+            Ok(migrate::NEWEST) => Self::start(resolved, None),
+            // It says what is wrong with it, if it cannot be mended.
+            _ => Self::open(path),
+        }
+    }
+
+    fn start(path: PathBuf, connection: Option<Connection>) -> Result<Self, RepositoryError> {
         let turn = Turn::default();
         let file = open::FileId::of(&path);
         let store = Store {

@@ -61,7 +61,7 @@ pub enum NodeState {
     Live,
     /// It works, but takes no new work.
     Draining,
-    /// It has missed its heartbeat; its executions are still its own.
+    /// It has missed its heartbeat; its executions are its own until its lease runs out.
     Silent,
     /// Its process has ended, or its leases have run out: what it ran is recovered by others.
     Gone,
@@ -78,6 +78,16 @@ impl NodeState {
             Self::Draining
         } else {
             Self::Live
+        }
+    }
+
+    /// How the node stands when it is seen whether its process lives: one that does is not gone, however old its heartbeat
+    /// is, and one that has ended is, however fresh.
+    pub fn with_process(self, lives: bool) -> Self {
+        match (self, lives) {
+            (_, false) => Self::Gone,
+            (Self::Gone, true) => Self::Silent,
+            (state, true) => state,
         }
     }
 
@@ -145,5 +155,8 @@ mod tests {
         );
         let drain = Some(Drain::default());
         assert_eq!([0, 15, 30].map(|age| state(age, drain)), ["draining", "silent", "gone"]);
+        let all = [NodeState::Live, NodeState::Draining, NodeState::Silent, NodeState::Gone];
+        assert_eq!(all.map(|state| state.with_process(true).as_str()), ["live", "draining", "silent", "silent"]);
+        assert_eq!(all.map(|state| state.with_process(false)), [NodeState::Gone; 4]);
     }
 }

@@ -21,9 +21,10 @@ use super::settings::PostgresSettings;
 use super::sql::chunk_session;
 use super::tls;
 
-/// What every connection of the repository relies on, whatever the role or the database has set.
+/// What every connection of the repository relies on, whatever the role or the database has set. That it may only read is
+/// obeyed, and refused at the start of whatever has to write.
 const FOR_ALL: &str = "SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off; \
-     SET default_transaction_read_only = off; SET client_min_messages = warning";
+     SET client_min_messages = warning";
 /// Metadata: commits that wait for the disk, even where the server's own default does not; nobody waits for ever.
 const FOR_METADATA: &str = "SELECT set_config('synchronous_commit', 'on', false)
      WHERE current_setting('synchronous_commit') = 'off';

@@ -184,7 +184,10 @@ impl Said {
 
 fn advice(code: &SqlState) -> Option<&'static str> {
     let advice = [
-        (SqlState::READ_ONLY_SQL_TRANSACTION, "the server is a standby or read-only; name the primary"),
+        (
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            "the server is a standby, or default_transaction_read_only is on; name the primary, or another user",
+        ),
         (SqlState::QUERY_CANCELED, "the server's statement_timeout is too short, or somebody cancelled it"),
         (SqlState::DISK_FULL, "make room on the server's disk"),
         (SqlState::INSUFFICIENT_PRIVILEGE, "grant it to the service's user"),

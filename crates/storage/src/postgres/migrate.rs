@@ -85,18 +85,25 @@ pub(super) async fn migrate(session: &mut Session, settings: &PostgresSettings) 
 async fn check_server(session: &Session, settings: &PostgresSettings) -> Result<(), RepositoryError> {
     let told = |problem| RepositoryError::Unusable { problem, source: None };
     let sql = "SELECT current_setting('server_version_num')::int / 10000, current_setting('server_version'),
-         pg_is_in_recovery(), current_setting('server_encoding')";
+         pg_is_in_recovery(), current_setting('server_encoding'), current_setting('default_transaction_read_only') = 'on'";
     let row = session.one(sql, &[]).await.map_err(|fault| unusable(settings, fault))?;
-    let read = || -> Result<(i32, String, bool, String), tokio_postgres::Error> {
-        Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
+    let read = || -> Result<(i32, String, bool, String, bool), tokio_postgres::Error> {
+        Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?))
     };
-    let (version, name, is_standby, encoding) = read().map_err(|error| unusable(settings, error.into()))?;
+    let (version, name, is_standby, encoding, is_read_only) =
+        read().map_err(|error| unusable(settings, error.into()))?;
     let place = settings.place();
     if version < LEAST_SERVER {
         return Err(told(format!("the server of {place} is PostgreSQL {name}; {LEAST_SERVER} or newer is needed")));
     }
     if is_standby {
         return Err(told(format!("the server of {place} is a read-only standby; name the primary")));
+    }
+    if is_read_only {
+        return Err(told(format!(
+            "default_transaction_read_only is on for the user or the database of {place}, and what is run has to be recorded: \
+             name another user, or take it off with ALTER ROLE … RESET default_transaction_read_only"
+        )));
     }
     if encoding != "UTF8" {
         return Err(told(format!(

@@ -64,7 +64,7 @@ pub(super) fn classify(operation: &'static str, error: Error) -> RepositoryError
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             RepositoryError::Unavailable { operation, source: Box::new(error) }
         }
-        Some(ErrorCode::DiskFull) => RepositoryError::Full { operation, source: Box::new(error) },
+        _ if is_full(&error) => RepositoryError::Full { operation, source: Box::new(error) },
         Some(ErrorCode::ReadOnly) if is_moved(&error) => RepositoryError::Gone { problem: error.to_string() },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             RepositoryError::Corrupt { what: "database file".to_owned(), source: Box::new(error) }
@@ -125,6 +125,19 @@ pub(super) fn moved(path: &str) -> Error {
 
 fn is_moved(error: &Error) -> bool {
     matches!(error, Error::SqliteFailure(code, _) if code.extended_code == ffi::SQLITE_READONLY_DBMOVED)
+}
+
+/// Whether there is no more space: of the disk, or up to the limit of a file's size that the process was started with, which
+/// SQLite tells as any failed write.
+pub(super) fn is_full(error: &Error) -> bool {
+    match error {
+        Error::SqliteFailure(code, _) if code.extended_code == ffi::SQLITE_IOERR_WRITE => {
+            let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+            let limit = limits.lines().find_map(|line| line.strip_prefix("Max file size"));
+            limit.is_some_and(|limit| !limit.trim_start().starts_with("unlimited"))
+        }
+        error => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
+    }
 }
 
 /// Whether a unique index refused a row.

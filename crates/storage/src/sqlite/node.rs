@@ -54,7 +54,8 @@ pub(super) fn heartbeat(connection: &Connection, report: &NodeReport) -> Result<
     Ok(drain)
 }
 
-/// All nodes. One whose process has certainly ended is gone, however fresh its heartbeat is.
+/// All nodes. One whose process has ended is gone, however fresh its heartbeat is; one that lives is not: it may wait for
+/// the write lock behind another that is frozen.
 pub(super) fn nodes(connection: &Connection, presence: &Presence) -> Result<Vec<NodeStatus>, Fault> {
     let now: i64 = connection.prepare_cached(concat!("SELECT ", now!()))?.query_row([], |row| row.get(0))?;
     let mut statement = connection.prepare_cached(concat!(
@@ -68,9 +69,8 @@ pub(super) fn nodes(connection: &Connection, presence: &Presence) -> Result<Vec<
     for node in &mut nodes {
         let owner = node.report.node.to_string();
         node.running = running.remove(&owner).unwrap_or_default();
-        if node.state != NodeState::Gone && presence.is_dead(&owner) {
-            node.state = NodeState::Gone;
-        }
+        // All nodes of a file are on this machine, and each holds its mark as long as it lives.
+        node.state = node.state.with_process(!presence.is_dead(&owner));
     }
     Ok(nodes)
 }
@@ -207,5 +207,30 @@ mod tests {
         connection.execute(age, params!["an hour ago", 1]).unwrap();
         beat("now");
         assert_eq!(names(), ["an hour ago", "now"]);
+    }
+
+    #[test]
+    fn a_node_whose_process_lives_is_silent_and_not_gone_when_its_heartbeats_are_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("oxbatch.db");
+        let _repository = SqliteRepository::open(&path).unwrap();
+        let connection = crate::sqlite::open::writer(&path, crate::sqlite::open::Durability::Later).ok().unwrap();
+        let marks = || Presence::new(path.clone(), crate::presence::Absent::Dead);
+        let (own, other, node) = (marks(), marks(), Node::new("waits"));
+        own.announce(&node).unwrap();
+        let report = NodeReport {
+            node,
+            version: String::new(),
+            jobs: [].into(),
+            capacity: 1,
+            lease: Duration::from_secs(30),
+            start_time: Timestamp::UNIX_EPOCH,
+        };
+        heartbeat(&connection, &report).ok().unwrap();
+        connection.execute("UPDATE oxbatch_node SET heartbeat = heartbeat - 60000000", []).unwrap();
+        let state = || nodes(&connection, &other).ok().unwrap()[0].state;
+        assert_eq!(state(), NodeState::Silent);
+        drop(own);
+        assert_eq!(state(), NodeState::Gone);
     }
 }

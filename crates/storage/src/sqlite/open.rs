@@ -9,7 +9,7 @@ use rusqlite::FileControl;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
-use super::error::moved;
+use super::error::{is_full, moved};
 
 /// How long a connection waits for a lock that another process holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,7 +69,7 @@ fn told(path: &Path, purpose: &str, error: rusqlite::Error) -> RepositoryError {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             format!("the database '{shown}' is locked by another process")
         }
-        Some(ErrorCode::DiskFull) => format!("no space is left for the database '{shown}'"),
+        _ if is_full(&error) => format!("no space is left for the database '{shown}'"),
         _ => format!("the database '{shown}' cannot be opened"),
     };
     unusable(problem, Some(error))
@@ -114,11 +114,37 @@ pub(super) fn writer(path: &Path, durability: Durability) -> rusqlite::Result<Co
     Ok(connection)
 }
 
-/// A connection that cannot change anything.
+/// A connection that cannot change anything. It takes no right to write.
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = connect(path)?;
-    connection.execute_batch("PRAGMA query_only = ON")?;
-    Ok(connection)
+    let read_only = |connection: Connection| {
+        connection.execute_batch("PRAGMA query_only = ON")?;
+        connection.query_row("PRAGMA schema_version", [], |_| Ok(()))?;
+        Ok(connection)
+    };
+    match connect(path).and_then(read_only) {
+        Err(error) if needs_rights(&error) && !is_in_use(path) => {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            connect_with(&immutable(path), flags).and_then(read_only)
+        }
+        opened => opened,
+    }
+}
+
+fn needs_rights(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied))
+}
+
+/// Whether a process works on the file, or has left something in its log: then it has a log beside it.
+fn is_in_use(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    Path::new(&log).exists()
+}
+
+/// The file as one that nobody changes, for which SQLite makes no files beside it.
+fn immutable(path: &Path) -> PathBuf {
+    let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    PathBuf::from(format!("file:{path}?immutable=1"))
 }
 
 /// A connection that writes to a file that need not be a repository's, with each commit on the disk. One that is created here

@@ -4,14 +4,15 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use oxbatch_core::repository::RepositoryError;
-use rusqlite::{Connection, Error, ffi};
+use rusqlite::{Connection, Error, ErrorCode, ffi};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::{Fault, copy, failure};
 use super::open::{self, BUSY_TIMEOUT, Durability, unusable};
-use super::turn::Turn;
+use super::turn::{Turn, TurnGuard};
 
 /// Commands that wait for the thread. More wait in their callers, who then wait in a fair order too.
 const QUEUE: usize = 1024;
@@ -29,6 +30,8 @@ trait Command: Send {
     fn run(&mut self, connection: &Connection) -> bool;
     /// Tells the caller. `committed` is the fault that undid the work after it was done.
     fn answer(self: Box<Self>, committed: Result<(), &Arc<Error>>);
+    /// When it was sent.
+    fn sent(&self) -> Instant;
     /// Whether the connection is to be closed after it.
     fn closes(&self) -> bool {
         false
@@ -39,6 +42,7 @@ struct Work<T, F> {
     work: F,
     outcome: Option<Result<T, Fault>>,
     reply: oneshot::Sender<Result<T, Fault>>,
+    sent: Instant,
 }
 
 impl<T, F> Command for Work<T, F>
@@ -64,10 +68,14 @@ where
         // The caller may have gone; what was committed stays.
         let _ = self.reply.send(outcome);
     }
+
+    fn sent(&self) -> Instant {
+        self.sent
+    }
 }
 
 /// Closes the connection, so that SQLite removes its files.
-struct Close(oneshot::Sender<()>);
+struct Close(oneshot::Sender<()>, Instant);
 
 impl Command for Close {
     fn run(&mut self, _: &Connection) -> bool {
@@ -76,6 +84,10 @@ impl Command for Close {
 
     fn answer(self: Box<Self>, _: Result<(), &Arc<Error>>) {
         let _ = self.0.send(());
+    }
+
+    fn sent(&self) -> Instant {
+        self.1
     }
 
     fn closes(&self) -> bool {
@@ -90,9 +102,9 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 }
 
 impl Writer {
-    pub(super) fn start(path: PathBuf, turn: Turn, connection: Connection) -> Result<Self, RepositoryError> {
+    pub(super) fn start(path: PathBuf, turn: Turn, connection: Option<Connection>) -> Result<Self, RepositoryError> {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let thread = Thread { path, turn, connection: Some(connection), receiver };
+        let thread = Thread { path, turn, connection, receiver, patience: BUSY_TIMEOUT };
         std::thread::Builder::new()
             .name("oxbatch-writer".to_owned())
             .spawn(move || thread.serve())
@@ -115,14 +127,14 @@ impl Writer {
         work: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let (reply, answer) = oneshot::channel();
-        self.send(Box::new(Work { work, outcome: None, reply })).await?;
+        self.send(Box::new(Work { work, outcome: None, reply, sent: Instant::now() })).await?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
     /// Finishes what came before and closes the connection; a later command opens it again.
     pub(super) async fn close(&self) {
         let (reply, answer) = oneshot::channel();
-        if self.send(Box::new(Close(reply))).await.is_ok() {
+        if self.send(Box::new(Close(reply, Instant::now()))).await.is_ok() {
             let _ = answer.await;
         }
     }
@@ -141,6 +153,8 @@ struct Thread {
     turn: Turn,
     connection: Option<Connection>,
     receiver: mpsc::Receiver<Box<dyn Command>>,
+    /// How long a command may wait for the write lock from when it was sent, also behind others that wait for it.
+    patience: Duration,
 }
 
 impl Thread {
@@ -163,26 +177,56 @@ impl Thread {
             self.connection = None;
             return answer(batch, Ok(()));
         }
-        let Some(turn) = self.turn.take_within(BUSY_TIMEOUT) else {
-            let error = failure(ffi::SQLITE_BUSY, "a step of this process holds the write lock");
-            return answer(batch, Err(&Arc::new(error)));
-        };
-        let connection =
-            match self.connection.take().map_or_else(|| open::writer(&self.path, Durability::EachCommit), Ok) {
-                Ok(connection) => self.connection.insert(connection),
-                Err(error) => return answer(batch, Err(&Arc::new(error))),
-            };
         let close = batch.last().is_some_and(|last| last.closes());
-        if let Some(batch) = run_together(connection, batch) {
-            let mut waiting = batch.into_iter();
-            while waiting.len() > 0 {
-                run_apart(connection, &mut waiting);
+        let mut waiting = batch;
+        while !waiting.is_empty() {
+            match self.begin(&waiting) {
+                Ok((turn, connection)) => {
+                    run(connection, std::mem::take(&mut waiting));
+                    drop(turn);
+                }
+                // Those that have waited long enough are refused; the others wait on.
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                    let patience = self.patience;
+                    let (late, rest) = waiting.into_iter().partition(|command| command.sent().elapsed() >= patience);
+                    let late: Vec<Box<dyn Command>> = late;
+                    answer(late, Err(&Arc::new(error)));
+                    waiting = rest;
+                }
+                Err(error) => answer(std::mem::take(&mut waiting), Err(&Arc::new(error))),
             }
         }
-        drop(turn);
         if close {
             self.connection = None;
         }
+    }
+
+    /// Begins the transaction of a batch, as soon as the oldest of its commands may wait.
+    fn begin(&mut self, batch: &[Box<dyn Command>]) -> rusqlite::Result<(TurnGuard, &Connection)> {
+        let oldest = batch.iter().map(|command| command.sent()).min().unwrap_or_else(Instant::now);
+        let deadline = oldest + self.patience;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let busy = || failure(ffi::SQLITE_BUSY, "a step of this process holds the write lock");
+        let turn = self.turn.take_within(left()).ok_or_else(busy)?;
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => open::writer(&self.path, Durability::EachCommit)?,
+        };
+        let connection = self.connection.insert(connection);
+        connection.busy_timeout(left())?;
+        execute(connection, "BEGIN IMMEDIATE")?;
+        Ok((turn, connection))
+    }
+}
+
+/// Runs commands in the transaction that has begun: together where that goes well, else each for itself.
+fn run(connection: &Connection, batch: Vec<Box<dyn Command>>) {
+    let mut waiting = match run_together(connection, batch) {
+        None => return,
+        Some(batch) => batch.into_iter(),
+    };
+    while waiting.len() > 0 {
+        run_apart(connection, &mut waiting);
     }
 }
 
@@ -197,10 +241,6 @@ fn answer(commands: impl IntoIterator<Item = Box<dyn Command>>, committed: Resul
 fn run_together(connection: &Connection, mut batch: Vec<Box<dyn Command>>) -> Option<Vec<Box<dyn Command>>> {
     if batch.len() == 1 {
         return Some(batch);
-    }
-    if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
-        answer(batch, Err(&Arc::new(error)));
-        return None;
     }
     for command in &mut batch {
         let before = connection.total_changes();
@@ -217,7 +257,9 @@ fn run_together(connection: &Connection, mut batch: Vec<Box<dyn Command>>) -> Op
 /// Runs commands in one transaction, each of which can fail for itself, until all are done or SQLite gives the transaction
 /// up, as it does on a full disk.
 fn run_apart(connection: &Connection, waiting: &mut std::vec::IntoIter<Box<dyn Command>>) {
-    if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
+    if connection.is_autocommit()
+        && let Err(error) = execute(connection, "BEGIN IMMEDIATE")
+    {
         return answer(waiting, Err(&Arc::new(error)));
     }
     let alone = waiting.len() == 1;
@@ -305,7 +347,7 @@ mod tests {
         let path = folder.path().join("batch.db");
         let connection = open::writer(&path, Durability::EachCommit).unwrap();
         connection.execute_batch("CREATE TABLE number (value INTEGER NOT NULL)").unwrap();
-        let writer = Writer::start(path, Turn::default(), connection).unwrap();
+        let writer = Writer::start(path, Turn::default(), Some(connection)).unwrap();
         let (begun, has_begun) = std::sync::mpsc::channel();
         let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
         let first = Work {
@@ -316,6 +358,7 @@ mod tests {
             },
             outcome: None,
             reply: oneshot::channel().0,
+            sent: Instant::now(),
         };
         writer.send(Box::new(first)).await.ok().unwrap();
         has_begun.recv().unwrap();
@@ -328,7 +371,7 @@ mod tests {
                 runs[place].fetch_add(1, Ordering::SeqCst);
                 command(connection)
             };
-            writer.send(Box::new(Work { work, outcome: None, reply })).await.ok().unwrap();
+            writer.send(Box::new(Work { work, outcome: None, reply, sent: Instant::now() })).await.ok().unwrap();
             replies.push(answer);
         }
         go_on.send(()).unwrap();
@@ -366,5 +409,37 @@ mod tests {
         assert!(batch.answers[0].is_ok() && batch.answers[2].is_ok(), "{:?}", batch.answers);
         assert!(batch.answers[1].as_ref().is_err_and(|fault| fault.contains("the second is refused")));
         assert_eq!(batch.runs, [1, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_command_behind_another_that_waits_for_the_lock_waits_no_longer_than_it_may() {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("locked.db");
+        let connection = open::writer(&path, Durability::EachCommit).unwrap();
+        connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE number (value INTEGER NOT NULL)").unwrap();
+        let other = open::writer(&path, Durability::EachCommit).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let turn = Turn::default();
+        let thread = Thread { path, turn, connection: Some(connection), receiver, patience: PATIENCE };
+        std::thread::spawn(move || thread.serve());
+        let writer = Writer { sender };
+        let wait = async |number: i64| {
+            let sent = Instant::now();
+            let answer = writer.run("insert", move |connection| insert(connection, number)).await;
+            assert!(matches!(answer, Err(RepositoryError::Unavailable { .. })), "{answer:?}");
+            sent.elapsed()
+        };
+        // The second is sent while the first waits, so that the thread does not take them together.
+        let second = async {
+            tokio::time::timeout(PATIENCE / 4, std::future::pending::<()>()).await.unwrap_err();
+            wait(2).await
+        };
+        let (first, second) = tokio::join!(wait(1), second);
+        assert!(first >= PATIENCE && second >= PATIENCE, "{first:?} {second:?}");
+        assert!(second < PATIENCE * 3 / 2, "{second:?}");
+        other.execute_batch("ROLLBACK").unwrap();
+        writer.run("insert", |connection| insert(connection, 3)).await.unwrap();
     }
 }
