@@ -22,6 +22,7 @@ mod error;
 mod extract;
 mod middleware;
 mod openapi;
+mod repeats;
 mod router;
 mod serve;
 mod state;
@@ -33,6 +34,7 @@ pub use config::{
     DEFAULT_WRITE_TIMEOUT, Limits, ServerConfig,
 };
 pub use openapi::document;
+pub use repeats::Repeats;
 pub use router::router;
 pub use serve::{Bound, ServeError, bind, serve};
 pub use state::AppState;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Limits, ServerConfig};
 use crate::middleware::AllowedHosts;
+use crate::repeats::Repeats;
 use crate::router::router;
 use crate::state::AppState;
 use stall::StallGuard;
@@ -143,7 +144,8 @@ pub async fn serve(bound: Bound, engine: Engine, shutdown: CancellationToken) {
     let connections = Arc::new(Semaphore::new(limits.max_connections));
     let graceful = GracefulShutdown::new();
     let cut = CancellationToken::new();
-    while let Some((stream, place)) = accept(&listener, &connections, &shutdown).await {
+    let repeats = Repeats::default();
+    while let Some((stream, place)) = accept(&listener, &connections, &shutdown, &repeats).await {
         let connection = Connection { watcher: graceful.watcher(), cut: cut.clone(), limits: limits.clone(), place };
         tokio::spawn(connection.answer(stream, router.clone()));
     }
@@ -159,6 +161,7 @@ async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
     shutdown: &CancellationToken,
+    repeats: &Repeats,
 ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let place = tokio::select! {
         () = shutdown.cancelled() => return None,
@@ -172,7 +175,9 @@ async fn accept(
         match accepted {
             Ok((stream, _)) => return Some((stream, place)),
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                if let Some(left_out) = repeats.admit(&error.to_string()) {
+                    tracing::warn!(%error, left_out, "a connection could not be accepted");
+                }
                 tokio::select! {
                     () = shutdown.cancelled() => return None,
                     () = tokio::time::sleep(ACCEPT_PAUSE) => {}

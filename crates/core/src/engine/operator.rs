@@ -298,6 +298,16 @@ impl Operator {
         self.launch_resolved(job, execution.parameters.clone(), options, claim).await
     }
 
+    /// Refuses the name of a job that is neither known nor was ever run: a list for it would only be empty.
+    ///
+    /// # Errors
+    /// [`OperatorError::UnknownJob`], or when the repository fails.
+    pub async fn check_job_name(&self, name: &str) -> Result<(), OperatorError> {
+        let is_known = self.inner.registry.get(name).is_some()
+            || self.inner.repository.job_summary(name).await?.last_execution.is_some();
+        if is_known { Ok(()) } else { Err(OperatorError::UnknownJob { name: name.to_owned() }) }
+    }
+
     /// Asks an execution to stop. It is STOPPING until its step has reached a safe point.
     ///
     /// What runs in this process is asked first: it stops although the repository may be busy, even by its own doing. The

@@ -94,14 +94,20 @@ pub(crate) async fn listed(
         ("limit" = Option<u32>, Query, description = "Most rows", minimum = 1, maximum = 500),
         ("cursor" = Option<String>, Query, description = "From the link to the next page", pattern = "^e[1-9a-f][0-9a-f]{0,14}$"),
     ),
-    responses((status = 200, description = "A page of executions", body = Vec<ExecutionView>,
-        headers(("link" = String, description = "The next page, if there is one"))))
+    responses(
+        (status = 200, description = "A page of executions", body = Vec<ExecutionView>,
+            headers(("link" = String, description = "The next page, if there is one"))),
+        (status = 404, description = "There is no such job, and there never was"),
+    )
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     Strict(query): Strict<ExecutionsQuery>,
 ) -> Result<impl IntoResponse, Problem> {
+    if let Some(name) = &query.filter.job_name {
+        state.engine().check_job_name(name).await?;
+    }
     listed(state.engine(), query.filter, query.page, &uri).await
 }
 

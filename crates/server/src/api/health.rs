@@ -24,8 +24,7 @@ pub(crate) async fn live(Strict(NoQuery): Strict<NoQuery>) -> Json<HealthView> {
     Json(HealthView::LIVE)
 }
 
-/// Tell whether it can take work: the repository answers and can be written to, its migrations are current, and it does not
-/// shut down.
+/// Tell whether it can take work: the repository answers, can be written to and is current, and nothing shuts down.
 #[utoipa::path(
     get, path = "/health/ready", tag = "health", operation_id = "health_ready",
     responses(

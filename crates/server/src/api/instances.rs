@@ -47,14 +47,20 @@ impl StrictQuery for InstanceExecutionsQuery {
         ("limit" = Option<u32>, Query, description = "Most rows", minimum = 1, maximum = 500),
         ("cursor" = Option<String>, Query, description = "From the link to the next page", pattern = "^i[1-9a-f][0-9a-f]{0,14}$"),
     ),
-    responses((status = 200, description = "A page of instances", body = Vec<InstanceView>,
-        headers(("link" = String, description = "The next page, if there is one"))))
+    responses(
+        (status = 200, description = "A page of instances", body = Vec<InstanceView>,
+            headers(("link" = String, description = "The next page, if there is one"))),
+        (status = 404, description = "There is no such job, and there never was"),
+    )
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     Strict(query): Strict<InstancesQuery>,
 ) -> Result<impl IntoResponse, Problem> {
+    if let Some(name) = &query.filter.job_name {
+        state.engine().check_job_name(name).await?;
+    }
     let page = state.engine().repository().instances(query.filter, query.page).await?;
     let views: Vec<InstanceView> = page.instances.into_iter().map(Into::into).collect();
     Ok((AppendHeaders(List::Instances.link(&uri, page.next)?), Json(views)))

@@ -12,7 +12,7 @@ use oxbatch_core::execution::{ExecutionId, Status};
 use oxbatch_core::repository::Launched;
 
 use crate::error::{Problem, ProblemKind};
-use crate::extract::body::LaunchBody;
+use crate::extract::body::{LaunchBody, NoBody};
 use crate::extract::query::{flag, priority, wait};
 use crate::extract::{NoQuery, PathId, PathName, QueryReader, Strict, StrictQuery, header};
 use crate::state::AppState;
@@ -117,6 +117,7 @@ pub(crate) async fn restart(
     State(state): State<AppState>,
     PathId(id): PathId,
     Strict(NoQuery): Strict<NoQuery>,
+    NoBody: NoBody,
 ) -> Result<impl IntoResponse, Problem> {
     let id = ExecutionId(id);
     let launched = state.engine().restart(id).await.map_err(|error| unknown_job_of(id, error))?;

@@ -6,6 +6,7 @@ use oxbatch_core::repository::Drain;
 use uuid::Uuid;
 
 use crate::error::{Problem, ProblemKind};
+use crate::extract::body::NoBody;
 use crate::extract::query::{flag, shorten};
 use crate::extract::{NoQuery, PathName, QueryReader, Strict, StrictQuery};
 use crate::state::AppState;
@@ -63,6 +64,7 @@ pub(crate) async fn drain(
     State(state): State<AppState>,
     PathName(id): PathName,
     Strict(query): Strict<DrainQuery>,
+    NoBody: NoBody,
 ) -> Result<Json<NodeView>, Problem> {
     Ok(Json(state.engine().drain(node_id(&id)?, Some(query.drain)).await?.into()))
 }
@@ -80,6 +82,7 @@ pub(crate) async fn undrain(
     State(state): State<AppState>,
     PathName(id): PathName,
     Strict(NoQuery): Strict<NoQuery>,
+    NoBody: NoBody,
 ) -> Result<Json<NodeView>, Problem> {
     Ok(Json(state.engine().drain(node_id(&id)?, None).await?.into()))
 }

@@ -10,6 +10,7 @@ use oxbatch_core::execution::ExecutionId;
 
 use super::executions::shown;
 use crate::error::Problem;
+use crate::extract::body::NoBody;
 use crate::extract::query::wait;
 use crate::extract::{NoQuery, PathId, QueryReader, Strict, StrictQuery};
 use crate::state::AppState;
@@ -46,6 +47,7 @@ pub(crate) async fn stop(
     State(state): State<AppState>,
     PathId(id): PathId,
     Strict(query): Strict<WaitQuery>,
+    NoBody: NoBody,
 ) -> Result<impl IntoResponse, Problem> {
     let id = ExecutionId(id);
     let requested = state.engine().stop(id).await?;
@@ -72,6 +74,7 @@ pub(crate) async fn abandon(
     State(state): State<AppState>,
     PathId(id): PathId,
     Strict(NoQuery): Strict<NoQuery>,
+    NoBody: NoBody,
 ) -> Result<Json<ExecutionView>, Problem> {
     let execution = state.engine().abandon(ExecutionId(id)).await?;
     Ok(Json(shown(state.engine(), execution).await?))

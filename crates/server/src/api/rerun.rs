@@ -10,6 +10,7 @@ use oxbatch_core::execution::{ExecutionId, Status};
 use super::launch::unknown_job_of;
 use super::operate::WaitQuery;
 use crate::error::Problem;
+use crate::extract::body::NoBody;
 use crate::extract::{PathId, Strict};
 use crate::state::AppState;
 use crate::view::RerunView;
@@ -37,6 +38,7 @@ pub(crate) async fn rerun(
     State(state): State<AppState>,
     PathId(id): PathId,
     Strict(query): Strict<WaitQuery>,
+    NoBody: NoBody,
 ) -> Result<impl IntoResponse, Problem> {
     let of = ExecutionId(id);
     let rerun = state.engine().rerun_skips(of).await.map_err(|error| unknown_job_of(of, error))?;

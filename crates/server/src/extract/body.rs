@@ -36,6 +36,22 @@ impl FromRequest<AppState> for LaunchBody {
     }
 }
 
+/// No body at all, or an object without entries: a parameter that is sent to a call that takes none is not passed over.
+pub(crate) struct NoBody;
+
+impl FromRequest<AppState> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        let bytes = read(request.into_body(), state.limits()).await?;
+        let is_empty = bytes.iter().filter(|byte| !byte.is_ascii_whitespace()).copied().eq(*b"{}");
+        if bytes.trim_ascii().is_empty() || is_empty {
+            return Ok(Self);
+        }
+        Err(Problem::new(ProblemKind::MalformedBody, "this call takes no body"))
+    }
+}
+
 fn refuse(error: &serde_json::Error) -> Problem {
     match error.classify() {
         serde_json::error::Category::Data => {

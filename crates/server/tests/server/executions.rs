@@ -108,7 +108,6 @@ async fn executions_are_listed_newest_first_and_filtered() {
     service.run("Chunky", "{}").await;
     assert_eq!(ids(&service.get("/executions").await), [4, 3, 2, 1]);
     assert_eq!(ids(&service.get("/executions?job=Failing").await), [3, 2]);
-    assert_eq!(ids(&service.get("/executions?job=Nope").await), [0_i64; 0]);
     assert_eq!(ids(&service.get("/executions?status=FAILED").await), [3, 2]);
     assert_eq!(ids(&service.get("/executions?status=FAILED&status=COMPLETED&limit=3").await), [4, 3, 2]);
     assert_eq!(ids(&service.get("/executions?instance=2").await), [3, 2]);
@@ -200,4 +199,15 @@ async fn a_running_execution_shows_how_far_it_is() {
     let steps = service.get("/executions/1/steps").await.json();
     assert_eq!((&steps[1]["status"], &steps[1]["end_time"]), (&json!("STARTED"), &Value::Null));
     assert_eq!(service.post("/executions/1/stop?wait=1m").await.json()["status"], "STOPPED");
+}
+
+#[tokio::test]
+async fn a_list_for_a_job_that_there_never_was_is_refused() {
+    let service = Service::start().await;
+    for path in ["/executions?job=Nope", "/instances?job=Nope"] {
+        assert_eq!(service.get(path).await.problem(404), "Job not found");
+    }
+    for path in ["/executions?job=Sample", "/instances?job=Sample"] {
+        assert_eq!(service.get(path).await.json(), serde_json::json!([]));
+    }
 }

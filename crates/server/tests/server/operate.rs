@@ -79,3 +79,18 @@ async fn operations_on_an_unknown_execution_are_refused() {
     }
     assert!(service.post("/executions/9/restart?wait=1s").await.problem(400).contains("this call takes none"));
 }
+
+#[tokio::test]
+async fn a_call_that_takes_no_body_refuses_one() {
+    let service = Service::start().await;
+    service.run("Failing", "{}").await;
+    for path in ["/executions/1/restart", "/executions/1/stop", "/executions/1/abandon", "/executions/1/skips/rerun"] {
+        let answer = service.post_json(path, r#"{"force": true}"#).await;
+        assert_eq!(answer.problem(400), "this call takes no body", "{path}");
+    }
+    let node = service.get("/nodes").await.json()[0]["id"].as_str().unwrap().to_owned();
+    for path in [format!("/nodes/{node}/drain"), format!("/nodes/{node}/undrain")] {
+        assert_eq!(service.post_json(&path, "true").await.problem(400), "this call takes no body", "{path}");
+    }
+    assert_eq!(service.post_json("/executions/1/restart", " {} ").await.status, 202);
+}
