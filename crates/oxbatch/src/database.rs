@@ -1,4 +1,4 @@
-//! The database of a command: opened, or created where that is meant.
+//! The database of a command: opened to be read or to be written, and created where that is meant.
 
 use std::sync::Arc;
 
@@ -10,18 +10,41 @@ use oxbatch_storage::SqliteRepository;
 use crate::error::CliError;
 use crate::settings::database::DatabaseSettings;
 
+/// What a command does with the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// It lists and shows; it takes no right to write.
+    Read,
+    /// It changes something.
+    Write,
+}
+
 /// Opens the database; creates it, or its tables, when they are not there.
 pub(crate) async fn open_or_create(settings: DatabaseSettings) -> Result<Arc<dyn JobRepository>, CliError> {
-    Ok(match settings {
-        DatabaseSettings::Sqlite { path } => Arc::new(SqliteRepository::open(&path)?),
+    open(settings, Access::Write).await
+}
+
+async fn open(settings: DatabaseSettings, access: Access) -> Result<Arc<dyn JobRepository>, CliError> {
+    Ok(match (settings, access) {
+        (DatabaseSettings::Sqlite { path }, Access::Write) => Arc::new(SqliteRepository::open(&path)?),
+        (DatabaseSettings::Sqlite { path }, Access::Read) => Arc::new(SqliteRepository::open_for_reading(&path)?),
         #[cfg(feature = "postgres")]
-        DatabaseSettings::Postgres { settings, .. } => Arc::new(PostgresRepository::open(*settings).await?),
+        (DatabaseSettings::Postgres { settings, .. }, Access::Write) => {
+            Arc::new(PostgresRepository::open(*settings).await?)
+        }
+        #[cfg(feature = "postgres")]
+        (DatabaseSettings::Postgres { settings, .. }, Access::Read) => {
+            Arc::new(PostgresRepository::open_for_reading(*settings).await?)
+        }
     })
 }
 
 /// Opens the database that must be there: a question never creates one under a mistyped name, or in somebody else's
 /// file or database.
-pub(crate) async fn open_existing(settings: DatabaseSettings) -> Result<Arc<dyn JobRepository>, CliError> {
+pub(crate) async fn open_existing(
+    settings: DatabaseSettings,
+    access: Access,
+) -> Result<Arc<dyn JobRepository>, CliError> {
     match &settings {
         DatabaseSettings::Sqlite { path } if !path.exists() => return Err(CliError::NoDatabase { path: path.clone() }),
         DatabaseSettings::Sqlite { path } if !SqliteRepository::is_kept_in(path) => {
@@ -35,12 +58,15 @@ pub(crate) async fn open_existing(settings: DatabaseSettings) -> Result<Arc<dyn 
         }
         DatabaseSettings::Sqlite { .. } => {}
     }
-    open_or_create(settings).await
+    open(settings, access).await
 }
 
 /// Opens the database when there is one.
-pub(crate) async fn open_if_there(settings: DatabaseSettings) -> Result<Option<Arc<dyn JobRepository>>, CliError> {
-    match open_existing(settings).await {
+pub(crate) async fn open_if_there(
+    settings: DatabaseSettings,
+    access: Access,
+) -> Result<Option<Arc<dyn JobRepository>>, CliError> {
+    match open_existing(settings, access).await {
         Ok(repository) => Ok(Some(repository)),
         Err(CliError::NoDatabase { .. }) => Ok(None),
         #[cfg(feature = "postgres")]

@@ -5,11 +5,12 @@ use std::panic::PanicHookInfo;
 
 use oxbatch_core::engine::{Event, EventConsumer};
 use oxbatch_core::execution::{Status, cause_chain};
+use oxbatch_server::Repeats;
 use tracing::{debug, error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::progress;
-use crate::settings::logging::{LogFormat, LogSettings};
+use crate::settings::logging::{LogFormat, LogSettings, without_drivers};
 
 /// What is logged by a service when nobody says.
 pub(crate) const SERVICE_LEVEL: &str = "info";
@@ -18,7 +19,7 @@ pub(crate) const COMMAND_LEVEL: &str = "warn";
 
 /// Begins to log. Called once.
 pub(crate) fn init(settings: LogSettings, default_level: &str) {
-    let filter = settings.level.unwrap_or_else(|| EnvFilter::new(default_level));
+    let filter = settings.level.unwrap_or_else(|| EnvFilter::new(without_drivers(default_level)));
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| BesideBars).with_ansi(colours);
     // A subscriber that a caller has set already stays.
@@ -57,7 +58,20 @@ impl Write for BesideBars {
 #[derive(Debug)]
 pub(crate) struct EventLog {
     /// The end of the execution is told by the command that runs it, so it is no error line here.
-    pub(crate) in_foreground: bool,
+    in_foreground: bool,
+    troubles: Repeats,
+}
+
+impl EventLog {
+    /// The log of a service.
+    pub(crate) fn of_service() -> Self {
+        Self { in_foreground: false, troubles: Repeats::default() }
+    }
+
+    /// The log of a command that runs an execution in the foreground.
+    pub(crate) fn in_foreground() -> Self {
+        Self { in_foreground: true, troubles: Repeats::default() }
+    }
 }
 
 impl EventConsumer for EventLog {
@@ -140,7 +154,10 @@ impl EventConsumer for EventLog {
                 warn!(execution.id = execution_id.0, "another node owns the execution by now; it was dropped here");
             }
             Event::RepositoryTrouble { doing, error } => {
-                warn!(doing, cause = cause_chain(error), "the repository failed; it is tried again");
+                let cause = cause_chain(error);
+                if let Some(left_out) = self.troubles.admit(&format!("{doing}: {cause}")) {
+                    warn!(doing, cause, left_out, "the repository failed; it is tried again");
+                }
             }
             Event::RepositoryGone { error } => {
                 error!(cause = cause_chain(error), "the database is gone; the process ends");
@@ -149,7 +166,7 @@ impl EventConsumer for EventLog {
                 info!(stop = drain.stop, exit = drain.exit, "draining: no new work is taken")
             }
             Event::DrainChanged { drain: None } => info!("no longer draining"),
-            Event::ShuttingDown { running: 0 } => debug!("shutting down"),
+            Event::ShuttingDown { running: 0 } if self.in_foreground => debug!("shutting down"),
             Event::ShuttingDown { running } => {
                 info!(running, "shutting down; running steps stop at their next safe point")
             }

@@ -34,7 +34,49 @@ pub(crate) fn remark(text: impl Display) {
     let _ = progress::without_bars(|| io::stderr().lock().write_all(format!("{text}\n").as_bytes()));
 }
 
-/// Text as it may go to a terminal: no control characters but line breaks.
+/// Text as it may go to a terminal: what controls it, or turns the direction of text, is escaped. Line breaks stay.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    escaped(text, |c| c != '\n' && controls(c))
+}
+
+/// Text as it may stand in a line: with its line breaks escaped too, so that no value passes for another line.
+pub(crate) fn one_line(text: &str) -> String {
+    escaped(text, controls)
+}
+
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_escaped(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// Whether a character changes how others are shown: control characters, line and paragraph separators, marks and
+/// overrides of the direction of text.
+fn controls(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'
+                | '\u{2029}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_passes_for_no_other_line_and_turns_no_text_around() {
+        assert_eq!(one_line("a\nstatus  COMPLETED"), "a\\nstatus  COMPLETED");
+        assert_eq!(one_line("\u{202e}DELIAF \u{1b}[2K \u{2028}x"), "\\u{202e}DELIAF \\u{1b}[2K \\u{2028}x");
+        assert_eq!(plain("two\nlines\t\u{2066}"), "two\nlines\\t\\u{2066}");
+        assert_eq!(one_line("Müller — 日本 שלום"), "Müller — 日本 שלום");
+    }
 }

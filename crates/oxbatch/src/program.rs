@@ -5,19 +5,20 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use oxbatch_core::engine::Operator;
+use oxbatch_core::engine::{Operator, OperatorError};
 use oxbatch_core::execution::cause_chain;
 use oxbatch_core::{BoxError, JobRegistry};
 
 use crate::cli::{Cli, Command, GlobalArgs, ServeArgs};
 use crate::commands;
+use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::settings::Sources;
 use crate::settings::database::DatabaseSettings;
 use crate::settings::engine::EngineSettings;
 use crate::settings::logging::LogSettings;
-use crate::{database, hide, log, output};
+use crate::{database, hide, log, output, signals};
 
 /// Most threads that serve requests and keep leases; jobs run on threads of their own.
 const MAX_WORKER_THREADS: usize = 4;
@@ -86,9 +87,18 @@ pub(crate) struct Program {
 
 impl Program {
     /// Opens the database that must be there, for an operator: no node of this process runs.
-    pub(crate) async fn operator(&self) -> Result<Operator, CliError> {
-        let repository = database::open_existing(self.database()?).await?;
+    pub(crate) async fn operator(&self, access: Access) -> Result<Operator, CliError> {
+        let repository = database::open_existing(self.database()?, access).await?;
         Ok(Operator::new(self.registry.clone(), repository, self.engine(None)?.operator()))
+    }
+
+    /// The refusal of an operator, with the jobs that there are in place of one that is unknown.
+    pub(crate) fn explain(&self, error: OperatorError) -> CliError {
+        match (error, self.registry.names()) {
+            (OperatorError::UnknownJob { name }, known) if known.is_empty() => CliError::NoJobs { name },
+            (OperatorError::UnknownJob { name }, known) => CliError::UnknownJob { name, known },
+            (error, _) => error.into(),
+        }
     }
 
     /// Where the database is.
@@ -133,6 +143,7 @@ fn worker_threads() -> usize {
 }
 
 async fn dispatch(program: &Program, command: Command) -> Result<Exit, CliError> {
+    signals::catch_file_size().map_err(|source| CliError::Runtime { source })?;
     match command {
         Command::Serve(arguments) => commands::serve::run(program, arguments).await,
         Command::Run(arguments) => commands::run::run(program, arguments).await,

@@ -1,5 +1,7 @@
 //! Aligned tables of plain text.
 
+use std::io::IsTerminal;
+
 use crate::error::CliError;
 use crate::output;
 
@@ -23,9 +25,9 @@ impl Table {
         Self { columns: columns.into_iter().collect(), rows: Vec::new() }
     }
 
-    /// Adds a row; a cell has one line and no control characters.
+    /// Adds a row; a cell has one line, and nothing in it controls the terminal.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        let one_line = |cell: String| cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let one_line = |cell: String| output::one_line(&cell.replace(['\n', '\r', '\t'], " "));
         self.rows.push(cells.into_iter().map(one_line).collect());
     }
 
@@ -53,8 +55,11 @@ impl Table {
     }
 }
 
-/// Cuts a text to a number of characters.
+/// Cuts a text to a number of characters where a person reads it; a program behind a pipe gets all of it.
 pub(crate) fn shorten(text: &str, characters: usize) -> String {
+    if !std::io::stdout().is_terminal() {
+        return text.to_owned();
+    }
     match text.char_indices().nth(characters) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),

@@ -4,6 +4,7 @@ use clap::Args;
 use oxbatch_core::execution::ExecutionId;
 
 use super::parse_id;
+use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
@@ -20,7 +21,7 @@ pub(crate) struct AbandonArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: AbandonArgs) -> Result<Exit, CliError> {
     let id = arguments.id;
-    let operator = program.operator().await?;
+    let operator = program.operator(Access::Write).await?;
     operator.end_if_dead(id).await?;
     let execution = operator.abandon(id).await?;
     output::line(format!(

@@ -8,6 +8,7 @@ use oxbatch_core::repository::{Drain, NodeState, NodeStatus};
 use uuid::Uuid;
 
 use super::nodes::state;
+use crate::database::Access;
 use crate::duration::parse_duration;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -36,7 +37,7 @@ pub(crate) struct DrainArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: DrainArgs) -> Result<Exit, CliError> {
     let DrainArgs { node, stop, exit, undo, wait } = arguments;
-    let operator = program.operator().await?;
+    let operator = program.operator(Access::Write).await?;
     let name = match node {
         Some(name) => name,
         None => program.engine(None)?.node_name,

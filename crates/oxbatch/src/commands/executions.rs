@@ -5,6 +5,7 @@ use oxbatch_core::execution::{InstanceId, UnknownStatus};
 use oxbatch_core::repository::{ExecutionFilter, PageRequest};
 use oxbatch_core::{DateTime, JobExecution, Status};
 
+use crate::database::Access;
 use crate::duration::show_seconds;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -57,8 +58,11 @@ fn parse_time(text: &str) -> Result<DateTime, String> {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: ExecutionsArgs) -> Result<Exit, CliError> {
     let ExecutionsArgs { job, status, from, to, instance, limit, cursor, json } = arguments;
-    let operator = program.operator().await?;
+    let operator = program.operator(Access::Read).await?;
     let repository = operator.repository();
+    if let Some(name) = &job {
+        operator.check_job_name(name).await.map_err(|error| program.explain(error))?;
+    }
     let filter = ExecutionFilter {
         job_name: job,
         statuses: status,

@@ -34,7 +34,7 @@ pub(super) async fn run(
     let progress = Progress::on_terminal();
     let mut config = program.engine(None)?.config();
     config.take_work = false;
-    config.consumers.push(Arc::new(EventLog { in_foreground: true }));
+    config.consumers.push(Arc::new(EventLog::in_foreground()));
     config.consumers.push(watch.clone());
     if let Some(progress) = &progress {
         config.consumers.push(progress.clone());
@@ -203,7 +203,7 @@ fn summary(execution: &JobExecution) -> String {
         parts.push(took(end, start));
     }
     if let Some(message) = &execution.exit_message {
-        parts.push(output::plain(message));
+        parts.push(output::one_line(message));
     }
     parts.join("  ")
 }

@@ -5,6 +5,7 @@ use oxbatch_core::Job;
 use oxbatch_core::repository::JobSummary;
 use oxbatch_server::view::JobView;
 
+use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::program::Program;
@@ -48,7 +49,7 @@ fn parameters(job: &Job) -> String {
 
 /// How the jobs fared is only told where there is a database: a list creates none.
 async fn views(program: &Program) -> Result<Vec<JobView>, CliError> {
-    let repository = database::open_if_there(program.database()?).await?;
+    let repository = database::open_if_there(program.database()?, Access::Read).await?;
     let mut jobs = Vec::new();
     for job in program.registry.iter() {
         let (mut summary, mut last) = (JobSummary::default(), None);

@@ -4,6 +4,7 @@ use clap::Args;
 use oxbatch_core::repository::{NodeState, NodeStatus};
 use oxbatch_server::view::NodeView;
 
+use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
@@ -23,7 +24,7 @@ pub(crate) struct NodesArgs {
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: NodesArgs) -> Result<Exit, CliError> {
-    let nodes = program.operator().await?.nodes().await?;
+    let nodes = program.operator(Access::Read).await?.nodes().await?;
     if arguments.json {
         output::json(&nodes.into_iter().map(NodeView::from).collect::<Vec<_>>())?;
     } else {

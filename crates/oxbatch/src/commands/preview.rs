@@ -11,6 +11,7 @@ use oxbatch_core::step::{PreviewOutcome, PreviewedItem};
 use oxbatch_server::view::PreviewView;
 use oxbatch_storage::SqliteRepository;
 
+use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::program::Program;
@@ -29,7 +30,7 @@ pub(super) async fn run(
     json: bool,
 ) -> Result<Exit, CliError> {
     let mut folder = None;
-    let repository = match database::open_if_there(program.database()?).await? {
+    let repository = match database::open_if_there(program.database()?, Access::Write).await? {
         Some(repository) => repository,
         None => scratch(&mut folder)?,
     };

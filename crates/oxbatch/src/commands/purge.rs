@@ -9,6 +9,7 @@ use oxbatch_core::repository::PurgeRequest;
 use serde::Serialize;
 
 use super::executions::parse_status;
+use crate::database::Access;
 use crate::duration::parse_duration;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -57,7 +58,7 @@ pub(crate) async fn run(program: &Program, arguments: PurgeArgs) -> Result<Exit,
     if let Some(status) = statuses.iter().copied().find(|status| status.is_running()) {
         return Err(CliError::PurgeRunning { status });
     }
-    let operator = program.operator().await?;
+    let operator = program.operator(Access::Write).await?;
     let repository = operator.repository();
     let request = PurgeRequest {
         ended_before: older_than.map(ago),

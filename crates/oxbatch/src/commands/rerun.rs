@@ -7,6 +7,7 @@ use oxbatch_core::engine::{Operator, Rerun};
 use oxbatch_core::execution::ExecutionId;
 
 use super::{foreground, parse_id};
+use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
@@ -26,7 +27,7 @@ pub(crate) struct RerunArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: RerunArgs) -> Result<Exit, CliError> {
     let RerunArgs { id, json } = arguments;
-    let operator = program.operator().await?;
+    let operator = program.operator(Access::Write).await?;
     end_the_dead(&operator, id).await?;
     let repository = Arc::clone(operator.repository());
     foreground::run(program, repository, json, async |engine| {

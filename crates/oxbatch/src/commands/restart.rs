@@ -6,6 +6,7 @@ use clap::Args;
 use oxbatch_core::execution::ExecutionId;
 
 use super::{foreground, parse_id};
+use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::program::Program;
@@ -24,7 +25,7 @@ pub(crate) struct RestartArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: RestartArgs) -> Result<Exit, CliError> {
     let RestartArgs { id, json } = arguments;
-    let operator = program.operator().await?;
+    let operator = program.operator(Access::Write).await?;
     operator.end_if_dead(id).await?;
     let repository = Arc::clone(operator.repository());
     foreground::run(program, repository, json, async |engine| engine.restart_here(id).await).await

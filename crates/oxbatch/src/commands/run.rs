@@ -39,10 +39,8 @@ pub(crate) async fn run(program: &Program, arguments: RunArgs) -> Result<Exit, C
     let RunArgs { job: name, parameters, force, priority, preview, step, json } = arguments;
     let given = given(&parameters)?;
     // Both are checked before a database is created for nothing.
-    let job = program.registry.get(&name).ok_or_else(|| match program.registry.names() {
-        known if known.is_empty() => CliError::NoJobs { name: name.clone() },
-        known => CliError::UnknownJob { name: name.clone(), known },
-    })?;
+    let unknown = || program.explain(OperatorError::UnknownJob { name: name.clone() });
+    let job = program.registry.get(&name).ok_or_else(unknown)?;
     job.resolve(given.clone()).map_err(OperatorError::Parameters)?;
     if let Some(items) = preview {
         let options = PreviewOptions { step, items: items.into(), ..PreviewOptions::default() };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use oxbatch_core::Engine;
 use oxbatch_server::{bind, serve};
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
 use crate::cli::ServeArgs;
 use crate::error::CliError;
@@ -26,23 +27,26 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
     let settings = program.database()?;
     let mut config = program.engine(Some(&arguments))?.config();
     let settings = settings.for_concurrency(config.concurrency);
-    config.consumers.push(Arc::new(EventLog { in_foreground: false }));
+    config.consumers.push(Arc::new(EventLog::of_service()));
     let mut signals = Signals::install().map_err(|source| CliError::Runtime { source })?;
     // The address first: a service that cannot listen must not touch the database.
     let bound = bind(&server).await?;
     let repository = database::open_or_create(settings).await?;
     let location = repository.location();
+    let (version, node) = (config.version.clone(), config.node.clone());
+    info!(version, node.name, node.id = %node.boot_id, database = location, "starting");
     let engine = Engine::start(program.registry.clone(), repository, config).await?;
+    info!(address = %bound.address(), "ready");
     output::line(format!("oxbatch listens on http://{} and keeps everything in {location}", bound.address()))?;
     let shutdown = CancellationToken::new();
     let mut serving = pin!(serve(bound, engine.clone(), shutdown.clone()));
-    let gone = tokio::select! {
-        () = &mut serving => None,
-        _ = signals.next() => None,
-        // Somebody has drained the node for good.
-        () = engine.drained() => None,
-        gone = engine.store_gone() => Some(gone),
+    let (cause, gone) = tokio::select! {
+        () = &mut serving => ("it no longer serves", None),
+        signal = signals.next() => (signal.name(), None),
+        () = engine.drained() => ("drained", None),
+        gone = engine.store_gone() => ("the database is gone", Some(gone)),
     };
+    info!(cause, "stopping");
     signals.exit_at_next();
     shutdown.cancel();
     let served = tokio::time::timeout(REQUESTS_FIRST, &mut serving).await.is_ok();
@@ -51,6 +55,7 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
             serving.await;
         }
     });
+    info!("stopped");
     match gone {
         Some(gone) => Err(gone.into()),
         None => Ok(Exit::Completed),

@@ -6,6 +6,7 @@ use oxbatch_core::{JobExecution, StepExecution};
 
 use super::executions::took;
 use super::parse_id;
+use crate::database::Access;
 use crate::duration::show_seconds;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -28,7 +29,7 @@ pub(crate) struct ShowArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: ShowArgs) -> Result<Exit, CliError> {
     let ShowArgs { id, json } = arguments;
-    let operator = program.operator().await?;
+    let operator = program.operator(Access::Read).await?;
     let execution = operator.execution(id).await?;
     let steps = operator.repository().steps(id).await?;
     if json {
@@ -49,13 +50,13 @@ pub(crate) async fn run(program: &Program, arguments: ShowArgs) -> Result<Exit, 
 
 fn heading(execution: &JobExecution) -> String {
     let moment = |time: Option<jiff::Timestamp>| time.map_or_else(|| "-".to_owned(), |time| format!("{time:.6}"));
-    let text = |text: &Option<String>| output::plain(text.as_deref().unwrap_or("-"));
+    let text = |text: &Option<String>| output::one_line(text.as_deref().unwrap_or("-"));
     let mut lines = vec![
         ("execution", execution.id.to_string()),
         ("instance", execution.instance_id.to_string()),
-        ("job", execution.job_name.clone()),
+        ("job", output::one_line(&execution.job_name)),
         ("status", execution.status.to_string()),
-        ("parameters", output::plain(&view::typed(&execution.parameters))),
+        ("parameters", output::one_line(&view::typed(&execution.parameters))),
         ("forced", if execution.forced { "yes" } else { "no" }.to_owned()),
         ("created", moment(Some(execution.create_time))),
         ("started", moment(execution.start_time)),

@@ -6,6 +6,7 @@ use oxbatch_server::view::SkipView;
 
 use super::rerun::RerunArgs;
 use super::{parse_id, rerun};
+use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
@@ -46,7 +47,7 @@ pub(crate) async fn run(program: &Program, arguments: SkipsArgs) -> Result<Exit,
         // The command line is refused without one of them.
         (None, None) => return Ok(Exit::Usage),
     };
-    let operator = program.operator().await?;
+    let operator = program.operator(Access::Read).await?;
     operator.execution(id).await?;
     let repository = operator.repository();
     let mut found: Vec<(String, StoredSkip)> = Vec::new();

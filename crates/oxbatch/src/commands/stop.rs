@@ -6,6 +6,7 @@ use clap::Args;
 use oxbatch_core::execution::ExecutionId;
 
 use super::parse_id;
+use crate::database::Access;
 use crate::duration::parse_duration;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -26,7 +27,7 @@ pub(crate) struct StopArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: StopArgs) -> Result<Exit, CliError> {
     let StopArgs { id, wait } = arguments;
-    let operator = program.operator().await?;
+    let operator = program.operator(Access::Write).await?;
     operator.stop(id).await?;
     // The process that ran it may be dead: then nobody else would ever answer the request.
     let mut execution = operator.end_if_dead(id).await?;

@@ -45,11 +45,21 @@ pub(crate) struct LogSettings {
     pub(crate) format: LogFormat,
 }
 
+/// Targets of libraries, whose lines below a warning help nobody who operates the service.
+const LIBRARIES: [&str; 7] = ["h2", "hyper", "hyper_util", "mio", "rustls", "tokio_postgres", "tower"];
+
+/// A plain level without the noise of libraries; directives are taken as they are written.
+pub(crate) fn without_drivers(text: &str) -> String {
+    let is_noisy = ["info", "debug", "trace"].iter().any(|level| level.eq_ignore_ascii_case(text.trim()));
+    let quiet = LIBRARIES.iter().filter(|_| is_noisy).map(|target| format!(",{target}=warn"));
+    text.to_owned() + &quiet.collect::<String>()
+}
+
 impl LogSettings {
     /// Resolves the section.
     pub(crate) fn resolve(arguments: &GlobalArgs, sources: &Sources) -> Result<Self, SettingError> {
         let level = sources.read(&LEVEL, arguments.log_level.as_deref(), |text| {
-            EnvFilter::try_new(text)
+            EnvFilter::try_new(without_drivers(text))
                 .map_err(|error| format!("'{text}' is no log level ({error}); write error, warn, info, debug or trace"))
         })?;
         let format = sources.read(&FORMAT, arguments.log_format.as_deref(), |text| match text {

@@ -140,3 +140,64 @@ fn a_reader_that_closes_the_pipe_is_no_fault() {
     let (status, _) = running.end(crate::harness::LONG);
     assert_eq!(status.code(), Some(0));
 }
+
+#[test]
+fn nothing_that_is_shown_passes_for_another_line() {
+    let place = Place::new();
+    let mut command = place.command("run SampleJob");
+    command.arg("note=x\nstatus      FAILED\u{202e}");
+    place.finish(&mut command).expect(0);
+    let shown = place.run("show 1").expect(0).stdout;
+    assert!(shown.contains("note=x\\nstatus      FAILED\\u{202e}"), "{shown}");
+    assert!(!shown.contains('\u{202e}') && shown.matches("\nstatus ").count() == 1, "{shown}");
+    let listed = place.run("executions").expect(0).stdout;
+    assert!(listed.contains("note=x status      FAILED\\u{202e}"), "{listed}");
+}
+
+#[test]
+fn a_table_is_whole_behind_a_pipe() {
+    let place = Place::new();
+    let long = "x".repeat(200);
+    place.run(&format!("run SampleJob note={long}")).expect(0);
+    assert!(place.run("executions").expect(0).stdout.contains(&long));
+}
+
+#[test]
+fn an_unknown_job_is_said_in_place_of_an_empty_list() {
+    let place = Place::new();
+    place.run("run SampleJob").expect(0);
+    let refused = place.run("executions --job Nope").expect(2).stderr;
+    assert!(refused.contains("there is no job 'Nope'; the jobs are ChunkJob"), "{refused}");
+    assert!(place.run("executions --job ChunkJob").expect(0).stdout.starts_with("ID"));
+    place.run("executions --queue-limit 0").expect(2);
+    let none = place.run("serve --listen 127.0.0.1:0 --queue-limit 0").expect(2).stderr;
+    assert!(none.contains("'0' is no whole number of at least 1"), "{none}");
+}
+
+#[cfg(unix)]
+#[test]
+fn lists_take_no_right_to_write() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    place.run("run ChunkJob").expect(0);
+    let set = |name: &str, mode: u32| {
+        std::fs::set_permissions(place.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set("oxbatch.db", 0o444);
+    set("", 0o555);
+    // Root may write whatever the permissions are.
+    let somebody = std::process::Command::new("id").arg("-u").output().unwrap().stdout != b"0\n";
+    for arguments in ["executions", "show 1", "skips 1", "nodes", "jobs --json"] {
+        let mut command = if somebody {
+            place.command(arguments)
+        } else {
+            let mut command = place.program("setpriv");
+            command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", env!("CARGO_BIN_EXE_oxbatch")]);
+            command.args(arguments.split_whitespace());
+            command
+        };
+        let done = place.finish(&mut command).expect(0);
+        assert!(arguments == "nodes" || arguments.starts_with("skips") || done.stdout.contains("ChunkJob"), "{done}");
+    }
+    set("", 0o755);
+}

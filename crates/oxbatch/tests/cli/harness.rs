@@ -59,13 +59,15 @@ impl Place {
 
     /// The binary with arguments that are separated by blanks.
     pub(crate) fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_oxbatch"));
+        let mut command = self.program(env!("CARGO_BIN_EXE_oxbatch"));
+        command.args(arguments.split_whitespace());
         command
-            .args(arguments.split_whitespace())
-            .current_dir(self.folder.path())
-            .env_clear()
-            .env("OXBATCH_NODE_NAME", "test")
-            .stdin(Stdio::null());
+    }
+
+    /// A program in the folder, with the environment of the place.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
+        command.current_dir(self.folder.path()).env_clear().env("OXBATCH_NODE_NAME", "test").stdin(Stdio::null());
         if let Some(database) = &self.database {
             command.env("OXBATCH_DATABASE", database.url());
         }
@@ -194,6 +196,11 @@ impl Running {
 
     pub(crate) fn id(&mut self) -> u32 {
         self.child().id()
+    }
+
+    /// Whether it has not ended yet.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child().try_wait().unwrap().is_none()
     }
 
     pub(crate) fn signal(&mut self, name: &str) {

@@ -55,6 +55,8 @@ fn the_calls_of_the_readme_do_what_it_says() {
         let body = r#"{"start_date": "2024-01-01", "batch_size": 100, "threshold": 0.95}"#;
         let typed = launch(&service, "/jobs/ParameterizedJob/launch", body);
         let instance = service.get(&format!("/executions/{typed}")).json()["job_instance_id"].clone();
+        // The README names it.
+        assert_eq!(instance, 4);
         assert_snapshot!(
             "http_parameters",
             stable_json(service.get(&format!("/instances/{instance}/parameters")).json())
@@ -164,9 +166,88 @@ fn a_second_signal_ends_the_service_at_once() {
     while TcpStream::connect(&service.address).is_ok() {
         assert!(start.elapsed() < LONG, "it still listens");
     }
-    service.process.signal("INT");
+    // Those of the first half second belong to the first.
+    while service.process.is_running() {
+        service.process.signal("INT");
+    }
     let (status, _) = service.process.end(LONG);
     assert_eq!(status.code(), Some(130));
+}
+
+#[test]
+fn signals_within_half_a_second_are_one_wish() {
+    let place = Place::new();
+    let mut service = Service::start(&place);
+    let mut stalled = TcpStream::connect(&service.address).unwrap();
+    let head = "POST /jobs/SampleJob/launch HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 99";
+    write!(stalled, "{head}\r\nHost: {}\r\n\r\n{{", service.address).unwrap();
+    assert_eq!(service.get("/health/live").status, 200);
+    let id = service.process.id();
+    let several = format!("kill -TERM {id}; kill -HUP {id}; kill -INT {id}; kill -TERM {id}");
+    assert!(std::process::Command::new("sh").args(["-c", &several]).status().unwrap().success());
+    let (status, _) = service.process.end(LONG);
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_stop_that_cannot_be_recorded_is_accepted_and_carried_out() {
+    let place = Place::new();
+    let service = Service::start(&place);
+    assert_eq!(service.post("/jobs/RetryJob/launch", "{}").status, 202);
+    service.get_until("/executions/1/steps", |steps| steps[1]["step_name"] == "FlakyStep");
+    let other = rusqlite::Connection::open(place.path("oxbatch.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let answer = service.post("/executions/1/stop", "");
+    assert_eq!((answer.status, &answer.json()["status"]), (202, &json!("STOPPING")), "{}", answer.body);
+    other.execute_batch("ROLLBACK").unwrap();
+    service.get_until("/executions/1", |execution| execution["status"] == "STOPPED");
+    service.terminate();
+}
+
+#[test]
+fn a_launch_whose_end_cannot_be_read_is_answered_with_its_id() {
+    let place = Place::new();
+    let mut service = Service::start(&place);
+    let answer = std::thread::scope(|scope| {
+        let launched = scope.spawn(|| service.post("/jobs/RetryJob/launch?wait=2s", "{}"));
+        service.get_until("/executions", |list| list[0]["status"] == "STARTED");
+        let other = rusqlite::Connection::open(place.path("oxbatch.db")).unwrap();
+        other.execute_batch("ALTER TABLE oxbatch_job_execution RENAME TO taken_away").unwrap();
+        launched.join().unwrap()
+    });
+    assert_eq!((answer.status, &answer.json()["execution_id"]), (202, &json!(1)), "{}", answer.body);
+    service.process.signal("KILL");
+    service.process.end(LONG);
+}
+
+#[test]
+fn the_service_logs_its_start_and_end_and_the_author_s_lines_carry_the_execution() {
+    let place = Place::new();
+    let log = std::fs::File::create(place.path("log")).unwrap();
+    let service = Service::start_logged(&place, "--listen 127.0.0.1:0 --log-format json", log);
+    launch(&service, "/jobs/SampleJob/launch", "{}");
+    service.terminate();
+    let log = place.read("log");
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let line = |message: &str| {
+        let found = lines.iter().find(|line| line["message"].as_str().is_some_and(|text| text.starts_with(message)));
+        found.unwrap_or_else(|| panic!("'{message}' is missing: {log}"))
+    };
+    assert_eq!(line("starting")["node.name"], "test");
+    assert_eq!(line("ready")["address"], json!(service_address(&log)));
+    assert_eq!(line("stopping")["cause"], "SIGTERM or SIGHUP");
+    line("stopped");
+    let own = lines.iter().find(|line| line["target"].as_str().is_some_and(|target| target.contains("jobs::sample")));
+    let span = &own.unwrap_or_else(|| panic!("the sample job logs nothing: {log}"))["span"];
+    assert_eq!((&span["execution.id"], &span["job.name"]), (&json!(1), &json!("SampleJob")), "{log}");
+    assert_eq!(span["step.name"], "Step1");
+}
+
+/// The address in the line `ready`.
+fn service_address(log: &str) -> String {
+    let line = log.lines().find(|line| line.contains("\"ready\"")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    line["address"].as_str().unwrap().to_owned()
 }
 
 #[test]

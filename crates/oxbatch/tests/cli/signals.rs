@@ -1,5 +1,7 @@
 //! Ctrl-C, SIGTERM, SIGKILL and `stop`, while a job runs in the foreground.
 
+use std::process::Stdio;
+
 use crate::harness::{LONG, Place, Running};
 
 /// A job that waits a second between two attempts, reached in the middle of its wait.
@@ -23,10 +25,10 @@ fn ctrl_c_stops_the_job_and_the_next_run_resumes_it() {
 }
 
 #[test]
-fn sigterm_ends_the_job_as_a_shutdown_and_the_service_resumes_it() {
-    for place in Place::of_each_kind() {
+fn sigterm_and_sighup_end_the_job_as_a_shutdown_and_the_service_resumes_it() {
+    for (place, signal) in Place::of_each_kind().into_iter().zip(["TERM", "HUP"]) {
         let mut running = waiting(&place);
-        running.signal("TERM");
+        running.signal(signal);
         let (status, stdout) = running.end(LONG);
         assert_eq!(status.code(), Some(3), "{stdout}");
         assert_eq!(place.run("show 1 --json").expect(0).json()["execution"]["exit_code"], "SHUTDOWN");
@@ -89,4 +91,27 @@ fn stop_reaches_a_job_in_another_process() {
     assert_eq!(done.stdout, "execution 1 is STOPPED\n");
     let (status, _) = running.end(LONG);
     assert_eq!(status.code(), Some(3));
+}
+
+#[test]
+fn a_job_that_is_to_outlive_its_terminal_is_not_ended_by_sighup() {
+    let place = Place::new();
+    let binary = env!("CARGO_BIN_EXE_oxbatch");
+    let mut command = place.program("sh");
+    command.args(["-c", &format!("trap '' HUP; exec {binary} run RetryJob")]);
+    let mut running = Running::of(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    running.await_log("will be tried again");
+    running.signal("HUP");
+    let (status, stdout) = running.end(LONG);
+    assert_eq!(status.code(), Some(0), "{stdout}");
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_no_space_and_no_end_by_a_signal() {
+    let place = Place::new();
+    let binary = env!("CARGO_BIN_EXE_oxbatch");
+    let mut command = place.program("sh");
+    command.args(["-c", &format!("ulimit -f 16; exec {binary} run SampleJob")]);
+    let done = place.finish(&mut command).expect(5);
+    assert!(done.stderr.contains("no space"), "{done}");
 }
