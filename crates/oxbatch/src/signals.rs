@@ -46,7 +46,7 @@ pub(crate) struct Signals {
 pub(crate) fn catch_file_size() -> io::Result<()> {
     // The handler stays when the stream of its signals is dropped.
     #[cfg(unix)]
-    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(libc::SIGXFSZ))?;
+    let _stream = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(libc::SIGXFSZ))?;
     Ok(())
 }
 
