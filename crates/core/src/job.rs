@@ -8,7 +8,7 @@ mod parameters;
 mod registry;
 
 pub use builder::{BuildError, JobBuilder};
-pub use datetime::DateTime;
+pub use datetime::{DateTime, DateTimeError};
 pub use declaration::{ParameterDeclaration, ParameterFault, ParameterFaults};
 pub use given::{GivenParameters, GivenValue};
 pub use parameters::{JobParameters, Parameter, ParameterError, ParameterType, ParameterValue};

@@ -18,6 +18,8 @@ pub(crate) enum CliError {
     Setting(#[from] SettingError),
     #[error("'{argument}' is no parameter: write it as key=value")]
     NoParameter { argument: String },
+    #[error("parameter '{name}' {problem}")]
+    ParameterType { name: String, problem: String },
     #[error("there is no job '{name}'; the jobs are {}", known.join(", "))]
     UnknownJob { name: String, known: Vec<String> },
     #[error("this service has no jobs, so there is no '{name}'")]
@@ -71,6 +73,7 @@ impl CliError {
         match self {
             Self::Setting(_)
             | Self::NoParameter { .. }
+            | Self::ParameterType { .. }
             | Self::UnknownJob { .. }
             | Self::NoJobs { .. }
             | Self::UnknownNode { .. }

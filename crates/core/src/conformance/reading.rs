@@ -90,6 +90,8 @@ pub async fn parameters_read_back_exactly(backend: &dyn Backend) {
         .with("max", i64::MAX)
         .with("min", i64::MIN)
         .with("date", DateTime::parse("2024-02-29").unwrap())
+        .with("first", DateTime::parse("0001-01-01").unwrap())
+        .with("last", DateTime::parse("9999-12-31").unwrap())
         .with("time", DateTime::parse("1969-12-31T23:59:59.999999Z").unwrap());
     let floats = [0.1, 1.0, 1e300, 5e-324, f64::MAX, 0.1 + 0.2, 123_456_789.123_456_79, 1.0 / 3.0];
     for (number, float) in floats.into_iter().enumerate() {

@@ -6,12 +6,13 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{DateTime, ParameterType, ParameterValue};
+use super::{DateTime, DateTimeError, ParameterType, ParameterValue};
 
 /// A value as it was given.
 #[derive(Debug, Clone, PartialEq)]
 pub enum GivenValue {
-    /// A text whose type is open: from a command line. Numbers and dates are detected.
+    /// A text whose type is open: from a command line. A number is what JSON takes for one, so `00123` is a string; dates
+    /// are detected.
     Text(String),
     /// A JSON string: a date or a string.
     JsonString(String),
@@ -54,12 +55,11 @@ impl GivenValue {
     /// A sentence fragment that says what does not fit.
     pub fn detect(self) -> Result<ParameterValue, String> {
         match self {
-            Self::Text(text) => Ok(match text.parse::<i64>() {
-                Ok(number) => ParameterValue::Integer(number),
-                Err(_) if is_number(&text) => number_value(&text)?,
-                Err(_) => string_or_date(text),
-            }),
-            Self::JsonString(text) => Ok(string_or_date(text)),
+            Self::Text(text) if is_number(&text) => {
+                number_value(&text).map_err(|fault| format!("{fault} (as a text it is written NAME:string=…)"))
+            }
+            Self::Text(text) => string_or_date(text),
+            Self::JsonString(text) => string_or_date(text),
             Self::JsonNumber(text) => number_value(&text),
             Self::Unfit(kind) => Err(format!("must be a string, a number or a date, not {kind}")),
             Self::Typed(value) => Ok(value),
@@ -93,10 +93,11 @@ impl GivenValue {
     }
 }
 
-fn string_or_date(text: String) -> ParameterValue {
+fn string_or_date(text: String) -> Result<ParameterValue, String> {
     match DateTime::parse(&text) {
-        Some(instant) => ParameterValue::DateTime(instant),
-        None => ParameterValue::String(text),
+        Ok(instant) => Ok(ParameterValue::DateTime(instant)),
+        Err(DateTimeError::NotADate) => Ok(ParameterValue::String(text)),
+        Err(fault) => Err(format!("{fault}: {}", shorten(&text))),
     }
 }
 
@@ -109,7 +110,9 @@ fn is_number(text: &str) -> bool {
 fn number_value(text: &str) -> Result<ParameterValue, String> {
     if text.contains(['.', 'e', 'E']) {
         match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => Ok(ParameterValue::Float(number)),
+            Ok(number) if number.is_finite() && !(number == 0.0 && has_digits(text)) => {
+                Ok(ParameterValue::Float(number))
+            }
             _ => Err(format!("is out of range for a 64-bit float: {}", shorten(text))),
         }
     } else {
@@ -117,6 +120,11 @@ fn number_value(text: &str) -> Result<ParameterValue, String> {
             format!("is out of range for a 64-bit integer ({} to {}): {}", i64::MIN, i64::MAX, shorten(text))
         })
     }
+}
+
+/// Whether a digit other than 0 stands before the exponent: such a number is not 0, however small.
+fn has_digits(number: &str) -> bool {
+    number.bytes().take_while(|byte| !matches!(byte, b'e' | b'E')).any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
 fn exact_float(number: i64) -> Option<f64> {
@@ -201,7 +209,7 @@ mod tests {
 
     #[test]
     fn json_values_that_no_parameter_can_have_are_refused() {
-        for json in ["true", "null", "[1]", "{}", "9223372036854775808", "1e999", "-1e999"] {
+        for json in ["true", "null", "[1]", "{}", "9223372036854775808", "1e999", "-1e999", "1e-400", "-0.1e-999"] {
             assert!(given(json).detect().is_err(), "{json}");
         }
     }
@@ -212,10 +220,14 @@ mod tests {
         assert_eq!(detect("42"), ParameterValue::Integer(42));
         assert_eq!(detect("0.5"), ParameterValue::Float(0.5));
         assert_eq!(detect("data/x.csv"), ParameterValue::String("data/x.csv".into()));
-        for text in ["nan", "inf", ".5", "5.", "0x10", "1_000", " 1"] {
+        for text in ["nan", "inf", ".5", "5.", "0x10", "1_000", " 1", "00123", "+5", "-01"] {
             assert_eq!(detect(text), ParameterValue::String(text.into()));
         }
         assert!(matches!(detect("2024-01-31"), ParameterValue::DateTime(_)));
+        assert!(matches!(detect("9999-12-31"), ParameterValue::DateTime(_)));
+        for text in ["2024-01-31T08:00:00.1234567Z", "0000-01-01", "12345678901234567890"] {
+            assert!(GivenValue::Text(text.to_owned()).detect().is_err(), "{text}");
+        }
     }
 
     #[test]

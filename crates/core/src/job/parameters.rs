@@ -252,7 +252,7 @@ impl JobParameters {
                     let number = if *number == 0.0 { 0.0 } else { *number };
                     (b"f", format!("{:016x}", number.to_bits()))
                 }
-                ParameterValue::DateTime(value) => (b"t", value.instant().as_microsecond().to_string()),
+                ParameterValue::DateTime(value) => (b"t", value.microseconds().to_string()),
             };
             let length = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
             hash.update(length(name));
@@ -314,7 +314,7 @@ impl From<&Parameter> for Stored {
             ParameterValue::String(text) => text.clone().into(),
             ParameterValue::Integer(number) => (*number).into(),
             ParameterValue::Float(number) => (*number).into(),
-            ParameterValue::DateTime(value) => value.instant().as_microsecond().into(),
+            ParameterValue::DateTime(value) => value.microseconds().into(),
         };
         Self {
             kind: parameter.value.kind(),

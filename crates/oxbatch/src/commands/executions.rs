@@ -27,10 +27,10 @@ pub(crate) struct ExecutionsArgs {
     #[arg(long, value_parser = parse_status)]
     status: Vec<Status>,
     /// Only created at or after this date or time
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = DateTime::parse)]
     from: Option<DateTime>,
     /// Only created before this date or time
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = DateTime::parse)]
     to: Option<DateTime>,
     /// Only of this instance
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
@@ -51,10 +51,6 @@ pub(super) fn parse_status(text: &str) -> Result<Status, UnknownStatus> {
     text.to_ascii_uppercase().parse().map_err(|_: UnknownStatus| UnknownStatus { text: text.to_owned() })
 }
 
-fn parse_time(text: &str) -> Result<DateTime, String> {
-    DateTime::parse(text).ok_or_else(|| "write a date or a time such as 2024-01-31 or 2024-01-31T08:00:00Z".to_owned())
-}
-
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: ExecutionsArgs) -> Result<Exit, CliError> {
     let ExecutionsArgs { job, status, from, to, instance, limit, cursor, json } = arguments;
@@ -66,8 +62,8 @@ pub(crate) async fn run(program: &Program, arguments: ExecutionsArgs) -> Result<
     let filter = ExecutionFilter {
         job_name: job,
         statuses: status,
-        from: from.map(DateTime::instant),
-        to: to.map(DateTime::instant),
+        from: from.map(DateTime::saturating_instant),
+        to: to.map(DateTime::saturating_instant),
         instance_id: instance.map(InstanceId),
     };
     let page = repository.executions(filter, PageRequest { before: cursor, limit }).await?;

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::response::{AppendHeaders, IntoResponse};
 use oxbatch_core::execution::{ExecutionId, InstanceId, Status};
-use oxbatch_core::job::DateTime;
+use oxbatch_core::job::{DateTime, DateTimeError};
 use oxbatch_core::repository::{ExecutionFilter, PageRequest};
 use oxbatch_core::{Engine, JobExecution};
 
@@ -61,10 +61,13 @@ pub(crate) fn statuses(reader: &mut QueryReader) -> Vec<Status> {
 }
 
 fn instant(text: &str) -> Result<jiff::Timestamp, String> {
-    let refuse = || {
-        format!("must be a date or a time such as 2024-01-31T08:00:00Z (a + is written %2B), not '{}'", shorten(text))
-    };
-    DateTime::parse(text).map(DateTime::instant).ok_or_else(refuse)
+    DateTime::parse(text).map(DateTime::saturating_instant).map_err(|fault| match fault {
+        DateTimeError::NotADate => {
+            let text = shorten(text);
+            format!("must be a date or a time such as 2024-01-31T08:00:00Z (a + is written %2B), not '{text}'")
+        }
+        fault => format!("{fault}: '{}'", shorten(text)),
+    })
 }
 
 /// A page of executions and the link to the next.

@@ -226,7 +226,7 @@ impl<'a> Columns<'a> {
                     "FLOAT"
                 }
                 ParameterValue::DateTime(time) => {
-                    date = Some(time.instant().as_microsecond());
+                    date = Some(time.microseconds());
                     date_only = time.is_date();
                     "DATETIME"
                 }
