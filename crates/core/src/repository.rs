@@ -202,8 +202,8 @@ pub trait ChunkTransaction: Send {
         true
     }
 
-    /// Makes the next commit wait for the disk: what comes after it cannot be taken back. Asked for before the transaction
-    /// has begun, and holds until a commit succeeds.
+    /// Makes the next commit wait for the disk, and all commits before it with it, also when it changes nothing: what comes
+    /// after it cannot be taken back. Holds until a commit succeeds. It costs least before the transaction has begun.
     fn make_next_durable(&mut self) {}
 
     /// Whether what was rolled back last failed through no fault of its own: the connection to the store was lost, or the

@@ -1,13 +1,15 @@
 //! Exactly once in a database that is not the repository's: what a target knows of the chunks that it holds.
 //!
 //! Two databases cannot commit at the same moment. So the target commits first, and keeps in the same transaction how
-//! many rows it holds and the fingerprints of those that the repository may not know of yet. An attempt that comes after
-//! a death between the two commits finds them here, and leaves out the rows that are there already. The row is also a
-//! fence: whoever opened it last is the only one that can commit.
+//! many rows it holds and the fingerprints of those that the repository may not know of, or may forget: its chunks do not
+//! wait for the disk. An attempt that comes after a death between the two commits, or after a loss of power, finds them
+//! here, and leaves out the rows that are there already. Now and then a save of the repository is made to wait for the
+//! disk, so that they never become many. The row is also a fence: whoever opened it last is the only one that can commit.
 
 use std::collections::VecDeque;
 
 use oxbatch_core::StepContext;
+use oxbatch_core::execution::{ExecutionId, InstanceId, Status, StepExecution};
 use oxbatch_core::item::ItemError;
 use oxbatch_core::repository::{ExecutionFilter, JobRepository, PageRequest};
 
@@ -17,6 +19,12 @@ pub(super) const EXACTLY_ONCE: &str = "oxbatch.exactly_once";
 const PAGE: u32 = 100;
 /// Length of a stored fingerprint.
 const FINGERPRINT_BYTES: usize = 8;
+/// Rows that the repository may forget, and chunks of them, before one of its saves waits for the disk: few enough for
+/// the target's row to stay small, which is written with each chunk, and many enough to hide the price of the wait.
+const MOST_FORGETTABLE_ROWS: usize = 4_096;
+const MOST_FORGETTABLE_CHUNKS: usize = 16;
+/// Rows of other runs that are looked at when a run begins.
+pub(super) const MOST_LEFT: i64 = 100;
 
 /// Which step of which run it is.
 #[derive(Debug, Clone)]
@@ -38,6 +46,14 @@ pub(super) struct Found {
     pub(super) unsettled: Vec<u8>,
 }
 
+/// The row of another run of the same step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left {
+    pub(super) instance_id: i64,
+    pub(super) instance_created: jiff::Timestamp,
+    pub(super) execution_id: i64,
+}
+
 /// What the target says of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Resumed {
@@ -54,12 +70,20 @@ pub(super) enum Resumed {
 pub(super) struct Ledger {
     key: RunKey,
     created: Option<jiff::Timestamp>,
+    /// How many rows the repository knows of, whatever happens: a save that told it of them has waited for the disk.
+    durable: u64,
+    /// Fingerprints of the rows behind them that it knows of as long as the machine has power.
+    forgettable: Vec<u64>,
+    /// Chunks that they came in.
+    forgettable_chunks: usize,
     /// Fingerprints of rows that the target holds and the repository does not know of, in their order.
     pending: VecDeque<u64>,
     /// Those of `pending` that the chunk in hand has brought again.
     consumed: usize,
     /// Fingerprints of the chunk in hand.
     chunk: Vec<u64>,
+    /// The repository's save of the chunk in hand waits for the disk.
+    saves_durably: bool,
     /// The target has committed the chunk in hand.
     target_committed: bool,
     /// The target knows nothing of a run that is under way: it ended, or the target was replaced.
@@ -83,9 +107,13 @@ impl Ledger {
         Self {
             key,
             created: None,
+            durable: 0,
+            forgettable: Vec::new(),
+            forgettable_chunks: 0,
             pending: VecDeque::new(),
             consumed: 0,
             chunk: Vec::new(),
+            saves_durably: false,
             target_committed: false,
             forgotten: false,
         }
@@ -103,7 +131,7 @@ impl Ledger {
 
     /// Looks up what [`run`](Self::run) tells.
     pub(super) async fn look_up(&mut self, repository: &dyn JobRepository) -> Result<(), ItemError> {
-        let instance = repository.instance(oxbatch_core::execution::InstanceId(self.key.instance_id)).await?;
+        let instance = repository.instance(InstanceId(self.key.instance_id)).await?;
         self.created = instance.map(|instance| instance.create_time);
         Ok(())
     }
@@ -120,6 +148,8 @@ impl Ledger {
         committed: Option<u64>,
     ) -> Result<Resumed, ItemError> {
         let known = committed.unwrap_or(0);
+        (self.durable, self.forgettable_chunks) = (known, 0);
+        self.forgettable.clear();
         let Some(Found { owner, written, unsettled }) = found else {
             self.forgotten = known > 0;
             return Ok(Resumed::Anew);
@@ -130,16 +160,17 @@ impl Ledger {
                 self.key.execution_id
             )));
         }
-        if committed.is_none() && self.forced_since(repository, owner).await? {
+        if committed.is_none() && self.is_over(repository, owner).await? {
             // What a run before this one has left counts for nothing.
             return Ok(Resumed::Anew);
         }
-        let written = u64::try_from(written).unwrap_or(0);
-        let missing = written.checked_sub(known).and_then(|missing| usize::try_from(missing).ok());
-        match missing {
-            Some(missing) if missing <= unsettled.len() / FINGERPRINT_BYTES => {
-                self.pending = fingerprints(&unsettled).into_iter().rev().take(missing).collect();
-                self.pending.make_contiguous().reverse();
+        let (written, mut prints) = (u64::try_from(written).unwrap_or(0), fingerprints(&unsettled));
+        let durable = written.checked_sub(prints.len() as u64);
+        let held = durable.and_then(|durable| known.checked_sub(durable)).and_then(|held| usize::try_from(held).ok());
+        match (durable, held) {
+            (Some(durable), Some(held)) if held <= prints.len() => {
+                self.pending = prints.split_off(held).into();
+                (self.durable, self.forgettable) = (durable, prints);
                 Ok(Resumed::GoesOn { holds_rows: written > 0 })
             }
             _ => Err(ItemError::other(format!(
@@ -149,10 +180,42 @@ impl Ledger {
         }
     }
 
+    /// Whether the run that execution `owner` has left in the target is none that goes on: its step is complete, or a launch
+    /// with force came after it.
+    async fn is_over(&self, repository: &dyn JobRepository, owner: i64) -> Result<bool, ItemError> {
+        Ok(self.is_complete(repository, owner).await? || self.forced_since(repository, owner).await?)
+    }
+
+    /// Whether the step is recorded as complete in an execution. What is recorded as the end of a step is on the disk.
+    async fn is_complete(&self, repository: &dyn JobRepository, execution_id: i64) -> Result<bool, ItemError> {
+        let steps = repository.steps(ExecutionId(execution_id)).await?;
+        let is_ours = |step: &StepExecution| step.step_name == self.key.step_name && step.status == Status::Completed;
+        Ok(steps.iter().any(is_ours))
+    }
+
+    /// Of rows that other runs of the step have left in the target, those that nobody needs: their step is complete in this
+    /// repository. A row can go no sooner, since the end of a step is durable after all that the target is told.
+    pub(super) async fn complete(
+        &self,
+        repository: &dyn JobRepository,
+        left: Vec<Left>,
+    ) -> Result<Vec<Left>, ItemError> {
+        let mut complete = Vec::new();
+        for row in left {
+            let instance = repository.instance(InstanceId(row.instance_id)).await?;
+            // The same number may be that of an instance in another repository.
+            let is_ours = instance.is_some_and(|instance| instance.create_time == row.instance_created);
+            if is_ours && self.is_complete(repository, row.execution_id).await? {
+                complete.push(row);
+            }
+        }
+        Ok(complete)
+    }
+
     /// Whether a launch with force came after execution `owner` and up to this one: what was left before is of no run that
     /// goes on.
     async fn forced_since(&self, repository: &dyn JobRepository, owner: i64) -> Result<bool, ItemError> {
-        let instance_id = Some(oxbatch_core::execution::InstanceId(self.key.instance_id));
+        let instance_id = Some(InstanceId(self.key.instance_id));
         let mut before = Some(self.key.execution_id + 1);
         while before.is_some() {
             let filter = ExecutionFilter { instance_id, ..ExecutionFilter::default() };
@@ -168,6 +231,13 @@ impl Ledger {
             before = page.next;
         }
         Ok(false)
+    }
+
+    /// Whether the repository's save of the next chunk, which has so many rows, must wait for the disk.
+    pub(super) fn is_durable_due(&mut self, rows: usize) -> bool {
+        self.saves_durably = self.forgettable.len() + rows > MOST_FORGETTABLE_ROWS
+            || self.forgettable_chunks + 1 >= MOST_FORGETTABLE_CHUNKS;
+        self.saves_durably
     }
 
     /// Begins a chunk whose rows have these fingerprints; the answer says of each whether it has to be written.
@@ -199,12 +269,14 @@ impl Ledger {
         Ok(wanted)
     }
 
-    /// What the target has to keep with this chunk: the number of its rows, and the fingerprints of those that may be unsettled.
-    /// `committed` is what the repository knows of.
-    pub(super) fn state(&self, committed: u64) -> Result<(i64, Vec<u8>), ItemError> {
+    /// What the target has to keep with this chunk: the number of its rows, and the fingerprints of those that the repository
+    /// may not know of, or may forget.
+    pub(super) fn state(&self) -> Result<(i64, Vec<u8>), ItemError> {
         let unsettled = self.unsettled();
-        let written = i64::try_from(committed + unsettled.len() as u64).map_err(ItemError::other)?;
-        Ok((written, unsettled.iter().flat_map(|fingerprint| fingerprint.to_be_bytes()).collect()))
+        let rows = self.durable + (self.forgettable.len() + unsettled.len()) as u64;
+        let written = i64::try_from(rows).map_err(ItemError::other)?;
+        let prints = self.forgettable.iter().chain(&unsettled);
+        Ok((written, prints.flat_map(|fingerprint| fingerprint.to_be_bytes()).collect()))
     }
 
     /// The fault of a save that found the row of another execution.
@@ -229,6 +301,13 @@ impl Ledger {
     /// The repository has committed, too.
     pub(super) fn committed(&mut self) {
         self.pending.drain(..self.consumed);
+        self.forgettable.append(&mut self.chunk);
+        self.forgettable_chunks += 1;
+        if self.saves_durably {
+            self.durable += self.forgettable.len() as u64;
+            self.forgettable.clear();
+            self.forgettable_chunks = 0;
+        }
         self.end_chunk();
     }
 
@@ -247,6 +326,7 @@ impl Ledger {
         self.consumed = 0;
         self.chunk.clear();
         self.target_committed = false;
+        self.saves_durably = false;
     }
 
     /// The input has ended.
@@ -333,6 +413,21 @@ mod tests {
         assert_eq!(ledger.begin(vec![1, 1]).unwrap(), [false, false]);
         ledger.committed();
         assert!(ledger.finish().is_err());
+    }
+
+    #[test]
+    fn what_the_repository_may_forget_is_kept_until_a_save_of_it_waits_for_the_disk() {
+        let mut ledger = ledger(&[]);
+        for number in 1..=40_u64 {
+            let due = ledger.is_durable_due(2);
+            assert_eq!(due, number % 16 == 0, "chunk {number}");
+            ledger.begin(vec![2 * number, 2 * number + 1]).unwrap();
+            let (written, unsettled) = ledger.state().unwrap();
+            assert_eq!((written.unsigned_abs(), unsettled.len() as u64 / 16), (2 * number, (number - 1) % 16 + 1));
+            ledger.target_committed();
+            ledger.committed();
+        }
+        assert!(ledger.is_durable_due(4_096));
     }
 
     #[test]

@@ -182,6 +182,11 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for SqliteWriter<T> {
     }
 
     async fn write(&mut self, outputs: &[T], transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        if let Target::File(file) = &mut self.target
+            && file.is_durable_due(outputs.len())
+        {
+            transaction.make_next_durable();
+        }
         let (connection, ledger, rows) = self.begin(transaction).await?;
         let wanted = match ledger {
             Some(ledger) => Some(ledger.begin(rows.fingerprints(outputs)?)?),
@@ -194,7 +199,7 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for SqliteWriter<T> {
 
     async fn flush(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         if let Target::File(file) = &mut self.target {
-            file.commit(self.now.rows, self.committed.rows)?;
+            file.commit(self.now.rows)?;
         }
         Checkpoint::new(&self.now).map(Some)
     }
@@ -220,13 +225,6 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for SqliteWriter<T> {
         }
         match &self.target {
             Target::File(file) => file.finish(),
-            Target::Repository => Ok(()),
-        }
-    }
-
-    async fn publish(&mut self) -> Result<(), ItemError> {
-        match &self.target {
-            Target::File(file) => file.forget(),
             Target::Repository => Ok(()),
         }
     }

@@ -28,7 +28,13 @@ const SAVE_PROGRESS: &str = "UPDATE oxbatch_step_execution
          commit_count = ?9
      WHERE id = ?1 AND lease_epoch = ?2 AND status = ?3";
 
+/// What comes before a save that waits for the disk: one that changes nothing would dirty no page, and SQLite would write
+/// and sync nothing, so that the chunks before it could still be lost.
+const DIRTY: &str = "UPDATE oxbatch_step_execution SET state = NULL WHERE id = ?1 AND lease_epoch = ?2";
+const STATE: &str = "UPDATE oxbatch_step_execution SET state = ?3 WHERE id = ?1 AND lease_epoch = ?2";
+
 const COMMIT: &str = "commit a chunk";
+const FORCE: &str = "wait for the disk with a chunk that is committed";
 
 /// Connections of steps that have ended.
 #[derive(Default)]
@@ -174,6 +180,9 @@ impl SqliteChunkTransaction {
             let source = "the writer ended the chunk's transaction on its own";
             return Err(RepositoryError::Database { operation: COMMIT, source: source.into() });
         }
+        if self.durable {
+            self.dirty(connection).map_err(fault)?;
+        }
         let ack = self.save_step(connection, save)?;
         let lost = || RepositoryError::LeaseLost { id: self.fence.lease.execution_id };
         if let Some(context) = save.job_context {
@@ -204,6 +213,31 @@ impl SqliteChunkTransaction {
         }
         execute(connection, "COMMIT").map_err(fault)?;
         Ok(ack)
+    }
+
+    fn dirty(&self, connection: &Connection) -> rusqlite::Result<usize> {
+        let StepFence { lease, step_id } = self.fence;
+        connection.prepare_cached(DIRTY)?.execute(params![step_id.0, lease.epoch])
+    }
+
+    /// Waits for the disk with what was committed a moment ago: the transaction had begun before that was asked for, and how
+    /// much a commit waits cannot be changed within one.
+    fn force(&mut self, save: &ChunkSave<'_>) -> Result<(), RepositoryError> {
+        let forced = self.connection.as_ref().map(|connection| {
+            let StepFence { lease, step_id } = self.fence;
+            open::set_durability(connection, Durability::EachCommit)?;
+            execute(connection, "BEGIN IMMEDIATE")?;
+            self.dirty(connection)?;
+            connection.prepare_cached(STATE)?.execute(params![step_id.0, lease.epoch, save.state])?;
+            execute(connection, "COMMIT")
+        });
+        self.waits_for_disk = true;
+        match forced {
+            Some(Ok(())) => Ok(()),
+            // Nothing that passes: the chunk is committed, and must not be written again by this attempt.
+            Some(Err(error)) => Err(RepositoryError::Database { operation: FORCE, source: error.into() }),
+            None => Err(closed()),
+        }
     }
 
     /// Saves where a writer has not used the transaction: the one statement commits itself, without a BEGIN and a COMMIT.
@@ -316,10 +350,14 @@ impl ChunkTransaction for SqliteChunkTransaction {
 
     fn commit<'a>(&'a mut self, save: ChunkSave<'a>) -> RepositoryFuture<'a, ChunkAck> {
         Box::pin(async move {
-            let has_more = save.job_context.is_some() || !save.skips.is_empty() || !save.rerun.is_empty();
+            let has_more =
+                save.job_context.is_some() || !save.skips.is_empty() || !save.rerun.is_empty() || self.durable;
             let saved = if self.turn.is_some() || has_more {
                 self.begin().await?;
-                self.save(&save)
+                match self.save(&save) {
+                    Ok(ack) if self.durable && !self.waits_for_disk => self.force(&save).map(|()| ack),
+                    saved => saved,
+                }
             } else {
                 self.save_alone(&save).await
             };

@@ -23,6 +23,9 @@ const WAL_PAUSE: Duration = Duration::from_millis(10);
 pub(super) enum Durability {
     /// Each commit is on the disk.
     EachCommit,
+    /// Each commit is on the disk in whatever journal mode: where a journal is deleted to commit, its folder is synced too,
+    /// or a loss of power could bring the journal back and undo what was committed.
+    EachCommitInAnyMode,
     /// A commit is on the disk with the next durable one at the latest; nothing is ever half there.
     Later,
 }
@@ -162,7 +165,7 @@ pub(crate) fn file_writer(path: &Path) -> Result<Connection, RepositoryError> {
     if connection.is_readonly(MAIN_DB).map_err(fault)? {
         return Err(unusable(format!("the database '{}' cannot be opened for writing", path.display()), None));
     }
-    set_durability(&connection, Durability::EachCommit).map_err(fault)?;
+    set_durability(&connection, Durability::EachCommitInAnyMode).map_err(fault)?;
     Ok(connection)
 }
 
@@ -222,6 +225,7 @@ pub(super) fn check_in_place(connection: &Connection) -> rusqlite::Result<()> {
 pub(super) fn set_durability(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
     connection.execute_batch(match durability {
         Durability::EachCommit => "PRAGMA synchronous = FULL",
+        Durability::EachCommitInAnyMode => "PRAGMA synchronous = EXTRA",
         Durability::Later => "PRAGMA synchronous = NORMAL",
     })
 }

@@ -19,6 +19,7 @@ mod other_files;
 mod parallel;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod power_loss;
 mod preview;
 mod processors;
 mod rerun;

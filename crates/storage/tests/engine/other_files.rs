@@ -201,7 +201,8 @@ async fn rows_go_from_a_file_to_postgresql_and_back_under_either_repository() {
     assert_eq!(stored(&back), expected);
     assert_eq!(stored(&copied), expected);
     assert_eq!(database.query("SELECT count(*) FROM strikes"), [ROWS.to_string()]);
-    assert_eq!(marks(&back), 0);
+    // It stays until the next run of the step, which finds this one complete.
+    assert_eq!(marks(&back), 1);
     engine.shutdown().await;
 }
 
@@ -225,7 +226,7 @@ async fn a_death_between_the_two_commits_repeats_a_chunk_unless_the_file_keeps_a
         assert_eq!((execution.status, failed), (Status::Completed, 4));
         if exactly_once {
             assert_eq!(stored(&target), (0..ROWS).map(strike).collect::<Vec<_>>());
-            assert_eq!(marks(&target), 0);
+            assert_eq!(marks(&target), 1);
         } else {
             let (ids, mut once) = (ids(&target), ids(&target));
             once.dedup();
@@ -257,7 +258,7 @@ async fn a_file_is_exactly_once_although_the_saves_of_its_chunks_may_be_joined()
     assert_eq!(execution.status, Status::Completed, "{execution:?}");
     assert_eq!(saved, [30, 30, 0, 30, 5]);
     assert_eq!(stored(&target), (0..ROWS).map(strike).collect::<Vec<_>>());
-    assert_eq!(marks(&target), 0);
+    assert_eq!(marks(&target), 1);
     engine.shutdown().await;
 }
 
@@ -287,7 +288,7 @@ async fn a_death_between_the_commits_of_a_file_s_rows_in_postgresql_repeats_noth
     assert_eq!(execution.status, Status::Completed, "{execution:?}");
     let expected: Vec<String> = (0..ROWS).map(|id| id.to_string()).collect();
     assert_eq!(database.query("SELECT id FROM strikes ORDER BY id"), expected);
-    assert_eq!(database.query("SELECT count(*) FROM oxbatch_checkpoint"), ["0"]);
+    assert_eq!(database.query("SELECT count(*) FROM oxbatch_checkpoint"), ["1"]);
     engine.shutdown().await;
 }
 

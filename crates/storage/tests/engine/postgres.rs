@@ -180,7 +180,7 @@ async fn a_death_between_the_two_commits_doubles_nothing_in_another_database() {
         }
         assert!(failures > 0);
         assert_eq!(stored(&database), "100 100 5050", "{chunk} {at:?}");
-        assert_eq!(database.query("SELECT count(*) FROM oxbatch_checkpoint"), ["0"]);
+        assert_eq!(database.query("SELECT count(*) FROM oxbatch_checkpoint"), ["1"]);
         // A forced run writes everything again, also when it dies on its way.
         flushes.store(0, Ordering::Relaxed);
         assert_eq!(force(&engine, "Copy").await.status, Status::Failed);

@@ -6,7 +6,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
 use super::fault::fault;
-use crate::item::once::{Found, Ledger, Resumed, RunKey};
+use crate::item::once::{Found, Ledger, Left, MOST_LEFT, Resumed, RunKey};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS oxbatch_checkpoint (
          job_name text NOT NULL, step_name text NOT NULL, instance_id int8 NOT NULL, instance_created timestamptz NOT NULL,
@@ -33,9 +33,16 @@ const SAVE: &str = "UPDATE oxbatch_checkpoint SET written = $7, unsettled = $8, 
        AND execution_id = $6 AND written = $9";
 const LOOK: &str = "SELECT execution_id, written FROM oxbatch_checkpoint
      WHERE job_name = $1 AND instance_id = $2 AND instance_created = $3 AND step_name = $4 AND target = $5";
-const REMOVE: &str = "DELETE FROM oxbatch_checkpoint
-     WHERE job_name = $1 AND instance_id = $2 AND instance_created = $3 AND step_name = $4 AND target = $5
-       AND execution_id = $6";
+/// The rows of other runs of the step.
+const LEFT: &str = "SELECT instance_id, instance_created, execution_id FROM oxbatch_checkpoint
+     WHERE job_name = $1 AND NOT (instance_id = $2 AND instance_created = $3) AND step_name = $4 AND target = $5
+     ORDER BY execution_id DESC LIMIT $6";
+/// One that another run removes at this moment is left to it.
+const REMOVE: &str = "DELETE FROM oxbatch_checkpoint WHERE ctid = ANY (ARRAY (
+         SELECT ctid FROM oxbatch_checkpoint
+         WHERE job_name = $1 AND instance_id = $2 AND instance_created = $3 AND step_name = $4 AND target = $5
+           AND execution_id = $6
+         FOR UPDATE SKIP LOCKED))";
 
 /// What the target knows, and how it is kept there.
 #[derive(Debug)]
@@ -122,25 +129,50 @@ impl Once {
         let owner: Option<i64> = taken.get(0);
         let found = owner.map(|owner| Found { owner, written: taken.get(1), unsettled: taken.get(2) });
         self.held = found.as_ref().map_or(0, |found| found.written);
+        self.remove_complete(client, repository).await?;
         match self.ledger.resume(repository, found, committed).await? {
             Resumed::GoesOn { holds_rows } => Ok(holds_rows),
             Resumed::Anew => {
                 let known = committed.unwrap_or(0);
-                self.save(client, known).await?;
+                self.save(client).await?;
                 self.held = self.saved;
                 Ok(known > 0)
             }
         }
     }
 
-    /// Saves, in the target's transaction, what it holds with this chunk. `committed` is what the repository knows of.
-    pub(super) async fn save(&mut self, client: &Client, committed: u64) -> Result<(), ItemError> {
+    /// Removes what other runs have left whose step is complete.
+    async fn remove_complete(&self, client: &Client, repository: &dyn JobRepository) -> Result<(), ItemError> {
+        let (key, created) = self.ledger.run()?;
+        let of_step: [&(dyn ToSql + Sync); 6] =
+            [&key.job_name, &key.instance_id, &created, &key.step_name, &key.target, &MOST_LEFT];
+        let rows = client.query(LEFT, &of_step).await.map_err(failed)?;
+        let left = rows
+            .iter()
+            .map(|row| Left { instance_id: row.get(0), instance_created: row.get(1), execution_id: row.get(2) })
+            .collect();
+        for row in self.ledger.complete(repository, left).await? {
+            let of_run: [&(dyn ToSql + Sync); 6] = [
+                &key.job_name,
+                &row.instance_id,
+                &row.instance_created,
+                &key.step_name,
+                &key.target,
+                &row.execution_id,
+            ];
+            client.execute(REMOVE, &of_run).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Saves, in the target's transaction, what it holds with this chunk.
+    pub(super) async fn save(&mut self, client: &Client) -> Result<(), ItemError> {
         let statement = match &self.save {
             Some(statement) => statement.clone(),
             None => self.save.insert(client.prepare(SAVE).await.map_err(failed)?).clone(),
         };
         let (key, created) = self.ledger.run()?;
-        let (written, unsettled) = self.ledger.state(committed)?;
+        let (written, unsettled) = self.ledger.state()?;
         let saved = client
             .execute(
                 &statement,
@@ -204,18 +236,5 @@ impl Once {
     pub(super) fn rolled_back(&mut self) -> bool {
         self.save = None;
         self.ledger.rolled_back()
-    }
-
-    /// Everything is committed on both sides: nothing has to be remembered.
-    pub(super) async fn remove(&self, client: &Client) -> Result<(), ItemError> {
-        let (key, created) = self.ledger.run()?;
-        client
-            .execute(
-                REMOVE,
-                &[&key.job_name, &key.instance_id, &created, &key.step_name, &key.target, &key.execution_id],
-            )
-            .await
-            .map_err(failed)?;
-        Ok(())
     }
 }

@@ -48,6 +48,10 @@ pub(super) fn repository_fault(error: RepositoryError) -> ItemError {
     ItemError::new(kind, error)
 }
 
+/// Rows that the repository counts must not be forgotten by their own server, whatever its default is.
+const WAITS_FOR_DISK: &str = "SELECT set_config('synchronous_commit', 'on', false)
+     WHERE current_setting('synchronous_commit') = 'off'";
+
 /// The connection of a writer to a database that is not the repository's, with a transaction for each chunk.
 #[derive(Debug)]
 pub(super) struct Remote {
@@ -66,7 +70,9 @@ impl Remote {
         let usable = self.client.as_ref().is_some_and(|client| !client.is_closed());
         if !usable {
             self.in_transaction = false;
-            self.client = Some(self.place.connect("writes to").await?);
+            let client = self.place.connect("writes to").await?;
+            client.batch_execute(WAITS_FOR_DISK).await.map_err(|error| fault("prepare the target's session", error))?;
+            self.client = Some(client);
         }
         match &self.client {
             Some(client) => Ok((client, !usable)),
@@ -89,7 +95,7 @@ impl Remote {
         self.client.as_ref().filter(|_| self.in_transaction)
     }
 
-    /// Commits, and waits for the target's disk where its settings say so.
+    /// Commits, and waits for the target's disk.
     pub(super) async fn commit(&mut self) -> Result<(), ItemError> {
         let Some(client) = self.client.as_ref().filter(|_| self.in_transaction) else { return Ok(()) };
         let committed = client.batch_execute("COMMIT").await;

@@ -320,6 +320,11 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
     }
 
     async fn write(&mut self, outputs: &[T], transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        if let Target::Remote { once: Some(once), .. } = &mut self.target
+            && once.once.ledger.is_durable_due(outputs.len())
+        {
+            transaction.make_next_durable();
+        }
         let written = self.begin(transaction).await?.write(outputs, Located::No).await;
         let fault = match written {
             Ok(()) => {
@@ -343,7 +348,7 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
             && let Some(client) = remote.in_transaction()
         {
             if let Some(once) = once {
-                once.once.save(client, self.committed.rows).await?;
+                once.once.save(client).await?;
                 // A change of the context: what the target knows is of one chunk, so the repository must save each.
                 once.context.put(EXACTLY_ONCE, self.now.rows)?;
             }
@@ -389,14 +394,6 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
             Target::Remote { once: Some(once), .. } => once.once.ledger.finish(),
             _ => Ok(()),
         }
-    }
-
-    async fn publish(&mut self) -> Result<(), ItemError> {
-        if let Target::Remote { remote, once: Some(once) } = &mut self.target {
-            let (client, _) = remote.connected().await?;
-            once.once.remove(client).await?;
-        }
-        Ok(())
     }
 
     async fn close(&mut self) -> Result<(), ItemError> {

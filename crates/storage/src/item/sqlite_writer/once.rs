@@ -5,7 +5,7 @@ use oxbatch_core::item::ItemError;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::table_rows::kind_of;
-use crate::item::once::{Found, Ledger, Resumed, RunKey};
+use crate::item::once::{Found, Ledger, Left, MOST_LEFT, Resumed, RunKey};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS oxbatch_checkpoint (
          job_name TEXT NOT NULL, step_name TEXT NOT NULL, instance_id INTEGER NOT NULL, instance_created INTEGER NOT NULL,
@@ -23,6 +23,10 @@ const TAKE: &str = "INSERT INTO oxbatch_checkpoint
 const SAVE: &str = "UPDATE oxbatch_checkpoint SET written = ?7, unsettled = ?8, update_time = CURRENT_TIMESTAMP
      WHERE job_name = ?1 AND instance_id = ?2 AND instance_created = ?3 AND step_name = ?4 AND target = ?5
        AND execution_id = ?6";
+/// The rows of other runs of the step.
+const LEFT: &str = "SELECT instance_id, instance_created, execution_id FROM oxbatch_checkpoint
+     WHERE job_name = ?1 AND NOT (instance_id = ?2 AND instance_created = ?3) AND step_name = ?4 AND target = ?5
+     ORDER BY execution_id DESC LIMIT ?6";
 const REMOVE: &str = "DELETE FROM oxbatch_checkpoint
      WHERE job_name = ?1 AND instance_id = ?2 AND instance_created = ?3 AND step_name = ?4 AND target = ?5
        AND execution_id = ?6";
@@ -70,6 +74,9 @@ impl Once {
     async fn take(&mut self, connection: &mut Connection, committed: Option<u64>) -> Result<bool, ItemError> {
         let found = self.find(connection)?;
         let resumed = self.ledger.resume(self.context.repository().as_ref(), found, committed).await?;
+        let left = self.left(connection)?;
+        let complete = self.ledger.complete(self.context.repository().as_ref(), left).await?;
+        self.remove(connection, &complete)?;
         let (key, created) = self.ledger.run()?;
         let of_run = params![
             key.job_name,
@@ -84,10 +91,38 @@ impl Once {
             Resumed::GoesOn { holds_rows } => Ok(holds_rows),
             Resumed::Anew => {
                 let known = committed.unwrap_or(0);
-                self.save(connection, known)?;
+                self.save(connection)?;
                 Ok(known > 0)
             }
         }
+    }
+
+    fn remove(&self, connection: &Connection, complete: &[Left]) -> Result<(), ItemError> {
+        let (key, _) = self.ledger.run()?;
+        for row in complete {
+            let created = row.instance_created.as_microsecond();
+            let of_run = params![key.job_name, row.instance_id, created, key.step_name, key.target, row.execution_id];
+            connection.execute(REMOVE, of_run).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn left(&self, connection: &Connection) -> Result<Vec<Left>, ItemError> {
+        let (key, created) = self.ledger.run()?;
+        let created = created.as_microsecond();
+        let mut statement = connection.prepare(LEFT).map_err(failed)?;
+        let of_step = params![key.job_name, key.instance_id, created, key.step_name, key.target, MOST_LEFT];
+        let rows = statement
+            .query_map(of_step, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .map_err(failed)?
+            .collect::<Result<Vec<(i64, i64, i64)>, _>>()
+            .map_err(failed)?;
+        // What is no time was not written here.
+        let left = rows.into_iter().filter_map(|(instance_id, created, execution_id)| {
+            let instance_created = jiff::Timestamp::from_microsecond(created).ok()?;
+            Some(Left { instance_id, instance_created, execution_id })
+        });
+        Ok(left.collect())
     }
 
     fn find(&self, connection: &Connection) -> Result<Option<Found>, ItemError> {
@@ -99,10 +134,10 @@ impl Once {
         connection.query_row(FIND, of_run, found).optional().map_err(failed)
     }
 
-    /// Saves, in the chunk's transaction, what the file holds with it. `committed` is what the repository knows of.
-    pub(super) fn save(&self, connection: &Connection, committed: u64) -> Result<(), ItemError> {
+    /// Saves, in the chunk's transaction, what the file holds with it.
+    pub(super) fn save(&self, connection: &Connection) -> Result<(), ItemError> {
         let (key, created) = self.ledger.run()?;
-        let (written, unsettled) = self.ledger.state(committed)?;
+        let (written, unsettled) = self.ledger.state()?;
         let values = params![
             key.job_name,
             key.instance_id,
@@ -116,20 +151,5 @@ impl Once {
         let saved =
             connection.prepare_cached(SAVE).and_then(|mut statement| statement.execute(values)).map_err(failed)?;
         if saved == 0 { Err(self.ledger.fenced_off()) } else { Ok(()) }
-    }
-
-    /// Everything is committed on both sides: nothing has to be remembered.
-    pub(super) fn remove(&self, connection: &Connection) -> Result<(), ItemError> {
-        let (key, created) = self.ledger.run()?;
-        let of_run = params![
-            key.job_name,
-            key.instance_id,
-            created.as_microsecond(),
-            key.step_name,
-            key.target,
-            key.execution_id
-        ];
-        connection.execute(REMOVE, of_run).map_err(failed)?;
-        Ok(())
     }
 }

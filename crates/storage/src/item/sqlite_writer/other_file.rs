@@ -75,15 +75,19 @@ impl OtherFile {
         Ok((connection, self.once.as_mut().map(|once| &mut once.ledger)))
     }
 
-    /// Commits what has begun, and waits for the disk. `rows` are those of the step with this chunk, `committed` those that the
-    /// repository knows of.
-    pub(super) fn commit(&mut self, rows: u64, committed: u64) -> Result<(), ItemError> {
+    /// Whether the repository's save of the next chunk, which has so many rows, must wait for the disk.
+    pub(super) fn is_durable_due(&mut self, rows: usize) -> bool {
+        self.once.as_mut().is_some_and(|once| once.ledger.is_durable_due(rows))
+    }
+
+    /// Commits what has begun, and waits for the disk. `rows` are those of the step with this chunk.
+    pub(super) fn commit(&mut self, rows: u64) -> Result<(), ItemError> {
         let Some(connection) = self.connection.as_ref().filter(|_| self.begun) else { return Ok(()) };
         if connection.is_autocommit() {
             return Err(ItemError::other("the writer's statements ended the chunk's transaction on their own"));
         }
         if let Some(once) = &self.once {
-            once.save(connection, committed)?;
+            once.save(connection)?;
             // A change of the context: what the file knows is of one chunk, so the repository must save each.
             once.context.put(EXACTLY_ONCE, rows)?;
         }
@@ -119,14 +123,6 @@ impl OtherFile {
     /// The input has ended.
     pub(super) fn finish(&self) -> Result<(), ItemError> {
         self.once.as_ref().map_or(Ok(()), |once| once.ledger.finish())
-    }
-
-    /// Everything is committed on both sides: nothing has to be remembered.
-    pub(super) fn forget(&self) -> Result<(), ItemError> {
-        match (&self.connection, &self.once) {
-            (Some(connection), Some(once)) => once.remove(connection),
-            _ => Ok(()),
-        }
     }
 
     pub(super) fn close(&mut self) {
