@@ -36,7 +36,7 @@ pub use grouping_reader::GroupingReader;
 pub use guard::{Guard, Guarded};
 pub(crate) use json_text::ShownJson;
 pub use json_text::{FiniteJson, write_json};
-pub use json_value::{JsonFault, read_json};
+pub use json_value::{JsonFault, read_json, read_json_by};
 pub use list::{ListReader, ListWriter};
 pub use peekable_reader::PeekableReader;
 pub use stream_reader::StreamReader;

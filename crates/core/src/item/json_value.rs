@@ -3,7 +3,7 @@
 mod exact;
 mod number;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 
 use exact::Exact;
 
@@ -44,6 +44,20 @@ pub fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, JsonFault> {
         Ok(value) => Ok(value),
         Err(error) => Err(fault::<T>(text, &error)),
     }
+}
+
+/// As [`read_json`], for what asks for the value by a seed.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn read_json_by<'de, S: DeserializeSeed<'de>>(seed: S, text: &'de str) -> Result<S::Value, serde_json::Error> {
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let value = match number::may_be_inexact(text) {
+        true => seed.deserialize(Exact(&mut parser))?,
+        false => seed.deserialize(&mut parser)?,
+    };
+    parser.end()?;
+    Ok(value)
 }
 
 /// Reads the value once more, number by number.

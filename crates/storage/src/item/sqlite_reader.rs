@@ -135,7 +135,12 @@ where
             }
             None => String::new(),
         };
-        format!("SELECT * FROM ({}){behind} ORDER BY {keys} LIMIT {}", self.query.trim().trim_end_matches(';'), place())
+        // A comment at the end of the query must not swallow the bracket.
+        format!(
+            "SELECT * FROM ({}\n){behind} ORDER BY {keys} LIMIT {}",
+            self.query.trim().trim_end_matches(';'),
+            place()
+        )
     }
 
     fn fetch(&mut self) -> Result<(), ItemError> {

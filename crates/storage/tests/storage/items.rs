@@ -451,7 +451,7 @@ async fn every_reader_goes_on_from_every_row() {
     assert_eq!(rows.iter().filter(|row| row.is_err()).count(), 1);
     let rows = a_reader_goes_on_from_every_position(|| {
         let id = |row: &rusqlite::Row<'_>| row.get::<_, i64>("id");
-        SqliteReader::on(&step.repository, "SELECT * FROM strikes", ["speed", "id"], id).page_size(7)
+        SqliteReader::on(&step.repository, "SELECT * FROM strikes -- all", ["speed", "id"], id).page_size(7)
     })
     .await;
     assert_eq!(rows, (1..=40).map(Ok).collect::<Vec<_>>());

@@ -9,6 +9,8 @@ mod postgres;
 #[cfg(feature = "postgres")]
 mod postgres_harness;
 #[cfg(feature = "postgres")]
+mod postgres_odd_tables;
+#[cfg(feature = "postgres")]
 mod postgres_reader;
 #[cfg(feature = "postgres")]
 mod postgres_types;

@@ -43,6 +43,12 @@ fn kind(error: &DbError) -> ErrorKind {
         // The value does not fit: too long, out of range, malformed; a column of a wrong type.
         _ if code.starts_with("22") => ErrorKind::Validation,
         _ if code.starts_with("23") => ErrorKind::Constraint,
+        // A name that is too long for its type.
+        "42622" => ErrorKind::Validation,
+        // What a view's check option or a trigger's own code refuses.
+        "44000" | "P0001" => ErrorKind::Constraint,
+        // A row that a policy refuses has the code of a missing privilege, which would be one of all rows.
+        "42501" if error.routine() == Some("ExecWithCheckOptions") => ErrorKind::Constraint,
         // Deadlocks, serialization, locks that are not free, lost connections, a server that restarts or is full.
         "40001" | "40P01" | "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P04" => ErrorKind::Transient,
         _ if code.starts_with("08") || code.starts_with("53") => ErrorKind::Transient,

@@ -195,6 +195,23 @@ pub(super) fn show_timestamp(micros: i64, instant: bool, out: &mut String) {
     }
 }
 
+/// A date or timestamp that was written here, as the server reads it: it knows no signs of years, and counts those before
+/// Christ from 1.
+pub(super) fn for_server(text: &str) -> String {
+    let (sign, digits) = match text.as_bytes().first() {
+        Some(b'-') => (-1, &text[1..]),
+        Some(b'+') => (1, &text[1..]),
+        _ => (1, text),
+    };
+    let parsed = digits.split_once('-').and_then(|(year, rest)| Some((year.parse::<i64>().ok()?, rest)));
+    match parsed.map(|(year, rest)| (sign * year, rest)) {
+        Some((year @ ..=0, rest)) => format!("{:04}-{rest} BC", 1 - year),
+        Some((year, rest)) => format!("{year:04}-{rest}"),
+        // The infinite ones.
+        None => text.to_owned(),
+    }
+}
+
 fn put_date(days: i64, out: &mut String) {
     let (year, month, day) = civil_from_days(days);
     // Writing into a text cannot fail.

@@ -165,6 +165,18 @@ impl Statements<'_> {
         list(self.action.keys().iter().map(|key| quoted(key)))
     }
 
+    /// The keys as the table compares them: to its collation two texts may be the same that are not so by default.
+    fn same_keys(&self) -> String {
+        let key = |key: &String| {
+            let column = self.columns.iter().find(|column| column.name == *key);
+            match column.and_then(|column| column.loose_collation.as_ref()) {
+                Some(collation) => format!("{} COLLATE {collation}", quoted(key)),
+                None => quoted(key),
+            }
+        };
+        list(self.action.keys().iter().map(key))
+    }
+
     /// `INSERT INTO … (…)`; a number that the rows bring counts, as it does for COPY.
     fn insert(&self) -> String {
         let overriding =
@@ -254,8 +266,9 @@ impl Statements<'_> {
     /// answer is the first row whose key nobody has: its number and its key.
     fn apply(&self, source: &str) -> String {
         let (keys, number, table) = (self.keys(), quoted(NUMBER), &self.table.sql);
+        let same = self.same_keys();
         let last =
-            |what: &str| format!("SELECT DISTINCT ON ({keys}) {what} FROM {source} ORDER BY {keys}, {number} DESC");
+            |what: &str| format!("SELECT DISTINCT ON ({same}) {what} FROM {source} ORDER BY {same}, {number} DESC");
         let set = |from: &str, columns: &mut dyn Iterator<Item = &str>| {
             list(columns.map(|column| format!("{0} = {from}.{0}", quoted(column))))
         };

@@ -29,8 +29,8 @@ const COPY_HEADER: usize = 19;
 ///
 /// The query is wrapped as a sub-select: it may have a WHERE, a GROUP BY and parameters `$1` …, and needs no ORDER BY. The
 /// key columns must be among its columns, never NULL, and unique together: a breach is a fault, never a lost row. An
-/// index over them makes a resume, and each page, as fast as the first. Text keys need a deterministic collation, which
-/// all are that were not made otherwise.
+/// index over them makes a resume, and each page, as fast as the first. A text key whose collation is not deterministic is
+/// refused when the step opens: to it different texts are the same, and those behind the first would be lost.
 ///
 /// An item is a struct or map by the names of the columns, a tuple by their order, or the value of a single column. All
 /// types of [`PostgresWriter`](crate::PostgresWriter) come back as they went: `numeric` as its exact text, or as a number
@@ -175,6 +175,12 @@ impl<T> PostgresReader<T> {
                 "the query has rows whose key ({keys}) is NULL: they could not be read; leave them out, or choose another key"
             )));
         }
+        if let Some(sql) = source.loose_collations()
+            && let Some(row) = client.query_opt(&sql, &values).await.map_err(failed)?
+        {
+            let (number, collation): (i32, String) = (row.get(0), row.get(1));
+            return Err(source.loosely_collated(usize::try_from(number).unwrap_or_default(), &collation));
+        }
         self.source = Some(source);
         Ok(())
     }
@@ -224,7 +230,7 @@ impl<T> PostgresReader<T> {
             Way::Copy => {
                 let behind = match &self.returned {
                     Some(key) => {
-                        for (number, text) in source.texts(key)?.iter().enumerate() {
+                        for (number, text) in source.settings_texts(key)?.iter().enumerate() {
                             let name = setting(number);
                             let values: [&(dyn ToSql + Sync); 2] = [&name, text];
                             client.execute("SELECT set_config($1, $2, false)", &values).await.map_err(failed)?;

@@ -9,6 +9,7 @@ use super::decode::{OutputColumn, show};
 use super::encode;
 use super::fault::fault;
 use super::kind::{Kind, Scalar};
+use super::moment;
 use crate::sqlite::quoted;
 
 /// The values of the key columns, in the binary form.
@@ -115,7 +116,53 @@ impl Source {
         format!("SELECT EXISTS (SELECT FROM ({}\n) AS q WHERE {})", self.query, nulls.join(" OR "))
     }
 
-    /// The key as text, for messages and settings.
+    /// Asks which collations of the key take different texts for the same: the number of the column in the key, and the
+    /// collation's name. `None` where no column of the key has a collation.
+    pub(super) fn loose_collations(&self) -> Option<String> {
+        let texts: Vec<(usize, String)> = (0..)
+            .zip(&self.keys)
+            .filter(|(_, place)| self.columns[**place].kind == Kind::One(Scalar::Text))
+            .map(|(number, place)| (number, quoted(&self.columns[*place].name)))
+            .collect();
+        if texts.is_empty() {
+            return None;
+        }
+        let names: Vec<_> =
+            texts.iter().map(|(number, name)| format!("pg_collation_for(q.{name}) AS name_{number}")).collect();
+        let values: Vec<_> = texts.iter().map(|(number, _)| format!("({number}, k.name_{number})")).collect();
+        // Also of a query without rows: some may come.
+        Some(format!(
+            "SELECT v.number::int4, v.name FROM (
+                 SELECT {} FROM (SELECT) AS one LEFT JOIN ({}\n) AS q ON true LIMIT 1) AS k
+             CROSS JOIN LATERAL (VALUES {}) AS v (number, name)
+             JOIN pg_collation c ON c.oid = v.name::regcollation WHERE NOT c.collisdeterministic LIMIT 1",
+            names.join(", "),
+            self.query,
+            values.join(", ")
+        ))
+    }
+
+    /// The fault of a key column whose collation takes different texts for the same.
+    pub(super) fn loosely_collated(&self, number: usize, collation: &str) -> ItemError {
+        let column = self.keys.get(number).map_or("?", |place| self.columns[*place].name.as_str());
+        ItemError::other(format!(
+            "the key column '{column}' has the collation {collation}, to which different texts are the same: rows could be \
+             lost behind a restart; select it as {} COLLATE \"C\" AS {}, or choose another key",
+            quoted(column),
+            quoted(column)
+        ))
+    }
+
+    /// The key as text as the server reads it, for settings.
+    pub(super) fn settings_texts(&self, key: &Key) -> Result<Vec<String>, ItemError> {
+        let text = |(place, text): (&usize, String)| match self.columns[*place].kind {
+            Kind::One(Scalar::Date | Scalar::Timestamp | Scalar::TimestampTz) => moment::for_server(&text),
+            _ => text,
+        };
+        Ok(self.keys.iter().zip(self.texts(key)?).map(text).collect())
+    }
+
+    /// The key as text, for messages and checkpoints.
     pub(super) fn texts(&self, key: &Key) -> Result<Vec<String>, ItemError> {
         let text =
             |(place, bytes): (&usize, &Vec<u8>)| show(self.columns[*place].kind, bytes).map_err(ItemError::other);

@@ -8,11 +8,15 @@ use super::kind::{Kind, Scalar};
 use super::plan::Action;
 use crate::sqlite::quoted;
 
-const FIND: &str = "SELECT c.oid, c.relkind, row_security_active(c.oid),
-            has_table_privilege(c.oid, $2) OR ($2 <> 'DELETE' AND has_any_column_privilege(c.oid, $2))
+const FIND: &str = "SELECT c.oid, c.relkind, row_security_active(c.oid) OR c.relhasrules,
+            has_table_privilege(c.oid, $2) OR ($2 <> 'DELETE' AND has_any_column_privilege(c.oid, $2)),
+            EXISTS (SELECT FROM pg_constraint k WHERE k.condeferred AND c.oid IN (k.conrelid, k.confrelid))
      FROM pg_class c WHERE c.oid = to_regclass($1)";
 
-/// Each column with the type under its domains, and the type of its elements where that is an array.
+/// Each column with the type under its domains, and the type of its elements where that is an array. Of an array of
+/// domains the type under it is the array of what they are over: a cast to the domain itself would cut values to its length
+/// without a word, which the assignment to the column refuses to do. Of collations those alone count to which different texts
+/// are the same.
 const COLUMNS: &str = "WITH RECURSIVE under (attnum, type, strict, preset) AS (
          SELECT a.attnum, a.atttypid, a.attnotnull, a.atthasdef OR a.attidentity <> ''
          FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
@@ -20,14 +24,26 @@ const COLUMNS: &str = "WITH RECURSIVE under (attnum, type, strict, preset) AS (
          SELECT u.attnum, t.typbasetype, u.strict OR t.typnotnull, u.preset OR t.typdefault IS NOT NULL
          FROM under u JOIN pg_type t ON t.oid = u.type WHERE t.typtype = 'd')
      SELECT a.attname::text, format_type(a.atttypid, a.atttypmod),
-            quote_ident(n.nspname) || '.' || quote_ident(t.typname), t.oid, t.typname::text,
+            coalesce((
+                WITH RECURSIVE element (typtype, typbasetype, typarray) AS (
+                    SELECT e.typtype, e.typbasetype, e.typarray WHERE e.typtype = 'd'
+                    UNION ALL
+                    SELECT b.typtype, b.typbasetype, b.typarray
+                    FROM element d JOIN pg_type b ON b.oid = d.typbasetype WHERE d.typtype = 'd')
+                SELECT quote_ident(ans.nspname) || '.' || quote_ident(arr.typname)
+                FROM element JOIN pg_type arr ON arr.oid = element.typarray
+                JOIN pg_namespace ans ON ans.oid = arr.typnamespace
+                WHERE element.typtype <> 'd'), quote_ident(n.nspname) || '.' || quote_ident(t.typname)),
+            t.oid, t.typname::text,
             t.typtype, u.strict, u.preset, a.attgenerated <> '', a.attidentity = 'a',
-            e.oid, e.typname::text, e.typtype
+            e.oid, e.typname::text, e.typtype, quote_ident(ln.nspname) || '.' || quote_ident(l.collname)
      FROM pg_attribute a
      JOIN under u ON u.attnum = a.attnum
      JOIN pg_type t ON t.oid = u.type AND t.typtype <> 'd'
      JOIN pg_namespace n ON n.oid = t.typnamespace
      LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+     LEFT JOIN pg_collation l ON l.oid = a.attcollation AND NOT l.collisdeterministic
+     LEFT JOIN pg_namespace ln ON ln.oid = l.collnamespace
      WHERE a.attrelid = $1 ORDER BY a.attnum";
 
 /// The columns of each index that can say what a conflict is.
@@ -44,8 +60,10 @@ pub(super) struct Table {
     /// As it stands in statements.
     pub(super) sql: String,
     pub(super) columns: Vec<Column>,
-    /// Whether COPY can write to it: not to views, nor where policies decide about rows.
+    /// Whether COPY can write to it: not to views, nor where policies decide about rows, and it would pass over rules.
     pub(super) copies: bool,
+    /// Some of its constraints are checked by the commit.
+    pub(super) defers: bool,
     /// Columns, sorted, of each unique index.
     unique: Vec<Vec<String>>,
 }
@@ -61,6 +79,8 @@ pub(super) struct Column {
     pub(super) base_type: String,
     /// Oid of that type.
     pub(super) base_oid: u32,
+    /// Its collation, when it takes different texts for the same.
+    pub(super) loose_collation: Option<String>,
     /// A value must be given: never NULL, and nothing fills it in.
     pub(super) wanted: bool,
     /// The server computes it.
@@ -111,7 +131,7 @@ impl Table {
         let columns = rows.iter().map(Column::of).collect();
         let rows = client.query(UNIQUE, &[&oid]).await.map_err(failed)?;
         let unique = rows.iter().map(|row| row.get(0)).collect();
-        Ok(Self { name: name.to_owned(), sql, columns, copies, unique })
+        Ok(Self { name: name.to_owned(), sql, columns, copies, defers: found.get(4), unique })
     }
 
     /// The column of a name.
@@ -193,6 +213,7 @@ impl Column {
             type_name: row.get(1),
             base_type: row.get(2),
             base_oid: oid,
+            loose_collation: row.get(13),
             wanted: strict && !preset && !generated,
             generated,
             always_numbered,

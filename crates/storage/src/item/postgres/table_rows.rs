@@ -41,6 +41,8 @@ pub(super) struct TableRows {
     pub(super) action: Action,
     pub(super) only: Option<Vec<String>>,
     pub(super) form: WriteForm,
+    /// Constraints that are checked by the commit are left to it.
+    pub(super) leaves_deferred: bool,
     /// Once it was looked up.
     pub(super) table: Option<Table>,
     plan: Option<Plan>,
@@ -66,6 +68,7 @@ impl TableRows {
             action: Action::Insert,
             only: None,
             form: WriteForm::Auto,
+            leaves_deferred: false,
             table: None,
             plan: None,
             rows: Buffers::rows(),
@@ -176,7 +179,7 @@ impl TableRows {
         let can_locate = form == WriteForm::Arrays && plan.copy.is_some();
         self.plan = Some(plan);
         let error = match written {
-            Ok(None) => return Ok(()),
+            Ok(None) => return self.check_deferred(client).await,
             Ok(Some((row, key))) => {
                 let keys = self.action.keys().join(", ");
                 let message = format!("failed to {purpose}: no row has the key ({keys}) = ({key})");
@@ -195,6 +198,15 @@ impl TableRows {
         let of_a_row = matches!(error.kind(), ErrorKind::Constraint | ErrorKind::Validation);
         let another_look = can_locate && of_a_row && error.position().is_none();
         Err(WriteFault { error, another_look })
+    }
+
+    /// Checks what the commit would check: there it would be no fault of the rows, which can be skipped.
+    async fn check_deferred(&self, client: &Client) -> Result<(), WriteFault> {
+        if self.leaves_deferred || !self.table.as_ref().is_some_and(|table| table.defers) {
+            return Ok(());
+        }
+        let checked = client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await;
+        checked.map_err(|error| fault(&self.purpose(), error).into())
     }
 
     /// Writes; the answer is the first row whose key nobody has, and the key.

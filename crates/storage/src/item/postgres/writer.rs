@@ -182,6 +182,15 @@ impl<T> PostgresWriter<T> {
         self
     }
 
+    /// Leaves constraints that are deferred to the commit of the chunk, for a step that keeps them by what another writer
+    /// writes after this one; a breach fails the step then, whatever its skip policy says. Otherwise they are checked with the
+    /// rows of each chunk, and a row that breaches one can be skipped.
+    #[must_use]
+    pub fn leave_deferred(mut self) -> Self {
+        self.rows.leaves_deferred = true;
+        self
+    }
+
     /// Statements that create what is missing, run in the transaction of the first chunk, or at the end of an empty input:
     /// `CREATE TABLE IF NOT EXISTS …; CREATE INDEX IF NOT EXISTS …`.
     #[must_use]

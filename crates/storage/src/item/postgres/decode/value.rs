@@ -1,5 +1,6 @@
 //! From the binary form of a single value or an array to any serde type.
 
+use oxbatch_core::item::read_json_by;
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Error as _, IntoDeserializer, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
@@ -78,15 +79,13 @@ pub(super) fn deserialize_value<'de, S: DeserializeSeed<'de>>(
     kind: Kind,
     bytes: Option<&'de [u8]>,
 ) -> Result<S::Value, DecodeError> {
-    let document = match (kind, bytes) {
-        (Kind::One(Scalar::Json), Some(document)) => document,
-        (Kind::One(Scalar::Jsonb), Some([1, document @ ..])) => document,
+    let (scalar, document) = match (kind, bytes) {
+        (Kind::One(scalar @ Scalar::Json), Some(document)) => (scalar, document),
+        (Kind::One(scalar @ Scalar::Jsonb), Some([1, document @ ..])) => (scalar, document),
         _ => return seed.deserialize(ValueDeserializer { kind, bytes }),
     };
-    let mut parser = serde_json::Deserializer::from_slice(document);
-    let value = seed.deserialize(&mut parser).map_err(DecodeError::custom)?;
-    parser.end().map_err(DecodeError::custom)?;
-    Ok(value)
+    // A number of more digits than its type holds is a fault.
+    read_json_by(seed, utf8(scalar, document)?).map_err(DecodeError::custom)
 }
 
 /// Gives a single value.
