@@ -55,6 +55,7 @@ macro_rules! repository_conformance {
                 a_waiting_execution_is_stopped_at_once,
                 what_has_ended_is_not_stopped_and_what_runs_is_not_abandoned,
                 an_ended_execution_leaves_no_step_running,
+                a_chunk_that_is_committed_before_the_end_is_recorded_counts,
                 skipped_items_are_kept_with_their_chunk_or_not_at_all,
                 control_totals_commit_with_their_chunk_and_come_back_with_the_state,
                 each_save_is_shown_whole_while_the_step_runs,

@@ -189,6 +189,24 @@ pub async fn an_ended_execution_leaves_no_step_running(backend: &dyn Backend) {
     assert!(matches!(late, Err(RepositoryError::LeaseLost { .. })), "{late:?}");
 }
 
+/// A thread that is left behind commits a chunk after its step was told to have ended, and before that is recorded.
+pub async fn a_chunk_that_is_committed_before_the_end_is_recorded_counts(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let lease = process.run(1, LONG).await;
+    let step = process.start_step(&lease, "Step").await;
+    let chunks = |commit: i64| Counters { read: 10 * commit, write: 10 * commit, commit, ..Counters::default() };
+    let mut transaction = process.repository.chunk_transaction(&step.fence).await.unwrap();
+    transaction.commit(save("{}", &chunks(1))).await.unwrap();
+    let told = StepOutcome { counters: chunks(1), progress: Some(0.1), ..step_outcome(StatusEvent::Stop) };
+    transaction.commit(save("{}", &chunks(2))).await.unwrap();
+    let ended = process.repository.finish_step(&step.fence, told).await.unwrap();
+    assert_eq!((ended.status, ended.counters, ended.progress), (Status::Stopped, chunks(2), Some(0.5)));
+    // And none after it.
+    let late = transaction.commit(save("{}", &chunks(3))).await;
+    assert!(matches!(late, Err(RepositoryError::LeaseLost { .. })), "{late:?}");
+    process.end(&lease, StatusEvent::Stop).await;
+}
+
 /// Trap 12: skipped items are kept in the chunk's transaction, or not at all; they are listed in their order, by pages.
 pub async fn skipped_items_are_kept_with_their_chunk_or_not_at_all(backend: &dyn Backend) {
     let process = Process::start(backend).await;

@@ -208,6 +208,15 @@ pub struct StepOutcome {
     pub time: Timestamp,
 }
 
+impl StepOutcome {
+    /// The counters and the progress that are recorded with the end, where the step's row holds `kept`. They are those of its
+    /// last commit: a thread that is left behind may commit a chunk between the moment at which its step is told to have
+    /// ended and the moment at which that is recorded.
+    pub fn counted(&self, kept: Counters) -> (Counters, Option<f64>) {
+        if kept.commit > self.counters.commit { (kept, None) } else { (self.counters, self.progress) }
+    }
+}
+
 /// How an execution ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecutionOutcome {

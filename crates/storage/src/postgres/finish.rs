@@ -46,16 +46,15 @@ pub(super) async fn step(
             return Err(lost());
         }
     }
-    let status = session
-        .optional(
-            "SELECT status, revision FROM oxbatch_step_execution
-             WHERE id = $1 AND lease_epoch = $2 AND status IN ('STARTED', 'STOPPING') FOR NO KEY UPDATE",
-            &[&id, &lease.epoch],
-        )
-        .await?;
-    let row = status.ok_or_else(lost)?;
-    let status = rows::status(&row, 0, id)?;
-    let kept: i64 = row.try_get(1)?;
+    let running = concat!(
+        "SELECT ",
+        step_columns!(),
+        ", revision FROM oxbatch_step_execution
+         WHERE id = $1 AND lease_epoch = $2 AND status IN ('STARTED', 'STOPPING') FOR NO KEY UPDATE"
+    );
+    let row = session.optional(running, &[&id, &lease.epoch]).await?.ok_or_else(lost)?;
+    let StepExecution { status, counters, .. } = rows::step(&row)?;
+    let kept: i64 = row.try_get("revision")?;
     if kept < saves {
         let message = RepositoryError::WentBack { id: lease.execution_id }.to_string();
         return end_as_kept(session, fence, status, StatusEvent::Fail, message, outcome).await;
@@ -67,7 +66,7 @@ pub(super) async fn step(
         return end_as_kept(session, fence, status, event, message, outcome).await;
     }
     let status = after(lease.execution_id, status, outcome.event, NO_SUCH_END)?;
-    let counters = &outcome.counters;
+    let (counters, progress) = outcome.counted(counters);
     let row = session
         .one(
             concat!(
@@ -87,7 +86,7 @@ pub(super) async fn step(
                 &storable(outcome.exit_code.as_deref()).unwrap_or_else(|| status.as_str().to_owned()),
                 &storable(outcome.exit_message.as_deref()),
                 &outcome.state,
-                &outcome.progress,
+                &progress,
                 &counters.read,
                 &counters.write,
                 &counters.filter,

@@ -19,16 +19,17 @@ const NO_SUCH_END: &str = "its end was recorded as something that is no end";
 pub(super) fn step(connection: &Connection, fence: StepFence, outcome: &StepOutcome) -> Result<StepExecution, Fault> {
     let StepFence { lease, step_id: StepExecutionId(id) } = fence;
     let lost = || Fault::Repository(RepositoryError::LeaseLost { id: lease.execution_id });
-    let status = connection
-        .prepare_cached(
-            "SELECT status FROM oxbatch_step_execution
-             WHERE id = ?1 AND lease_epoch = ?2 AND status IN ('STARTED', 'STOPPING')",
-        )?
-        .query_row(params![id, lease.epoch], |row| rows::status(row, 0, id))
+    let kept = connection
+        .prepare_cached(concat!(
+            "SELECT ",
+            step_columns!(),
+            " FROM oxbatch_step_execution WHERE id = ?1 AND lease_epoch = ?2 AND status IN ('STARTED', 'STOPPING')"
+        ))?
+        .query_row(params![id, lease.epoch], rows::step)
         .optional()?
         .ok_or_else(lost)?;
-    let status = after(lease.execution_id, status, outcome.event, NO_SUCH_END)?;
-    let counters = &outcome.counters;
+    let status = after(lease.execution_id, kept.status, outcome.event, NO_SUCH_END)?;
+    let (counters, progress) = outcome.counted(kept.counters);
     let step = connection
         .prepare_cached(concat!(
             "UPDATE oxbatch_step_execution
@@ -48,7 +49,7 @@ pub(super) fn step(connection: &Connection, fence: StepFence, outcome: &StepOutc
                 outcome.exit_code.as_deref().unwrap_or(status.as_str()),
                 outcome.exit_message,
                 outcome.state,
-                outcome.progress,
+                progress,
                 counters.read,
                 counters.write,
                 counters.filter,
