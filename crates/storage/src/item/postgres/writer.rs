@@ -101,7 +101,8 @@ impl<T> PostgresWriter<T> {
     }
 
     /// Writes into `table` of another database, at least once: the chunk in hand is written again by a restart when the
-    /// process dies between the commits of the two databases.
+    /// process dies between the commits of the two databases, and after a loss of power all chunks that the repository has
+    /// forgotten, whose saves do not wait for the disk. Each commit waits for the target's disk, whatever the server's default.
     pub fn to(database: &PostgresSettings, table: impl Into<String>) -> Self {
         Self::build(Target::Remote { remote: Remote::new(database.clone()), once: None }, table.into())
     }
@@ -119,9 +120,14 @@ impl<T> PostgresWriter<T> {
     }
 
     /// Writes to another database exactly once: each of its transactions updates a row of its table `oxbatch_checkpoint`,
-    /// which is created when it is missing, and a restart leaves out the rows that are there already. It costs a
-    /// fingerprint of each row. The input must bring the same rows again after a restart; when it does not, the step fails and
-    /// says so. In the repository's own database nothing is changed by it.
+    /// which is created when it is missing, and a restart leaves out the rows that are there already, also after a loss of
+    /// power that has taken many chunks from the repository. It costs a fingerprint of each row, and a wait for the
+    /// repository's disk every 16 chunks or 4,096 rows. The input must bring the same rows again after a restart, and the
+    /// processor make the same of them: no time of day; when they do not, the step fails and says so. In the repository's own
+    /// database nothing is changed by it.
+    ///
+    /// The row of a run that is complete goes when the next run of the step begins; those of runs that were purged before are
+    /// needed by nobody.
     #[must_use]
     pub fn exactly_once(mut self, context: &StepContext) -> Self {
         if let Target::Remote { once, .. } = &mut self.target {
