@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::input_fault::InputFault;
 use dialect::Dialect;
-use fields::names_the_fields_of;
+use fault::ReadFault;
+use fields::check_header;
 pub use mixed::MixedCsvReader;
 use open::Open;
 use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
@@ -54,6 +55,14 @@ const BUFFER_BYTES: usize = 128 * 1024;
 /// [without one](Self::without_headers); a tuple always takes them by position. Files whose records differ are read by
 /// [`MixedCsvReader`](super::MixedCsvReader).
 ///
+/// A field is text unless the type asks for something else: a map, a `serde_json::Value` and a flattened struct get
+/// `00501` as it stands. A number that its type cannot hold, too large or too small, is a fault.
+///
+/// # Header
+/// It is checked when the file is opened, before the step replaces any output: a header that names none of the fields,
+/// lacks one that must be there or names one twice fails the step, as does a file that is
+/// [empty](Self::allow_empty).
+///
 /// # Compressed input
 /// With the features `gzip` and `zstd`, a file that begins as such a one does is decompressed while it is read, all of
 /// its members, whatever its name. A truncated or damaged one fails the step. Checkpoints are offsets in the decompressed
@@ -74,6 +83,7 @@ pub struct CsvReader<T> {
     dialect: Dialect,
     has_headers: bool,
     max_record_bytes: u64,
+    empty_allowed: bool,
     open: Option<Open>,
     /// What kept the next item from being at hand, to be told by `read`.
     held: Option<ItemError>,
@@ -118,6 +128,7 @@ impl<T> CsvReader<T> {
             },
             has_headers: true,
             max_record_bytes: u64::from(Self::DEFAULT_MAX_RECORD_BYTES),
+            empty_allowed: false,
             open: None,
             held: None,
             item: PhantomData,
@@ -168,6 +179,13 @@ impl<T> CsvReader<T> {
         self
     }
 
+    /// A file of no bytes has no records, although a header is expected; it is a fault when this is not set.
+    #[must_use]
+    pub fn allow_empty(mut self) -> Self {
+        self.empty_allowed = true;
+        self
+    }
+
     /// Longest record, comments before it included, and the bound of the memory that one takes: a quote that is never closed would make a record of
     /// the rest of the file. [`DEFAULT_MAX_RECORD_BYTES`](Self::DEFAULT_MAX_RECORD_BYTES) when it is not set.
     #[must_use]
@@ -192,6 +210,9 @@ impl<T> CsvReader<T> {
         let mut open = Open::new(csv, original, self.max_record_bytes);
         if self.has_headers {
             open.read_headers()?;
+            if open.width == 0 && !self.empty_allowed {
+                return Err(open.header_fault(ReadFault::Empty));
+            }
         }
         if let Some(place) = place {
             open.resume(&place)?;
@@ -235,7 +256,8 @@ impl<T: DeserializeOwned + Send> ItemReader for CsvReader<T> {
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         self.open_file(checkpoint)?;
         let open = self.opened()?;
-        open.by_position = open.headers.as_ref().is_some_and(names_the_fields_of::<T>);
+        let checked = open.headers.as_ref().filter(|headers| !headers.is_empty()).map(check_header::<T>);
+        open.by_position = checked.transpose().map_err(|fault| open.header_fault(fault))?.unwrap_or(false);
         Ok(())
     }
 

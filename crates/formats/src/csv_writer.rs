@@ -1,5 +1,7 @@
 //! `CsvWriter`: delimited text, exactly once.
 
+mod row;
+
 use std::io;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,6 +10,7 @@ use serde::Serialize;
 
 use super::{FileWriter, RecordEncoder};
 use oxbatch_core::item::ItemError;
+use row::Row;
 
 /// Bytes that `csv` collects before it hands them on.
 const RECORD_BUFFER_BYTES: usize = 16 * 1024;
@@ -36,6 +39,10 @@ const RECORD_BUFFER_BYTES: usize = 16 * 1024;
 /// (tuples) have none. An empty input makes an empty file, or one with a header when
 /// [`headers`](FileWriter::headers) gave it. The author's [`header`](FileWriter::header) stands above it. Where the output
 /// is [appended](super::OnExisting::Append) to a file that is not empty, neither is written.
+///
+/// A field that serde leaves out of an item (`skip_serializing_if`) is an empty one: those behind it keep their columns.
+/// Maps and structs with a flattened part need the names of all columns by [`headers`](CsvWriter::headers): each value
+/// stands under its own, whatever their order, and one without a column is a fault.
 ///
 /// **Exactly once, by cutting back**: files, locks and faults are those of every [`FileWriter`].
 pub type CsvWriter<T> = FileWriter<CsvEncoder, T>;
@@ -115,8 +122,10 @@ impl<T: Serialize> RecordEncoder<T> for CsvEncoder {
     }
 
     fn encode(&mut self, item: &T, _: u64, _: &mut Vec<u8>) -> Result<(), ItemError> {
-        let Self { csv, collected, delimiter, .. } = self;
-        csv.get_or_insert_with(|| collected.new_csv(*delimiter, false)).serialize(item).map_err(fault)
+        let Self { csv, collected, delimiter, header } = self;
+        let columns = if let Header::Given(names) = header { Some(&names[..]) } else { None };
+        let csv = csv.get_or_insert_with(|| collected.new_csv(*delimiter, false));
+        csv.serialize(Row { item, columns }).map_err(fault)
     }
 
     fn drain(&mut self, buffer: &mut Vec<u8>) -> Result<(), ItemError> {

@@ -11,6 +11,7 @@ use csv::StringRecord;
 use serde::de::DeserializeOwned;
 
 use super::input_file::{FilePlace, InputFault, InputFile, Line, RecordFault, shown};
+use super::record_fields::{FieldFault, FieldTypes};
 pub use layout::FixedWidthLayout;
 pub use mixed::MixedFixedWidthReader;
 use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
@@ -74,6 +75,8 @@ struct Open {
     record: StringRecord,
     /// Where the characters of a line begin, for one that is not ASCII.
     starts: Vec<usize>,
+    /// What is known of the fields that a type leaves open.
+    types: FieldTypes,
 }
 
 impl<T> FixedWidthReader<T> {
@@ -177,7 +180,7 @@ impl Open {
     fn at(path: &Path, max_line_bytes: u32, checkpoint: Option<&Checkpoint>) -> Result<Self, ItemError> {
         let place = checkpoint.map(Checkpoint::read::<FilePlace>).transpose()?;
         let input = InputFile::open(path, max_line_bytes, place.as_ref())?;
-        Ok(Self { input, record: StringRecord::new(), starts: Vec::new() })
+        Ok(Self { input, record: StringRecord::new(), starts: Vec::new(), types: FieldTypes::default() })
     }
 
     /// The next line that is not empty.
@@ -203,9 +206,9 @@ impl Open {
             Ok(()) => {}
             Err(fault) => return Err(self.fault(&line, fault)),
         }
-        match self.record.deserialize(Some(layout.names())) {
+        match self.types.decode(&self.record, Some(layout.names())) {
             Ok(item) => Ok(Some(item)),
-            Err(error) => Err(self.field_fault(&line, layout.names(), &error)),
+            Err(fault) => Err(self.field_fault(&line, layout.names(), fault)),
         }
     }
 
@@ -215,13 +218,10 @@ impl Open {
     }
 
     #[cold]
-    fn field_fault(&self, line: &Range<usize>, names: &StringRecord, error: &csv::Error) -> ItemError {
-        let csv::ErrorKind::Deserialize { err, .. } = error.kind() else {
-            return self.fault(line, RecordFault::Field { value: None, problem: error.to_string() });
-        };
-        let field = err.field().and_then(|field| usize::try_from(field).ok());
+    fn field_fault(&self, line: &Range<usize>, names: &StringRecord, fault: FieldFault) -> ItemError {
+        let FieldFault { field, problem } = fault;
         let value = field.and_then(|field| self.record.get(field)).map(shown);
-        let fault = RecordFault::Field { value, problem: err.kind().to_string() };
+        let fault = RecordFault::Field { value, problem };
         let number = self.input.line_of(line);
         match field.and_then(|field| names.get(field)) {
             Some(name) => self.input.record_fault(line, &format!("line {number}, column '{name}'"), fault),

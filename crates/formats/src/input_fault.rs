@@ -31,6 +31,9 @@ pub(super) enum InputFault {
     #[cfg(not(all(feature = "gzip", feature = "zstd")))]
     Compressed { path: PathBuf, format: &'static str },
 
+    #[error("input file '{path}' is {format}, which cannot be read; unpack it before", path = path.display())]
+    Foreign { path: PathBuf, format: &'static str },
+
     #[error("input file '{path}' is UTF-16; convert it to UTF-8", path = path.display())]
     Utf16 { path: PathBuf },
 

@@ -1,5 +1,8 @@
 //! Where the text of an input file comes from: the file itself, or what was compressed into it.
 
+#[cfg(feature = "gzip")]
+mod gzip;
+
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -10,7 +13,28 @@ const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 /// Bytes that the format of a file is known by.
-const MAGIC_BYTES: usize = 4;
+const MAGIC_BYTES: usize = 10;
+
+/// Formats of archives and compressed files that are no text and cannot be read, by their first bytes.
+const FOREIGN: [(&str, &[u8]); 6] = [
+    ("a ZIP archive", b"PK\x03\x04"),
+    ("an empty ZIP archive", b"PK\x05\x06"),
+    ("an xz file", b"\xfd7zXZ\0"),
+    ("a 7z archive", b"7z\xbc\xaf\x27\x1c"),
+    ("an lz4 file", b"\x04\x22\x4d\x18"),
+    ("a file of compress", b"\x1f\x9d"),
+];
+
+/// The format of a file that can be read by no means, by its first bytes.
+fn foreign(head: &[u8]) -> Option<&'static str> {
+    // "BZh" alone may begin a text: a block follows, or the end of an empty one.
+    let is_bzip2 = matches!(head, [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..])
+        || matches!(head, [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..]);
+    if is_bzip2 {
+        return Some("a bzip2 file");
+    }
+    FOREIGN.iter().find(|(_, magic)| head.starts_with(magic)).map(|(name, _)| *name)
+}
 
 /// Whether a file begins as a gzip file does; nothing but its first byte is one that was cut off.
 fn is_gzip(head: &[u8]) -> bool {
@@ -20,6 +44,7 @@ fn is_gzip(head: &[u8]) -> bool {
 /// Whether a file begins as a zstd file does, which may be with a frame to pass over. One that was cut off within its
 /// first bytes is known by two of them; one alone is a bracket.
 fn is_zstd(head: &[u8]) -> bool {
+    let head = &head[..head.len().min(ZSTD_MAGIC.len())];
     (head.len() >= 2 && ZSTD_MAGIC.starts_with(head)) || matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18])
 }
 
@@ -27,7 +52,7 @@ fn is_zstd(head: &[u8]) -> bool {
 pub(super) enum Source {
     Plain(File),
     #[cfg(feature = "gzip")]
-    Gzip(Box<flate2::read::MultiGzDecoder<File>>),
+    Gzip(Box<gzip::GzipMembers>),
     #[cfg(feature = "zstd")]
     Zstd(Box<zstd::Decoder<'static, io::BufReader<File>>>),
 }
@@ -53,7 +78,7 @@ impl Source {
         handle.seek(SeekFrom::Start(0)).map_err(unreadable)?;
         if is_gzip(&head) {
             #[cfg(feature = "gzip")]
-            return Ok(Self::Gzip(Box::new(flate2::read::MultiGzDecoder::new(handle))));
+            return Ok(Self::Gzip(Box::new(gzip::GzipMembers::new(handle))));
             #[cfg(not(feature = "gzip"))]
             return Err(InputFault::Compressed { path: path.to_owned(), format: "gzip" });
         }
@@ -65,6 +90,9 @@ impl Source {
         }
         if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
             return Err(InputFault::Utf16 { path: path.to_owned() });
+        }
+        if let Some(format) = foreign(&head) {
+            return Err(InputFault::Foreign { path: path.to_owned(), format });
         }
         Ok(Self::Plain(handle))
     }
@@ -80,7 +108,7 @@ impl Source {
             #[cfg(feature = "gzip")]
             Self::Gzip(decoder) => {
                 handle.seek(SeekFrom::Start(0))?;
-                **decoder = flate2::read::MultiGzDecoder::new(file.try_clone()?);
+                **decoder = gzip::GzipMembers::new(file.try_clone()?);
                 pass_over(decoder, offset)
             }
             #[cfg(feature = "zstd")]

@@ -33,6 +33,8 @@ mod input_file;
 mod input_source;
 mod output_file;
 #[cfg(any(feature = "csv", feature = "fixed-width"))]
+mod record_fields;
+#[cfg(any(feature = "csv", feature = "fixed-width"))]
 mod record_types;
 
 #[cfg(feature = "csv")]

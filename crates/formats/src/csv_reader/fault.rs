@@ -24,6 +24,12 @@ pub(super) enum ReadFault {
     #[error("'{found}' is none of the record types {}", known.join(", "))]
     Type { found: String, known: Vec<String> },
 
+    #[error("{problem}; the header is '{header}'")]
+    Header { problem: String, header: String },
+
+    #[error("file is empty, and a header is expected; `allow_empty` takes it as one without records")]
+    Empty,
+
     #[error("record has no column {column} to tell its type")]
     NoType { column: usize },
 

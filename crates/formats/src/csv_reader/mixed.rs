@@ -1,5 +1,6 @@
 //! `MixedCsvReader`: delimited text whose records are of several types.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use csv::StringRecord;
@@ -7,10 +8,11 @@ use serde::de::DeserializeOwned;
 
 use super::CsvReader;
 use super::fault::{ReadFault, shown};
+use crate::record_fields::{FieldFault, FieldTypes};
 use crate::record_types::RecordTypes;
 use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
 
-type Decode<T> = Box<dyn Fn(&StringRecord, &StringRecord) -> Result<T, csv::Error> + Send>;
+type Decode<T> = Box<dyn Fn(&StringRecord, &StringRecord) -> Result<T, FieldFault> + Send>;
 
 /// The columns of a record type, and what becomes of its records.
 struct Layout<T> {
@@ -104,7 +106,9 @@ impl<T> MixedCsvReader<T> {
             names.push_field(name.as_ref());
             names
         });
-        let decode: Decode<T> = Box::new(move |record, names| record.deserialize(Some(names)).map(&item));
+        let types = RefCell::new(FieldTypes::default());
+        let decode: Decode<T> =
+            Box::new(move |record, names| types.borrow_mut().decode(record, Some(names)).map(&item));
         self.types.add(tag.into(), Layout { names, decode });
         self
     }
@@ -138,7 +142,9 @@ impl<T: Send> ItemReader for MixedCsvReader<T> {
         if expected != found {
             return Err(open.record_fault(None, ReadFault::FieldCount { expected, found }));
         }
-        (layout.decode)(&open.record, &layout.names).map(Some).map_err(|error| open.fault(error, Some(&layout.names)))
+        (layout.decode)(&open.record, &layout.names)
+            .map(Some)
+            .map_err(|fault| open.field_fault(fault, Some(&layout.names)))
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {

@@ -10,6 +10,7 @@ use super::dialect::Within;
 use super::fault::{ReadFault, shown};
 use super::source::{Bounded, Original, TooLong};
 use crate::input_fault::InputFault;
+use crate::record_fields::{FieldFault, FieldTypes};
 use oxbatch_core::item::ItemError;
 
 /// An open file.
@@ -19,6 +20,8 @@ pub(super) struct Open {
     /// The header names just the item's fields in their order: what is told by position need not be found by name.
     pub(super) by_position: bool,
     pub(super) width: usize,
+    /// What is known of the fields that a type leaves open.
+    types: FieldTypes,
     /// Used again for all records.
     pub(super) record: StringRecord,
     max_record_bytes: u64,
@@ -38,6 +41,7 @@ impl Open {
             headers: None,
             by_position: false,
             width: 0,
+            types: FieldTypes::default(),
             record: StringRecord::new(),
             max_record_bytes,
             original,
@@ -53,7 +57,7 @@ impl Open {
                 self.width = headers.len();
                 self.headers = Some(headers.clone());
             }
-            Err(error) => return Err(self.fault(error, None)),
+            Err(error) => return Err(self.fault(error)),
         }
         let end = self.csv.position().byte();
         if end > self.max_record_bytes {
@@ -80,7 +84,7 @@ impl Open {
             Ok(true) if self.csv.get_ref().at_end => self.last(),
             Ok(true) => self.fits(),
             Ok(false) => self.end().map(|()| false),
-            Err(error) => Err(self.fault(error, None)),
+            Err(error) => Err(self.fault(error)),
         }
     }
 
@@ -111,7 +115,7 @@ impl Open {
     #[inline(always)]
     pub(super) fn decode<T: DeserializeOwned>(&mut self) -> Result<T, ItemError> {
         if self.by_position
-            && let Ok(item) = self.record.deserialize(None)
+            && let Ok(item) = self.types.decode(&self.record, None)
         {
             return Ok(item);
         }
@@ -121,14 +125,14 @@ impl Open {
     /// As the header says. It has the last word: of a type that cannot be told by position, and of every fault.
     #[inline]
     fn decode_by_name<T: DeserializeOwned>(&mut self) -> Result<T, ItemError> {
-        match self.record.deserialize(self.headers.as_ref()) {
+        match self.types.decode(&self.record, self.headers.as_ref()) {
             Ok(item) => {
                 self.by_position = false;
                 Ok(item)
             }
             Err(error) => {
                 let headers = self.headers.take();
-                let fault = self.fault(error, headers.as_ref());
+                let fault = self.field_fault(error, headers.as_ref());
                 self.headers = headers;
                 Err(fault)
             }
@@ -204,7 +208,7 @@ impl Open {
     }
 
     #[cold]
-    pub(super) fn fault(&mut self, error: csv::Error, names: Option<&StringRecord>) -> ItemError {
+    fn fault(&mut self, error: csv::Error) -> ItemError {
         let start = error.position().or(self.record.position()).cloned().unwrap_or_else(csv::Position::new);
         match error.into_kind() {
             csv::ErrorKind::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<TooLong>()) => {
@@ -219,23 +223,36 @@ impl Open {
             csv::ErrorKind::Utf8 { .. } if self.is_too_long(start.byte()) => self.too_long(start),
             csv::ErrorKind::Utf8 { err, .. } => {
                 let headers = self.headers.take();
-                let names = names.or(headers.as_ref());
-                let fault = self.parse_fault(&start, Some(err.field()), names, ReadFault::NotUtf8);
+                let fault = self.parse_fault(&start, Some(err.field()), headers.as_ref(), ReadFault::NotUtf8);
                 self.headers = headers;
                 fault
             }
-            csv::ErrorKind::Deserialize { err, .. } => {
-                let field = err.field().and_then(|field| usize::try_from(field).ok());
-                let value = field.and_then(|field| self.record.get(field)).map(shown);
-                let mut problem = err.kind().to_string();
-                if let Some(names) = names.filter(|_| problem.starts_with("missing field")) {
-                    let names: Vec<&str> = names.iter().collect();
-                    problem.push_str(&format!("; the header is '{}'", shown(&names.join(","))));
-                }
-                self.parse_fault(&start, field, names, ReadFault::Field { value, problem })
-            }
             kind => self.parse_fault(&start, None, None, ReadFault::Other { problem: format!("{kind:?}") }),
         }
+    }
+
+    /// The fault of a record that is not what its type says.
+    #[cold]
+    pub(super) fn field_fault(&mut self, fault: FieldFault, names: Option<&StringRecord>) -> ItemError {
+        let FieldFault { field, problem } = fault;
+        let start = self.record.position().cloned().unwrap_or_else(csv::Position::new);
+        let value = field.and_then(|field| self.record.get(field)).map(shown);
+        let fault = match names.filter(|_| problem.starts_with("missing field")) {
+            Some(names) => {
+                let names: Vec<&str> = names.iter().collect();
+                ReadFault::Header { problem, header: shown(&names.join(",")) }
+            }
+            None => ReadFault::Field { value, problem },
+        };
+        self.parse_fault(&start, field, names, fault)
+    }
+
+    /// The fault of the header, which no record can be read by.
+    #[cold]
+    pub(super) fn header_fault(&self, fault: ReadFault) -> ItemError {
+        let header = self.headers.as_ref().filter(|header| !header.is_empty());
+        let line = header.and_then(StringRecord::position).map_or(1, csv::Position::line);
+        ItemError::other(fault).in_file(self.original.path()).at(format!("line {line}"))
     }
 
     /// Goes back to the record that a fault of the system kept from being read: the parser would take the fault for the

@@ -1,5 +1,6 @@
 //! `MixedFixedWidthReader`: lines of fixed width that are of several types.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use csv::StringRecord;
@@ -7,10 +8,11 @@ use serde::de::DeserializeOwned;
 
 use super::{FixedWidthLayout, FixedWidthReader, Open};
 use crate::input_file::{InputFault, RecordFault, shown};
+use crate::record_fields::{FieldFault, FieldTypes};
 use crate::record_types::RecordTypes;
 use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
 
-type Decode<T> = Box<dyn Fn(&StringRecord, &StringRecord) -> Result<T, csv::Error> + Send>;
+type Decode<T> = Box<dyn Fn(&StringRecord, &StringRecord) -> Result<T, FieldFault> + Send>;
 
 /// The columns of a record type, and what becomes of its records.
 struct TypeOfLine<T> {
@@ -98,7 +100,9 @@ impl<T> MixedFixedWidthReader<T> {
         layout: FixedWidthLayout,
         item: impl Fn(R) -> T + Send + 'static,
     ) -> Self {
-        let decode: Decode<T> = Box::new(move |record, names| record.deserialize(Some(names)).map(&item));
+        let types = RefCell::new(FieldTypes::default());
+        let decode: Decode<T> =
+            Box::new(move |record, names| types.borrow_mut().decode(record, Some(names)).map(&item));
         self.types.add(tag.into(), TypeOfLine { layout, decode });
         self
     }
@@ -152,7 +156,7 @@ impl<T: Send> ItemReader for MixedFixedWidthReader<T> {
             Err(fault) => return Err(open.fault(&line, fault)),
         }
         let names = found.layout.names();
-        (found.decode)(&open.record, names).map(Some).map_err(|error| open.field_fault(&line, names, &error))
+        (found.decode)(&open.record, names).map(Some).map_err(|fault| open.field_fault(&line, names, fault))
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {

@@ -193,10 +193,12 @@ fn an_empty_file_is_no_item_or_a_fault_where_the_format_needs_more() {
 
 #[test]
 fn a_file_of_no_bytes_is_an_empty_one_whatever_its_name() {
-    for format in [Format::Csv, Format::FixedWidth, Format::JsonLines, Format::Files] {
+    for format in [Format::FixedWidth, Format::JsonLines, Format::Files] {
         let attempt = read_text(format, Packing::Plain, b"");
         assert!(attempt.birds.is_empty() && attempt.faults.is_empty(), "{format:?}");
     }
+    let attempt = read_text(Format::Csv, Packing::Plain, b"");
+    assert!(attempt.end().to_string().contains("file is empty, and a header is expected"), "{attempt:?}");
 }
 
 #[test]

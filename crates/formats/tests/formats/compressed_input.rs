@@ -135,6 +135,25 @@ fn a_truncated_or_damaged_file_is_no_end() {
 }
 
 #[test]
+fn zeros_behind_the_last_member_of_gzip_are_padding() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = lines(&numbers(3));
+    for zeros in [1, 511, 100_000] {
+        let members = [&gzip(&text)[..], &gzip(&text), &vec![0; zeros]].concat();
+        let path = file(folder.path(), &members);
+        let read = block_on(async {
+            let mut reader = json(&path);
+            reader.open(None).await.unwrap();
+            read_all(&mut reader).await.unwrap()
+        });
+        assert_eq!(read, [numbers(3), numbers(3)].concat(), "{zeros}");
+        let path = file(folder.path(), &[&members[..], &gzip(&text)].concat());
+        let (_, message) = to_the_fault(json(&path));
+        assert!(message.contains("a.txt' is truncated or damaged"), "{message}");
+    }
+}
+
+#[test]
 fn a_file_that_was_compressed_anew_is_another_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path(), &gzip(b"1\n2\n"));

@@ -58,9 +58,13 @@ fn resume(path: &PathBuf, checkpoint: &Checkpoint) -> Result<Vec<Strike>, ItemEr
 }
 
 #[test]
-fn an_empty_file_and_one_of_a_header_alone_have_no_items() {
-    for text in ["", "\u{feff}", "\n", "species,speed", "species,speed\r\n"] {
+fn a_header_alone_has_no_items_nor_has_an_empty_file_that_is_allowed() {
+    for text in ["species,speed", "species,speed\r\n"] {
         assert_eq!(read(text).unwrap(), [], "{text:?}");
+    }
+    for text in ["", "\u{feff}", "\n", "species,speed"] {
+        let (_folder, path) = file(text);
+        assert_eq!(read_from(CsvReader::new(path).allow_empty()).unwrap(), [], "{text:?}");
     }
 }
 

@@ -8,6 +8,7 @@ mod appended_output;
 mod bad_input;
 #[cfg(all(feature = "gzip", feature = "zstd"))]
 mod compressed_input;
+mod csv_columns;
 mod csv_dialects;
 mod csv_reader;
 mod distinct_processor;

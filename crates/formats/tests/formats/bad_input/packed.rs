@@ -36,6 +36,10 @@ fn what_stands_behind_a_compressed_member_is_never_passed_over() {
         {
             let (_folder, path) = file(&[&whole, behind].concat());
             let attempt = format.read(&path, None, usize::MAX);
+            if packing == Packing::Gzip && behind.iter().all(|byte| *byte == 0) {
+                assert!(attempt.faults.is_empty(), "{name}: padding is no fault: {attempt:?}");
+                continue;
+            }
             assert!(attempt.checkpoint.is_none(), "{name}: {behind:?} was passed over");
             let message = attempt.end().to_string();
             assert!(message.contains("birds' is truncated or damaged"), "{name}: {message}");
