@@ -210,7 +210,8 @@ impl<T> CsvReader<T> {
         let mut open = Open::new(csv, original, self.max_record_bytes);
         if self.has_headers {
             open.read_headers()?;
-            if open.width == 0 && !self.empty_allowed {
+            // On a restart it is another file than it was, which is said below.
+            if place.is_none() && open.width == 0 && !self.empty_allowed {
                 return Err(open.header_fault(ReadFault::Empty));
             }
         }
