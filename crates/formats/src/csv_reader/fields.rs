@@ -22,16 +22,16 @@ pub(super) fn check_header<T: DeserializeOwned>(headers: &StringRecord) -> Resul
     let found = T::deserialize(Probe { headers, asked: &mut asked }).err();
     let fault = |problem| Err(ReadFault::Header { problem, header: shown(&join(headers.iter())) });
     match asked {
-        Asked::Nothing => return Ok(false),
+        Asked::Nothing => Ok(false),
         Asked::Names => {
             let named = |index: usize, name: &str| !name.is_empty() && headers.iter().take(index).any(|it| it == name);
-            return match headers.iter().enumerate().find(|(index, name)| named(*index, name)) {
+            match headers.iter().enumerate().find(|(index, name)| named(*index, name)) {
                 Some((_, name)) => fault(format!("column '{}' is named twice", shown(name))),
                 None => Ok(false),
-            };
+            }
         }
         Asked::Fields(fields) if !fields.is_empty() && !headers.iter().any(|name| fields.contains(&name)) => {
-            return fault(format!("none of the fields {} is named", shown(&join(fields.iter().copied()))));
+            fault(format!("none of the fields {} is named", shown(&join(fields.iter().copied()))))
         }
         Asked::Fields(fields) => match found {
             Some(Answer::Refused(problem)) => fault(problem),

@@ -246,7 +246,7 @@ macro_rules! no_map {
     ($($name:ident($($type:ty),*) -> $ok:ty;)*) => {$(
         #[inline]
         fn $name(self, $(_: $type),*) -> Result<$ok, Self::Error> {
-            Err(self.is_no_map())
+            Err(Self::no_map())
         }
     )*};
 }
@@ -289,7 +289,7 @@ macro_rules! no_map_at_all {
             _: &'static str,
             _: &T,
         ) -> Result<Self::Ok, Self::Error> {
-            Err(self.is_no_map())
+            Err(Self::no_map())
         }
 
         fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Self::Ok, Self::Error> {
@@ -323,7 +323,7 @@ macro_rules! nothing_but_maps {
 struct Kind;
 
 impl Kind {
-    fn is_no_map(self) -> Finding {
+    fn no_map() -> Finding {
         Finding::Other
     }
 }
@@ -346,7 +346,7 @@ struct Keys<'a> {
 }
 
 impl Keys<'_> {
-    fn is_no_map(self) -> Finding {
+    fn no_map() -> Finding {
         Finding::custom(NOT_A_MAP)
     }
 }
@@ -389,7 +389,7 @@ struct Pick<'a, S> {
 }
 
 impl<S: Serializer> Pick<'_, S> {
-    fn is_no_map(self) -> S::Error {
+    fn no_map() -> S::Error {
         S::Error::custom(NOT_A_MAP)
     }
 }
@@ -445,7 +445,7 @@ struct Find<'a> {
 }
 
 impl Find<'_> {
-    fn is_no_map(self) -> Finding {
+    fn no_map() -> Finding {
         Finding::custom("a key that is no text has no column")
     }
 
@@ -517,6 +517,6 @@ impl Serializer for Find<'_> {
         _: &'static str,
         _: &T,
     ) -> Result<Option<usize>, Finding> {
-        Err(self.is_no_map())
+        Err(Self::no_map())
     }
 }
