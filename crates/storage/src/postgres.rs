@@ -22,6 +22,7 @@ mod session;
 mod settings;
 mod sql;
 mod step;
+mod surroundings;
 mod tls;
 
 use std::sync::Arc;
@@ -73,6 +74,7 @@ impl PostgresRepository {
         let settings = Arc::new(settings);
         let connections = Connections::new(Connector::new(Arc::clone(&settings))?)?;
         let mut session = connections.session().await.map_err(|fault| unusable(&settings, fault))?;
+        surroundings::check(&connections, &session, &settings).await?;
         migrate::migrate(&mut session, &settings).await?;
         Self::start(connections, session, &settings).await
     }
@@ -130,7 +132,7 @@ impl PostgresRepository {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn connect(&self) -> Result<Client, RepositoryError> {
-        let connected = self.store.connections.connector.connect(Purpose::Own).await;
+        let connected = self.store.connections.connector.connect_patiently(Purpose::Own).await;
         connected.map(|(client, _)| client).map_err(|fault| fault.into_repository("connect to the database"))
     }
 }

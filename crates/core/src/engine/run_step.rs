@@ -53,7 +53,8 @@ pub(super) async fn run_step(
             scope.context.replace(stored.context.clone());
             let report =
                 match persist(state, "prepare a step", || state.repository.chunk_transaction(&started.fence)).await {
-                    Ok(transaction) => {
+                    Ok(mut transaction) => {
+                        transaction.end_waits_at(handle.stop.clone());
                         let run = BodyRun {
                             context: StepContext::new(Arc::clone(&scope)),
                             state: stored.clone(),

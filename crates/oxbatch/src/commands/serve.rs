@@ -26,7 +26,7 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
     let server = crate::settings::server::resolve(&arguments, &program.sources)?;
     let settings = program.database()?;
     let mut config = program.engine(Some(&arguments))?.config();
-    let settings = settings.for_concurrency(config.concurrency);
+    let settings = settings.for_concurrency(config.concurrency)?;
     config.consumers.push(Arc::new(EventLog::of_service()));
     let mut signals = Signals::install().map_err(|source| CliError::Runtime { source })?;
     // The address first: a service that cannot listen must not touch the database.

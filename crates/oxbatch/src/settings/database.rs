@@ -83,9 +83,22 @@ impl DatabaseSettings {
         }
     }
 
-    /// The same for a node that runs so many executions at once, unless somebody has said how many connections it has.
-    pub(crate) fn for_concurrency(self, concurrency: usize) -> Self {
-        match self {
+    /// The same for a node that runs so many executions at once: with enough connections, unless somebody has said how many.
+    ///
+    /// # Errors
+    /// When those are too few: executions would take places, and then wait for a connection in vain.
+    pub(crate) fn for_concurrency(self, concurrency: usize) -> Result<Self, SettingError> {
+        Ok(match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres { settings, connections: Some(connections) } if settings.steps_at_once() < concurrency => {
+                let problem = format!(
+                    "{connections} connections serve {} executions at once, but engine.concurrency is {concurrency}: raise \
+                     database.connections to {} or more, or lower engine.concurrency",
+                    settings.steps_at_once(),
+                    concurrency.saturating_mul(2).saturating_add(4),
+                );
+                return Err(SettingError::Invalid { origin: super::Origin::Flag(CONNECTIONS.flag), problem });
+            }
             #[cfg(feature = "postgres")]
             Self::Postgres { settings, connections: None } => {
                 let enough = concurrency.saturating_mul(2).saturating_add(4);
@@ -93,7 +106,7 @@ impl DatabaseSettings {
                 Self::Postgres { settings, connections: Some(enough) }
             }
             other => other,
-        }
+        })
     }
 }
 
@@ -182,6 +195,29 @@ mod tests {
         for url in ["postgres://me@host/db", "postgresql://me:secret@host:5433/db?sslmode=require"] {
             assert_eq!(parse_database(url), Ok(Named::Postgres(url.to_owned())));
         }
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_node_has_a_connection_for_each_execution_or_is_refused() {
+        let settings = PostgresSettings::from_url("postgres://me@host/db").unwrap();
+        let of = |connections: Option<usize>| {
+            let settings =
+                connections.map_or(settings.clone(), |number| settings.clone().with_connections(number).unwrap());
+            DatabaseSettings::Postgres { settings: Box::new(settings), connections }
+        };
+        for concurrency in [1, 8, 100] {
+            let enough = of(None).for_concurrency(concurrency).unwrap();
+            assert!(
+                matches!(enough, DatabaseSettings::Postgres { settings, .. } if settings.steps_at_once() >= concurrency)
+            );
+        }
+        assert!(of(Some(3)).for_concurrency(1).is_ok());
+        let refused = of(Some(3)).for_concurrency(8).unwrap_err().to_string();
+        assert!(
+            refused.contains("3 connections serve 1 executions at once") && refused.contains("to 20 or more"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ use oxbatch_core::repository::{ChunkAck, ChunkSave, ChunkTransaction, Repository
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Statement};
+use tokio_util::sync::CancellationToken;
 
 use super::Store;
 use super::connect::Purpose;
@@ -70,6 +71,8 @@ pub struct PostgresChunkTransaction {
     durable: bool,
     /// How many saves the step's row has had, as far as this process knows.
     saves: SavesOfStep,
+    /// It ends the waits for the database.
+    stop: CancellationToken,
 }
 
 struct ChunkConnection {
@@ -98,6 +101,7 @@ impl PostgresChunkTransaction {
             durable: false,
             saves,
             opened: 0,
+            stop: CancellationToken::new(),
         }
     }
 
@@ -136,7 +140,7 @@ impl PostgresChunkTransaction {
         if self.begun {
             return Ok(());
         }
-        let mut patience = Patience::until(self.store.connections.deadline());
+        let mut patience = Patience::unless(self.store.connections.deadline(), self.stop.clone());
         loop {
             let begun = match self.connected().await {
                 Ok(connection) => connection.client.batch_execute("BEGIN").await.map_err(Fault::from),
@@ -150,8 +154,8 @@ impl PostgresChunkTransaction {
                 // Nothing of the chunk is lost with a connection on which it has not begun.
                 Err(fault) => {
                     self.connection = None;
-                    if !fault.passes() || !patience.wait().await {
-                        return Err(fault);
+                    if !fault.passes() || !patience.wait(&fault).await {
+                        return Err(patience.ended_by(fault));
                     }
                 }
             }
@@ -169,7 +173,7 @@ impl PostgresChunkTransaction {
             // Looked up twice: the borrow of an early return would last too long.
             return self.connection.as_ref().ok_or(Fault::NoAnswer);
         }
-        let place = self.store.connections.place_for_step().await?;
+        let place = self.store.connections.permit_for_step(&self.stop).await?;
         let (client, _) = self.store.connections.connector.connect(Purpose::Chunks(self.fence.lease)).await?;
         let fence = self.fence;
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&fence.step_id.0, &fence.lease.epoch];
@@ -190,7 +194,7 @@ impl PostgresChunkTransaction {
 
     /// Saves and commits; knows in the end whether it was done.
     async fn save(&mut self, save: &ChunkSave<'_>) -> Result<Saved, Fault> {
-        let mut patience = Patience::until(self.store.connections.deadline());
+        let mut patience = Patience::unless(self.store.connections.deadline(), self.stop.clone());
         loop {
             let is_alone = !self.begun;
             let fault = match self.try_save(save).await {
@@ -202,7 +206,7 @@ impl PostgresChunkTransaction {
                 self.begun = false;
                 self.connection = None;
                 self.settling = true;
-                let settled = self.settle(&mut patience).await;
+                let settled = self.settle().await;
                 self.settling = false;
                 if let Some(saved) = settled? {
                     return Ok(saved);
@@ -211,20 +215,27 @@ impl PostgresChunkTransaction {
             self.undo().await;
             // What only saves can be sent again; rows of a writer went with their connection, and the writer has to
             // write them again.
-            if !is_alone || !fault.passes() || !patience.wait().await {
+            if !is_alone || !fault.passes() {
                 return Err(fault);
+            }
+            if !patience.wait(&fault).await {
+                // It was waited for as long as one may: the chunk is not written again, which would wait as long once more.
+                self.failing = false;
+                return Err(patience.ended_by(fault));
             }
         }
     }
 
     /// What became of a save whose answer was lost: `None` when it was not committed and never will be.
-    async fn settle(&mut self, patience: &mut Patience) -> Result<Option<Saved>, Fault> {
+    async fn settle(&mut self) -> Result<Option<Saved>, Fault> {
+        // Not even a stop ends it: a commit that may have been made must not be taken for none.
+        let mut patience = Patience::until(self.store.connections.deadline());
         loop {
             match self.ask_what_became().await {
                 Ok(became) => return Ok(became),
                 Err(fault) => {
                     self.connection = None;
-                    if !fault.passes() || !patience.wait().await {
+                    if !fault.passes() || !patience.wait(&fault).await {
                         return Err(fault);
                     }
                 }
@@ -348,6 +359,10 @@ impl ChunkTransaction for PostgresChunkTransaction {
 
     fn has_begun(&self) -> bool {
         self.begun
+    }
+
+    fn end_waits_at(&mut self, stop: CancellationToken) {
+        self.stop = stop;
     }
 
     fn make_next_durable(&mut self) {

@@ -11,12 +11,14 @@ use futures_util::future::BoxFuture;
 use oxbatch_core::repository::{Lease, RepositoryError};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{Fault, Said};
+use super::pool::Patience;
 use super::settings::PostgresSettings;
 use super::sql::chunk_session;
 use super::tls;
@@ -68,6 +70,17 @@ impl Connector {
     pub(super) async fn connect(&self, purpose: Purpose) -> Result<(Client, JoinHandle<()>), Fault> {
         let connected = tokio::time::timeout(self.timeout(), self.open(purpose)).await;
         Ok(connected.map_err(|_| Fault::NoAnswer)??)
+    }
+
+    /// The same, but a server that has no connection left, or is about to begin, is waited for.
+    pub(super) async fn connect_patiently(&self, purpose: Purpose) -> Result<(Client, JoinHandle<()>), Fault> {
+        let mut patience = Patience::until(Instant::now() + self.settings.retry_time);
+        loop {
+            match self.connect(purpose).await {
+                Err(fault) if fault.is_refusal() && patience.wait(&fault).await => {}
+                connected => return connected,
+            }
+        }
     }
 
     async fn open(&self, purpose: Purpose) -> Result<(Client, JoinHandle<()>), Error> {
@@ -167,7 +180,7 @@ impl PostgresSettings {
     /// [`RepositoryError::Unusable`] with one sentence.
     pub async fn connect(&self) -> Result<Client, RepositoryError> {
         let connector = Connector::new(Arc::new(self.clone()))?;
-        let connected = connector.connect(Purpose::Own).await;
+        let connected = connector.connect_patiently(Purpose::Own).await;
         connected.map(|(client, _)| client).map_err(|fault| unusable(self, fault))
     }
 }

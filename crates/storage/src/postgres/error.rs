@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use deadpool_postgres::{PoolError, TimeoutType};
+use oxbatch_core::execution::cause_chain;
 use oxbatch_core::repository::{LaunchError, RepositoryError};
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, SqlState};
@@ -17,12 +18,30 @@ pub(super) enum Fault {
     Sql(Error),
     /// No connection is free within the time.
     NoneFree,
+    /// A stop ended the wait for the database.
+    Stopped,
     /// The server does not answer within the time.
     NoAnswer,
     /// The repository's own rules say so.
     Repository(RepositoryError),
     /// The launch is refused.
     Launch(LaunchError),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sql(error) => match error.as_db_error() {
+                Some(said) => Said::of(said).fmt(f),
+                None => f.write_str(&cause_chain(error)),
+            },
+            Self::NoneFree => f.write_str("all connections are in use"),
+            Self::Stopped => f.write_str("a stop ended the wait"),
+            Self::NoAnswer => f.write_str("the server does not answer"),
+            Self::Repository(error) => error.fmt(f),
+            Self::Launch(error) => error.fmt(f),
+        }
+    }
 }
 
 impl From<Error> for Fault {
@@ -60,8 +79,14 @@ impl Fault {
             Self::Sql(error) => is_lost(error) || error.code().is_some_and(passes),
             Self::NoAnswer => true,
             // It was waited for already.
-            Self::NoneFree | Self::Repository(_) | Self::Launch(_) => false,
+            Self::NoneFree | Self::Stopped | Self::Repository(_) | Self::Launch(_) => false,
         }
+    }
+
+    /// Whether the server refuses connections for a moment: it has none left, or begins or ends.
+    pub(super) fn is_refusal(&self) -> bool {
+        let refusals = [SqlState::TOO_MANY_CONNECTIONS, SqlState::CANNOT_CONNECT_NOW];
+        matches!(self, Self::Sql(error) if error.code().is_some_and(|code| refusals.contains(code)))
     }
 
     pub(super) fn into_launch(self, operation: &'static str) -> LaunchError {
@@ -74,6 +99,7 @@ impl Fault {
                 "all connections are in use; raise database.connections, or lower engine.concurrency",
             )
             .into(),
+            Self::Stopped => RepositoryError::WaitStopped { operation }.into(),
             Self::NoAnswer => unavailable(operation, "the server does not answer").into(),
         }
     }

@@ -9,6 +9,7 @@ use oxbatch_core::repository::RepositoryError;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::connect::{Connector, OnRuntime};
 use super::error::{Fault, is_lost, unavailable};
@@ -17,8 +18,11 @@ use super::session::{Mark, Session};
 /// First wait before work that failed is tried again; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// The repository's own work never needs more: it is short.
-const MOST_FOR_METADATA: usize = 8;
+/// How long is still waited after a stop: what is ready to be saved should be saved, if that can be done at all.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+/// How long is waited until the log says so, and then between two lines.
+const FIRST_LINE: Duration = Duration::from_millis(500);
+const NEXT_LINE: Duration = Duration::from_secs(10);
 
 /// What a piece of work is: a function of a connection and of what was asked.
 pub(super) type Work<'a, T> = BoxFuture<'a, Result<T, Fault>>;
@@ -34,7 +38,7 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn new(connector: Connector) -> Result<Self, RepositoryError> {
         let settings = connector.settings();
-        let metadata = (settings.connections / 4).clamp(2, MOST_FOR_METADATA);
+        let metadata = settings.for_metadata();
         let steps = Arc::new(Semaphore::new(settings.connections - metadata));
         let timeout = Some(connector.timeout());
         let connect = OnRuntime { connector: connector.clone(), runtime: Handle::current() };
@@ -52,12 +56,17 @@ impl Connections {
         Ok(Session::new(self.pool.get().await?))
     }
 
-    /// A place for a connection of a step, within the time.
-    pub(super) async fn place_for_step(&self) -> Result<OwnedSemaphorePermit, Fault> {
-        let place = Arc::clone(&self.steps).acquire_owned();
-        match tokio::time::timeout(self.connector.settings().retry_time, place).await {
-            Ok(Ok(place)) => Ok(place),
-            _ => Err(Fault::NoneFree),
+    /// A permit for a connection of a step, within the time.
+    pub(super) async fn permit_for_step(&self, stop: &CancellationToken) -> Result<OwnedSemaphorePermit, Fault> {
+        if let Ok(permit) = Arc::clone(&self.steps).try_acquire_owned() {
+            return Ok(permit);
+        }
+        tracing::warn!("a step waits for a connection: all those of database.connections are in use");
+        let permit =
+            tokio::time::timeout(self.connector.settings().retry_time, Arc::clone(&self.steps).acquire_owned());
+        tokio::select! {
+            permit = permit => permit.ok().and_then(Result::ok).ok_or(Fault::NoneFree),
+            () = stopped_for(stop, STOP_GRACE) => Err(Fault::Stopped),
         }
     }
 
@@ -84,7 +93,7 @@ impl Connections {
                 Err(fault) => Err(fault),
             };
             match done {
-                Err(fault) if fault.passes() && patience.wait().await => {}
+                Err(fault) if fault.passes() && patience.wait(&fault).await => {}
                 done => return done,
             }
         }
@@ -101,7 +110,7 @@ impl Connections {
         let mut patience = Patience::until(deadline);
         loop {
             match self.attempt(operation, deadline, asked, &work).await {
-                Err(fault) if fault.passes() && patience.wait().await => {}
+                Err(fault) if fault.passes() && patience.wait(&fault).await => {}
                 done => return done,
             }
         }
@@ -149,6 +158,7 @@ impl Connections {
         let mut patience = Patience::until(deadline);
         let mut looked = false;
         loop {
+            let mut cause = Fault::NoAnswer;
             let status = async {
                 let session = self.session().await?;
                 let sql = "SELECT pg_xact_status($1::text::xid8)";
@@ -166,33 +176,66 @@ impl Connections {
                 Ok(Some(status)) if status == "aborted" => return Some(false),
                 Ok(Some(_)) => looked = true,
                 Ok(None) => return None,
-                Err(fault) if fault.passes() => {}
+                Err(fault) if fault.passes() => cause = fault,
                 Err(_) => return None,
             }
-            if !patience.wait().await {
+            if !patience.wait(&cause).await {
                 return None;
             }
         }
     }
 }
 
-/// Waits between attempts, longer each time, up to a deadline.
+/// Returns once a stop was asked for so long ago.
+async fn stopped_for(stop: &CancellationToken, time: Duration) {
+    stop.cancelled().await;
+    tokio::time::sleep(time).await;
+}
+
+/// Waits between attempts, longer each time, up to a deadline. A wait that takes long is logged.
 pub(super) struct Patience {
     deadline: Instant,
     pause: Duration,
+    stop: CancellationToken,
+    /// When the stop was noticed.
+    stopped: Option<Instant>,
+    next_line: Instant,
 }
 
 impl Patience {
     pub(super) fn until(deadline: Instant) -> Self {
-        Self { deadline, pause: FIRST_PAUSE }
+        Self::unless(deadline, CancellationToken::new())
     }
 
-    /// Waits; `false` when there is no time left for another attempt.
-    pub(super) async fn wait(&mut self) -> bool {
-        if Instant::now() + self.pause > self.deadline {
+    /// A wait that a stop ends.
+    pub(super) fn unless(deadline: Instant, stop: CancellationToken) -> Self {
+        Self { deadline, pause: FIRST_PAUSE, stop, stopped: None, next_line: Instant::now() + FIRST_LINE }
+    }
+
+    /// What is told of a wait that is over: the fault, or the stop that ended it.
+    pub(super) fn ended_by(&self, fault: Fault) -> Fault {
+        if self.stop.is_cancelled() && fault.passes() { Fault::Stopped } else { fault }
+    }
+
+    /// Waits because of a fault; `false` when there is no time left for another attempt. A stop leaves a moment, in which
+    /// what is ready to be saved is saved.
+    pub(super) async fn wait(&mut self, fault: &Fault) -> bool {
+        let now = Instant::now();
+        if self.stop.is_cancelled() {
+            let stopped = *self.stopped.get_or_insert(now);
+            self.deadline = self.deadline.min(stopped + STOP_GRACE);
+        }
+        if now + self.pause > self.deadline {
             return false;
         }
-        tokio::time::sleep(self.pause).await;
+        if now >= self.next_line {
+            self.next_line = now + NEXT_LINE;
+            tracing::warn!(cause = %fault, "the database is waited for");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(self.pause) => {}
+            () = self.stop.cancelled(), if self.stopped.is_none() => {}
+        }
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         true
     }

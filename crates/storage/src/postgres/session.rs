@@ -1,8 +1,8 @@
 //! A connection of the pool in use: prepared statements, and a transaction that never outlives its user.
 
 use deadpool_postgres::Object;
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, SimpleQueryMessage};
 
 use super::error::Fault;
 
@@ -75,6 +75,15 @@ impl Session {
     /// Runs statements without values.
     pub(super) async fn batch(&self, sql: &str) -> Result<(), Fault> {
         Ok(self.connection()?.batch_execute(sql).await?)
+    }
+
+    /// The one value of a statement, without preparing it.
+    pub(super) async fn text(&self, sql: &str) -> Result<Option<String>, Fault> {
+        let messages = self.connection()?.simple_query(sql).await?;
+        Ok(messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        }))
     }
 
     /// From here on a drop closes the connection.

@@ -11,6 +11,8 @@ use tokio_postgres::config::{Host, SslMode};
 pub const DEFAULT_CONNECTIONS: usize = 20;
 /// Least connections with which it can work.
 pub const MIN_CONNECTIONS: usize = 3;
+/// The repository's own work never needs more.
+const MOST_FOR_METADATA: usize = 8;
 /// How long a connection may take, and how long one waits for a free one.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long what fails for a reason that passes (a restart of the server, a lost connection) is tried again.
@@ -151,6 +153,16 @@ impl PostgresSettings {
         }
         self.connections = connections;
         Ok(self)
+    }
+
+    /// How many of the connections serve the repository's own work, which is short; steps share the others.
+    pub(super) fn for_metadata(&self) -> usize {
+        (self.connections / 4).clamp(2, MOST_FOR_METADATA)
+    }
+
+    /// How many steps can write at once: each needs a connection of its own.
+    pub fn steps_at_once(&self) -> usize {
+        self.connections - self.for_metadata()
     }
 
     /// How long what may pass is tried again. [`DEFAULT_RETRY_TIME`]

@@ -8,6 +8,7 @@ use oxbatch_core::ItemError;
 use oxbatch_core::execution::Counters;
 use oxbatch_core::repository::{ChunkAck, ChunkSave, ChunkTransaction, RepositoryError, RepositoryFuture, StepFence};
 use rusqlite::{Connection, params};
+use tokio_util::sync::CancellationToken;
 
 use super::Store;
 use super::error::classify;
@@ -75,6 +76,8 @@ pub struct SqliteChunkTransaction {
     durable: bool,
     /// The commits of the connection wait for the disk, since one of them has to.
     waits_for_disk: bool,
+    /// It ends the wait for the write lock.
+    stop: CancellationToken,
 }
 
 impl Store {
@@ -96,6 +99,7 @@ impl SqliteChunkTransaction {
             kept: None,
             durable: false,
             waits_for_disk: false,
+            stop: CancellationToken::new(),
         }
     }
 
@@ -142,7 +146,7 @@ impl SqliteChunkTransaction {
 
     /// Waits for the write turn, and has a connection whose commits wait for the disk as the next one has to.
     async fn take_turn(&mut self) -> Result<(TurnGuard, &Connection), RepositoryError> {
-        let turn = self.store.turn.take().await;
+        let turn = self.store.turn.take_unless(&self.stop).await?;
         let fault = |error| classify("begin a chunk", error);
         let connection = match self.connection.take() {
             Some(connection) => connection,
@@ -342,6 +346,10 @@ impl ChunkTransaction for SqliteChunkTransaction {
 
     fn has_begun(&self) -> bool {
         self.turn.is_some()
+    }
+
+    fn end_waits_at(&mut self, stop: CancellationToken) {
+        self.stop = stop;
     }
 
     fn make_next_durable(&mut self) {

@@ -7,7 +7,16 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use oxbatch_core::repository::RepositoryError;
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio_util::sync::CancellationToken;
+
+/// How long a step waits for the others: they may hold the lock for as long as their writers take.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// How long is still waited after a stop: a chunk that is ready is saved, if others let it.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+/// Time between two lines in the log about a step that waits.
+const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// The write turn of this process. SQLite's busy handler lets those who wait starve; this queue serves them in order.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +29,30 @@ impl Turn {
     /// Waits for the turn.
     pub(super) async fn take(&self) -> TurnGuard {
         Arc::clone(&self.0).lock_owned().await
+    }
+
+    /// Waits for the turn, with a line in the log where that takes long, until a stop ends it.
+    pub(super) async fn take_unless(&self, stop: &CancellationToken) -> Result<TurnGuard, RepositoryError> {
+        if let Ok(turn) = Arc::clone(&self.0).try_lock_owned() {
+            return Ok(turn);
+        }
+        let mut turn = pin!(self.take());
+        let deadline = tokio::time::Instant::now() + LONGEST_WAIT;
+        let refuse = |why: &str| Err(RepositoryError::Unavailable { operation: "begin a chunk", source: why.into() });
+        let mut stopped = pin!(stopped_for(stop, STOP_GRACE));
+        loop {
+            let look = deadline.min(tokio::time::Instant::now() + LINE_EVERY);
+            tokio::select! {
+                biased;
+                turn = &mut turn => return Ok(turn),
+                () = &mut stopped => return Err(RepositoryError::WaitStopped { operation: "begin a chunk" }),
+                () = tokio::time::sleep_until(look) => {}
+            }
+            if look == deadline {
+                return refuse("another step of this process holds the write lock");
+            }
+            tracing::warn!("a step waits for another one, which has held the write lock for {LINE_EVERY:?} or more");
+        }
     }
 
     /// Waits for the turn on a thread without a runtime, but not for ever: a step that holds it may hang.
@@ -36,6 +69,12 @@ impl Turn {
             std::thread::park_timeout(left);
         }
     }
+}
+
+/// Returns once a stop was asked for so long ago.
+async fn stopped_for(stop: &CancellationToken, time: Duration) {
+    stop.cancelled().await;
+    tokio::time::sleep(time).await;
 }
 
 struct Unpark(Thread);

@@ -1,5 +1,6 @@
 //! What is PostgreSQL's own: answers that are lost, faults of the server, plans of statements.
 
+mod connections;
 mod dead_owners;
 mod faults;
 mod lost_answers;
