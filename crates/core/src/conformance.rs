@@ -7,6 +7,7 @@ pub mod changes;
 pub mod fixture;
 pub mod items;
 pub mod launching;
+pub mod purging;
 pub mod reading;
 pub mod recovering;
 pub mod rerunning;
@@ -85,10 +86,14 @@ macro_rules! repository_conformance {
                 lists_are_filtered_and_paged_without_gaps,
                 parameters_read_back_exactly,
                 a_summary_counts_by_status,
+            ];
+            purging: [
                 a_purge_keeps_what_runs_and_what_can_be_restarted,
                 a_purge_keeps_the_steps_that_a_later_execution_relies_on,
                 a_dry_run_counts_what_a_purge_removes,
                 a_purge_by_status_never_makes_an_earlier_execution_the_last,
+                a_purge_goes_on_behind_what_it_keeps,
+                a_long_history_of_one_instance_goes_in_batches,
             ];
             sharing: [
                 a_node_is_listed_with_what_it_runs_until_it_ends_in_order,
@@ -132,6 +137,7 @@ mod tests {
             include_str!("conformance/recovering.rs"),
             include_str!("conformance/rerunning.rs"),
             include_str!("conformance/reading.rs"),
+            include_str!("conformance/purging.rs"),
             include_str!("conformance/sharing.rs"),
             include_str!("conformance/changes.rs"),
         ] {

@@ -13,6 +13,7 @@ mod preview;
 mod refusal;
 mod rerun;
 mod rerun_plan;
+mod retention;
 mod run_job;
 mod run_step;
 mod running;
@@ -119,6 +120,9 @@ impl Engine {
         if state.config.take_work {
             dispatch::recover(&state).await?;
             state.tasks.spawn(dispatch::take_work(Arc::clone(&state)));
+            if let Some(time) = state.config.retention {
+                state.tasks.spawn(retention::keep(Arc::clone(&state), time));
+            }
         }
         Ok(Self { operator, state })
     }

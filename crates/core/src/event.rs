@@ -4,8 +4,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::execution::{ExecutionId, JobExecution, StepExecution, StepExecutionId};
-use crate::repository::{Drain, Recovered, RepositoryError};
+use crate::repository::{Drain, PurgeReport, Recovered, RepositoryError};
 use crate::step::LiveCounters;
 
 /// An event on a node.
@@ -97,6 +99,13 @@ pub enum Event<'a> {
     RepositoryGone {
         /// What it says.
         error: &'a RepositoryError,
+    },
+    /// Executions that ended long ago were removed.
+    HistoryPurged {
+        /// How many.
+        report: &'a PurgeReport,
+        /// The moment before which they had ended.
+        ended_before: Timestamp,
     },
     /// The node was asked to drain, or with `None` to take work again.
     DrainChanged {

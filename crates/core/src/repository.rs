@@ -5,11 +5,14 @@ mod lease;
 mod node;
 mod query;
 mod requests;
+mod retention;
+pub mod rules;
 
 use std::any::Any;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use error::{LaunchError, RepositoryError};
@@ -20,10 +23,12 @@ pub use query::{
     KeptSkips, PageRequest, PendingSkips, SkipPage,
 };
 pub use requests::{
-    ChunkAck, ChunkSave, ClaimRequest, Claimed, ExecutionOutcome, IdempotencyKey, LaunchRequest, Launched, NewStep,
-    PurgeReport, PurgeRequest, RecoverPolicy, RecoverRequest, Recovered, RenewedLease, RerunRequest, RerunStep,
-    StartedStep, StepOutcome, StepStart,
+    ChunkAck, ChunkSave, ClaimRequest, Claimed, Compacted, ExecutionOutcome, IdempotencyKey, LaunchRequest, Launched,
+    NewStep, PurgeReport, PurgeRequest, RecoverPolicy, RecoverRequest, Recovered, RenewedLease, RerunRequest,
+    RerunStep, StartedStep, StepOutcome, StepStart,
 };
+
+pub use retention::purge_in_batches;
 
 use crate::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, Status, StepExecution, StepExecutionId};
 
@@ -127,8 +132,15 @@ pub trait JobRepository: Send + Sync + 'static {
     /// shutdown. Each in one durable transaction; of several callers one wins.
     fn recover(&self, request: RecoverRequest) -> RepositoryFuture<'_, Vec<Recovered>>;
 
-    /// Removes finished executions, at most one batch of them, or tells what it would remove.
+    /// Removes finished executions among the next ones of a batch, or counts what it would remove. The report says where
+    /// the next batch goes on; [`purge_in_batches`] makes all of them, with pauses for others.
     fn purge(&self, request: PurgeRequest) -> RepositoryFuture<'_, PurgeReport>;
+
+    /// Gives free space of the store back to the disk, as far as it can be done.
+    ///
+    /// # Errors
+    /// [`RepositoryError::InUse`] where that keeps others from writing, and somebody works on it.
+    fn compact(&self) -> RepositoryFuture<'_, Compacted>;
 
     /// The execution `id`.
     fn execution(&self, id: ExecutionId) -> RepositoryFuture<'_, Option<JobExecution>>;
@@ -201,6 +213,10 @@ pub trait ChunkTransaction: Send {
     fn has_begun(&self) -> bool {
         true
     }
+
+    /// Gives the transaction the token that ends its waits for the store: for a connection, for the write lock, for a server
+    /// that is away. What is being committed is not abandoned by it.
+    fn end_waits_at(&mut self, _stop: CancellationToken) {}
 
     /// Makes the next commit wait for the disk, and all commits before it with it, also when it changes nothing: what comes
     /// after it cannot be taken back. Holds until a commit succeeds. It costs least before the transaction has begun.

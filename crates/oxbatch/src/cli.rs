@@ -61,6 +61,8 @@ pub(crate) struct ServeArgs {
     pub(crate) lease: Option<String>,
     #[arg(long, value_name = "TIME", help = engine::SHUTDOWN_TIMEOUT.help())]
     pub(crate) shutdown_timeout: Option<String>,
+    #[arg(long, value_name = "TIME", help = engine::RETENTION.help())]
+    pub(crate) retention: Option<String>,
 }
 
 /// What is to be done; the service when nothing is said.

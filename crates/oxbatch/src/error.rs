@@ -104,7 +104,7 @@ fn of_operator(error: &OperatorError) -> Exit {
         | OperatorError::Parameters(_) => Exit::Usage,
         OperatorError::Launch(LaunchError::Repository(error)) | OperatorError::Repository(error) => match error {
             RepositoryError::NotFound { .. } | RepositoryError::NodeNotFound { .. } => Exit::Usage,
-            RepositoryError::Refused { .. } => Exit::Refused,
+            RepositoryError::Refused { .. } | RepositoryError::InUse => Exit::Refused,
             _ => Exit::Unusable,
         },
         OperatorError::Launch(_)

@@ -162,6 +162,10 @@ impl EventConsumer for EventLog {
             Event::RepositoryGone { error } => {
                 error!(cause = cause_chain(error), "the database is gone; the process ends");
             }
+            Event::HistoryPurged { report, ended_before } => {
+                let (executions, instances) = (report.executions, report.instances);
+                info!(executions, instances, %ended_before, "removed executions that ended long ago");
+            }
             Event::DrainChanged { drain: Some(drain) } => {
                 info!(stop = drain.stop, exit = drain.exit, "draining: no new work is taken")
             }

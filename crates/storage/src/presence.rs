@@ -70,19 +70,32 @@ impl Presence {
         is_free(&self.mark(boot_id), self.absent, self.absent == Absent::Dead)
     }
 
+    /// Whether another process marks a node of the database as alive.
+    pub(crate) fn others_live(&self) -> bool {
+        let own: HashSet<Uuid> = self.held().iter().map(|(boot_id, _)| *boot_id).collect();
+        let others = self.marks().into_iter().filter(|(boot_id, _)| !own.contains(boot_id));
+        others.into_iter().any(|(_, mark)| !is_free(&mark, self.absent, false))
+    }
+
     /// Removes the marks of nodes that died without anything left to recover; `owners` still have something.
     pub(crate) fn sweep<'a>(&self, owners: impl IntoIterator<Item = &'a str>) {
         let kept: HashSet<Uuid> = owners.into_iter().filter_map(boot_id).collect();
-        let (Some(folder), Some(name)) = (self.database.parent(), self.database.file_name()) else { return };
-        let Ok(entries) = std::fs::read_dir(folder) else { return };
-        let prefix = format!("{}-node-", name.to_string_lossy());
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let boot_id = name.to_str().and_then(|name| name.strip_prefix(&prefix));
-            if boot_id.and_then(|text| Uuid::parse_str(text).ok()).is_some_and(|boot_id| !kept.contains(&boot_id)) {
-                is_free(&entry.path(), self.absent, true);
-            }
+        for (_, mark) in self.marks().into_iter().filter(|(boot_id, _)| !kept.contains(boot_id)) {
+            is_free(&mark, self.absent, true);
         }
+    }
+
+    /// The marks that there are, whoever holds them.
+    fn marks(&self) -> Vec<(Uuid, PathBuf)> {
+        let (Some(folder), Some(name)) = (self.database.parent(), self.database.file_name()) else { return Vec::new() };
+        let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+        let prefix = format!("{}-node-", name.to_string_lossy());
+        let mark = |entry: std::fs::DirEntry| {
+            let name = entry.file_name();
+            let boot_id = Uuid::parse_str(name.to_str()?.strip_prefix(&prefix)?).ok()?;
+            Some((boot_id, entry.path()))
+        };
+        entries.flatten().filter_map(mark).collect()
     }
 }
 
@@ -149,6 +162,8 @@ mod tests {
         presence.announce(&Node::new("alive")).unwrap();
         File::create(beside(&database, &format!("-node-{}", Uuid::new_v4()))).unwrap();
         File::create(beside(&database, "-node-of-somebody-else")).unwrap();
+        assert!(!presence.others_live());
+        assert!(Presence::new(database.clone(), Absent::Dead).others_live());
         presence.sweep([]);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }

@@ -1,26 +1,16 @@
-//! Cases of lists, summaries and retention.
+//! Cases of lists and summaries.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case fails by panicking")]
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::Backend;
-use super::fixture::{JOB, LONG, Process, launch_of, step_of};
+use super::fixture::{JOB, LONG, Process, launch_of};
 use crate::execution::{ExecutionId, Status, StatusEvent};
 use crate::job::{DateTime, JobParameters};
-use crate::repository::{ExecutionFilter, InstanceFilter, LaunchRequest, PageRequest, PurgeRequest, StepStart};
+use crate::repository::{ExecutionFilter, InstanceFilter, LaunchRequest, PageRequest};
 
-fn everything() -> PurgeRequest {
-    PurgeRequest {
-        ended_before: None,
-        statuses: Vec::new(),
-        keep_per_job: None,
-        include_restartable: false,
-        dry_run: false,
-        batch: 100,
-    }
-}
-
-async fn all(process: &Process, filter: &ExecutionFilter, limit: u32) -> Vec<ExecutionId> {
+/// The ids of all executions that fit, newest first, from pages of a size.
+pub async fn all(process: &Process, filter: &ExecutionFilter, limit: u32) -> Vec<ExecutionId> {
     let (mut before, mut ids) = (None, Vec::new());
     loop {
         let page = process.repository.executions(filter.clone(), PageRequest { before, limit }).await.unwrap();
@@ -125,94 +115,4 @@ pub async fn a_summary_counts_by_status(backend: &dyn Backend) {
     assert_eq!(summary.last_execution, Some(last));
     let health = process.repository.health().await.unwrap();
     assert_eq!(health.migration, health.expected_migration);
-}
-
-/// Neither what runs nor the last execution of a restartable instance goes, unless told so.
-pub async fn a_purge_keeps_what_runs_and_what_can_be_restarted(backend: &dyn Backend) {
-    let process = Process::start(backend).await;
-    let mut ids = Vec::new();
-    for (key, event) in [(1, StatusEvent::Complete), (2, StatusEvent::Fail), (3, StatusEvent::Complete)] {
-        let lease = process.run(key, LONG).await;
-        process.run_step(&lease, "Step", event).await;
-        process.end(&lease, event).await;
-        ids.push(lease.execution_id);
-    }
-    ids.push(process.run(4, LONG).await.execution_id);
-    let left = || async {
-        let mut left = all(&process, &ExecutionFilter::default(), 10).await;
-        left.reverse();
-        left
-    };
-    let nothing = PurgeRequest { ended_before: Some(Timestamp::UNIX_EPOCH), ..everything() };
-    assert_eq!(process.repository.purge(nothing).await.unwrap().executions, 0);
-    let newest = PurgeRequest { keep_per_job: Some(1), ..everything() };
-    process.repository.purge(newest).await.unwrap();
-    assert_eq!(left().await, ids[1..]);
-    process.repository.purge(everything()).await.unwrap();
-    assert_eq!(left().await, [ids[1], ids[3]]);
-    let stopped = PurgeRequest { statuses: vec![Status::Stopped], include_restartable: true, ..everything() };
-    assert_eq!(process.repository.purge(stopped).await.unwrap().executions, 0);
-    process.repository.purge(PurgeRequest { include_restartable: true, ..everything() }).await.unwrap();
-    assert_eq!(left().await, ids[3..]);
-    let page = PageRequest { before: None, limit: 10 };
-    assert_eq!(process.repository.instances(InstanceFilter::default(), page).await.unwrap().instances.len(), 1);
-    assert!(process.repository.steps(ids[1]).await.unwrap().is_empty());
-}
-
-/// What a later execution that stays would resume from stays too.
-pub async fn a_purge_keeps_the_steps_that_a_later_execution_relies_on(backend: &dyn Backend) {
-    let process = Process::start(backend).await;
-    let first = process.run(1, LONG).await;
-    process.run_step(&first, "One", StatusEvent::Complete).await;
-    process.run_step(&first, "Two", StatusEvent::Fail).await;
-    process.end(&first, StatusEvent::Fail).await;
-    let second = process.run(1, LONG).await;
-    process.run_step(&second, "Two", StatusEvent::Fail).await;
-    process.end(&second, StatusEvent::Fail).await;
-    assert_eq!(process.repository.purge(everything()).await.unwrap().executions, 0);
-    let third = process.run(1, LONG).await;
-    let one = process.repository.start_step(&third, step_of("One")).await.unwrap();
-    assert_eq!(one, StepStart::AlreadyComplete);
-    process.run_step(&third, "Two", StatusEvent::Complete).await;
-    process.end(&third, StatusEvent::Complete).await;
-    let report = process.repository.purge(PurgeRequest { batch: 1, ..everything() }).await.unwrap();
-    assert!(report.executions >= 1 && report.more);
-    process.repository.purge(everything()).await.unwrap();
-    assert!(all(&process, &ExecutionFilter::default(), 10).await.is_empty());
-}
-
-/// The dry run of a purge tells what its batches remove together, and changes nothing.
-pub async fn a_dry_run_counts_what_a_purge_removes(backend: &dyn Backend) {
-    let process = Process::start(backend).await;
-    for key in 0..7 {
-        let lease = process.run(key, LONG).await;
-        process.end(&lease, if key % 3 == 0 { StatusEvent::Fail } else { StatusEvent::Complete }).await;
-    }
-    let promised = process.repository.purge(PurgeRequest { dry_run: true, ..everything() }).await.unwrap();
-    assert_eq!((promised.executions, promised.instances), (4, 4));
-    let (mut executions, mut instances) = (0, 0);
-    loop {
-        let report = process.repository.purge(PurgeRequest { batch: 3, ..everything() }).await.unwrap();
-        executions += report.executions;
-        instances += report.instances;
-        if !report.more {
-            break;
-        }
-    }
-    assert_eq!((executions, instances), (4, 4));
-}
-
-/// What came after a failure does not go alone: the failure would become the last, and finished work would run again.
-pub async fn a_purge_by_status_never_makes_an_earlier_execution_the_last(backend: &dyn Backend) {
-    let process = Process::start(backend).await;
-    for event in [StatusEvent::Fail, StatusEvent::Complete] {
-        let lease = process.run(1, LONG).await;
-        process.run_step(&lease, "Step", event).await;
-        process.end(&lease, event).await;
-    }
-    let completed = PurgeRequest { statuses: vec![Status::Completed], ..everything() };
-    assert_eq!(process.repository.purge(completed).await.unwrap().executions, 0);
-    let again = process.run(1, LONG).await;
-    let start = process.repository.start_step(&again, step_of("Step")).await.unwrap();
-    assert_eq!(start, StepStart::AlreadyComplete);
 }

@@ -204,14 +204,7 @@ pub async fn a_rerun_whose_owner_dies_is_recovered_as_one(backend: &dyn Backend)
 
 /// What is being run again, or could be resumed, is not purged under its re-run.
 pub async fn a_purge_keeps_what_is_being_rerun(backend: &dyn Backend) {
-    let everything = || PurgeRequest {
-        ended_before: None,
-        statuses: Vec::new(),
-        keep_per_job: None,
-        include_restartable: false,
-        dry_run: false,
-        batch: 100,
-    };
+    let everything = || PurgeRequest { batch: 100, ..PurgeRequest::default() };
     let process = Process::start(backend).await;
     let id = skipping(&process, 1).await;
     let ids = pending(&process, pending_of(id, true, true)).await;
@@ -242,14 +235,7 @@ pub async fn a_purge_removes_a_restartable_rerun_before_what_it_runs_again(backe
     let (lease, step) = begin(&process).await;
     process.end_step(&step, StatusEvent::Fail).await;
     process.end(&lease, StatusEvent::Fail).await;
-    let all = || PurgeRequest {
-        ended_before: None,
-        statuses: Vec::new(),
-        keep_per_job: None,
-        include_restartable: true,
-        dry_run: false,
-        batch: 100,
-    };
+    let all = || PurgeRequest { include_restartable: true, batch: 100, ..PurgeRequest::default() };
     let dry = process.repository.purge(PurgeRequest { dry_run: true, ..all() }).await.unwrap();
     assert_eq!((dry.executions, dry.instances), (1, 1));
     assert_eq!(process.repository.purge(all()).await.unwrap().executions, 1);
@@ -273,14 +259,7 @@ pub async fn a_rerun_has_an_instance_of_its_own_although_earlier_ones_were_purge
     mark(&process, &step, &[first_of_them]).await.unwrap();
     process.end_step(&step, StatusEvent::Complete).await;
     process.end(&lease, StatusEvent::Complete).await;
-    let purge = PurgeRequest {
-        ended_before: None,
-        statuses: vec![Status::Abandoned],
-        keep_per_job: None,
-        include_restartable: false,
-        dry_run: false,
-        batch: 100,
-    };
+    let purge = PurgeRequest { statuses: vec![Status::Abandoned], batch: 100, ..PurgeRequest::default() };
     assert_eq!(process.repository.purge(purge).await.unwrap().executions, 1);
     let third = rerun(&process, id).await.unwrap().execution;
     assert_ne!(third.instance_id, second.instance_id);

@@ -55,6 +55,9 @@ pub struct EngineConfig {
     pub recover: RecoverPolicy,
     /// Recoveries in a row without progress. [`DEFAULT_MAX_RECOVERIES`]
     pub max_recoveries: i64,
+    /// How long ended executions are kept; `None` for ever. Give all nodes of a store the same: the one that started first
+    /// removes what is older, and never the last execution of an instance that could still be restarted.
+    pub retention: Option<Duration>,
     /// Whether the node takes waiting executions and recovers; without, it runs only what it launches to run here.
     pub take_work: bool,
     /// Version of the program, shown with the node.
@@ -81,6 +84,7 @@ impl EngineConfig {
             shutdown_timeout: DEFAULT_SHUTDOWN_TIMEOUT,
             recover: RecoverPolicy::default(),
             max_recoveries: DEFAULT_MAX_RECOVERIES,
+            retention: None,
             take_work: true,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             clock: Arc::new(SystemClock),

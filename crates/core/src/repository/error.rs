@@ -68,6 +68,12 @@ pub enum RepositoryError {
         /// A sentence fragment that names the store and says what became of it.
         problem: String,
     },
+    /// A node works on the store, and what was asked would keep it from writing.
+    #[error(
+        "a node works on the database, and its file cannot be rewritten meanwhile: stop the service first. Without that \
+         the free space is not given back, but new executions use it"
+    )]
+    InUse,
     /// The database is busy or out of reach; a later attempt may succeed.
     #[error("{operation}: the database does not answer in time")]
     Unavailable {
@@ -76,6 +82,12 @@ pub enum RepositoryError {
         /// What the database says.
         #[source]
         source: BoxError,
+    },
+    /// A stop was asked for while the store was waited for. Nothing was changed.
+    #[error("{operation}: a stop ended the wait for the database")]
+    WaitStopped {
+        /// What was to be done.
+        operation: &'static str,
     },
     /// The disk or the database is full.
     #[error("{operation}: no space left for the database")]
@@ -118,7 +130,7 @@ pub enum RepositoryError {
 impl RepositoryError {
     /// Whether the same call may succeed a moment later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Full { .. })
+        matches!(self, Self::Unavailable { .. } | Self::WaitStopped { .. } | Self::Full { .. })
     }
 
     /// Whether the store itself is lost to this process, so that no call can succeed any more.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::rules::purge::PurgePosition;
 use super::{Lease, Node, RunLimits, StepFence};
 use crate::execution::{Counters, ExecutionId, JobExecution, SkippedItem, Status, StatusEvent};
 use crate::job::JobParameters;
@@ -270,8 +271,8 @@ pub struct Recovered {
     pub successor: Option<ExecutionId>,
 }
 
-/// Which executions to remove.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The executions to remove: without any bound all that have ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PurgeRequest {
     /// Ended before; `None` for any age.
     pub ended_before: Option<Timestamp>,
@@ -284,17 +285,30 @@ pub struct PurgeRequest {
     pub include_restartable: bool,
     /// Only counts.
     pub dry_run: bool,
-    /// Most executions that one call removes.
+    /// Ended executions that one call looks at: it bounds the time for which others wait.
     pub batch: u32,
+    /// The place at which an earlier batch left off; `None` for the first.
+    pub after: Option<PurgePosition>,
 }
 
-/// What a purge removed or would remove.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The executions that a batch has removed or would remove.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PurgeReport {
     /// Executions.
     pub executions: i64,
     /// Instances that have no execution left.
     pub instances: i64,
-    /// Whether there may be more.
-    pub more: bool,
+    /// The place at which the next batch goes on; `None` when there is nothing left to look at.
+    pub next: Option<PurgePosition>,
+    /// How long others had to wait for the batch.
+    pub held: Duration,
+}
+
+/// The space that a database takes, around a compaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compacted {
+    /// Bytes before.
+    pub before: u64,
+    /// Bytes afterwards.
+    pub after: u64,
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use oxbatch_core::Status;
-use oxbatch_core::repository::PurgeRequest;
+use oxbatch_core::repository::{Compacted, PurgeRequest, purge_in_batches};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::executions::parse_status;
 use crate::database::Access;
@@ -15,9 +16,6 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
 use crate::program::Program;
-
-/// Executions that one transaction removes: few enough that a service that writes beside it hardly waits.
-const BATCH: u32 = 500;
 
 /// Arguments of `purge`.
 #[derive(Debug, Args)]
@@ -37,6 +35,9 @@ pub(crate) struct PurgeArgs {
     /// Only tell how many would be removed
     #[arg(long)]
     dry_run: bool,
+    /// Give the free space back to the disk afterwards; with SQLite no service may work meanwhile
+    #[arg(long, conflicts_with = "dry_run")]
+    vacuum: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -47,11 +48,13 @@ struct PurgeView {
     executions: i64,
     instances: i64,
     dry_run: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_freed: Option<u64>,
 }
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: PurgeArgs) -> Result<Exit, CliError> {
-    let PurgeArgs { older_than, status: statuses, keep, include_restartable, dry_run, json } = arguments;
+    let PurgeArgs { older_than, status: statuses, keep, include_restartable, dry_run, vacuum, json } = arguments;
     if older_than.is_none() && keep.is_none() {
         return Err(CliError::PurgeWithoutBound);
     }
@@ -66,25 +69,34 @@ pub(crate) async fn run(program: &Program, arguments: PurgeArgs) -> Result<Exit,
         keep_per_job: keep,
         include_restartable,
         dry_run,
-        batch: BATCH,
+        ..PurgeRequest::default()
     };
-    let mut view = PurgeView { executions: 0, instances: 0, dry_run };
-    loop {
-        let report = repository.purge(request.clone()).await?;
-        view.executions += report.executions;
-        view.instances += report.instances;
-        if dry_run || !report.more {
-            break;
-        }
-    }
+    // A signal ends the process between two transactions or undoes the one that has begun: nothing is to be done first.
+    let report = purge_in_batches(repository.as_ref(), request, &CancellationToken::new()).await?;
+    let compacted = if vacuum { Some(repository.compact().await?) } else { None };
+    let bytes_freed = compacted.map(|Compacted { before, after }| before.saturating_sub(after));
+    let view = PurgeView { executions: report.executions, instances: report.instances, dry_run, bytes_freed };
     if json {
         output::json(&view)?;
-    } else {
-        let verb = if dry_run { "would remove" } else { "removed" };
-        let executions = count(view.executions, "execution");
-        output::line(format!("{verb} {executions} and {}", count(view.instances, "instance")))?;
+        return Ok(Exit::Completed);
+    }
+    let verb = if dry_run { "would remove" } else { "removed" };
+    let executions = count(view.executions, "execution");
+    output::line(format!("{verb} {executions} and {}", count(view.instances, "instance")))?;
+    match compacted {
+        Some(Compacted { before, after }) => {
+            output::line(format!("the database has {} now, before {}", megabytes(after), megabytes(before)))?;
+        }
+        None if !dry_run && view.executions > 0 => output::line(
+            "the database is not smaller now: new executions use the free space; --vacuum gives it back to the disk",
+        )?,
+        None => {}
     }
     Ok(Exit::Completed)
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
 }
 
 /// The moment that long ago; the beginning of time when that is longer ago than can be told.

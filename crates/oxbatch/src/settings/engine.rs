@@ -1,5 +1,5 @@
 //! The node: `OXBATCH_NODE_NAME`, `OXBATCH_CONCURRENCY`, `OXBATCH_MAX_RUNNING`, `OXBATCH_QUEUE_LIMIT`,
-//! `OXBATCH_RECOVER`, `OXBATCH_LEASE`, `OXBATCH_SHUTDOWN_TIMEOUT`.
+//! `OXBATCH_RECOVER`, `OXBATCH_LEASE`, `OXBATCH_RETENTION`, `OXBATCH_SHUTDOWN_TIMEOUT`.
 
 use std::time::Duration;
 
@@ -80,9 +80,18 @@ pub(crate) const SHUTDOWN_TIMEOUT: Setting = Setting {
     default: "30s",
 };
 
+/// Age at which ended executions are removed.
+pub(crate) const RETENTION: Setting = Setting {
+    flag: "--retention",
+    variable: "OXBATCH_RETENTION",
+    key: "engine.retention",
+    text: "How long ended executions are kept, such as 30d; the service removes older ones while it works",
+    default: "for ever",
+};
+
 /// All of the section.
-pub(super) const SETTINGS: [Setting; 7] =
-    [NODE_NAME, CONCURRENCY, MAX_RUNNING, QUEUE_LIMIT, RECOVER, LEASE, SHUTDOWN_TIMEOUT];
+pub(super) const SETTINGS: [Setting; 8] =
+    [NODE_NAME, CONCURRENCY, MAX_RUNNING, QUEUE_LIMIT, RECOVER, LEASE, SHUTDOWN_TIMEOUT, RETENTION];
 
 /// The section `engine`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +110,8 @@ pub(crate) struct EngineSettings {
     pub(crate) recover: Option<RecoverPolicy>,
     /// Bound of a shutdown.
     pub(crate) shutdown_timeout: Option<Duration>,
+    /// Age at which ended executions are removed.
+    pub(crate) retention: Option<Duration>,
 }
 
 impl EngineSettings {
@@ -121,6 +132,7 @@ impl EngineSettings {
             queue_limit: sources.read(&QUEUE_LIMIT, flag(|serve| &serve.queue_limit), |text| parse_count(text, 1))?,
             recover: sources.read(&RECOVER, flag(|serve| &serve.recover), parse_recover)?,
             shutdown_timeout: sources.read(&SHUTDOWN_TIMEOUT, flag(|serve| &serve.shutdown_timeout), parse_duration)?,
+            retention: sources.read(&RETENTION, flag(|serve| &serve.retention), parse_retention)?,
         })
     }
 
@@ -143,7 +155,16 @@ impl EngineSettings {
         config.queue_limit = self.queue_limit.unwrap_or(config.queue_limit);
         config.recover = self.recover.unwrap_or(config.recover);
         config.shutdown_timeout = self.shutdown_timeout.unwrap_or(config.shutdown_timeout);
+        config.retention = self.retention;
         config
+    }
+}
+
+fn parse_retention(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    match time.is_zero() {
+        false => Ok(time),
+        true => Err(format!("'{text}' would remove each execution at its end; leave the setting out to keep all")),
     }
 }
 
@@ -192,6 +213,7 @@ mod tests {
         assert_eq!(parse_duration(SHUTDOWN_TIMEOUT.default), Ok(DEFAULT_SHUTDOWN_TIMEOUT));
         assert_eq!(parse_lease(LEASE.default), Ok(DEFAULT_LEASE));
         assert!(parse_lease("999ms").is_err());
+        assert!(parse_retention("30d").is_ok() && parse_retention("0s").is_err());
         assert_eq!(parse_recover(RECOVER.default), Ok(RecoverPolicy::default()));
     }
 

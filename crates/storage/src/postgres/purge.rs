@@ -1,160 +1,193 @@
-//! Retention: which executions may go, and their removal in batches.
+//! Retention: reads what the next batch of a purge may remove, and removes what the rules let go.
+
+use std::time::Instant;
 
 use jiff::Timestamp;
-use oxbatch_core::execution::Status;
-use oxbatch_core::repository::{PurgeReport, PurgeRequest};
+use oxbatch_core::execution::{ExecutionId, InstanceId, Status};
+use oxbatch_core::repository::rules::purge::{EndedExecution, InstanceHistory, PastExecution, Purge};
+use oxbatch_core::repository::{Compacted, PurgeReport, PurgeRequest};
+use tokio_postgres::Row;
 
-use super::error::Fault;
+use super::error::{Fault, corrupt};
+use super::rows;
 use super::session::Session;
 
-/// `execution` may go by what was asked for; it is known to have ended.
-///
-/// $1 ended before, $2 statuses, $3 how many of each job stay, $4 whether the last of an instance that could be
-/// restarted may go too.
-///
-/// One whose skipped items are being run again, or whose re-run could be restarted, stays: they would go with it, and the
-/// re-run would find nothing left to do.
-macro_rules! asked_for {
-    ($execution:literal) => {
-        concat!(
-            "($1::timestamptz IS NULL OR ",
-            $execution,
-            ".end_time < $1) AND ",
-            $execution,
-            ".status = ANY ($2::text[])
-             AND ($3::bigint = 0 OR (SELECT count(*) FROM (SELECT 1 FROM oxbatch_job_execution AS newer
-                 WHERE newer.job_name = ",
-            $execution,
-            ".job_name AND newer.id > ",
-            $execution,
-            ".id AND newer.end_time IS NOT NULL LIMIT $3) AS newer) >= $3)
-             AND NOT EXISTS (SELECT 1 FROM oxbatch_job_execution AS rerun
-                 WHERE rerun.rerun_of = ",
-            $execution,
-            ".id AND (rerun.end_time IS NULL OR (rerun.status IN ('STOPPED', 'FAILED')
-                     AND NOT EXISTS (SELECT 1 FROM oxbatch_job_execution AS next
-                         WHERE next.job_instance_id = rerun.job_instance_id AND next.id > rerun.id))))
-             AND ($4::boolean OR ",
-            $execution,
-            ".status NOT IN ('STOPPED', 'FAILED') OR EXISTS (SELECT 1 FROM oxbatch_job_execution AS newer
-                 WHERE newer.job_instance_id = ",
-            $execution,
-            ".job_instance_id AND newer.id > ",
-            $execution,
-            ".id))"
-        )
-    };
-}
+/// Ended executions in the order of their ends. What may go is a first part of an instance: whether one is the first left
+/// of its instance is told beside. The condition on the time alone lets the index begin there.
+const ENDED: &str = "SELECT id, end_time, job_instance_id, job_name, NOT EXISTS (
+         SELECT 1 FROM oxbatch_job_execution AS earlier
+         WHERE earlier.job_instance_id = ended.job_instance_id AND earlier.id < ended.id)
+     FROM oxbatch_job_execution AS ended
+     WHERE end_time IS NOT NULL AND end_time < $1 AND (end_time, id) > ($2, $3)
+     ORDER BY end_time, id LIMIT $4";
 
-/// Ended executions that were asked for and are not needed: a later execution that stays and resumes from this one
-/// must still find which steps this one has completed, or it would run them twice. Nor may one go while an earlier one of
-/// its instance stays: that one would become the last, and what came of it later would be forgotten.
-macro_rules! removable {
-    () => {
-        concat!(
-            "FROM oxbatch_job_execution AS old WHERE old.end_time IS NOT NULL AND ",
-            asked_for!("old"),
-            " AND NOT EXISTS (
-                 SELECT 1 FROM oxbatch_job_execution AS later
-                 WHERE later.job_instance_id = old.job_instance_id AND later.id > old.id
-                     AND later.first_execution_id <= old.id
-                     AND NOT (later.end_time IS NOT NULL AND ",
-            asked_for!("later"),
-            ") AND EXISTS (
-                         SELECT 1 FROM oxbatch_step_execution AS needed
-                         WHERE needed.job_execution_id = old.id AND NOT EXISTS (
-                             SELECT 1 FROM oxbatch_step_execution AS repeated
-                             WHERE repeated.job_instance_id = needed.job_instance_id
-                                 AND repeated.step_name = needed.step_name
-                                 AND repeated.job_execution_id > old.id)))
-             AND NOT EXISTS (
-                 SELECT 1 FROM oxbatch_job_execution AS earlier
-                 WHERE earlier.job_instance_id = old.job_instance_id AND earlier.id < old.id
-                     AND NOT (earlier.end_time IS NOT NULL AND ",
-            asked_for!("earlier"),
-            "))"
-        )
-    };
-}
+/// The first executions of instances, after one of them where that is given: whether a step was not attempted again later,
+/// and in which statuses the instances ended, or are, that run skipped items again.
+const HISTORIES: &str = "SELECT chosen.id, last.id, last.lineage, last.job_name, past.id, past.status, past.end_time,
+         EXISTS (SELECT 1 FROM oxbatch_step_execution AS step
+             WHERE step.job_execution_id = past.id AND NOT EXISTS (
+                 SELECT 1 FROM oxbatch_step_execution AS later
+                 WHERE later.job_instance_id = step.job_instance_id AND later.step_name = step.step_name
+                     AND later.job_execution_id > step.job_execution_id)),
+         ARRAY (SELECT DISTINCT rerun.status FROM oxbatch_job_execution AS rerun
+             WHERE rerun.rerun_of = past.id AND NOT EXISTS (
+                 SELECT 1 FROM oxbatch_job_execution AS next
+                 WHERE next.job_instance_id = rerun.job_instance_id AND next.id > rerun.id))
+     FROM unnest($1::bigint[]) WITH ORDINALITY AS chosen (id, place)
+     CROSS JOIN LATERAL (SELECT id, coalesce(first_execution_id, id) AS lineage, job_name
+         FROM oxbatch_job_execution WHERE job_instance_id = chosen.id ORDER BY id DESC LIMIT 1) AS last
+     LEFT JOIN LATERAL (SELECT id, status, end_time FROM oxbatch_job_execution
+         WHERE job_instance_id = chosen.id AND id > $2 ORDER BY id LIMIT $3) AS past ON TRUE
+     ORDER BY chosen.place, past.id";
 
-/// Removes one batch, or counts what all batches together would remove.
+/// Removes what the rules let go of the next batch, or counts it.
 pub(super) async fn purge(session: &Session, request: &PurgeRequest) -> Result<PurgeReport, Fault> {
-    let before: Option<Timestamp> = request.ended_before;
-    let statuses: Vec<&str> = Status::ALL
-        .iter()
-        .filter(|status| !status.is_running())
-        .filter(|status| request.statuses.is_empty() || request.statuses.contains(status))
-        .map(|status| status.as_str())
-        .collect();
-    let keep = i64::from(request.keep_per_job.unwrap_or(0));
-    let restartable = request.include_restartable;
-    if request.dry_run {
-        return count(session, before, &statuses, keep, restartable).await;
+    let begun = Instant::now();
+    let mut purge = Purge::new(request);
+    if let Some((id, after)) = purge.unfinished() {
+        let histories = histories(session, &purge, &[id.0], after).await?;
+        ask_newest(session, &mut purge, &histories).await?;
+        match histories.first() {
+            Some(history) => purge.judge(history),
+            None => purge.forget_unfinished(),
+        }
     }
-    let batch = i64::from(request.batch.max(1));
-    let chosen = session
-        .query(
-            concat!("SELECT old.job_instance_id ", removable!(), " ORDER BY old.end_time LIMIT $5"),
-            &[&before, &statuses, &keep, &restartable, &batch],
-        )
-        .await?;
-    let more = i64::try_from(chosen.len()).is_ok_and(|chosen| chosen >= batch);
-    let mut instances: Vec<i64> = chosen.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    instances.sort_unstable();
-    instances.dedup();
-    // Their instances are held, in order: nobody launches one while it is decided what its executions are needed for.
-    session
-        .query("SELECT 1 FROM oxbatch_job_instance WHERE id = ANY ($1) ORDER BY id FOR UPDATE", &[&instances])
-        .await?;
-    // Chosen again, since a launch may have come in between. Those that resume from what goes away go with it: they were
-    // asked for too, else it would stay.
-    let removed = session
-        .execute(
-            concat!(
-                "WITH chosen AS MATERIALIZED (SELECT old.id, old.job_instance_id ",
-                removable!(),
-                " AND old.job_instance_id = ANY ($6) ORDER BY old.end_time LIMIT $5)
-                 DELETE FROM oxbatch_job_execution WHERE id IN (SELECT id FROM chosen
-                     UNION SELECT later.id FROM chosen
-                     JOIN oxbatch_job_execution AS later ON later.job_instance_id = chosen.job_instance_id
-                         AND later.id > chosen.id AND later.first_execution_id <= chosen.id
-                     WHERE later.end_time IS NOT NULL AND ",
-                asked_for!("later"),
-                ")"
-            ),
-            &[&before, &statuses, &keep, &restartable, &batch, &instances],
-        )
-        .await?;
-    let empty = session
-        .execute(
-            "DELETE FROM oxbatch_job_instance AS instance WHERE id = ANY ($1)
-                 AND NOT EXISTS (SELECT 1 FROM oxbatch_job_execution WHERE job_instance_id = instance.id)",
-            &[&instances],
-        )
-        .await?;
-    let count = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
-    Ok(PurgeReport { executions: count(removed), instances: count(empty), more })
+    let mut is_last = false;
+    if purge.goes_on() {
+        let ended = ended(session, &purge, request).await?;
+        let first: Vec<i64> = ended.iter().filter(|one| one.is_first).map(|one| one.instance_id.0).collect();
+        let histories = histories(session, &purge, &first, None).await?;
+        ask_newest(session, &mut purge, &histories).await?;
+        is_last = ended.len() < purge.batch();
+        let mut left = ended.iter();
+        while purge.goes_on()
+            && let Some(execution) = left.next()
+        {
+            purge.pass(execution);
+            let found = histories.iter().find(|history| execution.is_first && history.id == execution.instance_id);
+            if let Some(history) = found {
+                purge.judge(history);
+            }
+        }
+        is_last &= left.next().is_none();
+    }
+    if !request.dry_run {
+        remove(session, &purge).await?;
+    }
+    Ok(PurgeReport { held: begun.elapsed(), ..purge.report(is_last) })
 }
 
-async fn count(
+async fn ended(session: &Session, purge: &Purge<'_>, request: &PurgeRequest) -> Result<Vec<EndedExecution>, Fault> {
+    // PostgreSQL's own last and first moments are beyond those of the model.
+    let before = request.ended_before.unwrap_or(Timestamp::MAX);
+    let (time, id) = purge.after().map_or((rows::FIRST_TIME, 0), |(time, id)| (time, id.0));
+    let batch = i64::try_from(purge.batch()).unwrap_or(i64::MAX);
+    let rows = session.query(ENDED, &[&before.max(rows::FIRST_TIME), &time, &id, &batch]).await?;
+    let read = |row: &Row| {
+        Ok(EndedExecution {
+            id: ExecutionId(row.try_get(0)?),
+            end_time: rows::time(row, 1)?,
+            instance_id: InstanceId(row.try_get(2)?),
+            job_name: row.try_get(3)?,
+            is_first: row.try_get(4)?,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// What the rules have to know of instances, which are held from here on where some of them may go: nobody launches one
+/// while it is decided what its executions are needed for.
+async fn histories(
     session: &Session,
-    before: Option<Timestamp>,
-    statuses: &[&str],
-    keep: i64,
-    restartable: bool,
-) -> Result<PurgeReport, Fault> {
-    let row = session
-        .one(
-            concat!(
-                "WITH gone AS MATERIALIZED (SELECT old.id, old.job_instance_id ",
-                removable!(),
-                "), per_instance AS (SELECT job_instance_id, count(*) AS gone FROM gone GROUP BY job_instance_id)
-                 SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM per_instance
-                     WHERE gone = (SELECT count(*) FROM oxbatch_job_execution AS all_of_it
-                         WHERE all_of_it.job_instance_id = per_instance.job_instance_id))"
-            ),
-            &[&before, &statuses, &keep, &restartable],
-        )
-        .await?;
-    Ok(PurgeReport { executions: row.try_get(0)?, instances: row.try_get(1)?, more: false })
+    purge: &Purge<'_>,
+    instances: &[i64],
+    after: Option<ExecutionId>,
+) -> Result<Vec<InstanceHistory>, Fault> {
+    if instances.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !purge.is_dry_run() {
+        let sql = "SELECT 1 FROM oxbatch_job_instance WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
+        session.query(sql, &[&instances]).await?;
+    }
+    let window = i64::try_from(purge.window()).unwrap_or(i64::MAX);
+    let rows = session.query(HISTORIES, &[&instances, &after.map_or(0, |id| id.0), &window]).await?;
+    let mut histories: Vec<InstanceHistory> = Vec::new();
+    for row in &rows {
+        let id = InstanceId(row.try_get(0)?);
+        if histories.last().is_none_or(|history| history.id != id) {
+            let (last, lineage) = (ExecutionId(row.try_get(1)?), ExecutionId(row.try_get(2)?));
+            histories.push(InstanceHistory { id, job_name: row.try_get(3)?, last, lineage, executions: Vec::new() });
+        }
+        if let (Some(history), Some(past)) = (histories.last_mut(), past(row)?) {
+            history.executions.push(past);
+        }
+    }
+    Ok(histories)
+}
+
+fn past(row: &Row) -> Result<Option<PastExecution>, Fault> {
+    let Some(id) = row.try_get::<_, Option<i64>>(4)? else { return Ok(None) };
+    let reruns: Vec<&str> = row.try_get(8)?;
+    let reruns =
+        reruns.into_iter().map(|text| text.parse::<Status>().map_err(|error| corrupt("status of a re-run", id, error)));
+    Ok(Some(PastExecution {
+        id: ExecutionId(id),
+        status: rows::status(row, 5, id)?,
+        end_time: rows::optional_time(row, 6)?,
+        has_newest_step: row.try_get(7)?,
+        reruns: reruns.collect::<Result<_, _>>()?,
+    }))
+}
+
+/// Asks for the executions of each job that stay because they are the newest, once for all batches.
+async fn ask_newest(session: &Session, purge: &mut Purge<'_>, histories: &[InstanceHistory]) -> Result<(), Fault> {
+    for history in histories {
+        let Some(keep) = purge.asks_newest(&history.job_name) else { continue };
+        let sql = "SELECT id FROM oxbatch_job_execution WHERE job_name = $1 AND end_time IS NOT NULL
+             ORDER BY id DESC LIMIT 1 OFFSET $2";
+        let oldest_kept = session.optional(sql, &[&history.job_name, &i64::from(keep - 1)]).await?;
+        let oldest_kept = oldest_kept.map(|row| row.try_get(0).map(ExecutionId)).transpose()?;
+        purge.note_newest(&history.job_name, oldest_kept);
+    }
+    Ok(())
+}
+
+async fn remove(session: &Session, purge: &Purge<'_>) -> Result<(), Fault> {
+    let executions: Vec<i64> = purge.executions.iter().map(|id| id.0).collect();
+    let instances: Vec<i64> = purge.instances.iter().map(|id| id.0).collect();
+    if !executions.is_empty() {
+        session.execute("DELETE FROM oxbatch_job_execution WHERE id = ANY ($1)", &[&executions]).await?;
+    }
+    if !instances.is_empty() {
+        session.execute("DELETE FROM oxbatch_job_instance WHERE id = ANY ($1)", &[&instances]).await?;
+    }
+    Ok(())
+}
+
+/// Makes the space of removed rows free for new ones. It holds up nobody, and gives back to the disk only what lies at the
+/// end of a table: the rest takes `VACUUM FULL`, under which nobody can work.
+pub(super) async fn compact(session: &Session) -> Result<Compacted, Fault> {
+    let before = size(session).await?;
+    for statement in COMPACT {
+        session.batch(statement).await?;
+    }
+    Ok(Compacted { before, after: size(session).await? })
+}
+
+/// Each for itself: VACUUM refuses to stand beside another statement.
+const COMPACT: [&str; 6] = [
+    "VACUUM (ANALYZE) oxbatch_job_execution",
+    "VACUUM (ANALYZE) oxbatch_step_execution",
+    "VACUUM (ANALYZE) oxbatch_skipped_item",
+    "VACUUM (ANALYZE) oxbatch_job_instance",
+    "VACUUM (ANALYZE) oxbatch_job_instance_parameter",
+    "VACUUM (ANALYZE) oxbatch_idempotency_key",
+];
+
+async fn size(session: &Session) -> Result<u64, Fault> {
+    let sql = "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
+         WHERE relkind = 'r' AND starts_with(relname, 'oxbatch_')
+             AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'oxbatch_job_execution'::regclass)";
+    Ok(u64::try_from(session.one(sql, &[]).await?.try_get::<_, i64>(0)?).unwrap_or(0))
 }

@@ -9,11 +9,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
 use oxbatch_core::repository::{
-    Changes, ChunkTransaction, ClaimRequest, Claimed, Drain, ExecutionFilter, ExecutionOutcome, ExecutionPage, Health,
-    InstanceFilter, InstancePage, InstanceParameter, JobRepository, JobSummary, KeptSkips, LaunchError, LaunchRequest,
-    Launched, Lease, NewStep, News, Node, NodeReport, NodeStatus, PageRequest, PendingSkips, PurgeReport, PurgeRequest,
-    RecoverRequest, Recovered, RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence,
-    StepOutcome, StepStart,
+    Changes, ChunkTransaction, ClaimRequest, Claimed, Compacted, Drain, ExecutionFilter, ExecutionOutcome,
+    ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobRepository, JobSummary, KeptSkips,
+    LaunchError, LaunchRequest, Launched, Lease, NewStep, News, Node, NodeReport, NodeStatus, PageRequest,
+    PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease, RepositoryError,
+    RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome, StepStart,
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;
@@ -310,6 +310,10 @@ impl JobRepository for PostgresRepository {
                 .boxed();
         }
         self.write("purge", request, |session, request| purge::purge(session, request).boxed()).boxed()
+    }
+
+    fn compact(&self) -> RepositoryFuture<'_, Compacted> {
+        self.read("compact the tables", (), |session, ()| purge::compact(session).boxed()).boxed()
     }
 
     fn kept_skips(&self, id: ExecutionId, by: Option<InstanceId>) -> RepositoryFuture<'_, Vec<KeptSkips>> {

@@ -11,6 +11,9 @@ use tokio_postgres::Row;
 
 use super::error::{Fault, corrupt};
 
+/// A moment before all that is stored, which PostgreSQL knows: the first of the year 1.
+pub(super) const FIRST_TIME: Timestamp = Timestamp::constant(-62_135_596_800, 0);
+
 /// How many columns `execution_columns!()` has: the place of what a statement asks for besides.
 pub(super) const EXECUTION_COLUMNS: usize = 16;
 
@@ -133,10 +136,10 @@ pub(super) fn status(row: &Row, column: usize, id: i64) -> Result<Status, Fault>
     row.try_get::<_, &str>(column)?.parse().map_err(|error| corrupt("status", id, error))
 }
 
-fn time(row: &Row, column: usize) -> Result<Timestamp, Fault> {
+pub(super) fn time(row: &Row, column: usize) -> Result<Timestamp, Fault> {
     Ok(row.try_get(column)?)
 }
 
-fn optional_time(row: &Row, column: usize) -> Result<Option<Timestamp>, Fault> {
+pub(super) fn optional_time(row: &Row, column: usize) -> Result<Option<Timestamp>, Fault> {
     Ok(row.try_get(column)?)
 }

@@ -1,141 +1,179 @@
-//! Retention: which executions may go, and their removal in batches.
+//! Retention: reads what the next batch of a purge may remove, and removes what the rules let go.
 
-use oxbatch_core::execution::Status;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use oxbatch_core::execution::{ExecutionId, InstanceId};
+use oxbatch_core::repository::rules::purge::{EndedExecution, InstanceHistory, PastExecution, Purge};
 use oxbatch_core::repository::{PurgeReport, PurgeRequest};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::error::Fault;
+use super::error::{Fault, unreadable};
+use super::rows;
 
-/// `execution` may go by what was asked for; it is known to have ended.
-///
-/// ?1 ended before, ?2 statuses as JSON, ?3 how many of each job stay, ?4 whether the last of an instance that could
-/// be restarted may go too.
-///
-/// One whose skipped items are being run again, or whose re-run could be restarted, stays: they would go with it, and the
-/// re-run would find nothing left to do.
-macro_rules! asked_for {
-    ($execution:literal) => {
-        concat!(
-            $execution,
-            ".end_time < ?1 AND ",
-            $execution,
-            ".status IN (SELECT value FROM json_each(?2))
-             AND (?3 = 0 OR (SELECT count(*) FROM (SELECT 1 FROM oxbatch_job_execution AS newer
-                 WHERE newer.job_name = ",
-            $execution,
-            ".job_name AND newer.id > ",
-            $execution,
-            ".id AND newer.end_time IS NOT NULL LIMIT ?3)) >= ?3)
-             AND NOT EXISTS (SELECT 1 FROM oxbatch_job_execution AS rerun
-                 WHERE rerun.rerun_of = ",
-            $execution,
-            ".id AND (rerun.end_time IS NULL OR (rerun.status IN ('STOPPED', 'FAILED')
-                     AND NOT EXISTS (SELECT 1 FROM oxbatch_job_execution AS next
-                         WHERE next.job_instance_id = rerun.job_instance_id AND next.id > rerun.id))))
-             AND (?4 OR ",
-            $execution,
-            ".status NOT IN ('STOPPED', 'FAILED') OR EXISTS (SELECT 1 FROM oxbatch_job_execution AS newer
-                 WHERE newer.job_instance_id = ",
-            $execution,
-            ".job_instance_id AND newer.id > ",
-            $execution,
-            ".id))"
-        )
-    };
-}
+/// Ended executions in the order of their ends. What may go is a first part of an instance: whether one is the first left
+/// of its instance is told beside.
+const ENDED: &str = "SELECT id, end_time, job_instance_id, job_name, NOT EXISTS (
+         SELECT 1 FROM oxbatch_job_execution AS earlier
+         WHERE earlier.job_instance_id = ended.job_instance_id AND earlier.id < ended.id)
+     FROM oxbatch_job_execution AS ended INDEXED BY oxbatch_job_execution_ended
+     WHERE end_time IS NOT NULL AND end_time < ?1 AND (end_time, id) > (?2, ?3)
+     ORDER BY end_time, id LIMIT ?4";
 
-/// Ended executions that were asked for and are not needed: a later execution that stays and resumes from this one
-/// must still find which steps this one has completed, or it would run them twice. Nor may one go while an earlier one of
-/// its instance stays: that one would become the last, and what came of it later would be forgotten.
-macro_rules! removable {
-    () => {
-        concat!(
-            "FROM oxbatch_job_execution AS old WHERE ",
-            asked_for!("old"),
-            " AND NOT EXISTS (
-                 SELECT 1 FROM oxbatch_job_execution AS later
-                 WHERE later.job_instance_id = old.job_instance_id AND later.id > old.id
-                     AND later.first_execution_id <= old.id
-                     AND NOT (later.end_time IS NOT NULL AND ",
-            asked_for!("later"),
-            ") AND EXISTS (
-                         SELECT 1 FROM oxbatch_step_execution AS needed
-                         WHERE needed.job_execution_id = old.id AND NOT EXISTS (
-                             SELECT 1 FROM oxbatch_step_execution AS repeated
-                             WHERE repeated.job_instance_id = needed.job_instance_id
-                                 AND repeated.step_name = needed.step_name
-                                 AND repeated.job_execution_id > old.id)))
-             AND NOT EXISTS (
-                 SELECT 1 FROM oxbatch_job_execution AS earlier
-                 WHERE earlier.job_instance_id = old.job_instance_id AND earlier.id < old.id
-                     AND NOT (earlier.end_time IS NOT NULL AND ",
-            asked_for!("earlier"),
-            "))"
-        )
-    };
-}
+/// The executions of an instance after one, oldest first: whether a step was not attempted again later, and in which
+/// statuses the instances ended, or are, that run skipped items again.
+const HISTORY: &str = "SELECT id, status, end_time,
+         EXISTS (SELECT 1 FROM oxbatch_step_execution AS step
+             WHERE step.job_execution_id = past.id AND NOT EXISTS (
+                 SELECT 1 FROM oxbatch_step_execution AS later
+                 WHERE later.job_instance_id = step.job_instance_id AND later.step_name = step.step_name
+                     AND later.job_execution_id > step.job_execution_id)),
+         (SELECT json_group_array(DISTINCT rerun.status) FROM oxbatch_job_execution AS rerun
+             WHERE rerun.rerun_of = past.id AND NOT EXISTS (
+                 SELECT 1 FROM oxbatch_job_execution AS next
+                 WHERE next.job_instance_id = rerun.job_instance_id AND next.id > rerun.id))
+     FROM oxbatch_job_execution AS past WHERE job_instance_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
 
-/// Removes one batch, or counts what all batches together would remove.
+/// Removes what the rules let go of the next batch, or counts it, in the transaction of the caller.
 pub(super) fn purge(connection: &Connection, request: &PurgeRequest) -> Result<PurgeReport, Fault> {
-    let ended_before = request.ended_before.map_or(i64::MAX, |time| time.as_microsecond());
-    let statuses: Vec<&str> = Status::ALL
-        .iter()
-        .filter(|status| !status.is_running())
-        .filter(|status| request.statuses.is_empty() || request.statuses.contains(status))
-        .map(|status| status.as_str())
-        .collect();
-    let statuses = serde_json::Value::from(statuses).to_string();
-    let keep = request.keep_per_job.unwrap_or(0);
-    if request.dry_run {
-        return count(connection, params![ended_before, statuses, keep, request.include_restartable]);
+    let begun = Instant::now();
+    let mut purge = Purge::new(request);
+    if let Some((id, after)) = purge.unfinished() {
+        match history(connection, &purge, id, after)? {
+            Some(history) => judge(connection, &mut purge, &history)?,
+            None => purge.forget_unfinished(),
+        }
     }
-    let batch = request.batch.max(1);
-    let ids: Vec<(i64, i64)> = connection
-        .prepare_cached(concat!(
-            "SELECT old.id, old.job_instance_id ",
-            removable!(),
-            " ORDER BY old.end_time LIMIT ?5"
-        ))?
-        .query_map(params![ended_before, statuses, keep, request.include_restartable, batch], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?
-        .collect::<Result<_, _>>()?;
-    let more = ids.len() >= batch as usize;
-    let executions: serde_json::Value = ids.iter().map(|(id, _)| *id).collect();
-    let instances: serde_json::Value = ids.iter().map(|(_, id)| *id).collect();
-    // Those that resume from what goes away go with it: they were asked for too, else it would stay.
-    let removed = connection
-        .prepare_cached(concat!(
-            "DELETE FROM oxbatch_job_execution AS gone WHERE id IN (SELECT value FROM json_each(?5)
-                 UNION SELECT later.id FROM json_each(?5) AS chosen
-                 JOIN oxbatch_job_execution AS old ON old.id = chosen.value
-                 JOIN oxbatch_job_execution AS later ON later.job_instance_id = old.job_instance_id
-                     AND later.id > old.id AND later.first_execution_id <= old.id
-                 WHERE later.end_time IS NOT NULL AND ",
-            asked_for!("later"),
-            ")"
-        ))?
-        .execute(params![ended_before, statuses, keep, request.include_restartable, executions.to_string()])?;
-    let empty = connection
-        .prepare_cached(
-            "DELETE FROM oxbatch_job_instance AS instance WHERE id IN (SELECT value FROM json_each(?1))
-                 AND NOT EXISTS (SELECT 1 FROM oxbatch_job_execution WHERE job_instance_id = instance.id)",
-        )?
-        .execute([instances.to_string()])?;
-    let count = |rows: usize| i64::try_from(rows).unwrap_or(i64::MAX);
-    Ok(PurgeReport { executions: count(removed), instances: count(empty), more })
+    let mut is_last = false;
+    if purge.goes_on() {
+        let ended = ended(connection, &purge, request)?;
+        is_last = ended.len() < purge.batch();
+        let mut left = ended.iter();
+        while purge.goes_on()
+            && let Some(execution) = left.next()
+        {
+            purge.pass(execution);
+            if execution.is_first
+                && let Some(history) = history(connection, &purge, execution.instance_id, None)?
+            {
+                judge(connection, &mut purge, &history)?;
+            }
+        }
+        is_last &= left.next().is_none();
+    }
+    if !request.dry_run {
+        remove(connection, &purge)?;
+    }
+    Ok(PurgeReport { held: begun.elapsed(), ..purge.report(is_last) })
 }
 
-fn count(connection: &Connection, values: &[&dyn rusqlite::ToSql]) -> Result<PurgeReport, Fault> {
-    let (executions, instances) = connection
-        .prepare_cached(concat!(
-            "WITH gone AS MATERIALIZED (SELECT old.id, old.job_instance_id ",
-            removable!(),
-            "), per_instance AS (SELECT job_instance_id, count(*) AS gone FROM gone GROUP BY job_instance_id)
-             SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM per_instance
-                 WHERE gone = (SELECT count(*) FROM oxbatch_job_execution AS all_of_it
-                     WHERE all_of_it.job_instance_id = per_instance.job_instance_id))"
-        ))?
-        .query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(PurgeReport { executions, instances, more: false })
+fn ended(connection: &Connection, purge: &Purge<'_>, request: &PurgeRequest) -> Result<Vec<EndedExecution>, Fault> {
+    let before = request.ended_before.map_or(i64::MAX, Timestamp::as_microsecond);
+    let (time, id) = purge.after().map_or((i64::MIN, 0), |(time, id)| (time.as_microsecond(), id.0));
+    let batch = i64::try_from(purge.batch()).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(ENDED)?;
+    let rows = statement.query_map(params![before, time, id, batch], |row| {
+        let id = row.get(0)?;
+        Ok(EndedExecution {
+            id: ExecutionId(id),
+            end_time: rows::time(row, 1, id)?,
+            instance_id: InstanceId(row.get(2)?),
+            job_name: row.get(3)?,
+            is_first: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What the rules have to know of an instance; `None` when it is gone.
+fn history(
+    connection: &Connection,
+    purge: &Purge<'_>,
+    id: InstanceId,
+    after: Option<ExecutionId>,
+) -> Result<Option<InstanceHistory>, Fault> {
+    let last = connection
+        .prepare_cached(
+            "SELECT id, coalesce(first_execution_id, id), job_name FROM oxbatch_job_execution
+             WHERE job_instance_id = ?1 ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row([id.0], |row| Ok((ExecutionId(row.get(0)?), ExecutionId(row.get(1)?), row.get(2)?)))
+        .optional()?;
+    let Some((last, lineage, job_name)) = last else { return Ok(None) };
+    let (after, window) = (after.map_or(0, |id| id.0), i64::try_from(purge.window()).unwrap_or(i64::MAX));
+    let mut statement = connection.prepare_cached(HISTORY)?;
+    let executions = statement.query_map([id.0, after, window], past)?.collect::<Result<_, _>>()?;
+    Ok(Some(InstanceHistory { id, job_name, last, lineage, executions }))
+}
+
+fn past(row: &Row<'_>) -> rusqlite::Result<PastExecution> {
+    let id = row.get(0)?;
+    let reruns = row.get_ref(4)?.as_str()?;
+    Ok(PastExecution {
+        id: ExecutionId(id),
+        status: rows::status(row, 1, id)?,
+        end_time: rows::optional_time(row, 2, id)?,
+        has_newest_step: row.get(3)?,
+        reruns: serde_json::from_str(reruns).map_err(|error| unreadable("status of a re-run of", id, error))?,
+    })
+}
+
+fn judge(connection: &Connection, purge: &mut Purge<'_>, history: &InstanceHistory) -> Result<(), Fault> {
+    if let Some(keep) = purge.asks_newest(&history.job_name) {
+        let oldest_kept = connection
+            .prepare_cached(
+                "SELECT id FROM oxbatch_job_execution INDEXED BY oxbatch_job_execution_of_job
+                 WHERE job_name = ?1 AND end_time IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET ?2",
+            )?
+            .query_row(params![history.job_name, keep - 1], |row| row.get(0).map(ExecutionId))
+            .optional()?;
+        purge.note_newest(&history.job_name, oldest_kept);
+    }
+    purge.judge(history);
+    Ok(())
+}
+
+fn remove(connection: &Connection, purge: &Purge<'_>) -> Result<(), Fault> {
+    if !purge.executions.is_empty() {
+        let ids: serde_json::Value = purge.executions.iter().map(|id| id.0).collect();
+        connection
+            .prepare_cached("DELETE FROM oxbatch_job_execution WHERE id IN (SELECT value FROM json_each(?1))")?
+            .execute([ids.to_string()])?;
+    }
+    if !purge.instances.is_empty() {
+        let ids: serde_json::Value = purge.instances.iter().map(|id| id.0).collect();
+        connection
+            .prepare_cached("DELETE FROM oxbatch_job_instance WHERE id IN (SELECT value FROM json_each(?1))")?
+            .execute([ids.to_string()])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SqliteRepository;
+    use crate::sqlite::open::{self, Durability};
+
+    /// Without an index a batch would take longer the more there is, while all others wait for it.
+    #[test]
+    fn a_batch_looks_everything_up_by_an_index_and_sorts_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let _repository = SqliteRepository::open(&folder.path().join("oxbatch.db")).unwrap();
+        let connection = open::writer(&folder.path().join("oxbatch.db"), Durability::Later).unwrap();
+        let removals = [
+            "DELETE FROM oxbatch_job_execution WHERE id IN (SELECT value FROM json_each('[1]'))",
+            "UPDATE oxbatch_job_execution SET rerun_by = NULL WHERE rerun_by = 1",
+            "DELETE FROM oxbatch_step_execution WHERE job_execution_id = 1",
+            "DELETE FROM oxbatch_step_execution WHERE job_instance_id = 1",
+        ];
+        for sql in [ENDED, HISTORY].into_iter().chain(removals) {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let plan: Vec<String> = statement.raw_query().mapped(|row| row.get(3)).collect::<Result<_, _>>().unwrap();
+            let scans = plan.iter().filter(|line| line.starts_with("SCAN") && !line.contains("json_each"));
+            assert_eq!(scans.count(), 0, "{plan:#?}");
+            let sorts = plan.iter().any(|line| line.contains("TEMP B-TREE FOR ORDER BY"));
+            assert!(!sorts, "{plan:#?}");
+        }
+    }
 }

@@ -9,18 +9,38 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
 use oxbatch_core::repository::{
-    Changes, ChunkTransaction, ClaimRequest, Claimed, Drain, ExecutionFilter, ExecutionOutcome, ExecutionPage, Health,
-    InstanceFilter, InstancePage, InstanceParameter, JobRepository, JobSummary, KeptSkips, LaunchError, LaunchRequest,
-    Launched, Lease, NewStep, Node, NodeReport, NodeStatus, PageRequest, PendingSkips, PurgeReport, PurgeRequest,
-    RecoverRequest, Recovered, RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence,
-    StepOutcome, StepStart,
+    Changes, ChunkTransaction, ClaimRequest, Claimed, Compacted, Drain, ExecutionFilter, ExecutionOutcome,
+    ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobRepository, JobSummary, KeptSkips,
+    LaunchError, LaunchRequest, Launched, Lease, NewStep, Node, NodeReport, NodeStatus, PageRequest, PendingSkips,
+    PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease, RepositoryError, RepositoryFuture,
+    RerunRequest, SkipPage, StepFence, StepOutcome, StepStart,
 };
 use uuid::Uuid;
 
-use super::open::{check_in_place, unusable};
+use super::error::classify;
+use super::open::{self, Durability, check_in_place, unusable};
 use super::{
-    SqliteChunkTransaction, SqliteRepository, changes, claim, finish, launch, node, purge, query, recover, rerun, step,
+    SqliteChunkTransaction, SqliteRepository, Store, changes, claim, finish, launch, node, purge, query, recover,
+    rerun, step,
 };
+
+const COMPACT: &str = "compact the database";
+
+/// Writes the file anew. It holds the write lock for as long as that takes, so nobody may work on it.
+fn compact(store: &Store) -> Result<Compacted, RepositoryError> {
+    if store.presence.others_live() {
+        return Err(RepositoryError::InUse);
+    }
+    let fault = |error| classify(COMPACT, error);
+    let size = || std::fs::metadata(&store.path).map_or(0, |file| file.len());
+    let connection = open::writer(&store.path, Durability::EachCommit).map_err(fault)?;
+    // What stands in the log is part of the size.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(fault)?;
+    let before = size();
+    connection.execute_batch("VACUUM").map_err(fault)?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(fault)?;
+    Ok(Compacted { before, after: size() })
+}
 
 impl JobRepository for SqliteRepository {
     fn location(&self) -> String {
@@ -158,6 +178,17 @@ impl JobRepository for SqliteRepository {
             return self.store.readers.ask("count what a purge removes", count).boxed();
         }
         self.store.writer.run("purge", move |connection| purge::purge(connection, &request)).boxed()
+    }
+
+    fn compact(&self) -> RepositoryFuture<'_, Compacted> {
+        async move {
+            let turn = self.store.turn.take().await;
+            let store = Arc::clone(&self.store);
+            let done = tokio::task::spawn_blocking(move || compact(&store)).await;
+            drop(turn);
+            done.unwrap_or_else(|error| Err(RepositoryError::Database { operation: COMPACT, source: Box::new(error) }))
+        }
+        .boxed()
     }
 
     fn execution(&self, id: ExecutionId) -> RepositoryFuture<'_, Option<JobExecution>> {

@@ -117,11 +117,11 @@ pub(super) fn status(row: &Row<'_>, column: usize, id: i64) -> Result<Status> {
     row.get_ref(column)?.as_str()?.parse().map_err(|error| unreadable("status", id, error))
 }
 
-fn time(row: &Row<'_>, column: usize, id: i64) -> Result<Timestamp> {
+pub(super) fn time(row: &Row<'_>, column: usize, id: i64) -> Result<Timestamp> {
     Timestamp::from_microsecond(row.get(column)?).map_err(|error| unreadable("time", id, error))
 }
 
-fn optional_time(row: &Row<'_>, column: usize, id: i64) -> Result<Option<Timestamp>> {
+pub(super) fn optional_time(row: &Row<'_>, column: usize, id: i64) -> Result<Option<Timestamp>> {
     match row.get::<_, Option<i64>>(column)? {
         Some(microseconds) => {
             Timestamp::from_microsecond(microseconds).map(Some).map_err(|error| unreadable("time", id, error))

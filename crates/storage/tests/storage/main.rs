@@ -16,3 +16,4 @@ mod postgres_reader;
 mod postgres_types;
 #[cfg(feature = "postgres")]
 mod postgres_writer;
+mod purging;

@@ -1,0 +1,55 @@
+//! The node's duty to remove executions that ended long ago, while it works.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Event, Inner};
+use crate::repository::{NodeState, PurgeRequest, RepositoryError, purge_in_batches};
+
+/// Time from the start of a node to its first purge: what it recovers and takes first has the store for itself.
+const FIRST: Duration = Duration::from_secs(60);
+/// Most time between two purges; a short retention makes it shorter.
+const INTERVAL: Duration = Duration::from_secs(3600);
+/// Least time between two purges.
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Removes what ended longer ago than the retention, again and again, until the node closes.
+pub(super) async fn keep(inner: Arc<Inner>, retention: Duration) {
+    let interval = (retention / 10).clamp(LEAST_INTERVAL, INTERVAL);
+    let mut pause = FIRST.min(interval);
+    loop {
+        tokio::select! {
+            biased;
+            () = inner.closing.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = interval;
+        if let Err(error) = purge(&inner, retention).await {
+            inner.events.emit(&Event::RepositoryTrouble { doing: "remove old executions", error: &error });
+        }
+    }
+}
+
+async fn purge(inner: &Inner, retention: Duration) -> Result<(), RepositoryError> {
+    if !is_purger(inner).await? {
+        return Ok(());
+    }
+    let now = inner.config.clock.now();
+    let age = SignedDuration::try_from(retention).ok();
+    let ended_before = age.and_then(|age| now.checked_sub(age).ok()).unwrap_or(Timestamp::MIN);
+    let request = PurgeRequest { ended_before: Some(ended_before), ..PurgeRequest::default() };
+    let report = purge_in_batches(inner.repository.as_ref(), request, &inner.closing).await?;
+    if report.executions > 0 {
+        inner.events.emit(&Event::HistoryPurged { report: &report, ended_before });
+    }
+    Ok(())
+}
+
+/// Of the nodes of a store the one that started first does it: several at once would only wait for each other.
+async fn is_purger(inner: &Inner) -> Result<bool, RepositoryError> {
+    let nodes = inner.repository.nodes().await?;
+    let first = nodes.iter().find(|node| matches!(node.state, NodeState::Live | NodeState::Draining));
+    Ok(first.is_none_or(|node| node.report.node.boot_id == inner.config.node.boot_id))
+}

@@ -1,0 +1,3 @@
+//! The decisions of the repository as pure functions: a backend reads facts, asks here, and writes the verdict.
+
+pub mod purge;
