@@ -60,6 +60,8 @@ macro_rules! repository_conformance {
                 skipped_items_are_kept_with_their_chunk_or_not_at_all,
                 control_totals_commit_with_their_chunk_and_come_back_with_the_state,
                 each_save_is_shown_whole_while_the_step_runs,
+                entries_of_the_jobs_context_are_saved_one_by_one,
+                a_context_that_others_have_filled_refuses_what_is_too_much,
             ];
             rerunning: [
                 kept_items_are_counted_and_listed_by_what_can_be_done_with_them,

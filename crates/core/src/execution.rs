@@ -11,7 +11,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use context::{ContextError, ExecutionContext, MAX_CONTEXT_BYTES, StepState};
+pub use context::{ContextChanges, ContextError, ExecutionContext, MAX_CONTEXT_BYTES, StepState};
 pub use control_total::{ControlTotal, ControlTotals, Imbalance};
 pub use counters::Counters;
 pub use skip::{MAX_SKIPPED_BYTES, SkipPhase, SkippedItem, StoredSkip, UnknownSkipPhase};

@@ -23,8 +23,8 @@ pub use query::{
     KeptSkips, PageRequest, PendingSkips, SkipPage,
 };
 pub use requests::{
-    ChunkAck, ChunkSave, ClaimRequest, Claimed, Compacted, ExecutionOutcome, IdempotencyKey, LaunchRequest, Launched,
-    NewStep, PurgeReport, PurgeRequest, RecoverPolicy, RecoverRequest, Recovered, RenewedLease, RerunRequest,
+    Admission, ChunkAck, ChunkSave, ClaimRequest, Claimed, Compacted, ExecutionOutcome, IdempotencyKey, LaunchRequest,
+    Launched, NewStep, PurgeReport, PurgeRequest, RecoverPolicy, RecoverRequest, Recovered, RenewedLease, RerunRequest,
     RerunStep, StartedStep, StepOutcome, StepStart,
 };
 

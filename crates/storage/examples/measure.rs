@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use oxbatch_core::execution::Counters;
 use oxbatch_core::item::ItemWriter;
 use oxbatch_core::job::JobParameters;
-use oxbatch_core::repository::{ChunkSave, JobRepository, LaunchRequest, NewStep, Node, RunLimits, StepStart};
+use oxbatch_core::repository::{
+    Admission, ChunkSave, JobRepository, LaunchRequest, NewStep, Node, RunLimits, StepStart,
+};
 use oxbatch_storage::rusqlite::{Connection, params};
 use oxbatch_storage::{SqliteRepository, SqliteWriter};
 use serde::Serialize;
@@ -51,12 +53,14 @@ async fn repository(folder: &std::path::Path) -> (SqliteRepository, oxbatch_core
         job_name: "Measure".to_owned(),
         parameters: JobParameters::default(),
         force: false,
-        time: Timestamp::now(),
-        claim: Some((node, Duration::from_secs(600))),
-        queue_limit: 1,
+        admission: Admission {
+            time: Timestamp::now(),
+            claim: Some((node, Duration::from_secs(600))),
+            queue_limit: 1,
+            priority: 0,
+            limits: RunLimits::default(),
+        },
         idempotency: None,
-        priority: 0,
-        limits: RunLimits::default(),
     };
     let lease = repository.launch(request).await.unwrap().lease.unwrap();
     let step =

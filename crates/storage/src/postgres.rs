@@ -4,6 +4,7 @@ mod changes;
 mod chunk;
 mod claim;
 mod connect;
+mod context;
 mod error;
 mod finish;
 mod launch;
@@ -147,9 +148,9 @@ impl std::fmt::Debug for PostgresRepository {
 mod tests {
     use std::cell::Cell;
 
-    use oxbatch_core::conformance::fixture::{LONG, launch_of, outcome, step_of, step_outcome};
+    use oxbatch_core::conformance::fixture::{LONG, admitted, launch_of, outcome, step_of, step_outcome};
     use oxbatch_core::execution::StatusEvent;
-    use oxbatch_core::repository::{LaunchRequest, NewStep, Node, StepStart};
+    use oxbatch_core::repository::{NewStep, Node, StepStart};
     use oxbatch_test_postgres::TestDatabase;
 
     use super::*;
@@ -173,7 +174,7 @@ mod tests {
         let database = TestDatabase::new();
         let settings = PostgresSettings::from_url(database.url()).unwrap();
         let repository = PostgresRepository::open(settings).await.unwrap();
-        let request = LaunchRequest { claim: Some((Node::new("node"), LONG)), ..launch_of(1) };
+        let request = admitted(launch_of(1), |admission| admission.claim = Some((Node::new("node"), LONG)));
         // What is told to other nodes is sent beside the work, several words at a time: a sum over ten hides its moment.
         let mut costs = Vec::new();
         for _ in 0..6 {

@@ -3,6 +3,7 @@
 mod changes;
 mod chunk;
 mod claim;
+mod context;
 mod error;
 mod finish;
 mod identifier;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::execution::{Counters, ExecutionId, JobExecution, StatusEvent};
+use crate::execution::{ContextChanges, Counters, ExecutionContext, ExecutionId, JobExecution, StatusEvent};
 use crate::job::JobParameters;
 use crate::repository::{
-    ChunkSave, ClaimRequest, Claimed, Drain, ExecutionOutcome, JobRepository, LaunchError, LaunchRequest, Launched,
-    Lease, NewStep, Node, NodeReport, NodeStatus, RecoverPolicy, RecoverRequest, Recovered, RenewedLease, RunLimits,
-    StartedStep, StepOutcome, StepStart,
+    Admission, ChunkSave, ClaimRequest, Claimed, Drain, ExecutionOutcome, JobRepository, LaunchError, LaunchRequest,
+    Launched, Lease, NewStep, Node, NodeReport, NodeStatus, RecoverPolicy, RecoverRequest, Recovered, RenewedLease,
+    RunLimits, StartedStep, StepOutcome, StepStart,
 };
 
 /// The job of the cases.
@@ -35,13 +35,27 @@ pub fn launch_of(key: i64) -> LaunchRequest {
         job_name: JOB.to_owned(),
         parameters: JobParameters::default().with("key", key),
         force: false,
-        time: Timestamp::now(),
-        claim: None,
-        queue_limit: 100,
+        admission: Admission {
+            time: Timestamp::now(),
+            claim: None,
+            priority: 0,
+            limits: RunLimits::default(),
+            queue_limit: 100,
+        },
         idempotency: None,
-        priority: 0,
-        limits: RunLimits::default(),
     }
+}
+
+/// The launch, but it comes to run in another way.
+pub fn admitted(mut request: LaunchRequest, change: impl FnOnce(&mut Admission)) -> LaunchRequest {
+    change(&mut request.admission);
+    request
+}
+
+/// The changes that make one context of another, both as JSON.
+pub fn changes(stored: &str, context: &str) -> ContextChanges {
+    let read = |json| ExecutionContext::from_json(json).unwrap();
+    read(context).changes_since(&read(stored))
 }
 
 /// A step without rules.
@@ -88,13 +102,15 @@ impl Process {
 
     /// Launches the instance `key` on this node.
     pub async fn run(&self, key: i64, lease: Duration) -> Lease {
-        let request = LaunchRequest { claim: Some((self.node.clone(), lease)), ..launch_of(key) };
+        let request = admitted(launch_of(key), |admission| admission.claim = Some((self.node.clone(), lease)));
         self.launch(request).await.unwrap().lease.unwrap()
     }
 
     /// Launches the instance `key` on this node, from the start.
     pub async fn force(&self, key: i64) -> Lease {
-        let request = LaunchRequest { claim: Some((self.node.clone(), LONG)), force: true, ..launch_of(key) };
+        let request = admitted(LaunchRequest { force: true, ..launch_of(key) }, |admission| {
+            admission.claim = Some((self.node.clone(), LONG))
+        });
         self.launch(request).await.unwrap().lease.unwrap()
     }
 

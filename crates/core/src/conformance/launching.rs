@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Backend;
-use super::fixture::{LONG, Process, launch_of};
+use super::fixture::{LONG, Process, admitted, launch_of};
 use crate::execution::{ExecutionId, Status, StatusEvent};
 use crate::repository::{
     ExecutionFilter, IdempotencyKey, InstanceFilter, LaunchError, LaunchRequest, PageRequest, RepositoryError,
@@ -73,16 +73,16 @@ pub async fn an_abandoned_instance_can_only_be_forced(backend: &dyn Backend) {
 pub async fn a_full_queue_refuses_and_leaves_nothing_behind(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     for key in 1..=3 {
-        process.launch(LaunchRequest { queue_limit: 3, ..launch_of(key) }).await.unwrap();
+        process.launch(admitted(launch_of(key), |admission| admission.queue_limit = 3)).await.unwrap();
     }
-    let refused = process.launch(LaunchRequest { queue_limit: 3, ..launch_of(4) }).await;
+    let refused = process.launch(admitted(launch_of(4), |admission| admission.queue_limit = 3)).await;
     assert!(matches!(refused, Err(LaunchError::QueueFull { limit: 3 })), "{refused:?}");
     let page = PageRequest { before: None, limit: 10 };
     assert_eq!(process.repository.instances(InstanceFilter::default(), page).await.unwrap().instances.len(), 3);
     assert_eq!(process.repository.executions(ExecutionFilter::default(), page).await.unwrap().executions.len(), 3);
     process.run(4, LONG).await;
     process.claim(LONG).await.unwrap();
-    process.launch(LaunchRequest { queue_limit: 3, ..launch_of(5) }).await.unwrap();
+    process.launch(admitted(launch_of(5), |admission| admission.queue_limit = 3)).await.unwrap();
 }
 
 /// The same key and request answer the first execution; another request is refused; an outdated key is free again.
@@ -95,7 +95,7 @@ pub async fn an_idempotency_key_answers_the_first_execution_until_it_is_outdated
     // The clock of the node that asks decides nothing, however wrong it is.
     for hours in [0, -1_000, 1_000] {
         let time = Timestamp::now() + jiff::SignedDuration::from_hours(hours);
-        let again = process.launch(LaunchRequest { time, ..with(1, key("a", LONG)) }).await.unwrap();
+        let again = process.launch(admitted(with(1, key("a", LONG)), |admission| admission.time = time)).await.unwrap();
         assert!(again.replayed);
         assert_eq!(again.execution, first.execution);
     }

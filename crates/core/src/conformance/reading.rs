@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Backend;
-use super::fixture::{JOB, LONG, Process, launch_of};
+use super::fixture::{JOB, LONG, Process, admitted, launch_of};
 use crate::execution::{ExecutionId, Status, StatusEvent};
 use crate::job::{DateTime, JobParameters};
 use crate::repository::{ExecutionFilter, InstanceFilter, LaunchRequest, PageRequest};
@@ -33,7 +33,13 @@ pub async fn lists_are_filtered_and_paged_without_gaps(backend: &dyn Backend) {
         let job_name = if key % 4 == 0 { "Other" } else { JOB }.to_owned();
         let time = start + SignedDuration::from_secs(key);
         let claim = Some((process.node.clone(), LONG));
-        let launched = process.launch(LaunchRequest { job_name, time, claim, ..launch_of(key) }).await.unwrap();
+        let launched = process
+            .launch(admitted(LaunchRequest { job_name, ..launch_of(key) }, |admission| {
+                admission.time = time;
+                admission.claim = claim;
+            }))
+            .await
+            .unwrap();
         let lease = launched.lease.unwrap();
         if key < 9 {
             process.end(&lease, events[usize::try_from(key).unwrap() % 3]).await;

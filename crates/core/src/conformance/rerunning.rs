@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Backend;
-use super::fixture::{LONG, Process, save};
+use super::fixture::{LONG, Process, changes, launch_of, save};
 use crate::execution::{Counters, ExecutionId, SkipPhase, SkippedItem, Status, StatusEvent};
 use crate::repository::{
     ChunkSave, KeptSkips, LaunchError, Launched, Lease, PendingSkips, PurgeRequest, RepositoryError, RerunRequest,
@@ -31,11 +31,7 @@ fn rerun_of(id: ExecutionId, raw: bool) -> RerunRequest {
     RerunRequest {
         execution_id: id,
         steps: vec![RerunStep { step_name: "Step".to_owned(), raw }],
-        time: Timestamp::now(),
-        claim: None,
-        priority: 0,
-        limits: crate::repository::RunLimits::default(),
-        queue_limit: 100,
+        admission: launch_of(0).admission,
     }
 }
 
@@ -50,8 +46,8 @@ async fn skipping(process: &Process, key: i64) -> ExecutionId {
     let counters = Counters { commit: 1, ..Counters::default() };
     let mut transaction = process.repository.chunk_transaction(&step.fence).await.unwrap();
     let (skips, time) = (items(), Some(Timestamp::now()));
-    let context = Some(r#"{"from":"the first"}"#);
-    let saved = ChunkSave { skips: &skips, time, job_context: context, ..save("{}", &counters) };
+    let context = changes("{}", r#"{"from":"the first"}"#);
+    let saved = ChunkSave { skips: &skips, time, job_context: Some(&context), ..save("{}", &counters) };
     transaction.commit(saved).await.unwrap();
     drop(transaction);
     process.end_step(&step, StatusEvent::Complete).await;

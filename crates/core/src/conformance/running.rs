@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "a case fails by panicking")]
 
 use super::Backend;
-use super::fixture::{LONG, Process, launch_of, outcome, save, step_of, step_outcome};
-use crate::execution::{ControlTotals, Counters, SkipPhase, SkippedItem, Status, StatusEvent, StepExecutionId};
+use super::fixture::{LONG, Process, changes, launch_of, outcome, save, step_of, step_outcome};
+use crate::execution::{
+    ControlTotals, Counters, ExecutionContext, MAX_CONTEXT_BYTES, SkipPhase, SkippedItem, Status, StatusEvent,
+    StepExecutionId,
+};
 use crate::repository::{ChunkSave, NewStep, RepositoryError, StepOutcome, StepStart};
 
 /// A plain launch skips what is complete, also after COMPLETED; `rerun_if_complete` and force do not.
@@ -27,14 +30,17 @@ pub async fn completed_steps_are_not_run_again_unless_told_so(backend: &dyn Back
 /// What was committed last comes back byte by byte, also after an attempt that committed nothing.
 pub async fn a_failed_step_gets_its_state_and_the_job_its_context_back(backend: &dyn Backend) {
     const STATE: &str = r#"{"v":2,"reader":{"byte":17},"future":{"kept":true}}"#;
-    const CONTEXT: &str = r#"{"total":1.50,"name":"Möwe"}"#;
+    const CONTEXT: &str = r#"{"name":"Möwe","total":1.5}"#;
     let process = Process::start(backend).await;
     let first = process.run(1, LONG).await;
     let step = process.start_step(&first, "Step").await;
     assert_eq!((step.state.as_deref(), step.job_context.as_deref()), (None, None));
     let mut transaction = process.repository.chunk_transaction(&step.fence).await.unwrap();
     let counters = Counters { read: 1, filter: 1, commit: 1, ..Counters::default() };
-    transaction.commit(ChunkSave { job_context: Some(CONTEXT), ..save(STATE, &counters) }).await.unwrap();
+    transaction
+        .commit(ChunkSave { job_context: Some(&changes("{}", CONTEXT)), ..save(STATE, &counters) })
+        .await
+        .unwrap();
     drop(transaction);
     process.end_step(&step, StatusEvent::Fail).await;
     process.end(&first, StatusEvent::Fail).await;
@@ -174,7 +180,7 @@ pub async fn an_ended_execution_leaves_no_step_running(backend: &dyn Backend) {
     let said = StepOutcome {
         exit_code: Some("ODD".to_owned()),
         exit_message: Some("said".to_owned()),
-        job_context: Some(r#"{"a":1}"#.to_owned()),
+        job_context: Some(changes("{}", r#"{"a":1}"#)),
         ..step_outcome(StatusEvent::Complete)
     };
     let ended = process.repository.finish_step(&one.fence, said).await.unwrap();
@@ -304,5 +310,53 @@ pub async fn each_save_is_shown_whole_while_the_step_runs(backend: &dyn Backend)
         let steps = process.repository.steps(lease.execution_id).await.unwrap();
         let totals = control_totals.map(|json| ControlTotals::from_json(json).unwrap()).unwrap_or_default();
         assert_eq!((steps[0].counters, &steps[0].control_totals), (counters, &totals), "save {save_number}");
+    }
+}
+
+/// Each save of the job's context sets and removes its own entries, whole, and leaves those of other steps as they are.
+pub async fn entries_of_the_jobs_context_are_saved_one_by_one(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let lease = process.run(1, LONG).await;
+    let (one, two) = (process.start_step(&lease, "One").await, process.start_step(&lease, "Two").await);
+    let counters = Counters::default();
+    let mut ones = process.repository.chunk_transaction(&one.fence).await.unwrap();
+    let mut twos = process.repository.chunk_transaction(&two.fence).await.unwrap();
+    // Names and numbers that a database might take for something else.
+    let odd = r#"{"":18446744073709551615,"$":1.0,"[0]":1e-7,"a\"b":{"x":null,"y":[]},"c.d":null,"e\\f":"\n'","ü":-1}"#;
+    let first = changes("{}", odd);
+    ones.commit(ChunkSave { job_context: Some(&first), ..save("{}", &counters) }).await.unwrap();
+    let second = changes("{}", r#"{"two":{"deep":{"kept":null}},"ü":"ß"}"#);
+    twos.commit(ChunkSave { job_context: Some(&second), ..save("{}", &counters) }).await.unwrap();
+    let third = changes(r#"{"a\"b":1,"$":1,"gone":1}"#, r#"{"a\"b":{"y":1}}"#);
+    ones.commit(ChunkSave { job_context: Some(&third), ..save("{}", &counters) }).await.unwrap();
+    drop((ones, twos));
+    let outcome =
+        StepOutcome { job_context: Some(changes("{}", r#"{"end":true}"#)), ..step_outcome(StatusEvent::Fail) };
+    process.repository.finish_step(&one.fence, outcome).await.unwrap();
+    process.end_step(&two, StatusEvent::Fail).await;
+    process.end(&lease, StatusEvent::Fail).await;
+    let again = process.run(1, LONG).await;
+    let stored = process.start_step(&again, "One").await.job_context.unwrap();
+    let expected = r#"{"":18446744073709551615,"[0]":1e-7,"a\"b":{"y":1},"c.d":null,"e\\f":"\n'","ü":"ß",
+        "two":{"deep":{"kept":null}},"end":true}"#;
+    let read = |json: &str| ExecutionContext::from_json(json).unwrap();
+    assert_eq!(read(&stored), read(expected), "{stored}");
+}
+
+/// A context that becomes too large by what others have put is refused, and nothing of the chunk is saved.
+pub async fn a_context_that_others_have_filled_refuses_what_is_too_much(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let lease = process.run(1, LONG).await;
+    let step = process.start_step(&lease, "Step").await;
+    let counters = Counters::default();
+    let half = |name: &str| format!(r#"{{"{name}":"{}"}}"#, "x".repeat(MAX_CONTEXT_BYTES / 2));
+    let mut transaction = process.repository.chunk_transaction(&step.fence).await.unwrap();
+    for (name, fits) in [("a", true), ("b", false), ("a", true)] {
+        let half = changes("{}", &half(name));
+        let saved = transaction.commit(ChunkSave { job_context: Some(&half), ..save("{}", &counters) }).await;
+        match saved {
+            Ok(_) => assert!(fits, "{name}"),
+            Err(error) => assert!(!fits && error.to_string().contains("over the limit"), "{name}: {error}"),
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Backend;
-use super::fixture::{JOB, LONG, OTHER_JOB, Process, launch_of};
+use super::fixture::{JOB, LONG, OTHER_JOB, Process, admitted, launch_of};
 use crate::execution::{ExecutionId, StatusEvent};
 use crate::repository::{
     Drain, ExecutionFilter, LaunchError, LaunchRequest, News, Node, NodeState, PageRequest, RepositoryError, RunLimits,
@@ -94,7 +94,11 @@ pub async fn higher_priorities_leave_the_queue_first_and_equal_ones_by_age(backe
     let (process, dead) = (Process::start(backend).await, Process::start(backend).await);
     let mut ids = Vec::new();
     for (key, priority) in [(1, 0), (2, 5), (3, -1_000), (4, 5), (5, 1_000)] {
-        let launched = process.launch(LaunchRequest { priority, ..launch_of(key) }).await.unwrap().execution;
+        let launched = process
+            .launch(admitted(launch_of(key), |admission| admission.priority = priority))
+            .await
+            .unwrap()
+            .execution;
         assert_eq!(launched.priority, priority);
         ids.push(launched.id);
     }
@@ -113,7 +117,7 @@ pub async fn higher_priorities_leave_the_queue_first_and_equal_ones_by_age(backe
 pub async fn a_job_at_its_limit_waits_and_holds_up_no_other(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     for key in 1..=3 {
-        process.launch(LaunchRequest { priority: 10, ..launch_of(key) }).await.unwrap();
+        process.launch(admitted(launch_of(key), |admission| admission.priority = 10)).await.unwrap();
     }
     process.launch(other(1)).await.unwrap();
     let only_one = || limits(None, Some(1));
@@ -162,7 +166,12 @@ pub async fn limits_hold_exactly_when_many_claim_at_once(backend: &dyn Backend) 
 /// What would run at once beside the queue is refused at a limit, and leaves nothing behind.
 pub async fn a_launch_that_runs_at_once_keeps_to_the_limits(backend: &dyn Backend) {
     let process = Process::start(backend).await;
-    let at_once = |key, limits| LaunchRequest { claim: Some((process.node.clone(), LONG)), limits, ..launch_of(key) };
+    let at_once = |key, limits| {
+        admitted(launch_of(key), |admission| {
+            admission.claim = Some((process.node.clone(), LONG));
+            admission.limits = limits;
+        })
+    };
     process.launch(at_once(1, limits(Some(1), Some(1)))).await.unwrap();
     match process.launch(at_once(2, limits(Some(9), Some(1)))).await {
         Err(LaunchError::LimitReached { job, limit: 1 }) => assert_eq!(job.as_deref(), Some(JOB)),
@@ -175,7 +184,7 @@ pub async fn a_launch_that_runs_at_once_keeps_to_the_limits(backend: &dyn Backen
     let page = PageRequest { before: None, limit: 10 };
     assert_eq!(process.repository.executions(ExecutionFilter::default(), page).await.unwrap().executions.len(), 1);
     // One that waits in the queue is never refused for them.
-    process.launch(LaunchRequest { limits: limits(Some(1), Some(1)), ..launch_of(3) }).await.unwrap();
+    process.launch(admitted(launch_of(3), |admission| admission.limits = limits(Some(1), Some(1)))).await.unwrap();
     let racing = (10..42).map(|key| process.launch(at_once(key, limits(Some(4), None))));
     let results = futures_util::future::join_all(racing).await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 3);

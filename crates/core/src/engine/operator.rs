@@ -17,7 +17,7 @@ use crate::event::{Event, EventSink};
 use crate::execution::{ExecutionId, JobExecution, Status};
 use crate::job::{GivenParameters, Job, JobParameters, JobRegistry, MAX_PRIORITY, MIN_PRIORITY};
 use crate::repository::{
-    Drain, ExecutionFilter, IdempotencyKey, JobRepository, LaunchRequest, Launched, Node, NodeStatus, PageRequest,
+    Admission, Drain, ExecutionFilter, IdempotencyKey, JobRepository, LaunchRequest, Launched, Node, NodeStatus, PageRequest,
     RecoverPolicy, RecoverRequest, RepositoryError, RunLimits,
 };
 
@@ -197,11 +197,13 @@ impl Operator {
             job_name: job.name().to_owned(),
             parameters,
             force: options.force,
-            time: config.clock.now(),
-            claim,
-            priority,
-            limits: self.inner.limits.clone(),
-            queue_limit: config.queue_limit,
+            admission: Admission {
+                time: config.clock.now(),
+                claim,
+                priority,
+                limits: self.inner.limits.clone(),
+                queue_limit: config.queue_limit,
+            },
             idempotency,
         };
         let launched = self.inner.repository.launch(request).await?;

@@ -4,7 +4,7 @@ use super::operator::{Claim, Operator};
 use super::refusal::OperatorError;
 use super::rerun_plan::{Plan, Rerun, left_skips};
 use crate::execution::ExecutionId;
-use crate::repository::{LaunchError, RerunRequest};
+use crate::repository::{Admission, LaunchError, RerunRequest};
 
 impl Operator {
     /// Runs the skipped items of an execution again, in a new execution that is linked with it: by the same processors
@@ -32,11 +32,13 @@ impl Operator {
         let request = RerunRequest {
             execution_id: id,
             steps: plan.steps.clone(),
-            time: config.clock.now(),
-            claim,
-            priority: execution.priority,
-            limits: self.limits().clone(),
-            queue_limit: config.queue_limit,
+            admission: Admission {
+                time: config.clock.now(),
+                claim,
+                priority: execution.priority,
+                limits: self.limits().clone(),
+                queue_limit: config.queue_limit,
+            },
         };
         let launched = repository.rerun(request).await.map_err(|error| match error {
             LaunchError::NothingToRerun { .. } => OperatorError::NotRerunnable { id, reason: plan.refusal() },

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Event, Inner};
+use super::state::EngineState;
+use crate::event::Event;
 use crate::repository::{NodeState, PurgeRequest, RepositoryError, purge_in_batches};
 
 /// Time from the start of a node to its first purge: what it recovers and takes first has the store for itself.
@@ -16,40 +17,40 @@ const INTERVAL: Duration = Duration::from_secs(3600);
 const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Removes what ended longer ago than the retention, again and again, until the node closes.
-pub(super) async fn keep(inner: Arc<Inner>, retention: Duration) {
+pub(super) async fn keep(state: Arc<EngineState>, retention: Duration) {
     let interval = (retention / 10).clamp(LEAST_INTERVAL, INTERVAL);
     let mut pause = FIRST.min(interval);
     loop {
         tokio::select! {
             biased;
-            () = inner.closing.cancelled() => return,
+            () = state.local.closing.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
         pause = interval;
-        if let Err(error) = purge(&inner, retention).await {
-            inner.events.emit(&Event::RepositoryTrouble { doing: "remove old executions", error: &error });
+        if let Err(error) = purge(&state, retention).await {
+            state.events.emit(&Event::RepositoryTrouble { doing: "remove old executions", error: &error });
         }
     }
 }
 
-async fn purge(inner: &Inner, retention: Duration) -> Result<(), RepositoryError> {
-    if !is_purger(inner).await? {
+async fn purge(state: &EngineState, retention: Duration) -> Result<(), RepositoryError> {
+    if !is_purger(state).await? {
         return Ok(());
     }
-    let now = inner.config.clock.now();
+    let now = state.config.clock.now();
     let age = SignedDuration::try_from(retention).ok();
     let ended_before = age.and_then(|age| now.checked_sub(age).ok()).unwrap_or(Timestamp::MIN);
     let request = PurgeRequest { ended_before: Some(ended_before), ..PurgeRequest::default() };
-    let report = purge_in_batches(inner.repository.as_ref(), request, &inner.closing).await?;
+    let report = purge_in_batches(state.repository.as_ref(), request, &state.local.closing).await?;
     if report.executions > 0 {
-        inner.events.emit(&Event::HistoryPurged { report: &report, ended_before });
+        state.events.emit(&Event::HistoryPurged { report: &report, ended_before });
     }
     Ok(())
 }
 
 /// Of the nodes of a store the one that started first does it: several at once would only wait for each other.
-async fn is_purger(inner: &Inner) -> Result<bool, RepositoryError> {
-    let nodes = inner.repository.nodes().await?;
+async fn is_purger(state: &EngineState) -> Result<bool, RepositoryError> {
+    let nodes = state.repository.nodes().await?;
     let first = nodes.iter().find(|node| matches!(node.state, NodeState::Live | NodeState::Draining));
-    Ok(first.is_none_or(|node| node.report.node.boot_id == inner.config.node.boot_id))
+    Ok(first.is_none_or(|node| node.report.node.boot_id == state.config.node.boot_id))
 }

@@ -47,6 +47,7 @@ pub(super) async fn run_step(
     let step_name = step.name();
     handle.begin_step(LiveStep { step_id, step_name: step_name.to_owned(), live: Arc::clone(&live) });
     state.events.emit(&Event::StepStarted { execution_id: job.execution_id, step_id, step_name, resumed, live: &live });
+    let job_context = job.context.current();
     let stored = started.state.as_deref().map_or_else(|| Ok(StepState::default()), StepState::from_json);
     let (kept, report) = match stored {
         Ok(stored) => {
@@ -71,7 +72,7 @@ pub(super) async fn run_step(
         }
         Err(error) => (StepState::default(), Report::Fault(BodyFault::Failed(cause_chain(&error)))),
     };
-    let ended = EndedStep { step, scope: &scope, handle, started: &started, kept };
+    let ended = EndedStep { step, scope: &scope, handle, started: &started, kept, job_context };
     let end = ended.record(state, report).await;
     handle.end_step(step_id);
     end

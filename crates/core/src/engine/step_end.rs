@@ -5,7 +5,9 @@ use super::running::{Handle, StopCause};
 use super::state::EngineState;
 use crate::author_thread::panic_message;
 use crate::event::Event;
-use crate::execution::{EXIT_SHUTDOWN, ExecutionContext, Status, StatusEvent, StepState, cause_chain, cut_message};
+use crate::execution::{
+    ContextChanges, EXIT_SHUTDOWN, ExecutionContext, Status, StatusEvent, StepState, cause_chain, cut_message,
+};
 use crate::repository::{RepositoryError, StartedStep, StepOutcome};
 use crate::step::{BodyEnd, BodyFault, Step, StepKind, StepScope};
 
@@ -37,7 +39,7 @@ struct Ending {
     exit_code: Option<String>,
     message: Option<String>,
     state: Option<String>,
-    job_context: Option<String>,
+    job_context: Option<ContextChanges>,
 }
 
 impl Ending {
@@ -79,6 +81,8 @@ pub(super) struct EndedStep<'a> {
     pub(super) started: &'a StartedStep,
     /// The state with which it began.
     pub(super) kept: StepState,
+    /// The job's context with which it began.
+    pub(super) job_context: ExecutionContext,
 }
 
 impl EndedStep<'_> {
@@ -93,7 +97,7 @@ impl EndedStep<'_> {
         }
         ending.message = ending.message.map(cut_message);
         let (scope, started) = (self.scope, self.started);
-        match unsaved_contexts(self.step, scope, self.kept, ending.event) {
+        match unsaved_contexts(self.step, scope, self.kept, &self.job_context, ending.event) {
             Ok((own, of_job)) => (ending.state, ending.job_context) = (own, of_job),
             Err(message) => ending = Ending::failed(message),
         }
@@ -136,8 +140,9 @@ fn unsaved_contexts(
     step: &Step,
     scope: &StepScope,
     mut kept: StepState,
+    stored: &ExecutionContext,
     event: StatusEvent,
-) -> Result<(Option<String>, Option<String>), String> {
+) -> Result<(Option<String>, Option<ContextChanges>), String> {
     if step.kind() != StepKind::Task && event != StatusEvent::Complete {
         return Ok((None, None));
     }
@@ -151,7 +156,8 @@ fn unsaved_contexts(
         state = Some(json);
     }
     scope.job.context.settle();
-    let changed = scope.job.context.take_change();
-    let job_context = changed.as_ref().map(ExecutionContext::to_json).transpose().map_err(|error| error.to_string())?;
-    Ok((state, job_context))
+    let Some(changed) = scope.job.context.take_change() else { return Ok((state, None)) };
+    changed.to_json().map_err(|error| error.to_string())?;
+    let changes = changed.changes_since(stored);
+    Ok((state, (!changes.is_empty()).then_some(changes)))
 }

@@ -95,6 +95,14 @@ impl ExecutionContext {
         }
     }
 
+    /// The entries in which it differs from what is stored.
+    pub fn changes_since(&self, stored: &Self) -> ContextChanges {
+        let is_new = |(key, value): &(&String, &Value)| stored.entries.get(*key) != Some(*value);
+        let set = self.entries.iter().filter(is_new).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let removed = stored.entries.keys().filter(|key| !self.entries.contains_key(*key)).cloned().collect();
+        ContextChanges { set: Self { entries: set }, removed }
+    }
+
     /// Takes over the entries of another; where both have one, the other's.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.entries.extend(other.entries.iter().map(|(key, value)| (key.clone(), value.clone())));
@@ -121,6 +129,33 @@ impl ExecutionContext {
     /// [`ContextError::Unreadable`] when it is no JSON object.
     pub fn from_json(json: &str) -> Result<Self, ContextError> {
         serde_json::from_str(json).map_err(|source| ContextError::Unreadable { source })
+    }
+}
+
+/// Entries of the job's context to be set and removed in what is stored. Those that others have set meanwhile stay.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ContextChanges {
+    set: ExecutionContext,
+    removed: Vec<String>,
+}
+
+impl ContextChanges {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.removed.is_empty()
+    }
+
+    /// The entries that are set, as a JSON object. Each replaces the stored one as a whole.
+    ///
+    /// # Errors
+    /// [`ContextError::TooLarge`] above [`MAX_CONTEXT_BYTES`].
+    pub fn set_json(&self) -> Result<String, ContextError> {
+        self.set.to_json()
+    }
+
+    /// The names of all entries that are set or removed.
+    pub fn keys(&self) -> Vec<&str> {
+        self.set.entries.keys().chain(&self.removed).map(String::as_str).collect()
     }
 }
 
@@ -230,6 +265,20 @@ mod tests {
         context.put("big", "x".repeat(MAX_CONTEXT_BYTES)).unwrap();
         let error = context.to_json().unwrap_err().to_string();
         assert!(error.contains("65546 bytes"), "{error}");
+    }
+
+    #[test]
+    fn changes_are_the_entries_that_were_set_anew_or_removed() {
+        let context = |json: &str| ExecutionContext::from_json(json).unwrap();
+        let changes = |new: &str, stored: &str| {
+            let changes = context(new).changes_since(&context(stored));
+            (changes.set_json().unwrap(), changes.keys().join(" "), changes.is_empty())
+        };
+        let same = r#"{"a":1,"b":{"c":null}}"#;
+        assert_eq!(changes(same, same), ("{}".to_owned(), String::new(), true));
+        // Whole entries, whatever has changed within.
+        assert_eq!(changes(r#"{"b":{"c":1}}"#, same), (r#"{"b":{"c":1}}"#.to_owned(), "b a".to_owned(), false));
+        assert_eq!(changes(r#"{"a":null}"#, "{}"), (r#"{"a":null}"#.to_owned(), "a".to_owned(), false));
     }
 
     #[test]

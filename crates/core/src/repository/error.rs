@@ -1,6 +1,6 @@
 //! What a repository reports when it cannot do what it was asked.
 
-use crate::execution::{ExecutionId, IllegalTransition};
+use crate::execution::{ContextError, ExecutionId, IllegalTransition};
 use crate::item::BoxError;
 
 /// Why a repository could not do what it was asked. Nothing was changed.
@@ -74,6 +74,9 @@ pub enum RepositoryError {
          the free space is not given back, but new executions use it"
     )]
     InUse,
+    /// The job's context cannot be saved: with what other steps have put into it, it is too large.
+    #[error(transparent)]
+    Context(#[from] ContextError),
     /// The database is busy or out of reach; a later attempt may succeed.
     #[error("{operation}: the database does not answer in time")]
     Unavailable {

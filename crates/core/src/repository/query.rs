@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::StatusCounts;
+use super::{RerunStep, StatusCounts};
 use crate::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, Status, StoredSkip};
 use crate::job::Parameter;
 
@@ -102,6 +102,13 @@ pub struct PendingSkips {
     pub after: Option<i64>,
     /// Most rows, at least 1.
     pub limit: u32,
+}
+
+impl PendingSkips {
+    /// Asks for the first item of a step that can be run again.
+    pub fn first_of(execution_id: ExecutionId, step: &RerunStep) -> Self {
+        Self { execution_id, step_name: step.step_name.clone(), rerunnable: true, raw: step.raw, after: None, limit: 1 }
+    }
 }
 
 /// One page of skipped items.

@@ -7,18 +7,12 @@ use jiff::Timestamp;
 
 use super::rules::purge::PurgePosition;
 use super::{Lease, Node, RunLimits, StepFence};
-use crate::execution::{Counters, ExecutionId, JobExecution, SkippedItem, Status, StatusEvent};
+use crate::execution::{ContextChanges, Counters, ExecutionId, JobExecution, SkippedItem, Status, StatusEvent};
 use crate::job::JobParameters;
 
-/// A launch with checked parameters.
+/// How a new execution comes to run: from the queue, or at once on the node that launches it.
 #[derive(Debug, Clone)]
-pub struct LaunchRequest {
-    /// Name of the job.
-    pub job_name: String,
-    /// Its parameters, defaults included.
-    pub parameters: JobParameters,
-    /// Run every step from the start.
-    pub force: bool,
+pub struct Admission {
     /// Now.
     pub time: Timestamp,
     /// A node that takes the execution in the same transaction, and how long its lease lasts; `None` queues it.
@@ -29,6 +23,19 @@ pub struct LaunchRequest {
     pub limits: RunLimits,
     /// How many launches may wait.
     pub queue_limit: u32,
+}
+
+/// A launch with checked parameters.
+#[derive(Debug, Clone)]
+pub struct LaunchRequest {
+    /// Name of the job.
+    pub job_name: String,
+    /// Its parameters, defaults included.
+    pub parameters: JobParameters,
+    /// Run every step from the start.
+    pub force: bool,
+    /// How the execution comes to run.
+    pub admission: Admission,
     /// Makes the same launch again answer the same execution.
     pub idempotency: Option<IdempotencyKey>,
 }
@@ -40,16 +47,8 @@ pub struct RerunRequest {
     pub execution_id: ExecutionId,
     /// The steps that can run theirs again.
     pub steps: Vec<RerunStep>,
-    /// Now.
-    pub time: Timestamp,
-    /// A node that takes the execution in the same transaction, and how long its lease lasts; `None` queues it.
-    pub claim: Option<(Node, Duration)>,
-    /// Higher ones leave the queue first.
-    pub priority: i32,
-    /// What a node that takes it at once has to keep to.
-    pub limits: RunLimits,
-    /// How many launches may wait.
-    pub queue_limit: u32,
+    /// How the execution comes to run.
+    pub admission: Admission,
 }
 
 /// A step that can run its skipped items again.
@@ -171,8 +170,8 @@ pub struct ChunkSave<'a> {
     pub control_totals: Option<&'a str>,
     /// Share of the input that is done.
     pub progress: Option<f64>,
-    /// The job execution's context as JSON, when it has changed.
-    pub job_context: Option<&'a str>,
+    /// The entries of the job execution's context that have changed.
+    pub job_context: Option<&'a ContextChanges>,
     /// Items that were skipped since the last commit; they are kept with it.
     pub skips: &'a [SkippedItem],
     /// Kept items of an earlier execution that this chunk has run again: they are marked with it, each at most once.
@@ -203,8 +202,8 @@ pub struct StepOutcome {
     pub progress: Option<f64>,
     /// The step's state as JSON; `None` leaves what was committed last.
     pub state: Option<String>,
-    /// The job execution's context as JSON, when it has changed.
-    pub job_context: Option<String>,
+    /// The entries of the job execution's context that have changed.
+    pub job_context: Option<ContextChanges>,
     /// Now.
     pub time: Timestamp,
 }

@@ -1,3 +1,17 @@
 //! The decisions of the repository as pure functions: a backend reads facts, asks here, and writes the verdict.
 
+pub mod context;
+pub mod finish;
+pub mod launch;
 pub mod purge;
+pub mod recover;
+pub mod rerun;
+pub mod step;
+
+use super::RepositoryError;
+use crate::execution::IllegalTransition;
+
+/// A transition that the caller knows to be possible; anything else is a defect, and refused.
+fn corrupt(transition: IllegalTransition) -> RepositoryError {
+    RepositoryError::Corrupt { what: "status".to_owned(), source: Box::new(transition) }
+}

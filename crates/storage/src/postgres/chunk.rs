@@ -287,11 +287,11 @@ impl PostgresChunkTransaction {
         ];
         let saving = connection.client.query_one(&connection.save, &values);
         let saved = match (begun, more) {
-            (false, _) => saving.await,
+            (false, _) => saving.await.map_err(Fault::from),
             (true, false) => {
                 // Sent together: a save that fails turns the COMMIT into a ROLLBACK.
                 let (saved, committed) = join(saving, connection.client.batch_execute("COMMIT")).await;
-                saved.and_then(|row| committed.map(|()| row))
+                saved.and_then(|row| committed.map(|()| row)).map_err(Fault::from)
             }
             (true, true) => save_more(&connection.client, fence, save, durable, saving).await,
         };
@@ -302,8 +302,8 @@ impl PostgresChunkTransaction {
                 let stop_requested = rows::status(&row, 0, fence.step_id.0)? == Status::Stopping;
                 Ok(Saved::Done(ChunkAck { stop_requested }))
             }
-            Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => self.refused().await,
-            Err(error) => Err(error.into()),
+            Err(Fault::Sql(error)) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => self.refused().await,
+            Err(fault) => Err(fault),
         }
     }
 

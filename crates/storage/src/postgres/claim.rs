@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use oxbatch_core::execution::{ExecutionId, Status, StatusEvent};
+use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::repository::rules::launch::claimed;
 use oxbatch_core::repository::{ClaimRequest, Claimed, Lease, Node, RenewedLease};
 
 use super::error::Fault;
@@ -10,7 +11,6 @@ use super::node::take_turn;
 use super::rows;
 use super::session::Session;
 use super::sql::{execution_columns, now};
-use super::step::after;
 
 /// The longest lease: a hundred years.
 const LONGEST_SECONDS: f64 = 100.0 * 365.25 * 86_400.0;
@@ -22,7 +22,7 @@ pub(super) fn seconds(span: Duration) -> f64 {
 
 /// Gives the foremost waiting execution to a node. Rows that another node is about to take are passed over.
 pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<Option<Claimed>, Fault> {
-    let status = after(Status::Starting, StatusEvent::Start)?;
+    let status = claimed()?;
     take_turn(session, &request.limits).await?;
     let (limited, limits): (Vec<&str>, Vec<i64>) =
         request.limits.of_jobs.iter().map(|(job, limit)| (job.as_str(), i64::from(*limit))).unzip();

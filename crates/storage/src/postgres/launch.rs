@@ -2,9 +2,10 @@
 
 use futures_util::future::join;
 use jiff::Timestamp;
-use oxbatch_core::execution::{ExecutionId, JobExecution, Status, StatusEvent};
+use oxbatch_core::execution::{ExecutionId, JobExecution, Status};
 use oxbatch_core::job::ParameterValue;
-use oxbatch_core::repository::{IdempotencyKey, LaunchError, LaunchRequest, Launched, Lease, RepositoryError};
+use oxbatch_core::repository::rules::launch::{self as rules, LastExecution, Origin};
+use oxbatch_core::repository::{Admission, IdempotencyKey, LaunchRequest, Launched, Lease, RepositoryError};
 
 use super::claim::seconds;
 use super::error::Fault;
@@ -13,7 +14,6 @@ use super::rerun;
 use super::rows;
 use super::session::{Session, Values};
 use super::sql::{execution_columns, now};
-use super::step::after;
 
 /// Outdated idempotency keys that one launch clears away: more than it adds, so they do not pile up.
 const KEYS_CLEARED: i64 = 16;
@@ -34,14 +34,6 @@ const CLEAR_KEYS: &str = concat!(
     " - make_interval(secs => $1) ORDER BY create_time LIMIT $2 FOR UPDATE SKIP LOCKED)"
 );
 
-/// The last execution of an instance when it is launched.
-struct Last {
-    id: i64,
-    status: Status,
-    first_execution_id: i64,
-    context: Option<String>,
-}
-
 /// Launches, in the transaction of the caller. The number of statements does not depend on the history.
 ///
 /// The instance's row is locked first: launches of one instance come one after the other, each sees what the one before
@@ -54,29 +46,12 @@ pub(super) async fn launch(session: &Session, request: &LaunchRequest) -> Result
     let (instance_id, is_new) = instance(session, request, &job_key).await?;
     let (last, waiting) = join(
         async { if is_new { Ok(None) } else { last(session, instance_id).await } },
-        waiting_reach(session, request),
+        waiting(session, &request.admission),
     )
     .await;
-    let last = last?;
-    if let Some(last) = &last {
-        let execution_id = ExecutionId(last.id);
-        if last.status.is_running() {
-            return Err(LaunchError::AlreadyRunning { execution_id }.into());
-        }
-        if last.status == Status::Abandoned && !request.force {
-            return Err(LaunchError::Abandoned { execution_id }.into());
-        }
-    }
-    if waiting? {
-        return Err(LaunchError::QueueFull { limit: request.queue_limit }.into());
-    }
-    keep_to_limits(session, request).await?;
-    let lineage = last.as_ref().filter(|_| !request.force);
-    let origin = lineage.map_or_else(Origin::default, |last| Origin {
-        context: last.context.as_deref(),
-        first_execution_id: Some(last.first_execution_id),
-        rerun_of: None,
-    });
+    let origin = rules::origin(last?, request.force)?;
+    rules::check_queue(&request.admission, waiting?)?;
+    keep_to_limits(session, &request.job_name, &request.admission).await?;
     let (created, kept) = join(create_execution(session, request, instance_id, &origin), async {
         if is_new { create_parameters(session, request, instance_id).await } else { Ok(()) }
     })
@@ -86,8 +61,13 @@ pub(super) async fn launch(session: &Session, request: &LaunchRequest) -> Result
     if let Some(idempotency) = &request.idempotency {
         keep_key(session, idempotency, execution.id).await?;
     }
-    let lease = request.claim.as_ref().map(|_| Lease { execution_id: execution.id, epoch: 1 });
-    Ok(Launched { execution, lease, replayed: false })
+    Ok(launched(execution, &request.admission))
+}
+
+/// What is answered to a launch that was accepted.
+pub(super) fn launched(execution: JobExecution, admission: &Admission) -> Launched {
+    let lease = admission.claim.as_ref().map(|_| Lease { execution_id: execution.id, epoch: 1 });
+    Launched { execution, lease, replayed: false }
 }
 
 /// The answer to an earlier launch with the same idempotency key. Launches with one key come one after the other.
@@ -106,13 +86,9 @@ async fn replay(session: &Session, request: &LaunchRequest) -> Result<Option<Lau
         )
         .await?;
     let Some(found) = found else { return Ok(None) };
-    let (request_hash, id): (String, i64) = (found.try_get(0)?, found.try_get(1)?);
-    if request_hash != idempotency.request_hash {
-        let (key, execution_id) = (idempotency.key.clone(), ExecutionId(id));
-        return Err(LaunchError::KeyReused { key, execution_id }.into());
-    }
+    let id = rules::replayed(idempotency, found.try_get(0)?, ExecutionId(found.try_get(1)?))?;
     let sql = concat!("SELECT ", execution_columns!(), " FROM oxbatch_job_execution WHERE id = $1");
-    let execution = rows::execution(&session.one(sql, &[&id]).await?)?;
+    let execution = rows::execution(&session.one(sql, &[&id.0]).await?)?;
     Ok(Some(Launched { execution, lease: None, replayed: true }))
 }
 
@@ -142,7 +118,7 @@ pub(super) async fn instance(session: &Session, request: &LaunchRequest, job_key
             .optional(
                 "INSERT INTO oxbatch_job_instance (job_name, job_key, create_time) VALUES ($1, $2, $3)
                  ON CONFLICT (job_name, job_key) DO NOTHING RETURNING id",
-                &[&request.job_name, &job_key, &request.time],
+                &[&request.job_name, &job_key, &request.admission.time],
             )
             .await?;
         if let Some(row) = created {
@@ -153,7 +129,7 @@ pub(super) async fn instance(session: &Session, request: &LaunchRequest, job_key
     Err(RepositoryError::Unavailable { operation: "launch", source: why.into() }.into())
 }
 
-async fn last(session: &Session, instance_id: i64) -> Result<Option<Last>, Fault> {
+async fn last(session: &Session, instance_id: i64) -> Result<Option<LastExecution>, Fault> {
     let row = session
         .optional(
             "SELECT id, status, coalesce(first_execution_id, id), context FROM oxbatch_job_execution
@@ -161,32 +137,23 @@ async fn last(session: &Session, instance_id: i64) -> Result<Option<Last>, Fault
             &[&instance_id],
         )
         .await?;
-    let Some(row) = row else { return Ok(None) };
-    let id = row.try_get(0)?;
-    Ok(Some(Last {
-        id,
-        status: rows::status(&row, 1, id)?,
-        first_execution_id: row.try_get(2)?,
-        context: row.try_get(3)?,
-    }))
+    row.map(|row| rows::last_execution(&row, 0)).transpose()
 }
 
-/// Whether as many executions wait as may. Looks at no more rows than that. Launches that come at the same moment do not
-/// see each other: the queue may be longer by as many.
-pub(super) async fn waiting_reach(session: &Session, request: &LaunchRequest) -> Result<bool, Fault> {
-    if request.claim.is_some() {
-        return Ok(false);
+/// How many executions wait, as far as it matters. Looks at no more rows than that. Launches that come at the same moment do
+/// not see each other: the queue may be longer by as many.
+pub(super) async fn waiting(session: &Session, admission: &Admission) -> Result<i64, Fault> {
+    if admission.claim.is_some() {
+        return Ok(0);
     }
-    let limit = i64::from(request.queue_limit);
-    let waiting: i64 = session
+    let row = session
         .one(
             "SELECT count(*) FROM (SELECT 1 FROM oxbatch_job_execution
                  WHERE status = 'STARTING' AND lease_owner IS NULL LIMIT $1) AS waiting",
-            &[&limit],
+            &[&i64::from(admission.queue_limit)],
         )
-        .await?
-        .try_get(0)?;
-    Ok(waiting >= limit)
+        .await?;
+    Ok(row.try_get(0)?)
 }
 
 /// The parameters as columns: one statement for all of them.
@@ -275,28 +242,13 @@ pub(super) async fn create_parameters(
     Ok(())
 }
 
-/// What an execution goes on from.
-#[derive(Debug, Default)]
-pub(super) struct Origin<'a> {
-    pub(super) context: Option<&'a str>,
-    pub(super) first_execution_id: Option<i64>,
-    pub(super) rerun_of: Option<i64>,
-}
-
 pub(super) async fn create_execution(
     session: &Session,
     request: &LaunchRequest,
     instance_id: i64,
-    origin: &Origin<'_>,
+    origin: &Origin,
 ) -> Result<JobExecution, Fault> {
-    let (node, lease) = match &request.claim {
-        Some((node, lease)) => (Some(node), Some(lease)),
-        None => (None, None),
-    };
-    let status = match node {
-        Some(_) => after(Status::Starting, StatusEvent::Start)?,
-        None => Status::Starting,
-    };
+    let begin = rules::begin(&request.admission)?;
     let row = session
         .one(
             concat!(
@@ -311,19 +263,19 @@ pub(super) async fn create_execution(
             &[
                 &instance_id,
                 &request.job_name,
-                &status.as_str(),
-                &request.time,
-                &node.map(|_| request.time),
+                &begin.status.as_str(),
+                &request.admission.time,
+                &begin.start_time,
                 &request.parameters.to_json(),
                 &origin.context,
                 &request.force,
-                &origin.first_execution_id,
-                &origin.rerun_of,
-                &node.map(|node| node.name.as_str()),
-                &node.map(ToString::to_string),
-                &i64::from(node.is_some()),
-                &request.priority,
-                &lease.map(|lease| seconds(*lease)),
+                &origin.lineage.map(|id| id.0),
+                &origin.rerun_of.map(|id| id.0),
+                &begin.node,
+                &begin.owner,
+                &begin.epoch,
+                &request.admission.priority,
+                &begin.lease.map(seconds),
             ],
         )
         .await?;

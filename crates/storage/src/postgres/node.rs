@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::repository::rules::launch::{Running, check_limits};
 use oxbatch_core::repository::{
-    Drain, LaunchError, LaunchRequest, NODE_RETENTION, Node, NodeReport, NodeState, NodeStatus, RepositoryError,
-    RunLimits,
+    Admission, Drain, NODE_RETENTION, Node, NodeReport, NodeState, NodeStatus, RepositoryError, RunLimits,
 };
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -123,26 +123,20 @@ pub(super) async fn take_turn(session: &Session, limits: &RunLimits) -> Result<(
 }
 
 /// Refuses a launch that would run at once beyond a limit.
-pub(super) async fn keep_to_limits(session: &Session, request: &LaunchRequest) -> Result<(), Fault> {
-    if request.claim.is_none() || request.limits.is_empty() {
+pub(super) async fn keep_to_limits(session: &Session, job_name: &str, admission: &Admission) -> Result<(), Fault> {
+    if admission.claim.is_none() || admission.limits.is_empty() {
         return Ok(());
     }
-    take_turn(session, &request.limits).await?;
+    take_turn(session, &admission.limits).await?;
     let row = session
         .one(
             "SELECT count(*) FILTER (WHERE job_name = $1), count(*) FROM oxbatch_job_execution
              WHERE lease_owner IS NOT NULL",
-            &[&request.job_name],
+            &[&job_name],
         )
         .await?;
-    let (of_job, total): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-    if let Some(limit) = request.limits.of_job(&request.job_name).filter(|limit| of_job >= i64::from(*limit)) {
-        return Err(LaunchError::LimitReached { job: Some(request.job_name.clone()), limit }.into());
-    }
-    match request.limits.total.filter(|limit| total >= i64::from(*limit)) {
-        Some(limit) => Err(LaunchError::LimitReached { job: None, limit }.into()),
-        None => Ok(()),
-    }
+    let running = Running { of_job: row.try_get(0)?, in_all: row.try_get(1)? };
+    Ok(check_limits(job_name, &admission.limits, running)?)
 }
 
 fn drain_of(row: &Row, first: usize) -> Result<Option<Drain>, Fault> {

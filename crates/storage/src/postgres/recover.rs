@@ -1,27 +1,16 @@
 //! Recovery: executions whose owner is dead are ended and resumed; what a shutdown stopped is resumed.
 
-use std::collections::HashMap;
-
-use oxbatch_core::execution::{EXIT_ABORTED, ExecutionId, Status, StatusEvent};
-use oxbatch_core::repository::{RecoverPolicy, RecoverRequest, Recovered};
+use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::repository::rules::recover::{self as rules, Candidate, Leased, Loss, Progress};
+use oxbatch_core::repository::{RecoverRequest, Recovered};
 
 use super::error::Fault;
 use super::finish::end_running_steps;
 use super::launch::create_successor;
 use super::rows;
-use super::session::Session;
+use super::session::{Session, Values};
 use super::sql::{chunk_session, execution_columns, now};
-use super::step::after;
 use crate::presence::Presence;
-
-/// An execution that may have to be recovered.
-#[derive(Debug, Clone)]
-pub(super) enum Candidate {
-    /// Its owner is dead.
-    Lost { id: i64, owner: String, epoch: i64, process_ended: bool },
-    /// A shutdown stopped it.
-    ToResume { id: i64 },
-}
 
 /// Looks for candidates; writes nothing, since mostly there are none.
 pub(super) async fn candidates(
@@ -29,7 +18,6 @@ pub(super) async fn candidates(
     request: &RecoverRequest,
     presence: &Presence,
 ) -> Result<Vec<Candidate>, Fault> {
-    let own = request.node.to_string();
     let (job_name, job_key) = request.only.as_ref().map(|(name, key)| (name.as_str(), key.as_str())).unzip();
     let leased = session
         .query(
@@ -44,24 +32,15 @@ pub(super) async fn candidates(
             &[&job_name, &job_key],
         )
         .await?;
-    let mut ended: HashMap<String, bool> = HashMap::new();
-    let mut found = Vec::new();
-    for row in &leased {
-        let owner: String = row.try_get(1)?;
-        // A node that asks is alive: what has run out in a pause of its own it renews itself, if it knows of it.
-        let id = row.try_get(0)?;
-        if owner == own && request.held.contains(&ExecutionId(id)) {
-            continue;
-        }
-        let process_ended = owner != own && *ended.entry(owner.clone()).or_insert_with(|| presence.is_dead(&owner));
-        if process_ended || row.try_get(3)? {
-            found.push(Candidate::Lost { id, owner, epoch: row.try_get(2)?, process_ended });
-        }
-    }
-    if request.policy == RecoverPolicy::Restart && request.only.is_none() {
+    let leased = leased.iter().map(|row| {
+        let id = ExecutionId(row.try_get(0)?);
+        Ok::<_, Fault>(Leased { id, owner: row.try_get(1)?, epoch: row.try_get(2)?, is_outdated: row.try_get(3)? })
+    });
+    let mut found = rules::lost(leased.collect::<Result<_, _>>()?, request, |owner| presence.is_dead(owner));
+    if rules::resumes(request) {
         let sql = "SELECT id FROM oxbatch_job_execution WHERE resume_pending ORDER BY id";
         for row in session.query(sql, &[]).await? {
-            found.push(Candidate::ToResume { id: row.try_get(0)? });
+            found.push(Candidate::ToResume(ExecutionId(row.try_get(0)?)));
         }
     }
     Ok(found)
@@ -73,36 +52,26 @@ pub(super) async fn recover(
     candidate: &Candidate,
     request: &RecoverRequest,
 ) -> Result<Option<Recovered>, Fault> {
-    match candidate {
-        Candidate::Lost { id, owner, epoch, process_ended } => {
-            let cause = match (process_ended, *owner == request.node.to_string()) {
-                (true, _) => "the process that ran it died",
-                (false, true) => "the node that took it had no answer to that, and never began it",
-                (false, false) => "the node that ran it no longer answers",
-            };
-            // One of several callers gets the row; the others wait for it, and find another owner then.
-            let row = session
-                .optional(
-                    concat!(
-                        "SELECT status FROM oxbatch_job_execution
-                         WHERE id = $1 AND lease_owner = $2 AND lease_epoch = $3 AND ($4 OR lease_deadline <= ",
-                        now!(),
-                        ") FOR NO KEY UPDATE"
-                    ),
-                    &[id, owner, epoch, process_ended],
-                )
-                .await?;
-            match row {
-                Some(row) => {
-                    end_sessions(session, *id, *epoch).await?;
-                    let status = rows::status(&row, 0, *id)?;
-                    end_lost(session, ExecutionId(*id), status, cause, request).await.map(Some)
-                }
-                None => Ok(None),
-            }
-        }
-        Candidate::ToResume { id } => resume(session, ExecutionId(*id), request).await,
-    }
+    let (lease, process_ended) = match candidate {
+        Candidate::Lost { lease, process_ended } => (lease, *process_ended),
+        Candidate::ToResume(id) => return resume(session, *id, request).await,
+    };
+    // One of several callers gets the row; the others wait for it, and find another owner then.
+    let row = session
+        .optional(
+            concat!(
+                "SELECT status FROM oxbatch_job_execution
+                 WHERE id = $1 AND lease_owner = $2 AND lease_epoch = $3 AND ($4 OR lease_deadline <= ",
+                now!(),
+                ") FOR NO KEY UPDATE"
+            ),
+            &[&lease.id.0, &lease.owner, &lease.epoch, &process_ended],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    end_sessions(session, lease.id.0, lease.epoch).await?;
+    let status = rows::status(&row, 0, lease.id.0)?;
+    end_lost(session, lease.id, &Loss::new(lease, process_ended, status, request), request).await.map(Some)
 }
 
 /// Ends the sessions in which a dead owner has left a chunk: it may be frozen, or gone without the server's notice, and its
@@ -129,49 +98,30 @@ async fn end_sessions(session: &Session, execution: i64, epoch: i64) -> Result<(
 async fn end_lost(
     session: &Session,
     id: ExecutionId,
-    status: Status,
-    cause: &str,
+    loss: &Loss,
     request: &RecoverRequest,
 ) -> Result<Recovered, Fault> {
-    let event = if status == Status::Stopping { StatusEvent::Stop } else { StatusEvent::Fail };
-    let ended = after(status, event)?;
-    let exit_code = if ended == Status::Failed { EXIT_ABORTED } else { ended.as_str() };
     // The steps end first: what their owner still has on its way is waited for, or finds them ended.
-    end_running_steps(session, id, event, request.time, Some(exit_code), Some(cause)).await?;
-    let (progressed, count) = progress(session, id).await?;
-    let recovery_count = if progressed { 1 } else { count + 1 };
-    let may_restart = ended == Status::Failed && request.policy == RecoverPolicy::Restart && request.only.is_none();
-    let exhausted = recovery_count > request.max_recoveries;
-    let message = if ended == Status::Stopped {
-        format!("{cause} while it was being stopped on request; it is not restarted by itself")
-    } else if may_restart && exhausted {
-        format!("{cause}; it is not restarted by itself after {count} automatic recoveries in a row without progress")
-    } else {
-        cause.to_owned()
-    };
-    let row = session
-        .one(
-            concat!(
-                "UPDATE oxbatch_job_execution
-                 SET status = $2, end_time = $3, exit_code = $4, exit_message = $5, lease_owner = NULL,
-                     lease_deadline = NULL, lease_epoch = lease_epoch + 1
-                 WHERE id = $1 RETURNING ",
-                execution_columns!()
-            ),
-            &[&id.0, &ended.as_str(), &request.time, &exit_code, &message],
-        )
-        .await?;
-    let lost = rows::execution(&row)?;
-    let successor = if may_restart && !exhausted {
-        Some(create_successor(session, id, recovery_count, request.time).await?)
-    } else {
-        None
+    end_running_steps(session, id, &loss.steps()?, request.time).await?;
+    let (end, recoveries) = loss.end(progress(session, id).await?, request)?;
+    let sql = concat!(
+        "UPDATE oxbatch_job_execution
+         SET status = $2, end_time = $3, exit_code = $4, exit_message = $5, lease_owner = NULL,
+             lease_deadline = NULL, lease_epoch = lease_epoch + 1
+         WHERE id = $1 RETURNING ",
+        execution_columns!()
+    );
+    let values: Values<'_> = &[&id.0, &end.status.as_str(), &request.time, &end.exit_code, &end.exit_message];
+    let lost = rows::execution(&session.one(sql, values).await?)?;
+    let successor = match recoveries {
+        Some(count) => Some(create_successor(session, id, count, request.time).await?),
+        None => None,
     };
     Ok(Recovered { lost, successor })
 }
 
 /// Whether the execution has committed anything, and how many recoveries in a row led to it.
-async fn progress(session: &Session, id: ExecutionId) -> Result<(bool, i64), Fault> {
+async fn progress(session: &Session, id: ExecutionId) -> Result<Progress, Fault> {
     let row = session
         .one(
             "SELECT EXISTS (SELECT 1 FROM oxbatch_step_execution
@@ -180,7 +130,7 @@ async fn progress(session: &Session, id: ExecutionId) -> Result<(bool, i64), Fau
             &[&id.0],
         )
         .await?;
-    Ok((row.try_get(0)?, row.try_get(1)?))
+    Ok(Progress { has_progressed: row.try_get(0)?, recoveries: row.try_get(1)? })
 }
 
 async fn resume(session: &Session, id: ExecutionId, request: &RecoverRequest) -> Result<Option<Recovered>, Fault> {
@@ -203,8 +153,7 @@ async fn resume(session: &Session, id: ExecutionId, request: &RecoverRequest) ->
         return Ok(None);
     }
     let lost = rows::execution(&row)?;
-    let (progressed, count) = progress(session, id).await?;
-    let recovery_count = if progressed { 0 } else { count };
-    let successor = create_successor(session, id, recovery_count, request.time).await?;
+    let recoveries = rules::recoveries_after_shutdown(progress(session, id).await?);
+    let successor = create_successor(session, id, recoveries, request.time).await?;
     Ok(Some(Recovered { lost, successor: Some(successor) }))
 }

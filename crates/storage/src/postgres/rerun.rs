@@ -1,106 +1,69 @@
 //! Re-runs of skipped items: what is pending of them, and the executions that run them.
 
-use oxbatch_core::execution::{ExecutionId, InstanceId, Status, StoredSkip};
+use oxbatch_core::execution::{ExecutionId, InstanceId, StoredSkip};
 use oxbatch_core::job::JobParameters;
+use oxbatch_core::repository::rules::launch::check_queue;
+use oxbatch_core::repository::rules::rerun::{self as rules, LastRerun, RerunInstance};
 use oxbatch_core::repository::{
-    KeptSkips, LaunchError, LaunchRequest, Launched, Lease, PendingSkips, RepositoryError, RerunRequest, SkipPage,
+    KeptSkips, LaunchError, LaunchRequest, Launched, PendingSkips, RepositoryError, RerunRequest, SkipPage,
 };
 
 use super::error::{Fault, corrupt};
-use super::launch::{self, Origin};
+use super::launch;
 use super::node;
 use super::query::cut;
 use super::rows;
 use super::session::Session;
 use super::sql::skip_columns;
 
-/// The last execution that ran the skipped items of another again.
-struct Last {
-    id: i64,
-    status: Status,
-    instance_id: i64,
-    first_execution_id: i64,
-    context: Option<String>,
-}
-
 /// Creates the execution of a re-run, or resumes the last one, in the transaction of the caller.
 ///
 /// The row of the execution whose items are run is locked first: re-runs of one execution come one after the other.
 pub(super) async fn launch(session: &Session, request: &RerunRequest) -> Result<Launched, Fault> {
-    let ExecutionId(of) = request.execution_id;
+    let of = request.execution_id;
     let first = session
         .optional(
             "SELECT job_instance_id, job_name, parameters, context FROM oxbatch_job_execution WHERE id = $1
              FOR NO KEY UPDATE",
-            &[&of],
+            &[&of.0],
         )
         .await?
-        .ok_or(Fault::from(RepositoryError::NotFound { what: "execution", id: of }))?;
-    let first_instance: i64 = first.try_get(0)?;
+        .ok_or(Fault::from(RepositoryError::NotFound { what: "execution", id: of.0 }))?;
     let running = session
         .optional(
             "SELECT id FROM oxbatch_job_execution
              WHERE job_instance_id = $1 AND status IN ('STARTING', 'STARTED', 'STOPPING')",
-            &[&first_instance],
+            &[&first.try_get::<_, i64>(0)?],
         )
         .await?;
-    if let Some(running) = running {
-        return Err(LaunchError::AlreadyRunning { execution_id: ExecutionId(running.try_get(0)?) }.into());
-    }
-    let last = last(session, of).await?;
-    let resumed = match &last {
-        Some(last) if last.status.is_running() => {
-            return Err(LaunchError::AlreadyRunning { execution_id: ExecutionId(last.id) }.into());
-        }
-        Some(last) if matches!(last.status, Status::Failed | Status::Stopped) => Some(last),
-        _ => None,
-    };
-    if resumed.is_none() && !is_anything_pending(session, request).await? {
-        return Err(LaunchError::NothingToRerun { execution_id: request.execution_id }.into());
+    let running = running.map(|row| row.try_get(0).map(ExecutionId)).transpose()?;
+    let found = rules::instance(of, first.try_get(3)?, running, last(session, of.0).await?)?;
+    if matches!(found, RerunInstance::New { .. }) && !is_anything_pending(session, request).await? {
+        return Err(LaunchError::NothingToRerun { execution_id: of }.into());
     }
     let as_launch = LaunchRequest {
         job_name: first.try_get(1)?,
         parameters: JobParameters::from_json(first.try_get(2)?)
-            .map_err(|error| corrupt("parameters of execution", of, error))?,
+            .map_err(|error| corrupt("parameters of execution", of.0, error))?,
         force: false,
-        time: request.time,
-        claim: request.claim.clone(),
-        priority: request.priority,
-        limits: request.limits.clone(),
-        queue_limit: request.queue_limit,
+        admission: request.admission.clone(),
         idempotency: None,
     };
-    if launch::waiting_reach(session, &as_launch).await? {
-        return Err(LaunchError::QueueFull { limit: request.queue_limit }.into());
-    }
-    node::keep_to_limits(session, &as_launch).await?;
-    let context: Option<String> = first.try_get(3)?;
-    let (instance_id, origin) = match resumed {
-        Some(last) => {
-            let origin = Origin {
-                context: last.context.as_deref(),
-                first_execution_id: Some(last.first_execution_id),
-                rerun_of: Some(of),
-            };
-            (last.instance_id, origin)
-        }
-        None => {
-            // An instance of its own: the first one's steps, checkpoints and restarts have nothing to do with it. No
-            // parameters have this key, and no other re-run comes after the same execution, also when some were purged.
-            let before = last.as_ref().map_or(of, |last| last.id);
-            let job_key = format!("skips of execution {of}, re-run after execution {before}");
+    check_queue(&request.admission, launch::waiting(session, &request.admission).await?)?;
+    node::keep_to_limits(session, &as_launch.job_name, &request.admission).await?;
+    let (instance_id, origin) = match found {
+        RerunInstance::Resumed(id, origin) => (id.0, origin),
+        RerunInstance::New { job_key, origin } => {
             let (instance_id, is_new) = launch::instance(session, &as_launch, &job_key).await?;
             if is_new {
                 launch::create_parameters(session, &as_launch, instance_id).await?;
             }
-            let origin = Origin { context: context.as_deref(), first_execution_id: None, rerun_of: Some(of) };
             (instance_id, origin)
         }
     };
     let execution = launch::create_execution(session, &as_launch, instance_id, &origin).await?;
-    link(session, of, execution.id).await?;
-    let lease = request.claim.as_ref().map(|_| Lease { execution_id: execution.id, epoch: 1 });
-    Ok(Launched { execution, lease, replayed: false })
+    link(session, of.0, execution.id).await?;
+    Ok(launch::launched(execution, &request.admission))
 }
 
 /// Shows on an execution which one has run its skipped items again.
@@ -109,36 +72,22 @@ pub(super) async fn link(session: &Session, of: i64, by: ExecutionId) -> Result<
     Ok(())
 }
 
-async fn last(session: &Session, of: i64) -> Result<Option<Last>, Fault> {
+async fn last(session: &Session, of: i64) -> Result<Option<LastRerun>, Fault> {
     let row = session
         .optional(
-            "SELECT id, status, job_instance_id, coalesce(first_execution_id, id), context
+            "SELECT id, status, coalesce(first_execution_id, id), context, job_instance_id
              FROM oxbatch_job_execution WHERE rerun_of = $1 ORDER BY id DESC LIMIT 1",
             &[&of],
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let id = row.try_get(0)?;
-    Ok(Some(Last {
-        id,
-        status: rows::status(&row, 1, id)?,
-        instance_id: row.try_get(2)?,
-        first_execution_id: row.try_get(3)?,
-        context: row.try_get(4)?,
-    }))
+    let execution = rows::last_execution(&row, 0)?;
+    Ok(Some(LastRerun { instance_id: InstanceId(row.try_get(4)?), execution }))
 }
 
 async fn is_anything_pending(session: &Session, request: &RerunRequest) -> Result<bool, Fault> {
     for step in &request.steps {
-        let one = PendingSkips {
-            execution_id: request.execution_id,
-            step_name: step.step_name.clone(),
-            rerunnable: true,
-            raw: step.raw,
-            after: None,
-            limit: 1,
-        };
-        if !pending(session, &one).await?.skips.is_empty() {
+        if !pending(session, &PendingSkips::first_of(request.execution_id, step)).await?.skips.is_empty() {
             return Ok(true);
         }
     }

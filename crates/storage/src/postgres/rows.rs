@@ -7,6 +7,7 @@ use oxbatch_core::execution::{
 };
 use oxbatch_core::job::{DateTime, JobParameters, Parameter, ParameterValue};
 use oxbatch_core::repository::InstanceParameter;
+use oxbatch_core::repository::rules::launch::LastExecution;
 use tokio_postgres::Row;
 
 use super::error::{Fault, corrupt};
@@ -132,6 +133,17 @@ pub(super) fn parameter(row: &Row) -> Result<InstanceParameter, Fault> {
 }
 
 /// Reads a status.
+/// Reads id, status, lineage and context of the last execution of an instance, from a column on.
+pub(super) fn last_execution(row: &Row, first: usize) -> Result<LastExecution, Fault> {
+    let id = row.try_get(first)?;
+    Ok(LastExecution {
+        id: ExecutionId(id),
+        status: status(row, first + 1, id)?,
+        lineage: ExecutionId(row.try_get(first + 2)?),
+        context: row.try_get(first + 3)?,
+    })
+}
+
 pub(super) fn status(row: &Row, column: usize, id: i64) -> Result<Status, Fault> {
     row.try_get::<_, &str>(column)?.parse().map_err(|error| corrupt("status", id, error))
 }

@@ -1,24 +1,18 @@
 //! The beginning of steps: which have to run, and with what state.
 
-use oxbatch_core::execution::{ExecutionId, Status, StatusEvent, StepExecutionId, next};
+use oxbatch_core::execution::{ExecutionId, Status, StepExecutionId};
+use oxbatch_core::repository::rules::step::{Inherited, LastAttempt, begun, check_attempts, inherited};
 use oxbatch_core::repository::{Lease, NewStep, RepositoryError, StartedStep, StepFence, StepStart};
 
 use super::error::Fault;
 use super::rows;
-use super::session::Session;
-
-/// The status after an event that the caller knows to be possible; anything else is a defect, and refused.
-pub(super) fn after(status: Status, event: StatusEvent) -> Result<Status, Fault> {
-    next(status, event).map_err(|transition| {
-        Fault::Repository(RepositoryError::Corrupt { what: "status".to_owned(), source: Box::new(transition) })
-    })
-}
+use super::session::{Session, Values};
 
 /// The execution as a step needs it.
 struct Running {
     status: Status,
     instance_id: i64,
-    first_execution_id: i64,
+    lineage: i64,
     context: Option<String>,
 }
 
@@ -27,40 +21,36 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
     let Some(running) = running(session, lease).await? else {
         return Err(RepositoryError::LeaseLost { id: lease.execution_id }.into());
     };
-    if running.status == Status::Stopping {
-        return Ok(StepStart::StopRequested);
-    }
+    let of_step: Values<'_> = &[&running.instance_id, &step.step_name, &running.lineage];
     let last = session
         .optional(
             "SELECT id, status, state, control_totals FROM oxbatch_step_execution
              WHERE job_instance_id = $1 AND step_name = $2 AND job_execution_id >= $3
              ORDER BY job_execution_id DESC, id DESC LIMIT 1",
-            &[&running.instance_id, &step.step_name, &running.first_execution_id],
+            of_step,
         )
         .await?;
-    let last: Option<(Status, Option<String>, Option<String>)> = match last {
-        Some(row) => Some((rows::status(&row, 1, row.try_get(0)?)?, row.try_get(2)?, row.try_get(3)?)),
-        None => None,
+    let last = last.map(|row| {
+        let status = rows::status(&row, 1, row.try_get(0)?)?;
+        Ok::<_, Fault>(LastAttempt { status, state: row.try_get(2)?, control_totals: row.try_get(3)? })
+    });
+    let Inherited { state, control_totals } = match inherited(running.status, last.transpose()?, step) {
+        Ok(inherited) => inherited,
+        Err(not_run) => return Ok(not_run),
     };
-    let (state, control_totals) = match last {
-        Some((Status::Completed, ..)) if !step.rerun_if_complete => return Ok(StepStart::AlreadyComplete),
-        Some((Status::Completed, ..)) | None => (None, None),
-        Some((_, state, control_totals)) => (state, control_totals),
-    };
-    if let Some(limit) = step.start_limit {
-        let attempts: i64 = session
+    if step.start_limit.is_some() {
+        let attempts = session
             .one(
                 "SELECT count(*) FROM oxbatch_step_execution
                  WHERE job_instance_id = $1 AND step_name = $2 AND job_execution_id >= $3",
-                &[&running.instance_id, &step.step_name, &running.first_execution_id],
+                of_step,
             )
-            .await?
-            .try_get(0)?;
-        if attempts >= i64::from(limit) {
-            return Ok(StepStart::StartLimitReached { attempts });
+            .await?;
+        if let Err(not_run) = check_attempts(step, attempts.try_get(0)?) {
+            return Ok(not_run);
         }
     }
-    let status = after(Status::Starting, StatusEvent::Start)?;
+    let status = begun()?;
     // The state is copied: an attempt that dies before its first commit leaves what it was given to the next one.
     let id: i64 = session
         .one(
@@ -98,7 +88,7 @@ async fn running(session: &Session, lease: Lease) -> Result<Option<Running>, Fau
     Ok(Some(Running {
         status: rows::status(&row, 0, id)?,
         instance_id: row.try_get(1)?,
-        first_execution_id: row.try_get(2)?,
+        lineage: row.try_get(2)?,
         context: row.try_get(3)?,
     }))
 }

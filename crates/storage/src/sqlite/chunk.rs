@@ -10,10 +10,10 @@ use oxbatch_core::repository::{ChunkAck, ChunkSave, ChunkTransaction, Repository
 use rusqlite::{Connection, params};
 use tokio_util::sync::CancellationToken;
 
-use super::Store;
 use super::error::classify;
 use super::open::{self, Durability};
 use super::turn::TurnGuard;
+use super::{Store, context};
 
 /// Connections that are kept for the next step.
 const IDLE: usize = 4;
@@ -188,17 +188,8 @@ impl SqliteChunkTransaction {
             self.dirty(connection).map_err(fault)?;
         }
         let ack = self.save_step(connection, save)?;
-        let lost = || RepositoryError::LeaseLost { id: self.fence.lease.execution_id };
-        if let Some(context) = save.job_context {
-            let saved = connection
-                .prepare_cached("UPDATE oxbatch_job_execution SET context = ?3 WHERE id = ?1 AND lease_epoch = ?2")
-                .and_then(|mut statement| {
-                    statement.execute(params![self.fence.lease.execution_id.0, self.fence.lease.epoch, context])
-                })
-                .map_err(fault)?;
-            if saved == 0 {
-                return Err(lost());
-            }
+        if let Some(changes) = save.job_context {
+            context::save(connection, self.fence.lease, changes).map_err(|fault| fault.into_repository(COMMIT))?;
         }
         if !save.skips.is_empty() {
             self.keep(connection, save).map_err(fault)?;

@@ -1,13 +1,13 @@
 //! Leases: who runs an execution, and until when.
 
-use oxbatch_core::execution::{ExecutionId, Status, StatusEvent};
+use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::repository::rules::launch::claimed;
 use oxbatch_core::repository::{ClaimRequest, Claimed, Lease, Node, RenewedLease};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Fault;
 use super::launch::microseconds;
 use super::sql::{execution_columns, now};
-use super::step::after;
 use super::{node, rows};
 
 /// Gives the foremost waiting execution to a node. The one writer at a time makes the limits exact.
@@ -15,7 +15,7 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
     if node::is_draining(connection, &request.node)? {
         return Ok(None);
     }
-    let status = after(Status::Starting, StatusEvent::Start)?;
+    let status = claimed()?;
     let limits: serde_json::Map<_, _> =
         request.limits.of_jobs.iter().map(|(job, limit)| (job.clone(), (*limit).into())).collect();
     let jobs = serde_json::Value::from(request.jobs.to_vec()).to_string();
@@ -48,14 +48,14 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
         serde_json::Value::from(limits).to_string(),
         request.limits.total,
     ];
-    let claimed = statement
+    let taken = statement
         .query_row(values, |row| {
             let execution = rows::execution(row)?;
             let lease = Lease { execution_id: execution.id, epoch: row.get(rows::EXECUTION_COLUMNS)? };
             Ok(Claimed { execution, lease })
         })
         .optional()?;
-    Ok(claimed)
+    Ok(taken)
 }
 
 /// Extends the leases of a node on what it holds.

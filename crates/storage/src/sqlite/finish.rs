@@ -1,19 +1,14 @@
 //! The ends of steps and executions: recorded by their owner, asked for by a person.
 
-use oxbatch_core::execution::{ExecutionId, JobExecution, Status, StatusEvent, StepExecution, StepExecutionId, next};
+use jiff::Timestamp;
+use oxbatch_core::execution::{ExecutionId, JobExecution, Status, StepExecution, StepExecutionId};
+use oxbatch_core::repository::rules::finish::{self as rules, End, SaveCounts, StepEnd, Stop};
 use oxbatch_core::repository::{ExecutionOutcome, Lease, RepositoryError, StepFence, StepOutcome};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Fault;
-use super::rows;
 use super::sql::{execution_columns, now, step_columns};
-
-/// The status after an event that somebody asks for.
-fn after(id: ExecutionId, status: Status, event: StatusEvent, reason: &'static str) -> Result<Status, Fault> {
-    next(status, event).map_err(|transition| Fault::Repository(RepositoryError::Refused { id, transition, reason }))
-}
-
-const NO_SUCH_END: &str = "its end was recorded as something that is no end";
+use super::{context, rows};
 
 /// Ends a step execution under its fence.
 pub(super) fn step(connection: &Connection, fence: StepFence, outcome: &StepOutcome) -> Result<StepExecution, Fault> {
@@ -28,7 +23,9 @@ pub(super) fn step(connection: &Connection, fence: StepFence, outcome: &StepOutc
         .query_row(params![id, lease.epoch], rows::step)
         .optional()?
         .ok_or_else(lost)?;
-    let status = after(lease.execution_id, kept.status, outcome.event, NO_SUCH_END)?;
+    // The one file loses no save that was answered while this process lives.
+    let (StepEnd::Told(end) | StepEnd::AsKept(end)) =
+        rules::step(lease.execution_id, kept.status, outcome, SaveCounts::default())?;
     let (counters, progress) = outcome.counted(kept.counters);
     let step = connection
         .prepare_cached(concat!(
@@ -44,10 +41,10 @@ pub(super) fn step(connection: &Connection, fence: StepFence, outcome: &StepOutc
             params![
                 id,
                 lease.epoch,
-                status.as_str(),
+                end.status.as_str(),
                 outcome.time.as_microsecond(),
-                outcome.exit_code.as_deref().unwrap_or(status.as_str()),
-                outcome.exit_message,
+                end.exit_code,
+                end.exit_message,
                 outcome.state,
                 progress,
                 counters.read,
@@ -62,13 +59,8 @@ pub(super) fn step(connection: &Connection, fence: StepFence, outcome: &StepOutc
             ],
             rows::step,
         )?;
-    if let Some(context) = &outcome.job_context {
-        let saved = connection
-            .prepare_cached("UPDATE oxbatch_job_execution SET context = ?3 WHERE id = ?1 AND lease_epoch = ?2")?
-            .execute(params![lease.execution_id.0, lease.epoch, context])?;
-        if saved == 0 {
-            return Err(lost());
-        }
+    if let Some(changes) = &outcome.job_context {
+        context::save(connection, lease, changes)?;
     }
     Ok(step)
 }
@@ -87,12 +79,8 @@ pub(super) fn execution(
         .query_row(params![id, lease.epoch], |row| rows::status(row, 0, id))
         .optional()?
         .ok_or(RepositoryError::LeaseLost { id: lease.execution_id })?;
-    // What a person was stopping is not resumed by itself, although the shutdown came first.
-    let resume = outcome.resume && status == Status::Started;
-    let status = after(lease.execution_id, status, outcome.event, NO_SUCH_END)?;
-    // A step whose end could not be recorded ends here: nothing is left running. Work that is complete has no such step.
-    let event = if outcome.event == StatusEvent::Stop { StatusEvent::Stop } else { StatusEvent::Fail };
-    end_running_steps(connection, lease.execution_id, event, outcome.time.as_microsecond(), None, None)?;
+    let rules::ExecutionEnd { end, resume, steps } = rules::execution(lease.execution_id, status, outcome)?;
+    end_running_steps(connection, lease.execution_id, &steps, outcome.time)?;
     let execution = connection
         .prepare_cached(concat!(
             "UPDATE oxbatch_job_execution
@@ -105,11 +93,11 @@ pub(super) fn execution(
             params![
                 id,
                 lease.epoch,
-                status.as_str(),
+                end.status.as_str(),
                 outcome.time.as_microsecond(),
-                outcome.exit_code.as_deref().unwrap_or(status.as_str()),
-                outcome.exit_message,
-                resume && status == Status::Stopped,
+                end.exit_code,
+                end.exit_message,
+                resume,
             ],
             rows::execution,
         )?;
@@ -120,25 +108,15 @@ pub(super) fn execution(
 pub(super) fn end_running_steps(
     connection: &Connection,
     id: ExecutionId,
-    event: StatusEvent,
-    time: i64,
-    exit_code: Option<&str>,
-    exit_message: Option<&str>,
+    end: &End,
+    time: Timestamp,
 ) -> Result<(), Fault> {
-    // Both running statuses of a step lead to the same end.
-    let status = after(id, Status::Started, event, NO_SUCH_END)?;
     connection
         .prepare_cached(
             "UPDATE oxbatch_step_execution SET status = ?2, end_time = ?3, exit_code = ?4, exit_message = ?5
              WHERE job_execution_id = ?1 AND status IN ('STARTED', 'STOPPING')",
         )?
-        .execute(params![
-            id.0,
-            status.as_str(),
-            time,
-            exit_code.unwrap_or(status.as_str()),
-            exit_message.unwrap_or("its execution ended without it")
-        ])?;
+        .execute(params![id.0, end.status.as_str(), time.as_microsecond(), end.exit_code, end.exit_message])?;
     Ok(())
 }
 
@@ -152,38 +130,35 @@ fn status_of(connection: &Connection, id: ExecutionId) -> Result<Status, Fault> 
 
 /// Records the request to stop.
 pub(super) fn request_stop(connection: &Connection, id: ExecutionId) -> Result<JobExecution, Fault> {
-    const REASON: &str = "it has ended, there is nothing to stop";
-    let status = status_of(connection, id)?;
-    if status == Status::Starting {
-        let stopped = after(id, status, StatusEvent::Stop, REASON)?;
-        let mut statement = connection.prepare_cached(concat!(
-            "UPDATE oxbatch_job_execution
-             SET status = ?2, end_time = ",
-            now!(),
-            ", exit_code = ?2, exit_message = 'stopped on request before a node took it'
-             WHERE id = ?1 RETURNING ",
-            execution_columns!()
-        ))?;
-        return Ok(statement.query_row(params![id.0, stopped.as_str()], rows::execution)?);
+    match rules::request_stop(id, status_of(connection, id)?)? {
+        Stop::AtOnce(end) => {
+            let mut statement = connection.prepare_cached(concat!(
+                "UPDATE oxbatch_job_execution SET status = ?2, end_time = ",
+                now!(),
+                ", exit_code = ?3, exit_message = ?4 WHERE id = ?1 RETURNING ",
+                execution_columns!()
+            ))?;
+            let values = params![id.0, end.status.as_str(), end.exit_code, end.exit_message];
+            Ok(statement.query_row(values, rows::execution)?)
+        }
+        Stop::Asked(stopping) => {
+            connection
+                .prepare_cached(
+                    "UPDATE oxbatch_step_execution SET status = ?2 WHERE job_execution_id = ?1 AND status = 'STARTED'",
+                )?
+                .execute(params![id.0, stopping.as_str()])?;
+            let mut statement = connection.prepare_cached(concat!(
+                "UPDATE oxbatch_job_execution SET status = ?2 WHERE id = ?1 RETURNING ",
+                execution_columns!()
+            ))?;
+            Ok(statement.query_row(params![id.0, stopping.as_str()], rows::execution)?)
+        }
     }
-    let stopping = after(id, status, StatusEvent::RequestStop, REASON)?;
-    connection
-        .prepare_cached(
-            "UPDATE oxbatch_step_execution SET status = ?2 WHERE job_execution_id = ?1 AND status = 'STARTED'",
-        )?
-        .execute(params![id.0, stopping.as_str()])?;
-    let mut statement = connection.prepare_cached(concat!(
-        "UPDATE oxbatch_job_execution SET status = ?2 WHERE id = ?1 RETURNING ",
-        execution_columns!()
-    ))?;
-    Ok(statement.query_row(params![id.0, stopping.as_str()], rows::execution)?)
 }
 
 /// Gives an execution up.
 pub(super) fn abandon(connection: &Connection, id: ExecutionId) -> Result<JobExecution, Fault> {
-    let status = status_of(connection, id)?;
-    let reason = if status.is_running() { "stop it first" } else { "it was given up before" };
-    let status = after(id, status, StatusEvent::Abandon, reason)?;
+    let status = rules::abandon(id, status_of(connection, id)?)?;
     let mut statement = connection.prepare_cached(concat!(
         "UPDATE oxbatch_job_execution SET status = ?2, resume_pending = 0 WHERE id = ?1 RETURNING ",
         execution_columns!()

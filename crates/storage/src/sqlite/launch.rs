@@ -1,30 +1,17 @@
 //! Creation of instances and executions.
 
 use jiff::Timestamp;
-use oxbatch_core::execution::{ExecutionId, JobExecution, Status, StatusEvent};
-use oxbatch_core::repository::{LaunchError, LaunchRequest, Launched, Lease};
+use oxbatch_core::execution::{ExecutionId, JobExecution, Status};
+use oxbatch_core::repository::rules::launch::{self as rules, LastExecution, Origin};
+use oxbatch_core::repository::{Admission, IdempotencyKey, LaunchError, LaunchRequest, Launched, Lease};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fault, is_unique_violation};
 use super::sql::{execution_columns, now};
-use super::step::after;
 use super::{node, rerun, rows};
 
 /// Outdated idempotency keys that one launch clears away: more than it adds, so they do not pile up.
 const KEYS_CLEARED: i64 = 16;
-
-/// What is known of an instance when it is launched.
-struct Before {
-    instance_id: i64,
-    last: Option<Last>,
-}
-
-struct Last {
-    id: i64,
-    status: Status,
-    first_execution_id: i64,
-    context: Option<String>,
-}
 
 /// Launches, in the transaction of the caller. The number of statements does not depend on the history.
 pub(super) fn launch(connection: &Connection, request: &LaunchRequest) -> Result<Launched, Fault> {
@@ -32,49 +19,24 @@ pub(super) fn launch(connection: &Connection, request: &LaunchRequest) -> Result
         return Ok(launched);
     }
     let job_key = request.parameters.job_key();
-    let before = before(connection, &request.job_name, &job_key)?;
-    let last = before.as_ref().and_then(|before| before.last.as_ref());
-    if let Some(last) = last {
-        let execution_id = ExecutionId(last.id);
-        if last.status.is_running() {
-            return Err(LaunchError::AlreadyRunning { execution_id }.into());
-        }
-        if last.status == Status::Abandoned && !request.force {
-            return Err(LaunchError::Abandoned { execution_id }.into());
-        }
-    }
-    find_a_place(connection, request)?;
-    let instance_id = match &before {
-        Some(before) => before.instance_id,
+    let (instance_id, last) = before(connection, &request.job_name, &job_key)?.unzip();
+    let origin = rules::origin(last.flatten(), request.force)?;
+    admit(connection, &request.job_name, &request.admission)?;
+    let instance_id = match instance_id {
+        Some(id) => id,
         None => create_instance(connection, request, &job_key)?,
     };
-    let origin = last.filter(|_| !request.force).map_or_else(Origin::default, |last| Origin {
-        context: last.context.as_deref(),
-        first_execution_id: Some(last.first_execution_id),
-        rerun_of: None,
-    });
     let execution = create_execution(connection, request, instance_id, &origin)?;
     if let Some(idempotency) = &request.idempotency {
-        connection
-            .prepare_cached(concat!(
-                "INSERT INTO oxbatch_idempotency_key (key, request_hash, job_execution_id, create_time)
-                 VALUES (?1, ?2, ?3, ",
-                now!(),
-                ") ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash,
-                     job_execution_id = excluded.job_execution_id, create_time = excluded.create_time"
-            ))?
-            .execute(params![idempotency.key, idempotency.request_hash, execution.id.0])?;
-        connection
-            .prepare_cached(concat!(
-                "DELETE FROM oxbatch_idempotency_key WHERE key IN (
-                     SELECT key FROM oxbatch_idempotency_key WHERE create_time < ",
-                now!(),
-                " - ?1 ORDER BY create_time LIMIT ?2)"
-            ))?
-            .execute(params![microseconds(idempotency.life), KEYS_CLEARED])?;
+        keep_key(connection, idempotency, execution.id)?;
     }
-    let lease = request.claim.as_ref().map(|_| Lease { execution_id: execution.id, epoch: 1 });
-    Ok(Launched { execution, lease, replayed: false })
+    Ok(launched(execution, &request.admission))
+}
+
+/// What is answered to a launch that was accepted.
+pub(super) fn launched(execution: JobExecution, admission: &Admission) -> Launched {
+    let lease = admission.claim.as_ref().map(|_| Lease { execution_id: execution.id, epoch: 1 });
+    Launched { execution, lease, replayed: false }
 }
 
 /// The answer to an earlier launch with the same idempotency key.
@@ -89,17 +51,40 @@ fn replay(connection: &Connection, request: &LaunchRequest) -> Result<Option<Lau
         .query_row(params![idempotency.key, microseconds(idempotency.life)], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((request_hash, id)) = found else { return Ok(None) };
-    if request_hash != idempotency.request_hash {
-        let (key, execution_id) = (idempotency.key.clone(), ExecutionId(id));
-        return Err(LaunchError::KeyReused { key, execution_id }.into());
-    }
+    let id = rules::replayed(idempotency, &request_hash, ExecutionId(id))?;
     let execution = connection
         .prepare_cached(concat!("SELECT ", execution_columns!(), " FROM oxbatch_job_execution WHERE id = ?1"))?
-        .query_row([id], rows::execution)?;
+        .query_row([id.0], rows::execution)?;
     Ok(Some(Launched { execution, lease: None, replayed: true }))
 }
 
-fn before(connection: &Connection, job_name: &str, job_key: &str) -> Result<Option<Before>, Fault> {
+fn keep_key(connection: &Connection, idempotency: &IdempotencyKey, id: ExecutionId) -> Result<(), Fault> {
+    connection
+        .prepare_cached(concat!(
+            "INSERT INTO oxbatch_idempotency_key (key, request_hash, job_execution_id, create_time)
+             VALUES (?1, ?2, ?3, ",
+            now!(),
+            ") ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash,
+                 job_execution_id = excluded.job_execution_id, create_time = excluded.create_time"
+        ))?
+        .execute(params![idempotency.key, idempotency.request_hash, id.0])?;
+    connection
+        .prepare_cached(concat!(
+            "DELETE FROM oxbatch_idempotency_key WHERE key IN (
+                 SELECT key FROM oxbatch_idempotency_key WHERE create_time < ",
+            now!(),
+            " - ?1 ORDER BY create_time LIMIT ?2)"
+        ))?
+        .execute(params![microseconds(idempotency.life), KEYS_CLEARED])?;
+    Ok(())
+}
+
+/// The instance of a launch, when there is one, and its last execution.
+fn before(
+    connection: &Connection,
+    job_name: &str,
+    job_key: &str,
+) -> Result<Option<(i64, Option<LastExecution>)>, Fault> {
     let mut statement = connection.prepare_cached(
         "SELECT instance.id, last.id, last.status, coalesce(last.first_execution_id, last.id), last.context
          FROM oxbatch_job_instance AS instance
@@ -108,48 +93,30 @@ fn before(connection: &Connection, job_name: &str, job_key: &str) -> Result<Opti
          WHERE instance.job_name = ?1 AND instance.job_key = ?2",
     )?;
     let read = |row: &rusqlite::Row<'_>| {
-        let last = match row.get::<_, Option<i64>>(1)? {
-            Some(id) => Some(Last {
-                id,
-                status: rows::status(row, 2, id)?,
-                first_execution_id: row.get(3)?,
-                context: row.get(4)?,
-            }),
-            None => None,
-        };
-        Ok(Before { instance_id: row.get(0)?, last })
+        let is_there = row.get::<_, Option<i64>>(1)?.is_some();
+        Ok((row.get(0)?, if is_there { Some(rows::last_execution(row, 1)?) } else { None }))
     };
     Ok(statement.query_row(params![job_name, job_key], read).optional()?)
 }
 
-/// Refuses what would wait beyond the queue's limit, or run at once beyond another.
-pub(super) fn find_a_place(connection: &Connection, request: &LaunchRequest) -> Result<(), Fault> {
-    if request.claim.is_some()
-        && let Some((job, limit)) = node::limit_reached(connection, &request.job_name, &request.limits)?
-    {
-        return Err(LaunchError::LimitReached { job, limit }.into());
+/// Refuses what would wait beyond the queue's limit, or run at once beyond another. Looks at no more rows than the limit.
+pub(super) fn admit(connection: &Connection, job_name: &str, admission: &Admission) -> Result<(), Fault> {
+    if admission.claim.is_some() {
+        return node::check_limits(connection, job_name, &admission.limits);
     }
-    if request.claim.is_none() && waiting_reach(connection, request.queue_limit)? {
-        return Err(LaunchError::QueueFull { limit: request.queue_limit }.into());
-    }
-    Ok(())
-}
-
-/// Whether as many executions wait as may. Looks at no more rows than that.
-fn waiting_reach(connection: &Connection, limit: u32) -> Result<bool, Fault> {
-    let waiting: u32 = connection
+    let waiting = connection
         .prepare_cached(
             "SELECT count(*) FROM (SELECT 1 FROM oxbatch_job_execution
                  WHERE status = 'STARTING' AND lease_owner IS NULL LIMIT ?1)",
         )?
-        .query_row([limit], |row| row.get(0))?;
-    Ok(waiting >= limit)
+        .query_row([admission.queue_limit], |row| row.get(0))?;
+    Ok(rules::check_queue(admission, waiting)?)
 }
 
 pub(super) fn create_instance(connection: &Connection, request: &LaunchRequest, job_key: &str) -> Result<i64, Fault> {
     let id = connection
         .prepare_cached("INSERT INTO oxbatch_job_instance (job_name, job_key, create_time) VALUES (?1, ?2, ?3)")?
-        .insert(params![request.job_name, job_key, request.time.as_microsecond()])?;
+        .insert(params![request.job_name, job_key, request.admission.time.as_microsecond()])?;
     connection
         .prepare_cached(
             "INSERT INTO oxbatch_job_instance_parameter (job_instance_id, key_name, type, string_value, long_value,
@@ -168,29 +135,13 @@ pub(super) fn create_instance(connection: &Connection, request: &LaunchRequest, 
     Ok(id)
 }
 
-/// What an execution goes on from.
-#[derive(Debug, Default)]
-pub(super) struct Origin<'a> {
-    pub(super) context: Option<&'a str>,
-    pub(super) first_execution_id: Option<i64>,
-    pub(super) rerun_of: Option<i64>,
-}
-
 pub(super) fn create_execution(
     connection: &Connection,
     request: &LaunchRequest,
     instance_id: i64,
-    origin: &Origin<'_>,
+    origin: &Origin,
 ) -> Result<JobExecution, Fault> {
-    let (node, lease) = match &request.claim {
-        Some((node, lease)) => (Some(node), Some(lease)),
-        None => (None, None),
-    };
-    let status = match node {
-        Some(_) => after(Status::Starting, StatusEvent::Start)?,
-        None => Status::Starting,
-    };
-    let time = request.time.as_microsecond();
+    let begin = rules::begin(&request.admission)?;
     let created = connection
         .prepare_cached(concat!(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, start_time, parameters,
@@ -204,19 +155,19 @@ pub(super) fn create_execution(
             params![
                 instance_id,
                 request.job_name,
-                status.as_str(),
-                time,
-                node.map(|_| time),
+                begin.status.as_str(),
+                request.admission.time.as_microsecond(),
+                begin.start_time.map(Timestamp::as_microsecond),
                 request.parameters.to_json(),
                 origin.context,
                 request.force,
-                origin.first_execution_id,
-                origin.rerun_of,
-                node.map(|node| node.name.as_str()),
-                node.map(ToString::to_string),
-                i64::from(node.is_some()),
-                request.priority,
-                lease.map(|lease| microseconds(*lease)),
+                origin.lineage.map(|id| id.0),
+                origin.rerun_of.map(|id| id.0),
+                begin.node,
+                begin.owner,
+                begin.epoch,
+                request.admission.priority,
+                begin.lease.map(microseconds),
             ],
             rows::execution,
         );
@@ -274,7 +225,7 @@ pub(super) fn create_successor(
 mod tests {
     use std::cell::Cell;
 
-    use oxbatch_core::execution::{ExecutionId, StatusEvent};
+    use oxbatch_core::execution::StatusEvent;
     use oxbatch_core::job::JobParameters;
     use oxbatch_core::repository::{ExecutionOutcome, NewStep, Node, RunLimits};
     use rusqlite::trace::{TraceEvent, TraceEventCodes};
@@ -310,12 +261,14 @@ mod tests {
             job_name: "Job".to_owned(),
             parameters: JobParameters::default().with("a", 1).with("b", 2),
             force: false,
-            time: Timestamp::UNIX_EPOCH,
-            claim: Some((Node::new("node"), std::time::Duration::from_secs(60))),
-            queue_limit: 10,
+            admission: Admission {
+                time: Timestamp::UNIX_EPOCH,
+                claim: Some((Node::new("node"), std::time::Duration::from_secs(60))),
+                queue_limit: 10,
+                priority: 0,
+                limits: RunLimits::default(),
+            },
             idempotency: None,
-            priority: 0,
-            limits: RunLimits::default(),
         };
         let mut costs = Vec::new();
         for number in 1..=200_i64 {

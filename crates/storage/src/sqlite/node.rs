@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::repository::rules::launch::{self, Running};
 use oxbatch_core::repository::{
     Drain, NODE_RETENTION, Node, NodeReport, NodeState, NodeStatus, RepositoryError, RunLimits,
 };
@@ -107,25 +108,18 @@ pub(super) fn remove(connection: &Connection, node: &Node) -> Result<(), Fault> 
     Ok(())
 }
 
-/// The limit that is reached when one more execution of a job runs: the job whose it is, `None` for that of all jobs.
-pub(super) fn limit_reached(
-    connection: &Connection,
-    job_name: &str,
-    limits: &RunLimits,
-) -> Result<Option<(Option<String>, u32)>, Fault> {
+/// Refuses a launch that would run at once beyond a limit.
+pub(super) fn check_limits(connection: &Connection, job_name: &str, limits: &RunLimits) -> Result<(), Fault> {
     if limits.is_empty() {
-        return Ok(None);
+        return Ok(());
     }
-    let (of_job, total): (u32, u32) = connection
+    let running = connection
         .prepare_cached(
             "SELECT count(*) FILTER (WHERE job_name = ?1), count(*) FROM oxbatch_job_execution
              WHERE lease_owner IS NOT NULL",
         )?
-        .query_row([job_name], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    if let Some(limit) = limits.of_job(job_name).filter(|limit| of_job >= *limit) {
-        return Ok(Some((Some(job_name.to_owned()), limit)));
-    }
-    Ok(limits.total.filter(|limit| total >= *limit).map(|limit| (None, limit)))
+        .query_row([job_name], |row| Ok(Running { of_job: row.get(0)?, in_all: row.get(1)? }))?;
+    Ok(launch::check_limits(job_name, limits, running)?)
 }
 
 fn drain_of(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Drain>> {

@@ -1,9 +1,8 @@
 //! Recovery: executions whose owner is dead are ended and resumed; what a shutdown stopped is resumed.
 
-use std::collections::HashMap;
-
-use oxbatch_core::execution::{EXIT_ABORTED, ExecutionId, JobExecution, Status, StatusEvent};
-use oxbatch_core::repository::{RecoverPolicy, RecoverRequest, Recovered};
+use oxbatch_core::execution::{ExecutionId, JobExecution};
+use oxbatch_core::repository::rules::recover::{self as rules, Candidate, Leased, Loss, Progress};
+use oxbatch_core::repository::{RecoverRequest, Recovered};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Fault;
@@ -11,17 +10,7 @@ use super::finish::end_running_steps;
 use super::launch::create_successor;
 use super::rows;
 use super::sql::{execution_columns, now};
-use super::step::after;
 use crate::presence::Presence;
-
-/// An execution that may have to be recovered.
-#[derive(Debug, Clone)]
-pub(super) enum Candidate {
-    /// Its owner is dead.
-    Lost { id: i64, owner: String, epoch: i64, process_ended: bool },
-    /// A shutdown stopped it.
-    ToResume { id: i64 },
-}
 
 /// Looks for candidates; writes nothing, since mostly there are none.
 pub(super) fn candidates(
@@ -29,9 +18,8 @@ pub(super) fn candidates(
     request: &RecoverRequest,
     presence: &Presence,
 ) -> Result<Vec<Candidate>, Fault> {
-    let own = request.node.to_string();
     let (job_name, job_key) = request.only.as_ref().map(|(name, key)| (name.as_str(), key.as_str())).unzip();
-    let mut leased = connection.prepare_cached(concat!(
+    let mut statement = connection.prepare_cached(concat!(
         "SELECT id, lease_owner, lease_epoch, lease_deadline <= ",
         now!(),
         " FROM oxbatch_job_execution
@@ -39,28 +27,16 @@ pub(super) fn candidates(
              (SELECT id FROM oxbatch_job_instance WHERE job_name = ?1 AND job_key = ?2))
          ORDER BY id"
     ))?;
-    let mut leased = leased.query(params![job_name, job_key])?;
-    let mut ended: HashMap<String, bool> = HashMap::new();
-    let mut found = Vec::new();
-    while let Some(row) = leased.next()? {
-        let owner: String = row.get(1)?;
-        // A node that asks is alive: what has run out in a pause of its own it renews itself, if it knows of it.
-        let id = row.get(0)?;
-        if owner == own && request.held.contains(&ExecutionId(id)) {
-            continue;
-        }
-        let process_ended = owner != own && *ended.entry(owner.clone()).or_insert_with(|| presence.is_dead(&owner));
-        if process_ended || row.get(3)? {
-            found.push(Candidate::Lost { id, owner, epoch: row.get(2)?, process_ended });
-        }
-    }
-    if request.policy == RecoverPolicy::Restart && request.only.is_none() {
+    let leased = statement.query_map(params![job_name, job_key], |row| {
+        let id = ExecutionId(row.get(0)?);
+        Ok(Leased { id, owner: row.get(1)?, epoch: row.get(2)?, is_outdated: row.get(3)? })
+    })?;
+    let mut found = rules::lost(leased.collect::<Result<_, _>>()?, request, |owner| presence.is_dead(owner));
+    if rules::resumes(request) {
         let mut statement =
             connection.prepare_cached("SELECT id FROM oxbatch_job_execution WHERE resume_pending = 1 ORDER BY id")?;
-        let mut pending = statement.query([])?;
-        while let Some(row) = pending.next()? {
-            found.push(Candidate::ToResume { id: row.get(0)? });
-        }
+        let pending = statement.query_map([], |row| Ok(Candidate::ToResume(ExecutionId(row.get(0)?))))?;
+        found.extend(pending.collect::<Result<Vec<_>, _>>()?);
     }
     Ok(found)
 }
@@ -71,53 +47,31 @@ pub(super) fn recover(
     candidate: &Candidate,
     request: &RecoverRequest,
 ) -> Result<Option<Recovered>, Fault> {
-    match candidate {
-        Candidate::Lost { id, owner, epoch, process_ended } => {
-            let cause = match (process_ended, *owner == request.node.to_string()) {
-                (true, _) => "the process that ran it died",
-                (false, true) => "the node that took it had no answer to that, and never began it",
-                (false, false) => "the node that ran it no longer answers",
-            };
-            let status = connection
-                .prepare_cached(concat!(
-                    "SELECT status FROM oxbatch_job_execution
-                     WHERE id = ?1 AND lease_owner = ?2 AND lease_epoch = ?3 AND (?4 OR lease_deadline <= ",
-                    now!(),
-                    ")"
-                ))?
-                .query_row(params![id, owner, epoch, process_ended], |row| rows::status(row, 0, *id))
-                .optional()?;
-            match status {
-                Some(status) => end_lost(connection, ExecutionId(*id), status, cause, request).map(Some),
-                None => Ok(None),
-            }
-        }
-        Candidate::ToResume { id } => resume(connection, ExecutionId(*id), request),
-    }
+    let (lease, process_ended) = match candidate {
+        Candidate::Lost { lease, process_ended } => (lease, *process_ended),
+        Candidate::ToResume(id) => return resume(connection, *id, request),
+    };
+    let status = connection
+        .prepare_cached(concat!(
+            "SELECT status FROM oxbatch_job_execution
+             WHERE id = ?1 AND lease_owner = ?2 AND lease_epoch = ?3 AND (?4 OR lease_deadline <= ",
+            now!(),
+            ")"
+        ))?
+        .query_row(params![lease.id.0, lease.owner, lease.epoch, process_ended], |row| rows::status(row, 0, lease.id.0))
+        .optional()?;
+    let Some(status) = status else { return Ok(None) };
+    end_lost(connection, lease.id, &Loss::new(lease, process_ended, status, request), request).map(Some)
 }
 
 fn end_lost(
     connection: &Connection,
     id: ExecutionId,
-    status: Status,
-    cause: &str,
+    loss: &Loss,
     request: &RecoverRequest,
 ) -> Result<Recovered, Fault> {
-    let event = if status == Status::Stopping { StatusEvent::Stop } else { StatusEvent::Fail };
-    let ended = after(status, event)?;
-    let exit_code = if ended == Status::Failed { EXIT_ABORTED } else { ended.as_str() };
-    let (progressed, count) = progress(connection, id)?;
-    end_running_steps(connection, id, event, request.time.as_microsecond(), Some(exit_code), Some(cause))?;
-    let recovery_count = if progressed { 1 } else { count + 1 };
-    let may_restart = ended == Status::Failed && request.policy == RecoverPolicy::Restart && request.only.is_none();
-    let exhausted = recovery_count > request.max_recoveries;
-    let message = if ended == Status::Stopped {
-        format!("{cause} while it was being stopped on request; it is not restarted by itself")
-    } else if may_restart && exhausted {
-        format!("{cause}; it is not restarted by itself after {count} automatic recoveries in a row without progress")
-    } else {
-        cause.to_owned()
-    };
+    end_running_steps(connection, id, &loss.steps()?, request.time)?;
+    let (end, recoveries) = loss.end(progress(connection, id)?, request)?;
     let lost = connection
         .prepare_cached(concat!(
             "UPDATE oxbatch_job_execution
@@ -126,24 +80,23 @@ fn end_lost(
              WHERE id = ?1 RETURNING ",
             execution_columns!()
         ))?
-        .query_row(params![id.0, ended.as_str(), request.time.as_microsecond(), exit_code, message], rows::execution)?;
-    let successor = if may_restart && !exhausted {
-        Some(create_successor(connection, id, recovery_count, request.time)?)
-    } else {
-        None
-    };
+        .query_row(
+            params![id.0, end.status.as_str(), request.time.as_microsecond(), end.exit_code, end.exit_message],
+            rows::execution,
+        )?;
+    let successor = recoveries.map(|count| create_successor(connection, id, count, request.time)).transpose()?;
     Ok(Recovered { lost, successor })
 }
 
 /// Whether the execution has committed anything, and how many recoveries in a row led to it.
-fn progress(connection: &Connection, id: ExecutionId) -> Result<(bool, i64), Fault> {
+fn progress(connection: &Connection, id: ExecutionId) -> Result<Progress, Fault> {
     let found = connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM oxbatch_step_execution
                      WHERE job_execution_id = ?1 AND (commit_count > 0 OR status = 'COMPLETED')), recovery_count
              FROM oxbatch_job_execution WHERE id = ?1",
         )?
-        .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .query_row([id.0], |row| Ok(Progress { has_progressed: row.get(0)?, recoveries: row.get(1)? }))?;
     Ok(found)
 }
 
@@ -160,8 +113,7 @@ fn resume(connection: &Connection, id: ExecutionId, request: &RecoverRequest) ->
         .optional()?;
     // Somebody was faster, or has launched the instance in the meantime.
     let Some((lost, true)) = stopped else { return Ok(None) };
-    let (progressed, count) = progress(connection, id)?;
-    let recovery_count = if progressed { 0 } else { count };
-    let successor = create_successor(connection, id, recovery_count, request.time)?;
+    let recoveries = rules::recoveries_after_shutdown(progress(connection, id)?);
+    let successor = create_successor(connection, id, recoveries, request.time)?;
     Ok(Some(Recovered { lost, successor: Some(successor) }))
 }

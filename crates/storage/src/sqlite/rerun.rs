@@ -1,14 +1,15 @@
 //! Re-runs of skipped items: what is pending of them, and the executions that run them.
 
-use oxbatch_core::execution::{ExecutionId, InstanceId, Status, StoredSkip};
+use oxbatch_core::execution::{ExecutionId, InstanceId, StoredSkip};
 use oxbatch_core::job::JobParameters;
+use oxbatch_core::repository::rules::rerun::{self as rules, LastRerun, RerunInstance};
 use oxbatch_core::repository::{
-    KeptSkips, LaunchError, LaunchRequest, Launched, Lease, PendingSkips, RepositoryError, RerunRequest, SkipPage,
+    KeptSkips, LaunchError, LaunchRequest, Launched, PendingSkips, RepositoryError, RerunRequest, SkipPage,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fault, unreadable};
-use super::launch::{self, Origin};
+use super::launch;
 use super::query::cut;
 use super::rows;
 use super::sql::skip_columns;
@@ -21,68 +22,25 @@ struct First {
     context: Option<String>,
 }
 
-/// The last execution that ran them again.
-struct Last {
-    id: i64,
-    status: Status,
-    instance_id: i64,
-    first_execution_id: i64,
-    context: Option<String>,
-}
-
 /// Creates the execution of a re-run, or resumes the last one, in the transaction of the caller.
 pub(super) fn launch(connection: &Connection, request: &RerunRequest) -> Result<Launched, Fault> {
-    let ExecutionId(of) = request.execution_id;
-    let first = first(connection, of)?;
-    if let Some(execution_id) = running(connection, first.instance_id)? {
-        return Err(LaunchError::AlreadyRunning { execution_id }.into());
+    let of = request.execution_id;
+    let First { instance_id, job_name, parameters, context } = first(connection, of.0)?;
+    let running = running(connection, instance_id)?;
+    let found = rules::instance(of, context, running, last(connection, of.0)?)?;
+    if matches!(found, RerunInstance::New { .. }) && !is_anything_pending(connection, request)? {
+        return Err(LaunchError::NothingToRerun { execution_id: of }.into());
     }
-    let last = last(connection, of)?;
-    let resumed = match &last {
-        Some(last) if last.status.is_running() => {
-            return Err(LaunchError::AlreadyRunning { execution_id: ExecutionId(last.id) }.into());
-        }
-        Some(last) if matches!(last.status, Status::Failed | Status::Stopped) => Some(last),
-        _ => None,
-    };
-    if resumed.is_none() && !is_anything_pending(connection, request)? {
-        return Err(LaunchError::NothingToRerun { execution_id: request.execution_id }.into());
-    }
-    let as_launch = LaunchRequest {
-        job_name: first.job_name,
-        parameters: first.parameters,
-        force: false,
-        time: request.time,
-        claim: request.claim.clone(),
-        priority: request.priority,
-        limits: request.limits.clone(),
-        queue_limit: request.queue_limit,
-        idempotency: None,
-    };
-    launch::find_a_place(connection, &as_launch)?;
-    let (instance_id, origin) = match resumed {
-        Some(last) => {
-            let origin = Origin {
-                context: last.context.as_deref(),
-                first_execution_id: Some(last.first_execution_id),
-                rerun_of: Some(of),
-            };
-            (last.instance_id, origin)
-        }
-        None => {
-            // An instance of its own: the first one's steps, checkpoints and restarts have nothing to do with it. No
-            // parameters have this key, and no other re-run comes after the same execution, also when some were purged.
-            let before = last.as_ref().map_or(of, |last| last.id);
-            let job_key = format!("skips of execution {of}, re-run after execution {before}");
-            let instance_id = launch::create_instance(connection, &as_launch, &job_key)?;
-            let origin = Origin { context: first.context.as_deref(), first_execution_id: None, rerun_of: Some(of) };
-            (instance_id, origin)
-        }
+    let admission = request.admission.clone();
+    let as_launch = LaunchRequest { job_name, parameters, force: false, admission, idempotency: None };
+    launch::admit(connection, &as_launch.job_name, &as_launch.admission)?;
+    let (instance_id, origin) = match found {
+        RerunInstance::Resumed(id, origin) => (id.0, origin),
+        RerunInstance::New { job_key, origin } => (launch::create_instance(connection, &as_launch, &job_key)?, origin),
     };
     let execution = launch::create_execution(connection, &as_launch, instance_id, &origin)?;
-    link(connection, of, execution.id)?;
-    let lease = request.claim.as_ref().map(|_| Lease { execution_id: execution.id, epoch: 1 });
-    Ok(Launched { execution, lease, replayed: false })
+    link(connection, of.0, execution.id)?;
+    Ok(launch::launched(execution, &request.admission))
 }
 
 /// Shows on an execution which one has run its skipped items again.
@@ -118,21 +76,15 @@ fn running(connection: &Connection, instance_id: i64) -> Result<Option<Execution
     Ok(found)
 }
 
-fn last(connection: &Connection, of: i64) -> Result<Option<Last>, Fault> {
+fn last(connection: &Connection, of: i64) -> Result<Option<LastRerun>, Fault> {
     let found = connection
         .prepare_cached(
-            "SELECT id, status, job_instance_id, coalesce(first_execution_id, id), context
+            "SELECT id, status, coalesce(first_execution_id, id), context, job_instance_id
              FROM oxbatch_job_execution WHERE rerun_of = ?1 ORDER BY id DESC LIMIT 1",
         )?
         .query_row([of], |row| {
-            let id = row.get(0)?;
-            Ok(Last {
-                id,
-                status: rows::status(row, 1, id)?,
-                instance_id: row.get(2)?,
-                first_execution_id: row.get(3)?,
-                context: row.get(4)?,
-            })
+            let execution = rows::last_execution(row, 0)?;
+            Ok(LastRerun { instance_id: InstanceId(row.get(4)?), execution })
         })
         .optional()?;
     Ok(found)
@@ -140,15 +92,7 @@ fn last(connection: &Connection, of: i64) -> Result<Option<Last>, Fault> {
 
 fn is_anything_pending(connection: &Connection, request: &RerunRequest) -> Result<bool, Fault> {
     for step in &request.steps {
-        let one = PendingSkips {
-            execution_id: request.execution_id,
-            step_name: step.step_name.clone(),
-            rerunnable: true,
-            raw: step.raw,
-            after: None,
-            limit: 1,
-        };
-        if !pending(connection, &one)?.skips.is_empty() {
+        if !pending(connection, &PendingSkips::first_of(request.execution_id, step))?.skips.is_empty() {
             return Ok(true);
         }
     }

@@ -7,6 +7,7 @@ use oxbatch_core::execution::{
 };
 use oxbatch_core::job::{DateTime, JobParameters, Parameter, ParameterValue};
 use oxbatch_core::repository::InstanceParameter;
+use oxbatch_core::repository::rules::launch::LastExecution;
 use rusqlite::{Result, Row};
 
 use super::error::unreadable;
@@ -113,6 +114,17 @@ pub(super) fn parameter(row: &Row<'_>) -> Result<InstanceParameter> {
 }
 
 /// Reads a status.
+/// Reads id, status, lineage and context of the last execution of an instance, from a column on.
+pub(super) fn last_execution(row: &Row<'_>, first: usize) -> Result<LastExecution> {
+    let id = row.get(first)?;
+    Ok(LastExecution {
+        id: ExecutionId(id),
+        status: status(row, first + 1, id)?,
+        lineage: ExecutionId(row.get(first + 2)?),
+        context: row.get(first + 3)?,
+    })
+}
+
 pub(super) fn status(row: &Row<'_>, column: usize, id: i64) -> Result<Status> {
     row.get_ref(column)?.as_str()?.parse().map_err(|error| unreadable("status", id, error))
 }

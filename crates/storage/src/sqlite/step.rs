@@ -1,24 +1,18 @@
 //! The beginning of steps: which have to run, and with what state.
 
-use oxbatch_core::execution::{ExecutionId, Status, StatusEvent, StepExecutionId, next};
+use oxbatch_core::execution::{ExecutionId, Status, StepExecutionId};
+use oxbatch_core::repository::rules::step::{Inherited, LastAttempt, begun, check_attempts, inherited};
 use oxbatch_core::repository::{Lease, NewStep, RepositoryError, StartedStep, StepFence, StepStart};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Fault;
 use super::rows;
 
-/// The status after an event that the caller knows to be possible; anything else is a defect, and refused.
-pub(super) fn after(status: Status, event: StatusEvent) -> Result<Status, Fault> {
-    next(status, event).map_err(|transition| {
-        Fault::Repository(RepositoryError::Corrupt { what: "status".to_owned(), source: Box::new(transition) })
-    })
-}
-
 /// The execution as a step needs it.
 struct Running {
     status: Status,
     instance_id: i64,
-    first_execution_id: i64,
+    lineage: i64,
     context: Option<String>,
 }
 
@@ -27,36 +21,34 @@ pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Re
     let Some(running) = running(connection, lease)? else {
         return Err(RepositoryError::LeaseLost { id: lease.execution_id }.into());
     };
-    if running.status == Status::Stopping {
-        return Ok(StepStart::StopRequested);
-    }
-    let last: Option<(Status, Option<String>, Option<String>)> = connection
+    let of_step = params![running.instance_id, step.step_name, running.lineage];
+    let last = connection
         .prepare_cached(
             "SELECT id, status, state, control_totals FROM oxbatch_step_execution
              WHERE job_instance_id = ?1 AND step_name = ?2 AND job_execution_id >= ?3
              ORDER BY job_execution_id DESC, id DESC LIMIT 1",
         )?
-        .query_row(params![running.instance_id, step.step_name, running.first_execution_id], |row| {
-            Ok((rows::status(row, 1, row.get(0)?)?, row.get(2)?, row.get(3)?))
+        .query_row(of_step, |row| {
+            let status = rows::status(row, 1, row.get(0)?)?;
+            Ok(LastAttempt { status, state: row.get(2)?, control_totals: row.get(3)? })
         })
         .optional()?;
-    let (state, control_totals) = match last {
-        Some((Status::Completed, ..)) if !step.rerun_if_complete => return Ok(StepStart::AlreadyComplete),
-        Some((Status::Completed, ..)) | None => (None, None),
-        Some((_, state, control_totals)) => (state, control_totals),
+    let Inherited { state, control_totals } = match inherited(running.status, last, step) {
+        Ok(inherited) => inherited,
+        Err(not_run) => return Ok(not_run),
     };
-    if let Some(limit) = step.start_limit {
-        let attempts: i64 = connection
+    if step.start_limit.is_some() {
+        let attempts = connection
             .prepare_cached(
                 "SELECT count(*) FROM oxbatch_step_execution
                  WHERE job_instance_id = ?1 AND step_name = ?2 AND job_execution_id >= ?3",
             )?
-            .query_row(params![running.instance_id, step.step_name, running.first_execution_id], |row| row.get(0))?;
-        if attempts >= i64::from(limit) {
-            return Ok(StepStart::StartLimitReached { attempts });
+            .query_row(of_step, |row| row.get(0))?;
+        if let Err(not_run) = check_attempts(step, attempts) {
+            return Ok(not_run);
         }
     }
-    let status = after(Status::Starting, StatusEvent::Start)?;
+    let status = begun()?;
     // The state is copied: an attempt that dies before its first commit leaves what it was given to the next one.
     let id = connection
         .prepare_cached(
@@ -89,7 +81,7 @@ fn running(connection: &Connection, lease: Lease) -> Result<Option<Running>, Fau
             Ok(Running {
                 status: rows::status(row, 0, id)?,
                 instance_id: row.get(1)?,
-                first_execution_id: row.get(2)?,
+                lineage: row.get(2)?,
                 context: row.get(3)?,
             })
         })

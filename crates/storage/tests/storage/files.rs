@@ -4,7 +4,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use oxbatch_core::job::JobParameters;
-use oxbatch_core::repository::{JobRepository, LaunchError, LaunchRequest, Node, RepositoryError, RunLimits};
+use oxbatch_core::repository::{
+    Admission, JobRepository, LaunchError, LaunchRequest, Node, RepositoryError, RunLimits,
+};
 use oxbatch_storage::SqliteRepository;
 use oxbatch_storage::rusqlite::Connection;
 
@@ -13,12 +15,14 @@ fn launch_of(key: i64) -> LaunchRequest {
         job_name: "Job".to_owned(),
         parameters: JobParameters::default().with("key", key),
         force: false,
-        time: Timestamp::now(),
-        claim: None,
-        queue_limit: 1_000_000,
+        admission: Admission {
+            time: Timestamp::now(),
+            claim: None,
+            priority: 0,
+            limits: RunLimits::default(),
+            queue_limit: 1_000_000,
+        },
         idempotency: None,
-        priority: 0,
-        limits: RunLimits::default(),
     }
 }
 

@@ -9,8 +9,8 @@ use oxbatch_core::execution::Counters;
 use oxbatch_core::item::{Checkpoint, ErrorKind, ItemError, ItemReader, ItemWriter};
 use oxbatch_core::job::JobParameters;
 use oxbatch_core::repository::{
-    ChunkSave, ChunkTransaction, JobRepository, LaunchRequest, NewStep, Node, RepositoryError, RunLimits, StepFence,
-    StepStart,
+    Admission, ChunkSave, ChunkTransaction, JobRepository, LaunchRequest, NewStep, Node, RepositoryError, RunLimits,
+    StepFence, StepStart,
 };
 use oxbatch_storage::rusqlite::{self, Connection};
 use oxbatch_storage::{SqliteChunkTransaction, SqliteCursorReader, SqliteReader, SqliteRepository, SqliteWriter};
@@ -64,12 +64,14 @@ impl Step {
             job_name: "Import".to_owned(),
             parameters: JobParameters::default(),
             force: false,
-            time: Timestamp::now(),
-            claim: Some((node, std::time::Duration::from_secs(60))),
-            queue_limit: 1,
+            admission: Admission {
+                time: Timestamp::now(),
+                claim: Some((node, std::time::Duration::from_secs(60))),
+                queue_limit: 1,
+                priority: 0,
+                limits: RunLimits::default(),
+            },
             idempotency: None,
-            priority: 0,
-            limits: RunLimits::default(),
         };
         let lease = repository.launch(request).await.unwrap().lease.unwrap();
         let step = NewStep {

@@ -9,7 +9,7 @@ mod proxy;
 mod tls;
 
 use oxbatch_core::job::JobParameters;
-use oxbatch_core::repository::{LaunchRequest, RunLimits};
+use oxbatch_core::repository::{Admission, LaunchRequest, RunLimits};
 use oxbatch_storage::{PostgresRepository, PostgresSettings};
 
 fn launch_of(key: i64) -> LaunchRequest {
@@ -17,11 +17,13 @@ fn launch_of(key: i64) -> LaunchRequest {
         job_name: "Job".to_owned(),
         parameters: JobParameters::default().with("key", key),
         force: false,
-        time: jiff::Timestamp::now(),
-        claim: None,
-        priority: 0,
-        limits: RunLimits::default(),
-        queue_limit: 1_000_000,
+        admission: Admission {
+            time: jiff::Timestamp::now(),
+            claim: None,
+            priority: 0,
+            limits: RunLimits::default(),
+            queue_limit: 1_000_000,
+        },
         idempotency: None,
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use oxbatch_core::conformance::fixture::{LONG, launch_of, outcome};
+use oxbatch_core::conformance::fixture::{LONG, admitted, launch_of, outcome};
 use oxbatch_core::execution::StatusEvent;
-use oxbatch_core::repository::{JobRepository, LaunchRequest, Node, PurgeRequest, RepositoryError, purge_in_batches};
+use oxbatch_core::repository::{JobRepository, Node, PurgeRequest, RepositoryError, purge_in_batches};
 use oxbatch_storage::SqliteRepository;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +53,7 @@ async fn launches_of_another_process_go_on_during_a_purge() {
             let (mut launches, mut longest) = (0, Duration::ZERO);
             while !stop.is_cancelled() {
                 let begun = Instant::now();
-                let request = LaunchRequest { claim: Some((node.clone(), LONG)), ..launch_of(launches) };
+                let request = admitted(launch_of(launches), |admission| admission.claim = Some((node.clone(), LONG)));
                 let lease = service.launch(request).await.unwrap().lease.unwrap();
                 longest = longest.max(begun.elapsed());
                 service.finish_execution(&lease, outcome(StatusEvent::Complete, false)).await.unwrap();

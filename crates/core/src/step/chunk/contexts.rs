@@ -1,7 +1,7 @@
 //! The contexts as they are to be stored with the next save.
 
 use super::sealed::Seal;
-use crate::execution::{ContextError, ExecutionContext};
+use crate::execution::{ContextChanges, ContextError, ExecutionContext};
 use crate::step::context::StepScope;
 use crate::step::shared::{Shared, Side};
 
@@ -48,6 +48,8 @@ impl Stored {
 pub(super) struct Contexts {
     step: Stored,
     job: Stored,
+    /// The job's as this step knows it to be stored.
+    stored: ExecutionContext,
     /// Whether the job's has changed since it was last saved.
     job_changed: bool,
 }
@@ -55,7 +57,7 @@ pub(super) struct Contexts {
 impl Contexts {
     pub(super) fn new(step: ExecutionContext, job: ExecutionContext) -> Self {
         let settled = |settled| Stored { settled, ..Stored::default() };
-        Self { step: settled(step), job: settled(job), job_changed: false }
+        Self { step: settled(step), stored: job.clone(), job: settled(job), job_changed: false }
     }
 
     /// Whether a chunk brings changes with it, or the writer has put something since the last one.
@@ -94,6 +96,9 @@ impl Contexts {
 
     /// All is saved.
     pub(super) fn commit(&mut self, scope: &StepScope) {
+        if self.job_changed() {
+            self.stored = self.job.merged();
+        }
         self.job_changed = false;
         self.job.commit(&scope.job.context);
         self.step.commit(&scope.context);
@@ -108,8 +113,17 @@ impl Contexts {
         self.job_changed || self.job.in_hand.is_some()
     }
 
-    /// The job's context, when it is to be saved.
-    pub(super) fn changed_of_job(&self) -> Result<Option<String>, ContextError> {
-        self.job_changed().then(|| self.job.merged().to_json()).transpose()
+    /// The entries of the job's context that are to be saved.
+    ///
+    /// # Errors
+    /// When the whole context is too large.
+    pub(super) fn changes_of_job(&self) -> Result<Option<ContextChanges>, ContextError> {
+        if !self.job_changed() {
+            return Ok(None);
+        }
+        let job = self.job.merged();
+        job.to_json()?;
+        let changes = job.changes_since(&self.stored);
+        Ok((!changes.is_empty()).then_some(changes))
     }
 }

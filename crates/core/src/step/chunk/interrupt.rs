@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use crate::event::Event;
 use crate::item::ItemError;
+use crate::repository::RepositoryError;
 use crate::step::body::BodyFault;
 use crate::step::context::{StepContext, StopRequested};
 use crate::step::policy::{RetryPolicy, after_retries, random_share};
@@ -32,7 +33,8 @@ pub(super) fn failed(what: &str, error: &ItemError) -> BodyFault {
 /// A fault after `made` repetitions; an author's `check_stop()?` is a stop, not a fault.
 #[cold]
 pub(super) fn fault_after(what: &str, error: &ItemError, made: u32, context: &StepContext) -> Interrupt {
-    if context.is_stopping() && error.cause().is::<StopRequested>() {
+    let ended_wait = || matches!(error.cause().downcast_ref(), Some(RepositoryError::WaitStopped { .. }));
+    if context.is_stopping() && (error.cause().is::<StopRequested>() || ended_wait()) {
         return Interrupt::Stopped;
     }
     Interrupt::Fault(BodyFault::Failed(format!("failed to {what}: {}", after_retries(error.to_string(), made))))

@@ -209,14 +209,14 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         let as_text = |error: ContextError| Failure::Fault(BodyFault::Failed(error.to_string()));
         let Save { counters, progress, skips, rerun } = save;
         self.state.write_json(&mut self.json).map_err(as_text)?;
-        let job_context = self.contexts.changed_of_job().map_err(as_text)?;
+        let job_context = self.contexts.changes_of_job().map_err(as_text)?;
         self.sync(target).await?;
         let save = ChunkSave {
             state: &self.json,
             counters: &counters,
             control_totals: self.totals.as_mut().and_then(TotalsLedger::json),
             progress,
-            job_context: job_context.as_deref(),
+            job_context: job_context.as_ref(),
             skips,
             rerun,
             time: (!skips.is_empty()).then(jiff::Timestamp::now),

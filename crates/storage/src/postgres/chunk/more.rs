@@ -4,11 +4,9 @@ use futures_util::future::join;
 use oxbatch_core::repository::{ChunkSave, StepFence};
 use tokio_postgres::{Client, Error, Row};
 
-/// The job's context, fenced in the same way. It comes before the step's row, as in every other transaction: two that
-/// take both rows in one order never wait for each other in a ring.
-const SAVE_CONTEXT: &str = "WITH saved AS (
-         UPDATE oxbatch_job_execution SET context = $3 WHERE id = $1 AND lease_epoch = $2 RETURNING id)
-     SELECT 1 / count(*) FROM saved";
+use crate::postgres::context;
+use crate::postgres::error::Fault;
+
 const KEEP_SKIPS: &str =
     "INSERT INTO oxbatch_skipped_item (step_execution_id, create_time, phase, position, item, error, complete)
      SELECT $1, $2, phase, position, item, error, complete
@@ -23,17 +21,19 @@ pub(super) async fn save_more(
     save: &ChunkSave<'_>,
     durable: bool,
     saving: impl Future<Output = Result<Row, Error>>,
-) -> Result<Row, Error> {
+) -> Result<Row, Fault> {
     let (execution, epoch, step) = (fence.lease.execution_id.0, fence.lease.epoch, fence.step_id.0);
+    // The job's context, fenced in the same way. It comes before the step's row, as in every other transaction: two that take
+    // both rows in one order never wait for each other in a ring.
     let context = async {
-        match save.job_context {
-            Some(context) => client.query_one(SAVE_CONTEXT, &[&execution, &epoch, &context]).await.map(|_| ()),
-            None => Ok(()),
-        }
+        let Some(changes) = save.job_context else { return Ok(()) };
+        let (set, keys) = context::values(changes)?;
+        let saved = client.query_one(context::SAVE_OR_FAIL, &[&execution, &epoch, &set, &keys]).await?;
+        context::check(&saved)
     };
     let skips = async {
         if save.skips.is_empty() {
-            return Ok(());
+            return Ok::<_, Error>(());
         }
         let phases: Vec<_> = save.skips.iter().map(|skip| skip.phase.as_str()).collect();
         let positions: Vec<_> = save.skips.iter().map(|skip| skip.position.as_deref()).collect();
@@ -50,5 +50,7 @@ pub(super) async fn save_more(
     context.await?;
     skips.await?;
     let (row, committed) = join(saving, client.batch_execute("COMMIT")).await;
-    row.and_then(|row| committed.map(|()| row))
+    let row = row?;
+    committed?;
+    Ok(row)
 }

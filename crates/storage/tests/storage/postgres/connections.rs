@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use oxbatch_core::conformance::fixture::{LONG, save, step_of};
+use oxbatch_core::conformance::fixture::{LONG, admitted, save, step_of};
 use oxbatch_core::execution::{Counters, cause_chain};
-use oxbatch_core::repository::{ChunkTransaction, JobRepository, LaunchRequest, Node, RepositoryError, StepStart};
+use oxbatch_core::repository::{ChunkTransaction, JobRepository, Node, RepositoryError, StepStart};
 use oxbatch_storage::{PostgresRepository, PostgresSettings};
 use oxbatch_test_postgres::{TestDatabase, TestServer};
 use tokio::time::Instant;
@@ -31,7 +31,7 @@ fn drop_role(database: &TestDatabase) {
 }
 
 async fn open_transaction(repository: &PostgresRepository) -> Box<dyn ChunkTransaction> {
-    let request = LaunchRequest { claim: Some((Node::new("node"), LONG)), ..launch_of(1) };
+    let request = admitted(launch_of(1), |admission| admission.claim = Some((Node::new("node"), LONG)));
     let lease = repository.launch(request).await.unwrap().lease.unwrap();
     match repository.start_step(&lease, step_of("Step")).await.unwrap() {
         StepStart::Run(step) => repository.chunk_transaction(&step.fence).await.unwrap(),
@@ -91,7 +91,7 @@ async fn a_server_without_a_free_connection_is_waited_out_within_a_bound_and_a_s
 
     // The bound: as long as what may pass is waited for, once.
     let repository = PostgresRepository::open(quick.clone()).await.unwrap();
-    let request = LaunchRequest { claim: Some((Node::new("node"), LONG)), ..launch_of(2) };
+    let request = admitted(launch_of(2), |admission| admission.claim = Some((Node::new("node"), LONG)));
     let lease = repository.launch(request).await.unwrap().lease.unwrap();
     let StepStart::Run(step) = repository.start_step(&lease, step_of("Step")).await.unwrap() else { panic!() };
     let mut transaction = repository.chunk_transaction(&step.fence).await.unwrap();

@@ -1,10 +1,10 @@
 //! A node is gone without a word, or frozen, in the middle of a chunk: its session is ended, and nobody waits for its rows.
 
-use oxbatch_core::conformance::fixture::{LONG, save, step_of};
+use oxbatch_core::conformance::fixture::{LONG, admitted, save, step_of};
 use oxbatch_core::execution::Counters;
 use oxbatch_core::repository::{
-    ChunkTransaction, ClaimRequest, JobRepository, LaunchRequest, Lease, Node, RecoverPolicy, RecoverRequest,
-    RepositoryError, RunLimits, StepStart,
+    ChunkTransaction, ClaimRequest, JobRepository, Lease, Node, RecoverPolicy, RecoverRequest, RepositoryError,
+    RunLimits, StepStart,
 };
 use oxbatch_storage::{PostgresChunkTransaction, PostgresRepository};
 use oxbatch_test_postgres::TestDatabase;
@@ -24,7 +24,7 @@ async fn write(transaction: &mut dyn ChunkTransaction, value: i64) {
 }
 
 async fn run(repository: &PostgresRepository, node: &Node, key: i64) -> Lease {
-    let request = LaunchRequest { claim: Some((node.clone(), LONG)), ..launch_of(key) };
+    let request = admitted(launch_of(key), |admission| admission.claim = Some((node.clone(), LONG)));
     repository.launch(request).await.unwrap().lease.unwrap()
 }
 

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use oxbatch_core::conformance::fixture::{LONG, save, step_of, step_outcome};
+use oxbatch_core::conformance::fixture::{LONG, admitted, save, step_of, step_outcome};
 use oxbatch_core::execution::{Counters, Status, StatusEvent};
 use oxbatch_core::repository::{
-    ChunkTransaction, ClaimRequest, JobRepository, LaunchRequest, Node, RepositoryError, RunLimits, StepFence,
-    StepStart,
+    ChunkTransaction, ClaimRequest, JobRepository, Node, RepositoryError, RunLimits, StepFence, StepStart,
 };
 use oxbatch_storage::{PostgresChunkTransaction, PostgresRepository, PostgresSettings};
 use oxbatch_test_postgres::TestDatabase;
@@ -69,7 +68,7 @@ async fn running(repository: &dyn JobRepository) -> StepFence {
 }
 
 async fn running_as(repository: &dyn JobRepository, key: i64) -> StepFence {
-    let request = LaunchRequest { claim: Some((Node::new("node"), LONG)), ..launch_of(key) };
+    let request = admitted(launch_of(key), |admission| admission.claim = Some((Node::new("node"), LONG)));
     let lease = repository.launch(request).await.unwrap().lease.unwrap();
     match repository.start_step(&lease, step_of("Step")).await.unwrap() {
         StepStart::Run(started) => started.fence,

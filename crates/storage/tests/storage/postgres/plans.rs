@@ -1,10 +1,10 @@
 //! On a filled database nothing is looked for by reading a whole table.
 
-use oxbatch_core::conformance::fixture::{LONG, outcome, step_of, step_outcome};
+use oxbatch_core::conformance::fixture::{LONG, admitted, outcome, step_of, step_outcome};
 use oxbatch_core::execution::{ExecutionId, InstanceId, Status, StatusEvent};
 use oxbatch_core::repository::{
-    ClaimRequest, ExecutionFilter, InstanceFilter, JobRepository, LaunchRequest, Node, PageRequest, RecoverPolicy,
-    RecoverRequest, RunLimits, StepStart,
+    ClaimRequest, ExecutionFilter, InstanceFilter, JobRepository, Node, PageRequest, RecoverPolicy, RecoverRequest,
+    RunLimits, StepStart,
 };
 use oxbatch_test_postgres::TestDatabase;
 
@@ -60,7 +60,8 @@ async fn no_list_launch_claim_step_or_recovery_reads_a_whole_table() {
         repository.execution(ExecutionId(100 + round)).await.unwrap().unwrap();
         repository.steps(ExecutionId(100 + round)).await.unwrap();
         repository.instance_parameters(InstanceId(100)).await.unwrap();
-        let launched = repository.launch(LaunchRequest { queue_limit: 1000, ..launch_of(round) }).await.unwrap();
+        let launched =
+            repository.launch(admitted(launch_of(round), |admission| admission.queue_limit = 1000)).await.unwrap();
         let jobs = ["Job".to_owned()].into();
         let claim = ClaimRequest {
             node: node.clone(),

@@ -1,0 +1,93 @@
+//! Re-runs of skipped items: which are refused, which resume the last one, and in which instance they run.
+
+use super::launch::{LastExecution, Origin};
+use crate::execution::{ExecutionId, InstanceId};
+use crate::repository::LaunchError;
+
+/// The last execution that ran the skipped items of another again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastRerun {
+    /// Its instance.
+    pub instance_id: InstanceId,
+    /// The execution.
+    pub execution: LastExecution,
+}
+
+/// The instance of a re-run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RerunInstance {
+    /// The one of the last re-run, which goes on.
+    Resumed(InstanceId, Origin),
+    /// A new one with this key, when any of the items is pending.
+    New {
+        /// Its key.
+        job_key: String,
+        /// What its execution goes on from.
+        origin: Origin,
+    },
+}
+
+/// Where the skipped items of the execution `of` run again. Its context is `context`, `running` runs in its instance, and
+/// `last` ran them before.
+///
+/// # Errors
+/// Something of them runs already.
+pub fn instance(
+    of: ExecutionId,
+    context: Option<String>,
+    running: Option<ExecutionId>,
+    last: Option<LastRerun>,
+) -> Result<RerunInstance, LaunchError> {
+    let runs = last.as_ref().filter(|last| last.execution.status.is_running()).map(|last| last.execution.id);
+    if let Some(execution_id) = running.or(runs) {
+        return Err(LaunchError::AlreadyRunning { execution_id });
+    }
+    let rerun_of = Some(of);
+    Ok(match last {
+        Some(LastRerun { instance_id, execution }) if execution.status.is_restartable() => {
+            let origin = Origin { context: execution.context, lineage: Some(execution.lineage), rerun_of };
+            RerunInstance::Resumed(instance_id, origin)
+        }
+        // An instance of its own: the first one's steps, checkpoints and restarts have nothing to do with it. No parameters
+        // have this key, and no other re-run comes after the same execution, also when some were purged.
+        last => {
+            let before = last.map_or(of, |last| last.execution.id);
+            let job_key = format!("skips of execution {of}, re-run after execution {before}");
+            RerunInstance::New { job_key, origin: Origin { context, lineage: None, rerun_of } }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::execution::Status;
+
+    #[test]
+    fn a_rerun_resumes_what_can_be_restarted_waits_for_nothing_and_never_joins_another_instance() {
+        let of = ExecutionId(5);
+        let last = |status| {
+            let (id, lineage) = (ExecutionId(9), ExecutionId(8));
+            let execution = LastExecution { id, status, lineage, context: None };
+            Some(LastRerun { instance_id: InstanceId(2), execution })
+        };
+        assert!(instance(of, None, Some(ExecutionId(6)), None).is_err());
+        for status in Status::ALL {
+            let found = instance(of, None, None, last(status));
+            match status {
+                status if status.is_running() => assert!(found.is_err(), "{status}"),
+                Status::Stopped | Status::Failed => {
+                    let RerunInstance::Resumed(id, origin) = found.unwrap() else { panic!("{status}") };
+                    assert_eq!((id, origin.lineage, origin.rerun_of), (InstanceId(2), Some(ExecutionId(8)), Some(of)));
+                }
+                _ => {
+                    let RerunInstance::New { job_key, origin } = found.unwrap() else { panic!("{status}") };
+                    assert_eq!(job_key, "skips of execution 5, re-run after execution 9");
+                    assert_eq!((origin.lineage, origin.rerun_of), (None, Some(of)));
+                }
+            }
+        }
+        let RerunInstance::New { job_key, .. } = instance(of, None, None, None).unwrap() else { panic!() };
+        assert_eq!(job_key, "skips of execution 5, re-run after execution 5");
+    }
+}
