@@ -48,16 +48,25 @@ pub type RepositoryFuture<'a, T> = BoxFuture<'a, Result<T, RepositoryError>>;
 /// - Each status change goes through [`crate::execution::next`].
 /// - A store that can be taken away under a process, as a file can, answers no launch and no heartbeat after that, but says
 ///   [`RepositoryError::Gone`].
-pub trait JobRepository: Send + Sync + 'static {
+pub trait JobRepository: Executions + History + Nodes {
     /// The kind of the store and where it is, without secrets, for messages: `SQLite oxbatch.db`.
     fn location(&self) -> String;
 
     /// The repository itself, for readers and writers that work on the same database.
     fn as_any(&self) -> &dyn Any;
 
-    /// Announces a node before it claims its first execution, so that its death can be seen.
-    fn register_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()>;
+    /// Whether the store answers and its migrations are current.
+    fn health(&self) -> RepositoryFuture<'_, Health>;
 
+    /// Releases the node's mark, closes connections and makes everything durable. From then on it claims nothing.
+    fn close(&self) -> RepositoryFuture<'_, ()>;
+}
+
+/// The life of executions, from their launch to their recorded end.
+///
+/// # Contract
+/// That of [`JobRepository`].
+pub trait Executions: Send + Sync + 'static {
     /// Creates the execution of a launch, and its instance when it is new, in one transaction. Durable. The table in
     /// `docs/SEMANTICS.md` says which launches are refused.
     fn launch(&self, request: LaunchRequest) -> BoxFuture<'_, Result<Launched, LaunchError>>;
@@ -73,25 +82,6 @@ pub trait JobRepository: Send + Sync + 'static {
     /// Takes the waiting execution of one of the jobs that has the highest priority, the oldest of them, and gives its
     /// lease to the node. Jobs at their limit are passed over; a node that drains gets nothing. Durable.
     fn claim(&self, request: ClaimRequest) -> RepositoryFuture<'_, Option<Claimed>>;
-
-    /// Writes down that a node lives, and tells whether it is to drain. Rows of nodes that were silent for
-    /// [`NODE_RETENTION`] are removed by the way. Need not be durable.
-    fn heartbeat<'a>(&'a self, report: &'a NodeReport) -> RepositoryFuture<'a, Option<Drain>>;
-
-    /// All nodes that have not ended in order, in the order in which they started.
-    fn nodes(&self) -> RepositoryFuture<'_, Vec<NodeStatus>>;
-
-    /// Asks a node to drain, or with `None` to take work again. Durable.
-    ///
-    /// # Errors
-    /// [`RepositoryError::NodeNotFound`] when there is no such node.
-    fn drain(&self, boot_id: Uuid, drain: Option<Drain>) -> RepositoryFuture<'_, NodeStatus>;
-
-    /// Hints of what other processes do to the store; `None` for a store that has to be looked at. Those who listen
-    /// rely on nothing but their own looks.
-    fn listen(&self) -> Option<broadcast::Receiver<News>> {
-        None
-    }
 
     /// Extends the leases of the node on the executions that it `held` and tells what became of each. Need not be durable.
     ///
@@ -131,7 +121,13 @@ pub trait JobRepository: Send + Sync + 'static {
     /// Ends executions whose owner is dead and, by policy, launches their successors; resumes what was stopped by a
     /// shutdown. Each in one durable transaction; of several callers one wins.
     fn recover(&self, request: RecoverRequest) -> RepositoryFuture<'_, Vec<Recovered>>;
+}
 
+/// What is kept of executions: lists and details, and how old ones are removed.
+///
+/// # Contract
+/// That of [`JobRepository`].
+pub trait History: Send + Sync + 'static {
     /// Removes finished executions among the next ones of a batch, or counts what it would remove. The report says where
     /// the next batch goes on; [`purge_in_batches`] makes all of them, with pauses for others.
     fn purge(&self, request: PurgeRequest) -> RepositoryFuture<'_, PurgeReport>;
@@ -184,15 +180,37 @@ pub trait JobRepository: Send + Sync + 'static {
 
     /// The last execution of a job and how many of its executions have which status.
     fn job_summary<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, JobSummary>;
+}
 
-    /// Whether the store answers and its migrations are current.
-    fn health(&self) -> RepositoryFuture<'_, Health>;
+/// The processes that share a store.
+///
+/// # Contract
+/// That of [`JobRepository`].
+pub trait Nodes: Send + Sync + 'static {
+    /// Announces a node before it claims its first execution, so that its death can be seen.
+    fn register_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()>;
+
+    /// Writes down that a node lives, and tells whether it is to drain. Rows of nodes that were silent for
+    /// [`NODE_RETENTION`] are removed by the way. Need not be durable.
+    fn heartbeat<'a>(&'a self, report: &'a NodeReport) -> RepositoryFuture<'a, Option<Drain>>;
+
+    /// All nodes that have not ended in order, in the order in which they started.
+    fn nodes(&self) -> RepositoryFuture<'_, Vec<NodeStatus>>;
+
+    /// Asks a node to drain, or with `None` to take work again. Durable.
+    ///
+    /// # Errors
+    /// [`RepositoryError::NodeNotFound`] when there is no such node.
+    fn drain(&self, boot_id: Uuid, drain: Option<Drain>) -> RepositoryFuture<'_, NodeStatus>;
+
+    /// Hints of what other processes do to the store; `None` for a store that has to be looked at. Those who listen
+    /// rely on nothing but their own looks.
+    fn listen(&self) -> Option<broadcast::Receiver<News>> {
+        None
+    }
 
     /// Removes a node that ends in order. What it still runs is recovered as if it had died.
     fn remove_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()>;
-
-    /// Releases the node's mark, closes connections and makes everything durable. From then on it claims nothing.
-    fn close(&self) -> RepositoryFuture<'_, ()>;
 }
 
 /// The transaction of a chunk, one after the other for all chunks of a step.

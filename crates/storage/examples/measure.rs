@@ -8,7 +8,7 @@ use oxbatch_core::execution::Counters;
 use oxbatch_core::item::ItemWriter;
 use oxbatch_core::job::JobParameters;
 use oxbatch_core::repository::{
-    Admission, ChunkSave, JobRepository, LaunchRequest, NewStep, Node, RunLimits, StepStart,
+    Admission, ChunkSave, Executions, LaunchRequest, NewStep, Node, Nodes, RunLimits, StepStart,
 };
 use oxbatch_storage::rusqlite::{Connection, params};
 use oxbatch_storage::{SqliteRepository, SqliteWriter};

@@ -46,6 +46,7 @@
 //! `<database>-node-<id>`; the operating system frees it when the process dies, and that is how the next start
 //! sees at once that executions have lost their owner.
 
+mod columns;
 mod item;
 #[cfg(feature = "postgres")]
 mod postgres;

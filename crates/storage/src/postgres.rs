@@ -150,7 +150,7 @@ mod tests {
 
     use oxbatch_core::conformance::fixture::{LONG, admitted, launch_of, outcome, step_of, step_outcome};
     use oxbatch_core::execution::StatusEvent;
-    use oxbatch_core::repository::{NewStep, Node, StepStart};
+    use oxbatch_core::repository::{Executions, NewStep, Node, StepStart};
     use oxbatch_test_postgres::TestDatabase;
 
     use super::*;

@@ -10,10 +10,10 @@ use futures_util::future::BoxFuture;
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
 use oxbatch_core::repository::{
     Changes, ChunkTransaction, ClaimRequest, Claimed, Compacted, Drain, ExecutionFilter, ExecutionOutcome,
-    ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobRepository, JobSummary, KeptSkips,
-    LaunchError, LaunchRequest, Launched, Lease, NewStep, News, Node, NodeReport, NodeStatus, PageRequest,
-    PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease, RepositoryError,
-    RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome, StepStart,
+    ExecutionPage, Executions, Health, History, InstanceFilter, InstancePage, InstanceParameter, JobRepository,
+    JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, NewStep, News, Node, NodeReport, NodeStatus,
+    Nodes, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease,
+    RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome, StepStart,
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;
@@ -106,19 +106,26 @@ impl JobRepository for PostgresRepository {
         self
     }
 
-    fn register_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
+    fn health(&self) -> RepositoryFuture<'_, Health> {
+        self.read("check the database", (), |session, ()| query::health(session).boxed()).boxed()
+    }
+
+    fn close(&self) -> RepositoryFuture<'_, ()> {
         async move {
-            let owners = self.owners().await?;
-            self.store.presence.sweep(owners.iter().map(String::as_str));
-            // Without a mark the node's death is seen by its lease, as on any other machine.
-            if let Err(error) = self.store.presence.announce(node) {
-                tracing::debug!(%error, "this node leaves no mark on its machine");
+            self.store.closed.store(true, Ordering::Release);
+            self.store.presence.withdraw();
+            // Whoever still has a lease is recovered by its mark, which is free now.
+            if let Ok(owners) = self.owners().await {
+                self.store.presence.sweep(owners.iter().map(String::as_str));
             }
+            self.store.connections.close_idle();
             Ok(())
         }
         .boxed()
     }
+}
 
+impl Executions for PostgresRepository {
     fn launch(&self, request: LaunchRequest) -> BoxFuture<'_, Result<Launched, LaunchError>> {
         async move {
             let launched = self.try_launch(&request).await.map_err(|fault| fault.into_launch("launch"))?;
@@ -161,43 +168,6 @@ impl JobRepository for PostgresRepository {
             Ok(claimed)
         }
         .boxed()
-    }
-
-    fn heartbeat<'a>(&'a self, report: &'a NodeReport) -> RepositoryFuture<'a, Option<Drain>> {
-        // Done twice it is done once, as a renewal is.
-        self.read("tell that the node lives", report.clone(), |session, report| {
-            node::heartbeat(session, report).boxed()
-        })
-        .boxed()
-    }
-
-    fn nodes(&self) -> RepositoryFuture<'_, Vec<NodeStatus>> {
-        self.read("list nodes", Arc::clone(&self.store.presence), |session, presence| {
-            node::nodes(session, presence).boxed()
-        })
-        .boxed()
-    }
-
-    fn drain(&self, boot_id: Uuid, drain: Option<Drain>) -> RepositoryFuture<'_, NodeStatus> {
-        async move {
-            let asked = (Arc::clone(&self.store.presence), boot_id, drain);
-            let status = self.write("drain a node", asked, |session, (presence, boot_id, drain)| {
-                node::drain(session, presence, *boot_id, *drain).boxed()
-            });
-            let status = status.await?;
-            self.tell_at_once(News::Drain).await;
-            Ok(status)
-        }
-        .boxed()
-    }
-
-    fn listen(&self) -> Option<broadcast::Receiver<News>> {
-        let wanted = self.store.connections.connector.settings().notifications;
-        wanted.then(|| self.store.bulletin.listen(&self.store))
-    }
-
-    fn remove_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
-        self.read("remove a node", node.clone(), |session, node| node::remove(session, node).boxed()).boxed()
     }
 
     fn renew<'a>(
@@ -302,7 +272,9 @@ impl JobRepository for PostgresRepository {
         }
         .boxed()
     }
+}
 
+impl History for PostgresRepository {
     fn purge(&self, request: PurgeRequest) -> RepositoryFuture<'_, PurgeReport> {
         if request.dry_run {
             return self
@@ -378,22 +350,56 @@ impl JobRepository for PostgresRepository {
         })
         .boxed()
     }
+}
 
-    fn health(&self) -> RepositoryFuture<'_, Health> {
-        self.read("check the database", (), |session, ()| query::health(session).boxed()).boxed()
-    }
-
-    fn close(&self) -> RepositoryFuture<'_, ()> {
+impl Nodes for PostgresRepository {
+    fn register_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
         async move {
-            self.store.closed.store(true, Ordering::Release);
-            self.store.presence.withdraw();
-            // Whoever still has a lease is recovered by its mark, which is free now.
-            if let Ok(owners) = self.owners().await {
-                self.store.presence.sweep(owners.iter().map(String::as_str));
+            let owners = self.owners().await?;
+            self.store.presence.sweep(owners.iter().map(String::as_str));
+            // Without a mark the node's death is seen by its lease, as on any other machine.
+            if let Err(error) = self.store.presence.announce(node) {
+                tracing::debug!(%error, "this node leaves no mark on its machine");
             }
-            self.store.connections.close_idle();
             Ok(())
         }
         .boxed()
+    }
+
+    fn heartbeat<'a>(&'a self, report: &'a NodeReport) -> RepositoryFuture<'a, Option<Drain>> {
+        // Done twice it is done once, as a renewal is.
+        self.read("tell that the node lives", report.clone(), |session, report| {
+            node::heartbeat(session, report).boxed()
+        })
+        .boxed()
+    }
+
+    fn nodes(&self) -> RepositoryFuture<'_, Vec<NodeStatus>> {
+        self.read("list nodes", Arc::clone(&self.store.presence), |session, presence| {
+            node::nodes(session, presence).boxed()
+        })
+        .boxed()
+    }
+
+    fn drain(&self, boot_id: Uuid, drain: Option<Drain>) -> RepositoryFuture<'_, NodeStatus> {
+        async move {
+            let asked = (Arc::clone(&self.store.presence), boot_id, drain);
+            let status = self.write("drain a node", asked, |session, (presence, boot_id, drain)| {
+                node::drain(session, presence, *boot_id, *drain).boxed()
+            });
+            let status = status.await?;
+            self.tell_at_once(News::Drain).await;
+            Ok(status)
+        }
+        .boxed()
+    }
+
+    fn listen(&self) -> Option<broadcast::Receiver<News>> {
+        let wanted = self.store.connections.connector.settings().notifications;
+        wanted.then(|| self.store.bulletin.listen(&self.store))
+    }
+
+    fn remove_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
+        self.read("remove a node", node.clone(), |session, node| node::remove(session, node).boxed()).boxed()
     }
 }

@@ -1,28 +1,6 @@
 //! Pieces that statements share, as macros, so that every statement stays static text.
 
-/// The columns of an execution in the order in which `rows::execution` reads them.
-macro_rules! execution_columns {
-    () => {
-        "id, job_instance_id, job_name, status, create_time, start_time, end_time, exit_code, exit_message, \
-         parameters, forced, node, recovery_count, priority, rerun_of, rerun_by"
-    };
-}
-
-/// The columns of a skipped item in the order in which `rows::skip` reads them.
-macro_rules! skip_columns {
-    () => {
-        "id, step_execution_id, create_time, phase, position, item, error, complete, rerun_execution_id"
-    };
-}
-
-/// The columns of a step execution in the order in which `rows::step` reads them.
-macro_rules! step_columns {
-    () => {
-        "id, job_execution_id, step_name, status, start_time, end_time, exit_code, exit_message, read_count, \
-         write_count, filter_count, commit_count, rollback_count, read_skip_count, process_skip_count, \
-         write_skip_count, retry_count, progress, control_totals"
-    };
-}
+pub(super) use crate::columns::{execution_columns, skip_columns, step_columns};
 
 /// The database's clock: the only one that leases are compared with. Not `now()`, which stands still in a transaction:
 /// one that waited for a lock would give a lease that is shorter, or see one that has run out as valid.
@@ -40,4 +18,4 @@ macro_rules! chunk_session {
     };
 }
 
-pub(super) use {chunk_session, execution_columns, now, skip_columns, step_columns};
+pub(super) use {chunk_session, now};

@@ -10,10 +10,10 @@ use futures_util::future::BoxFuture;
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
 use oxbatch_core::repository::{
     Changes, ChunkTransaction, ClaimRequest, Claimed, Compacted, Drain, ExecutionFilter, ExecutionOutcome,
-    ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobRepository, JobSummary, KeptSkips,
-    LaunchError, LaunchRequest, Launched, Lease, NewStep, Node, NodeReport, NodeStatus, PageRequest, PendingSkips,
-    PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease, RepositoryError, RepositoryFuture,
-    RerunRequest, SkipPage, StepFence, StepOutcome, StepStart,
+    ExecutionPage, Executions, Health, History, InstanceFilter, InstancePage, InstanceParameter, JobRepository,
+    JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, NewStep, Node, NodeReport, NodeStatus, Nodes,
+    PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease, RepositoryError,
+    RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome, StepStart,
 };
 use uuid::Uuid;
 
@@ -51,15 +51,28 @@ impl JobRepository for SqliteRepository {
         self
     }
 
-    fn register_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
-        // Two system calls on a local disk: not worth a thread.
-        self.store.presence.sweep([]);
-        let announced = self.store.presence.announce(node).map_err(|error| {
-            unusable(format!("the node cannot be announced beside '{}': {error}", self.store.path.display()), None)
-        });
-        std::future::ready(announced).boxed()
+    fn health(&self) -> RepositoryFuture<'_, Health> {
+        let check = |connection: &rusqlite::Connection| {
+            check_in_place(connection)?;
+            query::health(connection)
+        };
+        self.store.readers.ask("check the database", check).boxed()
     }
 
+    fn close(&self) -> RepositoryFuture<'_, ()> {
+        async move {
+            self.store.closed.store(true, Ordering::Release);
+            self.store.presence.withdraw();
+            self.store.chunks.close();
+            self.store.readers.close_idle();
+            self.store.writer.close().await;
+            Ok::<_, RepositoryError>(())
+        }
+        .boxed()
+    }
+}
+
+impl Executions for SqliteRepository {
     fn launch(&self, request: LaunchRequest) -> BoxFuture<'_, Result<Launched, LaunchError>> {
         async move {
             let launched = self.store.writer.try_run(move |connection| launch::launch(connection, &request)).await;
@@ -83,33 +96,6 @@ impl JobRepository for SqliteRepository {
             if closed.load(Ordering::Acquire) { Ok(None) } else { claim::claim(connection, &request) }
         };
         self.store.writer.run("claim an execution", work).boxed()
-    }
-
-    fn heartbeat<'a>(&'a self, report: &'a NodeReport) -> RepositoryFuture<'a, Option<Drain>> {
-        let report = report.clone();
-        self.store
-            .writer
-            .run("tell that the node lives", move |connection| node::heartbeat(connection, &report))
-            .boxed()
-    }
-
-    fn nodes(&self) -> RepositoryFuture<'_, Vec<NodeStatus>> {
-        let presence = Arc::clone(&self.store.presence);
-        self.store.readers.ask("list nodes", move |connection| node::nodes(connection, &presence)).boxed()
-    }
-
-    fn drain(&self, boot_id: Uuid, drain: Option<Drain>) -> RepositoryFuture<'_, NodeStatus> {
-        let presence = Arc::clone(&self.store.presence);
-        let work = move |connection: &rusqlite::Connection| {
-            node::drain(connection, boot_id, drain)?;
-            node::status(node::nodes(connection, &presence)?, boot_id)
-        };
-        self.store.writer.run("drain a node", work).boxed()
-    }
-
-    fn remove_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
-        let node = node.clone();
-        self.store.writer.run("remove a node", move |connection| node::remove(connection, &node)).boxed()
     }
 
     fn renew<'a>(
@@ -171,7 +157,9 @@ impl JobRepository for SqliteRepository {
         }
         .boxed()
     }
+}
 
+impl History for SqliteRepository {
     fn purge(&self, request: PurgeRequest) -> RepositoryFuture<'_, PurgeReport> {
         if request.dry_run {
             let count = move |connection: &rusqlite::Connection| purge::purge(connection, &request);
@@ -248,24 +236,42 @@ impl JobRepository for SqliteRepository {
         let sum = move |connection: &rusqlite::Connection| query::job_summary(connection, &job_name);
         self.store.readers.ask("summarise a job", sum).boxed()
     }
+}
 
-    fn health(&self) -> RepositoryFuture<'_, Health> {
-        let check = |connection: &rusqlite::Connection| {
-            check_in_place(connection)?;
-            query::health(connection)
-        };
-        self.store.readers.ask("check the database", check).boxed()
+impl Nodes for SqliteRepository {
+    fn register_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
+        // Two system calls on a local disk: not worth a thread.
+        self.store.presence.sweep([]);
+        let announced = self.store.presence.announce(node).map_err(|error| {
+            unusable(format!("the node cannot be announced beside '{}': {error}", self.store.path.display()), None)
+        });
+        std::future::ready(announced).boxed()
     }
 
-    fn close(&self) -> RepositoryFuture<'_, ()> {
-        async move {
-            self.store.closed.store(true, Ordering::Release);
-            self.store.presence.withdraw();
-            self.store.chunks.close();
-            self.store.readers.close_idle();
-            self.store.writer.close().await;
-            Ok::<_, RepositoryError>(())
-        }
-        .boxed()
+    fn heartbeat<'a>(&'a self, report: &'a NodeReport) -> RepositoryFuture<'a, Option<Drain>> {
+        let report = report.clone();
+        self.store
+            .writer
+            .run("tell that the node lives", move |connection| node::heartbeat(connection, &report))
+            .boxed()
+    }
+
+    fn nodes(&self) -> RepositoryFuture<'_, Vec<NodeStatus>> {
+        let presence = Arc::clone(&self.store.presence);
+        self.store.readers.ask("list nodes", move |connection| node::nodes(connection, &presence)).boxed()
+    }
+
+    fn drain(&self, boot_id: Uuid, drain: Option<Drain>) -> RepositoryFuture<'_, NodeStatus> {
+        let presence = Arc::clone(&self.store.presence);
+        let work = move |connection: &rusqlite::Connection| {
+            node::drain(connection, boot_id, drain)?;
+            node::status(node::nodes(connection, &presence)?, boot_id)
+        };
+        self.store.writer.run("drain a node", work).boxed()
+    }
+
+    fn remove_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
+        let node = node.clone();
+        self.store.writer.run("remove a node", move |connection| node::remove(connection, &node)).boxed()
     }
 }

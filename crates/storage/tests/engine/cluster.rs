@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oxbatch_core::engine::{LaunchOptions, OperatorError};
 use oxbatch_core::job::GivenParameters;
-use oxbatch_core::repository::{Drain, JobRepository, LaunchError, Node};
+use oxbatch_core::repository::{Drain, LaunchError, Node, Nodes};
 use oxbatch_core::{Engine, EngineConfig, Job, JobRegistry, Status, TaskOutcome, TaskStep};
 use oxbatch_storage::{PostgresRepository, PostgresSettings};
 use oxbatch_test_postgres::TestDatabase;

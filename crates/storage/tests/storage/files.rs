@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use oxbatch_core::job::JobParameters;
 use oxbatch_core::repository::{
-    Admission, JobRepository, LaunchError, LaunchRequest, Node, RepositoryError, RunLimits,
+    Admission, Executions, History, JobRepository, LaunchError, LaunchRequest, Node, Nodes, RepositoryError, RunLimits,
 };
 use oxbatch_storage::SqliteRepository;
 use oxbatch_storage::rusqlite::Connection;

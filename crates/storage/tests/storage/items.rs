@@ -9,8 +9,8 @@ use oxbatch_core::execution::Counters;
 use oxbatch_core::item::{Checkpoint, ErrorKind, ItemError, ItemReader, ItemWriter};
 use oxbatch_core::job::JobParameters;
 use oxbatch_core::repository::{
-    Admission, ChunkSave, ChunkTransaction, JobRepository, LaunchRequest, NewStep, Node, RepositoryError, RunLimits,
-    StepFence, StepStart,
+    Admission, ChunkSave, ChunkTransaction, Executions, LaunchRequest, NewStep, Node, Nodes, RepositoryError,
+    RunLimits, StepFence, StepStart,
 };
 use oxbatch_storage::rusqlite::{self, Connection};
 use oxbatch_storage::{SqliteChunkTransaction, SqliteCursorReader, SqliteReader, SqliteRepository, SqliteWriter};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oxbatch_core::conformance::fixture::{LONG, admitted, launch_of, outcome};
 use oxbatch_core::execution::StatusEvent;
-use oxbatch_core::repository::{JobRepository, Node, PurgeRequest, RepositoryError, purge_in_batches};
+use oxbatch_core::repository::{History, JobRepository, Node, PurgeRequest, RepositoryError, purge_in_batches};
 use oxbatch_storage::SqliteRepository;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use oxbatch_core::conformance::fixture::{LONG, admitted, save, step_of};
 use oxbatch_core::execution::{Counters, cause_chain};
-use oxbatch_core::repository::{ChunkTransaction, JobRepository, Node, RepositoryError, StepStart};
+use oxbatch_core::repository::{ChunkTransaction, Executions, Node, RepositoryError, StepStart};
 use oxbatch_storage::{PostgresRepository, PostgresSettings};
 use oxbatch_test_postgres::{TestDatabase, TestServer};
 use tokio::time::Instant;

@@ -3,8 +3,8 @@
 use oxbatch_core::conformance::fixture::{LONG, admitted, save, step_of};
 use oxbatch_core::execution::Counters;
 use oxbatch_core::repository::{
-    ChunkTransaction, ClaimRequest, JobRepository, Lease, Node, RecoverPolicy, RecoverRequest, RepositoryError,
-    RunLimits, StepStart,
+    ChunkTransaction, ClaimRequest, Executions, Lease, Node, RecoverPolicy, RecoverRequest, RepositoryError, RunLimits,
+    StepStart,
 };
 use oxbatch_storage::{PostgresChunkTransaction, PostgresRepository};
 use oxbatch_test_postgres::TestDatabase;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use oxbatch_core::execution::cause_chain;
-use oxbatch_core::repository::{JobRepository, LaunchError, PageRequest, RepositoryError};
+use oxbatch_core::repository::{Executions, History, LaunchError, PageRequest, RepositoryError};
 use oxbatch_storage::{PostgresRepository, PostgresSettings};
 use oxbatch_test_postgres::{TestDatabase, TestServer};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use oxbatch_core::conformance::fixture::{LONG, admitted, save, step_of, step_outcome};
 use oxbatch_core::execution::{Counters, Status, StatusEvent};
 use oxbatch_core::repository::{
-    ChunkTransaction, ClaimRequest, JobRepository, Node, RepositoryError, RunLimits, StepFence, StepStart,
+    ChunkTransaction, ClaimRequest, Executions, JobRepository, Node, RepositoryError, RunLimits, StepFence, StepStart,
 };
 use oxbatch_storage::{PostgresChunkTransaction, PostgresRepository, PostgresSettings};
 use oxbatch_test_postgres::TestDatabase;

@@ -3,8 +3,8 @@
 use oxbatch_core::conformance::fixture::{LONG, admitted, outcome, step_of, step_outcome};
 use oxbatch_core::execution::{ExecutionId, InstanceId, Status, StatusEvent};
 use oxbatch_core::repository::{
-    ClaimRequest, ExecutionFilter, InstanceFilter, JobRepository, Node, PageRequest, RecoverPolicy, RecoverRequest,
-    RunLimits, StepStart,
+    ClaimRequest, ExecutionFilter, Executions, History, InstanceFilter, JobRepository, Node, PageRequest,
+    RecoverPolicy, RecoverRequest, RunLimits, StepStart,
 };
 use oxbatch_test_postgres::TestDatabase;
 

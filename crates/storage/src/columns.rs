@@ -1,0 +1,27 @@
+//! The columns of rows, alike in both databases, as macros, so that every statement stays static text.
+
+/// The columns of an execution in the order in which `rows::execution` reads them.
+macro_rules! execution_columns {
+    () => {
+        "id, job_instance_id, job_name, status, create_time, start_time, end_time, exit_code, exit_message, \
+         parameters, forced, node, recovery_count, priority, rerun_of, rerun_by"
+    };
+}
+
+/// The columns of a skipped item in the order in which `rows::skip` reads them.
+macro_rules! skip_columns {
+    () => {
+        "id, step_execution_id, create_time, phase, position, item, error, complete, rerun_execution_id"
+    };
+}
+
+/// The columns of a step execution in the order in which `rows::step` reads them.
+macro_rules! step_columns {
+    () => {
+        "id, job_execution_id, step_name, status, start_time, end_time, exit_code, exit_message, read_count, \
+         write_count, filter_count, commit_count, rollback_count, read_skip_count, process_skip_count, \
+         write_skip_count, retry_count, progress, control_totals"
+    };
+}
+
+pub(crate) use {execution_columns, skip_columns, step_columns};
