@@ -50,6 +50,7 @@ impl Failure {
             (Self::Output(what, error), Some(context)) => fault_after(what, &error, 0, context),
             (Self::Output(what, error), None) => failed(what, &error).into(),
             (Self::Save(RepositoryError::LeaseLost { .. }), _) => BodyFault::LeaseLost.into(),
+            (Self::Save(RepositoryError::WaitStopped { .. }), _) => Interrupt::Stopped,
             (Self::Save(error), _) => BodyFault::Failed(format!("failed to commit: {}", cause_chain(&error))).into(),
             (Self::Stopped, _) => Interrupt::Stopped,
             (Self::Fault(fault), _) => fault.into(),
