@@ -25,7 +25,8 @@ pub(crate) async fn open_or_create(settings: DatabaseSettings) -> Result<Arc<dyn
 }
 
 async fn open(settings: DatabaseSettings, access: Access) -> Result<Arc<dyn JobRepository>, CliError> {
-    Ok(match (settings, access) {
+    // A command runs one execution at most; the service has said how many it runs.
+    Ok(match (settings.for_concurrency(1)?, access) {
         (DatabaseSettings::Sqlite { path }, Access::Write) => Arc::new(SqliteRepository::open(&path)?),
         (DatabaseSettings::Sqlite { path }, Access::Read) => Arc::new(SqliteRepository::open_for_reading(&path)?),
         #[cfg(feature = "postgres")]

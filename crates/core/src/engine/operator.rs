@@ -17,8 +17,8 @@ use crate::event::{Event, EventSink};
 use crate::execution::{ExecutionId, JobExecution, Status};
 use crate::job::{GivenParameters, Job, JobParameters, JobRegistry, MAX_PRIORITY, MIN_PRIORITY};
 use crate::repository::{
-    Admission, Drain, ExecutionFilter, IdempotencyKey, JobRepository, LaunchRequest, Launched, Node, NodeStatus, PageRequest,
-    RecoverPolicy, RecoverRequest, RepositoryError, RunLimits,
+    Admission, Drain, ExecutionFilter, IdempotencyKey, JobRepository, LaunchRequest, Launched, Node, NodeStatus,
+    PageRequest, RecoverPolicy, RecoverRequest, RepositoryError, RunLimits,
 };
 
 /// How long an idempotency key is kept.
