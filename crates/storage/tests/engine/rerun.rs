@@ -310,7 +310,7 @@ where
     let step = &steps(&engine, first.id).await[0];
     let kept = engine.repository().skips(step.id, None, 100).await.unwrap().skips;
     let kept = kept.into_iter().map(|skip| (skip.item.item.unwrap(), skip.item.complete)).collect();
-    let asked = match engine.rerun_skips(first.id, false).await {
+    let asked = match engine.rerun_skips(first.id).await {
         Ok(asked) => {
             ended(&engine, asked.launched.execution.id).await;
             Ok(asked)
@@ -392,7 +392,7 @@ async fn a_line_that_spoils_a_group_is_never_run_again_as_a_group_of_its_own() {
     assert_eq!((kept.item.as_deref(), kept.complete), (Some("x13x"), false));
     let message = "a record cannot be read, and so its group with 3 others is left out: expected value";
     assert_eq!(kept.error, message);
-    let refused = engine.rerun_skips(first.id, false).await.unwrap_err().to_string();
+    let refused = engine.rerun_skips(first.id).await.unwrap_err().to_string();
     assert!(refused.contains("were not kept whole"), "{refused}");
     assert_eq!(contents(&out), [vec![21, 22]]);
     engine.shutdown().await;
@@ -415,7 +415,7 @@ async fn raw_text_that_is_not_all_of_the_record_is_never_run_again() {
         let place = Place::new();
         let engine = place.node([Job::builder("Lines").step(step).build().unwrap()]).await;
         let first = launch(&engine, "Lines").await;
-        let asked = engine.rerun_skips(first.id, false).await;
+        let asked = engine.rerun_skips(first.id).await;
         if let Ok(asked) = &asked {
             ended(&engine, asked.launched.execution.id).await;
         }
