@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
 use crate::exit::Exit;
-use crate::settings::{CONFIG, database, engine, logging, server};
+use crate::settings::{CONFIG, client, database, engine, logging, server};
 
 /// Over the flags that every command has, in its help.
 const SETTINGS: &str = "Settings";
@@ -32,6 +32,8 @@ pub(crate) struct GlobalArgs {
     pub(crate) database_connections: Option<String>,
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "TIME", help = database::RETRY_TIME.help())]
     pub(crate) database_retry_time: Option<String>,
+    #[arg(long, global = true, help_heading = SETTINGS, value_name = "URL", help = client::SERVER.help())]
+    pub(crate) server: Option<String>,
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "NAME", help = engine::NODE_NAME.help())]
     pub(crate) node_name: Option<String>,
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "LEVEL", help = logging::LEVEL.help())]
@@ -72,6 +74,10 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Run a job in the foreground; what an earlier run left is resumed
     Run(commands::run::RunArgs),
+    /// Launch a job that a running service works on
+    Launch(commands::launch::LaunchArgs),
+    /// Wait until an execution has ended; the exit code tells how
+    Wait(commands::wait::WaitArgs),
     /// List the jobs, their parameters and steps
     Jobs(commands::jobs::JobsArgs),
     /// List executions, newest first
@@ -94,6 +100,13 @@ pub(crate) enum Command {
     Drain(commands::drain::DrainArgs),
     /// Print the completions of a shell
     Completions(commands::completions::CompletionsArgs),
+}
+
+impl Command {
+    /// The command can be sent to a service that is reached over HTTP.
+    pub(crate) const fn takes_a_server(&self) -> bool {
+        matches!(self, Self::Launch(_) | Self::Wait(_) | Self::Show(_) | Self::Stop(_) | Self::Abandon(_))
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@ pub(crate) mod abandon;
 pub(crate) mod completions;
 pub(crate) mod drain;
 pub(crate) mod executions;
+mod follow;
 mod foreground;
 pub(crate) mod jobs;
+pub(crate) mod launch;
 pub(crate) mod nodes;
 mod preview;
 pub(crate) mod purge;
@@ -16,6 +18,7 @@ pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod skips;
 pub(crate) mod stop;
+pub(crate) mod wait;
 
 use oxbatch_core::execution::ExecutionId;
 

@@ -9,6 +9,7 @@ use oxbatch_core::repository::{LaunchError, RepositoryError};
 use oxbatch_server::ServeError;
 
 use crate::exit::Exit;
+use crate::remote::RemoteError;
 use crate::settings::SettingError;
 
 /// Why a command failed.
@@ -26,6 +27,10 @@ pub(crate) enum CliError {
     NoJobs { name: String },
     #[error("the jobs of this service cannot be registered: {problem}")]
     Registry { problem: String },
+    #[error("--server goes with launch, wait, show, stop and abandon; this command works on the database")]
+    NoServerHere,
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     #[error("execution {id} waits to be run: start the service, or take it back with 'stop {id}'")]
     Waiting { id: ExecutionId },
     #[error("there is no node '{name}'; 'nodes' lists them")]
@@ -74,12 +79,14 @@ impl CliError {
             Self::Setting(_)
             | Self::NoParameter { .. }
             | Self::ParameterType { .. }
+            | Self::NoServerHere
             | Self::UnknownJob { .. }
             | Self::NoJobs { .. }
             | Self::UnknownNode { .. }
             | Self::AmbiguousNode { .. }
             | Self::PurgeWithoutBound
             | Self::PurgeRunning { .. } => Exit::Usage,
+            Self::Remote(error) => error.exit(),
             Self::Waiting { .. } => Exit::Refused,
             Self::Registry { .. }
             | Self::NoDatabase { .. }

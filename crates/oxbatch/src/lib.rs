@@ -78,6 +78,7 @@
 
 mod cli;
 mod commands;
+mod connection;
 mod database;
 mod duration;
 mod error;
@@ -85,8 +86,10 @@ mod exit;
 mod hide;
 mod log;
 mod output;
+mod parameters;
 mod program;
 mod progress;
+mod remote;
 mod settings;
 mod signals;
 mod table;

@@ -11,13 +11,14 @@ use oxbatch_core::{BoxError, JobRegistry};
 
 use crate::cli::{Cli, Command, GlobalArgs, ServeArgs};
 use crate::commands;
+use crate::connection::Connection;
 use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::settings::Sources;
 use crate::settings::database::DatabaseSettings;
 use crate::settings::engine::EngineSettings;
 use crate::settings::logging::LogSettings;
+use crate::settings::{Sources, client};
 use crate::{database, hide, log, output, signals};
 
 /// Most threads that serve requests and keep leases; jobs run on threads of their own.
@@ -92,6 +93,14 @@ impl Program {
         Ok(Operator::new(self.registry.clone(), repository, self.engine(None)?.operator()))
     }
 
+    /// Where the executions are: at the service that is named, else in the database that must be there.
+    pub(crate) async fn connection(&self, access: Access) -> Result<Connection, CliError> {
+        match client::resolve(&self.globals, &self.sources)? {
+            Some(service) => Ok(Connection::Service(service)),
+            None => Ok(Connection::Database(Box::new(self.operator(access).await?))),
+        }
+    }
+
     /// The refusal of an operator, with the jobs that there are in place of one that is unknown.
     pub(crate) fn explain(&self, error: OperatorError) -> CliError {
         match (error, self.registry.names()) {
@@ -117,6 +126,9 @@ fn execute(cli: Cli, registry: Result<JobRegistry, BoxError>) -> Result<Exit, Cl
     let command = command.unwrap_or_else(|| Command::Serve(ServeArgs::default()));
     if let Command::Completions(arguments) = command {
         return commands::completions::run(&arguments);
+    }
+    if globals.server.is_some() && !command.takes_a_server() {
+        return Err(CliError::NoServerHere);
     }
     let sources = Sources::load(globals.config.as_deref())?;
     let level = match command {
@@ -147,6 +159,8 @@ async fn dispatch(program: &Program, command: Command) -> Result<Exit, CliError>
     match command {
         Command::Serve(arguments) => commands::serve::run(program, arguments).await,
         Command::Run(arguments) => commands::run::run(program, arguments).await,
+        Command::Launch(arguments) => commands::launch::run(program, arguments).await,
+        Command::Wait(arguments) => commands::wait::run(program, arguments).await,
         Command::Jobs(arguments) => commands::jobs::run(program, arguments).await,
         Command::Executions(arguments) => commands::executions::run(program, arguments).await,
         Command::Show(arguments) => commands::show::run(program, arguments).await,

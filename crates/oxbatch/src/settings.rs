@@ -1,5 +1,6 @@
 //! Settings: a flag is stronger than the environment, the environment than the file, the file than the default.
 
+pub(crate) mod client;
 pub(crate) mod database;
 pub(crate) mod engine;
 mod file;
@@ -25,7 +26,8 @@ pub(crate) const CONFIG: Setting = Setting {
 };
 
 /// Every setting that the file may hold.
-const ALL: [&[Setting]; 4] = [&database::SETTINGS, &server::SETTINGS, &engine::SETTINGS, &logging::SETTINGS];
+const ALL: [&[Setting]; 5] =
+    [&client::SETTINGS, &database::SETTINGS, &server::SETTINGS, &engine::SETTINGS, &logging::SETTINGS];
 
 /// The names of one setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,11 +2,12 @@
 
 use clap::Args;
 use oxbatch_core::engine::{LaunchOptions, MAX_PREVIEW_ITEMS, OperatorError, PreviewOptions};
-use oxbatch_core::job::{GivenParameters, GivenValue, MAX_PRIORITY, MIN_PRIORITY, ParameterType};
+use oxbatch_core::job::{MAX_PRIORITY, MIN_PRIORITY};
 
 use super::{foreground, preview};
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::parameters::given;
 use crate::program::Program;
 
 /// Arguments of `run`.
@@ -54,50 +55,4 @@ pub(crate) async fn run(program: &Program, arguments: RunArgs) -> Result<Exit, C
         engine.launch_here(&name, given, options).await
     })
     .await
-}
-
-fn given(parameters: &[String]) -> Result<GivenParameters, CliError> {
-    Ok(GivenParameters { entries: parameters.iter().map(|argument| entry(argument)).collect::<Result<_, _>>()? })
-}
-
-/// A parameter as it is typed: `KEY=VALUE`, or `KEY:TYPE=VALUE`. A colon that no type follows belongs to the key.
-fn entry(argument: &str) -> Result<(String, GivenValue), CliError> {
-    let (key, value) =
-        argument.split_once('=').ok_or_else(|| CliError::NoParameter { argument: argument.to_owned() })?;
-    let text = GivenValue::Text(value.to_owned());
-    let typed = key.rsplit_once(':').and_then(|(name, kind)| Some((name, named_type(kind)?)));
-    let Some((name, kind)) = typed else { return Ok((key.to_owned(), text)) };
-    let value = text.convert(kind).map_err(|problem| CliError::ParameterType { name: name.to_owned(), problem })?;
-    Ok((name.to_owned(), GivenValue::Typed(value)))
-}
-
-fn named_type(name: &str) -> Option<ParameterType> {
-    ParameterType::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(name))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_type_behind_the_key_decides() {
-        let of = |argument: &str| entry(argument).map(|(key, value)| (key, value.detect().unwrap().to_string()));
-        for (argument, key, shown) in [
-            ("account=00123", "account", "00123"),
-            ("account:string=123", "account", "123"),
-            ("day:String=2024-01-31", "day", "2024-01-31"),
-            ("rate:float=3", "rate", "3.0"),
-            ("n:integer=7", "n", "7"),
-            ("at:datetime=2024-01-31", "at", "2024-01-31"),
-            ("urn:x=1", "urn:x", "1"),
-            ("filter=a:string=b", "filter", "a:string=b"),
-        ] {
-            assert_eq!(of(argument).unwrap(), (key.to_owned(), shown.to_owned()), "{argument}");
-        }
-        let (_, value) = entry("account:string=12345678901234567890").unwrap();
-        assert_eq!(value, GivenValue::Typed("12345678901234567890".into()));
-        for argument in ["n:integer=x", "at:datetime=soon", "rate:float=1e999", "rate:float=abc"] {
-            assert!(entry(argument).unwrap_err().to_string().contains("parameter '"), "{argument}");
-        }
-    }
 }

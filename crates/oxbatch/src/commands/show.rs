@@ -5,7 +5,8 @@ use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::{JobExecution, StepExecution};
 
 use super::executions::took;
-use super::parse_id;
+use super::{follow, parse_id};
+use crate::connection::Connection;
 use crate::database::Access;
 use crate::duration::show_seconds;
 use crate::error::CliError;
@@ -21,6 +22,9 @@ pub(crate) struct ShowArgs {
     /// Id of the execution
     #[arg(value_parser = parse_id)]
     id: ExecutionId,
+    /// Print a line at each change until it has ended; the exit code tells how
+    #[arg(long, conflicts_with = "json")]
+    follow: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -28,24 +32,37 @@ pub(crate) struct ShowArgs {
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: ShowArgs) -> Result<Exit, CliError> {
-    let ShowArgs { id, json } = arguments;
-    let operator = program.operator(Access::Read).await?;
-    let execution = operator.execution(id).await?;
-    let steps = operator.repository().steps(id).await?;
-    if json {
-        output::json(&ReportView::new(execution, steps, &program.registry))?;
-    } else {
-        output::line(heading(&execution))?;
-        if !steps.is_empty() {
-            output::line("")?;
-            table(&steps).print()?;
-            if steps.iter().any(|step| !step.control_totals.is_empty()) {
-                output::line("")?;
-                totals(&steps).print()?;
-            }
+    let ShowArgs { id, follow, json } = arguments;
+    let connection = program.connection(Access::Read).await?;
+    if follow {
+        let execution = follow::run(&connection, id).await?;
+        report(&execution, &connection.steps(id).await?)?;
+        return Ok(Exit::of(execution.status));
+    }
+    match (&connection, json) {
+        (Connection::Service(service), true) => output::json(&service.report(id).await?)?,
+        (Connection::Database(_), true) => {
+            let (execution, steps) = (connection.execution(id).await?, connection.steps(id).await?);
+            output::json(&ReportView::new(execution, steps, &program.registry))?;
         }
+        (_, false) => report(&connection.execution(id).await?, &connection.steps(id).await?)?,
     }
     Ok(Exit::Completed)
+}
+
+/// Prints an execution and its steps.
+pub(super) fn report(execution: &JobExecution, steps: &[StepExecution]) -> Result<(), CliError> {
+    output::line(heading(execution))?;
+    if steps.is_empty() {
+        return Ok(());
+    }
+    output::line("")?;
+    table(steps).print()?;
+    if steps.iter().any(|step| !step.control_totals.is_empty()) {
+        output::line("")?;
+        totals(steps).print()?;
+    }
+    Ok(())
 }
 
 fn heading(execution: &JobExecution) -> String {

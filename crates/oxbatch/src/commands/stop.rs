@@ -1,4 +1,4 @@
-//! `stop`: a request that reaches an execution wherever it runs, through the database.
+//! `stop`: a request that reaches an execution wherever it runs.
 
 use std::time::Duration;
 
@@ -27,12 +27,10 @@ pub(crate) struct StopArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: StopArgs) -> Result<Exit, CliError> {
     let StopArgs { id, wait } = arguments;
-    let operator = program.operator(Access::Write).await?;
-    operator.stop(id).await?;
-    // The process that ran it may be dead: then nobody else would ever answer the request.
-    let mut execution = operator.end_if_dead(id).await?;
-    if let Some(at_most) = wait {
-        execution = operator.wait(id, at_most).await?;
+    let connection = program.connection(Access::Write).await?;
+    let mut execution = connection.stop(id).await?;
+    if wait.is_some() {
+        execution = connection.wait(id, wait).await?;
     }
     output::line(format!("execution {id} is {}", execution.status))?;
     match wait {

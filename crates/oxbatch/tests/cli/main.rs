@@ -8,6 +8,7 @@ mod harness;
 mod nodes;
 mod postgres;
 mod sample_jobs;
+mod sending;
 mod service;
 mod settings;
 mod signals;

@@ -131,7 +131,10 @@ fn is_moved(error: &Error) -> bool {
 /// SQLite tells as any failed write.
 pub(super) fn is_full(error: &Error) -> bool {
     match error {
-        Error::SqliteFailure(code, _) if code.extended_code == ffi::SQLITE_IOERR_WRITE => {
+        // The second is the write of the file of shared memory beside the log.
+        Error::SqliteFailure(code, _)
+            if matches!(code.extended_code, ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_SHMSIZE) =>
+        {
             let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
             let limit = limits.lines().find_map(|line| line.strip_prefix("Max file size"));
             limit.is_some_and(|limit| !limit.trim_start().starts_with("unlimited"))

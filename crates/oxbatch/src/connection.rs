@@ -1,0 +1,97 @@
+//! Where a command finds executions: in the database, or at a service that is reached over HTTP.
+
+use std::time::Duration;
+
+use oxbatch_core::engine::Operator;
+use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::{JobExecution, StepExecution};
+use tokio::time::Instant;
+
+use crate::error::CliError;
+use crate::remote::{RemoteError, RemoteService};
+
+/// First wait between two polls of a service; doubled by each up to [`LONGEST_POLL`].
+const FIRST_POLL: Duration = Duration::from_millis(100);
+/// Longest wait between two polls of a service.
+const LONGEST_POLL: Duration = Duration::from_secs(1);
+/// How long a service may be away, as for its restart, before a command that waits gives up.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(60);
+/// A wait without a bound of its own is made of waits of this length.
+const LONG: Duration = Duration::from_secs(24 * 3600);
+
+/// Where the executions are.
+pub(crate) enum Connection {
+    Database(Box<Operator>),
+    Service(RemoteService),
+}
+
+impl Connection {
+    /// An execution that must be there.
+    pub(crate) async fn execution(&self, id: ExecutionId) -> Result<JobExecution, CliError> {
+        Ok(match self {
+            Self::Database(operator) => operator.execution(id).await?,
+            Self::Service(service) => service.execution(id).await?,
+        })
+    }
+
+    /// The steps of an execution in the order in which they began.
+    pub(crate) async fn steps(&self, id: ExecutionId) -> Result<Vec<StepExecution>, CliError> {
+        Ok(match self {
+            Self::Database(operator) => operator.repository().steps(id).await?,
+            Self::Service(service) => service.steps(id).await?,
+        })
+    }
+
+    /// Asks an execution to stop; how it stands then.
+    pub(crate) async fn stop(&self, id: ExecutionId) -> Result<JobExecution, CliError> {
+        Ok(match self {
+            Self::Database(operator) => {
+                operator.stop(id).await?;
+                // The process that ran it may be dead: then nobody else would ever answer the request.
+                operator.end_if_dead(id).await?
+            }
+            Self::Service(service) => service.stop(id).await?,
+        })
+    }
+
+    /// Gives an execution up.
+    pub(crate) async fn abandon(&self, id: ExecutionId) -> Result<JobExecution, CliError> {
+        Ok(match self {
+            Self::Database(operator) => {
+                operator.end_if_dead(id).await?;
+                operator.abandon(id).await?
+            }
+            Self::Service(service) => service.abandon(id).await?,
+        })
+    }
+
+    /// Waits until an execution has ended, without a bound when there is none; how it stands then.
+    pub(crate) async fn wait(&self, id: ExecutionId, at_most: Option<Duration>) -> Result<JobExecution, CliError> {
+        loop {
+            let execution = match self {
+                Self::Database(operator) => operator.wait(id, at_most.unwrap_or(LONG)).await?,
+                Self::Service(service) => poll(service, id, at_most.unwrap_or(LONG)).await?,
+            };
+            if at_most.is_some() || !execution.status.is_running() {
+                return Ok(execution);
+            }
+        }
+    }
+}
+
+/// Polls a service until an execution has ended or the time is over. A service that is away for a while is waited for.
+async fn poll(service: &RemoteService, id: ExecutionId, at_most: Duration) -> Result<JobExecution, RemoteError> {
+    let deadline = Instant::now() + at_most;
+    let (mut every, mut answered) = (FIRST_POLL, Instant::now());
+    loop {
+        match service.execution(id).await {
+            Ok(execution) if !execution.status.is_running() || Instant::now() >= deadline => return Ok(execution),
+            Ok(_) => answered = Instant::now(),
+            // The service itself logs nothing here, and the calls before have logged each repetition.
+            Err(error) if error.is_transient() && answered.elapsed() < LONGEST_OUTAGE => {}
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep_until(deadline.min(Instant::now() + every)).await;
+        every = (every * 2).min(LONGEST_POLL);
+    }
+}

@@ -1,0 +1,122 @@
+//! Work that the command line sends to a running service, through the database and over HTTP.
+
+use std::net::TcpListener;
+
+use crate::harness::{LONG, Place, Service};
+
+/// The same commands against the service's database, and from a folder without one over HTTP.
+fn both_ways<'a>(place: &'a Place, elsewhere: &'a Place, service: &Service) -> [(&'a Place, String); 2] {
+    [(place, String::new()), (elsewhere, format!("--server http://{} ", service.address))]
+}
+
+#[test]
+fn a_launch_is_run_by_the_service_and_waited_for() {
+    for place in Place::of_each_kind() {
+        let service = Service::start(&place);
+        for (caller, server) in both_ways(&place, &Place::new(), &service) {
+            let done = caller.run(&format!("{server}launch SampleJob --force --wait")).expect(0);
+            assert!(done.stdout.contains("of SampleJob is COMPLETED"), "{done}");
+            let failed = caller.run(&format!("{server}launch FailingJob --force --wait --timeout 60s")).expect(1);
+            assert!(failed.stdout.contains("of FailingJob is FAILED: "), "{failed}");
+        }
+        service.terminate();
+    }
+}
+
+#[test]
+fn an_execution_is_shown_followed_waited_for_stopped_and_abandoned() {
+    let place = Place::new();
+    let service = Service::start(&place);
+    for (caller, server) in both_ways(&place, &Place::new(), &service) {
+        let launched = caller.run(&format!("{server}launch ChunkJob --force")).expect(0);
+        let id: i64 = launched.stdout.split(' ').nth(1).unwrap().parse().unwrap();
+        let followed = caller.run(&format!("{server}show {id} --follow")).expect(0);
+        assert!(followed.stdout.contains(&format!("execution {id} is COMPLETED\n")), "{followed}");
+        assert!(followed.stdout.contains("COMPLETED  read 50  written 25  filtered 25"), "{followed}");
+        caller.run(&format!("{server}wait {id}")).expect(0);
+        let shown = caller.run(&format!("{server}show {id} --json")).expect(0).json();
+        assert_eq!((&shown["execution"]["id"], &shown["steps"][0]["read_count"]), (&id.into(), &50.into()));
+        caller.run(&format!("{server}stop {id}")).expect(4);
+        let failed = caller.run(&format!("{server}launch FailingJob --force --wait")).expect(1);
+        let id: i64 = failed.stdout.split(' ').nth(1).unwrap().parse().unwrap();
+        caller.run(&format!("{server}abandon {id}")).expect(0);
+        caller.run(&format!("{server}abandon {id}")).expect(4);
+    }
+    service.terminate();
+}
+
+#[test]
+fn parameters_have_the_same_types_over_http() {
+    let place = Place::new();
+    let service = Service::start(&place);
+    for (caller, server) in both_ways(&place, &Place::new(), &service) {
+        let parameters = "start_date=2024-01-01 batch_size=100 threshold=0.95";
+        let done = caller.run(&format!("{server}launch ParameterizedJob {parameters} --wait")).expect(0);
+        assert!(done.stdout.contains("COMPLETED"), "{done}");
+    }
+    // One identity: the second launch found everything complete.
+    assert_eq!(place.query("SELECT count(*) FROM oxbatch_job_instance WHERE job_name = 'ParameterizedJob'"), 1);
+    service.terminate();
+}
+
+#[test]
+fn a_lost_answer_to_a_launch_does_not_launch_twice() {
+    let place = Place::new();
+    let service = Service::start(&place);
+    for (caller, server) in both_ways(&place, &Place::new(), &service) {
+        let keyed = format!("{server}launch SampleJob n={} --idempotency-key k{}", server.len(), server.len());
+        let first = caller.run(&format!("{keyed} --wait")).expect(0);
+        let again = caller.run(&keyed).expect(0);
+        assert_eq!(first.stdout.split(' ').nth(1), again.stdout.split(' ').nth(1), "{first}{again}");
+    }
+    service.terminate();
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_with_a_sentence() {
+    let place = Place::new();
+    let service = Service::start(&place);
+    for (caller, server) in both_ways(&place, &Place::new(), &service) {
+        for (command, code, text) in [
+            ("launch NoSuchJob", 2, "NoSuchJob"),
+            ("launch ParameterizedJob batch_size=1e999", 2, "batch_size"),
+            ("wait 4711", 2, "4711"),
+            ("show 4711 --follow", 2, "4711"),
+        ] {
+            let refused = caller.run(&format!("{server}{command}")).expect(code);
+            assert!(refused.stderr.starts_with("error: "), "{refused}");
+            if server.is_empty() || command.contains("batch_size") {
+                assert!(refused.stderr.contains(text), "{refused}");
+            }
+        }
+    }
+    service.terminate();
+    let refused = place.run("--server http://localhost:1 purge --keep 1").expect(2);
+    assert!(refused.stderr.contains("--server goes with launch, wait, show"), "{refused}");
+    place.run("--server localhost:8000 wait 1").expect(2);
+}
+
+#[test]
+fn a_service_that_does_not_answer_is_named() {
+    let place = Place::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refused = place.run(&format!("--server http://{free} launch SampleJob")).expect(5);
+    assert!(refused.stderr.contains(&format!("the service at http://{free} does not answer")), "{refused}");
+}
+
+#[test]
+fn a_launch_without_a_service_waits_for_one_and_says_so() {
+    let place = Place::new();
+    place.run("run SampleJob").expect(0);
+    let launched = place.run("launch SampleJob --force").expect(0);
+    assert!(launched.stderr.contains("no service works on this database"), "{launched}");
+    assert!(launched.stdout.contains("is STARTING"), "{launched}");
+    place.run("wait 2 --timeout 10ms").expect(6);
+    let service = Service::start(&place);
+    let ended = place.run("wait 2").expect(0);
+    assert!(ended.stdout.contains("execution 2 of SampleJob is COMPLETED"), "{ended}");
+    service.terminate();
+    let mut waiting = place.start("wait 2");
+    assert!(waiting.id() > 0);
+    assert!(waiting.end(LONG).0.success());
+}
