@@ -64,11 +64,11 @@ impl InputFault {
         Err(Self::Impossible { path: path.to_owned(), byte })
     }
 
-    /// A fault of the system may be gone at the next attempt; any other is there to stay.
+    /// A fault of the system may be gone at the next attempt; any other is there to stay, and nothing can be skipped for it.
     pub(super) fn into_item_error(self) -> ItemError {
         match self {
             Self::Read { .. } => ItemError::transient(self),
-            _ => ItemError::other(self),
+            _ => ItemError::other(self).fatal(),
         }
     }
 }

@@ -253,7 +253,7 @@ impl InputFile {
         if found.len() == self.size {
             return Ok(());
         }
-        Err(InputFault::Unsteady { path: path(), before: self.size, now: found.len() }.into())
+        Err(InputFault::Unsteady { path: path(), before: self.size, now: found.len() }.into_item_error())
     }
 
     /// The fault of a record that begins at `start` and is longer than allowed. It shows no more than is allowed: how

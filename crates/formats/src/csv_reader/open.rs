@@ -155,7 +155,7 @@ impl Open {
             return Err(ItemError::transient("reading was interrupted and can go on"));
         }
         if !self.at_end {
-            self.original.check_size()?;
+            self.original.check_size().map_err(InputFault::into_item_error)?;
             self.at_end = true;
         }
         Ok(())

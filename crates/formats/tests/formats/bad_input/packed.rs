@@ -20,6 +20,11 @@ fn a_truncated_compressed_file_is_never_an_end() {
             let message = attempt.end().to_string();
             let expected = format!("compressed input file '{}' is truncated or damaged", path.display());
             assert!(message.contains(&expected), "{name} cut at {cut} of {}: {message}", whole.len());
+            assert!(
+                attempt.end().is_fatal(),
+                "{name} cut at {cut} of {}: whoever skips it meets it for ever",
+                whole.len()
+            );
         }
     });
 }
