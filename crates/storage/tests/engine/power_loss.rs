@@ -373,11 +373,14 @@ impl ItemReader for Told {
     }
 }
 
+/// A function that takes outputs and does nothing.
+type WriteNothing = fn(&[u64]) -> Result<(), ItemError>;
+
 /// Compares SQLite's log before the last save of a step and behind it.
 struct LogWatch {
     log: PathBuf,
     before: Vec<u8>,
-    inner: CallableWriter<fn(&[u64]) -> Result<(), ItemError>>,
+    inner: CallableWriter<WriteNothing>,
     grown: Arc<AtomicUsize>,
 }
 
@@ -411,7 +414,7 @@ async fn the_last_save_of_a_step_reaches_the_log_although_it_changes_nothing() {
     let step = ChunkStep::builder("Count")
         .reader(|_| Ok(Told(Numbers::new(20, |_| Ok(())))))
         .writer(move |_| {
-            let inner: CallableWriter<fn(&[u64]) -> Result<(), ItemError>> = CallableWriter::new(|_| Ok(()));
+            let inner: CallableWriter<WriteNothing> = CallableWriter::new(|_| Ok(()));
             Ok(LogWatch { log: log.clone(), before: Vec::new(), inner, grown: Arc::clone(&count) })
         })
         .chunk_size(10);
