@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{FiniteJson, ItemError};
@@ -74,6 +75,24 @@ impl Checkpoint {
     }
 }
 
+/// For readers and writers that keep the checkpoints of others within their own.
+impl Serialize for Checkpoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Text::Long(raw) => raw.serialize(serializer),
+            Text::Short { .. } => {
+                RawValue::from_string(self.as_json().to_owned()).map_err(S::Error::custom)?.serialize(serializer)
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Checkpoint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(Self::from_raw)
+    }
+}
+
 impl fmt::Debug for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Checkpoint({})", self.as_json())
@@ -96,6 +115,18 @@ mod tests {
             assert_eq!(checkpoint.clone().into_raw().get(), checkpoint.as_json());
             assert_eq!(checkpoint.as_json(), serde_json::to_string(text).unwrap());
         }
+    }
+
+    #[test]
+    fn checkpoints_are_kept_within_others() {
+        let inner = [Checkpoint::new(&7).unwrap(), Checkpoint::new(&"a longer text than a short one").unwrap()];
+        let outer = Checkpoint::new(&(1, Some(&inner[0]), &inner[1], None::<Checkpoint>)).unwrap();
+        assert_eq!(outer.as_json(), r#"[1,7,"a longer text than a short one",null]"#);
+        let (number, first, second, none): (u8, Option<Checkpoint>, Checkpoint, Option<Checkpoint>) =
+            outer.read().unwrap();
+        assert_eq!((number, none.is_none()), (1, true));
+        assert_eq!(first.unwrap().read::<u8>().unwrap(), 7);
+        assert_eq!(second.as_json(), inner[1].as_json());
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod isolate;
 mod joining;
 mod kept;
 mod kept_ids;
+mod mapping;
 mod parallel;
 mod preview;
 mod process;

@@ -66,6 +66,10 @@ impl<F: FnMut() -> Result<(), ItemError> + Send> ItemWriter<Line> for Watched<F>
         Ok(checkpoint)
     }
 
+    async fn sync(&mut self) -> Result<(), ItemError> {
+        ItemWriter::<Line>::sync(&mut self.inner).await
+    }
+
     fn committed(&mut self) {
         self.inner.committed();
     }

@@ -98,3 +98,34 @@ async fn a_fault_of_a_processors_open_checkpoint_or_close_fails_the_step() {
         engine.shutdown().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_of_a_step_come_one_behind_the_other() {
+    for threads in [1, 3] {
+        let (place, out) = (Place::new(), list());
+        let shared = Arc::clone(&out);
+        let step = ChunkStep::builder("Map")
+            .reader(|_| Ok(ListReader::new(0..20_u64)))
+            .filter(|n: &u64| n.is_multiple_of(2))
+            .map(|n: u64| n.to_string())
+            .try_map(|text: String| match text.as_str() {
+                "12" => Err(ItemError::validation("twelve")),
+                text => text.parse::<u64>().map_err(ItemError::parse),
+            })
+            .map_async(|n: u64| async move {
+                tokio::task::yield_now().await;
+                Ok(n + 1)
+            })
+            .skip(oxbatch_core::SkipPolicy::unlimited())
+            .writer(move |_| Ok(ListWriter::new(Arc::clone(&shared))))
+            .processing_threads(threads)
+            .chunk_size(4);
+        let engine = place.node([Job::builder("Map").step(step).build().unwrap()]).await;
+        let execution = launch(&engine, "Map").await;
+        assert_eq!(execution.status, Status::Completed, "{execution:?}");
+        assert_eq!(contents(&out), [1, 3, 5, 7, 9, 11, 15, 17, 19]);
+        let counters = steps(&engine, execution.id).await[0].counters;
+        assert_eq!((counters.read, counters.filter, counters.process_skip), (20, 10, 1));
+        engine.shutdown().await;
+    }
+}

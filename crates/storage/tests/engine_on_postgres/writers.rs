@@ -68,6 +68,10 @@ impl ItemWriter<Line> for Halved {
         self.inner.flush().await
     }
 
+    async fn sync(&mut self) -> Result<(), ItemError> {
+        ItemWriter::<Line>::sync(&mut self.inner).await
+    }
+
     fn committed(&mut self) {
         self.inner.committed();
     }

@@ -74,6 +74,10 @@ impl ItemWriter<Line> for Told {
         self.tell(done)
     }
 
+    async fn sync(&mut self) -> Result<(), ItemError> {
+        ItemWriter::<Line>::sync(&mut self.inner).await
+    }
+
     fn committed(&mut self) {
         self.inner.committed();
     }

@@ -86,7 +86,7 @@ pub struct NotSet(());
 pub struct ChunkStepBuilder<R: ItemReader, P, W> {
     name: String,
     reader: Factory<R>,
-    processor: Factory<P>,
+    pub(super) processor: Factory<P>,
     writer: Factory<W>,
     settings: Settings,
     items: ItemSettings<R>,
