@@ -268,7 +268,7 @@ pub trait ItemWriter<O: Send + Sync>: Send {
     }
 
     /// How long the saves of its step are to be joined when the author does not say, because each `sync` has its price:
-    /// the step behaves as with [`commit_every`](crate::ChunkStepBuilder::commit_every). Asked for once, before `open`.
+    /// the step behaves as with [`commit_every`](crate::step::ChunkStepBuilder::commit_every). Asked for once, before `open`.
     fn save_interval(&self) -> Option<Duration> {
         None
     }

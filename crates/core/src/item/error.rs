@@ -32,7 +32,7 @@ pub enum ErrorKind {
 /// A fault with an item: its kind, its cause and, where known, where it is and how it reads.
 ///
 /// Any `std::error::Error` becomes one of kind [`ErrorKind::Other`] by `?`; a step may
-/// [know better](crate::ChunkStepBuilder::classify_errors). It becomes a [`BoxError`] by `?` as well, which a task returns.
+/// [know better](crate::step::ChunkStepBuilder::classify_errors). It becomes a [`BoxError`] by `?` as well, which a task returns.
 pub struct ItemError {
     kind: ErrorKind,
     file: Option<String>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::body::{Reruns, StepBody};
 use crate::job::BuildError;
 
-/// The definition of a step. Cheap to clone; built by [`TaskStep::builder`] or [`ChunkStep::builder`].
+/// The definition of a step. Cheap to clone; built by [`TaskStep::builder`](crate::TaskStep::builder) or [`ChunkStep::builder`](crate::ChunkStep::builder).
 #[derive(Clone)]
 pub struct Step {
     definition: Arc<Definition>,

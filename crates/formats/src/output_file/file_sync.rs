@@ -13,7 +13,7 @@ pub enum FileSync {
     ///
     /// Each save waits for the disk: some tenths of a millisecond to some milliseconds. The writer therefore has the saves
     /// of its step joined, one each [`SAVE_INTERVAL`](Self::SAVE_INTERVAL), unless the step has a
-    /// [`commit_every`](oxbatch_core::ChunkStepBuilder::commit_every) of its own. A chunk that has to be saved by itself,
+    /// [`commit_every`](oxbatch_core::step::ChunkStepBuilder::commit_every) of its own. A chunk that has to be saved by itself,
     /// because it is written to a table of the repository's database too or holds skipped items, waits for the disk.
     #[default]
     EverySave,

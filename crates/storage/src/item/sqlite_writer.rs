@@ -73,7 +73,7 @@ impl<T> SqliteWriter<T> {
 
     /// Writes into `table` of another file, at least once: a restart writes again what the repository has not saved. After the
     /// death of the process that is one chunk at most, the one between the commits of the two databases; with
-    /// [`commit_every`](oxbatch_core::ChunkStepBuilder::commit_every) it is those that waited for their save. After a loss of power it is all chunks that
+    /// [`commit_every`](oxbatch_core::step::ChunkStepBuilder::commit_every) it is those that waited for their save. After a loss of power it is all chunks that
     /// the repository had not made durable yet: each commit of this file waits for its disk, those of the repository wait
     /// for it at the ends of steps. A file that is missing is created.
     ///

@@ -129,7 +129,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, preview, rules }
     }
 
-    /// How many items are read for a chunk; [`DEFAULT_CHUNK_SIZE`] when it is not set, at most [`MAX_CHUNK_SIZE`].
+    /// How many items are read for a chunk; [`DEFAULT_CHUNK_SIZE`](crate::step::DEFAULT_CHUNK_SIZE) when it is not set, at most
+    /// [`MAX_CHUNK_SIZE`](crate::step::MAX_CHUNK_SIZE).
     #[must_use]
     pub fn chunk_size(mut self, items: u32) -> Self {
         self.settings.size = ChunkSize::Fixed(items);
