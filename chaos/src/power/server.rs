@@ -1,5 +1,6 @@
 //! A server of PostgreSQL whose data are on the machine's disk, in namespaces of its own, so that all of it dies at once.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::NoTls;
 
-use super::disk::Disk;
+use super::disk::{Disk, ROOT};
 use super::machine::{Machine, Program};
 use super::switch::{Moment, Switch};
 
@@ -105,6 +106,20 @@ impl Server {
         self.signal("-KILL");
         switch.off();
         self.program.await_end()
+    }
+
+    /// Removes the server's lock file where a loss of power has left it empty: no server starts over such a one by itself, and
+    /// whoever starts servers after a loss of power removes it.
+    pub(crate) fn clear_lock(disk: &mut Disk) -> Result<(), String> {
+        let name = OsStr::new("postmaster.pid");
+        let Ok(data) = disk.lookup(ROOT, OsStr::new(DATA)) else { return Ok(()) };
+        let Ok(lock) = disk.lookup(data, name) else { return Ok(()) };
+        let text = |error| format!("{}: {error:?}", name.display());
+        if disk.content(lock).map_err(text)?.now().is_empty() {
+            disk.unlink(data, name).map_err(text)?;
+            disk.force(data).map_err(text)?;
+        }
+        Ok(())
     }
 
     /// A disk with a fresh cluster on it.

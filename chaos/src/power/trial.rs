@@ -119,6 +119,7 @@ impl Trial<'_> {
             let lost = end(machine, run)?;
             verdict.report += &lost.1;
             disk = lost.0.survivor(cut.survival, cut.lasting, &mut random);
+            Server::clear_lock(&mut disk)?;
             moment = Moment::Change(1 + random.below(MOST_CHANGES_AGAIN));
         }
         self.recover(disk, expected, &mut verdict)?;
