@@ -19,7 +19,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-type Fault = Box<dyn std::error::Error + Send + Sync>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &[String]) -> Result<(), Fault> {
+fn run(arguments: &[String]) -> Result<(), BoxError> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         // One side of a pair, in a process of its own.
@@ -79,7 +79,7 @@ fn run(arguments: &[String]) -> Result<(), Fault> {
     }
 }
 
-fn usage() -> Fault {
+fn usage() -> BoxError {
     let names: Vec<_> = rows::ALL.iter().map(|row| row.name).collect();
     format!("usage: oxbatch-benches (all|start|memory|history|forms|{}) [--pairs N] [--rows N]", names.join("|")).into()
 }

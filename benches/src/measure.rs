@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Fault;
+use crate::BoxError;
 use crate::rows::Row;
 
 /// Which program of a pair.
@@ -19,9 +19,9 @@ pub(crate) enum Side {
 }
 
 impl FromStr for Side {
-    type Err = Fault;
+    type Err = BoxError;
 
-    fn from_str(text: &str) -> Result<Self, Fault> {
+    fn from_str(text: &str) -> Result<Self, BoxError> {
         match text {
             "oxbatch" => Ok(Self::Oxbatch),
             "hand" => Ok(Self::Hand),
@@ -45,7 +45,7 @@ pub(crate) struct Line {
     checksum: u64,
 }
 
-pub(crate) fn report(outcome: Outcome) -> Result<String, Fault> {
+pub(crate) fn report(outcome: Outcome) -> Result<String, BoxError> {
     let line = Line {
         seconds: outcome.time.as_secs_f64(),
         cpu_seconds: cpu_seconds()?,
@@ -56,7 +56,7 @@ pub(crate) fn report(outcome: Outcome) -> Result<String, Fault> {
 }
 
 /// User and system time of this process; the kernel counts in hundredths of a second.
-fn cpu_seconds() -> Result<f64, Fault> {
+fn cpu_seconds() -> Result<f64, BoxError> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks: f64 =
@@ -65,18 +65,18 @@ fn cpu_seconds() -> Result<f64, Fault> {
 }
 
 /// Peak resident memory of a process.
-pub(crate) fn peak_kib(process: &str) -> Result<u64, Fault> {
+pub(crate) fn peak_kib(process: &str) -> Result<u64, BoxError> {
     memory_kib(process, "VmHWM:")
 }
 
 /// A line of a process's memory status in KiB.
-pub(crate) fn memory_kib(process: &str, line: &str) -> Result<u64, Fault> {
+pub(crate) fn memory_kib(process: &str, line: &str) -> Result<u64, BoxError> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let found = status.lines().find_map(|text| text.strip_prefix(line)).ok_or("no such line")?;
     Ok(found.trim().trim_end_matches(" kB").parse()?)
 }
 
-pub(crate) fn pairs(row: &Row, pairs: usize, items: u64) -> Result<(), Fault> {
+pub(crate) fn pairs(row: &Row, pairs: usize, items: u64) -> Result<(), BoxError> {
     println!("\n{} — {} items, {pairs} pairs", row.title, items);
     let folder = tempfile::tempdir()?;
     (row.prepare)(items, folder.path())?;

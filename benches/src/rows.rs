@@ -14,7 +14,7 @@ pub(crate) mod start;
 
 use std::path::Path;
 
-use crate::Fault;
+use crate::BoxError;
 use crate::measure::{Outcome, Side};
 
 /// One comparison.
@@ -24,18 +24,18 @@ pub(crate) struct Row {
     /// Ratio of speeds to reach, Oxbatch over the other side.
     pub(crate) goal: f64,
     pub(crate) items: u64,
-    pub(crate) prepare: fn(u64, &Path) -> Result<(), Fault>,
-    pub(crate) side: fn(Side, u64, &Path) -> Result<Outcome, Fault>,
+    pub(crate) prepare: fn(u64, &Path) -> Result<(), BoxError>,
+    pub(crate) side: fn(Side, u64, &Path) -> Result<Outcome, BoxError>,
 }
 
 pub(crate) const ALL: &[Row] =
     &[engine_alone::ROW, engine_alone::EACH, csv_to_csv::ROW, csv_to_sqlite::ROW, csv_to_postgres::ROW, commits::ROW];
 
-pub(crate) fn find(name: &str) -> Result<&'static Row, Fault> {
+pub(crate) fn find(name: &str) -> Result<&'static Row, BoxError> {
     ALL.iter().find(|row| row.name == name).ok_or_else(|| format!("no row '{name}'").into())
 }
 
 /// For rows whose input is made in memory.
-fn nothing_to_prepare(_: u64, _: &Path) -> Result<(), Fault> {
+fn nothing_to_prepare(_: u64, _: &Path) -> Result<(), BoxError> {
     Ok(())
 }

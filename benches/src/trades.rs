@@ -4,15 +4,15 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::Fault;
+use crate::BoxError;
 
 /// Writes `rows` trades to `trades.csv` in the folder.
-pub(crate) fn generate(rows: u64, folder: &Path) -> Result<(), Fault> {
+pub(crate) fn generate(rows: u64, folder: &Path) -> Result<(), BoxError> {
     Ok(oxbatch_bench_work::generate(rows, &folder.join("trades.csv"))?)
 }
 
 /// A checksum of a file's bytes (FNV-1a).
-pub(crate) fn checksum(path: &Path) -> Result<u64, Fault> {
+pub(crate) fn checksum(path: &Path) -> Result<u64, BoxError> {
     let mut file = File::open(path)?;
     let mut buffer = vec![0; 1 << 16];
     let mut sum = 0xcbf2_9ce4_8422_2325_u64;

@@ -1,11 +1,11 @@
-//! Attempts to read: from the start or from a checkpoint, to the end or to the fault that stays.
+//! Attempts to read: from the start or from a checkpoint, to the end or to the error that stays.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use oxbatch_core::item::{Checkpoint, ErrorKind, ItemReader};
 
-/// What a reader has come to: its items, and its faults as text.
+/// What a reader has come to: its items, and its errors as text.
 pub type Outcome<T> = Vec<Result<T, String>>;
 
 /// Readers of files never wait: one poll is enough.
@@ -22,7 +22,7 @@ pub fn stored(checkpoint: &Checkpoint) -> Checkpoint {
     Checkpoint::new(&value).expect("JSON is a checkpoint")
 }
 
-/// Reads all, and wherever `restarts` says so, goes on with a new reader from the checkpoint. Ends at the fault that no
+/// Reads all, and wherever `restarts` says so, goes on with a new reader from the checkpoint. Ends at the error that no
 /// other item comes behind.
 pub fn outcomes<R: ItemReader>(make: impl Fn() -> R, restarts: &[bool], most: usize) -> Outcome<R::Item> {
     block_on(async {

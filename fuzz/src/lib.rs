@@ -14,7 +14,7 @@ use oxbatch_core::item::ItemReader;
 
 /// Checks a reader on a text:
 /// - it ends, and has no more outcomes than bytes;
-/// - every fault names the file, and every bad record its place;
+/// - every error names the file, and every bad record its place;
 /// - reading in many attempts with checkpoints between them comes to the same as reading in one;
 /// - so does reading the same text compressed.
 pub fn check<R>(settings: &Settings, text: &[u8], make: impl Fn(&Path) -> R)

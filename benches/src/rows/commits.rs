@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Instant;
 
-use oxbatch_core::item::{CallableReader, CallableWriter};
+use oxbatch_core::item::{FunctionWriter, IteratorReader};
 use oxbatch_core::{ChunkStep, Job};
 use rusqlite::{Connection, params};
 
 use super::{Row, nothing_to_prepare};
 use crate::measure::{Outcome, Side};
-use crate::{Fault, ours};
+use crate::{BoxError, ours};
 
 pub(super) const ROW: Row = Row {
     name: "commits",
@@ -20,14 +20,14 @@ pub(super) const ROW: Row = Row {
     side,
 };
 
-fn side(side: Side, items: u64, folder: &Path) -> Result<Outcome, Fault> {
+fn side(side: Side, items: u64, folder: &Path) -> Result<Outcome, BoxError> {
     let time = match side {
         Side::Oxbatch => {
             let job = Job::builder("Commits")
                 .step(
                     ChunkStep::builder("Count")
-                        .reader(move |_| Ok(CallableReader::new(0..items)))
-                        .writer(|_| Ok(CallableWriter::new(|_: &[u64]| Ok(()))))
+                        .reader(move |_| Ok(IteratorReader::new(0..items)))
+                        .writer(|_| Ok(FunctionWriter::new(|_: &[u64]| Ok(()))))
                         .chunk_size(1),
                 )
                 .build()?;
@@ -39,7 +39,7 @@ fn side(side: Side, items: u64, folder: &Path) -> Result<Outcome, Fault> {
 }
 
 /// One row of the same kind of columns, rewritten by a prepared statement in a transaction each.
-fn by_hand(items: u64, path: &Path) -> Result<std::time::Duration, Fault> {
+fn by_hand(items: u64, path: &Path) -> Result<std::time::Duration, BoxError> {
     let _ = std::fs::remove_file(path);
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;

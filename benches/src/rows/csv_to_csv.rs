@@ -13,7 +13,7 @@ use oxbatch_formats::{CsvReader, CsvWriter};
 use super::Row;
 use crate::measure::{Outcome, Side};
 use crate::trades::{checksum, generate};
-use crate::{Fault, ours};
+use crate::{BoxError, ours};
 
 pub(super) const ROW: Row = Row {
     name: "csv",
@@ -24,7 +24,7 @@ pub(super) const ROW: Row = Row {
     side,
 };
 
-fn side(side: Side, _: u64, folder: &Path) -> Result<Outcome, Fault> {
+fn side(side: Side, _: u64, folder: &Path) -> Result<Outcome, BoxError> {
     let (input, output) = (folder.join("trades.csv"), folder.join(format!("{side:?}.csv")));
     let time = match side {
         Side::Oxbatch => {

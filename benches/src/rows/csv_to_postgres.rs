@@ -13,7 +13,7 @@ use super::Row;
 use super::server::{checksum, execute, url};
 use crate::measure::{Outcome, Side};
 use crate::trades::generate;
-use crate::{Fault, ours};
+use crate::{BoxError, ours};
 
 pub(super) const ROW: Row = Row {
     name: "postgres",
@@ -28,7 +28,7 @@ const TABLE: &str =
     "DROP TABLE IF EXISTS trades; CREATE TABLE trades (transaction_id text, amount float8, currency text,
                      timestamp timestamptz, account_from text, account_to text, status text)";
 
-fn side(side: Side, _: u64, folder: &Path) -> Result<Outcome, Fault> {
+fn side(side: Side, _: u64, folder: &Path) -> Result<Outcome, BoxError> {
     let (input, url) = (folder.join("trades.csv"), url()?);
     execute(&url, TABLE)?;
     execute(&url, "CHECKPOINT")?;

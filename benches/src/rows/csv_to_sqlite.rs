@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 use super::Row;
 use crate::measure::{Outcome, Side};
 use crate::trades::generate;
-use crate::{Fault, ours};
+use crate::{BoxError, ours};
 
 pub(super) const ROW: Row = Row {
     name: "sqlite",
@@ -26,7 +26,7 @@ pub(super) const ROW: Row = Row {
 const TABLE: &str = "CREATE TABLE trades (transaction_id TEXT, amount REAL, currency TEXT, timestamp TEXT,
                      account_from TEXT, account_to TEXT, status TEXT) STRICT";
 
-fn side(side: Side, _: u64, folder: &Path) -> Result<Outcome, Fault> {
+fn side(side: Side, _: u64, folder: &Path) -> Result<Outcome, BoxError> {
     let input = folder.join("trades.csv");
     match side {
         Side::Oxbatch => {
@@ -49,7 +49,7 @@ fn side(side: Side, _: u64, folder: &Path) -> Result<Outcome, Fault> {
     }
 }
 
-fn by_hand(input: &Path, database: &Path) -> Result<std::time::Duration, Fault> {
+fn by_hand(input: &Path, database: &Path) -> Result<std::time::Duration, BoxError> {
     for suffix in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{suffix}", database.display()));
     }
@@ -82,7 +82,7 @@ fn by_hand(input: &Path, database: &Path) -> Result<std::time::Duration, Fault> 
 
 /// Rows, and a sum over their contents.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a checksum")]
-fn checksum(database: &Path) -> Result<u64, Fault> {
+fn checksum(database: &Path) -> Result<u64, BoxError> {
     let connection = Connection::open(database)?;
     let sum: f64 = connection.query_row(
         "SELECT sum(amount + length(transaction_id) + unicode(status) + length(account_to)) FROM trades",

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use oxbatch_bench_work::{sum, work};
-use oxbatch_core::item::{CallableReader, CallableWriter, FunctionProcessor};
+use oxbatch_core::item::{FunctionProcessor, FunctionWriter, IteratorReader};
 use oxbatch_core::{ChunkStep, Job};
 
 use super::{Row, nothing_to_prepare};
 use crate::measure::{Outcome, Side};
-use crate::{Fault, ours};
+use crate::{BoxError, ours};
 
 pub(super) const ROW: Row = Row {
     name: "engine",
@@ -36,17 +36,17 @@ const CHUNK: usize = 1_000;
 /// Time between two saves.
 const SAVES: Duration = Duration::from_millis(100);
 
-fn run(side: Side, items: u64, saves: Option<Duration>, folder: &Path) -> Result<Outcome, Fault> {
+fn run(side: Side, items: u64, saves: Option<Duration>, folder: &Path) -> Result<Outcome, BoxError> {
     match side {
         Side::Oxbatch => {
             let total = Arc::new(AtomicU64::new(0));
             let shared = Arc::clone(&total);
             let mut step = ChunkStep::builder("Sum")
-                .reader(move |_| Ok(CallableReader::new(0..items)))
+                .reader(move |_| Ok(IteratorReader::new(0..items)))
                 .processor(|_| Ok(FunctionProcessor::new(|item: u64| Ok(work(item)))))
                 .writer(move |_| {
                     let total = Arc::clone(&shared);
-                    Ok(CallableWriter::new(move |chunk: &[u64]| {
+                    Ok(FunctionWriter::new(move |chunk: &[u64]| {
                         total.fetch_add(sum(chunk), Ordering::Relaxed);
                         Ok(())
                     }))

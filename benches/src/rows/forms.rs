@@ -12,7 +12,7 @@ use oxbatch_storage::{PostgresSettings, PostgresWriter, WriteForm};
 use serde::Serialize;
 
 use super::server::{execute, url, with_client};
-use crate::Fault;
+use crate::BoxError;
 use crate::measure::median;
 
 const SIZES: [usize; 9] = [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000];
@@ -36,7 +36,7 @@ struct Line {
 }
 
 /// Prints the speed of each form as a ratio to one INSERT for each row, in turn, `rounds` times.
-pub(crate) fn measure(rounds: usize) -> Result<(), Fault> {
+pub(crate) fn measure(rounds: usize) -> Result<(), BoxError> {
     println!("\nforms of writing: rows/s as a ratio to one INSERT for each row, {rounds} rounds in turn");
     let url = url()?;
     let join = if url.contains('?') { '&' } else { '?' };
@@ -69,7 +69,7 @@ pub(crate) fn measure(rounds: usize) -> Result<(), Fault> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn speed(url: &str, form: Option<WriteForm>, size: usize, keyed: bool) -> Result<f64, Fault> {
+fn speed(url: &str, form: Option<WriteForm>, size: usize, keyed: bool) -> Result<f64, BoxError> {
     let key = if keyed { " PRIMARY KEY" } else { "" };
     let create = format!(
         "DROP TABLE IF EXISTS lines; CREATE TABLE lines (id int8{key}, amount float8, currency text, account text, day date)"
@@ -104,12 +104,12 @@ fn speed(url: &str, form: Option<WriteForm>, size: usize, keyed: bool) -> Result
     Ok((size * chunks) as f64 / start.elapsed().as_secs_f64())
 }
 
-fn told(error: ItemError) -> Fault {
+fn told(error: ItemError) -> BoxError {
     error.to_string().into()
 }
 
 /// The same rows in the text form of COPY, as one would write them by hand.
-async fn text(client: &Client, lines: &[Line], chunks: usize) -> Result<Instant, Fault> {
+async fn text(client: &Client, lines: &[Line], chunks: usize) -> Result<Instant, BoxError> {
     use futures_util::SinkExt;
     let statement = client.prepare("COPY lines FROM STDIN").await?;
     let start = Instant::now();

@@ -10,7 +10,7 @@ use oxbatch_core::repository::{ExecutionFilter, InstanceFilter, PageRequest};
 
 use self::store::Store;
 use super::server;
-use crate::Fault;
+use crate::BoxError;
 use crate::measure::median;
 
 /// Executions of the small repository; of the large one when the command line does not say otherwise.
@@ -87,7 +87,7 @@ impl Question {
     }
 
     /// Asks once. `turn` spreads what is asked for over the history, the same way in both repositories.
-    async fn ask(self, store: &Store, turn: i64) -> Result<(), Fault> {
+    async fn ask(self, store: &Store, turn: i64) -> Result<(), BoxError> {
         let repository = store.engine.repository();
         let (id, late) = (store.spread(turn), store.time(store.size - 100)?);
         let filter = match self {
@@ -138,12 +138,12 @@ impl Question {
 }
 
 /// A page that is not full would be measured too fast.
-fn full(rows: usize) -> Result<(), Fault> {
+fn full(rows: usize) -> Result<(), BoxError> {
     if rows == PAGE as usize { Ok(()) } else { Err(format!("{rows} rows are no whole page").into()) }
 }
 
 /// Measures both kinds of repository, `rounds` times in turn; PostgreSQL where a server is named.
-pub(crate) fn measure(rounds: usize, many: Option<u64>) -> Result<(), Fault> {
+pub(crate) fn measure(rounds: usize, many: Option<u64>) -> Result<(), BoxError> {
     let many = many.map_or(Ok(MANY), i64::try_from)?;
     if many < FEW {
         return Err(format!("row 10 compares with {FEW} executions: --rows must be as many at least").into());
@@ -167,7 +167,7 @@ pub(crate) fn measure(rounds: usize, many: Option<u64>) -> Result<(), Fault> {
     })
 }
 
-async fn compare(few: Store, many: Store, rounds: usize) -> Result<(), Fault> {
+async fn compare(few: Store, many: Store, rounds: usize) -> Result<(), BoxError> {
     for question in Question::ALL {
         let mut times = [Vec::new(), Vec::new()];
         // One round more, first, that is not counted.

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::measure::{Line, median, mib};
-use crate::{Fault, rows};
+use crate::{BoxError, rows};
 
 /// Rows of the small input.
 const FEW: u64 = 100_000;
@@ -13,7 +13,7 @@ const MANY: u64 = 10_000_000;
 const GOALS: (f64, f64) = (1.1, 64.0);
 
 /// Measures both ways, `pairs` times each: a small input and a large one in turn, each in a process of its own.
-pub(crate) fn measure(pairs: usize, many: Option<u64>) -> Result<(), Fault> {
+pub(crate) fn measure(pairs: usize, many: Option<u64>) -> Result<(), BoxError> {
     let many = many.unwrap_or(MANY);
     for name in ["csv", "sqlite"] {
         let row = rows::find(name)?;

@@ -5,11 +5,11 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::Fault;
+use crate::BoxError;
 use crate::measure::{median, memory_kib, mib};
 
 /// Starts the service `runs` times on a fresh database and prints medians.
-pub(crate) fn measure(runs: usize) -> Result<(), Fault> {
+pub(crate) fn measure(runs: usize) -> Result<(), BoxError> {
     let service = std::env::current_exe()?.with_file_name("oxbatch");
     if !service.exists() {
         return Err(format!("{} is missing: cargo build --release first", service.display()).into());
@@ -43,7 +43,7 @@ pub(crate) fn measure(runs: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-fn first_answer(address: &str, start: Instant) -> Result<Duration, Fault> {
+fn first_answer(address: &str, start: Instant) -> Result<Duration, BoxError> {
     while start.elapsed() < Duration::from_secs(10) {
         if let Ok(mut stream) = TcpStream::connect(address) {
             write!(stream, "GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;

@@ -7,14 +7,14 @@ pub use summand::Summand;
 
 /// Most decimal places.
 pub const MAX_DECIMAL_PLACES: u32 = 38;
-/// Whole numbers up to this are told apart by an f64, and a decimal of as many digits is the only one that reads as its f64.
+/// Whole numbers up to this are distinguished by an f64, and a decimal of as many digits is the only one that reads as its f64.
 const EXACT_IN_F64: f64 = 1e15;
 /// Powers of ten that an f64 holds exactly and that are tried before the long way.
 const TENS: [f64; 7] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
 
 /// An exact decimal number: an `i128` divided by a power of ten.
 ///
-/// Sums keep every digit or are a [`DecimalFault`]; nothing is ever rounded. The places that were given stay: `10.50 + 1` is
+/// Sums keep every digit or are a [`DecimalError`]; nothing is ever rounded. The places that were given stay: `10.50 + 1` is
 /// `11.50`. Equality and order are those of the numbers: `12.3` equals `12.30`.
 ///
 /// In JSON and the like it is a text, since a number would lose digits on the way through an `f64`.
@@ -27,7 +27,7 @@ pub struct Decimal {
 /// Why something is no exact decimal number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum DecimalFault {
+pub enum DecimalError {
     /// Infinite, or not a number.
     #[error("{text} is not a finite number")]
     NotFinite {
@@ -86,9 +86,9 @@ impl Decimal {
     /// The exact sum.
     ///
     /// # Errors
-    /// [`DecimalFault::Overflow`] when it has more than 38 digits.
+    /// [`DecimalError::Overflow`] when it has more than 38 digits.
     #[inline]
-    pub fn checked_add(self, other: Self) -> Result<Self, DecimalFault> {
+    pub fn checked_add(self, other: Self) -> Result<Self, DecimalError> {
         if self.places == other.places
             && let Some(units) = self.units.checked_add(other.units)
         {
@@ -100,15 +100,15 @@ impl Decimal {
     /// The exact difference.
     ///
     /// # Errors
-    /// [`DecimalFault::Overflow`] when it has more than 38 digits.
-    pub fn checked_sub(self, other: Self) -> Result<Self, DecimalFault> {
+    /// [`DecimalError::Overflow`] when it has more than 38 digits.
+    pub fn checked_sub(self, other: Self) -> Result<Self, DecimalError> {
         match other.units.checked_neg() {
             Some(units) => self.checked_add(Self { units, places: other.places }),
-            None => Err(DecimalFault::Overflow { left: self, right: other }),
+            None => Err(DecimalError::Overflow { left: self, right: other }),
         }
     }
 
-    fn add_aligned(self, other: Self) -> Result<Self, DecimalFault> {
+    fn add_aligned(self, other: Self) -> Result<Self, DecimalError> {
         let places = self.places.max(other.places);
         let sum = self.units_at(places).zip(other.units_at(places)).and_then(|(left, right)| left.checked_add(right));
         match sum {
@@ -117,7 +117,7 @@ impl Decimal {
             None if self.shortened().places < self.places || other.shortened().places < other.places => {
                 self.shortened().add_aligned(other.shortened())
             }
-            None => Err(DecimalFault::Overflow { left: self, right: other }),
+            None => Err(DecimalError::Overflow { left: self, right: other }),
         }
     }
 
@@ -183,10 +183,10 @@ from_integers!(i8 i16 i32 i64 u8 u16 u32 u64);
 
 /// The shortest decimal number that reads as this `f64`: what stood in the file or the source it came from, up to 15 digits.
 impl TryFrom<f64> for Decimal {
-    type Error = DecimalFault;
+    type Error = DecimalError;
 
     #[inline]
-    fn try_from(number: f64) -> Result<Self, DecimalFault> {
+    fn try_from(number: f64) -> Result<Self, DecimalError> {
         for (places, tens) in (0..).zip(TENS) {
             let units = (number * tens).round();
             if units.abs() >= EXACT_IN_F64 {
@@ -199,7 +199,7 @@ impl TryFrom<f64> for Decimal {
             }
         }
         if !number.is_finite() {
-            return Err(DecimalFault::NotFinite { text: number.to_string() });
+            return Err(DecimalError::NotFinite { text: number.to_string() });
         }
         format!("{number:e}").parse()
     }

@@ -91,7 +91,7 @@ pub struct JobExecution {
     pub exit_message: Option<String>,
     /// The parameters of this launch.
     pub parameters: JobParameters,
-    /// Whether every step was told to run from its start.
+    /// Whether every step was reported to run from its start.
     pub forced: bool,
     /// Node that runs or ran it.
     pub node: Option<String>,

@@ -30,13 +30,14 @@ pub use classifying_writer::ClassifyingWriter;
 pub(crate) use error::as_item_error;
 pub use error::{BoxError, ErrorKind, ItemError};
 pub use function::{
-    AsyncProcessor, AsyncWriter, CallableReader, CallableWriter, FilterProcessor, FunctionProcessor, PassThrough,
+    AsyncFunctionProcessor, AsyncFunctionWriter, FilterProcessor, FunctionProcessor, FunctionWriter, IteratorReader,
+    PassThrough,
 };
 pub use grouping_reader::GroupingReader;
 pub use guard::{Guard, Guarded};
 pub(crate) use json_text::ShownJson;
 pub use json_text::{FiniteJson, write_json};
-pub use json_value::{JsonFault, read_json, read_json_by};
+pub use json_value::{JsonError, read_json, read_json_by};
 pub use list::{ListReader, ListWriter};
 pub use peekable_reader::PeekableReader;
 pub use stream_reader::StreamReader;
@@ -83,8 +84,8 @@ pub trait ItemReader: Send {
     /// The next item; `None` at the end of the source.
     fn read(&mut self) -> impl Future<Output = Result<Option<Self::Item>, ItemError>> + Send;
 
-    /// The next item when it is at hand: without waiting, and without a fault. Readers that need not wait spare
-    /// the price of a future by it. For all others, after a fault and at the end it is `None`, and [`read`](Self::read), which is
+    /// The next item when it is at hand: without waiting, and without an error. Readers that need not wait spare
+    /// the price of a future by it. For all others, after an error and at the end it is `None`, and [`read`](Self::read), which is
     /// called next, before anything else, tells more.
     #[inline]
     fn read_now(&mut self) -> Option<Self::Item> {
@@ -96,7 +97,7 @@ pub trait ItemReader: Send {
         Ok(None)
     }
 
-    /// Share of the source that has been read, 0 to 1, where it can be told cheaply.
+    /// Share of the source that has been read, 0 to 1, where it can be reported cheaply.
     fn progress(&self) -> Option<f64> {
         None
     }
@@ -119,7 +120,7 @@ pub enum Processed<I, O> {
     Output(O),
     /// Nothing: it is filtered.
     Filtered,
-    /// A fault.
+    /// An error.
     Failed(ItemError),
     /// The item is given back, to be processed by [`ItemProcessor::process`].
     Later(I),
@@ -145,7 +146,7 @@ impl<I, O> From<Result<Option<O>, ItemError>> for Processed<I, O> {
 ///   outside the chunk are at least once.
 /// - What a processor remembers of the items before is either in its `checkpoint`, or lost with the attempt.
 /// - A step may process by several processors at once, each of which sees some of the items. One that must see all of
-///   them, in their order, says so by [`SEES_ALL`](Self::SEES_ALL).
+///   them, in their order, says so by [`NEEDS_ALL_ITEMS`](Self::NEEDS_ALL_ITEMS).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not process `{I}`",
     label = "expected a processor of `{I}`, which is what stands before it makes",
@@ -157,11 +158,11 @@ pub trait ItemProcessor<I: Send>: Send {
 
     /// Whether one instance must see all items in their order, because what it makes of an item depends on those before
     /// it. A step that would process by several at once cannot be built with it.
-    const SEES_ALL: bool = false;
+    const NEEDS_ALL_ITEMS: bool = false;
 
     /// Whether [`process_now`](Self::process_now) gives no item back, whatever the item. A chain asks for it: once its first
     /// processor has had an item, there is none to be given back.
-    const NEVER_WAITS: bool = false;
+    const IS_SYNCHRONOUS: bool = false;
 
     /// Prepares it, anew or with what it remembered at a checkpoint of an earlier attempt.
     fn open(&mut self, checkpoint: Option<&Checkpoint>) -> impl Future<Output = Result<(), ItemError>> + Send {
@@ -180,7 +181,7 @@ pub trait ItemProcessor<I: Send>: Send {
 
     /// The last item came to nothing: a processor behind this one, in a chain, failed with its output. It may come again,
     /// so what was remembered of it is void.
-    fn take_back(&mut self) {}
+    fn roll_back(&mut self) {}
 
     /// What it remembers of the items so far, committed with the chunk that ends here; `None` when that is nothing. It is
     /// stored with each chunk beside the contexts, so it must be small.
@@ -259,7 +260,7 @@ pub trait ItemWriter<O: Send + Sync>: Send {
         async { Ok(()) }
     }
 
-    /// Whether [`rolled_back`](Self::rolled_back), or the roll-back of the transaction, takes back what was written. A
+    /// Whether [`rolled_back`](Self::rolled_back), or the roll-back of the transaction, rolls back what was written. A
     /// writer whose output is gone for good, a mail or a call of a service, says no: when an output of its chunk cannot be
     /// written and is to be skipped, it is not tried by parts, but given the outputs one by one, each once more at
     /// most, and what it has written so stays. It must not use the transaction.

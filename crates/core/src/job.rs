@@ -9,7 +9,7 @@ mod registry;
 
 pub use builder::{BuildError, JobBuilder};
 pub use datetime::{DateTime, DateTimeError};
-pub use declaration::{ParameterDeclaration, ParameterFault, ParameterFaults};
+pub use declaration::{InvalidParameter, InvalidParameters, ParameterDeclaration};
 pub use given::{GivenParameters, GivenValue};
 pub use parameters::{JobParameters, Parameter, ParameterError, ParameterType, ParameterValue};
 pub use registry::{JobRegistry, RegistryError};
@@ -78,8 +78,8 @@ impl Job {
     /// Checks what a launch gives against what the job declares, and fills in the defaults.
     ///
     /// # Errors
-    /// Every fault at once, each with the name of its parameter.
-    pub fn resolve(&self, given: GivenParameters) -> Result<JobParameters, ParameterFaults> {
+    /// Every error at once, each with the name of its parameter.
+    pub fn resolve(&self, given: GivenParameters) -> Result<JobParameters, InvalidParameters> {
         declaration::resolve(self.parameters(), given)
     }
 }

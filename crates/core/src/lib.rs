@@ -8,7 +8,7 @@
 //! | source or target | reader | writer | delivery |
 //! |---|---|---|---|
 //! | memory | [`item::ListReader`] | [`item::ListWriter`] | exactly once within a process |
-//! | the author's functions | [`item::CallableReader`], an iterator; [`item::StreamReader`], an async stream | [`item::CallableWriter`], [`item::AsyncWriter`] | at least once |
+//! | the author's functions | [`item::IteratorReader`], an iterator; [`item::StreamReader`], an async stream | [`item::FunctionWriter`], [`item::AsyncFunctionWriter`] | at least once |
 //! | several readers' items as one, or looked at | [`item::GroupingReader`], [`item::PeekableReader`] | | |
 //! | several targets | | [`item::TeeWriter`] to all, [`item::ClassifyingWriter`] to one by name | as each by itself |
 //!
@@ -18,7 +18,7 @@
 //! use std::sync::{Arc, Mutex};
 //!
 //! use oxbatch_core::ChunkStep;
-//! use oxbatch_core::item::{CallableReader, CallableWriter, FunctionProcessor, ListReader, ListWriter};
+//! use oxbatch_core::item::{IteratorReader, FunctionWriter, FunctionProcessor, ListReader, ListWriter};
 //!
 //! let squares = Arc::new(Mutex::new(Vec::new()));
 //! let compute = ChunkStep::builder("Compute")
@@ -26,8 +26,8 @@
 //!     .processor(|_| Ok(FunctionProcessor::new(|number: u64| Ok(Some(number * number)))))
 //!     .writer(move |_| Ok(ListWriter::new(Arc::clone(&squares))));
 //! let count = ChunkStep::builder("Count")
-//!     .reader(|_| Ok(CallableReader::new(0..10)))
-//!     .writer(|_| Ok(CallableWriter::new(|chunk: &[i32]| {
+//!     .reader(|_| Ok(IteratorReader::new(0..10)))
+//!     .writer(|_| Ok(FunctionWriter::new(|chunk: &[i32]| {
 //!         println!("{}", chunk.len());
 //!         Ok(())
 //!     })));
@@ -40,7 +40,7 @@
 //! | processor | what it does | feature |
 //! |---|---|---|
 //! | [`item::PassThrough`] | passes items on; the default | |
-//! | [`item::FunctionProcessor`], [`item::AsyncProcessor`] | the author's function, async or not | |
+//! | [`item::FunctionProcessor`], [`item::AsyncFunctionProcessor`] | the author's function, async or not | |
 //! | [`item::FilterProcessor`] | keeps the items of which a function says so | |
 //! | [`item::ChainProcessor`] | one processor after another | |
 //! | [`item::ClassifyingProcessor`] | each item to one of several processors by name | |
@@ -59,7 +59,7 @@ pub mod job;
 pub mod repository;
 pub mod step;
 
-pub use decimal::{Decimal, DecimalFault, MAX_DECIMAL_PLACES, Summand};
+pub use decimal::{Decimal, DecimalError, MAX_DECIMAL_PLACES, Summand};
 pub use engine::{Engine, EngineConfig};
 pub use execution::{JobExecution, Status, StepExecution};
 pub use item::{BoxError, ItemError, ItemProcessor, ItemReader, ItemWriter};

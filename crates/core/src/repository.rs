@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 pub use error::{LaunchError, RepositoryError};
 pub use lease::{Lease, Node, StepFence};
-pub use node::{Drain, NODE_RETENTION, News, NodeReport, NodeState, NodeStatus, RunLimits, SILENT_AFTER};
+pub use node::{Drain, NODE_RETENTION, NodeReport, NodeState, NodeStatus, Notification, RunLimits, SILENT_AFTER};
 pub use query::{
     Changes, ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary,
     KeptSkips, PageRequest, PendingSkips, SkipPage,
@@ -205,7 +205,7 @@ pub trait Nodes: Send + Sync + 'static {
 
     /// Hints of what other processes do to the store; `None` for a store that has to be looked at. Those who listen
     /// rely on nothing but their own looks.
-    fn listen(&self) -> Option<broadcast::Receiver<News>> {
+    fn listen(&self) -> Option<broadcast::Receiver<Notification>> {
         None
     }
 
@@ -237,10 +237,10 @@ pub trait ChunkTransaction: Send {
     fn end_waits_at(&mut self, _stop: CancellationToken) {}
 
     /// Makes the next commit wait for the disk, and all commits before it with it, also when it changes nothing: what comes
-    /// after it cannot be taken back. Holds until a commit succeeds. It costs least before the transaction has begun.
+    /// after it cannot be rolled back. Holds until a commit succeeds. It costs least before the transaction has begun.
     fn make_next_durable(&mut self) {}
 
-    /// Whether what was rolled back last failed through no fault of its own: the connection to the store was lost, or the
+    /// Whether what was rolled back last failed through no error of its own: the connection to the store was lost, or the
     /// store could not serve it at that moment. Nothing of the chunk was committed, and it may be written again.
     fn was_lost(&self) -> bool {
         false

@@ -11,7 +11,7 @@ mod shared;
 mod task;
 
 pub use body::Reruns;
-pub(crate) use body::{BodyEnd, BodyFault, BodyRun};
+pub(crate) use body::{BodyEnd, BodyError, BodyRun};
 pub use chunk::{
     ChunkStep, ChunkStepBuilder, ChunkStepStart, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, MAX_PROCESSORS, NotSet, ReadAhead,
 };
@@ -19,7 +19,7 @@ pub(crate) use context::{JobScope, StepScope};
 pub use context::{StepContext, StopRequested};
 pub use definition::{IntoStep, Step, StepKind};
 pub use live::LiveCounters;
-pub use policy::{Backoff, RetryPolicy, SkipFault, SkipPolicy};
+pub use policy::{Backoff, RetryPolicy, SkipPolicy, SkippableError};
 pub use preview::{PreviewOutcome, PreviewedItem};
 pub(crate) use preview::{PreviewRun, ReadToEnd};
 pub(crate) use shared::Shared;

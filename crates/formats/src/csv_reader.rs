@@ -1,7 +1,7 @@
 //! `CsvReader`: delimited text, typed by serde, resumed by byte offset.
 
 mod dialect;
-mod fault;
+mod error;
 mod fields;
 mod mixed;
 mod open;
@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::input_fault::InputFault;
+use super::input_error::InputError;
 use dialect::Dialect;
-use fault::ReadFault;
+use error::CsvError;
 use fields::check_header;
 pub use mixed::MixedCsvReader;
 use open::Open;
@@ -29,7 +29,7 @@ const BUFFER_BYTES: usize = 128 * 1024;
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::CallableWriter;
+/// use oxbatch_core::item::FunctionWriter;
 /// use oxbatch_formats::CsvReader;
 ///
 /// #[derive(serde::Deserialize)]
@@ -40,7 +40,7 @@ const BUFFER_BYTES: usize = 128 * 1024;
 ///
 /// let step = ChunkStep::builder("Import")
 ///     .reader(|_| Ok(CsvReader::<Strike>::new("data/strikes.tsv").delimiter(b'\t')))
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[Strike]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[Strike]| {
 ///         println!("{} strikes", chunk.len());
 ///         Ok(())
 ///     })));
@@ -50,13 +50,13 @@ const BUFFER_BYTES: usize = 128 * 1024;
 ///
 /// The text is read as RFC 4180 describes it, in UTF-8, with or without a byte order mark, with `\n`, `\r\n` or `\r` at
 /// the ends of records. Fields are not trimmed; blank lines are passed over. All records must have as many fields as
-/// the header, or as the first record where there is none. A file that ends within quotes is a fault of its last record: it
+/// the header, or as the first record where there is none. A file that ends within quotes is an error of its last record: it
 /// was cut off. A struct takes its fields by the names of the header, and by their position
 /// [without one](Self::without_headers); a tuple always takes them by position. Files whose records differ are read by
 /// [`MixedCsvReader`](super::MixedCsvReader).
 ///
 /// A field is text unless the type asks for something else: a map, a `serde_json::Value` and a flattened struct get
-/// `00501` as it stands. A number that its type cannot hold, too large or too small, is a fault.
+/// `00501` as it stands. A number that its type cannot hold, too large or too small, is an error.
 ///
 /// # Header
 /// It is checked when the file is opened, before the step replaces any output: a header that names none of the fields,
@@ -75,8 +75,8 @@ const BUFFER_BYTES: usize = 128 * 1024;
 /// size changes while it is read fails the step, too.
 ///
 /// # Errors
-/// A record that cannot be read is a fault of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse) with its line, where
-/// known its column, and its raw text; the next `read` goes on behind it. Faults of the system while reading are
+/// A record that cannot be read is an error of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse) with its line, where
+/// known its column, and its raw text; the next `read` goes on behind it. Errors of the system while reading are
 /// [transient](oxbatch_core::item::ErrorKind::Transient): the position stays before the record.
 pub struct CsvReader<T> {
     path: PathBuf,
@@ -85,14 +85,14 @@ pub struct CsvReader<T> {
     max_record_bytes: u64,
     empty_allowed: bool,
     open: Option<Open>,
-    /// What kept the next item from being at hand, to be told by `read`.
+    /// What kept the next item from being at hand, to be reported by `read`.
     held: Option<ItemError>,
     item: PhantomData<fn() -> T>,
 }
 
 /// What is stored with each commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
+struct CsvPosition {
     /// Where the next record begins.
     byte: u64,
     line: u64,
@@ -179,7 +179,7 @@ impl<T> CsvReader<T> {
         self
     }
 
-    /// A file of no bytes has no records, although a header is expected; it is a fault when this is not set.
+    /// A file of no bytes has no records, although a header is expected; it is an error when this is not set.
     #[must_use]
     pub fn allow_empty(mut self) -> Self {
         self.empty_allowed = true;
@@ -195,7 +195,7 @@ impl<T> CsvReader<T> {
     }
 
     fn open_file(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
-        let place = checkpoint.map(Checkpoint::read::<Place>).transpose()?;
+        let place = checkpoint.map(Checkpoint::read::<CsvPosition>).transpose()?;
         (self.open, self.held) = (None, None);
         self.dialect.check()?;
         let original = Original::open(&self.path, self.dialect)?;
@@ -212,7 +212,7 @@ impl<T> CsvReader<T> {
             open.read_headers()?;
             // On a restart it is another file than it was, which is said below.
             if place.is_none() && open.width == 0 && !self.empty_allowed {
-                return Err(open.header_fault(ReadFault::Empty));
+                return Err(open.header_error(CsvError::Empty));
             }
         }
         if let Some(place) = place {
@@ -225,7 +225,7 @@ impl<T> CsvReader<T> {
     fn opened(&mut self) -> Result<&mut Open, ItemError> {
         match &mut self.open {
             Some(open) => Ok(open),
-            None => Err(InputFault::NotOpen { path: self.path.clone() }.into()),
+            None => Err(InputError::NotOpen { path: self.path.clone() }.into()),
         }
     }
 
@@ -258,7 +258,7 @@ impl<T: DeserializeOwned + Send> ItemReader for CsvReader<T> {
         self.open_file(checkpoint)?;
         let open = self.opened()?;
         let checked = open.headers.as_ref().filter(|headers| !headers.is_empty()).map(check_header::<T>);
-        open.by_position = checked.transpose().map_err(|fault| open.header_fault(fault))?.unwrap_or(false);
+        open.by_position = checked.transpose().map_err(|fault| open.header_error(fault))?.unwrap_or(false);
         Ok(())
     }
 

@@ -42,9 +42,9 @@ const RECORD_BUFFER_BYTES: usize = 16 * 1024;
 ///
 /// A field that serde leaves out of an item (`skip_serializing_if`) is an empty one: those behind it keep their columns.
 /// Maps and structs with a flattened part need the names of all columns by [`headers`](CsvWriter::headers): each value
-/// stands under its own, whatever their order, and one without a column is a fault.
+/// stands under its own, whatever their order, and one without a column is an error.
 ///
-/// **Exactly once, by cutting back**: files, locks and faults are those of every [`FileWriter`].
+/// **Exactly once, by cutting back**: files, locks and errors are those of every [`FileWriter`].
 pub type CsvWriter<T> = FileWriter<CsvEncoder, T>;
 
 impl<T> CsvWriter<T> {

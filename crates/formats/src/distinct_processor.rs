@@ -9,7 +9,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::FileSync;
-use super::output_file::{FileFault, OutputFile, Position};
+use super::output_file::{FileError, OutputFile, Position};
 use index::{HASH_BYTES, Index};
 use oxbatch_core::item::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 use oxbatch_core::step::StepContext;
@@ -18,7 +18,7 @@ use oxbatch_core::step::StepContext;
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{CallableWriter, ListReader};
+/// use oxbatch_core::item::{FunctionWriter, ListReader};
 /// use oxbatch_formats::DistinctProcessor;
 ///
 /// #[derive(Clone)]
@@ -35,7 +35,7 @@ use oxbatch_core::step::StepContext;
 ///             key.push(&trade.exchange).push(&trade.number);
 ///         }))
 ///     })
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[Trade]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[Trade]| {
 ///         println!("{} trades", chunk.len());
 ///         Ok(())
 ///     })));
@@ -126,7 +126,7 @@ impl<F> DistinctProcessor<F> {
         }
     }
 
-    /// An item whose key came before is a fault of kind [`ErrorKind::Validation`](oxbatch_core::item::ErrorKind::Validation) that names
+    /// An item whose key came before is an error of kind [`ErrorKind::Validation`](oxbatch_core::item::ErrorKind::Validation) that names
     /// the key, in place of being filtered.
     #[must_use]
     pub fn duplicates_fail(mut self) -> Self {
@@ -148,7 +148,7 @@ impl<F> DistinctProcessor<F> {
         F: FnMut(&I, &mut DistinctKey),
     {
         if let Some(lost) = &self.lost {
-            return Err(FileFault::missing(self.log.part_path(), lost.length).into());
+            return Err(FileError::missing(self.log.part_path(), lost.length).into());
         }
         self.last = None;
         self.key.bytes.clear();
@@ -191,9 +191,9 @@ where
 {
     type Output = I;
 
-    const SEES_ALL: bool = true;
+    const NEEDS_ALL_ITEMS: bool = true;
 
-    const NEVER_WAITS: bool = true;
+    const IS_SYNCHRONOUS: bool = true;
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         self.index = Index::default();
@@ -203,7 +203,7 @@ where
         let position: Position = checkpoint.read()?;
         match self.resume(&position) {
             // Right when an attempt has died after its end: then nobody asks for a key any more.
-            Err(error) if error.cause().downcast_ref().is_some_and(FileFault::is_missing) => {
+            Err(error) if error.cause().downcast_ref().is_some_and(FileError::is_missing) => {
                 self.lost = Some(Lost { checkpoint: checkpoint.clone(), length: position.length() });
                 Ok(())
             }
@@ -221,7 +221,7 @@ where
         self.pass(item).into()
     }
 
-    fn take_back(&mut self) {
+    fn roll_back(&mut self) {
         if let Some(hash) = self.last.take() {
             self.index.forget(hash);
             self.pending.truncate(self.pending.len() - HASH_BYTES);

@@ -12,7 +12,7 @@ use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::CallableWriter;
+/// use oxbatch_core::item::FunctionWriter;
 /// use oxbatch_formats::{FilesReader, JsonLinesReader};
 ///
 /// #[derive(serde::Deserialize)]
@@ -23,7 +23,7 @@ use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
 ///
 /// let step = ChunkStep::builder("Import")
 ///     .reader(|_| Ok(FilesReader::new("data/strikes-*.jsonl", |path| JsonLinesReader::<Strike>::new(path))))
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[Strike]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[Strike]| {
 ///         println!("{} strikes", chunk.len());
 ///         Ok(())
 ///     })));
@@ -33,7 +33,7 @@ use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
 ///
 /// In a pattern, `*` and `?` stand for characters of a name, `**` for any folders, `[a-z]` for one of a set. Folders are
 /// passed over. A pattern that no file matches fails the step, for a wrong path looks the same; see
-/// [`none_is_fine`](Self::none_is_fine). Faults name their file.
+/// [`none_is_fine`](Self::none_is_fine). Errors name their file.
 ///
 /// # Restart
 /// The checkpoint is the file and its reader's checkpoint. The list is made once, at the start: when a file has been
@@ -48,7 +48,7 @@ pub struct FilesReader<R, F> {
 
 /// What is stored with each commit.
 #[derive(Serialize, Deserialize)]
-struct Place {
+struct FilesPosition {
     /// Files that have been read to their ends.
     done: usize,
     files: usize,
@@ -70,7 +70,7 @@ struct Open<R> {
 
 /// Why the files cannot be listed, or are not those of the last attempt.
 #[derive(Debug, thiserror::Error)]
-enum FilesFault {
+enum FilesError {
     #[error("pattern '{pattern}' is none")]
     Pattern { pattern: String, source: glob::PatternError },
 
@@ -108,13 +108,13 @@ impl<R, F: FnMut(&Path) -> R> FilesReader<R, F> {
 
 impl<R, F> FilesReader<R, F> {
     /// The files in their order, and the fingerprint of their paths and sizes.
-    fn list(&self) -> Result<(Vec<PathBuf>, u64), FilesFault> {
+    fn list(&self) -> Result<(Vec<PathBuf>, u64), FilesError> {
         let pattern = || self.pattern.clone();
-        let found = glob::glob(&self.pattern).map_err(|source| FilesFault::Pattern { pattern: pattern(), source })?;
+        let found = glob::glob(&self.pattern).map_err(|source| FilesError::Pattern { pattern: pattern(), source })?;
         let mut files = Vec::new();
         for path in found {
-            let path = path.map_err(|source| FilesFault::List { pattern: pattern(), source })?;
-            let found = std::fs::metadata(&path).map_err(|source| FilesFault::Size { path: path.clone(), source })?;
+            let path = path.map_err(|source| FilesError::List { pattern: pattern(), source })?;
+            let found = std::fs::metadata(&path).map_err(|source| FilesError::Size { path: path.clone(), source })?;
             if !found.is_dir() {
                 files.push((path, found.len()));
             }
@@ -128,7 +128,7 @@ impl<R, F> FilesReader<R, F> {
         Ok((files.into_iter().map(|(path, _)| path).collect(), fingerprint(&text)))
     }
 
-    fn check(&self, place: &Place, files: usize, list: u64) -> Result<(), FilesFault> {
+    fn check(&self, place: &FilesPosition, files: usize, list: u64) -> Result<(), FilesError> {
         let difference = if place.files != files {
             format!("there were {} and are {files} now", place.files)
         } else if place.done > files {
@@ -138,11 +138,11 @@ impl<R, F> FilesReader<R, F> {
         } else {
             return Ok(());
         };
-        Err(FilesFault::Changed { pattern: self.pattern.clone(), difference })
+        Err(FilesError::Changed { pattern: self.pattern.clone(), difference })
     }
 
     fn not_open(&self) -> ItemError {
-        FilesFault::NotOpen { pattern: self.pattern.clone() }.into()
+        FilesError::NotOpen { pattern: self.pattern.clone() }.into()
     }
 }
 
@@ -154,7 +154,7 @@ where
     type Item = R::Item;
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
-        let place = checkpoint.map(Checkpoint::read::<Place>).transpose()?;
+        let place = checkpoint.map(Checkpoint::read::<FilesPosition>).transpose()?;
         self.open = None;
         let (paths, list) = self.list()?;
         let mut open = Open { paths, list, done: 0, reader: None };
@@ -167,7 +167,7 @@ where
                 open.reader = Some(reader);
             }
         } else if open.paths.is_empty() && !self.none_is_fine {
-            return Err(FilesFault::None { pattern: self.pattern.clone() }.into());
+            return Err(FilesError::None { pattern: self.pattern.clone() }.into());
         }
         self.open = Some(open);
         Ok(())
@@ -209,7 +209,8 @@ where
             None => None,
         };
         let file = open.paths.get(open.done).cloned();
-        Checkpoint::new(&Place { done: open.done, files: open.paths.len(), list: open.list, file, inner }).map(Some)
+        Checkpoint::new(&FilesPosition { done: open.done, files: open.paths.len(), list: open.list, file, inner })
+            .map(Some)
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -229,7 +230,7 @@ where
     }
 }
 
-/// Says in which file a fault is, unless its cause does.
+/// Says in which file an error is, unless its cause does.
 #[cold]
 fn within(path: &Path, error: ItemError) -> ItemError {
     if error.cause_text().contains(&path.display().to_string()) { error } else { error.in_file(path) }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use csv::StringRecord;
 use serde::de::DeserializeOwned;
 
-use super::input_file::{FilePlace, InputFault, InputFile, Line, RecordFault, shown};
-use super::record_fields::{FieldFault, FieldTypes};
+use super::input_file::{InputError, InputFile, InputPosition, Line, RecordError, shown};
+use super::record_fields::{FieldError, FieldTypes};
 pub use layout::FixedWidthLayout;
 pub use mixed::MixedFixedWidthReader;
 use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
@@ -20,7 +20,7 @@ use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::CallableWriter;
+/// use oxbatch_core::item::FunctionWriter;
 /// use oxbatch_formats::FixedWidthReader;
 ///
 /// #[derive(serde::Deserialize)]
@@ -34,7 +34,7 @@ use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
 ///     .reader(|_| Ok(FixedWidthReader::<Strike>::new("data/strikes.txt")
 ///         .trimmed_column("species", 0..20)
 ///         .trimmed_column("speed", 20..23)))
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[Strike]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[Strike]| {
 ///         println!("{} strikes", chunk.len());
 ///         Ok(())
 ///     })));
@@ -58,8 +58,8 @@ use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
 /// offset tell, fails the step with a sentence. A file whose size changes while it is read fails the step, too.
 ///
 /// # Errors
-/// A line that cannot be read is a fault of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse) with its number, where
-/// known its column, and its raw text; the next `read` goes on behind it. Faults of the system while reading are
+/// A line that cannot be read is an error of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse) with its number, where
+/// known its column, and its raw text; the next `read` goes on behind it. Errors of the system while reading are
 /// [transient](oxbatch_core::item::ErrorKind::Transient): the position stays before the line.
 pub struct FixedWidthReader<T> {
     path: PathBuf,
@@ -132,7 +132,7 @@ impl<T> FixedWidthReader<T> {
     }
 
     fn not_open(&self) -> ItemError {
-        InputFault::NotOpen { path: self.path.clone() }.into()
+        InputError::NotOpen { path: self.path.clone() }.into()
     }
 }
 
@@ -178,7 +178,7 @@ impl<T: DeserializeOwned + Send> ItemReader for FixedWidthReader<T> {
 
 impl Open {
     fn at(path: &Path, max_line_bytes: u32, checkpoint: Option<&Checkpoint>) -> Result<Self, ItemError> {
-        let place = checkpoint.map(Checkpoint::read::<FilePlace>).transpose()?;
+        let place = checkpoint.map(Checkpoint::read::<InputPosition>).transpose()?;
         let input = InputFile::open(path, max_line_bytes, place.as_ref())?;
         Ok(Self { input, record: StringRecord::new(), starts: Vec::new(), types: FieldTypes::default() })
     }
@@ -208,23 +208,23 @@ impl Open {
         }
         match self.types.decode(&self.record, Some(layout.names())) {
             Ok(item) => Ok(Some(item)),
-            Err(fault) => Err(self.field_fault(&line, layout.names(), fault)),
+            Err(fault) => Err(self.field_error(&line, layout.names(), fault)),
         }
     }
 
     #[cold]
-    fn fault(&self, line: &Range<usize>, fault: RecordFault) -> ItemError {
-        self.input.record_fault(line, &format!("line {}", self.input.line_of(line)), fault)
+    fn fault(&self, line: &Range<usize>, fault: RecordError) -> ItemError {
+        self.input.record_error(line, &format!("line {}", self.input.line_of(line)), fault)
     }
 
     #[cold]
-    fn field_fault(&self, line: &Range<usize>, names: &StringRecord, fault: FieldFault) -> ItemError {
-        let FieldFault { field, problem } = fault;
+    fn field_error(&self, line: &Range<usize>, names: &StringRecord, fault: FieldError) -> ItemError {
+        let FieldError { field, problem } = fault;
         let value = field.and_then(|field| self.record.get(field)).map(shown);
-        let fault = RecordFault::Field { value, problem };
+        let fault = RecordError::Field { value, problem };
         let number = self.input.line_of(line);
         match field.and_then(|field| names.get(field)) {
-            Some(name) => self.input.record_fault(line, &format!("line {number}, column '{name}'"), fault),
+            Some(name) => self.input.record_error(line, &format!("line {number}, column '{name}'"), fault),
             None => self.fault(line, fault),
         }
     }

@@ -41,13 +41,13 @@ pub enum Align {
 /// ```
 ///
 /// Columns stand in the order in which they are named here, whatever the order of the fields; each field has its column
-/// and each column its field, or the item is a fault. Widths are counted in characters. A value that is too long or holds
-/// the end of a line is a fault that names column and item: it is never cut. `None` is an empty column. The pad is a
+/// and each column its field, or the item is an error. Widths are counted in characters. A value that is too long or holds
+/// the end of a line is an error that names column and item: it is never cut. `None` is an empty column. The pad is a
 /// blank unless [`padded_column`](Self::padded_column) says otherwise; zeros stand behind the sign of a number.
 ///
 /// An empty input makes an empty file.
 ///
-/// **Exactly once, by cutting back**: files, locks and faults are those of every [`FileWriter`].
+/// **Exactly once, by cutting back**: files, locks and errors are those of every [`FileWriter`].
 pub type FixedWidthWriter<T> = FileWriter<FixedWidthEncoder, T>;
 
 impl<T> FixedWidthWriter<T> {

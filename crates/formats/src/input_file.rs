@@ -12,8 +12,8 @@ use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "fixed-width")]
-pub(super) use super::input_fault::shown;
-pub(super) use super::input_fault::{InputFault, RecordFault};
+pub(super) use super::input_error::shown;
+pub(super) use super::input_error::{InputError, RecordError};
 use super::input_source::{Source, open_file};
 use super::output_file::{TAIL_BYTES, fingerprint};
 #[cfg(any(feature = "json", feature = "fixed-width"))]
@@ -24,14 +24,14 @@ use oxbatch_core::item::ItemError;
 const BUFFER_BYTES: usize = 128 * 1024;
 /// First bytes of a file that are compared on resume.
 const HEAD_BYTES: usize = 4 * 1024;
-/// Raw text that is kept for a fault: somewhat more than an `ItemError` keeps.
+/// Raw text that is kept for an error: somewhat more than an `ItemError` keeps.
 const RAW_BYTES: usize = 8 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// What is stored with each commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct FilePlace {
+pub(super) struct InputPosition {
     /// Where the next record begins, in the text: behind decompression.
     byte: u64,
     line: u64,
@@ -62,17 +62,17 @@ pub(super) struct InputFile {
     offset: u64,
     /// The line of the next byte.
     line: u64,
-    /// Where to go before anything is read again, after a fault of the system.
-    pending: Option<FilePlace>,
+    /// Where to go before anything is read again, after an error of the system.
+    pending: Option<InputPosition>,
 }
 
 impl InputFile {
     /// Opens a file at its start, or at the place of an earlier attempt.
-    pub(super) fn open(path: &Path, max_record_bytes: u32, place: Option<&FilePlace>) -> Result<Self, ItemError> {
+    pub(super) fn open(path: &Path, max_record_bytes: u32, place: Option<&InputPosition>) -> Result<Self, ItemError> {
         let file = open_file(path)?;
-        let size = file.metadata().map_err(|source| InputFault::Open { path: path.to_owned(), source })?.len();
+        let size = file.metadata().map_err(|source| InputError::Open { path: path.to_owned(), source })?.len();
         let mut head = Vec::with_capacity(HEAD_BYTES);
-        let unreadable = |source| InputFault::Read { path: path.to_owned(), source };
+        let unreadable = |source| InputError::Read { path: path.to_owned(), source };
         (&file).take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(unreadable)?;
         let source = Source::open(path, &file)?;
         let mut input = Self {
@@ -104,8 +104,8 @@ impl InputFile {
         Ok(())
     }
 
-    fn resume(&mut self, place: &FilePlace) -> Result<(), InputFault> {
-        let changed = |difference| Err(InputFault::Changed { path: self.path.clone(), difference });
+    fn resume(&mut self, place: &InputPosition) -> Result<(), InputError> {
+        let changed = |difference| Err(InputError::Changed { path: self.path.clone(), difference });
         if place.size != self.size {
             return changed(format!("it had {} bytes and has {} now", place.size, self.size));
         }
@@ -113,21 +113,21 @@ impl InputFile {
             return changed("its first bytes differ".to_owned());
         }
         if self.source.is_plain() && place.byte > self.size {
-            return Err(InputFault::Impossible { path: self.path.clone(), byte: place.byte });
+            return Err(InputError::Impossible { path: self.path.clone(), byte: place.byte });
         }
         self.check_counts(place, 0)?;
         self.go_to(place)
     }
 
     /// Checks that so many records can stand before a place.
-    pub(super) fn check_counts(&self, place: &FilePlace, records: u64) -> Result<(), InputFault> {
-        InputFault::check_counts(&self.path, place.byte, place.line, records)
+    pub(super) fn check_counts(&self, place: &InputPosition, records: u64) -> Result<(), InputError> {
+        InputError::check_counts(&self.path, place.byte, place.line, records)
     }
 
     /// Goes to a place of this very file.
-    fn go_to(&mut self, place: &FilePlace) -> Result<(), InputFault> {
+    fn go_to(&mut self, place: &InputPosition) -> Result<(), InputError> {
         let start = place.byte.saturating_sub(TAIL_BYTES as u64);
-        let found = self.source.restart(&self.file, start).map_err(|error| self.system_fault(error))?;
+        let found = self.source.restart(&self.file, start).map_err(|error| self.system_error(error))?;
         let length = usize::try_from(place.byte - start).unwrap_or(usize::MAX);
         (self.offset, self.filled, self.next) = (start, 0, 0);
         while found && self.filled < length {
@@ -135,12 +135,12 @@ impl InputFile {
                 Ok(0) => break,
                 Ok(more) => self.filled += more,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.system_fault(error)),
+                Err(error) => return Err(self.system_error(error)),
             }
         }
         if self.filled < length || fingerprint(&self.buffer[..length]) != place.tail {
             let difference = format!("the bytes before offset {} differ", place.byte);
-            return Err(InputFault::Changed { path: self.path.clone(), difference });
+            return Err(InputError::Changed { path: self.path.clone(), difference });
         }
         self.next = length;
         self.line = place.line;
@@ -148,11 +148,11 @@ impl InputFile {
     }
 
     /// The place of the next byte.
-    pub(super) fn place(&self) -> FilePlace {
+    pub(super) fn place(&self) -> InputPosition {
         if let Some(place) = &self.pending {
             return place.clone();
         }
-        FilePlace {
+        InputPosition {
             byte: self.offset + self.next as u64,
             line: self.line,
             size: self.size,
@@ -191,7 +191,7 @@ impl InputFile {
         range
     }
 
-    /// Adds to the window; `false` at the end of the text. After a fault the place is the one before it.
+    /// Adds to the window; `false` at the end of the text. After an error the place is the one before it.
     pub(super) fn fill(&mut self) -> Result<bool, ItemError> {
         let place = self.place();
         self.try_fill().map_err(|fault| self.hold(place, fault))
@@ -199,13 +199,13 @@ impl InputFile {
 
     /// Everything before `place` counts as read and nothing behind it: what comes next begins there.
     #[cold]
-    fn hold(&mut self, place: FilePlace, fault: InputFault) -> ItemError {
+    fn hold(&mut self, place: InputPosition, fault: InputError) -> ItemError {
         (self.filled, self.next) = (0, 0);
         self.pending = Some(place);
         fault.into_item_error()
     }
 
-    /// Goes back to where a fault of the system happened. Called before each record.
+    /// Goes back to where an error of the system happened. Called before each record.
     #[inline]
     pub(super) fn recover(&mut self) -> Result<(), ItemError> {
         match self.pending.take() {
@@ -214,7 +214,7 @@ impl InputFile {
         }
     }
 
-    fn try_fill(&mut self) -> Result<bool, InputFault> {
+    fn try_fill(&mut self) -> Result<bool, InputError> {
         let keep = self.next.saturating_sub(TAIL_BYTES);
         self.buffer.copy_within(keep..self.filled, 0);
         self.filled -= keep;
@@ -231,16 +231,16 @@ impl InputFile {
                     return Ok(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.system_fault(error)),
+                Err(error) => return Err(self.system_error(error)),
             }
         }
     }
 
-    fn system_fault(&self, source: io::Error) -> InputFault {
+    fn system_error(&self, source: io::Error) -> InputError {
         let path = self.path.clone();
         match source.raw_os_error() {
-            Some(_) => InputFault::Read { path, source },
-            None => InputFault::Corrupt { path, source },
+            Some(_) => InputError::Read { path, source },
+            None => InputError::Corrupt { path, source },
         }
     }
 
@@ -249,29 +249,29 @@ impl InputFile {
     pub(super) fn check_size(&self) -> Result<(), ItemError> {
         let path = || self.path.clone();
         let found =
-            self.file.metadata().map_err(|source| InputFault::Read { path: path(), source }.into_item_error())?;
+            self.file.metadata().map_err(|source| InputError::Read { path: path(), source }.into_item_error())?;
         if found.len() == self.size {
             return Ok(());
         }
-        Err(InputFault::Unsteady { path: path(), before: self.size, now: found.len() }.into_item_error())
+        Err(InputError::Unsteady { path: path(), before: self.size, now: found.len() }.into_item_error())
     }
 
-    /// The fault of a record that begins at `start` and is longer than allowed. It shows no more than is allowed: how
+    /// The error of a record that begins at `start` and is longer than allowed. It shows no more than is allowed: how
     /// much more the window happens to hold must not matter.
     #[cold]
-    fn too_long_fault(&self, start: usize, position: &str) -> ItemError {
+    fn too_long_error(&self, start: usize, position: &str) -> ItemError {
         let limit = self.max_record_bytes;
         let end = self.filled.min(start.saturating_add(limit));
-        self.record_fault(&(start..end), position, RecordFault::TooLong { limit }).raw_is_part()
+        self.record_error(&(start..end), position, RecordError::TooLong { limit }).raw_is_part()
     }
 
     /// The same of the record that comes next.
     #[cold]
-    pub(super) fn long_record_fault(&self, position: &str) -> ItemError {
-        self.too_long_fault(self.next, position)
+    pub(super) fn long_record_error(&self, position: &str) -> ItemError {
+        self.too_long_error(self.next, position)
     }
 
-    /// Takes bytes as read as long as `scan` says so; `false` when the text ends before that. After a fault of the
+    /// Takes bytes as read as long as `scan` says so; `false` when the text ends before that. After an error of the
     /// system the place is where it was before.
     #[cold]
     pub(super) fn skip(&mut self, mut scan: impl FnMut(&[u8]) -> Skipped) -> Result<bool, ItemError> {
@@ -290,15 +290,15 @@ impl InputFile {
         }
     }
 
-    /// The fault of a record, with its place and the beginning of its text.
+    /// The error of a record, with its place and the beginning of its text.
     #[cold]
-    pub(super) fn record_fault(&self, range: &Range<usize>, position: &str, fault: RecordFault) -> ItemError {
+    pub(super) fn record_error(&self, range: &Range<usize>, position: &str, fault: RecordError) -> ItemError {
         let bytes = &self.buffer[range.clone()];
         let raw = String::from_utf8_lossy(&bytes[..bytes.len().min(RAW_BYTES)]);
         ItemError::parse(fault).in_file(&self.path).at(position).with_raw(raw)
     }
 
-    /// The fault of a record that is not UTF-8, which tells where in it.
+    /// The error of a record that is not UTF-8, which tells where in it.
     #[cold]
     pub(super) fn not_utf8(&self, range: &Range<usize>, start: &str) -> ItemError {
         let bytes = self.bytes(range);
@@ -309,13 +309,13 @@ impl InputFile {
             0 => format!("{start}, column {column}"),
             lines => format!("{start}, column {column} of its line {}", lines + 1),
         };
-        self.record_fault(range, &position, RecordFault::NotUtf8)
+        self.record_error(range, &position, RecordError::NotUtf8)
     }
 
-    /// The fault of the text around the records: there is no next one to go to.
+    /// The error of the text around the records: there is no next one to go to.
     #[cold]
     #[cfg(any(feature = "json", feature = "xml"))]
-    pub(super) fn broken(&self, fault: RecordFault) -> ItemError {
+    pub(super) fn broken(&self, fault: RecordError) -> ItemError {
         ItemError::other(fault).fatal().in_file(&self.path).at(format!("line {}", self.line))
     }
 

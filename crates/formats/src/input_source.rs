@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::input_fault::InputFault;
+use super::input_error::InputError;
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
@@ -58,19 +58,19 @@ pub(super) enum Source {
 }
 
 /// Opens what is a file for reading.
-pub(super) fn open_file(path: &Path) -> Result<File, InputFault> {
-    let fault = |source| InputFault::Open { path: path.to_owned(), source };
+pub(super) fn open_file(path: &Path) -> Result<File, InputError> {
+    let fault = |source| InputError::Open { path: path.to_owned(), source };
     // Asked before it is opened: to open a named pipe waits for its other end.
     if !std::fs::metadata(path).map_err(fault)?.is_file() {
-        return Err(InputFault::NotAFile { path: path.to_owned() });
+        return Err(InputError::NotAFile { path: path.to_owned() });
     }
     File::open(path).map_err(fault)
 }
 
 impl Source {
     /// The text from its start. The position of `file` becomes that of the source.
-    pub(super) fn open(path: &Path, file: &File) -> Result<Self, InputFault> {
-        let unreadable = |source| InputFault::Read { path: path.to_owned(), source };
+    pub(super) fn open(path: &Path, file: &File) -> Result<Self, InputError> {
+        let unreadable = |source| InputError::Read { path: path.to_owned(), source };
         let mut handle = file.try_clone().map_err(unreadable)?;
         let mut head = Vec::with_capacity(MAGIC_BYTES);
         handle.seek(SeekFrom::Start(0)).map_err(unreadable)?;
@@ -80,19 +80,19 @@ impl Source {
             #[cfg(feature = "gzip")]
             return Ok(Self::Gzip(Box::new(gzip::GzipMembers::new(handle))));
             #[cfg(not(feature = "gzip"))]
-            return Err(InputFault::Compressed { path: path.to_owned(), format: "gzip" });
+            return Err(InputError::Compressed { path: path.to_owned(), format: "gzip" });
         }
         if is_zstd(&head) {
             #[cfg(feature = "zstd")]
             return Ok(Self::Zstd(Box::new(zstd::Decoder::new(handle).map_err(unreadable)?)));
             #[cfg(not(feature = "zstd"))]
-            return Err(InputFault::Compressed { path: path.to_owned(), format: "zstd" });
+            return Err(InputError::Compressed { path: path.to_owned(), format: "zstd" });
         }
         if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
-            return Err(InputFault::Utf16 { path: path.to_owned() });
+            return Err(InputError::Utf16 { path: path.to_owned() });
         }
         if let Some(format) = foreign(&head) {
-            return Err(InputFault::Foreign { path: path.to_owned(), format });
+            return Err(InputError::Foreign { path: path.to_owned(), format });
         }
         Ok(Self::Plain(handle))
     }

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::input_file::{FilePlace, InputFault, InputFile, RecordFault, Skipped};
-use super::json_fault::json_fault;
+use super::input_file::{InputError, InputFile, InputPosition, RecordError, Skipped};
+use super::json_error::json_error;
 use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, read_json};
 use scan::Element;
 use way::{Level, Pointer};
@@ -19,7 +19,7 @@ use way::{Level, Pointer};
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::CallableWriter;
+/// use oxbatch_core::item::FunctionWriter;
 /// use oxbatch_formats::JsonArrayReader;
 ///
 /// #[derive(serde::Deserialize)]
@@ -30,7 +30,7 @@ use way::{Level, Pointer};
 ///
 /// let step = ChunkStep::builder("Import")
 ///     .reader(|_| Ok(JsonArrayReader::<Strike>::new("data/strikes.json")))
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[Strike]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[Strike]| {
 ///         println!("{} strikes", chunk.len());
 ///         Ok(())
 ///     })));
@@ -42,14 +42,14 @@ use way::{Level, Pointer};
 /// [`JsonArrayReader::new("data/strikes.json").at("/data/items")`](Self::at).
 ///
 /// No more than one element is held in memory. The text is UTF-8, with or without a byte order mark; an element may be
-/// nested 127 levels deep. A number that the type would cut, as [`read_json`] says, is a fault of its element. An empty file, an array that is never closed and text behind its end fail the step: such a
+/// nested 127 levels deep. A number that the type would cut, as [`read_json`] says, is an error of its element. An empty file, an array that is never closed and text behind its end fail the step: such a
 /// file is not whole. Compressed files, restarts and changed files are as for the other readers of text, see
 /// [`JsonLinesReader`](super::JsonLinesReader); the checkpoint is the offset behind the last element.
 ///
 /// # Errors
-/// An element that is not a `T` is a fault of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse) with its line and
+/// An element that is not a `T` is an error of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse) with its line and
 /// number, the path within it and its raw text; the next `read` goes on behind it. Where the array itself is broken
-/// there is no way on: that fault is of kind [`ErrorKind::Other`](oxbatch_core::item::ErrorKind::Other) and stays. Faults of the system
+/// there is no way on: that error is of kind [`ErrorKind::Other`](oxbatch_core::item::ErrorKind::Other) and stays. Errors of the system
 /// while reading are [transient](oxbatch_core::item::ErrorKind::Transient): the position stays before the element.
 pub struct JsonArrayReader<T> {
     path: PathBuf,
@@ -61,8 +61,8 @@ pub struct JsonArrayReader<T> {
 
 /// What is stored with each commit.
 #[derive(Debug, Serialize, Deserialize)]
-struct Place {
-    file: FilePlace,
+struct ArrayPosition {
+    file: InputPosition,
     part: Part,
     elements: u64,
     /// The pointer to the array.
@@ -152,7 +152,7 @@ impl<T> JsonArrayReader<T> {
     }
 
     fn not_open(&self) -> ItemError {
-        InputFault::NotOpen { path: self.path.clone() }.into()
+        InputError::NotOpen { path: self.path.clone() }.into()
     }
 }
 
@@ -160,7 +160,7 @@ impl<T: DeserializeOwned + Send> ItemReader for JsonArrayReader<T> {
     type Item = T;
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
-        let place = checkpoint.map(Checkpoint::read::<Place>).transpose()?;
+        let place = checkpoint.map(Checkpoint::read::<ArrayPosition>).transpose()?;
         self.open = None;
         let pointer = Pointer::parse(&self.pointer)?;
         let input = InputFile::open(&self.path, self.max_element_bytes, place.as_ref().map(|place| &place.file))?;
@@ -173,7 +173,9 @@ impl<T: DeserializeOwned + Send> ItemReader for JsonArrayReader<T> {
         }
         self.open = Some(match place {
             None => Open { input, part: Part::Start, elements: 0, pointer, within: Vec::new(), done: false },
-            Some(Place { part, elements, within, done, .. }) => Open { input, part, elements, pointer, within, done },
+            Some(ArrayPosition { part, elements, within, done, .. }) => {
+                Open { input, part, elements, pointer, within, done }
+            }
         });
         Ok(())
     }
@@ -191,7 +193,8 @@ impl<T: DeserializeOwned + Send> ItemReader for JsonArrayReader<T> {
             Some(open) => {
                 let Open { part, elements, done, .. } = *open;
                 let (array, within) = (open.pointer.text.clone(), open.within.clone());
-                Checkpoint::new(&Place { file: open.input.place(), part, elements, array, within, done }).map(Some)
+                Checkpoint::new(&ArrayPosition { file: open.input.place(), part, elements, array, within, done })
+                    .map(Some)
             }
             None => Err(self.not_open()),
         }
@@ -289,14 +292,14 @@ impl Open {
         };
         match read_json(text) {
             Ok(item) => Ok(Some(item)),
-            Err(error) => Err(json_fault(&self.input, &range, &self.position(line), &error)),
+            Err(error) => Err(json_error(&self.input, &range, &self.position(line), &error)),
         }
     }
 
     /// Passes over an element that is longer than allowed.
     #[cold]
     fn too_long(&mut self) -> ItemError {
-        let fault = self.input.long_record_fault(&format!("line {}, element {}", self.input.line(), self.elements + 1));
+        let fault = self.input.long_record_error(&format!("line {}, element {}", self.input.line(), self.elements + 1));
         let mut element = Element::default();
         let skipped = self.input.skip(|bytes| {
             let (length, at_end) = element.scan(bytes);
@@ -321,7 +324,7 @@ impl Open {
     /// The array itself is not one: there is no next element to go to.
     #[cold]
     fn broken(&self, problem: impl Into<String>) -> ItemError {
-        self.input.broken(RecordFault::Json { problem: problem.into() })
+        self.input.broken(RecordError::Json { problem: problem.into() })
     }
 }
 

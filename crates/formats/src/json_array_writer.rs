@@ -21,9 +21,9 @@ use oxbatch_core::item::{ItemError, write_json};
 ///
 /// An empty input makes `[]`. The author's [`header`](FileWriter::header) stands before the bracket and the
 /// [`footer`](FileWriter::footer) behind it, for an envelope: `{"species": ` … `, "count": 2}`. A number that JSON does not have (NaN, the
-/// infinite ones) is a fault of its item, of kind [`ErrorKind::Validation`](oxbatch_core::item::ErrorKind::Validation).
+/// infinite ones) is an error of its item, of kind [`ErrorKind::Validation`](oxbatch_core::item::ErrorKind::Validation).
 ///
-/// **Exactly once, by cutting back**: files, locks and faults are those of every [`FileWriter`].
+/// **Exactly once, by cutting back**: files, locks and errors are those of every [`FileWriter`].
 pub type JsonArrayWriter<T> = FileWriter<JsonArrayEncoder, T>;
 
 /// Writes JSON arrays; made by [`JsonArrayWriter`].

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 
-use super::input_file::{FilePlace, InputFault, InputFile, Line};
-use super::json_fault::json_fault;
+use super::input_file::{InputError, InputFile, InputPosition, Line};
+use super::json_error::json_error;
 use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, read_json};
 
 /// Reads the lines of a file, each a JSON value, as values of `T`.
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::CallableWriter;
+/// use oxbatch_core::item::FunctionWriter;
 /// use oxbatch_formats::JsonLinesReader;
 ///
 /// #[derive(serde::Deserialize)]
@@ -24,7 +24,7 @@ use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, read_json};
 ///
 /// let step = ChunkStep::builder("Import")
 ///     .reader(|_| Ok(JsonLinesReader::<Strike>::new("data/strikes.jsonl")))
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[Strike]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[Strike]| {
 ///         println!("{} strikes", chunk.len());
 ///         Ok(())
 ///     })));
@@ -34,7 +34,7 @@ use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, read_json};
 ///
 /// The text is UTF-8, with or without a byte order mark, with `\n` or `\r\n` at the ends of lines; the last line may go
 /// without. Blank lines are passed over. A value may be nested 127 levels deep. A number that the type would cut, as
-/// [`read_json`] says, is a fault of its line.
+/// [`read_json`] says, is an error of its line.
 ///
 /// # Compressed input
 /// With the features `gzip` and `zstd`, a file that begins as such a one does is decompressed while it is read, all of
@@ -48,8 +48,8 @@ use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, read_json};
 /// size changes while it is read fails the step, too.
 ///
 /// # Errors
-/// A line that cannot be read is a fault of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse) with its number, its
-/// column, the path within the value and its raw text; the next `read` goes on behind it. Faults of the system while
+/// A line that cannot be read is an error of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse) with its number, its
+/// column, the path within the value and its raw text; the next `read` goes on behind it. Errors of the system while
 /// reading are [transient](oxbatch_core::item::ErrorKind::Transient): the position stays before the line.
 pub struct JsonLinesReader<T> {
     path: PathBuf,
@@ -76,7 +76,7 @@ impl<T> JsonLinesReader<T> {
     }
 
     fn not_open(&self) -> ItemError {
-        InputFault::NotOpen { path: self.path.clone() }.into()
+        InputError::NotOpen { path: self.path.clone() }.into()
     }
 }
 
@@ -84,7 +84,7 @@ impl<T: DeserializeOwned + Send> ItemReader for JsonLinesReader<T> {
     type Item = T;
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
-        let place = checkpoint.map(Checkpoint::read::<FilePlace>).transpose()?;
+        let place = checkpoint.map(Checkpoint::read::<InputPosition>).transpose()?;
         self.input = None;
         self.input = Some(InputFile::open(&self.path, self.max_line_bytes, place.as_ref())?);
         Ok(())
@@ -136,7 +136,7 @@ fn next<T: DeserializeOwned>(input: &mut InputFile) -> Result<Option<T>, ItemErr
         }
         match read_json(text) {
             Ok(item) => return Ok(Some(item)),
-            Err(error) => return Err(json_fault(input, &line, &format!("line {}", input.line_of(&line)), &error)),
+            Err(error) => return Err(json_error(input, &line, &format!("line {}", input.line_of(&line)), &error)),
         }
     }
 }

@@ -26,7 +26,7 @@
 mod distinct_processor;
 mod file_writer;
 #[cfg(any(feature = "csv", feature = "fixed-width", feature = "json", feature = "xml"))]
-mod input_fault;
+mod input_error;
 #[cfg(any(feature = "fixed-width", feature = "json", feature = "xml"))]
 mod input_file;
 #[cfg(any(feature = "csv", feature = "fixed-width", feature = "json", feature = "xml"))]
@@ -52,7 +52,7 @@ mod json_array_reader;
 #[cfg(feature = "json")]
 mod json_array_writer;
 #[cfg(feature = "json")]
-mod json_fault;
+mod json_error;
 #[cfg(feature = "json")]
 mod json_lines_reader;
 #[cfg(feature = "json")]

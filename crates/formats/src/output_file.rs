@@ -2,8 +2,8 @@
 
 mod compression;
 mod disk;
+mod error;
 mod existing;
-mod fault;
 mod file_sync;
 mod forcing;
 mod mark;
@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 pub use compression::Compression;
 use disk::{is_same, lock, make_folder, sync_folder};
+pub(super) use error::FileError;
 pub use existing::OnExisting;
-pub(super) use fault::FileFault;
 pub use file_sync::FileSync;
 use mark::Mark;
 pub(super) use mark::Position;
@@ -107,23 +107,23 @@ impl OutputFile {
     }
 
     /// Opens the file, empty, in a folder that is made where it is missing.
-    pub(super) fn open_anew(&mut self) -> Result<(), FileFault> {
+    pub(super) fn open_anew(&mut self) -> Result<(), FileError> {
         if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            make_folder(folder).map_err(|source| FileFault::CreateFolder { path: folder.to_owned(), source })?;
+            make_folder(folder).map_err(|source| FileError::CreateFolder { path: folder.to_owned(), source })?;
         }
         self.begin()
     }
 
     /// Opens the file, empty.
-    fn begin(&mut self) -> Result<(), FileFault> {
+    fn begin(&mut self) -> Result<(), FileError> {
         (self.file, self.published, self.named) = (None, false, false);
         if self.path.file_name().is_none() {
-            return Err(FileFault::NotAFile { path: self.path.clone() });
+            return Err(FileError::NotAFile { path: self.path.clone() });
         }
         if self.has_both_names() {
             // What was published stays as it is.
             fs::remove_file(&self.part_path)
-                .map_err(|source| FileFault::Remove { path: self.part_path.clone(), source })?;
+                .map_err(|source| FileError::Remove { path: self.part_path.clone(), source })?;
         }
         self.check_target()?;
         // Never truncated by `open` itself: that would come before the lock.
@@ -136,7 +136,7 @@ impl OutputFile {
             return Err(fault);
         }
         self.follow_target(&file, true)?;
-        file.set_len(0).map_err(|source| FileFault::Cut { path: self.part_path.clone(), length: 0, source })?;
+        file.set_len(0).map_err(|source| FileError::Cut { path: self.part_path.clone(), length: 0, source })?;
         self.file = Some(file);
         self.now = Mark::default();
         (self.flushed, self.committed) = (self.now, self.now);
@@ -146,17 +146,17 @@ impl OutputFile {
     }
 
     /// Opens the file, cut back to a checkpoint.
-    pub(super) fn resume(&mut self, position: &Position) -> Result<(), FileFault> {
+    pub(super) fn resume(&mut self, position: &Position) -> Result<(), FileError> {
         (self.file, self.published, self.named) = (None, false, false);
         if position.part != self.part_name {
             let (stored, now) = (position.part.clone(), self.part_name.clone());
-            return Err(FileFault::OtherName { stored, now });
+            return Err(FileError::OtherName { stored, now });
         }
         let mark = Mark::of(position);
         self.copied = position.copied;
         let file = match self.open_locked(&mut OpenOptions::new()) {
             Ok(file) => file,
-            Err(FileFault::Open { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            Err(FileError::Open { source, .. }) if source.kind() == ErrorKind::NotFound => {
                 return self.resume_published(position);
             }
             Err(fault) => return Err(fault),
@@ -173,8 +173,8 @@ impl OutputFile {
     }
 
     /// The temporary file is gone: right only when an earlier attempt has died right after it published the output.
-    fn resume_published(&mut self, position: &Position) -> Result<(), FileFault> {
-        let missing = || FileFault::Missing { path: self.part_path.clone(), length: position.length };
+    fn resume_published(&mut self, position: &Position) -> Result<(), FileError> {
+        let missing = || FileError::Missing { path: self.part_path.clone(), length: position.length };
         if !position.complete {
             return Err(missing());
         }
@@ -190,48 +190,48 @@ impl OutputFile {
         (self.flushed, self.committed) = (self.now, self.now);
         self.published = true;
         // It may have died between the renaming and this.
-        sync_folder(&self.path).map_err(|source| FileFault::Sync { path: self.path.clone(), source })
+        sync_folder(&self.path).map_err(|source| FileError::Sync { path: self.path.clone(), source })
     }
 
     /// Opens the temporary file, locks it, and makes sure that its name still stands for it.
-    fn open_locked(&self, options: &mut OpenOptions) -> Result<File, FileFault> {
+    fn open_locked(&self, options: &mut OpenOptions) -> Result<File, FileError> {
         let path = || self.part_path.clone();
         let file = options
             .read(true)
             .write(true)
             .open(&self.part_path)
-            .map_err(|source| FileFault::Open { path: path(), source })?;
+            .map_err(|source| FileError::Open { path: path(), source })?;
         match lock(&file) {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(FileFault::Locked { path: path() }),
-            Err(TryLockError::Error(source)) => return Err(FileFault::Lock { path: path(), source }),
+            Err(TryLockError::WouldBlock) => return Err(FileError::Locked { path: path() }),
+            Err(TryLockError::Error(source)) => return Err(FileError::Lock { path: path(), source }),
         }
         // Its last owner may have published it between our open and our lock: then it is not ours to cut.
-        let same = is_same(&file, &self.part_path).map_err(|source| FileFault::Open { path: path(), source })?;
-        if same { Ok(file) } else { Err(FileFault::Locked { path: path() }) }
+        let same = is_same(&file, &self.part_path).map_err(|source| FileError::Open { path: path(), source })?;
+        if same { Ok(file) } else { Err(FileError::Locked { path: path() }) }
     }
 
-    fn file(&self) -> Result<&File, FileFault> {
-        self.file.as_ref().ok_or_else(|| FileFault::NotOpen { path: self.path.clone() })
+    fn file(&self) -> Result<&File, FileError> {
+        self.file.as_ref().ok_or_else(|| FileError::NotOpen { path: self.path.clone() })
     }
 
     /// Hands bytes to the system.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FileFault> {
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
         if bytes.is_empty() {
             return Ok(());
         }
         if self.now.complete {
-            return Err(FileFault::Complete { path: self.path.clone() });
+            return Err(FileError::Complete { path: self.path.clone() });
         }
         let mut file = self.file()?;
-        file.write_all(bytes).map_err(|source| FileFault::Write { path: self.part_path.clone(), source })?;
+        file.write_all(bytes).map_err(|source| FileError::Write { path: self.part_path.clone(), source })?;
         self.now.grow(bytes);
         self.tail.push(bytes);
         Ok(())
     }
 
     /// The point to cut back to, once it is committed.
-    fn flush(&mut self, counts: Counts) -> Result<Position, FileFault> {
+    fn flush(&mut self, counts: Counts) -> Result<Position, FileError> {
         let due = self.now.complete || (self.sync == FileSync::EveryChunk && self.now != self.flushed);
         if due {
             self.force()?;
@@ -244,13 +244,13 @@ impl OutputFile {
     }
 
     /// As [`flush`](Self::flush), for a file that holds nothing to be counted.
-    pub(super) fn flush_alone(&mut self) -> Result<Position, FileFault> {
+    pub(super) fn flush_alone(&mut self) -> Result<Position, FileError> {
         self.flush(Counts::default())
     }
 
     /// Gives all of the file's bytes to a function, piece by piece, and goes back to the end.
-    pub(super) fn read_back(&mut self, mut take: impl FnMut(&[u8]) -> std::io::Result<()>) -> Result<(), FileFault> {
-        let fault = |source| FileFault::Open { path: self.part_path.clone(), source };
+    pub(super) fn read_back(&mut self, mut take: impl FnMut(&[u8]) -> std::io::Result<()>) -> Result<(), FileError> {
+        let fault = |source| FileError::Open { path: self.part_path.clone(), source };
         let mut file = self.file()?;
         file.seek(SeekFrom::Start(0)).map_err(fault)?;
         let mut piece = vec![0; READ_BACK_BYTES];
@@ -266,23 +266,23 @@ impl OutputFile {
 
     /// Removes the file, which nobody needs any more, such that it does not come back with the machine's power; one that is
     /// gone already is fine.
-    pub(super) fn remove(&mut self) -> Result<(), FileFault> {
+    pub(super) fn remove(&mut self) -> Result<(), FileError> {
         self.close();
         match fs::remove_file(&self.part_path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             removed => removed.and_then(|()| sync_folder(&self.part_path)),
         }
-        .map_err(|source| FileFault::Remove { path: self.part_path.clone(), source })
+        .map_err(|source| FileError::Remove { path: self.part_path.clone(), source })
     }
 
     /// Forces what was written to the disk.
-    fn force(&mut self) -> Result<(), FileFault> {
+    fn force(&mut self) -> Result<(), FileError> {
         if self.now.unforced().is_none() || self.published {
             return Ok(());
         }
-        let forced = if self.unforceable { Err(FileFault::forced_in_vain()) } else { self.file()?.sync_data() };
+        let forced = if self.unforceable { Err(FileError::forced_in_vain()) } else { self.file()?.sync_data() };
         self.unforceable = forced.is_err();
-        forced.map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })?;
+        forced.map_err(|source| FileError::Sync { path: self.part_path.clone(), source })?;
         let length = self.now.length;
         for mark in [&mut self.now, &mut self.flushed, &mut self.committed] {
             mark.force(length);
@@ -291,7 +291,7 @@ impl OutputFile {
     }
 
     /// Makes sure that a save may count on what was flushed, as far as that was asked for.
-    fn force_for_save(&mut self) -> Result<(), FileFault> {
+    fn force_for_save(&mut self) -> Result<(), FileError> {
         if self.sync != FileSync::AtEnd {
             self.force()?;
         }
@@ -300,9 +300,9 @@ impl OutputFile {
 
     /// Forces the file's temporary name to the disk, once, and with it those of the files before it in a sequence: without
     /// its name a file is lost with the machine's power, whatever was forced of its bytes.
-    fn force_name(&mut self) -> Result<(), FileFault> {
+    fn force_name(&mut self) -> Result<(), FileError> {
         if !self.named && !self.published {
-            sync_folder(&self.part_path).map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })?;
+            sync_folder(&self.part_path).map_err(|source| FileError::Sync { path: self.part_path.clone(), source })?;
             self.named = true;
         }
         Ok(())
@@ -314,20 +314,20 @@ impl OutputFile {
     }
 
     /// Cuts back to the last committed flush.
-    fn rolled_back(&mut self) -> Result<(), FileFault> {
+    fn rolled_back(&mut self) -> Result<(), FileError> {
         if self.file.is_none() || self.published {
             return Ok(());
         }
         self.cut(self.committed)?;
         self.tail = Tail::read(self.file()?, self.committed.length)
-            .map_err(|source| FileFault::Open { path: self.part_path.clone(), source })?;
+            .map_err(|source| FileError::Open { path: self.part_path.clone(), source })?;
         self.flushed = self.committed;
         Ok(())
     }
 
-    fn cut(&mut self, mark: Mark) -> Result<(), FileFault> {
+    fn cut(&mut self, mark: Mark) -> Result<(), FileError> {
         let mut file = self.file()?;
-        let fault = |source| FileFault::Cut { path: self.part_path.clone(), length: mark.length, source };
+        let fault = |source| FileError::Cut { path: self.part_path.clone(), length: mark.length, source };
         file.set_len(mark.length).map_err(fault)?;
         file.seek(SeekFrom::Start(mark.length)).map_err(fault)?;
         self.now = mark;
@@ -350,19 +350,19 @@ impl OutputFile {
 }
 
 /// Checks that a file is what its checkpoint says, up to the checkpoint's length.
-fn check(path: &Path, file: &File, position: &Position) -> Result<Tail, FileFault> {
-    let fault = |source| FileFault::Open { path: path.to_owned(), source };
+fn check(path: &Path, file: &File, position: &Position) -> Result<Tail, FileError> {
+    let fault = |source| FileError::Open { path: path.to_owned(), source };
     let length = file.metadata().map_err(fault)?.len();
     if length < position.length {
-        return Err(FileFault::Short { path: path.to_owned(), length, expected: position.length });
+        return Err(FileError::Short { path: path.to_owned(), length, expected: position.length });
     }
     let tail = Tail::read(file, position.length).map_err(fault)?;
     if tail.fingerprint() != position.tail {
-        return Err(FileFault::Changed { path: path.to_owned() });
+        return Err(FileError::Changed { path: path.to_owned() });
     }
     let mark = Mark::of(position);
     if !mark.is_whole(file).map_err(fault)? {
-        return Err(FileFault::Torn { path: path.to_owned(), forced: mark.forced(), length: position.length });
+        return Err(FileError::Torn { path: path.to_owned(), forced: mark.forced(), length: position.length });
     }
     Ok(tail)
 }

@@ -17,19 +17,19 @@ const MARK: &str = "oxbatch text of column ";
 /// Why a record is not a `T`.
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
-pub(super) struct FieldFault {
+pub(super) struct FieldError {
     /// The field that does not fit, where it is known.
     pub(super) field: Option<usize>,
     pub(super) problem: String,
 }
 
-impl Error for FieldFault {
+impl Error for FieldError {
     fn custom<M: Display>(message: M) -> Self {
         Self { field: None, problem: message.to_string() }
     }
 }
 
-impl FieldFault {
+impl FieldError {
     fn at(field: usize, problem: impl Display) -> Self {
         Self { field: Some(field), problem: problem.to_string() }
     }
@@ -38,7 +38,7 @@ impl FieldFault {
 /// Makes values of records, and remembers which fields of a flattened struct are numbers.
 ///
 /// A flattened struct, an untagged enum and a map of any values ask for whatever stands there, and get text. Only where
-/// that is a fault because a number is expected, as for a number within a flattened struct, do they get one.
+/// that is an error because a number is expected, as for a number within a flattened struct, do they get one.
 #[derive(Debug, Default)]
 pub(super) struct FieldTypes {
     /// By column; shorter than the record when the rest is text.
@@ -52,7 +52,7 @@ impl FieldTypes {
         &mut self,
         record: &StringRecord,
         names: Option<&StringRecord>,
-    ) -> Result<T, FieldFault> {
+    ) -> Result<T, FieldError> {
         match T::deserialize(&mut Fields::new(record, names, &self.numbers, false)) {
             Err(fault) if fault.field.is_none() && self.learn::<T>(record, names) => {
                 T::deserialize(&mut Fields::new(record, names, &self.numbers, false))
@@ -102,9 +102,9 @@ impl<'de, 'a> Fields<'de, 'a> {
     }
 
     #[inline]
-    fn next(&mut self) -> Result<&'de str, FieldFault> {
+    fn next(&mut self) -> Result<&'de str, FieldError> {
         let Some(field) = self.fields.next() else {
-            return Err(FieldFault::custom("expected field, but got end of row"));
+            return Err(FieldError::custom("expected field, but got end of row"));
         };
         self.taken += 1;
         Ok(field)
@@ -116,36 +116,36 @@ impl<'de, 'a> Fields<'de, 'a> {
     }
 
     #[inline]
-    fn parse<N: FromStr<Err: Display>>(&mut self) -> Result<N, FieldFault> {
+    fn parse<N: FromStr<Err: Display>>(&mut self) -> Result<N, FieldError> {
         let field = self.next()?;
-        field.parse().map_err(|error| FieldFault::at(self.last(), error))
+        field.parse().map_err(|error| FieldError::at(self.last(), error))
     }
 
     #[inline]
-    fn float(&mut self) -> Result<(&'de str, f64), FieldFault> {
+    fn float(&mut self) -> Result<(&'de str, f64), FieldError> {
         let field = self.next()?;
         match field.parse::<f64>() {
             Ok(number) => self.fits(field, number.is_infinite(), number == 0.0).map(|()| (field, number)),
-            Err(error) => Err(FieldFault::at(self.last(), error)),
+            Err(error) => Err(FieldError::at(self.last(), error)),
         }
     }
 
     /// A number that its type makes infinite or 0 of, which it is not.
     #[inline]
-    fn fits(&self, field: &str, infinite: bool, zero: bool) -> Result<(), FieldFault> {
+    fn fits(&self, field: &str, infinite: bool, zero: bool) -> Result<(), FieldError> {
         if infinite && field.bytes().any(|byte| byte.is_ascii_digit()) {
-            return Err(FieldFault::at(self.last(), "number too large to fit in target type"));
+            return Err(FieldError::at(self.last(), "number too large to fit in target type"));
         }
         if zero && field.bytes().take_while(|byte| !matches!(byte, b'e' | b'E')).any(|byte| matches!(byte, b'1'..=b'9'))
         {
-            return Err(FieldFault::at(self.last(), "number too small to fit in target type"));
+            return Err(FieldError::at(self.last(), "number too small to fit in target type"));
         }
         Ok(())
     }
 }
 
 /// A field of which it is known that a number is expected.
-fn visit_number<'de, V: Visitor<'de>>(field: &'de str, visitor: V) -> Result<V::Value, FieldFault> {
+fn visit_number<'de, V: Visitor<'de>>(field: &'de str, visitor: V) -> Result<V::Value, FieldError> {
     if field.is_empty() {
         return visitor.visit_unit();
     }
@@ -171,7 +171,7 @@ fn visit_number<'de, V: Visitor<'de>>(field: &'de str, visitor: V) -> Result<V::
 macro_rules! parsed {
     ($($method:ident $visit:ident;)*) => {$(
         #[inline]
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldFault> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
             visitor.$visit(self.parse()?)
         }
     )*};
@@ -180,14 +180,14 @@ macro_rules! parsed {
 macro_rules! sequence {
     ($($method:ident($($kind:ty),*);)*) => {$(
         #[inline]
-        fn $method<V: Visitor<'de>>(self, $(_: $kind,)* visitor: V) -> Result<V::Value, FieldFault> {
+        fn $method<V: Visitor<'de>>(self, $(_: $kind,)* visitor: V) -> Result<V::Value, FieldError> {
             visitor.visit_seq(self)
         }
     )*};
 }
 
 impl<'de> Deserializer<'de> for &mut Fields<'de, '_> {
-    type Error = FieldFault;
+    type Error = FieldError;
 
     parsed! {
         deserialize_bool visit_bool;
@@ -209,7 +209,7 @@ impl<'de> Deserializer<'de> for &mut Fields<'de, '_> {
         deserialize_tuple_struct(&'static str, usize);
     }
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldFault> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         let field = self.next()?;
         let column = self.last();
         if self.numbers.get(column) == Some(&true) {
@@ -222,19 +222,19 @@ impl<'de> Deserializer<'de> for &mut Fields<'de, '_> {
     }
 
     #[inline]
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldFault> {
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         let field = self.next()?;
-        let number = field.parse::<f32>().map_err(|error| FieldFault::at(self.last(), error))?;
+        let number = field.parse::<f32>().map_err(|error| FieldError::at(self.last(), error))?;
         self.fits(field, number.is_infinite(), number == 0.0)?;
         visitor.visit_f32(number)
     }
 
     #[inline]
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldFault> {
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         visitor.visit_f64(self.float()?.1)
     }
 
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldFault> {
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         let field = self.next()?;
         let mut characters = field.chars();
         match (characters.next(), characters.next()) {
@@ -242,31 +242,31 @@ impl<'de> Deserializer<'de> for &mut Fields<'de, '_> {
             _ => {
                 let found = field.chars().count();
                 let problem = format!("expected single character but got {found} characters in '{field}'");
-                Err(FieldFault::at(self.last(), problem))
+                Err(FieldError::at(self.last(), problem))
             }
         }
     }
 
     #[inline]
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldFault> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         visitor.visit_borrowed_str(self.next()?)
     }
 
     #[inline]
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldFault> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         visitor.visit_str(self.next()?)
     }
 
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldFault> {
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         visitor.visit_borrowed_bytes(self.next()?.as_bytes())
     }
 
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldFault> {
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         visitor.visit_byte_buf(self.next()?.as_bytes().to_vec())
     }
 
     #[inline]
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldFault> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         match self.fields.peek() {
             None => visitor.visit_none(),
             Some(&"") => {
@@ -277,21 +277,21 @@ impl<'de> Deserializer<'de> for &mut Fields<'de, '_> {
         }
     }
 
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldFault> {
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         visitor.visit_unit()
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, FieldFault> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, FieldError> {
         visitor.visit_unit()
     }
 
     #[inline]
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, FieldFault> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, FieldError> {
         visitor.visit_newtype_struct(self)
     }
 
     #[inline]
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldFault> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         if self.names.is_some() { visitor.visit_map(self) } else { visitor.visit_seq(self) }
     }
 
@@ -301,7 +301,7 @@ impl<'de> Deserializer<'de> for &mut Fields<'de, '_> {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, FieldFault> {
+    ) -> Result<V::Value, FieldError> {
         self.deserialize_map(visitor)
     }
 
@@ -310,36 +310,36 @@ impl<'de> Deserializer<'de> for &mut Fields<'de, '_> {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, FieldFault> {
+    ) -> Result<V::Value, FieldError> {
         visitor.visit_enum(self)
     }
 
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldFault> {
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         self.deserialize_str(visitor)
     }
 
     /// A column that the type does not have.
     #[inline]
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldFault> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         self.next()?;
         visitor.visit_unit()
     }
 }
 
 impl<'de> SeqAccess<'de> for &mut Fields<'de, '_> {
-    type Error = FieldFault;
+    type Error = FieldError;
 
     #[inline]
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, FieldFault> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, FieldError> {
         if self.fields.peek().is_none() { Ok(None) } else { seed.deserialize(&mut **self).map(Some) }
     }
 }
 
 impl<'de> MapAccess<'de> for &mut Fields<'de, '_> {
-    type Error = FieldFault;
+    type Error = FieldError;
 
     #[inline]
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, FieldFault> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, FieldError> {
         match self.names.as_mut().and_then(Iterator::next) {
             Some(name) => seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some),
             None => Ok(None),
@@ -347,20 +347,20 @@ impl<'de> MapAccess<'de> for &mut Fields<'de, '_> {
     }
 
     #[inline]
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, FieldFault> {
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, FieldError> {
         seed.deserialize(&mut **self)
     }
 }
 
 /// A field that is the name of a variant.
 impl<'de> EnumAccess<'de> for &mut Fields<'de, '_> {
-    type Error = FieldFault;
+    type Error = FieldError;
     type Variant = UnitVariant;
 
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, UnitVariant), FieldFault> {
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, UnitVariant), FieldError> {
         let name = self.next()?;
-        let variant = IntoDeserializer::<FieldFault>::into_deserializer(name);
-        let problem = |fault: FieldFault| FieldFault::at(self.last(), fault.problem);
+        let variant = IntoDeserializer::<FieldError>::into_deserializer(name);
+        let problem = |fault: FieldError| FieldError::at(self.last(), fault.problem);
         seed.deserialize(variant).map(|value| (value, UnitVariant)).map_err(problem)
     }
 }
@@ -369,22 +369,22 @@ impl<'de> EnumAccess<'de> for &mut Fields<'de, '_> {
 struct UnitVariant;
 
 impl<'de> VariantAccess<'de> for UnitVariant {
-    type Error = FieldFault;
+    type Error = FieldError;
 
-    fn unit_variant(self) -> Result<(), FieldFault> {
+    fn unit_variant(self) -> Result<(), FieldError> {
         Ok(())
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, _: S) -> Result<S::Value, FieldFault> {
-        Err(FieldFault::invalid_type(Unexpected::UnitVariant, &"newtype variant"))
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, _: S) -> Result<S::Value, FieldError> {
+        Err(FieldError::invalid_type(Unexpected::UnitVariant, &"newtype variant"))
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, FieldFault> {
-        Err(FieldFault::invalid_type(Unexpected::UnitVariant, &"tuple variant"))
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, FieldError> {
+        Err(FieldError::invalid_type(Unexpected::UnitVariant, &"tuple variant"))
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, FieldFault> {
-        Err(FieldFault::invalid_type(Unexpected::UnitVariant, &"struct variant"))
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, FieldError> {
+        Err(FieldError::invalid_type(Unexpected::UnitVariant, &"struct variant"))
     }
 }
 

@@ -12,7 +12,7 @@ use quick_xml::de::Deserializer;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::input_file::{FilePlace, InputFault, InputFile, RecordFault, Skipped};
+use super::input_file::{InputError, InputFile, InputPosition, RecordError, Skipped};
 use nil::NilPrefixes;
 use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
 use scan::{Element, Kind, Markup, declared_encoding, name};
@@ -24,7 +24,7 @@ const MAX_DEPTH: usize = 128;
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::CallableWriter;
+/// use oxbatch_core::item::FunctionWriter;
 /// use oxbatch_formats::XmlReader;
 ///
 /// #[derive(serde::Deserialize)]
@@ -38,7 +38,7 @@ const MAX_DEPTH: usize = 128;
 /// // <strikes> <strike id="1"><species>Canada goose</species><speed>140</speed></strike> … </strikes>
 /// let step = ChunkStep::builder("Import")
 ///     .reader(|_| Ok(XmlReader::<Strike>::new("data/strikes.xml", "strike")))
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[Strike]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[Strike]| {
 ///         println!("{} strikes", chunk.len());
 ///         Ok(())
 ///     })));
@@ -55,16 +55,16 @@ const MAX_DEPTH: usize = 128;
 ///
 /// **Nothing is ever resolved.** A document type declaration is passed over, whatever it declares: no file that it names is opened,
 /// no entity of its own is expanded, no default of an attribute is filled in. The five entities of XML and character
-/// references are known, any other is a fault of its element.
+/// references are known, any other is an error of its element.
 ///
 /// A file without a root element, one that ends within it and tags that do not match fail the step. Compressed files,
 /// restarts and changed files are as for the other readers of text: the checkpoint is the offset behind the last
 /// element, and a file that is not the same any more fails the step with a sentence.
 ///
 /// # Errors
-/// An element that is not a `T` is a fault of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse) with its line, number
+/// An element that is not a `T` is an error of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse) with its line, number
 /// and raw text; the next `read` goes on behind it. Where the document around the elements is broken there is no way on:
-/// that fault is of kind [`ErrorKind::Other`](oxbatch_core::item::ErrorKind::Other) and stays. Faults of the system while reading are
+/// that error is of kind [`ErrorKind::Other`](oxbatch_core::item::ErrorKind::Other) and stays. Errors of the system while reading are
 /// [transient](oxbatch_core::item::ErrorKind::Transient): the position stays before the element.
 pub struct XmlReader<T> {
     path: PathBuf,
@@ -92,8 +92,8 @@ struct Position {
 
 /// What is stored with each commit.
 #[derive(Debug, Serialize, Deserialize)]
-struct Place {
-    file: FilePlace,
+struct XmlPosition {
+    file: InputPosition,
     position: Position,
 }
 
@@ -146,7 +146,7 @@ impl<T> XmlReader<T> {
     }
 
     fn not_open(&self) -> ItemError {
-        InputFault::NotOpen { path: self.path.clone() }.into()
+        InputError::NotOpen { path: self.path.clone() }.into()
     }
 }
 
@@ -154,7 +154,7 @@ impl<T: DeserializeOwned + Send> ItemReader for XmlReader<T> {
     type Item = T;
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
-        let place = checkpoint.map(Checkpoint::read::<Place>).transpose()?;
+        let place = checkpoint.map(Checkpoint::read::<XmlPosition>).transpose()?;
         self.open = None;
         let input = InputFile::open(&self.path, self.max_element_bytes, place.as_ref().map(|place| &place.file))?;
         if let Some(place) = &place {
@@ -175,7 +175,7 @@ impl<T: DeserializeOwned + Send> ItemReader for XmlReader<T> {
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         match &self.open {
             Some(open) => {
-                Checkpoint::new(&Place { file: open.input.place(), position: open.position.clone() }).map(Some)
+                Checkpoint::new(&XmlPosition { file: open.input.place(), position: open.position.clone() }).map(Some)
             }
             None => Err(self.not_open()),
         }
@@ -252,7 +252,7 @@ impl Open {
             let unread = self.input.unread();
             let text = memchr(b'<', unread).unwrap_or(unread.len());
             if self.position.within.is_empty() {
-                // To the first letter: its line is told, however much of the text is in the window.
+                // To the first letter: its line is reported, however much of the text is in the window.
                 let blank = text - unread[..text].trim_ascii_start().len();
                 if blank < text {
                     self.input.advance(blank);
@@ -288,7 +288,7 @@ impl Open {
             return Err(self.broken(format!("elements are nested deeper than {MAX_DEPTH} levels")));
         }
         let Ok(tag) = std::str::from_utf8(&self.input.unread()[..length]) else {
-            return Err(self.broken(RecordFault::NotUtf8));
+            return Err(self.broken(RecordError::NotUtf8));
         };
         if tag.contains("xmlns") {
             self.position.nil.enter(tag, self.position.within.len());
@@ -352,8 +352,8 @@ impl Open {
         match self.parse(text) {
             Ok(item) => Ok(Some(item)),
             Err(error) => {
-                let fault = RecordFault::Xml { problem: error.to_string() };
-                Err(self.input.record_fault(&range, &position(), fault))
+                let fault = RecordError::Xml { problem: error.to_string() };
+                Err(self.input.record_error(&range, &position(), fault))
             }
         }
     }
@@ -371,7 +371,7 @@ impl Open {
     #[cold]
     fn too_long(&mut self) -> ItemError {
         let position = format!("line {}, element {}", self.input.line(), self.position.elements + 1);
-        let fault = self.input.long_record_fault(&position);
+        let fault = self.input.long_record_error(&position);
         let limit = self.input.max_record_bytes();
         let mut element = Element::default();
         let mut lost = false;
@@ -401,7 +401,7 @@ impl Open {
     /// The document is not one: there is no next element to go to.
     #[cold]
     fn broken(&self, problem: impl ToString) -> ItemError {
-        self.input.broken(RecordFault::Xml { problem: problem.to_string() })
+        self.input.broken(RecordError::Xml { problem: problem.to_string() })
     }
 }
 

@@ -35,7 +35,7 @@
 //! | format | reader | writer | feature | delivery |
 //! |---|---|---|---|---|
 //! | memory | [`item::ListReader`] | [`item::ListWriter`] | | exactly once within a process |
-//! | the author's functions | [`item::CallableReader`], an iterator; [`item::StreamReader`], an async stream | [`item::CallableWriter`], [`item::AsyncWriter`] | | at least once |
+//! | the author's functions | [`item::IteratorReader`], an iterator; [`item::StreamReader`], an async stream | [`item::FunctionWriter`], [`item::AsyncFunctionWriter`] | | at least once |
 //! | CSV, TSV | [`item::CsvReader`] | [`item::CsvWriter`] | | exactly once |
 //! | CSV with records of several types | [`item::MixedCsvReader`] | | | |
 //! | JSON Lines | [`item::JsonLinesReader`] | [`item::JsonLinesWriter`] | | exactly once |
@@ -54,7 +54,7 @@
 //! | processor | what it does | feature |
 //! |---|---|---|
 //! | [`item::PassThrough`] | passes items on; the default | |
-//! | [`item::FunctionProcessor`], [`item::AsyncProcessor`] | the author's function, async or not | |
+//! | [`item::FunctionProcessor`], [`item::AsyncFunctionProcessor`] | the author's function, async or not | |
 //! | [`item::FilterProcessor`] | keeps the items of which a function says so | |
 //! | [`item::ChainProcessor`] | one processor after another | |
 //! | [`item::ClassifyingProcessor`] | each item to one of several processors by name | |

@@ -57,7 +57,7 @@ impl Write for BesideBars {
 /// Writes the engine's events to the log.
 #[derive(Debug)]
 pub(crate) struct EventLog {
-    /// The end of the execution is told by the command that runs it, so it is no error line here.
+    /// The end of the execution is reported by the command that runs it, so it is no error line here.
     in_foreground: bool,
     troubles: Repeats,
 }
@@ -115,7 +115,7 @@ impl EventConsumer for EventLog {
                 );
             }
             Event::StepFinished { step } => {
-                // Why it failed is told once, with the end of the execution.
+                // Why it failed is reported once, with the end of the execution.
                 let counters = step.counters;
                 info!(
                     execution.id = step.execution_id.0,

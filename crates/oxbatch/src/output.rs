@@ -1,4 +1,4 @@
-//! Standard output and the error line: written by hand, because a reader that closes the pipe is no fault.
+//! Standard output and the error line: written by hand, because a reader that closes the pipe is no error.
 
 use std::fmt::Display;
 use std::io::{self, Write};

@@ -47,7 +47,7 @@ impl<E: Into<BoxError>> IntoRegistry for Result<JobRegistry, E> {
 
 /// Runs the command line of a service with these jobs, to its end: what `main` calls and returns.
 ///
-/// A fault is told on standard error in one sentence; `--help` lists the exit codes.
+/// An error is reported on standard error in one sentence; `--help` lists the exit codes.
 pub fn run(registry: impl IntoRegistry) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let cli = match parse(arguments.clone()) {

@@ -1,4 +1,4 @@
-//! What a caller is told when a request fails: one problem document (RFC 9457) for every error.
+//! What a caller is reported when a request fails: one problem document (RFC 9457) for every error.
 
 mod convert;
 mod kind;
@@ -18,7 +18,7 @@ pub(crate) use kind::ProblemKind;
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// An error on its way to the caller. The middleware `problems` adds the request id, logs what is the service's own
-/// fault, and writes the document.
+/// error, and writes the document.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     pub(crate) kind: ProblemKind,
@@ -47,7 +47,7 @@ pub(crate) struct ProblemDocument {
     detail: String,
     /// Under this id the service's log tells more.
     request_id: String,
-    /// The parameter that is at fault, or the first of them.
+    /// The parameter that is at error, or the first of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     parameter: Option<String>,
@@ -55,7 +55,7 @@ pub(crate) struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     execution_id: Option<i64>,
-    /// Every parameter that is at fault.
+    /// Every parameter that is at error.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     errors: Option<Vec<ParameterError>>,
@@ -76,7 +76,7 @@ impl Problem {
         Self { kind, detail, parameter: None, execution_id: None, errors: Vec::new(), retry_after: None, cause: None }
     }
 
-    /// A fault of the service itself: the caller learns the request id, the log learns the cause.
+    /// An error of the service itself: the caller learns the request id, the log learns the cause.
     pub(crate) fn internal(cause: impl Into<Arc<str>>) -> Self {
         let mut problem =
             Self::new(ProblemKind::Internal, "the service failed; its log tells more under this request id");
@@ -84,7 +84,7 @@ impl Problem {
         problem
     }
 
-    /// Parameters at fault; the first one is also named on its own.
+    /// Parameters at error; the first one is also named on its own.
     pub(crate) fn parameters(kind: ProblemKind, errors: Vec<ParameterError>) -> Self {
         let fault = |error: &ParameterError| format!("parameter '{}' {}", error.parameter, error.message);
         let mut problem = Self::new(kind, errors.iter().map(fault).collect::<Vec<_>>().join("; "));

@@ -9,8 +9,8 @@ mod error;
 mod finish;
 mod launch;
 mod migrate;
-mod news;
 mod node;
+mod notifications;
 mod pool;
 mod purge;
 mod query;
@@ -35,7 +35,7 @@ use tokio_postgres::Client;
 use crate::presence::{Absent, Presence};
 pub use chunk::PostgresChunkTransaction;
 use connect::{Connector, Purpose, unusable};
-use news::Bulletin;
+use notifications::Bulletin;
 use pool::Connections;
 use saves::Saves;
 use session::Session;
@@ -175,7 +175,7 @@ mod tests {
         let settings = PostgresSettings::from_url(database.url()).unwrap();
         let repository = PostgresRepository::open(settings).await.unwrap();
         let request = admitted(launch_of(1), |admission| admission.claim = Some((Node::new("node"), LONG)));
-        // What is told to other nodes is sent beside the work, several words at a time: a sum over ten hides its moment.
+        // What is reported to other nodes is sent beside the work, several words at a time: a sum over ten hides its moment.
         let mut costs = Vec::new();
         for _ in 0..6 {
             statements();

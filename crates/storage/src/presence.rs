@@ -116,7 +116,7 @@ fn beside(database: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-/// Whether nobody holds the mark. Where locks cannot be told, the lease alone decides.
+/// Whether nobody holds the mark. Where locks cannot be reported, the lease alone decides.
 fn is_free(mark: &Path, absent: Absent, remove: bool) -> bool {
     let file = match OpenOptions::new().read(true).write(true).open(mark) {
         Ok(file) => file,

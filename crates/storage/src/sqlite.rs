@@ -20,7 +20,7 @@ mod rerun;
 mod rows;
 mod sql;
 mod step;
-mod turn;
+mod write_lock;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub use chunk::SqliteChunkTransaction;
 pub(crate) use identifier::quoted;
 pub(crate) use open::{file_reader, file_writer, resolve};
 use reader_pool::ReaderPool;
-use turn::Turn;
+use write_lock::WriteLock;
 use writer::Writer;
 
 /// A job repository in one SQLite file. Cheap to clone; all clones are one.
@@ -53,7 +53,7 @@ struct Store {
     file: open::FileId,
     writer: Writer,
     readers: ReaderPool,
-    turn: Turn,
+    write_lock: WriteLock,
     chunks: chunk::IdleConnections,
     presence: Arc<Presence>,
     /// Closed: the marks of its nodes are gone.
@@ -91,16 +91,16 @@ impl SqliteRepository {
     }
 
     fn start(path: PathBuf, connection: Option<Connection>) -> Result<Self, RepositoryError> {
-        let turn = Turn::default();
+        let write_lock = WriteLock::default();
         let file = open::FileId::of(&path);
         let store = Store {
             file,
-            writer: Writer::start(path.clone(), turn.clone(), connection)?,
+            writer: Writer::start(path.clone(), write_lock.clone(), connection)?,
             readers: ReaderPool::start(&path)?,
             chunks: chunk::IdleConnections::default(),
             presence: Arc::new(Presence::new(path.clone(), Absent::Dead)),
             closed: Arc::default(),
-            turn,
+            write_lock,
             path,
         };
         Ok(Self { store: Arc::new(store) })
@@ -118,7 +118,7 @@ impl SqliteRepository {
 
     /// Whether a file is a database in which executions are kept already. It is not changed.
     ///
-    /// `true` also when that cannot be told: [`open`](Self::open) then says why.
+    /// `true` also when that cannot be reported: [`open`](Self::open) then says why.
     pub fn is_kept_in(path: &Path) -> bool {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let applied = Connection::open_with_flags(path, flags).and_then(|connection| migrate::applied(&connection));

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use peer_trades::Fault;
+use peer_trades::BoxError;
 use rusqlite::Connection;
 
 /// What all programs must agree on.
@@ -15,7 +15,7 @@ pub(crate) struct Output {
 }
 
 /// Lines and FNV-1a over a file's bytes.
-pub(crate) fn file(path: &Path) -> Result<Output, Fault> {
+pub(crate) fn file(path: &Path) -> Result<Output, BoxError> {
     let mut file = File::open(path).map_err(|fault| format!("{}: {fault}", path.display()))?;
     let mut buffer = vec![0; 1 << 16];
     let (mut rows, mut sum) = (0, 0xcbf2_9ce4_8422_2325_u64);
@@ -32,7 +32,7 @@ pub(crate) fn file(path: &Path) -> Result<Output, Fault> {
 }
 
 /// Rows of the table `trades`, and a sum over their contents.
-pub(crate) fn sqlite(path: &Path) -> Result<Output, Fault> {
+pub(crate) fn sqlite(path: &Path) -> Result<Output, BoxError> {
     let connection = Connection::open(path)?;
     let (rows, sum) = connection.query_row(
         "SELECT count(*), sum(amount + length(transaction_id) + unicode(status) + length(account_to)) FROM trades",

@@ -1,6 +1,6 @@
 //! Row 11: Oxbatch's memory with much input, against its memory with little.
 
-use peer_trades::{Fault, generate};
+use peer_trades::{BoxError, generate};
 
 use crate::kernel;
 use crate::rows::{Program, Size};
@@ -18,7 +18,7 @@ const GOAL: f64 = 1.1;
 const LIMIT: f64 = 64.0;
 
 /// Runs the same work on little and on much input in turn and prints the table.
-pub(crate) fn measure(size: Size, items: Option<u64>, rounds: usize) -> Result<(), Fault> {
+pub(crate) fn measure(size: Size, items: Option<u64>, rounds: usize) -> Result<(), BoxError> {
     let much = items.unwrap_or(if size == Size::Full { 10_000_000 } else { 1_000_000 });
     let mut server = if std::env::var_os("DATABASE_URL").is_some() { Some(Server::from_environment()?) } else { None };
     let mut lines = Vec::new();

@@ -7,14 +7,14 @@ use std::process::Command;
 use std::time::Instant;
 
 use oxbatch_storage::tokio_postgres::{self, NoTls};
-use peer_trades::{Answer, Fault, Task, Trade, sum, transform, work};
+use peer_trades::{Answer, BoxError, Task, Trade, sum, transform, work};
 use rusqlite::{Connection, params};
 
 /// The table of row 7, for all programs.
 pub(crate) const TABLE: &str = "CREATE TABLE trades (transaction_id TEXT, amount REAL, currency TEXT, timestamp TEXT,
                                 account_from TEXT, account_to TEXT, status TEXT) STRICT";
 
-pub(crate) fn run(task: &Task) -> Result<Answer, Fault> {
+pub(crate) fn run(task: &Task) -> Result<Answer, BoxError> {
     match task.work.as_str() {
         "engine" => memory(task),
         "csv" => files(task),
@@ -24,7 +24,7 @@ pub(crate) fn run(task: &Task) -> Result<Answer, Fault> {
     }
 }
 
-fn memory(task: &Task) -> Result<Answer, Fault> {
+fn memory(task: &Task) -> Result<Answer, BoxError> {
     let start = Instant::now();
     let mut source = black_box(0..task.rows);
     let mut chunk = Vec::with_capacity(task.chunk);
@@ -44,11 +44,11 @@ fn memory(task: &Task) -> Result<Answer, Fault> {
     Ok(Answer { checksum: Some(total), ..Answer::of(start.elapsed()) })
 }
 
-fn reader(task: &Task) -> Result<csv::Reader<File>, Fault> {
+fn reader(task: &Task) -> Result<csv::Reader<File>, BoxError> {
     Ok(csv::ReaderBuilder::new().buffer_capacity(1 << 16).from_path(task.input())?)
 }
 
-fn files(task: &Task) -> Result<Answer, Fault> {
+fn files(task: &Task) -> Result<Answer, BoxError> {
     let start = Instant::now();
     let mut reader = reader(task)?;
     let output = File::create(task.folder.join("hand.csv"))?;
@@ -62,7 +62,7 @@ fn files(task: &Task) -> Result<Answer, Fault> {
     Ok(Answer::of(start.elapsed()))
 }
 
-fn sqlite(task: &Task) -> Result<Answer, Fault> {
+fn sqlite(task: &Task) -> Result<Answer, BoxError> {
     let start = Instant::now();
     let connection = Connection::open(task.folder.join("hand.db"))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -91,7 +91,7 @@ fn sqlite(task: &Task) -> Result<Answer, Fault> {
 }
 
 /// A transaction an item with one prepared UPDATE; as Oxbatch's chunks, it does not wait for the disk.
-fn commits(task: &Task) -> Result<Answer, Fault> {
+fn commits(task: &Task) -> Result<Answer, BoxError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (mut client, connection) = tokio_postgres::connect(&std::env::var("DATABASE_URL")?, NoTls).await?;
@@ -121,7 +121,7 @@ fn commits(task: &Task) -> Result<Answer, Fault> {
 }
 
 /// The yardstick of row 4: PostgreSQL's own client and one COPY of a file that needs no processing.
-pub(crate) fn psql(task: &Task) -> Result<Answer, Fault> {
+pub(crate) fn psql(task: &Task) -> Result<Answer, BoxError> {
     let copy = format!("\\copy transactions from '{}' csv", task.folder.join("ready.csv").display());
     let start = Instant::now();
     let status = Command::new("psql")

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use nix::sys::resource::{UsageWho, getrusage};
-use peer_trades::{Answer, Fault};
+use peer_trades::{Answer, BoxError};
 use serde::{Deserialize, Serialize};
 
 use crate::rows::Program;
@@ -19,7 +19,7 @@ pub(crate) struct Usage {
 }
 
 /// Runs a program on one piece of work under a process that counts for it.
-pub(crate) fn run(program: &Program, task: &[String], folder: &Path) -> Result<(Answer, Usage), Fault> {
+pub(crate) fn run(program: &Program, task: &[String], folder: &Path) -> Result<(Answer, Usage), BoxError> {
     let report = folder.join("usage.json");
     let output = Command::new(std::env::current_exe()?)
         .arg("time")
@@ -41,7 +41,7 @@ pub(crate) fn run(program: &Program, task: &[String], folder: &Path) -> Result<(
 }
 
 /// `time REPORT PROGRAM ARGUMENTS…`: runs the program and leaves the kernel's count in the file.
-pub(crate) fn run_and_report(command: &[String]) -> Result<ExitCode, Fault> {
+pub(crate) fn run_and_report(command: &[String]) -> Result<ExitCode, BoxError> {
     let [report, program, arguments @ ..] = command else { return Err("time: nothing to run".into()) };
     let status = Command::new(program).args(arguments).status().map_err(|fault| format!("{program}: {fault}"))?;
     let counted = getrusage(UsageWho::RUSAGE_CHILDREN)?;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use peer_trades::Fault;
+use peer_trades::BoxError;
 
 use crate::rows::{Size, from_environment};
 use crate::table::{median, short, spread};
@@ -37,7 +37,7 @@ struct Round {
 }
 
 /// Runs the services in turn and prints the table.
-pub(crate) fn measure(size: Size, rounds: usize) -> Result<(), Fault> {
+pub(crate) fn measure(size: Size, rounds: usize) -> Result<(), BoxError> {
     let time = Duration::from_secs(if size == Size::Full { 20 } else { 5 });
     let python = from_environment("BENCH_PYTHON")?;
     let (python, main) = python.split_once(' ').ok_or("BENCH_PYTHON names an interpreter and a program")?;
@@ -112,7 +112,7 @@ impl Drop for Started {
     }
 }
 
-fn run(service: &Service, first: &[String], time: Duration) -> Result<Round, Fault> {
+fn run(service: &Service, first: &[String], time: Duration) -> Result<Round, BoxError> {
     let folder = tempfile::tempdir()?;
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let child = Command::new(&service.program)
@@ -138,7 +138,7 @@ fn run(service: &Service, first: &[String], time: Duration) -> Result<Round, Fau
     let before = cpu_seconds(child.0.id())?;
     let start = Instant::now();
     let end = start + time;
-    let times = std::thread::scope(|scope| -> Result<Vec<f64>, Fault> {
+    let times = std::thread::scope(|scope| -> Result<Vec<f64>, BoxError> {
         let clients: Vec<_> =
             (0..CONNECTIONS).map(|_| scope.spawn(|| client(port, service.target, &numbers, end))).collect();
         let mut all = Vec::new();
@@ -163,7 +163,7 @@ fn run(service: &Service, first: &[String], time: Duration) -> Result<Round, Fau
 }
 
 /// One connection's launches until the end, as the seconds that each took.
-fn client(port: u16, target: &str, numbers: &AtomicU64, end: Instant) -> Result<Vec<f64>, Fault> {
+fn client(port: u16, target: &str, numbers: &AtomicU64, end: Instant) -> Result<Vec<f64>, BoxError> {
     let mut connection = Connection::open(port)?;
     let mut times = Vec::new();
     while Instant::now() < end {
@@ -181,7 +181,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn open(port: u16) -> Result<Self, Fault> {
+    fn open(port: u16) -> Result<Self, BoxError> {
         let host = format!("127.0.0.1:{port}");
         let stream = TcpStream::connect(&host)?;
         stream.set_nodelay(true)?;
@@ -190,7 +190,7 @@ impl Connection {
     }
 
     /// Launches a new instance and reads the answer, which must say that it is complete.
-    fn launch(&mut self, target: &str, numbers: &AtomicU64) -> Result<(), Fault> {
+    fn launch(&mut self, target: &str, numbers: &AtomicU64) -> Result<(), BoxError> {
         let body = format!("{{\"number\": {}}}", numbers.fetch_add(1, Ordering::Relaxed));
         let request = format!(
             "POST {target} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -226,7 +226,7 @@ impl Connection {
 }
 
 /// User and system time of a process that still runs; the kernel counts in hundredths of a second.
-fn cpu_seconds(process: u32) -> Result<f64, Fault> {
+fn cpu_seconds(process: u32) -> Result<f64, BoxError> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let number = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(f64::NAN);
@@ -234,7 +234,7 @@ fn cpu_seconds(process: u32) -> Result<f64, Fault> {
 }
 
 /// Peak resident memory of a process that still runs.
-fn peak_mib(process: u32) -> Result<f64, Fault> {
+fn peak_mib(process: u32) -> Result<f64, BoxError> {
     let path = format!("/proc/{process}/status");
     let status = std::fs::read_to_string(Path::new(&path))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;

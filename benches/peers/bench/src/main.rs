@@ -15,7 +15,7 @@ mod turns;
 
 use std::process::ExitCode;
 
-use peer_trades::{Answer, Fault, Task};
+use peer_trades::{Answer, BoxError, Task};
 
 use crate::rows::Size;
 
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &[String]) -> Result<ExitCode, Fault> {
+fn run(arguments: &[String]) -> Result<ExitCode, BoxError> {
     match arguments {
         // One program of a round, in a process of its own.
         [side, name, task @ ..] if side == "side" => {
@@ -71,7 +71,7 @@ fn run(arguments: &[String]) -> Result<ExitCode, Fault> {
     }
 }
 
-fn usage() -> Fault {
+fn usage() -> BoxError {
     let names: Vec<_> = rows::ALL.iter().map(|row| row.name).chain([growth::NAME, launches::NAME]).collect();
     format!("usage: bench-peers quick|full [--only {}] [--rounds N] [--rows N]", names.join(",")).into()
 }

@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use oxbatch_core::engine::LaunchOptions;
 use oxbatch_core::execution::StepExecution;
-use oxbatch_core::item::{CallableReader, CallableWriter, FunctionProcessor};
+use oxbatch_core::item::{IteratorReader, FunctionWriter, FunctionProcessor};
 use oxbatch_formats::{CsvReader, CsvWriter};
 use oxbatch_core::job::GivenParameters;
 use oxbatch_core::repository::{JobRepository, Node};
 use oxbatch_core::{ChunkStep, Engine, EngineConfig, Job, JobRegistry, Status};
 use oxbatch_storage::{PostgresRepository, PostgresSettings, SqliteRepository, SqliteWriter};
-use peer_trades::{Answer, Fault, Task, Trade, sum, transform, work};
+use peer_trades::{Answer, BoxError, Task, Trade, sum, transform, work};
 
 use crate::hand::TABLE;
 
-pub(crate) fn run(task: &Task) -> Result<Answer, Fault> {
+pub(crate) fn run(task: &Task) -> Result<Answer, BoxError> {
     let chunk = u32::try_from(task.chunk)?;
     let database = task.folder.join("oxbatch.db");
     match task.work.as_str() {
@@ -27,11 +27,11 @@ pub(crate) fn run(task: &Task) -> Result<Answer, Fault> {
             let (rows, total) = (task.rows, Arc::new(AtomicU64::new(0)));
             let shared = Arc::clone(&total);
             let step = ChunkStep::builder("Sum")
-                .reader(move |_| Ok(CallableReader::new(0..rows)))
+                .reader(move |_| Ok(IteratorReader::new(0..rows)))
                 .processor(|_| Ok(FunctionProcessor::new(|item: u64| Ok(work(item)))))
                 .writer(move |_| {
                     let total = Arc::clone(&shared);
-                    Ok(CallableWriter::new(move |chunk: &[u64]| {
+                    Ok(FunctionWriter::new(move |chunk: &[u64]| {
                         total.fetch_add(sum(chunk), Ordering::Relaxed);
                         Ok(())
                     }))
@@ -59,8 +59,8 @@ pub(crate) fn run(task: &Task) -> Result<Answer, Fault> {
         "commits" => {
             let rows = task.rows;
             let step = ChunkStep::builder("Count")
-                .reader(move |_| Ok(CallableReader::new(0..rows)))
-                .writer(|_| Ok(CallableWriter::new(|_: &[u64]| Ok(()))));
+                .reader(move |_| Ok(IteratorReader::new(0..rows)))
+                .writer(|_| Ok(FunctionWriter::new(|_: &[u64]| Ok(()))));
             let (time, steps) = on_postgres(Job::builder("Commits").step(step.chunk_size(chunk)).build()?)?;
             let commits = steps.first().map(|step| step.counters.commit);
             Ok(Answer { checksum: Some(u64::try_from(commits.ok_or("no step")?)?), ..Answer::of(time) })
@@ -71,22 +71,22 @@ pub(crate) fn run(task: &Task) -> Result<Answer, Fault> {
 }
 
 /// Runs `job` on a fresh SQLite repository and answers how long that took, from launch to the recorded end.
-fn on_sqlite(job: Job, database: &Path) -> Result<Duration, Fault> {
+fn on_sqlite(job: Job, database: &Path) -> Result<Duration, BoxError> {
     runtime()?.block_on(async { Ok(run_job(job, Arc::new(SqliteRepository::open(database)?)).await?.0) })
 }
 
 /// The same in the database of the environment.
-fn on_postgres(job: Job) -> Result<(Duration, Vec<StepExecution>), Fault> {
+fn on_postgres(job: Job) -> Result<(Duration, Vec<StepExecution>), BoxError> {
     let settings = PostgresSettings::from_url(&std::env::var("DATABASE_URL")?)?;
     runtime()?.block_on(async { run_job(job, Arc::new(PostgresRepository::open(settings).await?)).await })
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+fn runtime() -> Result<tokio::runtime::Runtime, BoxError> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
 }
 
 /// Runs `job` to its end.
-async fn run_job(job: Job, repository: Arc<dyn JobRepository>) -> Result<(Duration, Vec<StepExecution>), Fault> {
+async fn run_job(job: Job, repository: Arc<dyn JobRepository>) -> Result<(Duration, Vec<StepExecution>), BoxError> {
     let mut config = EngineConfig::new(Node::new("bench"));
     config.take_work = false;
     let name = job.name().to_owned();

@@ -8,7 +8,7 @@ mod sqlite;
 
 use std::path::Path;
 
-use peer_trades::{Answer, Fault};
+use peer_trades::{Answer, BoxError};
 
 use crate::check::Output;
 use crate::server::Server;
@@ -37,8 +37,8 @@ pub(crate) struct Row {
     /// Parts of the work that get a table of their own, before the one of the whole.
     pub(crate) parts: &'static [&'static str],
     /// Oxbatch first.
-    pub(crate) programs: fn() -> Result<Vec<Program>, Fault>,
-    pub(crate) output: fn(&Program, &Answer, &Path, Option<&mut Server>) -> Result<Output, Fault>,
+    pub(crate) programs: fn() -> Result<Vec<Program>, BoxError>,
+    pub(crate) output: fn(&Program, &Answer, &Path, Option<&mut Server>) -> Result<Output, BoxError>,
 }
 
 /// One program that does the work.
@@ -55,24 +55,24 @@ pub(crate) struct Program {
 
 impl Program {
     /// Oxbatch itself.
-    pub(crate) fn oxbatch() -> Result<Self, Fault> {
+    pub(crate) fn oxbatch() -> Result<Self, BoxError> {
         Self::side("oxbatch", "Oxbatch")
     }
 
     /// A program that is a part of this one.
-    pub(crate) fn side(id: &'static str, name: &'static str) -> Result<Self, Fault> {
+    pub(crate) fn side(id: &'static str, name: &'static str) -> Result<Self, BoxError> {
         let own = std::env::current_exe()?.display().to_string();
         Ok(Self { id, name, command: vec![own, "side".to_owned(), id.to_owned()], goals: Vec::new() })
     }
 
     /// The port of Spring Batch, which `scripts/bench-peers` builds in its own workspace.
-    pub(crate) fn spring_batch_rs() -> Result<Self, Fault> {
+    pub(crate) fn spring_batch_rs() -> Result<Self, BoxError> {
         let command = vec![from_environment("BENCH_SPRING_BATCH_RS")?];
         Ok(Self { id: "spring-batch-rs", name: "spring-batch-rs 0.3.6", command, goals: Vec::new() })
     }
 
     /// The original service's engine, for which `scripts/bench-peers` makes an environment.
-    pub(crate) fn python() -> Result<Self, Fault> {
+    pub(crate) fn python() -> Result<Self, BoxError> {
         let command = from_environment("BENCH_PYTHON_COUNT")?.split(' ').map(str::to_owned).collect();
         Ok(Self { id: "python", name: "the original's engine in Python", command, goals: Vec::new() })
     }
@@ -94,7 +94,7 @@ impl Program {
 }
 
 /// What `scripts/bench-peers` tells by a variable.
-pub(crate) fn from_environment(name: &str) -> Result<String, Fault> {
+pub(crate) fn from_environment(name: &str) -> Result<String, BoxError> {
     std::env::var(name).map_err(|_| format!("{name} is not set: run scripts/bench-peers").into())
 }
 
@@ -110,7 +110,7 @@ pub(crate) const ALL: &[Row] = &[
 ];
 
 /// Measures the named rows, or all, and prints their tables.
-pub(crate) fn measure(names: &[String], size: Size, items: Option<u64>, rounds: usize) -> Result<(), Fault> {
+pub(crate) fn measure(names: &[String], size: Size, items: Option<u64>, rounds: usize) -> Result<(), BoxError> {
     let known = |name: &str| [growth::NAME, launches::NAME].contains(&name) || ALL.iter().any(|row| row.name == name);
     if let Some(unknown) = names.iter().find(|name| !known(name)) {
         return Err(format!("no row '{unknown}'").into());

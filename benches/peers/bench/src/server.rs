@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use peer_trades::Fault;
+use peer_trades::BoxError;
 use postgres::{Client, NoTls};
 
 use crate::rows::from_environment;
@@ -17,7 +17,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Connects to the server of the environment.
-    pub(crate) fn from_environment() -> Result<Self, Fault> {
+    pub(crate) fn from_environment() -> Result<Self, BoxError> {
         let mut client = Client::connect(&from_environment("DATABASE_URL")?, NoTls)?;
         let backend: i32 = client.query_one("SELECT pg_backend_pid()", &[])?.get(0);
         let stat = fs::read_to_string(format!("/proc/{backend}/stat"))?;
@@ -27,7 +27,7 @@ impl Server {
     }
 
     /// Makes the public benchmark's tables anew and settles what the last run left to write.
-    pub(crate) fn prepare(&mut self) -> Result<(), Fault> {
+    pub(crate) fn prepare(&mut self) -> Result<(), BoxError> {
         for table in TABLES {
             self.client.batch_execute(&format!(
                 "DROP TABLE IF EXISTS {table};
@@ -47,14 +47,14 @@ impl Server {
     }
 
     /// Rows of a table and a sum over the hashes of its rows, whatever their order.
-    pub(crate) fn contents(&mut self, table: &str) -> Result<(u64, String), Fault> {
+    pub(crate) fn contents(&mut self, table: &str) -> Result<(u64, String), BoxError> {
         let query = format!("SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)), 0)::text FROM {table} t");
         let row = self.client.query_one(&query, &[])?;
         Ok((u64::try_from(row.get::<_, i64>(0))?, row.get(1)))
     }
 
     /// Processor time of the server with all its processes, those that have ended included.
-    pub(crate) fn cpu_seconds(&self) -> Result<f64, Fault> {
+    pub(crate) fn cpu_seconds(&self) -> Result<f64, BoxError> {
         let mut ticks = 0;
         for entry in fs::read_dir("/proc")?.flatten() {
             let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };

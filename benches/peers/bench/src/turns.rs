@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use peer_trades::{Answer, Fault, generate};
+use peer_trades::{Answer, BoxError, generate};
 
 use crate::check::Output;
 use crate::kernel::{self, Usage};
@@ -26,7 +26,7 @@ pub(crate) struct Runs {
 }
 
 /// Runs all programs of a row `rounds` times in turn; where it is cheap, once more first, which is not counted.
-pub(crate) fn take(row: &Row, programs: Vec<Program>, items: u64, rounds: usize) -> Result<Vec<Runs>, Fault> {
+pub(crate) fn take(row: &Row, programs: Vec<Program>, items: u64, rounds: usize) -> Result<Vec<Runs>, BoxError> {
     let folder = tempfile::tempdir()?;
     let input = folder.path().join("trades.csv");
     if row.reads_trades {
@@ -70,7 +70,7 @@ pub(crate) fn take(row: &Row, programs: Vec<Program>, items: u64, rounds: usize)
 }
 
 /// Removes what the last program left, so that each finds the same folder.
-fn clean(folder: &Path) -> Result<(), Fault> {
+fn clean(folder: &Path) -> Result<(), BoxError> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_name() != "trades.csv" && entry.file_name() != "ready.csv" {
@@ -82,7 +82,7 @@ fn clean(folder: &Path) -> Result<(), Fault> {
 }
 
 /// The rows of the public benchmark's first table as a file, for the server's own COPY.
-fn ready_file(input: &Path, ready: &Path) -> Result<(), Fault> {
+fn ready_file(input: &Path, ready: &Path) -> Result<(), BoxError> {
     let mut reader = csv::Reader::from_path(input)?;
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_path(ready)?;
     for trade in reader.deserialize::<peer_trades::Trade>() {

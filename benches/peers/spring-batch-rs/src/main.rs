@@ -7,7 +7,7 @@ mod sqlite;
 
 use std::process::ExitCode;
 
-use peer_trades::{Answer, Fault, Task};
+use peer_trades::{Answer, BoxError, Task};
 use spring_batch_rs::core::item::{ItemProcessor, ItemReader, ItemWriter};
 use spring_batch_rs::core::job::{Job, JobBuilder};
 use spring_batch_rs::core::step::StepBuilder;
@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: &[String]) -> Result<Answer, Fault> {
+async fn run(arguments: &[String]) -> Result<Answer, BoxError> {
     let task = Task::from_arguments(arguments)?;
     match task.work.as_str() {
         "engine" => memory::run(&task),
@@ -42,13 +42,13 @@ async fn run(arguments: &[String]) -> Result<Answer, Fault> {
     }
 }
 
-/// Runs one step as a job to its end. Read and write faults that it tolerates are faults here.
+/// Runs one step as a job to its end. Read and write errors that it tolerates are errors here.
 fn run_step<I, O>(
     chunk: usize,
     reader: &dyn ItemReader<I>,
     processor: &dyn ItemProcessor<I, O>,
     writer: &dyn ItemWriter<O>,
-) -> Result<(), Fault> {
+) -> Result<(), BoxError> {
     let step = StepBuilder::new("step")
         .chunk::<I, O>(u16::try_from(chunk)?)
         .reader(reader)

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use peer_trades::{Answer, Fault, Task, sum, work};
+use peer_trades::{Answer, BoxError, Task, sum, work};
 use spring_batch_rs::BatchError;
 use spring_batch_rs::core::item::{ItemProcessor, ItemReader, ItemWriter};
 
@@ -40,7 +40,7 @@ impl ItemWriter<u64> for Sum {
     }
 }
 
-pub(crate) fn run(task: &Task) -> Result<Answer, Fault> {
+pub(crate) fn run(task: &Task) -> Result<Answer, BoxError> {
     let start = Instant::now();
     let writer = Sum(Cell::new(0));
     crate::run_step(task.chunk, &Numbers { next: Cell::new(0), end: task.rows }, &Work, &writer)?;

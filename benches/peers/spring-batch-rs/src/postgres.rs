@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use peer_trades::{Answer, Fault, Task, Trade, euros, settled};
+use peer_trades::{Answer, BoxError, Task, Trade, euros, settled};
 use serde::{Deserialize, Serialize};
 use spring_batch_rs::BatchError;
 use spring_batch_rs::core::item::{ItemProcessor, PassThroughProcessor};
@@ -58,7 +58,7 @@ impl DatabaseItemBinder<Transaction, Postgres> for Binder {
     }
 }
 
-pub(crate) async fn run(task: &Task) -> Result<Answer, Fault> {
+pub(crate) async fn run(task: &Task) -> Result<Answer, BoxError> {
     let url = std::env::var("DATABASE_URL")?;
     let xml = task.folder.join("spring-batch-rs.xml");
     let pool = PgPoolOptions::new().max_connections(10).connect(&url).await?;
@@ -91,12 +91,12 @@ fn writer<'a>(pool: &'a PgPool, table: &'a str) -> RdbcItemWriterBuilder<'a, Tra
         .postgres_binder(&Binder)
 }
 
-fn import_csv(task: &Task, pool: &PgPool) -> Result<(), Fault> {
+fn import_csv(task: &Task, pool: &PgPool) -> Result<(), BoxError> {
     let writer = writer(pool, "transactions").build_postgres();
     crate::run_step(task.chunk, &crate::files::reader(task)?, &ToEuros, &writer)
 }
 
-fn export_xml(task: &Task, pool: &PgPool, xml: &Path) -> Result<(), Fault> {
+fn export_xml(task: &Task, pool: &PgPool, xml: &Path) -> Result<(), BoxError> {
     let reader = RdbcItemReaderBuilder::<Transaction>::new()
         .postgres(pool.clone())
         .query(
@@ -111,7 +111,7 @@ fn export_xml(task: &Task, pool: &PgPool, xml: &Path) -> Result<(), Fault> {
     crate::run_step(task.chunk, &reader, &PassThroughProcessor::<Transaction>::new(), &writer)
 }
 
-fn import_xml(task: &Task, pool: &PgPool, xml: &Path) -> Result<(), Fault> {
+fn import_xml(task: &Task, pool: &PgPool, xml: &Path) -> Result<(), BoxError> {
     let reader = XmlItemReaderBuilder::<Transaction>::new().tag("transaction").from_path(xml)?;
     let writer = writer(pool, "transactions_import").build_postgres();
     crate::run_step(task.chunk, &reader, &PassThroughProcessor::<Transaction>::new(), &writer)

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use peer_trades::{Answer, Fault, Task, Trade};
+use peer_trades::{Answer, BoxError, Task, Trade};
 use spring_batch_rs::core::item::PassThroughProcessor;
 use spring_batch_rs::item::rdbc::{DatabaseItemBinder, RdbcItemWriterBuilder};
 use sqlx::Sqlite;
@@ -23,7 +23,7 @@ impl DatabaseItemBinder<Trade, Sqlite> for Binder {
     }
 }
 
-pub(crate) async fn run(task: &Task) -> Result<Answer, Fault> {
+pub(crate) async fn run(task: &Task) -> Result<Answer, BoxError> {
     let start = Instant::now();
     let options = SqliteConnectOptions::new()
         .filename(task.folder.join("spring-batch-rs.db"))

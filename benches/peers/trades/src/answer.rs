@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Fault;
+use crate::BoxError;
 
 /// One piece of work as the arguments of a program: `WORK ROWS CHUNK FOLDER`.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct Task {
 
 impl Task {
     /// Reads the arguments of a program.
-    pub fn from_arguments(arguments: &[String]) -> Result<Self, Fault> {
+    pub fn from_arguments(arguments: &[String]) -> Result<Self, BoxError> {
         let [work, rows, chunk, folder] = arguments else {
             return Err("arguments: WORK ROWS CHUNK FOLDER".into());
         };
@@ -64,7 +64,7 @@ impl Answer {
     }
 
     /// The line.
-    pub fn line(&self) -> Result<String, Fault> {
+    pub fn line(&self) -> Result<String, BoxError> {
         Ok(serde_json::to_string(self)?)
     }
 }

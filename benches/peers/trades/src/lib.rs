@@ -6,4 +6,4 @@ pub use answer::{Answer, Task};
 pub use oxbatch_bench_work::{Trade, euros, generate, settled, sum, transform, work};
 
 /// Why a program of the comparison failed.
-pub type Fault = Box<dyn std::error::Error + Send + Sync>;
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::Fault;
+use crate::BoxError;
 
 /// Jobs that share the history evenly.
 pub(super) const JOBS: i64 = 4;
@@ -108,7 +108,7 @@ pub(super) fn columns_query(dialect: Dialect, table: &str) -> String {
 
 impl Copies {
     /// The statement that makes as many copies as are missing to `size`, oldest first.
-    pub(super) fn statement(&self, dialect: Dialect, columns: &[String], size: i64) -> Result<String, Fault> {
+    pub(super) fn statement(&self, dialect: Dialect, columns: &[String], size: i64) -> Result<String, BoxError> {
         if let Some((gone, _)) = self.values.iter().find(|(name, _)| !columns.iter().any(|column| column == name)) {
             return Err(format!("{} has no column {gone} any more", self.table).into());
         }

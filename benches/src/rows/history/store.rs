@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use oxbatch_core::engine::LaunchOptions;
 use oxbatch_core::execution::ExecutionId;
-use oxbatch_core::item::{CallableReader, CallableWriter};
+use oxbatch_core::item::{FunctionWriter, IteratorReader};
 use oxbatch_core::job::GivenParameters;
 use oxbatch_core::repository::{JobRepository, Node};
 use oxbatch_core::{ChunkStep, Engine, EngineConfig, Job, JobRegistry, Status};
@@ -16,7 +16,7 @@ use oxbatch_storage::{PostgresRepository, PostgresSettings, SqliteRepository};
 use rusqlite::Connection;
 
 use super::fill::{self, Dialect};
-use crate::Fault;
+use crate::BoxError;
 
 /// A filled repository.
 pub(super) struct Store {
@@ -29,7 +29,7 @@ pub(super) struct Store {
 
 impl Store {
     /// A file with so many executions.
-    pub(super) async fn sqlite(path: &Path, size: i64) -> Result<Self, Fault> {
+    pub(super) async fn sqlite(path: &Path, size: i64) -> Result<Self, BoxError> {
         let pattern = Self::launch_pattern(Arc::new(SqliteRepository::open(path)?)).await?;
         let connection = Connection::open(path)?;
         connection.execute_batch(
@@ -47,7 +47,7 @@ impl Store {
     }
 
     /// A database of the server with so many executions; one that is there is replaced.
-    pub(super) async fn postgres(url: &str, database: &str, size: i64) -> Result<Self, Fault> {
+    pub(super) async fn postgres(url: &str, database: &str, size: i64) -> Result<Self, BoxError> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let (base, _) = base.rsplit_once('/').ok_or("the URL of the server names no database")?;
         let settings = PostgresSettings::from_url(&format!("{base}/{database}?{query}"))?;
@@ -59,7 +59,7 @@ impl Store {
         Self::filled(Arc::new(PostgresRepository::open(settings).await?), size, pattern).await
     }
 
-    async fn fill_postgres(client: &Client, size: i64) -> Result<(), Fault> {
+    async fn fill_postgres(client: &Client, size: i64) -> Result<(), BoxError> {
         // Without the checks of references, which the copies keep by themselves.
         client.batch_execute("SET session_replication_role = replica").await?;
         for copy in fill::COPIES {
@@ -75,7 +75,7 @@ impl Store {
     }
 
     /// The execution from which the others are copied: the first one of an empty repository.
-    async fn launch_pattern(repository: Arc<dyn JobRepository>) -> Result<Timestamp, Fault> {
+    async fn launch_pattern(repository: Arc<dyn JobRepository>) -> Result<Timestamp, BoxError> {
         let mut store = Self { engine: engine(repository).await?, size: 0, newest: Timestamp::UNIX_EPOCH };
         store.launch(0).await?;
         let pattern = store.engine.execution(ExecutionId(fill::PATTERN)).await?;
@@ -84,12 +84,12 @@ impl Store {
         Ok(pattern.create_time)
     }
 
-    async fn filled(repository: Arc<dyn JobRepository>, size: i64, newest: Timestamp) -> Result<Self, Fault> {
+    async fn filled(repository: Arc<dyn JobRepository>, size: i64, newest: Timestamp) -> Result<Self, BoxError> {
         Ok(Self { engine: engine(repository).await?, size, newest })
     }
 
     /// Launches a new instance and waits for its recorded end. The first of a repository is number 0.
-    pub(super) async fn launch(&self, turn: i64) -> Result<(), Fault> {
+    pub(super) async fn launch(&self, turn: i64) -> Result<(), BoxError> {
         let given = GivenParameters::default().with("number", fill::NUMBER - turn).with("region", "north");
         let options = LaunchOptions::default();
         let launched = self.engine.launch_here(&fill::job_name(turn), given, options).await?;
@@ -107,28 +107,28 @@ impl Store {
     }
 
     /// When the execution of this number was launched.
-    pub(super) fn time(&self, number: i64) -> Result<Timestamp, Fault> {
+    pub(super) fn time(&self, number: i64) -> Result<Timestamp, BoxError> {
         Ok(self.newest.checked_sub(SignedDuration::from_secs(self.size - number))?)
     }
 
-    pub(super) async fn close(self) -> Result<(), Fault> {
+    pub(super) async fn close(self) -> Result<(), BoxError> {
         self.engine.shutdown().await;
         Ok(self.engine.repository().close().await?)
     }
 }
 
-async fn engine(repository: Arc<dyn JobRepository>) -> Result<Engine, Fault> {
+async fn engine(repository: Arc<dyn JobRepository>) -> Result<Engine, BoxError> {
     let mut config = EngineConfig::new(Node::new("bench"));
     config.take_work = false;
     let jobs = (0..fill::JOBS).map(job).collect::<Result<Vec<_>, _>>()?;
     Ok(Engine::start(JobRegistry::new(jobs)?, repository, config).await?)
 }
 
-fn job(number: i64) -> Result<Job, Fault> {
+fn job(number: i64) -> Result<Job, BoxError> {
     let step = |name| {
         ChunkStep::builder(name)
-            .reader(|_| Ok(CallableReader::new(0..10_u64)))
-            .writer(|_| Ok(CallableWriter::new(|_: &[u64]| Ok(()))))
+            .reader(|_| Ok(IteratorReader::new(0..10_u64)))
+            .writer(|_| Ok(FunctionWriter::new(|_: &[u64]| Ok(()))))
             .chunk_size(10)
     };
     Ok(Job::builder(fill::job_name(number)).step(step("Import")).step(step("Report")).build()?)

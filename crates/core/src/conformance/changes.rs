@@ -1,4 +1,4 @@
-//! Cases of the history of changes: whoever follows it misses none, and is told none twice.
+//! Cases of the history of changes: whoever follows it misses none, and is reported none twice.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ impl<'a> Follower<'a> {
     }
 }
 
-/// A launch, a start, a stop, an end and an abandonment are told once each, whoever made them; all else is not.
+/// A launch, a start, a stop, an end and an abandonment are reported once each, whoever made them; all else is not.
 pub async fn each_change_of_a_status_is_told_once(backend: &dyn Backend) {
     let (one, other) = (Process::start(backend).await, Process::start(backend).await);
     one.launch(launch_of(1)).await.unwrap();
@@ -75,7 +75,7 @@ pub async fn many_changes_are_told_in_pages(backend: &dyn Backend) {
     let first = process.repository.changes(Some(&follower.position), 3).await.unwrap();
     assert!(first.more && first.resumed);
     let told: Vec<_> = first.executions.iter().map(|execution| execution.id).collect();
-    // One of the page that was told and one of those that were not change again, and a new one comes.
+    // One of the page that was reported and one of those that were not change again, and a new one comes.
     process.repository.request_stop(told[0]).await.unwrap();
     process.repository.request_stop(ExecutionId(told[0].0 + 5)).await.unwrap();
     let new = process.launch(launch_of(7)).await.unwrap().execution.id;
@@ -131,7 +131,7 @@ pub async fn no_change_is_missed_while_many_happen_at_once(backend: &dyn Backend
     }
 }
 
-/// A position that the store has not told is as none, and never a fault.
+/// A position that the store has not told is as none, and never an error.
 pub async fn a_position_of_another_store_tells_where_the_history_is(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     process.launch(launch_of(1)).await.unwrap();

@@ -35,10 +35,10 @@ pub fn stored(checkpoint: &Checkpoint) -> Checkpoint {
     Checkpoint::new(&serde_json::from_str::<serde_json::Value>(checkpoint.as_json()).unwrap()).unwrap()
 }
 
-/// What a reader comes to: its items, and its faults as text.
+/// What a reader comes to: its items, and its errors as text.
 pub type Outcomes<T> = Vec<Result<T, String>>;
 
-/// Reads on, at most `limit` items and faults, to the end or to a fault that no item comes behind.
+/// Reads on, at most `limit` items and errors, to the end or to an error that no item comes behind.
 async fn read_on<R: ItemReader>(reader: &mut R, limit: usize) -> Outcomes<R::Item> {
     let mut outcomes = Vec::new();
     while outcomes.len() < limit {
@@ -124,7 +124,7 @@ pub trait Target {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Committed,
-    /// Written and taken back without a flush, as in the search for a bad item.
+    /// Written and rolled back without a flush, as in the search for a bad item.
     Tried,
     RolledBack,
     DiesInWrite,

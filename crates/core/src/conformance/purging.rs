@@ -108,7 +108,7 @@ pub async fn a_purge_by_status_never_makes_an_earlier_execution_the_last(backend
     assert_eq!(start, StepStart::AlreadyComplete);
 }
 
-/// What is kept at the front keeps no batch busy: each looks at as many executions as it was told, and goes on behind them.
+/// What is kept at the front keeps no batch busy: each looks at as many executions as it was reported, and goes on behind them.
 pub async fn a_purge_goes_on_behind_what_it_keeps(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     for key in 0..12 {

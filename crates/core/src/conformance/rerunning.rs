@@ -77,7 +77,7 @@ async fn mark(process: &Process, step: &StartedStep, ids: &[i64]) -> Result<(), 
     transaction.commit(ChunkSave { rerun: ids, ..save("{}", &counters) }).await.map(|_| ())
 }
 
-/// What can be run again is told apart from what cannot, page by page.
+/// What can be run again is distinguished from what cannot, page by page.
 pub async fn kept_items_are_counted_and_listed_by_what_can_be_done_with_them(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     let id = skipping(&process, 1).await;
@@ -115,7 +115,7 @@ pub async fn a_rerun_is_linked_and_leaves_the_first_instance_alone(backend: &dyn
     assert_eq!(process.execution(again.execution_id).await.rerun_of, None);
 }
 
-/// Two people press the button at once: one re-run, the other is told which.
+/// Two people press the button at once: one re-run, the other is reported which.
 pub async fn of_racing_reruns_one_is_accepted(backend: &dyn Backend) {
     let process = Arc::new(Process::start(backend).await);
     let id = skipping(&process, 1).await;

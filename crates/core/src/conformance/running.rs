@@ -195,7 +195,7 @@ pub async fn an_ended_execution_leaves_no_step_running(backend: &dyn Backend) {
     assert!(matches!(late, Err(RepositoryError::LeaseLost { .. })), "{late:?}");
 }
 
-/// A thread that is left behind commits a chunk after its step was told to have ended, and before that is recorded.
+/// A thread that is left behind commits a chunk after its step was reported to have ended, and before that is recorded.
 pub async fn a_chunk_that_is_committed_before_the_end_is_recorded_counts(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     let lease = process.run(1, LONG).await;

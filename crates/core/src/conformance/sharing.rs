@@ -7,7 +7,8 @@ use super::Backend;
 use super::fixture::{JOB, LONG, OTHER_JOB, Process, admitted, launch_of};
 use crate::execution::{ExecutionId, StatusEvent};
 use crate::repository::{
-    Drain, ExecutionFilter, LaunchError, LaunchRequest, News, Node, NodeState, PageRequest, RepositoryError, RunLimits,
+    Drain, ExecutionFilter, LaunchError, LaunchRequest, Node, NodeState, Notification, PageRequest, RepositoryError,
+    RunLimits,
 };
 
 fn limits(total: Option<u32>, of_job: Option<u32>) -> RunLimits {
@@ -191,29 +192,29 @@ pub async fn a_launch_that_runs_at_once_keeps_to_the_limits(backend: &dyn Backen
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 3);
 }
 
-/// A store that tells of news tells other processes of work, starts, stops, ends and drains.
+/// A store that tells of notifications tells other processes of work, starts, stops, ends and drains.
 pub async fn news_reach_other_processes_where_the_store_tells_them(backend: &dyn Backend) {
     let (one, other) = (Process::start(backend).await, Process::start(backend).await);
     let Some(mut news) = other.repository.listen() else { return };
-    let mut expect = async |expected: News| {
+    let mut expect = async |expected: Notification| {
         let heard =
             tokio::time::timeout(Duration::from_secs(60), async { while news.recv().await.unwrap() != expected {} });
         heard.await.unwrap_or_else(|_| panic!("{expected:?} was not heard"));
     };
-    // What was told before anybody could hear it is lost, and that is told.
-    expect(News::Missed).await;
+    // What was reported before anybody could hear it is lost, and that is reported.
+    expect(Notification::Missed).await;
     let id = one.launch(launch_of(1)).await.unwrap().execution.id;
-    expect(News::Work).await;
+    expect(Notification::Work).await;
     let claimed = one.claim(LONG).await.unwrap();
-    expect(News::Started(id)).await;
+    expect(Notification::Started(id)).await;
     one.repository.request_stop(id).await.unwrap();
-    expect(News::StopRequested(id)).await;
+    expect(Notification::StopRequested(id)).await;
     one.end(&claimed.lease, StatusEvent::Stop).await;
-    expect(News::Ended(id)).await;
+    expect(Notification::Ended(id)).await;
     one.repository.drain(one.node.boot_id, Some(Drain::default())).await.unwrap();
-    expect(News::Drain).await;
+    expect(Notification::Drain).await;
     let waiting = one.launch(launch_of(2)).await.unwrap().execution.id;
     one.repository.request_stop(waiting).await.unwrap();
-    expect(News::Ended(waiting)).await;
+    expect(Notification::Ended(waiting)).await;
     assert_eq!(waiting, ExecutionId(id.0 + 1));
 }

@@ -1,6 +1,6 @@
 //! What control totals add.
 
-use super::{Decimal, DecimalFault};
+use super::{Decimal, DecimalError};
 
 /// What a control total can add: whole numbers, `f64`, [`Decimal`], `bool` (true counts one), and these where they may be
 /// missing (`None` adds nothing) or fail.
@@ -9,14 +9,14 @@ pub trait Summand {
     ///
     /// # Errors
     /// When it is no exact decimal number.
-    fn summand(self) -> Result<Decimal, DecimalFault>;
+    fn summand(self) -> Result<Decimal, DecimalError>;
 }
 
 macro_rules! summands {
     ($($number:ty)*) => {
         $(impl Summand for $number {
             #[inline]
-            fn summand(self) -> Result<Decimal, DecimalFault> {
+            fn summand(self) -> Result<Decimal, DecimalError> {
                 Ok(self.into())
             }
         })*
@@ -27,29 +27,29 @@ summands!(i8 i16 i32 i64 u8 u16 u32 u64 Decimal);
 
 impl Summand for f64 {
     #[inline]
-    fn summand(self) -> Result<Decimal, DecimalFault> {
+    fn summand(self) -> Result<Decimal, DecimalError> {
         self.try_into()
     }
 }
 
 impl Summand for bool {
     #[inline]
-    fn summand(self) -> Result<Decimal, DecimalFault> {
+    fn summand(self) -> Result<Decimal, DecimalError> {
         Ok(u8::from(self).into())
     }
 }
 
 impl<T: Summand> Summand for Option<T> {
     #[inline]
-    fn summand(self) -> Result<Decimal, DecimalFault> {
+    fn summand(self) -> Result<Decimal, DecimalError> {
         self.map_or(Ok(Decimal::ZERO), Summand::summand)
     }
 }
 
 impl<T: Summand, E: Into<crate::BoxError>> Summand for Result<T, E> {
     #[inline]
-    fn summand(self) -> Result<Decimal, DecimalFault> {
-        self.map_err(|error| DecimalFault::Author { message: crate::execution::cause_chain(error.into().as_ref()) })?
+    fn summand(self) -> Result<Decimal, DecimalError> {
+        self.map_err(|error| DecimalError::Author { message: crate::execution::cause_chain(error.into().as_ref()) })?
             .summand()
     }
 }

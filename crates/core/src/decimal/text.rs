@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Decimal, DecimalFault, MAX_DECIMAL_PLACES};
+use super::{Decimal, DecimalError, MAX_DECIMAL_PLACES};
 
 /// All digits with the places that were given, without an exponent.
 impl fmt::Display for Decimal {
@@ -31,10 +31,10 @@ impl fmt::Debug for Decimal {
 
 /// `-12.50`, `+3`, `.5`, `1e3`: what JSON and CSV files hold. Blanks and separators of thousands are refused.
 impl FromStr for Decimal {
-    type Err = DecimalFault;
+    type Err = DecimalError;
 
-    fn from_str(text: &str) -> Result<Self, DecimalFault> {
-        let no_number = || DecimalFault::NoNumber { text: cut(text) };
+    fn from_str(text: &str) -> Result<Self, DecimalError> {
+        let no_number = || DecimalError::NoNumber { text: cut(text) };
         let (negative, rest) = match text.as_bytes().first() {
             Some(b'-') => (true, &text[1..]),
             Some(b'+') => (false, &text[1..]),
@@ -53,7 +53,7 @@ impl FromStr for Decimal {
             }
             any = true;
             let longer = digits.checked_mul(10).and_then(|tens| tens.checked_add(u128::from(digit - b'0')));
-            digits = longer.ok_or_else(|| DecimalFault::TooLong { text: cut(text) })?;
+            digits = longer.ok_or_else(|| DecimalError::TooLong { text: cut(text) })?;
         }
         if !any {
             return Err(no_number());
@@ -65,8 +65,8 @@ impl FromStr for Decimal {
 
 impl Decimal {
     /// Digits and an exponent of ten.
-    fn from_digits(negative: bool, digits: u128, exponent: i64, text: &str) -> Result<Self, DecimalFault> {
-        let too_long = || DecimalFault::TooLong { text: cut(text) };
+    fn from_digits(negative: bool, digits: u128, exponent: i64, text: &str) -> Result<Self, DecimalError> {
+        let too_long = || DecimalError::TooLong { text: cut(text) };
         let (mut digits, mut exponent) = (digits, exponent);
         while exponent < -i64::from(MAX_DECIMAL_PLACES) && digits % 10 == 0 && digits > 0 {
             digits /= 10;

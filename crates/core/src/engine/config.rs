@@ -34,7 +34,7 @@ pub struct EngineConfig {
     pub node: Node,
     /// Executions that run at once. [`DEFAULT_CONCURRENCY`]
     pub concurrency: usize,
-    /// Executions that run at once on all nodes together; `None` for any number. Nodes that are told different numbers
+    /// Executions that run at once on all nodes together; `None` for any number. Nodes that are reported different numbers
     /// each keep to their own.
     pub max_running: Option<u32>,
     /// Launches that may wait; one more is refused. [`DEFAULT_QUEUE_LIMIT`]
@@ -45,7 +45,7 @@ pub struct EngineConfig {
     pub renew_every: Duration,
     /// Most time between two heartbeats, which also bring requests to drain. [`DEFAULT_HEARTBEAT`]
     pub heartbeat_every: Duration,
-    /// Time between looks for work and for dead owners; launches of this node are seen at once.
+    /// Time between searches for work and for dead owners; launches of this node are seen at once.
     pub poll_every: Duration,
     /// How long a stop waits for a safe point. [`DEFAULT_STOP_GRACE`]
     pub stop_grace: Duration,
@@ -64,7 +64,7 @@ pub struct EngineConfig {
     pub version: String,
     /// The clock of the times that are shown.
     pub clock: Arc<dyn Clock>,
-    /// Who is told of events.
+    /// Who is reported of events.
     pub consumers: Vec<Arc<dyn EventConsumer>>,
 }
 

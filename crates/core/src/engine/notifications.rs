@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::state::EngineState;
-use crate::repository::News;
+use crate::repository::Notification;
 
 /// Listens to the store until the node closes.
 pub(super) async fn listen(state: Arc<EngineState>) {
@@ -18,19 +18,19 @@ pub(super) async fn listen(state: Arc<EngineState>) {
             received = notifications.recv() => received,
         };
         match received {
-            Ok(News::Work) => {
+            Ok(Notification::Work) => {
                 local.work.notify_one();
                 local.changes.notify_new();
             }
-            Ok(News::StopRequested(id)) if local.running.has(id) => local.renew.notify_one(),
+            Ok(Notification::StopRequested(id)) if local.running.has(id) => local.renew.notify_one(),
             // What waits can also be stopped, and then it has ended.
-            Ok(News::StopRequested(id) | News::Started(id)) => local.changes.notify(id),
-            Ok(News::Ended(id)) => {
+            Ok(Notification::StopRequested(id) | Notification::Started(id)) => local.changes.notify(id),
+            Ok(Notification::Ended(id)) => {
                 local.changes.notify(id);
                 state.wake_for_limits();
             }
-            Ok(News::Drain) => local.renew.notify_one(),
-            Ok(News::Missed) | Err(RecvError::Lagged(_)) => {
+            Ok(Notification::Drain) => local.renew.notify_one(),
+            Ok(Notification::Missed) | Err(RecvError::Lagged(_)) => {
                 local.work.notify_one();
                 local.renew.notify_one();
                 local.changes.notify_all();

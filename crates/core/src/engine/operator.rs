@@ -349,7 +349,7 @@ impl Operator {
     /// Dropped before it is ready, it asks the author's code to stop. `held` is dropped when the last of that code has ended.
     ///
     /// # Errors
-    /// [`PreviewError`] when there is nothing to preview. A fault of the step is no error: it is shown.
+    /// [`PreviewError`] when there is nothing to preview. The error of an item is a part of the preview, which goes on.
     pub async fn preview(
         &self,
         job: &Job,

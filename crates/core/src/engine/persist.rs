@@ -11,13 +11,13 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A node that closes gives up once it has waited this long at a time.
 const GIVE_UP_WHEN_CLOSING: Duration = Duration::from_millis(500);
-/// Attempts to begin something with a fault that no wait mends. The record of an end is never given up.
+/// Attempts to begin something with an error that no wait mends. The record of an end is never given up.
 const HOPELESS_ATTEMPTS: u32 = 5;
 
-/// Repeats what a repository does as long as its fault may pass: a full disk, a busy or absent database.
+/// Repeats what a repository does as long as its error may pass: a full disk, a busy or absent database.
 ///
 /// # Errors
-/// When the lease is lost, the store is gone, the fault does not pass, or the node closes while it lasts.
+/// When the lease is lost, the store is gone, the error does not pass, or the node closes while it lasts.
 pub(super) async fn persist<T, F, A>(state: &EngineState, doing: &'static str, attempt: A) -> Result<T, RepositoryError>
 where
     A: Fn() -> F,
@@ -26,10 +26,10 @@ where
     repeat(state, doing, HOPELESS_ATTEMPTS, attempt).await
 }
 
-/// Records an end: repeated whatever the fault is, since an execution whose end is not recorded would be running for ever.
+/// Records an end: repeated whatever the error is, since an execution whose end is not recorded would be running for ever.
 ///
 /// # Errors
-/// When the lease is lost, the store is gone, or the node closes while the fault lasts; then the next start recovers the execution.
+/// When the lease is lost, the store is gone, or the node closes while the error lasts; then the next start recovers the execution.
 pub(super) async fn persist_end<T, F, A>(
     state: &EngineState,
     doing: &'static str,

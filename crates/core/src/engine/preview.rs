@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::author_thread::{self, panic_message};
 use crate::event::EventSink;
 use crate::execution::{ExecutionId, InstanceId, MAX_SKIPPED_BYTES, StepExecutionId};
-use crate::job::{GivenParameters, Job, JobParameters, ParameterFaults};
+use crate::job::{GivenParameters, InvalidParameters, Job, JobParameters};
 use crate::repository::JobRepository;
 use crate::step::{
     JobScope, PreviewOutcome, PreviewRun, PreviewedItem, ReadToEnd, Shared, Step, StepContext, StepKind, StepScope,
@@ -24,7 +24,7 @@ pub const MAX_PREVIEW_ITEMS: usize = 500;
 /// How long a preview takes at most; what it has seen by then is shown.
 pub const DEFAULT_PREVIEW_TIME: Duration = Duration::from_secs(30);
 
-/// How long a preview that was told to stop is waited for before its thread is left behind.
+/// How long a preview that was reported to stop is waited for before its thread is left behind.
 const LEAVE_BEHIND_AFTER: Duration = Duration::from_millis(200);
 /// Secrets shorter than this are masked where they stand alone: as a part of other texts they are a coincidence.
 const MASKED_WITHIN: usize = 4;
@@ -70,8 +70,8 @@ pub enum PreviewEnd {
     EndOfInput,
     /// Its time was over.
     OutOfTime,
-    /// A fault of the reader or processor as a whole, or a panic.
-    Fault(String),
+    /// An error of the reader or processor as a whole, or a panic.
+    Failed(String),
 }
 
 /// Why there is no preview.
@@ -80,7 +80,7 @@ pub enum PreviewEnd {
 pub enum PreviewError {
     /// The parameters do not fit the job.
     #[error("{0}")]
-    Parameters(#[from] ParameterFaults),
+    Parameters(#[from] InvalidParameters),
     /// The job has no such step, or the step cannot be previewed.
     #[error("job '{job}' has nothing to preview: {reason}")]
     NotPreviewable {
@@ -100,7 +100,7 @@ pub enum PreviewError {
 /// Dropped before it is ready, it tells the author's code to stop. `held` is dropped when the last of that code has ended.
 ///
 /// # Errors
-/// [`PreviewError`] when there is nothing to preview. A fault of the step is no error: it is shown.
+/// [`PreviewError`] when there is nothing to preview. The error of an item is a part of the preview, which goes on.
 pub(super) async fn preview(
     job: &Job,
     given: GivenParameters,
@@ -122,8 +122,8 @@ pub(super) async fn preview(
     let mut ended = spawn(step, run, held).map_err(PreviewError::Thread)?;
     let end = match tokio::time::timeout(options.time, &mut ended).await {
         Ok(Ok(Ok(end))) => end,
-        Ok(Ok(Err(payload))) => PreviewEnd::Fault(panic_message(payload.as_ref())),
-        Ok(Err(_)) => PreviewEnd::Fault("its thread died".to_owned()),
+        Ok(Ok(Err(payload))) => PreviewEnd::Failed(panic_message(payload.as_ref())),
+        Ok(Err(_)) => PreviewEnd::Failed("its thread died".to_owned()),
         Err(_) => {
             stop.cancel();
             // A thread that ignores this is left behind with its place.
@@ -137,7 +137,7 @@ pub(super) async fn preview(
         secrets.mask_item(item);
     }
     let end = match end {
-        PreviewEnd::Fault(message) => PreviewEnd::Fault(secrets.masked(&message)),
+        PreviewEnd::Failed(message) => PreviewEnd::Failed(secrets.masked(&message)),
         end => end,
     };
     Ok(Preview { step_name, parameters, items, end })
@@ -213,7 +213,7 @@ fn spawn(
         match shown {
             Some(Ok(ReadToEnd::Yes)) => PreviewEnd::EndOfInput,
             Some(Ok(ReadToEnd::No)) => PreviewEnd::Enough,
-            Some(Err(message)) => PreviewEnd::Fault(message),
+            Some(Err(message)) => PreviewEnd::Failed(message),
             None => PreviewEnd::OutOfTime,
         }
     })

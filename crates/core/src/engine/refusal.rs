@@ -1,7 +1,7 @@
 //! Why an operator is refused what it asked for.
 
 use crate::execution::{ExecutionId, Status};
-use crate::job::{MAX_PRIORITY, MIN_PRIORITY, ParameterFaults};
+use crate::job::{InvalidParameters, MAX_PRIORITY, MIN_PRIORITY};
 use crate::repository::{LaunchError, RepositoryError};
 
 /// Why an operator is refused what it asked for.
@@ -16,7 +16,7 @@ pub enum OperatorError {
     },
     /// The parameters do not fit the job.
     #[error("{0}")]
-    Parameters(#[from] ParameterFaults),
+    Parameters(#[from] InvalidParameters),
     /// The launch was refused.
     #[error(transparent)]
     Launch(#[from] LaunchError),

@@ -89,7 +89,7 @@ impl Plan {
         let Some(first) = self.left.first() else { return "it has no skipped items left".to_owned() };
         let why = first.reason.clone().unwrap_or_else(|| match first.reruns {
             Reruns::Items => format!(
-                "those of step '{}' could not be read, which takes .parse_skipped(…), or were not kept whole",
+                "those of step '{}' could not be read, which takes .parse_raw(…), or were not kept whole",
                 first.step_name
             ),
             _ => format!("those of step '{}' were not kept whole", first.step_name),
@@ -137,9 +137,7 @@ fn reason_of(skip: &StoredSkip) -> &'static str {
         (Some(text), false, _) if text.ends_with('…') => "it was too long to be kept whole",
         (Some(_), false, SkipPhase::Read) => "what was kept of it is not all of it",
         (Some(_), false, _) => "the JSON that was kept of it does not read back as the item that it was",
-        (Some(_), true, SkipPhase::Read) => {
-            "it could not be read: add .parse_skipped(…) to the step to read its raw text"
-        }
+        (Some(_), true, SkipPhase::Read) => "it could not be read: add .parse_raw(…) to the step to read its raw text",
         (Some(_), true, _) => "it cannot be run again",
     }
 }

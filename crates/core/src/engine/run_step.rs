@@ -18,7 +18,7 @@ use crate::author_thread;
 use crate::event::Event;
 use crate::execution::{StepState, cause_chain};
 use crate::repository::{RepositoryError, StartedStep};
-use crate::step::{BodyFault, BodyRun, JobScope, LiveCounters, Shared, Step, StepContext, StepScope};
+use crate::step::{BodyError, BodyRun, JobScope, LiveCounters, Shared, Step, StepContext, StepScope};
 
 /// How long a step that was dropped may take to report before its thread is left behind.
 pub(super) const LEAVE_BEHIND_AFTER: Duration = Duration::from_millis(500);
@@ -65,12 +65,12 @@ pub(super) async fn run_step(
                         };
                         supervise(state, step, run, handle).await
                     }
-                    Err(RepositoryError::LeaseLost { .. }) => Report::Fault(BodyFault::LeaseLost),
-                    Err(error) => Report::Fault(BodyFault::Failed(cause_chain(&error))),
+                    Err(RepositoryError::LeaseLost { .. }) => Report::Body(BodyError::LeaseLost),
+                    Err(error) => Report::Body(BodyError::Failed(cause_chain(&error))),
                 };
             (stored, report)
         }
-        Err(error) => (StepState::default(), Report::Fault(BodyFault::Failed(cause_chain(&error)))),
+        Err(error) => (StepState::default(), Report::Body(BodyError::Failed(cause_chain(&error)))),
     };
     let ended = EndedStep { step, scope: &scope, handle, started: &started, kept, job_context };
     let end = ended.record(state, report).await;
@@ -86,7 +86,7 @@ async fn supervise(state: &EngineState, step: &Step, run: BodyRun, handle: &Hand
         Ok(report) => report,
         Err(error) => {
             let message = format!("failed to start a thread for the step: {error}");
-            return Report::Fault(BodyFault::Failed(message));
+            return Report::Body(BodyError::Failed(message));
         }
     };
     let received = |received: Result<thread::Result<Report>, _>| match received {
@@ -154,7 +154,7 @@ fn start_thread(
                 biased;
                 ended = step.body().run(run) => match ended {
                     Ok(end) => Report::Ended(end),
-                    Err(fault) => Report::Fault(fault),
+                    Err(fault) => Report::Body(fault),
                 },
                 () = drop_it.cancelled() => Report::Dropped,
             }

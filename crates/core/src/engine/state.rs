@@ -45,7 +45,7 @@ impl EngineState {
         }
     }
 
-    /// Reports a fault of the store that was met in the background. When the store itself is gone, the node drops what it
+    /// Reports an error of the store that was met in the background. When the store itself is gone, the node drops what it
     /// runs, since nothing of it would be kept, and takes no more.
     pub(super) fn report_trouble(&self, doing: &'static str, error: &RepositoryError) {
         if !error.is_gone() {

@@ -9,7 +9,7 @@ use crate::execution::{
     ContextChanges, EXIT_SHUTDOWN, ExecutionContext, Status, StatusEvent, StepState, cause_chain, cut_message,
 };
 use crate::repository::{RepositoryError, StartedStep, StepOutcome};
-use crate::step::{BodyEnd, BodyFault, Step, StepKind, StepScope};
+use crate::step::{BodyEnd, BodyError, Step, StepKind, StepScope};
 
 /// How a step ended, and is recorded to have ended.
 pub(super) enum StepEnd {
@@ -22,7 +22,7 @@ pub(super) enum StepEnd {
 /// The report of a step's thread.
 pub(super) enum Report {
     Ended(BodyEnd),
-    Fault(BodyFault),
+    Body(BodyError),
     /// It panicked.
     Panicked(Box<dyn std::any::Any + Send>),
     /// It was lost without a report.
@@ -54,11 +54,11 @@ impl Ending {
     /// The end that a report means; `None` when the step is not this node's any more.
     fn of(report: Report) -> Option<Self> {
         Some(match report {
-            Report::Fault(BodyFault::LeaseLost) => return None,
+            Report::Body(BodyError::LeaseLost) => return None,
             Report::Ended(BodyEnd::Completed { exit_code }) => {
                 Self { exit_code, ..Self::new(StatusEvent::Complete, None) }
             }
-            Report::Fault(BodyFault::Failed(message)) => Self::failed(message),
+            Report::Body(BodyError::Failed(message)) => Self::failed(message),
             Report::Panicked(payload) => Self::failed(panic_message(payload.as_ref())),
             Report::Died => Self::failed("its thread died".to_owned()),
             Report::Ended(BodyEnd::Stopped) => Self::new(StatusEvent::Stop, None),

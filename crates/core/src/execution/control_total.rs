@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::decimal::{Decimal, DecimalFault};
+use crate::decimal::{Decimal, DecimalError};
 
 /// A named sum over the items of a step, as of its last commit, cumulative over all attempts since the step began anew.
 ///
@@ -53,7 +53,7 @@ pub enum Imbalance {
         name: String,
         /// What is too large.
         #[source]
-        source: DecimalFault,
+        source: DecimalError,
     },
 }
 

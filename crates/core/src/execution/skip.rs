@@ -101,7 +101,7 @@ pub struct StoredSkip {
     pub time: Timestamp,
     /// The item.
     pub item: SkippedItem,
-    /// The execution that has run it again; what became of it there is told there.
+    /// The execution that has run it again; what became of it there is reported there.
     pub rerun_execution_id: Option<ExecutionId>,
 }
 

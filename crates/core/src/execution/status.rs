@@ -17,7 +17,7 @@ pub enum Status {
     Stopping,
     /// Ended by a request; can be restarted.
     Stopped,
-    /// Ended by a fault; can be restarted.
+    /// Ended by an error; can be restarted.
     Failed,
     /// Ended with all its work done.
     Completed,
@@ -34,7 +34,7 @@ pub enum StatusEvent {
     RequestStop,
     /// Its work has ended because of a request.
     Stop,
-    /// Its work has ended by a fault, or its owner is dead.
+    /// Its work has ended by an error, or its owner is dead.
     Fail,
     /// Its work is done.
     Complete,

@@ -9,7 +9,7 @@ use super::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{CallableWriter, ChainProcessor, FilterProcessor, FunctionProcessor, ListReader};
+/// use oxbatch_core::item::{FunctionWriter, ChainProcessor, FilterProcessor, FunctionProcessor, ListReader};
 ///
 /// let step = ChunkStep::builder("Square")
 ///     .reader(|_| Ok(ListReader::new([1, 2, 3])))
@@ -18,7 +18,7 @@ use super::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 ///         let square = FunctionProcessor::new(|number: i64| Ok(Some(number * number)));
 ///         Ok(ChainProcessor::new(odd, square))
 ///     })
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[i64]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[i64]| {
 ///         println!("{chunk:?}");
 ///         Ok(())
 ///     })));
@@ -27,7 +27,7 @@ use super::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 /// ```
 ///
 /// An item that one of them filters does not reach those behind it. One that fails in one of them is
-/// [taken back](ItemProcessor::take_back) by those before it, so that it may come again. The checkpoint holds that of each,
+/// [rolled back](ItemProcessor::roll_back) by those before it, so that it may come again. The checkpoint holds that of each,
 /// by its place.
 #[derive(Debug)]
 pub struct ChainProcessor<A, B> {
@@ -57,9 +57,9 @@ where
 {
     type Output = B::Output;
 
-    const SEES_ALL: bool = A::SEES_ALL || B::SEES_ALL;
+    const NEEDS_ALL_ITEMS: bool = A::NEEDS_ALL_ITEMS || B::NEEDS_ALL_ITEMS;
 
-    const NEVER_WAITS: bool = A::NEVER_WAITS && B::NEVER_WAITS;
+    const IS_SYNCHRONOUS: bool = A::IS_SYNCHRONOUS && B::IS_SYNCHRONOUS;
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         let (first, second) = match checkpoint.map(Checkpoint::read::<Positions>).transpose()? {
@@ -75,7 +75,7 @@ where
         let Some(item) = self.first.process(item).await? else { return Ok(None) };
         let output = self.second.process(item).await;
         if output.is_err() {
-            self.first.take_back();
+            self.first.roll_back();
         }
         output
     }
@@ -83,7 +83,7 @@ where
     /// Only where the second one never waits: an item that the first one has had cannot be given back.
     #[inline]
     fn process_now(&mut self, item: I) -> Processed<I, B::Output> {
-        if !B::NEVER_WAITS {
+        if !B::IS_SYNCHRONOUS {
             return Processed::Later(item);
         }
         let item = match self.first.process_now(item) {
@@ -98,13 +98,13 @@ where
             Processed::Failed(error) => error,
             Processed::Later(_) => ItemError::other("a processor that says it never waits has given an item back"),
         };
-        self.first.take_back();
+        self.first.roll_back();
         Processed::Failed(error)
     }
 
-    fn take_back(&mut self) {
-        self.second.take_back();
-        self.first.take_back();
+    fn roll_back(&mut self) {
+        self.second.roll_back();
+        self.first.roll_back();
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {

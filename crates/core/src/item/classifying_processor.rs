@@ -12,7 +12,7 @@ use super::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{CallableWriter, ClassifyingProcessor, FunctionProcessor, ListReader};
+/// use oxbatch_core::item::{FunctionWriter, ClassifyingProcessor, FunctionProcessor, ListReader};
 ///
 /// let step = ChunkStep::builder("Convert")
 ///     .reader(|_| Ok(ListReader::new(["12 km", "7 mi"])))
@@ -22,7 +22,7 @@ use super::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 ///             .route("metric", FunctionProcessor::new(move |text: &str| Ok(Some(parse(text)?))))
 ///             .route("imperial", FunctionProcessor::new(move |text: &str| Ok(Some(parse(text)? * 1.609)))))
 ///     })
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[f64]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[f64]| {
 ///         println!("{chunk:?} km");
 ///         Ok(())
 ///     })));
@@ -30,7 +30,7 @@ use super::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 /// # Ok::<(), oxbatch_core::BuildError>(())
 /// ```
 ///
-/// All of them make outputs of one type. An item whose name no processor has is a fault of kind
+/// All of them make outputs of one type. An item whose name no processor has is an error of kind
 /// [`Validation`](super::ErrorKind::Validation) that names it. Which processor has which name is part of the type, so
 /// nothing is boxed and nothing is called by pointer. The checkpoint holds that of each by its name; one with a name that
 /// the step no longer has is refused.
@@ -112,11 +112,11 @@ pub trait ProcessorRoutes<I: Send>: Send {
 
     /// Whether one of them must see all of its items.
     #[doc(hidden)]
-    const SEES_ALL: bool;
+    const NEEDS_ALL_ITEMS: bool;
 
     /// Whether none of them ever waits.
     #[doc(hidden)]
-    const NEVER_WAITS: bool;
+    const IS_SYNCHRONOUS: bool;
 
     /// Opens each with its own part of the checkpoints, which it takes out.
     #[doc(hidden)]
@@ -124,7 +124,7 @@ pub trait ProcessorRoutes<I: Send>: Send {
 
     /// Takes the last item of one of them back.
     #[doc(hidden)]
-    fn take_back(&mut self, index: usize);
+    fn roll_back(&mut self, index: usize);
 
     /// Adds the checkpoint of each that has one.
     #[doc(hidden)]
@@ -175,16 +175,16 @@ impl<P, R> ProcessorRoute<P, R> {
 impl<I: Send, P: ItemProcessor<I>> ProcessorRoutes<I> for ProcessorRoute<P, NoRoutes> {
     type Output = P::Output;
 
-    const SEES_ALL: bool = P::SEES_ALL;
+    const NEEDS_ALL_ITEMS: bool = P::NEEDS_ALL_ITEMS;
 
-    const NEVER_WAITS: bool = P::NEVER_WAITS;
+    const IS_SYNCHRONOUS: bool = P::IS_SYNCHRONOUS;
 
     fn open(&mut self, positions: &mut Positions) -> impl Future<Output = Result<(), ItemError>> + Send {
         self.open_own(positions)
     }
 
-    fn take_back(&mut self, _: usize) {
-        self.processor.take_back();
+    fn roll_back(&mut self, _: usize) {
+        self.processor.roll_back();
     }
 
     fn checkpoint(&mut self, positions: &mut Positions) -> Result<(), ItemError> {
@@ -232,19 +232,19 @@ where
 {
     type Output = P::Output;
 
-    const SEES_ALL: bool = P::SEES_ALL || <ProcessorRoute<Q, R> as ProcessorRoutes<I>>::SEES_ALL;
+    const NEEDS_ALL_ITEMS: bool = P::NEEDS_ALL_ITEMS || <ProcessorRoute<Q, R> as ProcessorRoutes<I>>::NEEDS_ALL_ITEMS;
 
-    const NEVER_WAITS: bool = P::NEVER_WAITS && <ProcessorRoute<Q, R> as ProcessorRoutes<I>>::NEVER_WAITS;
+    const IS_SYNCHRONOUS: bool = P::IS_SYNCHRONOUS && <ProcessorRoute<Q, R> as ProcessorRoutes<I>>::IS_SYNCHRONOUS;
 
     async fn open(&mut self, positions: &mut Positions) -> Result<(), ItemError> {
         self.others.open(positions).await?;
         self.open_own(positions).await
     }
 
-    fn take_back(&mut self, index: usize) {
+    fn roll_back(&mut self, index: usize) {
         match index {
-            0 => self.processor.take_back(),
-            _ => self.others.take_back(index - 1),
+            0 => self.processor.roll_back(),
+            _ => self.others.roll_back(index - 1),
         }
     }
 
@@ -312,9 +312,9 @@ where
 {
     type Output = R::Output;
 
-    const SEES_ALL: bool = R::SEES_ALL;
+    const NEEDS_ALL_ITEMS: bool = R::NEEDS_ALL_ITEMS;
 
-    const NEVER_WAITS: bool = R::NEVER_WAITS;
+    const IS_SYNCHRONOUS: bool = R::IS_SYNCHRONOUS;
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         let names = self.routes.names();
@@ -346,8 +346,8 @@ where
         }
     }
 
-    fn take_back(&mut self) {
-        self.routes.take_back(self.last);
+    fn roll_back(&mut self) {
+        self.routes.roll_back(self.last);
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {

@@ -15,9 +15,9 @@ use crate::repository::ChunkTransaction;
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{CallableWriter, ClassifyingWriter, ListReader};
+/// use oxbatch_core::item::{FunctionWriter, ClassifyingWriter, ListReader};
 ///
-/// let print = |name: &'static str| CallableWriter::new(move |chunk: &[u32]| {
+/// let print = |name: &'static str| FunctionWriter::new(move |chunk: &[u32]| {
 ///     println!("{name}: {chunk:?}");
 ///     Ok(())
 /// });
@@ -33,7 +33,7 @@ use crate::repository::ChunkTransaction;
 /// ```
 ///
 /// The function is called once for each output and borrows its answer from it or from the program. An output whose name no
-/// writer has is a fault of kind [`Validation`](super::ErrorKind::Validation) that names it. The outputs of a chunk are
+/// writer has is an error of kind [`Validation`](super::ErrorKind::Validation) that names it. The outputs of a chunk are
 /// copied, name by name, so that each writer gets its part of the chunk in one piece and in order.
 ///
 /// All writers are opened, finished and published, also those that get nothing; the checkpoint holds that of each by its

@@ -11,7 +11,7 @@ const MAX_RAW_BYTES: usize = 4 * 1024;
 /// Any error of user code.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What kind of fault it is; policies match on it.
+/// What kind of error it is; policies match on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -29,7 +29,7 @@ pub enum ErrorKind {
     Custom(&'static str),
 }
 
-/// A fault with an item: its kind, its cause and, where known, where it is and how it reads.
+/// An error with an item: its kind, its cause and, where known, where it is and how it reads.
 ///
 /// Any `std::error::Error` becomes one of kind [`ErrorKind::Other`] by `?`; a step may
 /// [know better](crate::step::ChunkStepBuilder::classify_errors). It becomes a [`BoxError`] by `?` as well, which a task returns.
@@ -44,32 +44,32 @@ pub struct ItemError {
 }
 
 impl ItemError {
-    /// A fault of a kind, from a message or an error.
+    /// An error of a kind, from a message or an error.
     pub fn new(kind: ErrorKind, cause: impl Into<BoxError>) -> Self {
         Self { kind, file: None, position: None, raw: None, raw_is_whole: false, fatal: false, source: cause.into() }
     }
 
-    /// A fault of kind [`ErrorKind::Other`], from a message or an error.
+    /// An error of kind [`ErrorKind::Other`], from a message or an error.
     pub fn other(cause: impl Into<BoxError>) -> Self {
         Self::new(ErrorKind::Other, cause)
     }
 
-    /// A fault of kind [`ErrorKind::Parse`], from a message or an error.
+    /// An error of kind [`ErrorKind::Parse`], from a message or an error.
     pub fn parse(cause: impl Into<BoxError>) -> Self {
         Self::new(ErrorKind::Parse, cause)
     }
 
-    /// A fault of kind [`ErrorKind::Validation`], from a message or an error.
+    /// An error of kind [`ErrorKind::Validation`], from a message or an error.
     pub fn validation(cause: impl Into<BoxError>) -> Self {
         Self::new(ErrorKind::Validation, cause)
     }
 
-    /// A fault of kind [`ErrorKind::Transient`], from a message or an error.
+    /// An error of kind [`ErrorKind::Transient`], from a message or an error.
     pub fn transient(cause: impl Into<BoxError>) -> Self {
         Self::new(ErrorKind::Transient, cause)
     }
 
-    /// Says that the source or the target is broken for good: whatever is asked of it next fails as well. Such a fault is
+    /// Says that the source or the target is broken for good: whatever is asked of it next fails as well. Such an error is
     /// neither repeated nor skipped, whatever the policies of the step: it fails.
     #[must_use]
     pub fn fatal(mut self) -> Self {
@@ -118,16 +118,16 @@ impl ItemError {
         self
     }
 
-    /// Says that the raw text is not all that is lost with this fault: the beginning of a record, or one record of a group. A
+    /// Says that the raw text is not all that is lost with this error: the beginning of a record, or one record of a group. A
     /// re-run of the skipped items leaves it alone. A reader over another one that makes one item of several says so of
-    /// the other's faults.
+    /// the other's errors.
     #[must_use]
     pub fn raw_is_part(mut self) -> Self {
         self.raw_is_whole = false;
         self
     }
 
-    /// The same fault, with another cause around its own.
+    /// The same error, with another cause around its own.
     #[must_use]
     pub(super) fn caused_by(mut self, around: impl FnOnce(BoxError) -> BoxError) -> Self {
         self.source = around(self.source);
@@ -146,7 +146,7 @@ impl ItemError {
         self.raw_is_whole
     }
 
-    /// The kind of the fault.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }

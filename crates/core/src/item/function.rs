@@ -14,19 +14,19 @@ use crate::repository::ChunkTransaction;
 /// it must return the same items in the same order each time. Items that may fail, and sources that can seek, are read by
 /// a [`StreamReader`](super::StreamReader).
 #[derive(Debug)]
-pub struct CallableReader<I> {
+pub struct IteratorReader<I> {
     iterator: Fuse<I>,
     done: u64,
 }
 
-impl<I: Iterator> CallableReader<I> {
+impl<I: Iterator> IteratorReader<I> {
     /// Reads the items of `iterator`.
     pub fn new(iterator: impl IntoIterator<IntoIter = I>) -> Self {
         Self { iterator: iterator.into_iter().fuse(), done: 0 }
     }
 }
 
-impl<I: Iterator<Item: Send> + Send> ItemReader for CallableReader<I> {
+impl<I: Iterator<Item: Send> + Send> ItemReader for IteratorReader<I> {
     type Item = I::Item;
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
@@ -63,7 +63,7 @@ impl<I: Iterator<Item: Send> + Send> ItemReader for CallableReader<I> {
 /// Processes each item by a function that returns the output, or `None` to filter the item.
 ///
 /// A function that remembers items sees only some of them in a step with several processors at once: write an
-/// [`ItemProcessor`] that [says that it must see all](ItemProcessor::SEES_ALL).
+/// [`ItemProcessor`] that [says that it must see all](ItemProcessor::NEEDS_ALL_ITEMS).
 #[derive(Debug)]
 pub struct FunctionProcessor<F> {
     function: F,
@@ -87,7 +87,7 @@ where
 {
     type Output = O;
 
-    const NEVER_WAITS: bool = true;
+    const IS_SYNCHRONOUS: bool = true;
 
     #[inline]
     async fn process(&mut self, item: I) -> Result<Option<O>, ItemError> {
@@ -106,17 +106,17 @@ where
 /// use std::time::Duration;
 ///
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{AsyncProcessor, CallableWriter, ListReader};
+/// use oxbatch_core::item::{AsyncFunctionProcessor, FunctionWriter, ListReader};
 ///
 /// let step = ChunkStep::builder("Ask")
 ///     .reader(|_| Ok(ListReader::new(["Canada goose", "Hawk"])))
 ///     .processor(|_| {
-///         Ok(AsyncProcessor::new(|species: &'static str| async move {
+///         Ok(AsyncFunctionProcessor::new(|species: &'static str| async move {
 ///             tokio::time::sleep(Duration::from_millis(1)).await;
 ///             Ok((species != "Hawk").then_some(species))
 ///         }))
 ///     })
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[&str]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[&str]| {
 ///         println!("{chunk:?}");
 ///         Ok(())
 ///     })));
@@ -126,11 +126,11 @@ where
 ///
 /// Its future owns what it needs; nothing is boxed. It runs on the step's own runtime, with timers and sockets.
 #[derive(Debug)]
-pub struct AsyncProcessor<F> {
+pub struct AsyncFunctionProcessor<F> {
     function: F,
 }
 
-impl<F> AsyncProcessor<F> {
+impl<F> AsyncFunctionProcessor<F> {
     /// Processes by `function`.
     pub fn new<I, O, U>(function: F) -> Self
     where
@@ -141,7 +141,7 @@ impl<F> AsyncProcessor<F> {
     }
 }
 
-impl<I, O, F, U> ItemProcessor<I> for AsyncProcessor<F>
+impl<I, O, F, U> ItemProcessor<I> for AsyncFunctionProcessor<F>
 where
     I: Send,
     O: Send + Sync,
@@ -160,12 +160,12 @@ where
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{CallableWriter, FilterProcessor, ListReader};
+/// use oxbatch_core::item::{FunctionWriter, FilterProcessor, ListReader};
 ///
 /// let step = ChunkStep::builder("Count")
 ///     .reader(|_| Ok(ListReader::new([1, 2, 3])))
 ///     .processor(|_| Ok(FilterProcessor::new(|number: &i32| number % 2 == 1)))
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[i32]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[i32]| {
 ///         println!("{chunk:?}");
 ///         Ok(())
 ///     })));
@@ -194,7 +194,7 @@ where
 {
     type Output = I;
 
-    const NEVER_WAITS: bool = true;
+    const IS_SYNCHRONOUS: bool = true;
 
     #[inline]
     async fn process(&mut self, item: I) -> Result<Option<I>, ItemError> {
@@ -214,7 +214,7 @@ pub struct PassThrough;
 impl<I: Send + Sync> ItemProcessor<I> for PassThrough {
     type Output = I;
 
-    const NEVER_WAITS: bool = true;
+    const IS_SYNCHRONOUS: bool = true;
 
     #[inline]
     async fn process(&mut self, item: I) -> Result<Option<I>, ItemError> {
@@ -232,11 +232,11 @@ impl<I: Send + Sync> ItemProcessor<I> for PassThrough {
 /// At least once: a chunk whose commit failed after the function returned is given to it again. Of a chunk with an output
 /// that is skipped the function is given the outputs [one by one](ItemWriter::can_roll_back), so each of them twice at most.
 #[derive(Debug)]
-pub struct CallableWriter<F> {
+pub struct FunctionWriter<F> {
     function: F,
 }
 
-impl<F> CallableWriter<F> {
+impl<F> FunctionWriter<F> {
     /// Writes by `function`, which gets a chunk at a time.
     pub fn new<O>(function: F) -> Self
     where
@@ -246,7 +246,7 @@ impl<F> CallableWriter<F> {
     }
 }
 
-impl<O, F> ItemWriter<O> for CallableWriter<F>
+impl<O, F> ItemWriter<O> for FunctionWriter<F>
 where
     O: Send + Sync,
     F: FnMut(&[O]) -> Result<(), ItemError> + Send,
@@ -266,12 +266,12 @@ where
 /// use std::time::Duration;
 ///
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{AsyncWriter, ListReader};
+/// use oxbatch_core::item::{AsyncFunctionWriter, ListReader};
 ///
 /// let step = ChunkStep::builder("Send")
 ///     .reader(|_| Ok(ListReader::new([1, 2, 3])))
 ///     .writer(|_| {
-///         Ok(AsyncWriter::new(|chunk: &[i32]| {
+///         Ok(AsyncFunctionWriter::new(|chunk: &[i32]| {
 ///             Box::pin(async move {
 ///                 tokio::time::sleep(Duration::from_millis(1)).await;
 ///                 println!("{chunk:?}");
@@ -287,11 +287,11 @@ where
 /// output that is skipped the function is given the outputs [one by one](ItemWriter::can_roll_back), so each of them
 /// twice at most.
 #[derive(Debug)]
-pub struct AsyncWriter<F> {
+pub struct AsyncFunctionWriter<F> {
     function: F,
 }
 
-impl<F> AsyncWriter<F> {
+impl<F> AsyncFunctionWriter<F> {
     /// Writes by `function`, which gets a chunk at a time.
     pub fn new<O>(function: F) -> Self
     where
@@ -301,7 +301,7 @@ impl<F> AsyncWriter<F> {
     }
 }
 
-impl<O, F> ItemWriter<O> for AsyncWriter<F>
+impl<O, F> ItemWriter<O> for AsyncFunctionWriter<F>
 where
     O: Send + Sync,
     F: FnMut(&[O]) -> BoxFuture<'_, Result<(), ItemError>> + Send,

@@ -9,7 +9,7 @@ use super::{BoxError, Checkpoint, ErrorKind, ItemError, ItemReader};
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{CallableWriter, GroupingReader, ListReader};
+/// use oxbatch_core::item::{FunctionWriter, GroupingReader, ListReader};
 ///
 /// #[derive(Clone)]
 /// struct Line {
@@ -20,7 +20,7 @@ use super::{BoxError, Checkpoint, ErrorKind, ItemError, ItemReader};
 /// let lines = [Line { order: 1, amount: 5 }, Line { order: 1, amount: 7 }, Line { order: 2, amount: 3 }];
 /// let step = ChunkStep::builder("Sum up")
 ///     .reader(move |_| Ok(GroupingReader::new(ListReader::new(lines.clone()), |a, b| a.order == b.order)))
-///     .writer(|_| Ok(CallableWriter::new(|orders: &[Vec<Line>]| {
+///     .writer(|_| Ok(FunctionWriter::new(|orders: &[Vec<Line>]| {
 ///         for lines in orders {
 ///             println!("{}", lines.iter().map(|line| line.amount).sum::<u64>());
 ///         }
@@ -39,12 +39,12 @@ use super::{BoxError, Checkpoint, ErrorKind, ItemError, ItemReader};
 /// [`ANCHOR_ITEMS`](PeekableReader::ANCHOR_ITEMS) items once more.
 ///
 /// # Errors
-/// A record within a group that cannot be read makes the whole group one that cannot be read, with that record's fault:
+/// A record within a group that cannot be read makes the whole group one that cannot be read, with that record's error:
 /// half an order must not pass for a whole one. Its other records are passed over and the next `read` goes on with the
 /// next group. What is kept of a skipped group is that record, which says how many others went with it; a re-run of the skipped items
 /// leaves it alone, for the record is no group. A record that cannot be read where a group would begin stands alone, for nobody knows its key. A group of
-/// more than [`max_group_items`](Self::max_group_items) is a fault of kind [`ErrorKind::Validation`] and is passed over
-/// as well. A fault of kind [`ErrorKind::Other`] ends the group at once, for it may be one that stays. After a [transient](ErrorKind::Transient) fault the next `read` goes on within the group.
+/// more than [`max_group_items`](Self::max_group_items) is an error of kind [`ErrorKind::Validation`] and is passed over
+/// as well. An error of kind [`ErrorKind::Other`] ends the group at once, for it may be one that stays. After a [transient](ErrorKind::Transient) error the next `read` goes on within the group.
 #[derive(Debug)]
 pub struct GroupingReader<R: ItemReader, F> {
     reader: PeekableReader<R>,
@@ -54,7 +54,7 @@ pub struct GroupingReader<R: ItemReader, F> {
     group: Vec<R::Item>,
     /// Why the group that is being read is none.
     fault: Option<ItemError>,
-    /// Records of that group beside the one at fault.
+    /// Records of that group beside the one at error.
     others: u64,
     /// The position before the group that is being read.
     border: Option<Mark>,
@@ -97,7 +97,7 @@ impl<R: ItemReader, F: FnMut(&R::Item, &R::Item) -> bool> GroupingReader<R, F> {
         }
     }
 
-    /// Keeps the first fault of the group, and of its items the first alone, by which the others are known.
+    /// Keeps the first error of the group, and of its items the first alone, by which the others are known.
     #[cold]
     fn spoil(&mut self, fault: ItemError) {
         if self.fault.is_some() {
@@ -109,7 +109,7 @@ impl<R: ItemReader, F: FnMut(&R::Item, &R::Item) -> bool> GroupingReader<R, F> {
         self.fault = Some(fault);
     }
 
-    /// The fault as one of the whole group: the raw text of one record must not pass for a group of its own.
+    /// The error as one of the whole group: the raw text of one record must not pass for a group of its own.
     #[cold]
     fn of_group(&self, fault: ItemError) -> ItemError {
         let others = self.others;
@@ -121,7 +121,7 @@ impl<R: ItemReader, F: FnMut(&R::Item, &R::Item) -> bool> GroupingReader<R, F> {
     }
 }
 
-/// Around the fault of a record that takes its group with it.
+/// Around the error of a record that takes its group with it.
 #[derive(Debug, thiserror::Error)]
 #[error("a record cannot be read, and so its group with {others} other{} is left out", if *.others == 1 { "" } else { "s" })]
 struct SpoiledGroup {
@@ -156,7 +156,7 @@ where
                 Err(fault) => {
                     let alone = self.group.is_empty();
                     self.spoil(fault);
-                    // The end of what cannot be read at all must not be looked for.
+                    // The end of what cannot be read at all must not be searched for.
                     if alone || self.fault.as_ref().is_some_and(|fault| fault.kind() == ErrorKind::Other) {
                         return self.end();
                     }

@@ -1,4 +1,4 @@
-//! Values as JSON text: a number that JSON does not have is a fault, and never `null`.
+//! Values as JSON text: a number that JSON does not have is an error, and never `null`.
 
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use super::guard::{Guard, Guarded};
 use super::{BoxError, ItemError};
 
-/// A value to be written as JSON: NaN and the infinite numbers, of which `serde_json` makes `null`, are faults.
+/// A value to be written as JSON: NaN and the infinite numbers, of which `serde_json` makes `null`, are errors.
 ///
 /// ```
 /// use oxbatch_core::item::FiniteJson;
@@ -28,7 +28,7 @@ impl<T: Serialize + ?Sized> Serialize for FiniteJson<'_, T> {
 /// Appends a value as JSON, for the writers of formats that are JSON or hold it.
 ///
 /// # Errors
-/// A fault of the item, of kind [`ErrorKind::Validation`](super::ErrorKind::Validation), that names the field: the value has a number
+/// An error of the item, of kind [`ErrorKind::Validation`](super::ErrorKind::Validation), that names the field: the value has a number
 /// that is not finite, or something else that is no JSON.
 #[inline]
 pub fn write_json<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<(), ItemError> {

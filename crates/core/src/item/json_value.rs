@@ -1,4 +1,4 @@
-//! Values from JSON text: a number is read as it stands there, or it is a fault.
+//! Values from JSON text: a number is read as it stands there, or it is an error.
 
 mod exact;
 mod number;
@@ -10,7 +10,7 @@ use exact::Exact;
 /// Why a text is no JSON value, or not a `T`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
-pub struct JsonFault {
+pub struct JsonError {
     /// Its path within the value where there is one, and what is wrong.
     problem: String,
     /// The first is 1.
@@ -19,7 +19,7 @@ pub struct JsonFault {
     column: usize,
 }
 
-impl JsonFault {
+impl JsonError {
     /// Where it is, for a value that begins at `start`: `line 17, column 3`.
     pub fn position(&self, start: &str) -> String {
         match self.line {
@@ -31,14 +31,14 @@ impl JsonFault {
 
 /// Reads a value from its JSON, for the readers of formats that are JSON or hold it.
 ///
-/// A number that the type would change is a fault: one with more digits than the 64-bit number that
+/// A number that the type would change is an error: one with more digits than the 64-bit number that
 /// a type without an opinion, such as `serde_json`'s `Value`, makes of it, and one that is too small to be anything but 0.
 /// A field of type `f64` is rounded as floats are, and one of `RawValue` keeps what is written.
 ///
 /// # Errors
-/// [`JsonFault`] tells the path within the value and the place in the text.
+/// [`JsonError`] tells the path within the value and the place in the text.
 #[inline]
-pub fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, JsonFault> {
+pub fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, JsonError> {
     match serde_json::from_str(text) {
         Ok(value) if number::may_be_inexact(text) => check_exact::<T>(text).map(|()| value),
         Ok(value) => Ok(value),
@@ -62,7 +62,7 @@ pub fn read_json_by<'de, S: DeserializeSeed<'de>>(seed: S, text: &'de str) -> Re
 
 /// Reads the value once more, number by number.
 #[cold]
-fn check_exact<T: DeserializeOwned>(text: &str) -> Result<(), JsonFault> {
+fn check_exact<T: DeserializeOwned>(text: &str) -> Result<(), JsonError> {
     let mut parser = serde_json::Deserializer::from_str(text);
     let Err(error) = serde_path_to_error::deserialize::<_, T>(Exact(&mut parser)) else { return Ok(()) };
     let (path, problem) = (error.path().to_string(), error.into_inner().to_string());
@@ -71,7 +71,7 @@ fn check_exact<T: DeserializeOwned>(text: &str) -> Result<(), JsonFault> {
     let at = number::tokens(text).find(|(_, token)| problem.starts_with(&format!("{token} "))).map_or(0, |(at, _)| at);
     let before = &text[..at];
     let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-    Err(JsonFault {
+    Err(JsonError {
         problem: with_path(&path, problem),
         line: before.matches('\n').count() + 1,
         column: at - line_start + 1,
@@ -79,7 +79,7 @@ fn check_exact<T: DeserializeOwned>(text: &str) -> Result<(), JsonFault> {
 }
 
 #[cold]
-fn fault<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> JsonFault {
+fn fault<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> JsonError {
     // Parsed once more with a track of the path, which is too dear for values that are right.
     let mut parser = serde_json::Deserializer::from_str(text);
     let path = serde_path_to_error::deserialize::<_, T>(&mut parser).err().map(|error| error.path().to_string());
@@ -87,7 +87,7 @@ fn fault<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> JsonFaul
     let message = error.to_string();
     let message = message.strip_suffix(&place).unwrap_or(&message);
     let problem = with_path(path.as_deref().unwrap_or("."), message);
-    JsonFault { problem, line: error.line(), column: error.column() }
+    JsonError { problem, line: error.line(), column: error.column() }
 }
 
 fn with_path(path: &str, problem: &str) -> String {

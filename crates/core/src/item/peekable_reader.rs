@@ -33,15 +33,15 @@ pub struct PeekableReader<R: ItemReader> {
     /// What was shown: an item, or the end.
     peeked: Option<Option<R::Item>>,
     anchor: Option<Arc<Checkpoint>>,
-    /// Items and faults of the other reader behind the anchor, what was shown included.
+    /// Items and errors of the other reader behind the anchor, what was shown included.
     since: u64,
 }
 
 /// What is stored with each commit.
 #[derive(Serialize, Deserialize)]
-struct Place {
+struct PeekedPosition {
     inner: Box<RawValue>,
-    /// Items and faults to pass over behind it.
+    /// Items and errors to pass over behind it.
     pass_over: u64,
 }
 
@@ -57,7 +57,7 @@ impl Mark {
     pub(super) fn checkpoint(&self) -> Result<Option<Checkpoint>, ItemError> {
         let Some(anchor) = &self.anchor else { return Ok(None) };
         let inner = RawValue::from_string(anchor.as_json().to_owned())?;
-        Checkpoint::new(&Place { inner, pass_over: self.since }).map(Some)
+        Checkpoint::new(&PeekedPosition { inner, pass_over: self.since }).map(Some)
     }
 }
 
@@ -116,7 +116,7 @@ impl<R: ItemReader> ItemReader for PeekableReader<R> {
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         (self.peeked, self.anchor, self.since) = (None, None, 0);
         let Some(checkpoint) = checkpoint else { return self.reader.open(None).await };
-        let place: Place = checkpoint.read()?;
+        let place: PeekedPosition = checkpoint.read()?;
         self.reader.open(Some(&Checkpoint::from_raw(place.inner))).await?;
         for passed in 0..place.pass_over {
             match self.reader.read().await {

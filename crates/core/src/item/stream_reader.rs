@@ -11,7 +11,7 @@ use super::{Checkpoint, ErrorKind, ItemError, ItemReader};
 /// ```
 /// use futures_util::stream;
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{CallableWriter, StreamReader};
+/// use oxbatch_core::item::{FunctionWriter, StreamReader};
 ///
 /// let step = ChunkStep::builder("Import")
 ///     .reader(|_| {
@@ -20,7 +20,7 @@ use super::{Checkpoint, ErrorKind, ItemError, ItemReader};
 ///             stream::unfold(done, |next| async move { (next < 100).then_some((Ok(next), next + 1)) })
 ///         }))
 ///     })
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[u64]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[u64]| {
 ///         println!("{chunk:?}");
 ///         Ok(())
 ///     })));
@@ -29,8 +29,8 @@ use super::{Checkpoint, ErrorKind, ItemError, ItemReader};
 /// ```
 ///
 /// # Restart
-/// The checkpoint is the number of items and faults that have been settled. The stream must return the same ones in the
-/// same order each time: one made by [`starting_at`](Self::starting_at) is told how many of them to leave out; one made by
+/// The checkpoint is the number of items and errors that have been settled. The stream must return the same ones in the
+/// same order each time: one made by [`starting_at`](Self::starting_at) is reported how many of them to leave out; one made by
 /// [`new`](Self::new) cannot seek, so they are read once more and passed over.
 ///
 /// # Errors
@@ -48,7 +48,7 @@ where
     S: Stream,
     F: FnOnce(u64) -> S,
 {
-    /// Reads the stream that `make` makes, which begins behind as many items as it is told.
+    /// Reads the stream that `make` makes, which begins behind as many items as it is reported.
     pub fn starting_at(make: F) -> Self {
         Self { make: Some(make), stream: None, done: 0 }
     }

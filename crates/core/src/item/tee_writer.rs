@@ -13,9 +13,9 @@ use crate::repository::ChunkTransaction;
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{CallableWriter, ListReader, TeeWriter};
+/// use oxbatch_core::item::{FunctionWriter, ListReader, TeeWriter};
 ///
-/// let print = || CallableWriter::new(|chunk: &[u32]| {
+/// let print = || FunctionWriter::new(|chunk: &[u32]| {
 ///     println!("{chunk:?}");
 ///     Ok(())
 /// });

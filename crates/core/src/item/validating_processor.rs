@@ -9,7 +9,7 @@ use super::{ItemError, ItemProcessor, Processed};
 /// Passes on the items that keep the rules of their type, which are derived with [`garde`].
 ///
 /// ```
-/// use oxbatch_core::item::{CallableWriter, ListReader, ValidatingProcessor, garde::Validate};
+/// use oxbatch_core::item::{FunctionWriter, ListReader, ValidatingProcessor, garde::Validate};
 /// use oxbatch_core::{ChunkStep, SkipPolicy};
 ///
 /// #[derive(Clone, serde::Serialize, Validate)]
@@ -23,7 +23,7 @@ use super::{ItemError, ItemProcessor, Processed};
 /// let step = ChunkStep::builder("Import")
 ///     .reader(|_| Ok(ListReader::new([Strike { species: String::new(), speed: 700 }])))
 ///     .processor(|_| Ok(ValidatingProcessor::new()))
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[Strike]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[Strike]| {
 ///         println!("{} strikes", chunk.len());
 ///         Ok(())
 ///     })))
@@ -33,7 +33,7 @@ use super::{ItemError, ItemProcessor, Processed};
 /// # Ok::<(), oxbatch_core::BuildError>(())
 /// ```
 ///
-/// An item that breaks rules is one fault of kind [`ErrorKind::Validation`](super::ErrorKind::Validation) that tells all
+/// An item that breaks rules is one error of kind [`ErrorKind::Validation`](super::ErrorKind::Validation) that tells all
 /// of them, each with its field: `species: length is lower than 1; speed: greater than 500`.
 ///
 /// The derive macro needs the crate `garde` among the author's own dependencies; its features for e-mail addresses, URLs,
@@ -71,7 +71,7 @@ where
 {
     type Output = I;
 
-    const NEVER_WAITS: bool = true;
+    const IS_SYNCHRONOUS: bool = true;
 
     #[inline]
     async fn process(&mut self, item: I) -> Result<Option<I>, ItemError> {

@@ -204,7 +204,7 @@ impl ParameterDeclaration {
 
 /// What is wrong with one parameter of a launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParameterFault {
+pub struct InvalidParameter {
     /// Its name.
     pub parameter: String,
     /// A sentence fragment that goes on after the name.
@@ -213,14 +213,14 @@ pub struct ParameterFault {
 
 /// Everything that is wrong with the parameters of a launch; nothing was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParameterFaults {
-    /// The faults, in the order in which the parameters were given.
-    pub faults: Vec<ParameterFault>,
+pub struct InvalidParameters {
+    /// The errors, in the order in which the parameters were given.
+    pub faults: Vec<InvalidParameter>,
 }
 
-impl std::error::Error for ParameterFaults {}
+impl std::error::Error for InvalidParameters {}
 
-impl fmt::Display for ParameterFaults {
+impl fmt::Display for InvalidParameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, fault) in self.faults.iter().enumerate() {
             let separator = if index > 0 { "; " } else { "" };
@@ -234,14 +234,14 @@ impl fmt::Display for ParameterFaults {
 pub(super) fn resolve(
     declared: Option<&[ParameterDeclaration]>,
     given: GivenParameters,
-) -> Result<JobParameters, ParameterFaults> {
+) -> Result<JobParameters, InvalidParameters> {
     let mut resolved = JobParameters::default();
     let mut faults = Vec::new();
     let mut seen = HashSet::new();
     if given.entries.len() > MAX_PARAMETERS {
         let (parameter, _) = &given.entries[MAX_PARAMETERS];
         let message = format!("is one too many: a launch takes at most {MAX_PARAMETERS} parameters");
-        return Err(ParameterFaults { faults: vec![ParameterFault { parameter: parameter.clone(), message }] });
+        return Err(InvalidParameters { faults: vec![InvalidParameter { parameter: parameter.clone(), message }] });
     }
     for (name, value) in given.entries {
         let checked = if seen.insert(name.clone()) {
@@ -251,7 +251,7 @@ pub(super) fn resolve(
         };
         match checked {
             Ok(parameter) => resolved.insert(&name, parameter),
-            Err(message) => faults.push(ParameterFault { parameter: name, message }),
+            Err(message) => faults.push(InvalidParameter { parameter: name, message }),
         }
     }
     for declaration in declared.unwrap_or_default().iter().filter(|declaration| !seen.contains(&declaration.name)) {
@@ -260,14 +260,14 @@ pub(super) fn resolve(
                 let (identifying, secret) = (declaration.identifying, declaration.secret);
                 resolved.insert(&declaration.name, Parameter { value: value.clone(), identifying, secret });
             }
-            None if declaration.required => faults.push(ParameterFault {
+            None if declaration.required => faults.push(InvalidParameter {
                 parameter: declaration.name.clone(),
                 message: format!("is required, of type {}", declaration.kind),
             }),
             None => {}
         }
     }
-    if faults.is_empty() { Ok(resolved) } else { Err(ParameterFaults { faults }) }
+    if faults.is_empty() { Ok(resolved) } else { Err(InvalidParameters { faults }) }
 }
 
 fn check(declared: Option<&[ParameterDeclaration]>, name: &str, value: GivenValue) -> Result<Parameter, String> {
@@ -322,7 +322,7 @@ mod tests {
         ]
     }
 
-    fn resolve_json(json: &str) -> Result<JobParameters, ParameterFaults> {
+    fn resolve_json(json: &str) -> Result<JobParameters, InvalidParameters> {
         resolve(Some(&declared()), GivenParameters::from_json(json.as_bytes()).unwrap())
     }
 
@@ -349,7 +349,7 @@ mod tests {
         );
     }
 
-    fn insta_like(faults: &ParameterFaults, expected: &[&str]) {
+    fn insta_like(faults: &InvalidParameters, expected: &[&str]) {
         assert_eq!(faults.to_string(), expected.join("; "));
     }
 

@@ -49,7 +49,7 @@ pub enum RepositoryError {
     #[error(
         "the database crashed and lost the last chunks of the step; rows and checkpoint are those of an earlier chunk, from which a restart goes on"
     )]
-    WentBack {
+    ChunksLost {
         /// The execution.
         id: ExecutionId,
     },
@@ -58,7 +58,7 @@ pub enum RepositoryError {
     #[error(
         "the answer of a commit was lost, and it could not be found out in time that it was made; a restart goes on behind it"
     )]
-    AnswerLost {
+    CommitUnknown {
         /// The execution.
         id: ExecutionId,
     },

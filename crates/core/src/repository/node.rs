@@ -126,7 +126,7 @@ impl RunLimits {
 /// A hint that something has changed in the store. It may come twice, late or never: whoever hears it looks at the
 /// store, and looks there now and then without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum Notification {
     /// An execution waits for a node.
     Work,
     /// An execution that runs is asked to stop.
@@ -137,7 +137,7 @@ pub enum News {
     Ended(ExecutionId),
     /// Nodes are asked to drain, or no longer.
     Drain,
-    /// News may have been missed.
+    /// Notification may have been missed.
     Missed,
 }
 

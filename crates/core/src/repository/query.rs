@@ -54,7 +54,7 @@ pub struct Changes {
     /// From where the next call goes on: it tells what has changed by then and is not in any page until here, no matter in
     /// which order it was committed.
     pub position: String,
-    /// A short position that can be kept and sent around. It is at or before the exact one: who goes on from it is told
+    /// A short position that can be kept and sent around. It is at or before the exact one: who goes on from it is reported
     /// some changes again, and misses none.
     pub resume: String,
     /// Whether more has changed already than fits this page.

@@ -210,7 +210,7 @@ pub struct StepOutcome {
 
 impl StepOutcome {
     /// The counters and the progress that are recorded with the end, where the step's row holds `kept`. They are those of its
-    /// last commit: a thread that is left behind may commit a chunk between the moment at which its step is told to have
+    /// last commit: a thread that is left behind may commit a chunk between the moment at which its step is reported to have
     /// ended and the moment at which that is recorded.
     pub fn counted(&self, kept: Counters) -> (Counters, Option<f64>) {
         if kept.commit > self.counters.commit { (kept, None) } else { (self.counters, self.progress) }

@@ -7,7 +7,7 @@ use super::preview::{PreviewRun, ReadToEnd};
 use crate::execution::StepState;
 use crate::repository::ChunkTransaction;
 
-/// How a step's body ended, when not by a fault.
+/// How a step's body ended, when not by an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BodyEnd {
     /// All work is done.
@@ -41,9 +41,9 @@ pub(crate) struct BodyRun {
     pub(crate) transaction: Box<dyn ChunkTransaction>,
 }
 
-/// A fault that ends a step: the whole chain of causes as text.
+/// An error that ends a step: the whole chain of causes as text.
 #[derive(Debug)]
-pub(crate) enum BodyFault {
+pub(crate) enum BodyError {
     /// The author's code, the input or the output.
     Failed(String),
     /// The execution belongs to another node by now: nothing may be recorded.
@@ -52,7 +52,7 @@ pub(crate) enum BodyFault {
 
 /// The erased body of a step: the only virtual call, once per step execution.
 pub(crate) trait StepBody: Send + Sync {
-    fn run(&self, run: BodyRun) -> LocalBoxFuture<'_, Result<BodyEnd, BodyFault>>;
+    fn run(&self, run: BodyRun) -> LocalBoxFuture<'_, Result<BodyEnd, BodyError>>;
 
     /// Reads and processes its first items, where [`can_preview`](Self::can_preview) says so.
     fn preview(&self, run: PreviewRun) -> LocalBoxFuture<'_, Result<ReadToEnd, String>> {

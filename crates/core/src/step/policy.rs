@@ -1,4 +1,4 @@
-//! The policies of a step: which faults are repeated, how often and after how long, and which are skipped.
+//! The policies of a step: which errors are repeated, how often and after how long, and which are skipped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// At most `max_retries` additional attempts, without a wait, for every fault that another attempt may mend: all
+    /// At most `max_retries` additional attempts, without a wait, for every error that another attempt may mend: all
     /// kinds but those that lie in the data, parse, validation and constraint.
     pub fn new(max_retries: u32) -> Self {
         Self { max_retries, backoff: Backoff::Fixed(Duration::ZERO), retry_on: None }
@@ -47,7 +47,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Repeats for these kinds of faults alone.
+    /// Repeats for these kinds of errors alone.
     #[must_use]
     pub fn retry_on(mut self, kinds: impl IntoIterator<Item = ErrorKind>) -> Self {
         self.retry_on = Some(kinds.into_iter().collect());
@@ -59,7 +59,7 @@ impl RetryPolicy {
         self.max_retries
     }
 
-    /// Whether a fault of this kind is worth another attempt, `retries` of which were made.
+    /// Whether an error of this kind is worth another attempt, `retries` of which were made.
     pub(crate) fn allows(&self, kind: ErrorKind, retries: u32) -> bool {
         let fits = match &self.retry_on {
             Some(kinds) => kinds.contains(&kind),
@@ -92,7 +92,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Which faults of items a step goes on without, and how many of them it may.
+/// Which errors of items a step goes on without, and how many of them it may.
 ///
 /// Skips of reading, processing and writing count together. Every skipped item is kept, in the transaction of its chunk.
 ///
@@ -102,10 +102,10 @@ impl Default for RetryPolicy {
 ///
 /// let few = SkipPolicy::new(10);
 /// let all_that_cannot_be_read = SkipPolicy::unlimited().skip_on([ErrorKind::Parse]);
-/// let at_most_one_in_a_file = SkipPolicy::unlimited().when(|fault| fault.kind == ErrorKind::Parse && fault.skipped < 1);
+/// let at_most_one_in_a_file = SkipPolicy::unlimited().when(|error| error.kind == ErrorKind::Parse && error.skipped < 1);
 /// ```
 ///
-/// Two faults are never skipped, whatever the policy: a [transient](ErrorKind::Transient) one, since the item is read
+/// Two errors are never skipped, whatever the policy: a [transient](ErrorKind::Transient) one, since the item is read
 /// or written by the next attempt, and a [fatal](crate::ItemError::fatal) one, since no item comes behind it. When they are
 /// not repeated any more the step fails.
 #[derive(Clone)]
@@ -118,16 +118,16 @@ pub struct SkipPolicy {
 enum SkipRule {
     Kinds(Vec<ErrorKind>),
     Any,
-    Function(Arc<dyn Fn(&SkipFault<'_>) -> bool + Send + Sync>),
+    Function(Arc<dyn Fn(&SkippableError<'_>) -> bool + Send + Sync>),
 }
 
-/// A fault that [`SkipPolicy::when`] is asked about.
+/// An error that [`SkipPolicy::when`] is asked about.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub struct SkipFault<'a> {
+pub struct SkippableError<'a> {
     /// Where the item failed.
     pub phase: SkipPhase,
-    /// The kind of the fault.
+    /// The kind of the error.
     pub kind: ErrorKind,
     /// Where the item stands in its source.
     pub position: Option<&'a str>,
@@ -137,7 +137,7 @@ pub struct SkipFault<'a> {
     pub skipped: u64,
 }
 
-/// Why a fault is not skipped.
+/// Why an error is not skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SkipRefusal {
     /// It is none of those that are skipped.
@@ -147,7 +147,7 @@ pub(crate) enum SkipRefusal {
 }
 
 impl SkipRefusal {
-    /// The fault of the step by an item that failed like this.
+    /// The error of the step by an item that failed like this.
     pub(crate) fn message(self, fault: &str) -> String {
         match self {
             Self::Other => format!("the skip policy does not allow this fault: {fault}"),
@@ -159,7 +159,7 @@ impl SkipRefusal {
 }
 
 impl SkipPolicy {
-    /// Allows at most `limit` skips in a step execution, of items whose faults lie in the data: of the kinds parse,
+    /// Allows at most `limit` skips in a step execution, of items whose errors lie in the data: of the kinds parse,
     /// validation and constraint.
     pub fn new(limit: u64) -> Self {
         let data = vec![ErrorKind::Parse, ErrorKind::Validation, ErrorKind::Constraint];
@@ -172,24 +172,24 @@ impl SkipPolicy {
         Self::new(u64::MAX)
     }
 
-    /// Skips items for these kinds of faults alone. [`Transient`](ErrorKind::Transient) among them changes nothing.
+    /// Skips items for these kinds of errors alone. [`Transient`](ErrorKind::Transient) among them changes nothing.
     #[must_use]
     pub fn skip_on(mut self, kinds: impl IntoIterator<Item = ErrorKind>) -> Self {
         self.rule = SkipRule::Kinds(kinds.into_iter().collect());
         self
     }
 
-    /// Skips items whatever the kind of their fault, those of the author's own and [`Other`](ErrorKind::Other) included.
+    /// Skips items whatever the kind of their error, those of the author's own and [`Other`](ErrorKind::Other) included.
     #[must_use]
     pub fn any_kind(mut self) -> Self {
         self.rule = SkipRule::Any;
         self
     }
 
-    /// Skips items by a function of the fault and of how many were skipped before. It is asked when the item fails, with
+    /// Skips items by a function of the error and of how many were skipped before. It is asked when the item fails, with
     /// as many as are known by then, and again before the chunk is committed, with all of them.
     #[must_use]
-    pub fn when(mut self, function: impl Fn(&SkipFault<'_>) -> bool + Send + Sync + 'static) -> Self {
+    pub fn when(mut self, function: impl Fn(&SkippableError<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.rule = SkipRule::Function(Arc::new(function));
         self
     }
@@ -199,8 +199,8 @@ impl SkipPolicy {
         self.limit
     }
 
-    /// Whether an item is skipped. Kinds are asked before the limit: what is not skipped has a fault of its own to tell.
-    pub(crate) fn verdict(&self, fault: &SkipFault<'_>) -> Result<(), SkipRefusal> {
+    /// Whether an item is skipped. Kinds are asked before the limit: what is not skipped has an error of its own to tell.
+    pub(crate) fn verdict(&self, fault: &SkippableError<'_>) -> Result<(), SkipRefusal> {
         let fits = fault.kind != ErrorKind::Transient
             && match &self.rule {
                 SkipRule::Kinds(kinds) => kinds.contains(&fault.kind),
@@ -220,7 +220,7 @@ impl SkipPolicy {
             return Err(SkipRefusal::Other);
         }
         let (position, text) = (error.place(), error.cause_text());
-        let fault = SkipFault { phase, kind: error.kind(), position: position.as_deref(), error: &text, skipped };
+        let fault = SkippableError { phase, kind: error.kind(), position: position.as_deref(), error: &text, skipped };
         self.verdict(&fault)
     }
 }

@@ -1,4 +1,4 @@
-//! A context that the parts of a step share: whose entries are whose, and how they are taken back.
+//! A context that the parts of a step share: whose entries are whose, and how they are rolled back.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

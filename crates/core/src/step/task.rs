@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 
-use super::body::{BodyEnd, BodyFault, BodyRun, StepBody};
+use super::body::{BodyEnd, BodyError, BodyRun, StepBody};
 use super::context::{StepContext, StopRequested};
 use super::definition::{IntoStep, Step, StepKind, StepRules};
 use super::policy::{Backoff, Classify, RetryPolicy, after_retries, random_share};
@@ -211,13 +211,13 @@ struct TaskBody {
 }
 
 impl StepBody for TaskBody {
-    fn run(&self, run: BodyRun) -> LocalBoxFuture<'_, Result<BodyEnd, BodyFault>> {
+    fn run(&self, run: BodyRun) -> LocalBoxFuture<'_, Result<BodyEnd, BodyError>> {
         self.attempts(run).boxed_local()
     }
 }
 
 impl TaskBody {
-    async fn attempts(&self, mut run: BodyRun) -> Result<BodyEnd, BodyFault> {
+    async fn attempts(&self, mut run: BodyRun) -> Result<BodyEnd, BodyError> {
         let context = run.context.clone();
         let mut counters = Counters::default();
         let mut retries = 0;
@@ -233,7 +233,7 @@ impl TaskBody {
             };
             let cause = cause_chain(error.as_ref());
             if !self.repeats(error.as_ref(), retries) {
-                return Err(BodyFault::Failed(after_retries(cause, retries)));
+                return Err(BodyError::Failed(after_retries(cause, retries)));
             }
             retries += 1;
             counters.retry += 1;
@@ -263,12 +263,12 @@ impl TaskBody {
         !of_item.is_some_and(ItemError::is_fatal) && self.retry.allows(kind, retries)
     }
 
-    async fn save(&self, run: &mut BodyRun, counters: &Counters) -> Result<(), BodyFault> {
+    async fn save(&self, run: &mut BodyRun, counters: &Counters) -> Result<(), BodyError> {
         if let Some(changed) = run.context.scope().context.take_change() {
             run.state.context = changed;
         }
         let mut state = String::new();
-        run.state.write_json(&mut state).map_err(|error| BodyFault::Failed(error.to_string()))?;
+        run.state.write_json(&mut state).map_err(|error| BodyError::Failed(error.to_string()))?;
         let save = ChunkSave {
             state: &state,
             counters,
@@ -281,8 +281,8 @@ impl TaskBody {
         };
         match run.transaction.commit(save).await {
             Ok(_) => Ok(()),
-            Err(RepositoryError::LeaseLost { .. }) => Err(BodyFault::LeaseLost),
-            Err(error) => Err(BodyFault::Failed(cause_chain(&error))),
+            Err(RepositoryError::LeaseLost { .. }) => Err(BodyError::LeaseLost),
+            Err(error) => Err(BodyError::Failed(cause_chain(&error))),
         }
     }
 }

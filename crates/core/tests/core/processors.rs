@@ -2,8 +2,8 @@
 
 use oxbatch_core::ItemProcessor;
 use oxbatch_core::item::{
-    AsyncProcessor, ChainProcessor, ClassifyingProcessor, ErrorKind, FilterProcessor, FunctionProcessor, PassThrough,
-    Processed,
+    AsyncFunctionProcessor, ChainProcessor, ClassifyingProcessor, ErrorKind, FilterProcessor, FunctionProcessor,
+    PassThrough, Processed,
 };
 
 use crate::harness::block_on;
@@ -23,7 +23,8 @@ async fn process_all<I: Send, P: ItemProcessor<I>>(
 fn functions_filters_and_chains_pass_on_what_they_should() {
     let odd = FilterProcessor::new(|number: &u32| number % 2 == 1);
     let square = FunctionProcessor::new(|number: u32| Ok(Some(number * number)));
-    let below = AsyncProcessor::new(|number: u32| async move { Ok((number < 40).then_some(format!("<{number}>"))) });
+    let below =
+        AsyncFunctionProcessor::new(|number: u32| async move { Ok((number < 40).then_some(format!("<{number}>"))) });
     let mut chain = ChainProcessor::new(odd, ChainProcessor::new(square, below));
     assert_eq!(block_on(process_all(&mut chain, 1..=9)), ["<1>", "<9>", "<25>"]);
     assert!(block_on(async { chain.open(None).await.is_ok() && chain.checkpoint().unwrap().is_none() }));
@@ -42,7 +43,7 @@ fn each_item_goes_to_the_processor_of_its_name() {
         .route("plus", FunctionProcessor::new(|number: i32| Ok(Some(format!("+{number}")))))
         .route(
             "minus",
-            AsyncProcessor::new(|number: i32| async move { Ok((number != -2).then_some(number.to_string())) }),
+            AsyncFunctionProcessor::new(|number: i32| async move { Ok((number != -2).then_some(number.to_string())) }),
         );
     block_on(async {
         processor.open(None).await.unwrap();
@@ -72,18 +73,18 @@ fn an_item_that_breaks_rules_is_told_with_all_its_fields() {
         }))]
         speed: u32,
         #[garde(dive)]
-        place: Place,
+        place: TestStore,
     }
 
     #[derive(Debug, PartialEq, Validate)]
     #[garde(context(u32))]
-    struct Place {
+    struct TestStore {
         #[garde(range(min = -90, max = 90))]
         latitude: i32,
     }
 
     let strike =
-        |species: &str, speed, latitude| Strike { species: species.to_owned(), speed, place: Place { latitude } };
+        |species: &str, speed, latitude| Strike { species: species.to_owned(), speed, place: TestStore { latitude } };
     let mut processor = ValidatingProcessor::with_context(500);
     block_on(async {
         assert_eq!(processor.process(strike("Gull", 500, 3)).await.unwrap(), Some(strike("Gull", 500, 3)));
@@ -111,7 +112,7 @@ fn a_chain_gives_an_item_back_before_a_part_has_had_it_whose_successor_may_wait(
         seen += 1;
         Ok(Some(number))
     });
-    let asking = || AsyncProcessor::new(|number: u32| async move { Ok(Some(number + 1)) });
+    let asking = || AsyncFunctionProcessor::new(|number: u32| async move { Ok(Some(number + 1)) });
     let mut waits_behind = ChainProcessor::new(count, asking());
     assert_eq!(at_once(&mut waits_behind, 1), "later");
     assert_eq!(block_on(waits_behind.process(1)).unwrap(), Some(2));

@@ -1,4 +1,4 @@
-//! `StreamReader`: the author's stream, its faults and its restarts.
+//! `StreamReader`: the author's stream, its errors and its restarts.
 
 use futures_util::stream;
 use oxbatch_core::ItemReader;

@@ -13,7 +13,7 @@ use std::path::Path;
 use oxbatch_core::ItemReader;
 use oxbatch_core::item::ItemError;
 
-/// All records of a source up to its first fault.
+/// All records of a source up to its first error.
 fn read_all<R: ItemReader>(mut reader: R) -> Result<Vec<R::Item>, ItemError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(async {

@@ -41,7 +41,7 @@ pub(super) struct SameCharacter {
 }
 
 impl Dialect {
-    /// The characters must be told apart.
+    /// The characters must be distinguished.
     pub(super) fn check(self) -> Result<(), SameCharacter> {
         let characters = [
             ("delimiter", Some(self.delimiter)),

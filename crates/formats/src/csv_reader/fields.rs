@@ -7,7 +7,7 @@ use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::fault::{ReadFault, shown};
+use super::error::{CsvError, shown};
 
 /// Compares a header with what a type asks for. `true` when the type is a struct whose fields, as serde knows them, are
 /// just the names of the header: then each record's fields are taken by position, without a look at their names,
@@ -17,10 +17,10 @@ use super::fault::{ReadFault, shown};
 /// # Errors
 /// When no record could be read by this header: it names none of the fields, lacks one that must be there, names one that
 /// is refused, or names one twice.
-pub(super) fn check_header<T: DeserializeOwned>(headers: &StringRecord) -> Result<bool, ReadFault> {
+pub(super) fn check_header<T: DeserializeOwned>(headers: &StringRecord) -> Result<bool, CsvError> {
     let mut asked = Asked::Nothing;
     let found = T::deserialize(Probe { headers, asked: &mut asked }).err();
-    let fault = |problem| Err(ReadFault::Header { problem, header: shown(&join(headers.iter())) });
+    let fault = |problem| Err(CsvError::Header { problem, header: shown(&join(headers.iter())) });
     match asked {
         Asked::Nothing => Ok(false),
         Asked::Names => {

@@ -7,12 +7,12 @@ use csv::StringRecord;
 use serde::de::DeserializeOwned;
 
 use super::CsvReader;
-use super::fault::{ReadFault, shown};
-use crate::record_fields::{FieldFault, FieldTypes};
+use super::error::{CsvError, shown};
+use crate::record_fields::{FieldError, FieldTypes};
 use crate::record_types::RecordTypes;
 use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
 
-type Decode<T> = Box<dyn Fn(&StringRecord, &StringRecord) -> Result<T, FieldFault> + Send>;
+type Decode<T> = Box<dyn Fn(&StringRecord, &StringRecord) -> Result<T, FieldError> + Send>;
 
 /// The columns of a record type, and what becomes of its records.
 struct Layout<T> {
@@ -25,7 +25,7 @@ struct Layout<T> {
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::CallableWriter;
+/// use oxbatch_core::item::FunctionWriter;
 /// use oxbatch_formats::MixedCsvReader;
 /// use serde::Deserialize;
 ///
@@ -51,7 +51,7 @@ struct Layout<T> {
 ///             .record_type("P", ["type", "account", "cents"], Record::Payment)
 ///             .record_type("T", ["type", "count"], |(_, count): (String, u64)| Record::Trailer(count)))
 ///     })
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[Record]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[Record]| {
 ///         println!("{} records", chunk.len());
 ///         Ok(())
 ///     })));
@@ -60,8 +60,8 @@ struct Layout<T> {
 /// ```
 ///
 /// The file has no header of column names: each record type names its own columns, and a record of it must have as many
-/// fields. A struct takes its fields by these names, a tuple by their position. Everything else, restarts and faults too,
-/// is as for [`CsvReader`]; a record of no declared type is a fault of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse).
+/// fields. A struct takes its fields by these names, a tuple by their position. Everything else, restarts and errors too,
+/// is as for [`CsvReader`]; a record of no declared type is an error of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse).
 pub struct MixedCsvReader<T> {
     reader: CsvReader<T>,
     column: usize,
@@ -132,19 +132,19 @@ impl<T: Send> ItemReader for MixedCsvReader<T> {
             return Ok(None);
         }
         let Some(tag) = open.record.get(*column) else {
-            return Err(open.record_fault(None, ReadFault::NoType { column: *column + 1 }));
+            return Err(open.record_error(None, CsvError::NoType { column: *column + 1 }));
         };
         let Some(layout) = types.of(tag) else {
             let found = shown(tag);
-            return Err(open.record_fault(Some(*column), ReadFault::Type { found, known: types.tags() }));
+            return Err(open.record_error(Some(*column), CsvError::Type { found, known: types.tags() }));
         };
         let (expected, found) = (layout.names.len(), open.record.len());
         if expected != found {
-            return Err(open.record_fault(None, ReadFault::FieldCount { expected, found }));
+            return Err(open.record_error(None, CsvError::FieldCount { expected, found }));
         }
         (layout.decode)(&open.record, &layout.names)
             .map(Some)
-            .map_err(|fault| open.field_fault(fault, Some(&layout.names)))
+            .map_err(|fault| open.field_error(fault, Some(&layout.names)))
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {

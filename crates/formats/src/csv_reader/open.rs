@@ -5,19 +5,19 @@ use std::io::{self, SeekFrom};
 use csv::StringRecord;
 use serde::de::DeserializeOwned;
 
-use super::Place;
+use super::CsvPosition;
 use super::dialect::Within;
-use super::fault::{ReadFault, shown};
+use super::error::{CsvError, shown};
 use super::source::{Bounded, Original, TooLong};
-use crate::input_fault::InputFault;
-use crate::record_fields::{FieldFault, FieldTypes};
+use crate::input_error::InputError;
+use crate::record_fields::{FieldError, FieldTypes};
 use oxbatch_core::item::ItemError;
 
 /// An open file.
 pub(super) struct Open {
     pub(super) csv: csv::Reader<Bounded>,
     pub(super) headers: Option<StringRecord>,
-    /// The header names just the item's fields in their order: what is told by position need not be found by name.
+    /// The header names just the item's fields in their order: what is reported by position need not be found by name.
     pub(super) by_position: bool,
     pub(super) width: usize,
     /// What is known of the fields that a type leaves open.
@@ -30,7 +30,7 @@ pub(super) struct Open {
     /// The offset to which it went back by one byte, and the line of where it was to go, see `seek`.
     stepped_back: Option<(u64, u64)>,
     at_end: bool,
-    /// Where to go on, when it could not be gone to after a fault: the parser would take that for the end.
+    /// Where to go on, when it could not be gone to after an error: the parser would take that for the end.
     lost: Option<csv::Position>,
 }
 
@@ -64,7 +64,7 @@ impl Open {
             return Err(self.too_long(csv::Position::new()));
         }
         if self.csv.get_ref().at_end && self.original.ends_within(0, end)? == Within::Quotes {
-            return Err(self.record_fault(None, ReadFault::Cut));
+            return Err(self.record_error(None, CsvError::Cut));
         }
         Ok(())
     }
@@ -93,7 +93,7 @@ impl Open {
     fn last(&mut self) -> Result<bool, ItemError> {
         let start = self.record.position().cloned().unwrap_or_else(csv::Position::new);
         match self.original.ends_within(start.byte(), self.csv.position().byte()) {
-            Ok(Within::Quotes) => Err(self.record_fault(None, ReadFault::Cut)),
+            Ok(Within::Quotes) => Err(self.record_error(None, CsvError::Cut)),
             Ok(Within::Record) => self.fits(),
             Ok(Within::Nothing) => self.end().map(|()| false),
             Err(fault) => Err(self.hold(start, fault)),
@@ -105,7 +105,7 @@ impl Open {
     fn fits(&mut self) -> Result<bool, ItemError> {
         if self.record.len() != self.width && self.width != 0 {
             let (expected, found) = (self.width, self.record.len());
-            return Err(self.record_fault(None, ReadFault::FieldCount { expected, found }));
+            return Err(self.record_error(None, CsvError::FieldCount { expected, found }));
         }
         self.width = self.record.len();
         Ok(true)
@@ -122,7 +122,7 @@ impl Open {
         self.decode_by_name()
     }
 
-    /// As the header says. It has the last word: of a type that cannot be told by position, and of every fault.
+    /// As the header says. It has the last word: of a type that cannot be reported by position, and of every error.
     #[inline]
     fn decode_by_name<T: DeserializeOwned>(&mut self) -> Result<T, ItemError> {
         match self.types.decode(&self.record, self.headers.as_ref()) {
@@ -132,7 +132,7 @@ impl Open {
             }
             Err(error) => {
                 let headers = self.headers.take();
-                let fault = self.field_fault(error, headers.as_ref());
+                let fault = self.field_error(error, headers.as_ref());
                 self.headers = headers;
                 Err(fault)
             }
@@ -155,13 +155,13 @@ impl Open {
             return Err(ItemError::transient("reading was interrupted and can go on"));
         }
         if !self.at_end {
-            self.original.check_size().map_err(InputFault::into_item_error)?;
+            self.original.check_size().map_err(InputError::into_item_error)?;
             self.at_end = true;
         }
         Ok(())
     }
 
-    pub(super) fn place(&mut self) -> Result<Place, ItemError> {
+    pub(super) fn place(&mut self) -> Result<CsvPosition, ItemError> {
         let (position, width) = (self.csv.position(), self.width);
         let record = position.record();
         let (byte, line) = match self.stepped_back {
@@ -169,7 +169,7 @@ impl Open {
             _ => (position.byte(), position.line()),
         };
         let original = &mut self.original;
-        Ok(Place {
+        Ok(CsvPosition {
             byte,
             line,
             record,
@@ -180,7 +180,7 @@ impl Open {
         })
     }
 
-    pub(super) fn resume(&mut self, place: &Place) -> Result<(), ItemError> {
+    pub(super) fn resume(&mut self, place: &CsvPosition) -> Result<(), ItemError> {
         self.original.check(place)?;
         if self.headers.is_none() {
             self.width = place.width;
@@ -193,7 +193,7 @@ impl Open {
     }
 
     /// Goes to the beginning of a record.
-    fn seek(&mut self, mut position: csv::Position) -> Result<(), InputFault> {
+    fn seek(&mut self, mut position: csv::Position) -> Result<(), InputError> {
         // The parser takes a mark in the first field after a seek for the file's byte order mark. Seeing the end of the
         // record before, it does not.
         self.stepped_back = None;
@@ -223,42 +223,42 @@ impl Open {
             csv::ErrorKind::Utf8 { .. } if self.is_too_long(start.byte()) => self.too_long(start),
             csv::ErrorKind::Utf8 { err, .. } => {
                 let headers = self.headers.take();
-                let fault = self.parse_fault(&start, Some(err.field()), headers.as_ref(), ReadFault::NotUtf8);
+                let fault = self.parse_error(&start, Some(err.field()), headers.as_ref(), CsvError::NotUtf8);
                 self.headers = headers;
                 fault
             }
-            kind => self.parse_fault(&start, None, None, ReadFault::Other { problem: format!("{kind:?}") }),
+            kind => self.parse_error(&start, None, None, CsvError::Other { problem: format!("{kind:?}") }),
         }
     }
 
-    /// The fault of a record that is not what its type says.
+    /// The error of a record that is not what its type says.
     #[cold]
-    pub(super) fn field_fault(&mut self, fault: FieldFault, names: Option<&StringRecord>) -> ItemError {
-        let FieldFault { field, problem } = fault;
+    pub(super) fn field_error(&mut self, fault: FieldError, names: Option<&StringRecord>) -> ItemError {
+        let FieldError { field, problem } = fault;
         let start = self.record.position().cloned().unwrap_or_else(csv::Position::new);
         let value = field.and_then(|field| self.record.get(field)).map(shown);
         let fault = match names.filter(|_| problem.starts_with("missing field")) {
             Some(names) => {
                 let names: Vec<&str> = names.iter().collect();
-                ReadFault::Header { problem, header: shown(&names.join(",")) }
+                CsvError::Header { problem, header: shown(&names.join(",")) }
             }
-            None => ReadFault::Field { value, problem },
+            None => CsvError::Field { value, problem },
         };
-        self.parse_fault(&start, field, names, fault)
+        self.parse_error(&start, field, names, fault)
     }
 
-    /// The fault of the header, which no record can be read by.
+    /// The error of the header, which no record can be read by.
     #[cold]
-    pub(super) fn header_fault(&self, fault: ReadFault) -> ItemError {
+    pub(super) fn header_error(&self, fault: CsvError) -> ItemError {
         let header = self.headers.as_ref().filter(|header| !header.is_empty());
         let line = header.and_then(StringRecord::position).map_or(1, csv::Position::line);
         ItemError::other(fault).in_file(self.original.path()).at(format!("line {line}"))
     }
 
-    /// Goes back to the record that a fault of the system kept from being read: the parser would take the fault for the
+    /// Goes back to the record that an error of the system kept from being read: the parser would take the error for the
     /// end of the file.
     #[cold]
-    fn hold(&mut self, start: csv::Position, fault: InputFault) -> ItemError {
+    fn hold(&mut self, start: csv::Position, fault: InputError) -> ItemError {
         match self.seek(start.clone()) {
             Ok(()) => fault.into_item_error(),
             Err(fault) => {
@@ -271,10 +271,10 @@ impl Open {
     /// A record that is longer than allowed: the position is set behind it without keeping it in memory.
     #[cold]
     fn too_long(&mut self, start: csv::Position) -> ItemError {
-        let fault = ReadFault::TooLong { limit: self.max_record_bytes };
+        let fault = CsvError::TooLong { limit: self.max_record_bytes };
         let behind = self.original.record_end(&start);
         match behind.and_then(|behind| self.seek(behind)) {
-            Ok(()) => self.parse_fault(&start, None, None, fault),
+            Ok(()) => self.parse_error(&start, None, None, fault),
             Err(fault) => {
                 self.lost = Some(start);
                 fault.into_item_error()
@@ -283,17 +283,17 @@ impl Open {
     }
 
     #[cold]
-    pub(super) fn record_fault(&mut self, field: Option<usize>, fault: ReadFault) -> ItemError {
+    pub(super) fn record_error(&mut self, field: Option<usize>, fault: CsvError) -> ItemError {
         let start = self.record.position().cloned().unwrap_or_else(csv::Position::new);
-        self.parse_fault(&start, field, None, fault)
+        self.parse_error(&start, field, None, fault)
     }
 
-    fn parse_fault(
+    fn parse_error(
         &mut self,
         start: &csv::Position,
         field: Option<usize>,
         names: Option<&StringRecord>,
-        fault: ReadFault,
+        fault: CsvError,
     ) -> ItemError {
         let (line, raw) = self.original.raw(start.byte(), self.csv.position().byte());
         let line = start.line() + line;

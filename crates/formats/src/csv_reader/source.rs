@@ -1,21 +1,21 @@
-//! The file behind a `CsvReader`: bounded for the parser, and seen once more for checkpoints and faults.
+//! The file behind a `CsvReader`: bounded for the parser, and seen once more for checkpoints and errors.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::Place;
+use super::CsvPosition;
 use super::dialect::{Dialect, RecordLength, Within};
-use crate::input_fault::InputFault;
+use crate::input_error::InputError;
 use crate::input_source::{Source, open_file};
 use crate::output_file::{TAIL_BYTES, fingerprint};
 
 /// First bytes of a file that are compared on resume.
 const HEAD_BYTES: u64 = 4 * 1024;
-/// Raw text that is read for a fault: somewhat more than an `ItemError` keeps, for the blank lines before it.
+/// Raw text that is read for an error: somewhat more than an `ItemError` keeps, for the blank lines before it.
 const RAW_BYTES: u64 = 16 * 1024;
 
-/// Compressed text that is kept for places that were passed: more than the parser's buffer and the raw text of a fault.
+/// Compressed text that is kept for places that were passed: more than the parser's buffer and the raw text of an error.
 const WINDOW_BYTES: usize = 2 * super::BUFFER_BYTES;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -40,7 +40,7 @@ pub(super) struct Bounded {
 }
 
 impl Bounded {
-    pub(super) fn open(path: &Path, limit: u64) -> Result<Self, InputFault> {
+    pub(super) fn open(path: &Path, limit: u64) -> Result<Self, InputError> {
         let file = open_file(path)?;
         let text = Source::open(path, &file)?;
         Ok(Self { file, text, offset: 0, at_end: false, limit })
@@ -86,9 +86,9 @@ pub(super) struct Original {
 }
 
 impl Original {
-    pub(super) fn open(path: &Path, dialect: Dialect) -> Result<Self, InputFault> {
+    pub(super) fn open(path: &Path, dialect: Dialect) -> Result<Self, InputError> {
         let file = open_file(path)?;
-        let size = file.metadata().map_err(|source| InputFault::Open { path: path.to_owned(), source })?.len();
+        let size = file.metadata().map_err(|source| InputError::Open { path: path.to_owned(), source })?.len();
         let text = Text::open(path)?;
         Ok(Self { path: path.to_owned(), file, text, dialect, size, head: None })
     }
@@ -101,15 +101,15 @@ impl Original {
         self.size
     }
 
-    pub(super) fn unreadable(&self, source: io::Error) -> InputFault {
+    pub(super) fn unreadable(&self, source: io::Error) -> InputError {
         let path = self.path.clone();
         match source.raw_os_error() {
-            Some(_) => InputFault::Read { path, source },
-            None => InputFault::Corrupt { path, source },
+            Some(_) => InputError::Read { path, source },
+            None => InputError::Corrupt { path, source },
         }
     }
 
-    fn bytes(&mut self, start: u64, length: u64) -> Result<Vec<u8>, InputFault> {
+    fn bytes(&mut self, start: u64, length: u64) -> Result<Vec<u8>, InputError> {
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
         let read = self.text.read_at(start, &mut bytes).map_err(|source| self.unreadable(source))?;
         bytes.truncate(read);
@@ -117,7 +117,7 @@ impl Original {
     }
 
     /// Fingerprint of the first bytes, read once.
-    pub(super) fn head(&mut self) -> Result<u64, InputFault> {
+    pub(super) fn head(&mut self) -> Result<u64, InputError> {
         if let Some(head) = self.head {
             return Ok(head);
         }
@@ -131,7 +131,7 @@ impl Original {
     }
 
     /// Fingerprint of the bytes before an offset.
-    pub(super) fn tail(&mut self, end: u64) -> Result<u64, InputFault> {
+    pub(super) fn tail(&mut self, end: u64) -> Result<u64, InputError> {
         let start = end.saturating_sub(TAIL_BYTES as u64);
         let mut bytes = [0; TAIL_BYTES];
         let length = usize::try_from(end - start).unwrap_or(TAIL_BYTES);
@@ -140,7 +140,7 @@ impl Original {
     }
 
     /// The end of a line that stands before an offset, when a byte order mark stands behind it.
-    pub(super) fn line_end_before_a_mark(&mut self, offset: u64) -> Result<Option<u8>, InputFault> {
+    pub(super) fn line_end_before_a_mark(&mut self, offset: u64) -> Result<Option<u8>, InputError> {
         if offset == 0 {
             return Ok(None);
         }
@@ -152,9 +152,9 @@ impl Original {
     }
 
     /// Whether the file is the one that a checkpoint was taken of.
-    pub(super) fn check(&mut self, place: &Place) -> Result<(), InputFault> {
+    pub(super) fn check(&mut self, place: &CsvPosition) -> Result<(), InputError> {
         if self.text.source.is_plain() && place.byte > place.size {
-            return Err(InputFault::Impossible { path: self.path.clone(), byte: place.byte });
+            return Err(InputError::Impossible { path: self.path.clone(), byte: place.byte });
         }
         let difference = if place.size != self.size {
             format!("it had {} bytes and has {} now", place.size, self.size)
@@ -163,23 +163,23 @@ impl Original {
         } else if place.tail != self.tail(place.byte)? {
             format!("the bytes before offset {} differ", place.byte)
         } else {
-            return InputFault::check_counts(&self.path, place.byte, place.line, place.record);
+            return InputError::check_counts(&self.path, place.byte, place.line, place.record);
         };
-        Err(InputFault::Changed { path: self.path.clone(), difference })
+        Err(InputError::Changed { path: self.path.clone(), difference })
     }
 
     /// Whether the file is still as long as when it was opened.
-    pub(super) fn check_size(&self) -> Result<(), InputFault> {
+    pub(super) fn check_size(&self) -> Result<(), InputError> {
         let now = self.file.metadata().map_err(|source| self.unreadable(source))?.len();
         if now == self.size {
             return Ok(());
         }
-        Err(InputFault::Unsteady { path: self.path.clone(), before: self.size, now })
+        Err(InputError::Unsteady { path: self.path.clone(), before: self.size, now })
     }
 
     /// The text of a record without what is no record around it, and how many lines stand before it.
     pub(super) fn raw(&mut self, start: u64, end: u64) -> (u64, String) {
-        // A fault here would hide the one that is being told.
+        // An error here would hide the one that is being told.
         let bytes = self.bytes(start, (end.saturating_sub(start)).min(RAW_BYTES)).unwrap_or_default();
         let blank = self.dialect.blank(&bytes);
         let lines = bytes[..blank].iter().filter(|byte| **byte == b'\n').count() as u64;
@@ -189,14 +189,14 @@ impl Original {
     }
 
     /// The length of the byte order mark that stands at an offset: none but at the start.
-    fn mark_at(&mut self, offset: u64) -> Result<u64, InputFault> {
+    fn mark_at(&mut self, offset: u64) -> Result<u64, InputError> {
         let length = BYTE_ORDER_MARK.len() as u64;
         let marked = offset == 0 && self.bytes(0, length)? == BYTE_ORDER_MARK;
         Ok(if marked { length } else { 0 })
     }
 
     /// Within what the text ends, whose last record begins at `start`.
-    pub(super) fn ends_within(&mut self, start: u64, end: u64) -> Result<Within, InputFault> {
+    pub(super) fn ends_within(&mut self, start: u64, end: u64) -> Result<Within, InputError> {
         let mark = self.mark_at(start)?;
         let record = self.bytes(start + mark, end.saturating_sub(start + mark))?;
         let found = self.dialect.length_of_record(&record[..]).map_err(|source| self.unreadable(source))?;
@@ -204,7 +204,7 @@ impl Original {
     }
 
     /// Where the record that begins at `start` ends, found by the parser's rules without keeping the record.
-    pub(super) fn record_end(&mut self, start: &csv::Position) -> Result<csv::Position, InputFault> {
+    pub(super) fn record_end(&mut self, start: &csv::Position) -> Result<csv::Position, InputError> {
         let begin = start.byte() + self.mark_at(start.byte())?;
         let found = self.text.go_to(begin).and_then(|text| self.dialect.length_of_record(text));
         let RecordLength { bytes, lines, .. } = found.map_err(|source| self.unreadable(source))?;
@@ -228,7 +228,7 @@ struct Text {
 }
 
 impl Text {
-    fn open(path: &Path) -> Result<Self, InputFault> {
+    fn open(path: &Path) -> Result<Self, InputError> {
         let file = open_file(path)?;
         let source = Source::open(path, &file)?;
         Ok(Self { file, source, window: Vec::new(), start: Some(0) })

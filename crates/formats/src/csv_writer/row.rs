@@ -38,7 +38,7 @@ fn by_name<T: Serialize + ?Sized, S: Serializer>(
     columns: &[String],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    if let Err(Finding::Fault(problem)) = item.serialize(Keys { columns, seen: vec![false; columns.len()] }) {
+    if let Err(Finding::Problem(problem)) = item.serialize(Keys { columns, seen: vec![false; columns.len()] }) {
         return Err(S::Error::custom(problem));
     }
     let mut row = serializer.serialize_seq(Some(columns.len()))?;
@@ -218,12 +218,12 @@ enum Finding {
     /// It is a map that it looked at.
     Map,
     Other,
-    Fault(String),
+    Problem(String),
 }
 
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if let Self::Fault(problem) = self { problem } else { NOT_A_MAP })
+        f.write_str(if let Self::Problem(problem) = self { problem } else { NOT_A_MAP })
     }
 }
 
@@ -231,7 +231,7 @@ impl std::error::Error for Finding {}
 
 impl Error for Finding {
     fn custom<M: std::fmt::Display>(message: M) -> Self {
-        Self::Fault(message.to_string())
+        Self::Problem(message.to_string())
     }
 }
 
@@ -440,7 +440,7 @@ impl<S: Serializer> SerializeMap for Picking<'_, S> {
 /// The column of a key.
 struct Find<'a> {
     columns: &'a [String],
-    /// A key without a column is a fault.
+    /// A key without a column is an error.
     must_be: bool,
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use csv::StringRecord;
 
-use crate::input_file::RecordFault;
+use crate::input_file::RecordError;
 
 /// The columns of a line of fixed width, in characters.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +25,7 @@ struct Column {
 
 /// What is wrong with the columns themselves.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ColumnFault {
+pub(super) enum ColumnError {
     #[error("no column is declared")]
     NoColumn,
 
@@ -84,21 +84,21 @@ impl FixedWidthLayout {
     }
 
     /// Checks the columns and finds the width of a line. Called before the first line is cut.
-    pub(super) fn check(&mut self) -> Result<(), ColumnFault> {
+    pub(super) fn check(&mut self) -> Result<(), ColumnError> {
         let Some(last) = self.columns.iter().map(|column| column.characters.end).max() else {
-            return Err(ColumnFault::NoColumn);
+            return Err(ColumnError::NoColumn);
         };
         let width = self.line_width.unwrap_or(last);
         for (index, (name, column)) in self.names.iter().zip(&self.columns).enumerate() {
             let (name, end) = (name.to_owned(), column.characters.end);
             if column.characters.is_empty() {
-                return Err(ColumnFault::NoWidth { name });
+                return Err(ColumnError::NoWidth { name });
             }
             if end > width {
-                return Err(ColumnFault::BehindLine { name, end, width });
+                return Err(ColumnError::BehindLine { name, end, width });
             }
             if self.names.iter().take(index).any(|earlier| earlier == name) {
-                return Err(ColumnFault::Twice { name });
+                return Err(ColumnError::Twice { name });
             }
         }
         self.width = width;
@@ -112,7 +112,7 @@ impl FixedWidthLayout {
         text: &str,
         record: &mut StringRecord,
         starts: &mut Vec<usize>,
-    ) -> Result<(), RecordFault> {
+    ) -> Result<(), RecordError> {
         starts.clear();
         let length = if text.is_ascii() {
             text.len()
@@ -121,7 +121,7 @@ impl FixedWidthLayout {
             starts.len()
         };
         if length > self.width || (length < self.width && !self.short_lines) {
-            return Err(RecordFault::LineWidth { expected: self.width, found: length });
+            return Err(RecordError::LineWidth { expected: self.width, found: length });
         }
         record.clear();
         for column in &self.columns {

@@ -7,12 +7,12 @@ use csv::StringRecord;
 use serde::de::DeserializeOwned;
 
 use super::{FixedWidthLayout, FixedWidthReader, Open};
-use crate::input_file::{InputFault, RecordFault, shown};
-use crate::record_fields::{FieldFault, FieldTypes};
+use crate::input_file::{InputError, RecordError, shown};
+use crate::record_fields::{FieldError, FieldTypes};
 use crate::record_types::RecordTypes;
 use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
 
-type Decode<T> = Box<dyn Fn(&StringRecord, &StringRecord) -> Result<T, FieldFault> + Send>;
+type Decode<T> = Box<dyn Fn(&StringRecord, &StringRecord) -> Result<T, FieldError> + Send>;
 
 /// The columns of a record type, and what becomes of its records.
 struct TypeOfLine<T> {
@@ -25,7 +25,7 @@ struct TypeOfLine<T> {
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::CallableWriter;
+/// use oxbatch_core::item::FunctionWriter;
 /// use oxbatch_formats::{FixedWidthLayout, MixedFixedWidthReader};
 /// use serde::Deserialize;
 ///
@@ -54,7 +54,7 @@ struct TypeOfLine<T> {
 ///             .record_type("10", payment, Record::Payment)
 ///             .record_type("99", trailer, |(count,): (u64,)| Record::Trailer(count)))
 ///     })
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[Record]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[Record]| {
 ///         println!("{} records", chunk.len());
 ///         Ok(())
 ///     })));
@@ -63,7 +63,7 @@ struct TypeOfLine<T> {
 /// ```
 ///
 /// Each record type has a layout of its own; a struct takes its fields by the names of the columns, a tuple by their
-/// order. Everything else, restarts and faults too, is as for [`FixedWidthReader`]; a line of no declared type is a fault
+/// order. Everything else, restarts and errors too, is as for [`FixedWidthReader`]; a line of no declared type is an error
 /// of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse).
 pub struct MixedFixedWidthReader<T> {
     path: PathBuf,
@@ -116,7 +116,7 @@ impl<T> MixedFixedWidthReader<T> {
     }
 
     fn not_open(&self) -> ItemError {
-        InputFault::NotOpen { path: self.path.clone() }.into()
+        InputError::NotOpen { path: self.path.clone() }.into()
     }
 }
 
@@ -140,7 +140,7 @@ impl<T: Send> ItemReader for MixedFixedWidthReader<T> {
         let Some(open) = &mut self.open else { return Err(self.not_open()) };
         let Some(line) = open.next_line()? else { return Ok(None) };
         let Ok(text) = std::str::from_utf8(open.input.bytes(&line)) else {
-            return Err(open.fault(&line, RecordFault::NotUtf8));
+            return Err(open.fault(&line, RecordError::NotUtf8));
         };
         let tag = match self.tag_at {
             0 => text,
@@ -149,14 +149,14 @@ impl<T: Send> ItemReader for MixedFixedWidthReader<T> {
         let Some(found) = self.types.of(tag) else {
             let longest = self.types.iter().map(|known| known.tag.chars().count()).max().unwrap_or_default();
             let found = shown(&tag.chars().take(longest).collect::<String>());
-            return Err(open.fault(&line, RecordFault::Type { found, known: self.types.tags().join(", ") }));
+            return Err(open.fault(&line, RecordError::Type { found, known: self.types.tags().join(", ") }));
         };
         match found.layout.cut(text, &mut open.record, &mut open.starts) {
             Ok(()) => {}
             Err(fault) => return Err(open.fault(&line, fault)),
         }
         let names = found.layout.names();
-        (found.decode)(&open.record, names).map(Some).map_err(|fault| open.field_fault(&line, names, fault))
+        (found.decode)(&open.record, names).map(Some).map_err(|fault| open.field_error(&line, names, fault))
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {

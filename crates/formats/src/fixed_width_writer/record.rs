@@ -21,11 +21,11 @@ impl Cell {
         (self.is_set, self.is_number) = (false, false);
     }
 
-    fn put(&mut self, value: impl Display) -> Result<(), Fault> {
-        write!(self.text, "{value}").map_err(Fault::custom)
+    fn put(&mut self, value: impl Display) -> Result<(), CellError> {
+        write!(self.text, "{value}").map_err(CellError::custom)
     }
 
-    fn put_number(&mut self, value: impl Display) -> Result<(), Fault> {
+    fn put_number(&mut self, value: impl Display) -> Result<(), CellError> {
         self.is_number = true;
         self.put(value)
     }
@@ -34,11 +34,11 @@ impl Cell {
 /// Why an item is no line of columns.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub(super) struct Fault {
+pub(super) struct CellError {
     message: String,
 }
 
-impl Error for Fault {
+impl Error for CellError {
     fn custom<M: Display>(message: M) -> Self {
         Self { message: message.to_string() }
     }
@@ -58,15 +58,17 @@ impl<'a> RecordSerializer<'a> {
         Self { columns, cells, next: 0, key: Cell::default() }
     }
 
-    fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Fault> {
+    fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), CellError> {
         let is_next = self.columns.get(self.next).is_some_and(|column| column.name == name);
         let found = if is_next { Some(self.next) } else { self.columns.iter().position(|column| column.name == name) };
-        let Some(index) = found else { return Err(Fault::custom(format_args!("field '{name}' has no column"))) };
+        let Some(index) = found else { return Err(CellError::custom(format_args!("field '{name}' has no column"))) };
         self.next = index + 1;
         let cell = &mut self.cells[index];
         cell.clear();
         cell.is_set = true;
-        value.serialize(CellSerializer(cell)).map_err(|fault| Fault::custom(format_args!("column '{name}': {fault}")))
+        value
+            .serialize(CellSerializer(cell))
+            .map_err(|fault| CellError::custom(format_args!("column '{name}': {fault}")))
     }
 }
 
@@ -76,37 +78,37 @@ const NOT_A_VALUE: &str = "field is not a single value";
 /// The methods of a serializer that refuse, each with the same sentence.
 macro_rules! refuse {
     ($message:expr; $($method:ident($($kind:ty),*);)*) => {
-        $(fn $method(self, $(_: $kind),*) -> Result<Self::Ok, Fault> { Err(Fault::custom($message)) })*
+        $(fn $method(self, $(_: $kind),*) -> Result<Self::Ok, CellError> { Err(CellError::custom($message)) })*
     };
     ($message:expr => $($method:ident($($kind:ty),*) $answer:ident;)*) => {
-        $(fn $method(self, $(_: $kind),*) -> Result<Self::$answer, Fault> { Err(Fault::custom($message)) })*
+        $(fn $method(self, $(_: $kind),*) -> Result<Self::$answer, CellError> { Err(CellError::custom($message)) })*
     };
 }
 
 impl Serializer for RecordSerializer<'_> {
     type Ok = ();
-    type Error = Fault;
-    type SerializeSeq = Impossible<(), Fault>;
-    type SerializeTuple = Impossible<(), Fault>;
-    type SerializeTupleStruct = Impossible<(), Fault>;
-    type SerializeTupleVariant = Impossible<(), Fault>;
+    type Error = CellError;
+    type SerializeSeq = Impossible<(), CellError>;
+    type SerializeTuple = Impossible<(), CellError>;
+    type SerializeTupleStruct = Impossible<(), CellError>;
+    type SerializeTupleVariant = Impossible<(), CellError>;
     type SerializeMap = Self;
     type SerializeStruct = Self;
-    type SerializeStructVariant = Impossible<(), Fault>;
+    type SerializeStructVariant = Impossible<(), CellError>;
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self, Fault> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self, CellError> {
         Ok(self)
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Self, Fault> {
+    fn serialize_map(self, _: Option<usize>) -> Result<Self, CellError> {
         Ok(self)
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Fault> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), CellError> {
         value.serialize(self)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Fault> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), CellError> {
         value.serialize(self)
     }
 
@@ -116,7 +118,7 @@ impl Serializer for RecordSerializer<'_> {
         _: u32,
         _: &'static str,
         value: &T,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), CellError> {
         value.serialize(self)
     }
 
@@ -138,34 +140,34 @@ impl Serializer for RecordSerializer<'_> {
 
 impl SerializeStruct for RecordSerializer<'_> {
     type Ok = ();
-    type Error = Fault;
+    type Error = CellError;
 
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Fault> {
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), CellError> {
         self.field(name, value)
     }
 
-    fn end(self) -> Result<(), Fault> {
+    fn end(self) -> Result<(), CellError> {
         Ok(())
     }
 }
 
 impl SerializeMap for RecordSerializer<'_> {
     type Ok = ();
-    type Error = Fault;
+    type Error = CellError;
 
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Fault> {
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), CellError> {
         self.key.clear();
         key.serialize(CellSerializer(&mut self.key))
     }
 
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CellError> {
         let key = std::mem::take(&mut self.key);
         let written = self.field(&key.text, value);
         self.key = key;
         written
     }
 
-    fn end(self) -> Result<(), Fault> {
+    fn end(self) -> Result<(), CellError> {
         Ok(())
     }
 }
@@ -175,20 +177,20 @@ struct CellSerializer<'a>(&'a mut Cell);
 
 macro_rules! put {
     ($how:ident: $($method:ident($kind:ty);)*) => {
-        $(fn $method(self, value: $kind) -> Result<(), Fault> { self.0.$how(value) })*
+        $(fn $method(self, value: $kind) -> Result<(), CellError> { self.0.$how(value) })*
     };
 }
 
 impl Serializer for CellSerializer<'_> {
     type Ok = ();
-    type Error = Fault;
-    type SerializeSeq = Impossible<(), Fault>;
-    type SerializeTuple = Impossible<(), Fault>;
-    type SerializeTupleStruct = Impossible<(), Fault>;
-    type SerializeTupleVariant = Impossible<(), Fault>;
-    type SerializeMap = Impossible<(), Fault>;
-    type SerializeStruct = Impossible<(), Fault>;
-    type SerializeStructVariant = Impossible<(), Fault>;
+    type Error = CellError;
+    type SerializeSeq = Impossible<(), CellError>;
+    type SerializeTuple = Impossible<(), CellError>;
+    type SerializeTupleStruct = Impossible<(), CellError>;
+    type SerializeTupleVariant = Impossible<(), CellError>;
+    type SerializeMap = Impossible<(), CellError>;
+    type SerializeStruct = Impossible<(), CellError>;
+    type SerializeStructVariant = Impossible<(), CellError>;
 
     put! { put_number:
         serialize_i8(i8); serialize_i16(i16); serialize_i32(i32); serialize_i64(i64); serialize_i128(i128);
@@ -197,32 +199,32 @@ impl Serializer for CellSerializer<'_> {
     }
     put! { put: serialize_bool(bool); serialize_char(char); }
 
-    fn serialize_str(self, value: &str) -> Result<(), Fault> {
+    fn serialize_str(self, value: &str) -> Result<(), CellError> {
         self.0.text.push_str(value);
         Ok(())
     }
 
-    fn serialize_none(self) -> Result<(), Fault> {
+    fn serialize_none(self) -> Result<(), CellError> {
         Ok(())
     }
 
-    fn serialize_unit(self) -> Result<(), Fault> {
+    fn serialize_unit(self) -> Result<(), CellError> {
         Ok(())
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Fault> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), CellError> {
         value.serialize(self)
     }
 
-    fn serialize_unit_struct(self, name: &'static str) -> Result<(), Fault> {
+    fn serialize_unit_struct(self, name: &'static str) -> Result<(), CellError> {
         self.serialize_str(name)
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Fault> {
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), CellError> {
         self.serialize_str(variant)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Fault> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), CellError> {
         value.serialize(self)
     }
 
@@ -232,11 +234,11 @@ impl Serializer for CellSerializer<'_> {
         _: u32,
         _: &'static str,
         _: &T,
-    ) -> Result<(), Fault> {
-        Err(Fault::custom(NOT_A_VALUE))
+    ) -> Result<(), CellError> {
+        Err(CellError::custom(NOT_A_VALUE))
     }
 
-    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Fault> {
+    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), CellError> {
         self.0.put(value)
     }
 

@@ -64,7 +64,7 @@ impl InputFile {
         }
         if range.len() > self.max_record_bytes {
             let line = self.line_of(&range);
-            return Line::TooLong(self.too_long_fault(range.start, &format!("line {line}")));
+            return Line::TooLong(self.too_long_error(range.start, &format!("line {line}")));
         }
         Line::Text(range)
     }
@@ -72,7 +72,7 @@ impl InputFile {
     /// Passes over a line that is longer than allowed, keeping no more of it than its beginning.
     #[cold]
     fn skip_line(&mut self) -> Result<Line, ItemError> {
-        let fault = self.long_record_fault(&format!("line {}", self.line));
+        let fault = self.long_record_error(&format!("line {}", self.line));
         self.skip(|bytes| match memchr(b'\n', bytes) {
             Some(end) => Skipped { length: end + 1, at_end: true },
             None => Skipped { length: bytes.len(), at_end: false },

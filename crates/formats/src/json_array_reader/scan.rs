@@ -2,7 +2,7 @@
 
 use memchr::memchr2;
 
-/// An element whose end is being looked for, through as many pieces of text as it takes.
+/// An element whose end is being searched for, through as many pieces of text as it takes.
 #[derive(Debug, Default)]
 pub(super) struct Element {
     depth: usize,

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 
 use super::compression::Compression;
-use super::{FileFault, Mark, OutputFile, READ_BACK_BYTES, Tail, is_same};
+use super::{FileError, Mark, OutputFile, READ_BACK_BYTES, Tail, is_same};
 
 /// Bytes at the start of a file that tell how it is compressed.
 const MAGIC_BYTES: u64 = 4;
@@ -36,8 +36,8 @@ pub enum OnExisting {
 
 impl OutputFile {
     /// Begins the open and empty file with what stands under the final name.
-    pub(super) fn copy_target(&mut self) -> Result<(), FileFault> {
-        let fault = |source| FileFault::CopyTarget { path: self.path.clone(), source };
+    pub(super) fn copy_target(&mut self) -> Result<(), FileError> {
+        let fault = |source| FileError::CopyTarget { path: self.path.clone(), source };
         let mut target = match File::open(&self.path) {
             Ok(target) => target,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -55,18 +55,18 @@ impl OutputFile {
     }
 
     /// Whether the output stands behind text; what was copied must be compressed as the output is.
-    pub(super) fn follows_text(&self, compression: Compression) -> Result<bool, FileFault> {
+    pub(super) fn follows_text(&self, compression: Compression) -> Result<bool, FileError> {
         if self.copied == 0 || self.file.is_none() {
             return Ok(false);
         }
-        let fault = |source| FileFault::CopyTarget { path: self.path.clone(), source };
+        let fault = |source| FileError::CopyTarget { path: self.path.clone(), source };
         let mut file = self.file()?;
         let mut head = Vec::new();
         file.seek(SeekFrom::Start(0)).map_err(fault)?;
         file.take(self.copied.min(MAGIC_BYTES)).read_to_end(&mut head).map_err(fault)?;
         let found = Compression::name_of(&head);
         if found != compression.name() {
-            return Err(FileFault::OtherCompression { path: self.path.clone(), found, expected: compression.name() });
+            return Err(FileError::OtherCompression { path: self.path.clone(), found, expected: compression.name() });
         }
         file.seek(SeekFrom::Start(0)).map_err(fault)?;
         let follows = compression.has_text(file.take(self.copied)).map_err(fault)?;
@@ -80,7 +80,7 @@ impl OutputFile {
     }
 
     /// The quick part of what is checked at the end, so that a restart does not work in vain.
-    pub(super) fn check_copied_length(&self) -> Result<(), FileFault> {
+    pub(super) fn check_copied_length(&self) -> Result<(), FileError> {
         match fs::metadata(&self.path) {
             Ok(target) if target.len() == self.copied => Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound && self.copied == 0 => Ok(()),
@@ -90,8 +90,8 @@ impl OutputFile {
     }
 
     /// Locks what stands under the final name, once it is what was copied; `None` where nothing stood there and stands now.
-    pub(super) fn claim_target(&self) -> Result<Option<File>, FileFault> {
-        let fault = |source| FileFault::CopyTarget { path: self.path.clone(), source };
+    pub(super) fn claim_target(&self) -> Result<Option<File>, FileError> {
+        let fault = |source| FileError::CopyTarget { path: self.path.clone(), source };
         let target = match OpenOptions::new().read(true).write(true).open(&self.path) {
             Ok(target) => target,
             Err(error) if error.kind() == ErrorKind::NotFound && self.copied == 0 => return Ok(None),
@@ -100,8 +100,8 @@ impl OutputFile {
         };
         match super::lock(&target) {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(FileFault::TargetLocked { path: self.path.clone() }),
-            Err(TryLockError::Error(source)) => return Err(FileFault::Lock { path: self.path.clone(), source }),
+            Err(TryLockError::WouldBlock) => return Err(FileError::TargetLocked { path: self.path.clone() }),
+            Err(TryLockError::Error(source)) => return Err(FileError::Lock { path: self.path.clone(), source }),
         }
         let found = target.metadata().map_err(fault)?;
         let unchanged = found.len() == self.copied
@@ -133,7 +133,7 @@ impl OutputFile {
         Ok(left == 0)
     }
 
-    pub(super) fn target_changed(&self) -> FileFault {
-        FileFault::TargetChanged { path: self.path.clone(), part: self.part_path.clone(), length: self.copied }
+    pub(super) fn target_changed(&self) -> FileError {
+        FileError::TargetChanged { path: self.path.clone(), part: self.part_path.clone(), length: self.copied }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use oxbatch_core::item::Syncer;
 
-use super::{FileFault, FileSync, OutputFile, sync_folder};
+use super::{FileError, FileSync, OutputFile, sync_folder};
 
 /// A second handle on a file that only grows.
 struct Forcing {
@@ -30,12 +30,12 @@ struct State {
 impl OutputFile {
     /// What makes sure that a save may count on what was flushed, while the file grows on another thread; `None` where each
     /// flush does that.
-    pub(crate) fn syncer(&self) -> Result<Option<Syncer>, FileFault> {
+    pub(crate) fn syncer(&self) -> Result<Option<Syncer>, FileError> {
         if self.sync == FileSync::EveryChunk || self.published {
             return Ok(None);
         }
         let part_path = self.part_path.clone();
-        let file = self.file()?.try_clone().map_err(|source| FileFault::Open { path: part_path.clone(), source })?;
+        let file = self.file()?.try_clone().map_err(|source| FileError::Open { path: part_path.clone(), source })?;
         let forces_bytes = self.sync == FileSync::EverySave;
         let forcing = Forcing { file, part_path, forces_bytes, state: Mutex::default() };
         Ok(Some(Syncer::new(move || Ok(forcing.force()?))))
@@ -43,11 +43,11 @@ impl OutputFile {
 }
 
 impl Forcing {
-    fn force(&self) -> Result<(), FileFault> {
+    fn force(&self) -> Result<(), FileError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let forced = if state.failed { Err(FileFault::forced_in_vain()) } else { self.try_to_force(&mut state) };
+        let forced = if state.failed { Err(FileError::forced_in_vain()) } else { self.try_to_force(&mut state) };
         state.failed = forced.is_err();
-        forced.map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })
+        forced.map_err(|source| FileError::Sync { path: self.part_path.clone(), source })
     }
 
     fn try_to_force(&self, state: &mut State) -> io::Result<()> {

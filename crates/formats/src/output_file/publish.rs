@@ -5,19 +5,19 @@ use std::io::{self, ErrorKind};
 
 use tempfile::{PathPersistError, TempPath};
 
-use super::{FileFault, OnExisting, OutputFile, sync_folder};
+use super::{FileError, OnExisting, OutputFile, sync_folder};
 
 impl OutputFile {
     /// Gives the file its final name and makes that durable.
-    pub(super) fn publish(&mut self) -> Result<(), FileFault> {
+    pub(super) fn publish(&mut self) -> Result<(), FileError> {
         if self.published {
             return Ok(());
         }
         self.rename()?;
-        sync_folder(&self.path).map_err(|source| FileFault::Sync { path: self.path.clone(), source })
+        sync_folder(&self.path).map_err(|source| FileError::Sync { path: self.path.clone(), source })
     }
 
-    fn rename(&mut self) -> Result<(), FileFault> {
+    fn rename(&mut self) -> Result<(), FileError> {
         if self.has_both_names() {
             fs::remove_file(&self.part_path).map_err(|source| self.not_renamed(source))?;
             self.published = true;
@@ -27,7 +27,7 @@ impl OutputFile {
         // Held until the file has its final name: what is appended to does not grow meanwhile.
         let target = if self.on_existing == OnExisting::Append { self.claim_target()? } else { None };
         self.follow_target(self.file()?, false)?;
-        self.file()?.sync_all().map_err(|source| FileFault::Sync { path: self.part_path.clone(), source })?;
+        self.file()?.sync_all().map_err(|source| FileError::Sync { path: self.part_path.clone(), source })?;
         if self.on_existing == OnExisting::Replace || target.is_some() {
             fs::rename(&self.part_path, &self.path).map_err(|source| self.not_renamed(source))?;
         } else {
@@ -38,13 +38,13 @@ impl OutputFile {
     }
 
     /// Gives the file its final name where nothing has it, and fails where something does, whoever made it meanwhile.
-    fn rename_to_nothing(&self) -> Result<(), FileFault> {
+    fn rename_to_nothing(&self) -> Result<(), FileError> {
         let part = TempPath::try_from_path(&self.part_path).map_err(|source| self.not_renamed(source))?;
         let Err(PathPersistError { error, path }) = part.persist_noclobber(&self.path) else { return Ok(()) };
         path.keep().map_err(|kept| self.not_renamed(kept.error))?;
         match error.kind() {
             ErrorKind::AlreadyExists if self.on_existing == OnExisting::Append => Err(self.target_changed()),
-            ErrorKind::AlreadyExists => Err(FileFault::Exists { path: self.path.clone() }),
+            ErrorKind::AlreadyExists => Err(FileError::Exists { path: self.path.clone() }),
             // The file system can do neither that nor links.
             _ if !self.path.exists() => {
                 fs::rename(&self.part_path, &self.path).map_err(|source| self.not_renamed(source))
@@ -53,13 +53,13 @@ impl OutputFile {
         }
     }
 
-    fn not_renamed(&self, source: io::Error) -> FileFault {
-        FileFault::Rename { from: self.part_path.clone(), path: self.path.clone(), source }
+    fn not_renamed(&self, source: io::Error) -> FileError {
+        FileError::Rename { from: self.part_path.clone(), path: self.path.clone(), source }
     }
 
     /// Gives a file that was finished before the last one its final name, unless an earlier attempt has. The caller makes
     /// the names durable.
-    pub(super) fn publish_finished(&mut self) -> Result<(), FileFault> {
+    pub(super) fn publish_finished(&mut self) -> Result<(), FileError> {
         if self.has_part() {
             self.file = Some(self.open_locked(&mut OpenOptions::new())?);
             self.rename()?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::disk::LOCK_PATIENCE;
-use super::{FileFault, OutputFile};
+use super::{FileError, OutputFile};
 
 /// Time between two looks at a lock that somebody holds.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -42,7 +42,7 @@ impl OutputFile {
     ///
     /// Each holds the lock on its own temporary file before it looks at those of the others, so of two that begin at once at
     /// least one sees the other. Where both do, the one with the lesser name waits for longer than the other one holds out.
-    pub(super) fn refuse_rivals(&self) -> Result<(), FileFault> {
+    pub(super) fn refuse_rivals(&self) -> Result<(), FileError> {
         let Some(names) = &self.final_names else { return Ok(()) };
         let folder = self.part_path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // A folder that may be written and not listed shows no rivals.
@@ -55,7 +55,7 @@ impl OutputFile {
             }
             let turns = if OsStr::new(&self.part_name) < name.as_os_str() { 3 } else { 1 };
             if is_held(&entry.path(), LOCK_PATIENCE * turns) {
-                return Err(FileFault::Rival { path: self.path.clone(), part: PathBuf::from(name) });
+                return Err(FileError::Rival { path: self.path.clone(), part: PathBuf::from(name) });
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::compression::{Compression, Member};
 use super::rivals::FinalNames;
 use super::target::behind_links;
-use super::{FileFault, FileSync, OnExisting, OutputFile, Position};
+use super::{FileError, FileSync, OnExisting, OutputFile, Position};
 use oxbatch_core::item::{Checkpoint, ItemError};
 use oxbatch_core::step::StepContext;
 
@@ -106,11 +106,11 @@ impl OutputFiles {
         self.member = None;
         self.current.close();
         if self.numbered && self.on_existing == OnExisting::Append {
-            return Err(FileFault::AppendedSequence { path: self.path.clone() }.into());
+            return Err(FileError::AppendedSequence { path: self.path.clone() }.into());
         }
         let first = u32::from(self.numbered);
         let number = match &position {
-            // A checkpoint of the other kind is told by its name.
+            // A checkpoint of the other kind is reported by its name.
             Some(position) if self.numbered => position.counts.file.max(first),
             _ => first,
         };
@@ -139,18 +139,18 @@ impl OutputFiles {
     }
 
     /// Those that were finished are there; after the end of the input some may have their final names.
-    fn check_finished(&self, complete: bool) -> Result<(), FileFault> {
+    fn check_finished(&self, complete: bool) -> Result<(), FileError> {
         for number in 1..self.counts.file {
             let file = self.file(number);
             if !(file.has_part() || complete && file.path.is_file()) {
-                return Err(FileFault::MissingFinished { path: file.part_path });
+                return Err(FileError::MissingFinished { path: file.part_path });
             }
         }
         Ok(())
     }
 
     /// Removes what was begun behind the current file and never committed.
-    fn remove_void(&self) -> Result<(), FileFault> {
+    fn remove_void(&self) -> Result<(), FileError> {
         if !self.numbered {
             return Ok(());
         }
@@ -158,7 +158,7 @@ impl OutputFiles {
         // The last one first: where the machine dies in between, there is no gap that would hide the others.
         let paths: Vec<PathBuf> = begun.map(|file| file.part_path).collect();
         for path in paths.into_iter().rev() {
-            fs::remove_file(&path).map_err(|source| FileFault::Remove { path, source })?;
+            fs::remove_file(&path).map_err(|source| FileError::Remove { path, source })?;
         }
         Ok(())
     }
@@ -169,12 +169,12 @@ impl OutputFiles {
     }
 
     /// The output will not grow any more.
-    pub(crate) fn check_incomplete(&self) -> Result<(), FileFault> {
-        if self.is_complete() { Err(FileFault::Complete { path: self.current.path.clone() }) } else { Ok(()) }
+    pub(crate) fn check_incomplete(&self) -> Result<(), FileError> {
+        if self.is_complete() { Err(FileError::Complete { path: self.current.path.clone() }) } else { Ok(()) }
     }
 
     /// Hands text to the system, compressed where that is asked for.
-    pub(crate) fn append(&mut self, text: &[u8]) -> Result<(), FileFault> {
+    pub(crate) fn append(&mut self, text: &[u8]) -> Result<(), FileError> {
         self.counts.text += text.len() as u64;
         if self.compression == Compression::None || text.is_empty() {
             return self.current.append(text);
@@ -183,8 +183,8 @@ impl OutputFiles {
         self.compress(text)
     }
 
-    fn compress(&mut self, text: &[u8]) -> Result<(), FileFault> {
-        let fault = |source| FileFault::Compress { path: self.current.part_path.clone(), source };
+    fn compress(&mut self, text: &[u8]) -> Result<(), FileError> {
+        let fault = |source| FileError::Compress { path: self.current.part_path.clone(), source };
         if self.member.is_none() {
             self.member = self.compression.begin().map_err(fault)?;
         }
@@ -197,15 +197,15 @@ impl OutputFiles {
         Ok(())
     }
 
-    fn end_member(&mut self) -> Result<(), FileFault> {
+    fn end_member(&mut self) -> Result<(), FileError> {
         let Some(member) = self.member.take() else { return Ok(()) };
         let rest =
-            member.end().map_err(|source| FileFault::Compress { path: self.current.part_path.clone(), source })?;
+            member.end().map_err(|source| FileError::Compress { path: self.current.part_path.clone(), source })?;
         self.current.append(&rest)
     }
 
     /// Ends the current file and begins the next one of the sequence.
-    pub(crate) fn next_file(&mut self) -> Result<(), FileFault> {
+    pub(crate) fn next_file(&mut self) -> Result<(), FileError> {
         self.check_incomplete()?;
         self.end_member()?;
         // The checkpoint that counts it as finished may be the last that the disk has seen.
@@ -226,7 +226,7 @@ impl OutputFiles {
     }
 
     /// Makes sure that a save may count on what was flushed.
-    pub(crate) fn force(&mut self) -> Result<(), FileFault> {
+    pub(crate) fn force(&mut self) -> Result<(), FileError> {
         self.current.force_for_save()
     }
 
@@ -239,7 +239,7 @@ impl OutputFiles {
     }
 
     /// Cuts back to the last committed flush.
-    pub(crate) fn rolled_back(&mut self) -> Result<(), FileFault> {
+    pub(crate) fn rolled_back(&mut self) -> Result<(), FileError> {
         self.member = None;
         self.flushed = None;
         let Some(committed) = self.committed.as_ref().filter(|_| self.current.file.is_some()) else { return Ok(()) };
@@ -255,7 +255,7 @@ impl OutputFiles {
     }
 
     /// The output will not grow any more.
-    pub(crate) fn finish(&mut self) -> Result<(), FileFault> {
+    pub(crate) fn finish(&mut self) -> Result<(), FileError> {
         if self.is_complete() {
             return Ok(());
         }
@@ -269,7 +269,7 @@ impl OutputFiles {
     }
 
     /// Gives the files their final names, the last one last, and makes that durable.
-    pub(crate) fn publish(&mut self) -> Result<(), FileFault> {
+    pub(crate) fn publish(&mut self) -> Result<(), FileError> {
         for number in 1..self.counts.file {
             let file = self.file(number);
             if file.has_part() {
@@ -284,7 +284,7 @@ impl OutputFiles {
         }
         if self.counts.file > 1 && !self.current.published {
             // Whoever sees the last one sees all of them, also after a loss of power.
-            let fault = |source| FileFault::Sync { path: self.path.clone(), source };
+            let fault = |source| FileError::Sync { path: self.path.clone(), source };
             super::sync_folder(&self.current.path).map_err(fault)?;
         }
         self.current.publish()

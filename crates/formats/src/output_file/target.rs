@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::disk::is_same_file;
-use super::{FileFault, OnExisting, OutputFile};
+use super::{FileError, OnExisting, OutputFile};
 
 /// Links that are followed from a path; the system follows as many.
 const MAX_LINKS: usize = 40;
@@ -23,20 +23,20 @@ pub(super) fn behind_links(path: &Path) -> PathBuf {
 
 impl OutputFile {
     /// Something else than a file is never replaced, a file only when that is allowed, and an input of the step never.
-    pub(super) fn check_target(&self) -> Result<(), FileFault> {
+    pub(super) fn check_target(&self) -> Result<(), FileError> {
         let path = || self.path.clone();
         if self.has_both_names() {
             return Ok(());
         }
         match fs::metadata(&self.path) {
-            Ok(found) if !found.is_file() => return Err(FileFault::NotAFile { path: path() }),
-            Ok(_) if self.on_existing == OnExisting::Refuse => return Err(FileFault::Exists { path: path() }),
+            Ok(found) if !found.is_file() => return Err(FileError::NotAFile { path: path() }),
+            Ok(_) if self.on_existing == OnExisting::Refuse => return Err(FileError::Exists { path: path() }),
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(source) => return Err(FileFault::Open { path: path(), source }),
+            Err(source) => return Err(FileError::Open { path: path(), source }),
         }
         match self.inputs.iter().find(|input| is_same_file(input, &self.path)) {
-            Some(input) => Err(FileFault::IsInput { path: path(), input: input.clone() }),
+            Some(input) => Err(FileError::IsInput { path: path(), input: input.clone() }),
             None => Ok(()),
         }
     }
@@ -49,9 +49,9 @@ impl OutputFile {
 
     /// Gives the temporary file the owner, the group and the mode of the file that it will replace, as far as the process
     /// may. While it is written its owner may write to it, so that another attempt can go on.
-    pub(super) fn follow_target(&self, file: &File, is_written: bool) -> Result<(), FileFault> {
+    pub(super) fn follow_target(&self, file: &File, is_written: bool) -> Result<(), FileError> {
         match fs::metadata(&self.path) {
-            Ok(found) => follow(file, &found, is_written).map_err(|source| FileFault::Follow {
+            Ok(found) => follow(file, &found, is_written).map_err(|source| FileError::Follow {
                 path: self.part_path.clone(),
                 target: self.path.clone(),
                 source,

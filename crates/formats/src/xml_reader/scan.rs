@@ -107,7 +107,7 @@ pub(super) fn declared_encoding(instruction: &str) -> Option<&str> {
     Some(rest.split(['"', '\'']).nth(1).unwrap_or_default())
 }
 
-/// An element whose end is being looked for, through as many pieces of text as it takes.
+/// An element whose end is being searched for, through as many pieces of text as it takes.
 #[derive(Debug, Default)]
 pub(super) struct Element {
     depth: usize,

@@ -52,20 +52,20 @@ fn text(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-struct Place {
+struct TestStore {
     folder: tempfile::TempDir,
     path: PathBuf,
 }
 
-fn place() -> Place {
+fn place() -> TestStore {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a");
-    Place { folder, path }
+    TestStore { folder, path }
 }
 
 #[test]
 fn a_second_instance_appends_behind_the_first_and_the_header_stands_once() {
-    let Place { folder, path } = place();
+    let TestStore { folder, path } = place();
     let hooked = |tag: &str| {
         csv(tag, &path).header(|_| "# rows\n".to_owned()).footer(|file| format!("# {} so far\n", file.total_items))
     };
@@ -80,13 +80,13 @@ fn a_second_instance_appends_behind_the_first_and_the_header_stands_once() {
 
 #[test]
 fn an_empty_file_counts_as_none_and_a_last_line_without_end_gets_one() {
-    let Place { folder: _folder, path } = place();
+    let TestStore { folder: _folder, path } = place();
     for (before, after) in [("", "id\n7\n"), ("id\n1", "id\n1\n7\n"), ("id\n1\n", "id\n1\n7\n"), ("\n", "\n7\n")] {
         std::fs::write(&path, before).unwrap();
         block_on(async {
             let mut writer = csv("1", &path).headers(["id"]);
             writer.open(None).await.unwrap();
-            // The first chunk is taken back, and with it nothing of what was there.
+            // The first chunk is rolled back, and with it nothing of what was there.
             write(&mut writer, &[Row { id: 6 }]).await.unwrap();
             writer.rolled_back().await.unwrap();
             write(&mut writer, &[Row { id: 7 }]).await.unwrap();
@@ -101,7 +101,7 @@ fn an_empty_file_counts_as_none_and_a_last_line_without_end_gets_one() {
 #[test]
 fn a_death_at_any_point_of_the_publication_neither_doubles_nor_loses_the_output() {
     for before in [None, Some(""), Some("1\n"), Some("1")] {
-        let Place { folder, path } = place();
+        let TestStore { folder, path } = place();
         if let Some(before) = before {
             std::fs::write(&path, before).unwrap();
         }
@@ -137,7 +137,7 @@ fn a_file_that_somebody_changed_meanwhile_is_told_and_nothing_is_lost() {
         assert!(message.contains("a.1.part'; put the file back, or launch with force"), "{message}");
     };
     for other in [Some("1\n"), Some("1\n2\n9\n"), Some("1\n2\n3\n"), Some("1\n7\n"), Some(""), None] {
-        let Place { folder: _folder, path } = place();
+        let TestStore { folder: _folder, path } = place();
         let part = path.with_file_name("a.1.part");
         std::fs::write(&path, "1\n2\n").unwrap();
         let change = || match other {
@@ -172,7 +172,7 @@ fn a_file_that_somebody_changed_meanwhile_is_told_and_nothing_is_lost() {
 #[test]
 fn of_two_instances_that_write_the_same_one_after_the_other_none_is_taken_for_the_other() {
     for before in [None, Some("0\n")] {
-        let Place { folder: _folder, path } = place();
+        let TestStore { folder: _folder, path } = place();
         if let Some(before) = before {
             std::fs::write(&path, before).unwrap();
         }
@@ -191,7 +191,7 @@ fn of_two_instances_that_write_the_same_one_after_the_other_none_is_taken_for_th
 #[test]
 fn a_publication_that_fails_leaves_nothing_under_a_final_name_that_nothing_had() {
     for on_existing in [OnExisting::Append, OnExisting::Refuse] {
-        let Place { folder, path } = place();
+        let TestStore { folder, path } = place();
         block_on(async {
             let mut writer = lines("1", &path).on_existing(on_existing);
             writer.open(None).await.unwrap();
@@ -208,7 +208,7 @@ fn a_publication_that_fails_leaves_nothing_under_a_final_name_that_nothing_had()
 #[test]
 fn a_death_that_left_both_names_is_made_good() {
     for on_existing in [OnExisting::Append, OnExisting::Refuse, OnExisting::Replace] {
-        let Place { folder, path } = place();
+        let TestStore { folder, path } = place();
         block_on(async {
             let checkpoint = complete(lines("1", &path).on_existing(on_existing), &[1]).await;
             // Where the file system cannot rename without replacing, the new name comes before the old one goes.
@@ -226,7 +226,7 @@ fn a_death_that_left_both_names_is_made_good() {
 
 #[test]
 fn one_that_is_being_moved_by_another_is_told_and_the_restart_goes_on() {
-    let Place { folder: _folder, path } = place();
+    let TestStore { folder: _folder, path } = place();
     std::fs::write(&path, "1\n").unwrap();
     block_on(async {
         let checkpoint = complete(lines("1", &path), &[2]).await;
@@ -256,7 +256,7 @@ fn what_cannot_be_appended_to_is_refused_before_anything_is_touched() {
         let message = writer.open(None).await.unwrap_err().to_string();
         assert!(message.contains(problem), "{message}");
     }
-    let Place { folder, path } = place();
+    let TestStore { folder, path } = place();
     let append = OnExisting::Append;
     block_on(async {
         refused(JsonArrayWriter::with_tag("1", &path).on_existing(append), "JsonArrayWriter cannot append: ").await;
@@ -283,7 +283,7 @@ fn unpacked(path: &Path, compression: Compression) -> String {
 #[test]
 fn members_follow_members_and_a_file_that_is_compressed_otherwise_is_refused() {
     for (compression, name) in [(Compression::Gzip, "gzip"), (Compression::Zstd, "zstd")] {
-        let Place { folder: _folder, path } = place();
+        let TestStore { folder: _folder, path } = place();
         let packed = |tag: &str| csv(tag, &path).compression(compression);
         block_on(async {
             // An empty input makes a member without text: the header is still due.
@@ -309,7 +309,7 @@ fn members_follow_members_and_a_file_that_is_compressed_otherwise_is_refused() {
 #[test]
 fn permissions_are_kept() {
     use std::os::unix::fs::PermissionsExt;
-    let Place { folder: _folder, path } = place();
+    let TestStore { folder: _folder, path } = place();
     std::fs::write(&path, "1\n").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o620)).unwrap();
     block_on(run(lines("1", &path), &[2])).unwrap();
@@ -321,7 +321,7 @@ proptest! {
     fn what_is_appended_equals_the_model_whenever_the_process_dies(
         rows in rows(true), plan in plan(), before in prop_oneof![Just(""), Just("{}"), Just("{}\n"), Just("\n\n")],
     ) {
-        let Place { folder, path } = place();
+        let TestStore { folder, path } = place();
         std::fs::write(&path, before).unwrap();
         let make = || JsonLinesWriter::with_tag("1", &path).on_existing(OnExisting::Append);
         block_on(write_all(make, folder.path(), &rows, &plan));

@@ -73,7 +73,7 @@ struct Attempt {
 }
 
 impl Attempt {
-    /// The fault at which it ended.
+    /// The error at which it ended.
     fn end(&self) -> &ItemError {
         self.faults.last().unwrap()
     }

@@ -92,7 +92,7 @@ fn a_restart_goes_on_behind_any_checkpoint() {
     }
 }
 
-/// Reads to the fault that stays, and tells how many items came before it. A first fault may be followed by items: of what
+/// Reads to the error that stays, and tells how many items came before it. A first error may be followed by items: of what
 /// is left, decompression gives more when it is asked for less at once.
 fn to_the_fault(mut reader: impl ItemReader<Item = u64>) -> (usize, String) {
     block_on(async {
@@ -189,7 +189,7 @@ proptest! {
         ], 0..60),
         restarts in vec(any::<bool>(), 1..12),
         limit in prop_oneof![Just(6_u32), Just(1_000)],
-        // Where members end, reads do: what is told must not depend on it.
+        // Where members end, reads do: what is reported must not depend on it.
         member in prop_oneof![1..9_usize, Just(1_000)],
     ) {
         let text = [&b" "[..], &pieces.concat()].concat();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use oxbatch_core::ItemProcessor;
 use oxbatch_core::item::{
-    AsyncProcessor, ChainProcessor, Checkpoint, ClassifyingProcessor, ErrorKind, FunctionProcessor, ItemError,
+    AsyncFunctionProcessor, ChainProcessor, Checkpoint, ClassifyingProcessor, ErrorKind, FunctionProcessor, ItemError,
     PassThrough, Processed,
 };
 use oxbatch_formats::{DistinctKey, DistinctProcessor, FileSync};
@@ -113,7 +113,7 @@ fn a_part_that_waits_although_it_says_otherwise_fails_the_item_and_takes_it_back
     struct Liar;
     impl ItemProcessor<u32> for Liar {
         type Output = u32;
-        const NEVER_WAITS: bool = true;
+        const IS_SYNCHRONOUS: bool = true;
         async fn process(&mut self, item: u32) -> Result<Option<u32>, ItemError> {
             Ok(Some(item))
         }
@@ -138,7 +138,7 @@ fn routes_that_never_wait_do_not_wait_beside_one_that_may() {
         })
         .route("small", distinct(folder.path()))
     };
-    let mut mixed = routes().route("big", AsyncProcessor::new(|number: u32| async move { Ok(Some(number)) }));
+    let mut mixed = routes().route("big", AsyncFunctionProcessor::new(|number: u32| async move { Ok(Some(number)) }));
     block_on(mixed.open(None)).unwrap();
     let outcomes: Vec<_> = [1, 1, 10, 20].map(|number| at_once(&mut mixed, number)).into();
     assert_eq!(outcomes, ["1", "filtered", "later", "no processor has the name 'huge'; there are 'small', 'big'"]);

@@ -72,10 +72,10 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// What a reader has come to: its items, and its faults as text.
+/// What a reader has come to: its items, and its errors as text.
 pub(crate) type Outcome<T> = Vec<Result<T, String>>;
 
-/// Reads all, and wherever `restarts` says so, goes on with a new reader from the checkpoint. Ends at the fault that no
+/// Reads all, and wherever `restarts` says so, goes on with a new reader from the checkpoint. Ends at the error that no
 /// other item comes behind.
 pub(crate) fn outcomes<R: ItemReader>(make: impl Fn() -> R, restarts: &[bool]) -> Result<Outcome<R::Item>, ItemError> {
     let mut restarts = restarts.iter().copied().cycle();

@@ -25,7 +25,7 @@ fn reading(sensor: u32, value: f64) -> Reading {
     Reading { sensor, at: vec![Some(1.5), None, Some(value)] }
 }
 
-/// Writes a good item, a bad one, which is taken back as the engine does it, and another good one.
+/// Writes a good item, a bad one, which is rolled back as the engine does it, and another good one.
 fn refused<W: ItemWriter<Reading>>(mut writer: W, value: f64) -> ItemError {
     block_on(async {
         writer.open(None).await.unwrap();

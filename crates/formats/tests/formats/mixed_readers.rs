@@ -1,4 +1,4 @@
-//! `MixedCsvReader`, `MixedFixedWidthReader`: each record is of its type, and what is none is told.
+//! `MixedCsvReader`, `MixedFixedWidthReader`: each record is of its type, and what is none is reported.
 
 use std::path::{Path, PathBuf};
 
@@ -51,7 +51,7 @@ fn expected() -> Vec<Record> {
     vec![Record::Header("2024-02-29".to_owned()), payment("DE02", 1250), payment("Ö1", -3), Record::Trailer(2)]
 }
 
-/// The faults without the name of the file.
+/// The errors without the name of the file.
 fn told(outcomes: &[Result<Record, String>], path: &Path) -> Vec<String> {
     let file = format!("file '{}', ", path.display());
     outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).map(|fault| fault.replace(&file, "")).collect()

@@ -134,7 +134,7 @@ struct Disk {
 }
 
 impl Disk {
-    /// Takes a call; a save that it marks is told.
+    /// Takes a call; a save that it marks is reported.
     fn take(&mut self, line: &str, within: &Path) -> Option<String> {
         let call = line.split_once(' ').map_or(line, |(_, call)| call.trim_start());
         let (name, arguments) = call.split_once('(')?;

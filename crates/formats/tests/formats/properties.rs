@@ -135,7 +135,7 @@ fn as_csv(rows: &[Row]) -> Vec<u8> {
     model.into_inner().unwrap()
 }
 
-/// What a reader has come to: its items, and its faults as text.
+/// What a reader has come to: its items, and its errors as text.
 type Outcome = Vec<Result<Vec<String>, String>>;
 
 /// Reads all, and wherever `restarts` says so, goes on with a new reader from the checkpoint.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use futures_util::stream;
 use oxbatch_core::ItemReader;
 use oxbatch_core::conformance::items::{Outcomes, a_reader_goes_on_from_every_position};
-use oxbatch_core::item::{CallableReader, GroupingReader, ItemError, ListReader, PeekableReader, StreamReader};
+use oxbatch_core::item::{GroupingReader, ItemError, IteratorReader, ListReader, PeekableReader, StreamReader};
 use oxbatch_formats::{
     CsvReader, FilesReader, FixedWidthLayout, FixedWidthReader, JsonArrayReader, JsonLinesReader, MixedCsvReader,
     MixedFixedWidthReader, XmlReader,
@@ -23,7 +23,7 @@ fn file(folder: &Path, text: &str) -> PathBuf {
     path
 }
 
-/// The items by themselves, `-` for each fault.
+/// The items by themselves, `-` for each error.
 fn items<T: std::fmt::Debug>(outcomes: &Outcomes<T>) -> Vec<String> {
     outcomes.iter().map(|outcome| outcome.as_ref().map_or("-".to_owned(), |item| format!("{item:?}"))).collect()
 }
@@ -38,7 +38,7 @@ type Pair = (String, u32);
 fn lists_iterators_and_streams() {
     let expected = ["1", "2", "3", "4"];
     assert_eq!(conforms(|| ListReader::new([1, 2, 3, 4])), expected);
-    assert_eq!(conforms(|| CallableReader::new(1..=4)), expected);
+    assert_eq!(conforms(|| IteratorReader::new(1..=4)), expected);
     assert_eq!(conforms(|| StreamReader::new(stream::iter((1..=4).map(Ok)))), expected);
     assert_eq!(conforms(|| StreamReader::starting_at(|done| stream::iter((done + 1..=4).map(Ok)))), expected);
     let faulty = || {

@@ -29,7 +29,7 @@ pub(crate) fn rows(with_nul: bool) -> impl Strategy<Value = Vec<Row>> {
 pub(crate) enum Fate {
     Committed,
     RolledBack,
-    /// The write is tried and taken back without a flush, as the search for bad items does.
+    /// The write is tried and rolled back without a flush, as the search for bad items does.
     Tried,
     DiesBeforeFlush,
     DiesBeforeCommit,

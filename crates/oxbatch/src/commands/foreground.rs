@@ -88,7 +88,7 @@ async fn attend(
         }
         Signal::Terminate => {
             engine.shutdown().await;
-            // The repository is closed by now: the end was told by an event.
+            // The repository is closed by now: the end was reported by an event.
             Ok(watch.seen().execution.clone().unwrap_or(launched))
         }
     }

@@ -40,7 +40,7 @@ pub(super) async fn run(
     let exit = match &shown.end {
         PreviewEnd::Enough | PreviewEnd::EndOfInput => Exit::Completed,
         PreviewEnd::OutOfTime => Exit::TimedOut,
-        PreviewEnd::Fault(_) => Exit::Failed,
+        PreviewEnd::Failed(_) => Exit::Failed,
     };
     if json {
         output::json(&PreviewView::new(job.name().to_owned(), shown))?;
@@ -50,7 +50,7 @@ pub(super) async fn run(
     output::line("")?;
     output::line(summary(job, &shown))?;
     match &shown.end {
-        PreviewEnd::Fault(message) => output::remark(output::plain(&format!("error: {message}"))),
+        PreviewEnd::Failed(message) => output::remark(output::plain(&format!("error: {message}"))),
         PreviewEnd::OutOfTime => output::remark("the time for a preview was over; what was seen by then is shown"),
         PreviewEnd::Enough | PreviewEnd::EndOfInput => {}
     }

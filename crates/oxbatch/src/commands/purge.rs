@@ -99,7 +99,7 @@ fn megabytes(bytes: u64) -> String {
     format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
 }
 
-/// The moment that long ago; the beginning of time when that is longer ago than can be told.
+/// The moment that long ago; the beginning of time when that is longer ago than can be reported.
 fn ago(time: Duration) -> Timestamp {
     let time = SignedDuration::try_from(time).ok();
     time.and_then(|time| Timestamp::now().checked_sub(time).ok()).unwrap_or(Timestamp::MIN)

@@ -1,6 +1,6 @@
 //! `ChunkJob`: squares fifty numbers and keeps the even ones, ten at a time.
 
-use oxbatch::item::{CallableWriter, FunctionProcessor, ListReader};
+use oxbatch::item::{FunctionProcessor, FunctionWriter, ListReader};
 use oxbatch::{BuildError, ChunkStep, Job};
 use tracing::info;
 
@@ -14,7 +14,7 @@ pub(super) fn job() -> Result<Job, BuildError> {
             }))
         })
         .writer(|_| {
-            Ok(CallableWriter::new(|squares: &[i64]| {
+            Ok(FunctionWriter::new(|squares: &[i64]| {
                 info!(?squares, "wrote a chunk");
                 Ok(())
             }))

@@ -97,7 +97,7 @@ struct ControlTotalShape {
 }
 
 impl ProblemShape {
-    /// The document as one sentence: its detail, and each parameter that is at fault.
+    /// The document as one sentence: its detail, and each parameter that is at error.
     pub(super) fn sentence(self) -> String {
         let faults = self.errors.iter().map(|fault| format!("parameter '{}' {}", fault.parameter, fault.message));
         let faults: Vec<_> = faults.filter(|fault| !self.detail.contains(fault.as_str())).collect();

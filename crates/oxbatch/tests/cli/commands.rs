@@ -2,11 +2,11 @@
 
 use insta::assert_snapshot;
 
-use crate::harness::{Place, stable_json};
+use crate::harness::{TestStore, stable_json};
 
 #[test]
 fn help_tells_commands_settings_and_exit_codes() {
-    let place = Place::new();
+    let place = TestStore::new();
     assert_snapshot!("help", place.run("--help"));
     assert_snapshot!("help_serve", place.run("serve --help"));
     assert_snapshot!("help_run", place.run("run --help"));
@@ -15,7 +15,7 @@ fn help_tells_commands_settings_and_exit_codes() {
 
 #[test]
 fn the_jobs_are_listed_without_a_database() {
-    let place = Place::new();
+    let place = TestStore::new();
     assert_snapshot!("jobs", place.run("jobs"));
     let jobs = place.run("jobs --json").expect(0).json();
     assert_snapshot!("jobs_json", stable_json(jobs.as_array().unwrap().last().unwrap().clone()));
@@ -24,7 +24,7 @@ fn the_jobs_are_listed_without_a_database() {
 
 #[test]
 fn executions_are_listed_filtered_and_paged() {
-    let place = Place::new();
+    let place = TestStore::new();
     for arguments in ["run SampleJob", "run FailingJob", "run ChunkJob", "run SampleJob day=2024-01-01 note=a"] {
         place.run(arguments);
     }
@@ -48,7 +48,7 @@ fn executions_are_listed_filtered_and_paged() {
 
 #[test]
 fn an_execution_is_shown_with_its_steps() {
-    let place = Place::new();
+    let place = TestStore::new();
     place.run("run ChunkJob");
     place.run("run FailingJob");
     assert_snapshot!("show", place.run("show 1"));
@@ -60,7 +60,7 @@ fn an_execution_is_shown_with_its_steps() {
 
 #[test]
 fn a_preview_shows_the_first_items_and_leaves_nothing_behind() {
-    let place = Place::new();
+    let place = TestStore::new();
     assert_snapshot!("preview", place.run("run ChunkJob --preview 4"));
     let shown = place.run("run ChunkJob --preview 500 --json").expect(0).json();
     assert_eq!((&shown["end"], &shown["output_count"]), (&"END_OF_INPUT".into(), &25.into()));
@@ -77,7 +77,7 @@ fn a_preview_shows_the_first_items_and_leaves_nothing_behind() {
 
 #[test]
 fn there_is_nothing_to_rerun_where_nothing_was_skipped() {
-    let place = Place::new();
+    let place = TestStore::new();
     place.run("run ChunkJob");
     assert_snapshot!("skips_none", place.run("skips 1"));
     assert_snapshot!("rerun_nothing", place.run("skips rerun 1"));
@@ -87,7 +87,7 @@ fn there_is_nothing_to_rerun_where_nothing_was_skipped() {
 
 #[test]
 fn an_abandoned_execution_can_only_be_forced() {
-    let place = Place::new();
+    let place = TestStore::new();
     place.run("run FailingJob");
     assert_snapshot!("abandon", place.run("abandon 1"));
     assert_snapshot!("abandoned_restart", place.run("restart 1"));
@@ -97,7 +97,7 @@ fn an_abandoned_execution_can_only_be_forced() {
 
 #[test]
 fn what_has_ended_is_neither_stopped_nor_restarted() {
-    let place = Place::new();
+    let place = TestStore::new();
     place.run("run SampleJob");
     assert_snapshot!("stop_ended", place.run("stop 1"));
     assert_snapshot!("restart_completed", place.run("restart 1"));
@@ -106,7 +106,7 @@ fn what_has_ended_is_neither_stopped_nor_restarted() {
 
 #[test]
 fn a_purge_counts_first_and_keeps_what_could_be_restarted() {
-    let place = Place::new();
+    let place = TestStore::new();
     for arguments in ["run SampleJob", "run SampleJob --force", "run FailingJob"] {
         place.run(arguments);
     }
@@ -124,7 +124,7 @@ fn a_purge_counts_first_and_keeps_what_could_be_restarted() {
 
 #[test]
 fn completions_are_printed_for_each_shell() {
-    let place = Place::new();
+    let place = TestStore::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let done = place.run(&format!("completions {shell}")).expect(0);
         assert!(done.stdout.contains("executions") && done.stderr.is_empty(), "{shell}");
@@ -134,7 +134,7 @@ fn completions_are_printed_for_each_shell() {
 
 #[test]
 fn a_reader_that_closes_the_pipe_is_no_fault() {
-    let place = Place::new();
+    let place = TestStore::new();
     let mut running = place.start("jobs --json");
     drop(running.stdout());
     let (status, _) = running.end(crate::harness::LONG);
@@ -143,7 +143,7 @@ fn a_reader_that_closes_the_pipe_is_no_fault() {
 
 #[test]
 fn nothing_that_is_shown_passes_for_another_line() {
-    let place = Place::new();
+    let place = TestStore::new();
     let mut command = place.command("run SampleJob");
     command.arg("note=x\nstatus      FAILED\u{202e}");
     place.finish(&mut command).expect(0);
@@ -156,7 +156,7 @@ fn nothing_that_is_shown_passes_for_another_line() {
 
 #[test]
 fn a_table_is_whole_behind_a_pipe() {
-    let place = Place::new();
+    let place = TestStore::new();
     let long = "x".repeat(200);
     place.run(&format!("run SampleJob note={long}")).expect(0);
     assert!(place.run("executions").expect(0).stdout.contains(&long));
@@ -164,7 +164,7 @@ fn a_table_is_whole_behind_a_pipe() {
 
 #[test]
 fn an_unknown_job_is_said_in_place_of_an_empty_list() {
-    let place = Place::new();
+    let place = TestStore::new();
     place.run("run SampleJob").expect(0);
     let refused = place.run("executions --job Nope").expect(2).stderr;
     assert!(refused.contains("there is no job 'Nope'; the jobs are ChunkJob"), "{refused}");
@@ -178,7 +178,7 @@ fn an_unknown_job_is_said_in_place_of_an_empty_list() {
 #[test]
 fn lists_take_no_right_to_write() {
     use std::os::unix::fs::PermissionsExt;
-    let place = Place::new();
+    let place = TestStore::new();
     place.run("run ChunkJob").expect(0);
     let set = |name: &str, mode: u32| {
         std::fs::set_permissions(place.path(name), std::fs::Permissions::from_mode(mode)).unwrap();

@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{LONG, Place, Service};
+use crate::harness::{LONG, Service, TestStore};
 
 /// A service whose log is written to the file `log`.
-fn logged(place: &Place) -> Service {
+fn logged(place: &TestStore) -> Service {
     let log = std::fs::File::create(place.path("log")).unwrap();
     Service::start_logged(place, "--listen 127.0.0.1:0 --log-format json", log)
 }
 
 /// The service refuses launches from now on, says so, and ends with the code of an unusable database.
-fn ends_of_itself(place: &Place, service: Service) {
+fn ends_of_itself(place: &TestStore, service: Service) {
     let answers: Vec<_> = ["/jobs/SampleJob/launch", "/jobs/RetryJob/launch", "/jobs/ChunkJob/launch"]
         .iter()
         .filter_map(|path| service.try_call("POST", path, Some("{}")))
@@ -31,7 +31,7 @@ fn ends_of_itself(place: &Place, service: Service) {
 
 #[test]
 fn a_service_whose_database_is_deleted_accepts_nothing_and_ends() {
-    let place = Place::new();
+    let place = TestStore::new();
     let service = logged(&place);
     assert_eq!(service.get("/health/ready").status, 200);
     for name in ["oxbatch.db", "oxbatch.db-wal", "oxbatch.db-shm"] {
@@ -42,7 +42,7 @@ fn a_service_whose_database_is_deleted_accepts_nothing_and_ends() {
 
 #[test]
 fn a_service_whose_database_is_replaced_accepts_nothing_and_leaves_the_new_one_alone() {
-    let place = Place::new();
+    let place = TestStore::new();
     place.run("run SampleJob").expect(0);
     std::fs::copy(place.path("oxbatch.db"), place.path("backup.db")).unwrap();
     let service = logged(&place);
@@ -60,7 +60,7 @@ fn a_service_whose_database_is_replaced_accepts_nothing_and_leaves_the_new_one_a
 
 #[test]
 fn a_run_in_the_foreground_whose_database_is_deleted_ends_with_its_code() {
-    let place = Place::new();
+    let place = TestStore::new();
     let mut running = place.start("run RetryJob");
     running.await_log("will be tried again");
     std::fs::remove_file(place.path("oxbatch.db")).unwrap();
@@ -70,7 +70,7 @@ fn a_run_in_the_foreground_whose_database_is_deleted_ends_with_its_code() {
 
 #[test]
 fn a_service_that_cannot_write_is_not_ready_until_it_can() {
-    let place = Place::new();
+    let place = TestStore::new();
     let service = Service::start_with(&place, "--listen 127.0.0.1:0 --log-level off --lease 3s");
     let other = rusqlite::Connection::open(place.path("oxbatch.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();

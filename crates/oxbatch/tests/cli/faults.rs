@@ -2,11 +2,11 @@
 
 use insta::assert_snapshot;
 
-use crate::harness::Place;
+use crate::harness::TestStore;
 
 #[test]
 fn wrong_usage_is_told_before_a_database_is_created() {
-    let place = Place::new();
+    let place = TestStore::new();
     assert_snapshot!("unknown_command", place.run("launch SampleJob"));
     assert_snapshot!("unknown_flag", place.run("run SampleJob --fast"));
     assert_snapshot!("unknown_job", place.run("run NoSuchJob"));
@@ -19,7 +19,7 @@ fn wrong_usage_is_told_before_a_database_is_created() {
 
 #[test]
 fn a_question_creates_no_database() {
-    let place = Place::new();
+    let place = TestStore::new();
     for arguments in ["executions", "show 1", "stop 1", "restart 1", "abandon 1", "purge --older-than 1d"] {
         let done = place.run(arguments).expect(5);
         assert!(done.stderr.starts_with("error: there is no database 'oxbatch.db'"), "{arguments}: {done}");
@@ -29,7 +29,7 @@ fn a_question_creates_no_database() {
 
 #[test]
 fn a_database_that_cannot_be_used_is_told_in_one_sentence() {
-    let place = Place::new();
+    let place = TestStore::new();
     place.write("text.db", &"this is no database\n".repeat(100));
     std::fs::create_dir(place.path("folder")).unwrap();
     assert_snapshot!("no_database_file", place.run("run SampleJob --database text.db"));
@@ -42,7 +42,7 @@ fn a_database_that_cannot_be_used_is_told_in_one_sentence() {
 
 #[test]
 fn a_database_of_a_newer_version_is_left_alone() {
-    let place = Place::new();
+    let place = TestStore::new();
     place.run("run SampleJob").expect(0);
     let connection = rusqlite::Connection::open(place.path("oxbatch.db")).unwrap();
     connection
@@ -54,7 +54,7 @@ fn a_database_of_a_newer_version_is_left_alone() {
 
 #[test]
 fn a_question_changes_nothing_in_somebody_else_s_database() {
-    let place = Place::new();
+    let place = TestStore::new();
     let connection = rusqlite::Connection::open(place.path("theirs.db")).unwrap();
     connection.execute_batch("CREATE TABLE theirs (a INTEGER)").unwrap();
     assert_snapshot!("keeps_no_executions", place.run("executions --database theirs.db"));
@@ -64,7 +64,7 @@ fn a_question_changes_nothing_in_somebody_else_s_database() {
 
 #[test]
 fn urls_of_sqlite_name_files() {
-    let place = Place::new();
+    let place = TestStore::new();
     place.run("run SampleJob --database sqlite:relative.db").expect(0);
     assert!(place.path("relative.db").exists());
     let absolute = place.path("absolute.db");

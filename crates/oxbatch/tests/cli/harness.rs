@@ -15,7 +15,7 @@ use tempfile::TempDir;
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// A fresh folder in which the binary runs, with an environment of its own.
-pub(crate) struct Place {
+pub(crate) struct TestStore {
     folder: TempDir,
     /// Its database when it is none of SQLite's.
     pub(crate) database: Option<TestDatabase>,
@@ -30,7 +30,7 @@ pub(crate) struct Done {
     raw: String,
 }
 
-impl Place {
+impl TestStore {
     pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), database: None }
     }
@@ -270,16 +270,16 @@ impl Answer {
 }
 
 impl Service {
-    pub(crate) fn start(place: &Place) -> Self {
+    pub(crate) fn start(place: &TestStore) -> Self {
         Self::start_with(place, "--listen 127.0.0.1:0 --log-level off")
     }
 
-    pub(crate) fn start_with(place: &Place, flags: &str) -> Self {
+    pub(crate) fn start_with(place: &TestStore, flags: &str) -> Self {
         Self::of(place.start(&format!("serve {flags}")))
     }
 
     /// Starts it with its log going to a file.
-    pub(crate) fn start_logged(place: &Place, flags: &str, log: std::fs::File) -> Self {
+    pub(crate) fn start_logged(place: &TestStore, flags: &str, log: std::fs::File) -> Self {
         let mut command = place.command(&format!("serve {flags}"));
         Self::of(Running::of(command.stdout(Stdio::piped()).stderr(log).spawn().unwrap()))
     }

@@ -3,11 +3,11 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::harness::{LONG, Place, Service};
+use crate::harness::{LONG, Service, TestStore};
 
 #[test]
 fn a_running_service_is_listed_and_drained_to_its_end() {
-    let place = Place::new();
+    let place = TestStore::new();
     let service = Service::start(&place);
     let nodes = place.run("nodes --json").expect(0).json();
     assert_eq!(nodes, service.get("/nodes").json());
@@ -26,7 +26,7 @@ fn a_running_service_is_listed_and_drained_to_its_end() {
 
 #[test]
 fn a_node_that_was_killed_is_gone_and_is_not_drained() {
-    let place = Place::new();
+    let place = TestStore::new();
     let mut service = Service::start(&place);
     service.process.signal("KILL");
     service.process.end(LONG);
@@ -37,7 +37,7 @@ fn a_node_that_was_killed_is_gone_and_is_not_drained() {
 
 #[test]
 fn one_of_several_nodes_of_a_name_is_named_by_its_id() {
-    let place = Place::new();
+    let place = TestStore::new();
     let (one, two) = (Service::start(&place), Service::start(&place));
     let refused = place.run("drain test").expect(2).stderr;
     for node in one.get("/nodes").json().as_array().unwrap() {

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use oxbatch_test_postgres::TestDatabase;
 
-use crate::harness::{Place, Service};
+use crate::harness::{Service, TestStore};
 
 /// The parts of a test server's URL: user, password, address.
 fn parts(url: &str) -> (&str, &str, &str) {
@@ -14,7 +14,7 @@ fn parts(url: &str) -> (&str, &str, &str) {
 }
 
 /// A run of a command on a URL, with what it says when it fails.
-fn fault(place: &Place, arguments: &str, url: &str) -> String {
+fn fault(place: &TestStore, arguments: &str, url: &str) -> String {
     let done = place.finish(place.command(arguments).env("OXBATCH_DATABASE", url)).expect(5);
     assert_eq!(done.stderr.lines().count(), 1, "{done}");
     done.stderr
@@ -22,7 +22,7 @@ fn fault(place: &Place, arguments: &str, url: &str) -> String {
 
 #[test]
 fn commands_in_the_foreground_and_the_service_share_one_database() {
-    let place = Place::on_postgres();
+    let place = TestStore::on_postgres();
     let done = place.run("executions").expect(5);
     assert!(done.stderr.contains("keeps no executions"), "{done}");
     place.run("jobs").expect(0);
@@ -45,7 +45,7 @@ fn the_password_is_found_where_it_is_kept_and_shown_nowhere() {
     let database = TestDatabase::new();
     let (user, password, address) = parts(database.url());
     let bare = format!("postgres://{user}@{address}");
-    let place = Place::new();
+    let place = TestStore::new();
     let with = |name: &str, value: &str| {
         let mut command = place.command("run SampleJob --force --log-level trace");
         let done = place.finish(command.env("OXBATCH_DATABASE", &bare).env(name, value)).expect(0);
@@ -70,7 +70,7 @@ fn a_password_on_the_command_line_does_not_stay_in_the_process_list() {
     use std::io::BufRead;
     let database = TestDatabase::new();
     let (_, password, _) = parts(database.url());
-    let place = Place::new();
+    let place = TestStore::new();
     let mut running = place.start(&format!("serve --listen 127.0.0.1:0 --database {}", database.url()));
     let mut line = String::new();
     running.stdout().read_line(&mut line).unwrap();
@@ -86,7 +86,7 @@ fn a_server_that_cannot_be_used_is_told_in_one_sentence() {
     let database = TestDatabase::new();
     let (user, password, address) = parts(database.url());
     let (server, name) = address.rsplit_once('/').unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     for (url, said) in [
         ("postgres://me:s3cret@127.0.0.1:1/jobs".to_owned(), "no PostgreSQL server can be reached at 127.0.0.1:1/jobs"),
         (format!("postgres://{user}:s3cret@{address}"), "does not let 'oxbatch' in"),
@@ -108,7 +108,7 @@ fn a_server_that_cannot_be_used_is_told_in_one_sentence() {
 
 #[test]
 fn a_database_of_a_newer_version_is_left_alone() {
-    let place = Place::on_postgres();
+    let place = TestStore::on_postgres();
     place.run("run SampleJob").expect(0);
     let database = place.database.as_ref().unwrap();
     database.execute("INSERT INTO oxbatch_migration VALUES (7000, 'time travel', now())");

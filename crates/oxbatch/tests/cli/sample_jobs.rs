@@ -2,11 +2,11 @@
 
 use insta::assert_snapshot;
 
-use crate::harness::{Place, stable_json};
+use crate::harness::{TestStore, stable_json};
 
 #[test]
 fn the_sample_job_runs_both_steps_and_then_has_nothing_to_do() {
-    let place = Place::new();
+    let place = TestStore::new();
     assert_snapshot!("sample_job", place.run("run SampleJob"));
     assert_snapshot!("sample_job_again", place.run("run SampleJob"));
     assert_snapshot!("sample_job_forced", place.run("run SampleJob --force"));
@@ -14,7 +14,7 @@ fn the_sample_job_runs_both_steps_and_then_has_nothing_to_do() {
 
 #[test]
 fn the_failing_job_fails_and_a_restart_skips_its_first_step() {
-    let place = Place::new();
+    let place = TestStore::new();
     assert_snapshot!("failing_job", place.run("run FailingJob"));
     assert_snapshot!("failing_job_again", place.run("run FailingJob"));
     assert_snapshot!("failing_job_restart", place.run("restart 2"));
@@ -23,7 +23,7 @@ fn the_failing_job_fails_and_a_restart_skips_its_first_step() {
 
 #[test]
 fn the_retry_job_succeeds_after_two_failures_in_each_execution() {
-    let place = Place::new();
+    let place = TestStore::new();
     let once = place.run("run RetryJob --log-level error");
     assert_snapshot!("retry_job", once);
     let again = place.run("run RetryJob --log-level error --force").expect(0);
@@ -32,7 +32,7 @@ fn the_retry_job_succeeds_after_two_failures_in_each_execution() {
 
 #[test]
 fn the_parameterized_job_takes_typed_parameters() {
-    let place = Place::new();
+    let place = TestStore::new();
     assert_snapshot!(
         "parameterized_job",
         place.run("run ParameterizedJob start_date=2024-01-01 batch_size=100 threshold=0.95")
@@ -47,7 +47,7 @@ fn the_parameterized_job_takes_typed_parameters() {
 
 #[test]
 fn the_chunk_job_reads_fifty_and_writes_the_even_half_in_five_commits() {
-    let place = Place::new();
+    let place = TestStore::new();
     assert_snapshot!("chunk_job", place.run("run ChunkJob"));
     assert_snapshot!("chunk_job_json", stable_json(place.run("run ChunkJob --force --json").expect(0).json()));
 }

@@ -2,18 +2,18 @@
 
 use std::net::TcpListener;
 
-use crate::harness::{LONG, Place, Service};
+use crate::harness::{LONG, Service, TestStore};
 
 /// The same commands against the service's database, and from a folder without one over HTTP.
-fn both_ways<'a>(place: &'a Place, elsewhere: &'a Place, service: &Service) -> [(&'a Place, String); 2] {
+fn both_ways<'a>(place: &'a TestStore, elsewhere: &'a TestStore, service: &Service) -> [(&'a TestStore, String); 2] {
     [(place, String::new()), (elsewhere, format!("--server http://{} ", service.address))]
 }
 
 #[test]
 fn a_launch_is_run_by_the_service_and_waited_for() {
-    for place in Place::of_each_kind() {
+    for place in TestStore::of_each_kind() {
         let service = Service::start(&place);
-        for (caller, server) in both_ways(&place, &Place::new(), &service) {
+        for (caller, server) in both_ways(&place, &TestStore::new(), &service) {
             let done = caller.run(&format!("{server}launch SampleJob --force --wait")).expect(0);
             assert!(done.stdout.contains("of SampleJob is COMPLETED"), "{done}");
             let failed = caller.run(&format!("{server}launch FailingJob --force --wait --timeout 60s")).expect(1);
@@ -25,9 +25,9 @@ fn a_launch_is_run_by_the_service_and_waited_for() {
 
 #[test]
 fn an_execution_is_shown_followed_waited_for_stopped_and_abandoned() {
-    let place = Place::new();
+    let place = TestStore::new();
     let service = Service::start(&place);
-    for (caller, server) in both_ways(&place, &Place::new(), &service) {
+    for (caller, server) in both_ways(&place, &TestStore::new(), &service) {
         let launched = caller.run(&format!("{server}launch ChunkJob --force")).expect(0);
         let id: i64 = launched.stdout.split(' ').nth(1).unwrap().parse().unwrap();
         let followed = caller.run(&format!("{server}show {id} --follow")).expect(0);
@@ -47,9 +47,9 @@ fn an_execution_is_shown_followed_waited_for_stopped_and_abandoned() {
 
 #[test]
 fn parameters_have_the_same_types_over_http() {
-    let place = Place::new();
+    let place = TestStore::new();
     let service = Service::start(&place);
-    for (caller, server) in both_ways(&place, &Place::new(), &service) {
+    for (caller, server) in both_ways(&place, &TestStore::new(), &service) {
         let parameters = "start_date=2024-01-01 batch_size=100 threshold=0.95";
         let done = caller.run(&format!("{server}launch ParameterizedJob {parameters} --wait")).expect(0);
         assert!(done.stdout.contains("COMPLETED"), "{done}");
@@ -61,9 +61,9 @@ fn parameters_have_the_same_types_over_http() {
 
 #[test]
 fn a_lost_answer_to_a_launch_does_not_launch_twice() {
-    let place = Place::new();
+    let place = TestStore::new();
     let service = Service::start(&place);
-    for (caller, server) in both_ways(&place, &Place::new(), &service) {
+    for (caller, server) in both_ways(&place, &TestStore::new(), &service) {
         let keyed = format!("{server}launch SampleJob n={} --idempotency-key k{}", server.len(), server.len());
         let first = caller.run(&format!("{keyed} --wait")).expect(0);
         let again = caller.run(&keyed).expect(0);
@@ -74,9 +74,9 @@ fn a_lost_answer_to_a_launch_does_not_launch_twice() {
 
 #[test]
 fn what_cannot_be_sent_is_refused_with_a_sentence() {
-    let place = Place::new();
+    let place = TestStore::new();
     let service = Service::start(&place);
-    for (caller, server) in both_ways(&place, &Place::new(), &service) {
+    for (caller, server) in both_ways(&place, &TestStore::new(), &service) {
         for (command, code, text) in [
             ("launch NoSuchJob", 2, "NoSuchJob"),
             ("launch ParameterizedJob batch_size=1e999", 2, "batch_size"),
@@ -98,7 +98,7 @@ fn what_cannot_be_sent_is_refused_with_a_sentence() {
 
 #[test]
 fn a_service_that_does_not_answer_is_named() {
-    let place = Place::new();
+    let place = TestStore::new();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = place.run(&format!("--server http://{free} launch SampleJob")).expect(5);
     assert!(refused.stderr.contains(&format!("the service at http://{free} does not answer")), "{refused}");
@@ -106,7 +106,7 @@ fn a_service_that_does_not_answer_is_named() {
 
 #[test]
 fn a_launch_without_a_service_waits_for_one_and_says_so() {
-    let place = Place::new();
+    let place = TestStore::new();
     place.run("run SampleJob").expect(0);
     let launched = place.run("launch SampleJob --force").expect(0);
     assert!(launched.stderr.contains("no service works on this database"), "{launched}");

@@ -7,7 +7,7 @@ use std::time::Instant;
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::harness::{LONG, Place, Service, stable_json};
+use crate::harness::{LONG, Service, TestStore, stable_json};
 
 /// Launches with the README's body and waits for the end by the interface's own means.
 fn launch(service: &Service, path: &str, body: &str) -> i64 {
@@ -29,7 +29,7 @@ fn steps(service: &Service, id: i64) -> Vec<String> {
 
 #[test]
 fn the_calls_of_the_readme_do_what_it_says() {
-    for place in Place::of_each_kind() {
+    for place in TestStore::of_each_kind() {
         let service = Service::start(&place);
         assert_eq!(launch(&service, "/jobs/SampleJob/launch", "{}"), 1);
         let list = service.get("/executions").json();
@@ -75,7 +75,7 @@ fn the_calls_of_the_readme_do_what_it_says() {
 
 #[test]
 fn the_command_line_and_the_interface_show_the_same_json() {
-    let place = Place::new();
+    let place = TestStore::new();
     place.run("run FailingJob token=1 day=2024-01-01");
     place.run("run ChunkJob");
     let service = Service::start(&place);
@@ -89,7 +89,7 @@ fn the_command_line_and_the_interface_show_the_same_json() {
 
 #[test]
 fn a_launch_that_was_answered_runs_even_if_the_service_is_killed() {
-    let place = Place::new();
+    let place = TestStore::new();
     let mut service = Service::start(&place);
     assert_eq!(service.post("/jobs/RetryJob/launch", "{}").status, 202);
     service.process.signal("KILL");
@@ -103,7 +103,7 @@ fn a_launch_that_was_answered_runs_even_if_the_service_is_killed() {
 
 #[test]
 fn sixty_four_launches_of_one_instance_at_once_run_it_once() {
-    for place in Place::of_each_kind() {
+    for place in TestStore::of_each_kind() {
         let service = Service::start(&place);
         let answers: Vec<_> = std::thread::scope(|scope| {
             let launches: Vec<_> =
@@ -122,7 +122,7 @@ fn sixty_four_launches_of_one_instance_at_once_run_it_once() {
 
 #[test]
 fn a_port_in_use_is_told_before_the_database_is_touched() {
-    let place = Place::new();
+    let place = TestStore::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let mut done = place.run(&format!("serve --listen {address}")).expect(5);
@@ -133,7 +133,7 @@ fn a_port_in_use_is_told_before_the_database_is_touched() {
 
 #[test]
 fn an_address_that_others_can_reach_needs_a_word() {
-    let place = Place::new();
+    let place = TestStore::new();
     assert_snapshot!("not_loopback", place.run("serve --listen 0.0.0.0:0"));
     assert_snapshot!("no_address", place.run("serve --listen nonsense"));
     let service = Service::start_with(&place, "--log-level off --listen 0.0.0.0:0 --insecure");
@@ -142,7 +142,7 @@ fn an_address_that_others_can_reach_needs_a_word() {
 
 #[test]
 fn the_service_is_the_default_command_and_sigint_ends_it_in_time() {
-    let place = Place::new();
+    let place = TestStore::new();
     let mut process = place.start("--listen 127.0.0.1:0");
     let mut line = String::new();
     std::io::BufRead::read_line(&mut process.stdout(), &mut line).unwrap();
@@ -154,7 +154,7 @@ fn the_service_is_the_default_command_and_sigint_ends_it_in_time() {
 
 #[test]
 fn a_second_signal_ends_the_service_at_once() {
-    let place = Place::new();
+    let place = TestStore::new();
     let mut service = Service::start(&place);
     // A request whose body never comes keeps the first signal's shutdown busy for some seconds.
     let mut stalled = TcpStream::connect(&service.address).unwrap();
@@ -176,7 +176,7 @@ fn a_second_signal_ends_the_service_at_once() {
 
 #[test]
 fn signals_within_half_a_second_are_one_wish() {
-    let place = Place::new();
+    let place = TestStore::new();
     let mut service = Service::start(&place);
     let mut stalled = TcpStream::connect(&service.address).unwrap();
     let head = "POST /jobs/SampleJob/launch HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 99";
@@ -191,7 +191,7 @@ fn signals_within_half_a_second_are_one_wish() {
 
 #[test]
 fn a_stop_that_cannot_be_recorded_is_accepted_and_carried_out() {
-    let place = Place::new();
+    let place = TestStore::new();
     let service = Service::start(&place);
     assert_eq!(service.post("/jobs/RetryJob/launch", "{}").status, 202);
     service.get_until("/executions/1/steps", |steps| steps[1]["step_name"] == "FlakyStep");
@@ -206,7 +206,7 @@ fn a_stop_that_cannot_be_recorded_is_accepted_and_carried_out() {
 
 #[test]
 fn a_launch_whose_end_cannot_be_read_is_answered_with_its_id() {
-    let place = Place::new();
+    let place = TestStore::new();
     let mut service = Service::start(&place);
     let answer = std::thread::scope(|scope| {
         let launched = scope.spawn(|| service.post("/jobs/RetryJob/launch?wait=2s", "{}"));
@@ -222,7 +222,7 @@ fn a_launch_whose_end_cannot_be_read_is_answered_with_its_id() {
 
 #[test]
 fn the_service_logs_its_start_and_end_and_the_author_s_lines_carry_the_execution() {
-    let place = Place::new();
+    let place = TestStore::new();
     let log = std::fs::File::create(place.path("log")).unwrap();
     let service = Service::start_logged(&place, "--listen 127.0.0.1:0 --log-format json", log);
     launch(&service, "/jobs/SampleJob/launch", "{}");
@@ -252,7 +252,7 @@ fn service_address(log: &str) -> String {
 
 #[test]
 fn a_launch_that_waits_for_a_service_is_not_run_twice() {
-    let place = Place::new();
+    let place = TestStore::new();
     let mut service = Service::start_with(&place, "--listen 127.0.0.1:0 --log-level off --concurrency 1");
     assert_eq!(service.post("/jobs/RetryJob/launch", "{}").status, 202);
     assert_eq!(service.post("/jobs/SampleJob/launch", "{}").status, 202);
@@ -265,7 +265,7 @@ fn a_launch_that_waits_for_a_service_is_not_run_twice() {
 
 #[test]
 fn the_service_logs_a_failure_once_with_its_job_and_execution() {
-    let place = Place::new();
+    let place = TestStore::new();
     let log = std::fs::File::create(place.path("log")).unwrap();
     let mut command = place.command("serve --listen 127.0.0.1:0 --log-format json");
     let mut child = command.stdout(std::process::Stdio::piped()).stderr(log).spawn().unwrap();

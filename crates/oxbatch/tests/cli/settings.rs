@@ -2,11 +2,11 @@
 
 use insta::assert_snapshot;
 
-use crate::harness::Place;
+use crate::harness::TestStore;
 
 #[test]
 fn a_flag_is_stronger_than_the_environment_and_that_than_the_file() {
-    let place = Place::new();
+    let place = TestStore::new();
     place.write("oxbatch.toml", "[database]\npath = 'file.db'\n");
     place.run("run SampleJob").expect(0);
     assert!(place.path("file.db").exists());
@@ -18,7 +18,7 @@ fn a_flag_is_stronger_than_the_environment_and_that_than_the_file() {
 
 #[test]
 fn another_file_is_named_by_flag_or_environment() {
-    let place = Place::new();
+    let place = TestStore::new();
     place.write("oxbatch.toml", "[database]\npath = 'default.db'\n");
     place.write("other.toml", "[database]\npath = 'other.db'\n[logging]\nlevel = 'debug'\nformat = 'json'\n");
     let done = place.run("run SampleJob --config other.toml").expect(0);
@@ -31,7 +31,7 @@ fn another_file_is_named_by_flag_or_environment() {
 
 #[test]
 fn a_wrong_setting_is_told_with_its_flag_variable_or_key() {
-    let place = Place::new();
+    let place = TestStore::new();
     assert_snapshot!("wrong_flag", place.run("serve --concurrency none"));
     assert_snapshot!("wrong_variable", place.finish(place.command("serve").env("OXBATCH_SHUTDOWN_TIMEOUT", "soon")));
     assert_snapshot!("wrong_log_level", place.run("jobs --log-level loud=very=much"));

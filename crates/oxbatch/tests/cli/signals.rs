@@ -2,10 +2,10 @@
 
 use std::process::Stdio;
 
-use crate::harness::{LONG, Place, Running};
+use crate::harness::{LONG, Running, TestStore};
 
 /// A job that waits a second between two attempts, reached in the middle of its wait.
-fn waiting(place: &Place) -> Running {
+fn waiting(place: &TestStore) -> Running {
     let mut running = place.start("run RetryJob");
     running.await_log("will be tried again");
     running
@@ -13,7 +13,7 @@ fn waiting(place: &Place) -> Running {
 
 #[test]
 fn ctrl_c_stops_the_job_and_the_next_run_resumes_it() {
-    for place in Place::of_each_kind() {
+    for place in TestStore::of_each_kind() {
         let mut running = waiting(&place);
         running.signal("INT");
         let (status, stdout) = running.end(LONG);
@@ -26,7 +26,7 @@ fn ctrl_c_stops_the_job_and_the_next_run_resumes_it() {
 
 #[test]
 fn sigterm_and_sighup_end_the_job_as_a_shutdown_and_the_service_resumes_it() {
-    for (place, signal) in Place::of_each_kind().into_iter().zip(["TERM", "HUP"]) {
+    for (place, signal) in TestStore::of_each_kind().into_iter().zip(["TERM", "HUP"]) {
         let mut running = waiting(&place);
         running.signal(signal);
         let (status, stdout) = running.end(LONG);
@@ -41,7 +41,7 @@ fn sigterm_and_sighup_end_the_job_as_a_shutdown_and_the_service_resumes_it() {
 
 #[test]
 fn a_killed_run_is_resumed_by_the_next_one() {
-    for place in Place::of_each_kind() {
+    for place in TestStore::of_each_kind() {
         let mut running = waiting(&place);
         running.signal("KILL");
         running.end(LONG);
@@ -57,19 +57,19 @@ fn a_killed_run_is_resumed_by_the_next_one() {
 
 #[test]
 fn a_killed_run_is_resumed_by_restart_and_ended_by_stop_and_abandon() {
-    let place = Place::new();
-    let kill = |place: &Place| {
+    let place = TestStore::new();
+    let kill = |place: &TestStore| {
         let mut running = waiting(place);
         running.signal("KILL");
         running.end(LONG);
     };
     kill(&place);
     place.run("restart 1").expect(0);
-    let place = Place::new();
+    let place = TestStore::new();
     kill(&place);
     let done = place.run("stop 1").expect(0);
     assert_eq!(done.stdout, "execution 1 is STOPPED\n");
-    let place = Place::new();
+    let place = TestStore::new();
     kill(&place);
     place.run("abandon 1").expect(0);
     place.run("run RetryJob").expect(4);
@@ -77,7 +77,7 @@ fn a_killed_run_is_resumed_by_restart_and_ended_by_stop_and_abandon() {
 
 #[test]
 fn an_instance_that_runs_in_another_process_is_refused() {
-    let place = Place::new();
+    let place = TestStore::new();
     let _running = waiting(&place);
     let refused = place.run("run RetryJob").expect(4);
     assert!(refused.stderr.contains("execution 1 of the same job instance is already running"), "{refused}");
@@ -85,7 +85,7 @@ fn an_instance_that_runs_in_another_process_is_refused() {
 
 #[test]
 fn stop_reaches_a_job_in_another_process() {
-    let place = Place::new();
+    let place = TestStore::new();
     let running = waiting(&place);
     let done = place.run("stop 1 --wait 30s").expect(0);
     assert_eq!(done.stdout, "execution 1 is STOPPED\n");
@@ -95,7 +95,7 @@ fn stop_reaches_a_job_in_another_process() {
 
 #[test]
 fn a_job_that_is_to_outlive_its_terminal_is_not_ended_by_sighup() {
-    let place = Place::new();
+    let place = TestStore::new();
     let binary = env!("CARGO_BIN_EXE_oxbatch");
     let mut command = place.program("sh");
     command.args(["-c", &format!("trap '' HUP; exec {binary} run RetryJob")]);
@@ -108,7 +108,7 @@ fn a_job_that_is_to_outlive_its_terminal_is_not_ended_by_sighup() {
 
 #[test]
 fn a_file_that_may_not_grow_is_no_space_and_no_end_by_a_signal() {
-    let place = Place::new();
+    let place = TestStore::new();
     let binary = env!("CARGO_BIN_EXE_oxbatch");
     let mut command = place.program("sh");
     command.args(["-c", &format!("ulimit -f 16; exec {binary} run SampleJob")]);

@@ -1,10 +1,10 @@
-//! The main job on the real data, and on data with faults.
+//! The main job on the real data, and on data with errors.
 
 use std::path::Path;
 
 use insta::assert_snapshot;
 
-use crate::harness::{LONG, Place, Service};
+use crate::harness::{LONG, Service, TestStore};
 
 const HEADER: &str = "Airport Name,Aircraft Make Model,Effect Amount of damage,Flight Date,Aircraft Airline Operator,\
 Origin State,Phase of flight,Wildlife Size,Wildlife Species,Time of day,Cost Other,Cost Repair,Cost Total $,\
@@ -14,8 +14,8 @@ fn real_data() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/birdstrikes.csv")).unwrap()
 }
 
-fn with_real_data() -> Place {
-    let place = Place::new();
+fn with_real_data() -> TestStore {
+    let place = TestStore::new();
     std::fs::create_dir(place.path("data")).unwrap();
     place.write("data/birdstrikes.csv", &real_data());
     place
@@ -43,7 +43,7 @@ fn the_import_takes_every_record_exactly_once_and_reports() {
 
 #[test]
 fn on_postgresql_the_import_and_its_report_are_the_same() {
-    let (on_sqlite, on_postgres) = (with_real_data(), Place::on_postgres());
+    let (on_sqlite, on_postgres) = (with_real_data(), TestStore::on_postgres());
     std::fs::create_dir(on_postgres.path("data")).unwrap();
     on_postgres.write("data/birdstrikes.csv", &real_data());
     on_sqlite.run("run WildlifeStrikes").expect(0);
@@ -81,7 +81,7 @@ fn a_second_run_has_nothing_to_do_and_a_forced_one_replaces_its_rows() {
 
 #[test]
 fn what_the_data_needs_is_cleaned() {
-    let place = Place::new();
+    let place = TestStore::new();
     place.write(
         "in.csv",
         &format!(
@@ -104,7 +104,7 @@ fn what_the_data_needs_is_cleaned() {
 
 #[test]
 fn a_row_that_cannot_be_cleaned_fails_the_step_with_line_and_column() {
-    let place = Place::new();
+    let place = TestStore::new();
     let good = "A,B,None,1999-10-19,C,D,Approach,Small,Rock pigeon,Day,0,0,0,100";
     let rows = |bad: &str| format!("{HEADER}\n{good}\n{bad}\n{good}\n");
     place.write("speed.csv", &rows(&good.replace(",100", ",fast")));
@@ -119,7 +119,7 @@ fn a_row_that_cannot_be_cleaned_fails_the_step_with_line_and_column() {
 
 #[test]
 fn a_header_alone_gives_an_empty_table_and_a_report_with_a_header() {
-    let place = Place::new();
+    let place = TestStore::new();
     place.write("in.csv", &format!("{HEADER}\n"));
     assert_snapshot!("wildlife_empty", place.run("run WildlifeStrikes input=in.csv"));
     assert_eq!(place.read("wildlife-report.csv"), "species,phase_of_flight,strikes,total_cost,average_speed\n");
@@ -127,7 +127,7 @@ fn a_header_alone_gives_an_empty_table_and_a_report_with_a_header() {
 
 #[test]
 fn sigterm_in_the_middle_of_an_import_stops_it_in_time_and_the_next_start_finishes_it() {
-    let place = Place::new();
+    let place = TestStore::new();
     let data = format!("{}\r\n", real_data());
     let (header, rows) = data.split_once('\n').unwrap();
     place.write("big.csv", &format!("{header}\n{}", rows.repeat(20)));

@@ -69,7 +69,7 @@ fn every_skipped_row_is_there_exactly_once_after_every_kill() -> Result<String, 
                 service.terminate()?;
                 break;
             }
-            // Another call resumes it, or is told that a recovery has begun it.
+            // Another call resumes it, or is reported that a recovery has begun it.
             None | Some("FAILED" | "STOPPED") => service.rerun()?,
             Some(_) => {}
         }

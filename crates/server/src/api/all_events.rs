@@ -22,18 +22,18 @@ use crate::view::StepView;
 
 /// Rows of a look: what is in memory for a client is bounded by it.
 const PAGE: u32 = 100;
-/// Steps whose progress is told; of those beyond it only the ends are.
+/// Steps whose progress is reported; of those beyond it only the ends are.
 const STEPS: u32 = 1_000;
-/// Shortest pause between two looks: much that happens at once is told together.
+/// Shortest pause between two looks: much that happens at once is reported together.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Follow all executions.
 ///
 /// Server-sent events until the client leaves: `execution` with its whole shape when its status has changed, on whichever node
 /// it runs, `step` with a step's whole shape when it has changed, at most twice a second while it runs. The first events tell
-/// all executions that have not ended. What changes several times within a moment is told once, as it stands then; the steps
-/// of an execution are told before its end. With `Last-Event-ID` the stream goes on from there: nothing that has changed
-/// meanwhile is missed, and some of it may be told twice.
+/// all executions that have not ended. What changes several times within a moment is reported once, as it stands then; the steps
+/// of an execution are reported before its end. With `Last-Event-ID` the stream goes on from there: nothing that has changed
+/// meanwhile is missed, and some of it may be reported twice.
 #[utoipa::path(
     get, path = "/events", tag = "executions", operation_id = "follow_all_executions",
     params(
@@ -54,7 +54,7 @@ pub(crate) async fn follow(
     })
 }
 
-/// Why a look ended before all was told.
+/// Why a look ended before all was reported.
 enum Cut {
     /// Nobody listens any more.
     Left,
@@ -72,11 +72,11 @@ impl From<RepositoryError> for Cut {
 struct Teller<'a> {
     state: &'a AppState,
     sender: &'a mpsc::Sender<Event>,
-    /// Up to where the changes were told.
+    /// Up to where the changes were reported.
     position: Option<String>,
-    /// The steps of running executions as they were told last.
+    /// The steps of running executions as they were reported last.
     told: HashMap<StepExecutionId, Mark>,
-    /// When progress may be told again, however much is heard until then.
+    /// When progress may be reported again, however much is heard until then.
     next_progress: Instant,
 }
 
@@ -143,7 +143,7 @@ impl Teller<'_> {
         let engine = self.state.engine();
         if !execution.status.is_running() && execution.status != Status::Abandoned {
             for step in engine.repository().steps(execution.id).await? {
-                // It will not change any more, and is told without being remembered.
+                // It will not change any more, and is reported without being remembered.
                 if self.told.remove(&step.id) != Some(mark(&step, &[])) {
                     self.tell_step(step, &[]).await?;
                 }

@@ -19,11 +19,11 @@ use crate::extract::{NoQuery, PathId, Strict};
 use crate::state::AppState;
 use crate::view::StepView;
 
-/// Most often that the progress of a step is told.
+/// Most often that the progress of a step is reported.
 pub(super) const PROGRESS_EVERY: Duration = Duration::from_millis(500);
-/// Events that wait for a client that reads slowly; what is told after them is newer.
+/// Events that wait for a client that reads slowly; what is reported after them is newer.
 const WAITING: usize = 16;
-/// Id of the last event: a client that comes back with it is told that there is nothing more.
+/// Id of the last event: a client that comes back with it is reported that there is nothing more.
 const END: &str = "end";
 /// Seconds after which another stream may have ended.
 const RETRY_SECONDS: u32 = 5;
@@ -125,7 +125,7 @@ async fn tell(state: &AppState, mut execution: JobExecution, sender: &mpsc::Send
             () = sender.closed() => return,
             () = engine.change(id, PROGRESS_EVERY) => {}
         }
-        // A change may come at once after another; progress is told no more often for it.
+        // A change may come at once after another; progress is reported no more often for it.
         execution = loop {
             match engine.execution(id).await {
                 Ok(execution) => break execution,

@@ -2,7 +2,7 @@
 
 use oxbatch_core::engine::{OperatorError, PreviewError};
 use oxbatch_core::execution::cause_chain;
-use oxbatch_core::job::ParameterFaults;
+use oxbatch_core::job::InvalidParameters;
 use oxbatch_core::repository::{LaunchError, RepositoryError};
 
 use super::{ParameterError, Problem, ProblemKind};
@@ -99,9 +99,9 @@ impl From<RepositoryError> for Problem {
     }
 }
 
-impl From<ParameterFaults> for Problem {
-    fn from(error: ParameterFaults) -> Self {
-        let of = |fault: oxbatch_core::job::ParameterFault| ParameterError {
+impl From<InvalidParameters> for Problem {
+    fn from(error: InvalidParameters) -> Self {
+        let of = |fault: oxbatch_core::job::InvalidParameter| ParameterError {
             parameter: fault.parameter,
             message: fault.message,
         };

@@ -1,4 +1,4 @@
-//! Gives each request its id, writes problem documents, and logs what is the service's own fault.
+//! Gives each request its id, writes problem documents, and logs what is the service's own error.
 
 use std::time::Instant;
 

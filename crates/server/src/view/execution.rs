@@ -37,7 +37,7 @@ pub struct ExecutionView {
     exit_message: Option<String>,
     /// The parameters of the launch by name; secrets are `***`.
     parameters: BTreeMap<String, ValueView>,
-    /// Whether every step was told to run from its start.
+    /// Whether every step was reported to run from its start.
     forced: bool,
     /// Place in the queue: higher ones go first.
     #[schema(minimum = -1000, maximum = 1000)]

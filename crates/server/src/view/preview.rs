@@ -31,7 +31,7 @@ pub struct PreviewView {
     #[schema(minimum = 0)]
     failure_count: usize,
     end: PreviewEndView,
-    /// The fault that ended it.
+    /// The error that ended it.
     #[schema(required)]
     fault: Option<String>,
 }
@@ -85,8 +85,8 @@ pub enum PreviewEndView {
     EndOfInput,
     /// Its time was over.
     OutOfTime,
-    /// `fault` says what happened.
-    Fault,
+    /// `error` says what happened.
+    Failed,
 }
 
 impl PreviewView {
@@ -98,7 +98,7 @@ impl PreviewView {
             PreviewEnd::Enough => (PreviewEndView::Enough, None),
             PreviewEnd::EndOfInput => (PreviewEndView::EndOfInput, None),
             PreviewEnd::OutOfTime => (PreviewEndView::OutOfTime, None),
-            PreviewEnd::Fault(message) => (PreviewEndView::Fault, Some(message)),
+            PreviewEnd::Failed(message) => (PreviewEndView::Failed, Some(message)),
         };
         Self {
             job_name,

@@ -17,7 +17,7 @@ pub enum StatusView {
     Stopping,
     /// Ended by a request; can be restarted.
     Stopped,
-    /// Ended by a fault; can be restarted.
+    /// Ended by an error; can be restarted.
     Failed,
     /// Ended with all its work done.
     Completed,

@@ -30,7 +30,7 @@ pub enum ValueView {
     Float(f64),
 }
 
-/// A whole number is a number too, so the variants cannot be told apart by `oneOf`.
+/// A whole number is a number too, so the variants cannot be distinguished by `oneOf`.
 impl PartialSchema for ValueView {
     fn schema() -> RefOr<Schema> {
         let types = SchemaType::from_iter([Type::String, Type::Number]);

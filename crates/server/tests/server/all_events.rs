@@ -7,7 +7,7 @@ use axum::body::{Body, BodyDataStream};
 use axum::http::Request;
 use futures_util::StreamExt;
 use oxbatch_core::engine::LaunchOptions;
-use oxbatch_core::item::{CallableReader, CallableWriter};
+use oxbatch_core::item::{FunctionWriter, IteratorReader};
 use oxbatch_core::job::GivenParameters;
 use oxbatch_core::repository::Node;
 use oxbatch_core::{ChunkStep, Engine, EngineConfig, Job, JobRegistry, StepContext};
@@ -66,7 +66,7 @@ impl Client {
     }
 }
 
-/// The statuses that were told of an execution.
+/// The statuses that were reported of an execution.
 fn told(text: &str, id: i64) -> Vec<String> {
     let events = events_of(text);
     let of = events.iter().filter(|(name, data)| name == "execution" && data["id"] == id);
@@ -93,7 +93,7 @@ async fn what_has_not_ended_is_told_first_and_then_each_change() {
     let all = client.until(|text| has_ended(text, 2) && has_ended(text, 3)).await;
     assert_eq!(told(&client.text, 3).last().unwrap(), "COMPLETED");
     assert_eq!(told(&client.text, 2).last().unwrap(), "STOPPED");
-    // The end of a step is told before the end of its execution, also when nobody has seen it run.
+    // The end of a step is reported before the end of its execution, also when nobody has seen it run.
     let place = |wanted: &dyn Fn(&str, &Value) -> bool| all.iter().position(|(name, data)| wanted(name, data));
     let step = place(&|name, data| name == "step" && data["step_name"] == "Numbers" && data["status"] == "COMPLETED");
     let end = place(&|name, data| name == "execution" && data["id"] == 3 && data["status"] == "COMPLETED");
@@ -149,10 +149,10 @@ async fn progress_is_told_twice_a_second_however_much_happens() {
     let step = ChunkStep::builder("Count")
         .reader(|context: &StepContext| {
             let context = context.clone();
-            Ok(CallableReader::new((0_u64..).take_while(move |_| !context.is_stopping())))
+            Ok(IteratorReader::new((0_u64..).take_while(move |_| !context.is_stopping())))
         })
         .writer(|_| {
-            Ok(CallableWriter::new(|_: &[u64]| {
+            Ok(FunctionWriter::new(|_: &[u64]| {
                 std::thread::yield_now();
                 Ok(())
             }))

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
 use axum::{Router, body};
 use oxbatch_core::engine::{Clock, SystemClock};
-use oxbatch_core::item::{CallableWriter, FunctionProcessor, ListReader};
+use oxbatch_core::item::{FunctionProcessor, FunctionWriter, ListReader};
 use oxbatch_core::repository::Node;
 use oxbatch_core::{
     ChunkStep, DateTime, Decimal, Engine, EngineConfig, ItemError, Job, JobRegistry, ParameterDeclaration, SkipPolicy,
@@ -245,7 +245,7 @@ pub(crate) fn sample_jobs() -> Vec<Job> {
                 ChunkStep::builder("Numbers")
                     .reader(|_| Ok(ListReader::new(1..=50_i64)))
                     .processor(|_| Ok(FunctionProcessor::new(|n: i64| Ok((n % 2 == 0).then_some(n * n)))))
-                    .writer(|_| Ok(CallableWriter::new(|_: &[i64]| Ok(()))))
+                    .writer(|_| Ok(FunctionWriter::new(|_: &[i64]| Ok(()))))
                     .chunk_size(10)
                     .rerun_if_complete()
                     .preview(),
@@ -262,14 +262,14 @@ pub(crate) fn sample_jobs() -> Vec<Job> {
                             _ => Err(ItemError::validation("odd").at(format!("number {n}"))),
                         }))
                     })
-                    .writer(|_| Ok(CallableWriter::new(|_: &[i64]| Ok(()))))
+                    .writer(|_| Ok(FunctionWriter::new(|_: &[i64]| Ok(()))))
                     .control_total("sum", |n| *n)
                     .control_total_written("halves", |n| Decimal::new(i128::from(*n) * 5, 1).ok_or("too long"))
                     .rerun_skips()
                     .preview(),
             ),
         ),
-        // Runs until it is told to stop.
+        // Runs until it is reported to stop.
         ready(Job::builder("Endless").step(TaskStep::builder("Before", |_| Ok(()))).step(TaskStep::builder_async(
             "Wait",
             async |context: oxbatch_core::StepContext| {

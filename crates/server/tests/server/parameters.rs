@@ -1,4 +1,4 @@
-//! Parameters of a launch: their types, their faults, and how they are shown.
+//! Parameters of a launch: their types, their errors, and how they are shown.
 
 use axum::body::Body;
 use serde_json::{Value, json};

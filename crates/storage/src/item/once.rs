@@ -194,7 +194,7 @@ impl Ledger {
     }
 
     /// Of rows that other runs of the step have left in the target, those that nobody needs: their step is complete in this
-    /// repository. A row can go no sooner, since the end of a step is durable after all that the target is told.
+    /// repository. A row can go no sooner, since the end of a step is durable after all that the target is reported.
     pub(super) async fn complete(
         &self,
         repository: &dyn JobRepository,
@@ -279,7 +279,7 @@ impl Ledger {
         Ok((written, prints.flat_map(|fingerprint| fingerprint.to_be_bytes()).collect()))
     }
 
-    /// The fault of a save that found the row of another execution.
+    /// The error of a save that found the row of another execution.
     #[cold]
     pub(super) fn fenced_off(&self) -> ItemError {
         ItemError::other(format!(

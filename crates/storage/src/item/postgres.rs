@@ -1,14 +1,14 @@
 //! Readers and writers of tables in PostgreSQL.
 
 mod apart;
+mod database;
 mod decode;
 mod encode;
-mod fault;
+mod error;
 mod kind;
 mod moment;
 mod numeric;
 mod once;
-mod place;
 mod plan;
 mod reader;
 mod send;

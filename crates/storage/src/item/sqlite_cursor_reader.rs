@@ -48,12 +48,12 @@ pub struct SqliteCursorReader<T, F> {
     map: Option<F>,
     running: Option<Running<T>>,
     batch: std::vec::IntoIter<Fetched<T>>,
-    place: Place,
+    place: CursorPosition,
 }
 
 /// What is stored with each commit.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-struct Place {
+struct CursorPosition {
     /// Rows that were settled.
     rows: u64,
     /// Fingerprint of the last of them.
@@ -98,7 +98,7 @@ where
             map: Some(map),
             running: None,
             batch: Vec::new().into_iter(),
-            place: Place::default(),
+            place: CursorPosition::default(),
         }
     }
 
@@ -116,7 +116,7 @@ struct Query<F> {
     text: String,
     parameters: Vec<Value>,
     map: F,
-    place: Place,
+    place: CursorPosition,
 }
 
 impl<F> Query<F> {
@@ -212,7 +212,7 @@ where
     async fn read(&mut self) -> Result<Option<T>, ItemError> {
         loop {
             if let Some((item, fingerprint)) = self.batch.next() {
-                self.place = Place { rows: self.place.rows + 1, last: fingerprint };
+                self.place = CursorPosition { rows: self.place.rows + 1, last: fingerprint };
                 let item = item.map_err(|error| ItemError::parse(error).at(format!("row {}", self.place.rows)));
                 return item.map(Some);
             }

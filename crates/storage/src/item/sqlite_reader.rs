@@ -19,7 +19,7 @@ const DEFAULT_PAGE_SIZE: u32 = 1_000;
 /// Each page is a query of its own, so no read transaction stays open while the step works; a row that is added behind
 /// the current key meanwhile is read too. The query is wrapped as a sub-select: it may have a WHERE, a GROUP BY and
 /// parameters `?1` …, and needs no ORDER BY. The key columns must be among its columns, never NULL, and unique together:
-/// a breach is a fault, never a lost row. An index over them makes each page as fast as the first.
+/// a breach is an error, never a lost row. An index over them makes each page as fast as the first.
 ///
 /// ```no_run
 /// # fn build(context: &oxbatch_core::StepContext) {

@@ -28,11 +28,11 @@ use table_rows::TableRows;
 ///   the repository does; with [`exactly_once`](Self::exactly_once) the file keeps a checkpoint of its own.
 ///
 /// Rows are inserted unless [`upsert`](Self::upsert), [`update`](Self::update) or [`delete`](Self::delete) says otherwise.
-/// What the table refuses is a fault of kind *constraint*, which a skip policy may go on without.
+/// What the table refuses is an error of kind *constraint*, which a skip policy may go on without.
 ///
 /// A row is a struct with [`Serialize`]; its fields are the columns of the same name. `None` becomes NULL; booleans 0 or
 /// 1; dates, unit variants and everything that serialises as text become text; bytes become a BLOB. Nested structs,
-/// sequences, NaN and numbers outside of i64 are faults that name the field. Foreign keys that are deferred are checked by
+/// sequences, NaN and numbers outside of i64 are errors that name the field. Foreign keys that are deferred are checked by
 /// the chunk's commit, where SQLite does not tell the row: a breach fails the step, whatever its skip policy.
 ///
 /// ```
@@ -117,7 +117,7 @@ impl<T> SqliteWriter<T> {
         self
     }
 
-    /// Rows update those with the same key. A key that no row has, or that more than one has, is a fault of kind
+    /// Rows update those with the same key. A key that no row has, or that more than one has, is an error of kind
     /// *constraint* that names it.
     #[must_use]
     pub fn update<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
@@ -126,7 +126,7 @@ impl<T> SqliteWriter<T> {
     }
 
     /// Rows delete those with the same key; their other fields count for nothing. A key that no row has, or that more
-    /// than one has, is a fault of kind *constraint* that names it.
+    /// than one has, is an error of kind *constraint* that names it.
     #[must_use]
     pub fn delete<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         self.rows.mode = Mode::Delete { keys: keys.into_iter().map(Into::into).collect() };

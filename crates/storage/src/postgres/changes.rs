@@ -8,7 +8,7 @@ use std::fmt;
 use oxbatch_core::execution::StepExecution;
 use oxbatch_core::repository::Changes;
 
-use super::error::{Fault, corrupt};
+use super::error::{StoreError, corrupt};
 use super::rows;
 use super::session::Session;
 use super::sql::{execution_columns, step_columns};
@@ -27,9 +27,9 @@ struct Snapshot {
 /// Where a look goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Position {
-    /// All that it sees was told.
+    /// All that it sees was reported.
     told: Snapshot,
-    /// Of the changes since then, those up to this one were told too; when all are, it goes on from the snapshot.
+    /// Of the changes since then, those up to this one were reported too; when all are, it goes on from the snapshot.
     page: Option<(u64, i64, Snapshot)>,
 }
 
@@ -91,7 +91,7 @@ impl fmt::Display for Position {
     }
 }
 
-pub(super) async fn changes(session: &Session, since: Option<&str>, limit: u32) -> Result<Changes, Fault> {
+pub(super) async fn changes(session: &Session, since: Option<&str>, limit: u32) -> Result<Changes, StoreError> {
     let Some(since) = since.and_then(Position::read) else {
         let row = session.one("SELECT pg_current_snapshot()::text", &[]).await?;
         return Ok(Changes { resumed: false, ..told_all(snapshot(row.try_get(0)?)?) });
@@ -139,7 +139,7 @@ pub(super) async fn changes(session: &Session, since: Option<&str>, limit: u32) 
 }
 
 /// One that PostgreSQL wrote.
-fn snapshot(text: &str) -> Result<Snapshot, Fault> {
+fn snapshot(text: &str) -> Result<Snapshot, StoreError> {
     Snapshot::read(text).ok_or_else(|| corrupt("snapshot", 0, format!("'{text}' is none")))
 }
 
@@ -156,7 +156,7 @@ fn told_all(told: Snapshot) -> Changes {
 }
 
 /// The steps of executions that have an owner.
-pub(super) async fn running_steps(session: &Session, limit: u32) -> Result<Vec<StepExecution>, Fault> {
+pub(super) async fn running_steps(session: &Session, limit: u32) -> Result<Vec<StepExecution>, StoreError> {
     let sql = concat!(
         "SELECT ",
         step_columns!(),

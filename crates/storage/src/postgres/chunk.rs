@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Store;
 use super::connect::Purpose;
-use super::error::{Fault, is_lost};
+use super::error::{StoreError, is_lost};
 use super::pool::Patience;
 use super::rows;
 use super::saves::SavesOfStep;
@@ -61,7 +61,7 @@ pub struct PostgresChunkTransaction {
     begun: bool,
     /// Connections opened so far.
     opened: u64,
-    /// Whether something has failed through no fault of its own since the last roll-back or commit.
+    /// Whether something has failed through no error of its own since the last roll-back or commit.
     failing: bool,
     /// Whether what was rolled back last did.
     lost: bool,
@@ -127,7 +127,7 @@ impl PostgresChunkTransaction {
         self.begin().await.map_err(|fault| fault.into_repository("begin a chunk"))?;
         match &self.connection {
             Some(connection) => Ok(&connection.client),
-            None => Err(Fault::NoAnswer.into_repository("begin a chunk")),
+            None => Err(StoreError::NoAnswer.into_repository("begin a chunk")),
         }
     }
 
@@ -136,14 +136,14 @@ impl PostgresChunkTransaction {
         self.opened
     }
 
-    async fn begin(&mut self) -> Result<(), Fault> {
+    async fn begin(&mut self) -> Result<(), StoreError> {
         if self.begun {
             return Ok(());
         }
         let mut patience = Patience::unless(self.store.connections.deadline(), self.stop.clone());
         loop {
             let begun = match self.connected().await {
-                Ok(connection) => connection.client.batch_execute("BEGIN").await.map_err(Fault::from),
+                Ok(connection) => connection.client.batch_execute("BEGIN").await.map_err(StoreError::from),
                 Err(fault) => Err(fault),
             };
             match begun {
@@ -163,15 +163,15 @@ impl PostgresChunkTransaction {
     }
 
     /// The connection, opened when there is none.
-    async fn connected(&mut self) -> Result<&ChunkConnection, Fault> {
+    async fn connected(&mut self) -> Result<&ChunkConnection, StoreError> {
         // What has begun on a connection ends with it: on another one the checkpoint would be committed without its rows.
         if self.begun && self.connection.as_ref().is_none_or(|connection| connection.client.is_closed()) {
-            return Err(Fault::NoAnswer);
+            return Err(StoreError::NoAnswer);
         }
         let usable = self.connection.take_if(|connection| connection.client.is_closed()).is_none();
         if usable && self.connection.is_some() {
             // Looked up twice: the borrow of an early return would last too long.
-            return self.connection.as_ref().ok_or(Fault::NoAnswer);
+            return self.connection.as_ref().ok_or(StoreError::NoAnswer);
         }
         let place = self.store.connections.permit_for_step(&self.stop).await?;
         let (client, _) = self.store.connections.connector.connect(Purpose::Chunks(self.fence.lease)).await?;
@@ -183,7 +183,9 @@ impl PostgresChunkTransaction {
         match row.map(|row| row.try_get::<_, i64>(0)).transpose()? {
             // Without a row the lease is lost, which the next save finds out.
             None => {}
-            Some(kept) if kept < known => return Err(RepositoryError::WentBack { id: fence.lease.execution_id }.into()),
+            Some(kept) if kept < known => {
+                return Err(RepositoryError::ChunksLost { id: fence.lease.execution_id }.into());
+            }
             // What may have been committed is never written again: whether it was is found out, or a restart goes on behind it.
             Some(kept) if kept > known && !self.settling => return Err(self.answer_lost()),
             Some(_) => {}
@@ -193,7 +195,7 @@ impl PostgresChunkTransaction {
     }
 
     /// Saves and commits; knows in the end whether it was done.
-    async fn save(&mut self, save: &ChunkSave<'_>) -> Result<Saved, Fault> {
+    async fn save(&mut self, save: &ChunkSave<'_>) -> Result<Saved, StoreError> {
         let mut patience = Patience::unless(self.store.connections.deadline(), self.stop.clone());
         loop {
             let is_alone = !self.begun;
@@ -202,7 +204,7 @@ impl PostgresChunkTransaction {
                 Err(fault) => fault,
             };
             self.failing = fault.passes();
-            if matches!(&fault, Fault::Sql(error) if is_lost(error)) {
+            if matches!(&fault, StoreError::Sql(error) if is_lost(error)) {
                 self.begun = false;
                 self.connection = None;
                 self.settling = true;
@@ -227,7 +229,7 @@ impl PostgresChunkTransaction {
     }
 
     /// What became of a save whose answer was lost: `None` when it was not committed and never will be.
-    async fn settle(&mut self) -> Result<Option<Saved>, Fault> {
+    async fn settle(&mut self) -> Result<Option<Saved>, StoreError> {
         // Not even a stop ends it: a commit that may have been made must not be taken for none.
         let mut patience = Patience::until(self.store.connections.deadline());
         loop {
@@ -243,7 +245,7 @@ impl PostgresChunkTransaction {
         }
     }
 
-    async fn ask_what_became(&mut self) -> Result<Option<Saved>, Fault> {
+    async fn ask_what_became(&mut self) -> Result<Option<Saved>, StoreError> {
         let (fence, before) = (self.fence, self.saves.get());
         let connection = self.connected().await?;
         let row = connection.client.query_opt(SETTLE, &[&fence.step_id.0, &fence.lease.epoch, &before]).await?;
@@ -254,7 +256,7 @@ impl PostgresChunkTransaction {
         Ok((revision == before + 1).then_some(Saved::Done(ChunkAck { stop_requested })))
     }
 
-    async fn try_save(&mut self, save: &ChunkSave<'_>) -> Result<Saved, Fault> {
+    async fn try_save(&mut self, save: &ChunkSave<'_>) -> Result<Saved, StoreError> {
         let more = save.job_context.is_some() || !save.skips.is_empty() || !save.rerun.is_empty() || self.durable;
         if more {
             self.begin().await?;
@@ -265,7 +267,7 @@ impl PostgresChunkTransaction {
         let fence = self.fence;
         let begun = self.begun;
         self.connected().await?;
-        let Some(connection) = &self.connection else { return Err(Fault::NoAnswer) };
+        let Some(connection) = &self.connection else { return Err(StoreError::NoAnswer) };
         let (revision, durable) = (self.saves.get(), self.durable);
         let counters = save.counters;
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 15] = [
@@ -287,11 +289,11 @@ impl PostgresChunkTransaction {
         ];
         let saving = connection.client.query_one(&connection.save, &values);
         let saved = match (begun, more) {
-            (false, _) => saving.await.map_err(Fault::from),
+            (false, _) => saving.await.map_err(StoreError::from),
             (true, false) => {
                 // Sent together: a save that fails turns the COMMIT into a ROLLBACK.
                 let (saved, committed) = join(saving, connection.client.batch_execute("COMMIT")).await;
-                saved.and_then(|row| committed.map(|()| row)).map_err(Fault::from)
+                saved.and_then(|row| committed.map(|()| row)).map_err(StoreError::from)
             }
             (true, true) => save_more(&connection.client, fence, save, durable, saving).await,
         };
@@ -302,13 +304,13 @@ impl PostgresChunkTransaction {
                 let stop_requested = rows::status(&row, 0, fence.step_id.0)? == Status::Stopping;
                 Ok(Saved::Done(ChunkAck { stop_requested }))
             }
-            Err(Fault::Sql(error)) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => self.refused().await,
+            Err(StoreError::Sql(error)) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => self.refused().await,
             Err(fault) => Err(fault),
         }
     }
 
     /// Why a save was refused: the lease is lost, or another save that this process does not know of came before it.
-    async fn refused(&mut self) -> Result<Saved, Fault> {
+    async fn refused(&mut self) -> Result<Saved, StoreError> {
         self.undo().await;
         let fence = self.fence;
         let connection = self.connected().await?;
@@ -318,12 +320,12 @@ impl PostgresChunkTransaction {
         }
     }
 
-    fn answer_lost(&self) -> Fault {
-        RepositoryError::AnswerLost { id: self.fence.lease.execution_id }.into()
+    fn answer_lost(&self) -> StoreError {
+        RepositoryError::CommitUnknown { id: self.fence.lease.execution_id }.into()
     }
 
     /// Marks kept items as run again; each of them once.
-    async fn mark_rerun(&mut self, ids: &[i64]) -> Result<(), Fault> {
+    async fn mark_rerun(&mut self, ids: &[i64]) -> Result<(), StoreError> {
         let by = self.fence.lease.execution_id.0;
         let marked = self.connected().await?.client.query(MARK_RERUN, &[&ids, &by]).await?;
         let marked: Vec<i64> = marked.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;

@@ -6,8 +6,8 @@ use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::repository::rules::launch::claimed;
 use oxbatch_core::repository::{ClaimRequest, Claimed, Lease, Node, RenewedLease};
 
-use super::error::Fault;
-use super::node::take_turn;
+use super::error::StoreError;
+use super::node::lock_queue;
 use super::rows;
 use super::session::Session;
 use super::sql::{execution_columns, now};
@@ -21,9 +21,9 @@ pub(super) fn seconds(span: Duration) -> f64 {
 }
 
 /// Gives the foremost waiting execution to a node. Rows that another node is about to take are passed over.
-pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<Option<Claimed>, Fault> {
+pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<Option<Claimed>, StoreError> {
     let status = claimed()?;
-    take_turn(session, &request.limits).await?;
+    lock_queue(session, &request.limits).await?;
     let (limited, limits): (Vec<&str>, Vec<i64>) =
         request.limits.of_jobs.iter().map(|(job, limit)| (job.as_str(), i64::from(*limit))).unzip();
     let row = session
@@ -77,7 +77,7 @@ pub(super) async fn renew(
     node: &Node,
     held: &[ExecutionId],
     lease: Duration,
-) -> Result<Vec<RenewedLease>, Fault> {
+) -> Result<Vec<RenewedLease>, StoreError> {
     let held: Vec<i64> = held.iter().map(|id| id.0).collect();
     let renewed = session
         .query(

@@ -17,7 +17,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::error::{Fault, Said};
+use super::error::{Said, StoreError};
 use super::pool::Patience;
 use super::settings::PostgresSettings;
 use super::sql::chunk_session;
@@ -67,13 +67,13 @@ impl Connector {
     }
 
     /// A connection that lives on the runtime of the caller.
-    pub(super) async fn connect(&self, purpose: Purpose) -> Result<(Client, JoinHandle<()>), Fault> {
+    pub(super) async fn connect(&self, purpose: Purpose) -> Result<(Client, JoinHandle<()>), StoreError> {
         let connected = tokio::time::timeout(self.timeout(), self.open(purpose)).await;
-        Ok(connected.map_err(|_| Fault::NoAnswer)??)
+        Ok(connected.map_err(|_| StoreError::NoAnswer)??)
     }
 
     /// The same, but a server that has no connection left, or is about to begin, is waited for.
-    pub(super) async fn connect_patiently(&self, purpose: Purpose) -> Result<(Client, JoinHandle<()>), Fault> {
+    pub(super) async fn connect_patiently(&self, purpose: Purpose) -> Result<(Client, JoinHandle<()>), StoreError> {
         let mut patience = Patience::until(Instant::now() + self.settings.retry_time);
         loop {
             match self.connect(purpose).await {
@@ -137,7 +137,7 @@ pub(super) struct Listening {
 
 impl Connector {
     /// A connection that hears a channel, whose name needs no quotes.
-    pub(super) async fn listen(&self, channel: &'static str) -> Result<Listening, Fault> {
+    pub(super) async fn listen(&self, channel: &'static str) -> Result<Listening, StoreError> {
         let opened = async {
             let (client, connection) = self.settings.config.connect(self.tls.clone()).await?;
             let mut listening = Listening { client, connection };
@@ -145,17 +145,17 @@ impl Connector {
             listening.run(&format!("{FOR_ALL}; {noticing}; LISTEN {channel}"), |_| {}).await?;
             Ok(listening)
         };
-        tokio::time::timeout(self.timeout(), opened).await.map_err(|_| Fault::NoAnswer)?
+        tokio::time::timeout(self.timeout(), opened).await.map_err(|_| StoreError::NoAnswer)?
     }
 }
 
 impl Listening {
     /// Asks whether the server is still there; what is heard meanwhile is passed on.
-    pub(super) async fn ask(&mut self, at_most: Duration, on_message: impl FnMut(&str)) -> Result<(), Fault> {
-        tokio::time::timeout(at_most, self.run("", on_message)).await.map_err(|_| Fault::NoAnswer)?
+    pub(super) async fn ask(&mut self, at_most: Duration, on_message: impl FnMut(&str)) -> Result<(), StoreError> {
+        tokio::time::timeout(at_most, self.run("", on_message)).await.map_err(|_| StoreError::NoAnswer)?
     }
 
-    async fn run(&mut self, statements: &str, mut on_message: impl FnMut(&str)) -> Result<(), Fault> {
+    async fn run(&mut self, statements: &str, mut on_message: impl FnMut(&str)) -> Result<(), StoreError> {
         let mut answer = pin!(self.client.batch_execute(statements));
         loop {
             tokio::select! {
@@ -164,7 +164,7 @@ impl Listening {
                     Some(Ok(AsyncMessage::Notification(message))) => on_message(message.payload()),
                     Some(Ok(_)) => {}
                     Some(Err(error)) => return Err(error.into()),
-                    None => return Err(Fault::NoAnswer),
+                    None => return Err(StoreError::NoAnswer),
                 },
                 answered = &mut answer => return Ok(answered?),
             }
@@ -207,12 +207,12 @@ impl Connect for OnRuntime {
 }
 
 /// The sentence for a database that cannot be used at all.
-pub(super) fn unusable(settings: &PostgresSettings, fault: Fault) -> RepositoryError {
+pub(super) fn unusable(settings: &PostgresSettings, fault: StoreError) -> RepositoryError {
     let place = settings.place();
     let user = settings.user().unwrap_or("the system's user");
     let error = match fault {
-        Fault::Sql(error) => error,
-        Fault::NoAnswer => return told(format!("the PostgreSQL server at {place} does not answer"), None),
+        StoreError::Sql(error) => error,
+        StoreError::NoAnswer => return told(format!("the PostgreSQL server at {place} does not answer"), None),
         fault => return fault.into_repository("open the database"),
     };
     let problem = match error.code() {

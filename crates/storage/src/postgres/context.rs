@@ -5,7 +5,7 @@ use oxbatch_core::repository::rules::context::check_stored;
 use oxbatch_core::repository::{Lease, RepositoryError};
 use tokio_postgres::Row;
 
-use super::error::Fault;
+use super::error::StoreError;
 use super::session::Session;
 
 /// What is not changed stays as it was written, digit by digit, which jsonb would not keep; nor does it hold all strings.
@@ -36,12 +36,12 @@ pub(super) fn values(changes: &ContextChanges) -> Result<(String, Vec<&str>), Re
 }
 
 /// Refuses what was saved when it is too large: whoever gets this undoes it.
-pub(super) fn check(saved: &Row) -> Result<(), Fault> {
+pub(super) fn check(saved: &Row) -> Result<(), StoreError> {
     Ok(check_stored(saved.try_get(0)?).map_err(RepositoryError::from)?)
 }
 
 /// Saves changes of the job's context under the execution's fence.
-pub(super) async fn save(session: &Session, lease: Lease, changes: &ContextChanges) -> Result<(), Fault> {
+pub(super) async fn save(session: &Session, lease: Lease, changes: &ContextChanges) -> Result<(), StoreError> {
     let (set, keys) = values(changes)?;
     let saved = session.optional(SAVE, &[&lease.execution_id.0, &lease.epoch, &set, &keys]).await?;
     check(&saved.ok_or(RepositoryError::LeaseLost { id: lease.execution_id })?)

@@ -13,7 +13,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a piece of work ends without a result.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum StoreError {
     /// PostgreSQL or the connection to it says so.
     Sql(Error),
     /// No connection is free within the time.
@@ -28,7 +28,7 @@ pub(super) enum Fault {
     Launch(LaunchError),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sql(error) => match error.as_db_error() {
@@ -44,25 +44,25 @@ impl fmt::Display for Fault {
     }
 }
 
-impl From<Error> for Fault {
+impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         Self::Sql(error)
     }
 }
 
-impl From<RepositoryError> for Fault {
+impl From<RepositoryError> for StoreError {
     fn from(error: RepositoryError) -> Self {
         Self::Repository(error)
     }
 }
 
-impl From<LaunchError> for Fault {
+impl From<LaunchError> for StoreError {
     fn from(error: LaunchError) -> Self {
         Self::Launch(error)
     }
 }
 
-impl From<PoolError> for Fault {
+impl From<PoolError> for StoreError {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Backend(error) => Self::Sql(error),
@@ -72,7 +72,7 @@ impl From<PoolError> for Fault {
     }
 }
 
-impl Fault {
+impl StoreError {
     /// Whether the same work may succeed a moment later.
     pub(super) fn passes(&self) -> bool {
         match self {
@@ -236,11 +236,11 @@ impl fmt::Display for Said {
 impl std::error::Error for Said {}
 
 /// A stored value that cannot be read.
-pub(super) fn corrupt(what: &'static str, id: i64, source: impl Into<BoxError>) -> Fault {
-    Fault::Repository(RepositoryError::Corrupt { what: format!("{what} in row {id}"), source: source.into() })
+pub(super) fn corrupt(what: &'static str, id: i64, source: impl Into<BoxError>) -> StoreError {
+    StoreError::Repository(RepositoryError::Corrupt { what: format!("{what} in row {id}"), source: source.into() })
 }
 
 /// Whether a unique index refused a row.
-pub(super) fn is_unique_violation(fault: &Fault) -> bool {
-    matches!(fault, Fault::Sql(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION))
+pub(super) fn is_unique_violation(fault: &StoreError) -> bool {
+    matches!(fault, StoreError::Sql(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION))
 }

@@ -7,7 +7,7 @@ use oxbatch_core::execution::{ExecutionId, JobExecution, Status, StepExecution, 
 use oxbatch_core::repository::rules::finish::{self as rules, End, SaveCounts, StepEnd, Stop};
 use oxbatch_core::repository::{ExecutionOutcome, Lease, RepositoryError, StepFence, StepOutcome};
 
-use super::error::Fault;
+use super::error::StoreError;
 use super::session::{Session, Values};
 use super::sql::{execution_columns, now, step_columns};
 use super::{context, rows};
@@ -26,9 +26,9 @@ pub(super) async fn step(
     fence: StepFence,
     outcome: &StepOutcome,
     saves: i64,
-) -> Result<StepExecution, Fault> {
+) -> Result<StepExecution, StoreError> {
     let StepFence { lease, step_id: StepExecutionId(id) } = fence;
-    let lost = || Fault::Repository(RepositoryError::LeaseLost { id: lease.execution_id });
+    let lost = || StoreError::Repository(RepositoryError::LeaseLost { id: lease.execution_id });
     if let Some(changes) = &outcome.job_context {
         context::save(session, lease, changes).await?;
     }
@@ -87,7 +87,7 @@ async fn end_as_kept(
     StepFence { lease, step_id: StepExecutionId(id) }: StepFence,
     end: &End,
     time: Timestamp,
-) -> Result<StepExecution, Fault> {
+) -> Result<StepExecution, StoreError> {
     let sql = concat!(
         "UPDATE oxbatch_step_execution SET status = $3, end_time = $4, exit_code = $5, exit_message = $6
          WHERE id = $1 AND lease_epoch = $2 RETURNING ",
@@ -103,7 +103,7 @@ pub(super) async fn execution(
     session: &Session,
     lease: Lease,
     outcome: &ExecutionOutcome,
-) -> Result<JobExecution, Fault> {
+) -> Result<JobExecution, StoreError> {
     let ExecutionId(id) = lease.execution_id;
     let status = session
         .optional(
@@ -145,7 +145,7 @@ pub(super) async fn end_running_steps(
     id: ExecutionId,
     end: &End,
     time: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<(), StoreError> {
     session
         .execute(
             "UPDATE oxbatch_step_execution SET status = $2, end_time = $3, exit_code = $4, exit_message = $5
@@ -157,7 +157,7 @@ pub(super) async fn end_running_steps(
 }
 
 /// The status of an execution, whose row is locked from here on.
-async fn status_of(session: &Session, id: ExecutionId) -> Result<Status, Fault> {
+async fn status_of(session: &Session, id: ExecutionId) -> Result<Status, StoreError> {
     let sql = "SELECT status FROM oxbatch_job_execution WHERE id = $1 FOR NO KEY UPDATE";
     match session.optional(sql, &[&id.0]).await? {
         Some(row) => rows::status(&row, 0, id.0),
@@ -166,7 +166,7 @@ async fn status_of(session: &Session, id: ExecutionId) -> Result<Status, Fault> 
 }
 
 /// Records the request to stop.
-pub(super) async fn request_stop(session: &Session, id: ExecutionId) -> Result<JobExecution, Fault> {
+pub(super) async fn request_stop(session: &Session, id: ExecutionId) -> Result<JobExecution, StoreError> {
     match rules::request_stop(id, status_of(session, id).await?)? {
         Stop::AtOnce(end) => {
             let sql = concat!(
@@ -190,7 +190,7 @@ pub(super) async fn request_stop(session: &Session, id: ExecutionId) -> Result<J
 }
 
 /// Gives an execution up. A launch of its instance that is on its way is waited for.
-pub(super) async fn abandon(session: &Session, id: ExecutionId) -> Result<JobExecution, Fault> {
+pub(super) async fn abandon(session: &Session, id: ExecutionId) -> Result<JobExecution, StoreError> {
     session
         .query(
             "SELECT 1 FROM oxbatch_job_instance

@@ -8,7 +8,7 @@ use oxbatch_core::repository::rules::launch::{self as rules, LastExecution, Orig
 use oxbatch_core::repository::{Admission, IdempotencyKey, LaunchRequest, Launched, Lease, RepositoryError};
 
 use super::claim::seconds;
-use super::error::Fault;
+use super::error::StoreError;
 use super::node::keep_to_limits;
 use super::rerun;
 use super::rows;
@@ -38,7 +38,7 @@ const CLEAR_KEYS: &str = concat!(
 ///
 /// The instance's row is locked first: launches of one instance come one after the other, each sees what the one before
 /// it has left, and those of other instances do not wait.
-pub(super) async fn launch(session: &Session, request: &LaunchRequest) -> Result<Launched, Fault> {
+pub(super) async fn launch(session: &Session, request: &LaunchRequest) -> Result<Launched, StoreError> {
     if let Some(launched) = replay(session, request).await? {
         return Ok(launched);
     }
@@ -71,7 +71,7 @@ pub(super) fn launched(execution: JobExecution, admission: &Admission) -> Launch
 }
 
 /// The answer to an earlier launch with the same idempotency key. Launches with one key come one after the other.
-async fn replay(session: &Session, request: &LaunchRequest) -> Result<Option<Launched>, Fault> {
+async fn replay(session: &Session, request: &LaunchRequest) -> Result<Option<Launched>, StoreError> {
     let Some(idempotency) = &request.idempotency else { return Ok(None) };
     session.query("SELECT pg_advisory_xact_lock(hashtextextended('oxbatch ' || $1, 0))", &[&idempotency.key]).await?;
     let found = session
@@ -92,7 +92,7 @@ async fn replay(session: &Session, request: &LaunchRequest) -> Result<Option<Lau
     Ok(Some(Launched { execution, lease: None, replayed: true }))
 }
 
-async fn keep_key(session: &Session, idempotency: &IdempotencyKey, id: ExecutionId) -> Result<(), Fault> {
+async fn keep_key(session: &Session, idempotency: &IdempotencyKey, id: ExecutionId) -> Result<(), StoreError> {
     let kept: Values<'_> = &[&idempotency.key, &idempotency.request_hash, &id.0];
     let cleared: Values<'_> = &[&seconds(idempotency.life), &KEYS_CLEARED];
     let (kept, cleared) = join(session.execute(KEEP_KEY, kept), session.execute(CLEAR_KEYS, cleared)).await;
@@ -102,7 +102,11 @@ async fn keep_key(session: &Session, idempotency: &IdempotencyKey, id: Execution
 }
 
 /// The instance, its row locked, and whether it was created.
-pub(super) async fn instance(session: &Session, request: &LaunchRequest, job_key: &str) -> Result<(i64, bool), Fault> {
+pub(super) async fn instance(
+    session: &Session,
+    request: &LaunchRequest,
+    job_key: &str,
+) -> Result<(i64, bool), StoreError> {
     for _ in 0..LOOKS {
         let found = session
             .optional(
@@ -129,7 +133,7 @@ pub(super) async fn instance(session: &Session, request: &LaunchRequest, job_key
     Err(RepositoryError::Unavailable { operation: "launch", source: why.into() }.into())
 }
 
-async fn last(session: &Session, instance_id: i64) -> Result<Option<LastExecution>, Fault> {
+async fn last(session: &Session, instance_id: i64) -> Result<Option<LastExecution>, StoreError> {
     let row = session
         .optional(
             "SELECT id, status, coalesce(first_execution_id, id), context FROM oxbatch_job_execution
@@ -142,7 +146,7 @@ async fn last(session: &Session, instance_id: i64) -> Result<Option<LastExecutio
 
 /// How many executions wait, as far as it matters. Looks at no more rows than that. Launches that come at the same moment do
 /// not see each other: the queue may be longer by as many.
-pub(super) async fn waiting(session: &Session, admission: &Admission) -> Result<i64, Fault> {
+pub(super) async fn waiting(session: &Session, admission: &Admission) -> Result<i64, StoreError> {
     if admission.claim.is_some() {
         return Ok(0);
     }
@@ -216,7 +220,7 @@ pub(super) async fn create_parameters(
     session: &Session,
     request: &LaunchRequest,
     instance_id: i64,
-) -> Result<(), Fault> {
+) -> Result<(), StoreError> {
     let columns = Columns::of(request);
     session
         .execute(
@@ -247,7 +251,7 @@ pub(super) async fn create_execution(
     request: &LaunchRequest,
     instance_id: i64,
     origin: &Origin,
-) -> Result<JobExecution, Fault> {
+) -> Result<JobExecution, StoreError> {
     let begin = rules::begin(&request.admission)?;
     let row = session
         .one(
@@ -283,7 +287,7 @@ pub(super) async fn create_execution(
 }
 
 /// The running execution of an instance: the one because of which the index has refused another.
-pub(super) async fn running(session: &Session, request: &LaunchRequest) -> Result<Option<ExecutionId>, Fault> {
+pub(super) async fn running(session: &Session, request: &LaunchRequest) -> Result<Option<ExecutionId>, StoreError> {
     let row = session
         .optional(
             "SELECT id FROM oxbatch_job_execution
@@ -301,7 +305,7 @@ pub(super) async fn create_successor(
     of: ExecutionId,
     recovery_count: i64,
     time: Timestamp,
-) -> Result<ExecutionId, Fault> {
+) -> Result<ExecutionId, StoreError> {
     let row = session
         .one(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, parameters, context,

@@ -4,7 +4,7 @@ use oxbatch_core::repository::RepositoryError;
 use tokio_postgres::error::SqlState;
 
 use super::connect::unusable;
-use super::error::{Fault, Said};
+use super::error::{Said, StoreError};
 use super::session::Session;
 use super::settings::PostgresSettings;
 use super::sql::now;
@@ -113,7 +113,7 @@ async fn check_server(session: &Session, settings: &PostgresSettings) -> Result<
     Ok(())
 }
 
-async fn apply(session: &Session, migration: &Migration) -> Result<(), Fault> {
+async fn apply(session: &Session, migration: &Migration) -> Result<(), StoreError> {
     session
         .batch(
             "CREATE TABLE IF NOT EXISTS oxbatch_migration (
@@ -130,8 +130,8 @@ async fn apply(session: &Session, migration: &Migration) -> Result<(), Fault> {
 }
 
 /// The error of a migration, with what a person has to do.
-fn refused(settings: &PostgresSettings, fault: Fault) -> RepositoryError {
-    let Fault::Sql(error) = &fault else { return unusable(settings, fault) };
+fn refused(settings: &PostgresSettings, fault: StoreError) -> RepositoryError {
+    let StoreError::Sql(error) = &fault else { return unusable(settings, fault) };
     let (place, user) = (settings.place(), settings.user().unwrap_or("the system's user"));
     let problem = match error.code() {
         Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE || *code == SqlState::INVALID_SCHEMA_NAME => {
@@ -151,7 +151,7 @@ fn refused(settings: &PostgresSettings, fault: Fault) -> RepositoryError {
 }
 
 /// Number of the newest migration of the database; 0 for one without any.
-pub(super) async fn applied(session: &Session) -> Result<i64, Fault> {
+pub(super) async fn applied(session: &Session) -> Result<i64, StoreError> {
     // Asked of the catalog's table, not of to_regclass alone: after a wait for the lock that one may answer from a cache.
     let sql = "SELECT EXISTS (SELECT 1 FROM pg_class WHERE relname = 'oxbatch_migration' AND pg_table_is_visible(oid))";
     let exists: bool = session.one(sql, &[]).await?.try_get(0)?;
@@ -162,19 +162,19 @@ pub(super) async fn applied(session: &Session) -> Result<i64, Fault> {
 }
 
 /// What no other database has: when its first table was made.
-pub(super) async fn identity(session: &Session) -> Result<String, Fault> {
+pub(super) async fn identity(session: &Session) -> Result<String, StoreError> {
     let sql = "SELECT (SELECT oid FROM pg_database WHERE datname = current_database())::text || '-' ||
          (extract(epoch FROM applied_at) * 1000000)::bigint FROM oxbatch_migration WHERE number = 1";
     Ok(session.one(sql, &[]).await?.try_get(0)?)
 }
 
 /// Whether the database has a migration; numbers that were set aside may be filled after higher ones.
-async fn has(session: &Session, number: i64) -> Result<bool, Fault> {
+async fn has(session: &Session, number: i64) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM oxbatch_migration WHERE number = $1)";
     Ok(session.one(sql, &[&number]).await?.try_get(0)?)
 }
 
-async fn is_complete(session: &Session) -> Result<bool, Fault> {
+async fn is_complete(session: &Session) -> Result<bool, StoreError> {
     let applied: i64 = session.one("SELECT count(*) FROM oxbatch_migration", &[]).await?.try_get(0)?;
     Ok(usize::try_from(applied) == Ok(MIGRATIONS.len()))
 }

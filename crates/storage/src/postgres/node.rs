@@ -12,7 +12,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::claim::seconds;
-use super::error::{Fault, corrupt};
+use super::error::{StoreError, corrupt};
 use super::session::Session;
 use super::sql::now;
 use crate::presence::Presence;
@@ -21,7 +21,7 @@ use crate::presence::Presence;
 const MOST_NODES: i64 = 500;
 
 /// Writes down that a node lives, in one statement.
-pub(super) async fn heartbeat(session: &Session, report: &NodeReport) -> Result<Option<Drain>, Fault> {
+pub(super) async fn heartbeat(session: &Session, report: &NodeReport) -> Result<Option<Drain>, StoreError> {
     let row = session
         .one(
             concat!(
@@ -51,7 +51,7 @@ pub(super) async fn heartbeat(session: &Session, report: &NodeReport) -> Result<
 }
 
 /// All nodes. One whose process has certainly ended is gone, however fresh its heartbeat is.
-pub(super) async fn nodes(session: &Session, presence: &Presence) -> Result<Vec<NodeStatus>, Fault> {
+pub(super) async fn nodes(session: &Session, presence: &Presence) -> Result<Vec<NodeStatus>, StoreError> {
     let rows = session
         .query(
             concat!(
@@ -87,7 +87,7 @@ pub(super) async fn drain(
     presence: &Presence,
     boot_id: Uuid,
     drain: Option<Drain>,
-) -> Result<NodeStatus, Fault> {
+) -> Result<NodeStatus, StoreError> {
     let changed = session
         .execute(
             "UPDATE oxbatch_node SET draining = $2, drain_stop = $3, drain_exit = $4 WHERE boot_id = $1::text::uuid",
@@ -99,7 +99,7 @@ pub(super) async fn drain(
             ],
         )
         .await?;
-    let unknown = || Fault::Repository(RepositoryError::NodeNotFound { id: boot_id });
+    let unknown = || StoreError::Repository(RepositoryError::NodeNotFound { id: boot_id });
     if changed == 0 {
         return Err(unknown());
     }
@@ -108,14 +108,14 @@ pub(super) async fn drain(
 }
 
 /// Removes a node that ends in order.
-pub(super) async fn remove(session: &Session, node: &Node) -> Result<(), Fault> {
+pub(super) async fn remove(session: &Session, node: &Node) -> Result<(), StoreError> {
     session.execute("DELETE FROM oxbatch_node WHERE boot_id = $1::text::uuid", &[&node.boot_id.to_string()]).await?;
     Ok(())
 }
 
 /// Takes the turn of those who claim within limits, until the end of the transaction. A statement that comes after it
 /// sees all claims that were made before: each was committed before its turn was over.
-pub(super) async fn take_turn(session: &Session, limits: &RunLimits) -> Result<(), Fault> {
+pub(super) async fn lock_queue(session: &Session, limits: &RunLimits) -> Result<(), StoreError> {
     if !limits.is_empty() {
         session.query("SELECT id FROM oxbatch_claim_turn WHERE id = 1 FOR NO KEY UPDATE", &[]).await?;
     }
@@ -123,11 +123,11 @@ pub(super) async fn take_turn(session: &Session, limits: &RunLimits) -> Result<(
 }
 
 /// Refuses a launch that would run at once beyond a limit.
-pub(super) async fn keep_to_limits(session: &Session, job_name: &str, admission: &Admission) -> Result<(), Fault> {
+pub(super) async fn keep_to_limits(session: &Session, job_name: &str, admission: &Admission) -> Result<(), StoreError> {
     if admission.claim.is_none() || admission.limits.is_empty() {
         return Ok(());
     }
-    take_turn(session, &admission.limits).await?;
+    lock_queue(session, &admission.limits).await?;
     let row = session
         .one(
             "SELECT count(*) FILTER (WHERE job_name = $1), count(*) FROM oxbatch_job_execution
@@ -139,13 +139,13 @@ pub(super) async fn keep_to_limits(session: &Session, job_name: &str, admission:
     Ok(check_limits(job_name, &admission.limits, running)?)
 }
 
-fn drain_of(row: &Row, first: usize) -> Result<Option<Drain>, Fault> {
+fn drain_of(row: &Row, first: usize) -> Result<Option<Drain>, StoreError> {
     let drain = Drain { stop: row.try_get(first + 1)?, exit: row.try_get(first + 2)? };
     Ok(row.try_get::<_, bool>(first)?.then_some(drain))
 }
 
 /// Reads a node and the seconds since its heartbeat; what it runs is not among them.
-fn node(row: &Row) -> Result<NodeStatus, Fault> {
+fn node(row: &Row) -> Result<NodeStatus, StoreError> {
     let boot_id = Uuid::parse_str(row.try_get(0)?).map_err(|error| corrupt("id of node", 0, error))?;
     let lease = Duration::from_micros(row.try_get::<_, i64>(5)?.unsigned_abs());
     let report = NodeReport {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connect::{Connector, OnRuntime};
-use super::error::{Fault, is_lost, unavailable};
+use super::error::{StoreError, is_lost, unavailable};
 use super::session::{Mark, Session};
 
 /// First wait before work that failed is tried again; it doubles up to the longest.
@@ -25,7 +25,7 @@ const FIRST_LINE: Duration = Duration::from_millis(500);
 const NEXT_LINE: Duration = Duration::from_secs(10);
 
 /// What a piece of work is: a function of a connection and of what was asked.
-pub(super) type Work<'a, T> = BoxFuture<'a, Result<T, Fault>>;
+pub(super) type Work<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// All connections of a repository. Steps hold theirs for as long as they run, so they have a share of their own: the
 /// end of a step never waits for the end of another one.
@@ -52,12 +52,12 @@ impl Connections {
         Ok(Self { connector, pool, steps })
     }
 
-    pub(super) async fn session(&self) -> Result<Session, Fault> {
+    pub(super) async fn session(&self) -> Result<Session, StoreError> {
         Ok(Session::new(self.pool.get().await?))
     }
 
     /// A permit for a connection of a step, within the time.
-    pub(super) async fn permit_for_step(&self, stop: &CancellationToken) -> Result<OwnedSemaphorePermit, Fault> {
+    pub(super) async fn permit_for_step(&self, stop: &CancellationToken) -> Result<OwnedSemaphorePermit, StoreError> {
         if let Ok(permit) = Arc::clone(&self.steps).try_acquire_owned() {
             return Ok(permit);
         }
@@ -65,8 +65,8 @@ impl Connections {
         let permit =
             tokio::time::timeout(self.connector.settings().retry_time, Arc::clone(&self.steps).acquire_owned());
         tokio::select! {
-            permit = permit => permit.ok().and_then(Result::ok).ok_or(Fault::NoneFree),
-            () = stopped_for(stop, STOP_GRACE) => Err(Fault::Stopped),
+            permit = permit => permit.ok().and_then(Result::ok).ok_or(StoreError::NoneFree),
+            () = stopped_for(stop, STOP_GRACE) => Err(StoreError::Stopped),
         }
     }
 
@@ -85,7 +85,7 @@ impl Connections {
         &self,
         asked: &A,
         work: impl for<'a> Fn(&'a Session, &'a A) -> Work<'a, T>,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, StoreError> {
         let mut patience = Patience::until(self.deadline());
         loop {
             let done = match self.session().await {
@@ -105,7 +105,7 @@ impl Connections {
         operation: &'static str,
         asked: &A,
         work: impl for<'a> Fn(&'a Session, &'a A) -> Work<'a, T>,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, StoreError> {
         let deadline = self.deadline();
         let mut patience = Patience::until(deadline);
         loop {
@@ -122,7 +122,7 @@ impl Connections {
         deadline: Instant,
         asked: &A,
         work: &impl for<'a> Fn(&'a Session, &'a A) -> Work<'a, T>,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, StoreError> {
         let mut session = self.session().await?;
         session.enter_transaction();
         // The first statement goes out with the BEGIN, which costs no journey of its own then.
@@ -137,11 +137,11 @@ impl Connections {
         };
         match session.commit().await {
             Ok(()) => Ok(done),
-            Err(Fault::Sql(error)) if is_lost(&error) => {
+            Err(StoreError::Sql(error)) if is_lost(&error) => {
                 drop(session);
                 match self.was_committed(&mark, deadline).await {
                     Some(true) => Ok(done),
-                    Some(false) => Err(Fault::Sql(error)),
+                    Some(false) => Err(StoreError::Sql(error)),
                     None => {
                         let why = "the connection was lost while it was being committed, and the server does not come \
                                    back to say whether it was";
@@ -158,18 +158,18 @@ impl Connections {
         let mut patience = Patience::until(deadline);
         let mut looked = false;
         loop {
-            let mut cause = Fault::NoAnswer;
+            let mut cause = StoreError::NoAnswer;
             let status = async {
                 let session = self.session().await?;
                 let sql = "SELECT pg_xact_status($1::text::xid8)";
                 let status: Option<String> = session.one(sql, &[&mark.transaction]).await?.try_get(0)?;
-                // Its process may wait for a word that never comes: after a first look it is told to end.
+                // Its process may wait for a word that never comes: after a first look it is reported to end.
                 if status.as_deref() == Some("in progress") && looked {
                     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                          WHERE pid = $2 AND backend_xid = $1::text::xid8::xid";
                     session.query(sql, &[&mark.transaction, &mark.process]).await?;
                 }
-                Ok::<_, Fault>(status)
+                Ok::<_, StoreError>(status)
             };
             match status.await {
                 Ok(Some(status)) if status == "committed" => return Some(true),
@@ -212,14 +212,14 @@ impl Patience {
         Self { deadline, pause: FIRST_PAUSE, stop, stopped: None, next_line: Instant::now() + FIRST_LINE }
     }
 
-    /// What is told of a wait that is over: the fault, or the stop that ended it.
-    pub(super) fn ended_by(&self, fault: Fault) -> Fault {
-        if self.stop.is_cancelled() && fault.passes() { Fault::Stopped } else { fault }
+    /// What is reported of a wait that is over: the error, or the stop that ended it.
+    pub(super) fn ended_by(&self, fault: StoreError) -> StoreError {
+        if self.stop.is_cancelled() && fault.passes() { StoreError::Stopped } else { fault }
     }
 
-    /// Waits because of a fault; `false` when there is no time left for another attempt. A stop leaves a moment, in which
+    /// Waits because of an error; `false` when there is no time left for another attempt. A stop leaves a moment, in which
     /// what is ready to be saved is saved.
-    pub(super) async fn wait(&mut self, fault: &Fault) -> bool {
+    pub(super) async fn wait(&mut self, fault: &StoreError) -> bool {
         let now = Instant::now();
         if self.stop.is_cancelled() {
             let stopped = *self.stopped.get_or_insert(now);

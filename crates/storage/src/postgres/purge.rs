@@ -8,12 +8,12 @@ use oxbatch_core::repository::rules::purge::{EndedExecution, InstanceHistory, Pa
 use oxbatch_core::repository::{Compacted, PurgeReport, PurgeRequest};
 use tokio_postgres::Row;
 
-use super::error::{Fault, corrupt};
+use super::error::{StoreError, corrupt};
 use super::rows;
 use super::session::Session;
 
 /// Ended executions in the order of their ends. What may go is a first part of an instance: whether one is the first left
-/// of its instance is told beside. The condition on the time alone lets the index begin there.
+/// of its instance is reported beside. The condition on the time alone lets the index begin there.
 const ENDED: &str = "SELECT id, end_time, job_instance_id, job_name, NOT EXISTS (
          SELECT 1 FROM oxbatch_job_execution AS earlier
          WHERE earlier.job_instance_id = ended.job_instance_id AND earlier.id < ended.id)
@@ -41,7 +41,7 @@ const HISTORIES: &str = "SELECT chosen.id, last.id, last.lineage, last.job_name,
      ORDER BY chosen.place, past.id";
 
 /// Removes what the rules let go of the next batch, or counts it.
-pub(super) async fn purge(session: &Session, request: &PurgeRequest) -> Result<PurgeReport, Fault> {
+pub(super) async fn purge(session: &Session, request: &PurgeRequest) -> Result<PurgeReport, StoreError> {
     let begun = Instant::now();
     let mut purge = Purge::new(request);
     if let Some((id, after)) = purge.unfinished() {
@@ -77,7 +77,11 @@ pub(super) async fn purge(session: &Session, request: &PurgeRequest) -> Result<P
     Ok(PurgeReport { held: begun.elapsed(), ..purge.report(is_last) })
 }
 
-async fn ended(session: &Session, purge: &Purge<'_>, request: &PurgeRequest) -> Result<Vec<EndedExecution>, Fault> {
+async fn ended(
+    session: &Session,
+    purge: &Purge<'_>,
+    request: &PurgeRequest,
+) -> Result<Vec<EndedExecution>, StoreError> {
     // PostgreSQL's own last and first moments are beyond those of the model.
     let before = request.ended_before.unwrap_or(Timestamp::MAX);
     let (time, id) = purge.after().map_or((rows::FIRST_TIME, 0), |(time, id)| (time, id.0));
@@ -102,7 +106,7 @@ async fn histories(
     purge: &Purge<'_>,
     instances: &[i64],
     after: Option<ExecutionId>,
-) -> Result<Vec<InstanceHistory>, Fault> {
+) -> Result<Vec<InstanceHistory>, StoreError> {
     if instances.is_empty() {
         return Ok(Vec::new());
     }
@@ -126,7 +130,7 @@ async fn histories(
     Ok(histories)
 }
 
-fn past(row: &Row) -> Result<Option<PastExecution>, Fault> {
+fn past(row: &Row) -> Result<Option<PastExecution>, StoreError> {
     let Some(id) = row.try_get::<_, Option<i64>>(4)? else { return Ok(None) };
     let reruns: Vec<&str> = row.try_get(8)?;
     let reruns =
@@ -141,7 +145,7 @@ fn past(row: &Row) -> Result<Option<PastExecution>, Fault> {
 }
 
 /// Asks for the executions of each job that stay because they are the newest, once for all batches.
-async fn ask_newest(session: &Session, purge: &mut Purge<'_>, histories: &[InstanceHistory]) -> Result<(), Fault> {
+async fn ask_newest(session: &Session, purge: &mut Purge<'_>, histories: &[InstanceHistory]) -> Result<(), StoreError> {
     for history in histories {
         let Some(keep) = purge.asks_newest(&history.job_name) else { continue };
         let sql = "SELECT id FROM oxbatch_job_execution WHERE job_name = $1 AND end_time IS NOT NULL
@@ -153,7 +157,7 @@ async fn ask_newest(session: &Session, purge: &mut Purge<'_>, histories: &[Insta
     Ok(())
 }
 
-async fn remove(session: &Session, purge: &Purge<'_>) -> Result<(), Fault> {
+async fn remove(session: &Session, purge: &Purge<'_>) -> Result<(), StoreError> {
     let executions: Vec<i64> = purge.executions.iter().map(|id| id.0).collect();
     let instances: Vec<i64> = purge.instances.iter().map(|id| id.0).collect();
     if !executions.is_empty() {
@@ -167,7 +171,7 @@ async fn remove(session: &Session, purge: &Purge<'_>) -> Result<(), Fault> {
 
 /// Makes the space of removed rows free for new ones. It holds up nobody, and gives back to the disk only what lies at the
 /// end of a table: the rest takes `VACUUM FULL`, under which nobody can work.
-pub(super) async fn compact(session: &Session) -> Result<Compacted, Fault> {
+pub(super) async fn compact(session: &Session) -> Result<Compacted, StoreError> {
     let before = size(session).await?;
     for statement in COMPACT {
         session.batch(statement).await?;
@@ -185,7 +189,7 @@ const COMPACT: [&str; 6] = [
     "VACUUM (ANALYZE) oxbatch_idempotency_key",
 ];
 
-async fn size(session: &Session) -> Result<u64, Fault> {
+async fn size(session: &Session) -> Result<u64, StoreError> {
     let sql = "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
          WHERE relkind = 'r' AND starts_with(relname, 'oxbatch_')
              AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'oxbatch_job_execution'::regclass)";

@@ -10,15 +10,15 @@ use oxbatch_core::repository::{
 };
 use tokio_postgres::types::{ToSql, Type};
 
-use super::error::Fault;
+use super::error::StoreError;
 use super::session::Session;
 use super::sql::{execution_columns, skip_columns, step_columns};
 use super::{migrate, rows};
 
-/// Executions of a time span up to which it is cheaper to sort them than to look for them from the newest on.
+/// Executions of a time span up to which it is cheaper to sort them than to search for them from the newest on.
 const NARROW_SPAN: i64 = 10_000;
 
-pub(super) async fn execution(session: &Session, id: ExecutionId) -> Result<Option<JobExecution>, Fault> {
+pub(super) async fn execution(session: &Session, id: ExecutionId) -> Result<Option<JobExecution>, StoreError> {
     let sql = concat!("SELECT ", execution_columns!(), " FROM oxbatch_job_execution WHERE id = $1");
     session.optional(sql, &[&id.0]).await?.as_ref().map(rows::execution).transpose()
 }
@@ -27,7 +27,7 @@ pub(super) async fn executions(
     session: &Session,
     filter: &ExecutionFilter,
     page: PageRequest,
-) -> Result<ExecutionPage, Fault> {
+) -> Result<ExecutionPage, StoreError> {
     if is_no_name(filter.job_name.as_deref()) {
         return Ok(ExecutionPage { executions: Vec::new(), next: None });
     }
@@ -131,7 +131,7 @@ fn bind(sql: &mut String, values: &mut Vec<Value>, value: Value) {
 
 /// Whether the index on times finds a span faster than a walk from the newest on, which passes over all that is newer
 /// than the span, and for a rare job also over all of it. Looks at a bounded number of rows.
-async fn is_better_by_time(session: &Session, filter: &ExecutionFilter, page: PageRequest) -> Result<bool, Fault> {
+async fn is_better_by_time(session: &Session, filter: &ExecutionFilter, page: PageRequest) -> Result<bool, StoreError> {
     if (filter.from.is_none() && filter.to.is_none()) || filter.instance_id.is_some() {
         return Ok(false);
     }
@@ -144,7 +144,7 @@ async fn is_better_by_time(session: &Session, filter: &ExecutionFilter, page: Pa
 }
 
 /// Whether a span holds so many executions that it is no narrow one.
-async fn reaches(session: &Session, from: Option<Timestamp>, to: Option<Timestamp>) -> Result<bool, Fault> {
+async fn reaches(session: &Session, from: Option<Timestamp>, to: Option<Timestamp>) -> Result<bool, StoreError> {
     let found: i64 = session
         .one(
             "SELECT count(*) FROM (SELECT 1 FROM oxbatch_job_execution
@@ -157,7 +157,7 @@ async fn reaches(session: &Session, from: Option<Timestamp>, to: Option<Timestam
     Ok(found >= NARROW_SPAN)
 }
 
-pub(super) async fn steps(session: &Session, id: ExecutionId) -> Result<Vec<StepExecution>, Fault> {
+pub(super) async fn steps(session: &Session, id: ExecutionId) -> Result<Vec<StepExecution>, StoreError> {
     let sql =
         concat!("SELECT ", step_columns!(), " FROM oxbatch_step_execution WHERE job_execution_id = $1 ORDER BY id");
     session.query(sql, &[&id.0]).await?.iter().map(rows::step).collect()
@@ -168,7 +168,7 @@ pub(super) async fn skips(
     id: StepExecutionId,
     after: Option<i64>,
     limit: u32,
-) -> Result<SkipPage, Fault> {
+) -> Result<SkipPage, StoreError> {
     if session.optional("SELECT 1 FROM oxbatch_step_execution WHERE id = $1", &[&id.0]).await?.is_none() {
         return Err(RepositoryError::NotFound { what: "step execution", id: id.0 }.into());
     }
@@ -183,7 +183,7 @@ pub(super) async fn skips(
     Ok(SkipPage { skips, next })
 }
 
-pub(super) async fn instance(session: &Session, id: InstanceId) -> Result<Option<JobInstance>, Fault> {
+pub(super) async fn instance(session: &Session, id: InstanceId) -> Result<Option<JobInstance>, StoreError> {
     let sql = "SELECT id, job_name, job_key, create_time FROM oxbatch_job_instance WHERE id = $1";
     session.optional(sql, &[&id.0]).await?.as_ref().map(rows::instance).transpose()
 }
@@ -192,7 +192,7 @@ pub(super) async fn instances(
     session: &Session,
     filter: &InstanceFilter,
     page: PageRequest,
-) -> Result<InstancePage, Fault> {
+) -> Result<InstancePage, StoreError> {
     if is_no_name(filter.job_name.as_deref()) {
         return Ok(InstancePage { instances: Vec::new(), next: None });
     }
@@ -214,7 +214,10 @@ pub(super) async fn instances(
     Ok(InstancePage { instances, next })
 }
 
-pub(super) async fn instance_parameters(session: &Session, id: InstanceId) -> Result<Vec<InstanceParameter>, Fault> {
+pub(super) async fn instance_parameters(
+    session: &Session,
+    id: InstanceId,
+) -> Result<Vec<InstanceParameter>, StoreError> {
     // In the order of the bytes, as the model has it, whatever the database's own order of letters is.
     let found = session
         .query(
@@ -227,7 +230,7 @@ pub(super) async fn instance_parameters(session: &Session, id: InstanceId) -> Re
     found.iter().map(rows::parameter).collect()
 }
 
-pub(super) async fn job_summary(session: &Session, job_name: &str) -> Result<JobSummary, Fault> {
+pub(super) async fn job_summary(session: &Session, job_name: &str) -> Result<JobSummary, StoreError> {
     let last = concat!(
         "SELECT ",
         execution_columns!(),
@@ -238,11 +241,11 @@ pub(super) async fn job_summary(session: &Session, job_name: &str) -> Result<Job
     let sql = "SELECT status, count(*) FROM oxbatch_job_execution WHERE job_name = $1 GROUP BY status";
     let found = session.list(sql, &[(&job_name, Type::TEXT)]).await?;
     let counts = found.iter().map(|row| Ok((rows::status(row, 0, 0)?, row.try_get(1)?)));
-    let mut counts: Vec<_> = counts.collect::<Result<_, Fault>>()?;
+    let mut counts: Vec<_> = counts.collect::<Result<_, StoreError>>()?;
     counts.sort_unstable();
     Ok(JobSummary { last_execution, counts })
 }
 
-pub(super) async fn health(session: &Session) -> Result<Health, Fault> {
+pub(super) async fn health(session: &Session) -> Result<Health, StoreError> {
     Ok(Health { migration: migrate::applied(session).await?, expected_migration: migrate::NEWEST })
 }

@@ -4,7 +4,7 @@ use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::repository::rules::recover::{self as rules, Candidate, Leased, Loss, Progress};
 use oxbatch_core::repository::{RecoverRequest, Recovered};
 
-use super::error::Fault;
+use super::error::StoreError;
 use super::finish::end_running_steps;
 use super::launch::create_successor;
 use super::rows;
@@ -17,7 +17,7 @@ pub(super) async fn candidates(
     session: &Session,
     request: &RecoverRequest,
     presence: &Presence,
-) -> Result<Vec<Candidate>, Fault> {
+) -> Result<Vec<Candidate>, StoreError> {
     let (job_name, job_key) = request.only.as_ref().map(|(name, key)| (name.as_str(), key.as_str())).unzip();
     let leased = session
         .query(
@@ -34,7 +34,7 @@ pub(super) async fn candidates(
         .await?;
     let leased = leased.iter().map(|row| {
         let id = ExecutionId(row.try_get(0)?);
-        Ok::<_, Fault>(Leased { id, owner: row.try_get(1)?, epoch: row.try_get(2)?, is_outdated: row.try_get(3)? })
+        Ok::<_, StoreError>(Leased { id, owner: row.try_get(1)?, epoch: row.try_get(2)?, is_outdated: row.try_get(3)? })
     });
     let mut found = rules::lost(leased.collect::<Result<_, _>>()?, request, |owner| presence.is_dead(owner));
     if rules::resumes(request) {
@@ -51,7 +51,7 @@ pub(super) async fn recover(
     session: &Session,
     candidate: &Candidate,
     request: &RecoverRequest,
-) -> Result<Option<Recovered>, Fault> {
+) -> Result<Option<Recovered>, StoreError> {
     let (lease, process_ended) = match candidate {
         Candidate::Lost { lease, process_ended } => (lease, *process_ended),
         Candidate::ToResume(id) => return resume(session, *id, request).await,
@@ -77,7 +77,7 @@ pub(super) async fn recover(
 /// Ends the sessions in which a dead owner has left a chunk: it may be frozen, or gone without the server's notice, and its
 /// rows would keep its successor waiting. One that is alive writes the chunk again and finds its lease lost. A role that may
 /// not see the sessions finds none.
-async fn end_sessions(session: &Session, execution: i64, epoch: i64) -> Result<(), Fault> {
+async fn end_sessions(session: &Session, execution: i64, epoch: i64) -> Result<(), StoreError> {
     let ended = session
         .query(
             concat!(
@@ -100,7 +100,7 @@ async fn end_lost(
     id: ExecutionId,
     loss: &Loss,
     request: &RecoverRequest,
-) -> Result<Recovered, Fault> {
+) -> Result<Recovered, StoreError> {
     // The steps end first: what their owner still has on its way is waited for, or finds them ended.
     end_running_steps(session, id, &loss.steps()?, request.time).await?;
     let (end, recoveries) = loss.end(progress(session, id).await?, request)?;
@@ -121,7 +121,7 @@ async fn end_lost(
 }
 
 /// Whether the execution has committed anything, and how many recoveries in a row led to it.
-async fn progress(session: &Session, id: ExecutionId) -> Result<Progress, Fault> {
+async fn progress(session: &Session, id: ExecutionId) -> Result<Progress, StoreError> {
     let row = session
         .one(
             "SELECT EXISTS (SELECT 1 FROM oxbatch_step_execution
@@ -133,7 +133,7 @@ async fn progress(session: &Session, id: ExecutionId) -> Result<Progress, Fault>
     Ok(Progress { has_progressed: row.try_get(0)?, recoveries: row.try_get(1)? })
 }
 
-async fn resume(session: &Session, id: ExecutionId, request: &RecoverRequest) -> Result<Option<Recovered>, Fault> {
+async fn resume(session: &Session, id: ExecutionId, request: &RecoverRequest) -> Result<Option<Recovered>, StoreError> {
     let row = session
         .optional(
             concat!(

@@ -11,14 +11,14 @@ use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance
 use oxbatch_core::repository::{
     Changes, ChunkTransaction, ClaimRequest, Claimed, Compacted, Drain, ExecutionFilter, ExecutionOutcome,
     ExecutionPage, Executions, Health, History, InstanceFilter, InstancePage, InstanceParameter, JobRepository,
-    JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, NewStep, News, Node, NodeReport, NodeStatus,
-    Nodes, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease,
+    JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, NewStep, Node, NodeReport, NodeStatus, Nodes,
+    Notification, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease,
     RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome, StepStart,
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use super::error::{Fault, is_unique_violation};
+use super::error::{StoreError, is_unique_violation};
 use super::pool::Work;
 use super::session::Session;
 use super::{
@@ -49,7 +49,7 @@ impl PostgresRepository {
         self.store.connections.read(&asked, work).await.map_err(|fault| fault.into_repository(operation))
     }
 
-    async fn try_launch(&self, request: &LaunchRequest) -> Result<Launched, Fault> {
+    async fn try_launch(&self, request: &LaunchRequest) -> Result<Launched, StoreError> {
         let connections = &self.store.connections;
         let mut looks = 0;
         loop {
@@ -70,16 +70,16 @@ impl PostgresRepository {
         }
     }
 
-    fn tell(&self, news: News) {
+    fn notify(&self, notification: Notification) {
         if self.store.connections.connector.settings().notifications {
-            self.store.bulletin.tell(&self.store, news);
+            self.store.bulletin.notify(&self.store, notification);
         }
     }
 
     /// Tells what a command asks for, whose process may end in the next moment.
-    async fn tell_at_once(&self, news: News) {
+    async fn notify_now(&self, notification: Notification) {
         if self.store.connections.connector.settings().notifications {
-            self.store.bulletin.tell_at_once(&self.store, news).await;
+            self.store.bulletin.notify_now(&self.store, notification).await;
         }
     }
 
@@ -131,8 +131,8 @@ impl Executions for PostgresRepository {
             let launched = self.try_launch(&request).await.map_err(|fault| fault.into_launch("launch"))?;
             match (launched.replayed, launched.lease) {
                 (true, _) => {}
-                (false, Some(lease)) => self.tell(News::Started(lease.execution_id)),
-                (false, None) => self.tell(News::Work),
+                (false, Some(lease)) => self.notify(Notification::Started(lease.execution_id)),
+                (false, None) => self.notify(Notification::Work),
             }
             Ok(launched)
         }
@@ -147,7 +147,7 @@ impl Executions for PostgresRepository {
                 .connections
                 .write(OPERATION, &request, |session, request| rerun::launch(session, request).boxed());
             let launched = launched.await.map_err(|fault| fault.into_launch(OPERATION))?;
-            self.tell(launched.lease.map_or(News::Work, |lease| News::Started(lease.execution_id)));
+            self.notify(launched.lease.map_or(Notification::Work, |lease| Notification::Started(lease.execution_id)));
             Ok(launched)
         }
         .boxed()
@@ -163,7 +163,7 @@ impl Executions for PostgresRepository {
                 self.write("claim an execution", request, |session, request| claim::claim(session, request).boxed());
             let claimed = claim.await?;
             if let Some(claimed) = &claimed {
-                self.tell(News::Started(claimed.execution.id));
+                self.notify(Notification::Started(claimed.execution.id));
             }
             Ok(claimed)
         }
@@ -219,7 +219,7 @@ impl Executions for PostgresRepository {
                 finish::execution(session, *lease, outcome).boxed()
             });
             let ended = end.await?;
-            self.tell(News::Ended(ended.id));
+            self.notify(Notification::Ended(ended.id));
             Ok(ended)
         }
         .boxed()
@@ -229,8 +229,9 @@ impl Executions for PostgresRepository {
         async move {
             let stop = self.write("request a stop", id, |session, id| finish::request_stop(session, *id).boxed());
             let asked = stop.await?;
-            let news = if asked.status.is_running() { News::StopRequested(id) } else { News::Ended(id) };
-            self.tell_at_once(news).await;
+            let notification =
+                if asked.status.is_running() { Notification::StopRequested(id) } else { Notification::Ended(id) };
+            self.notify_now(notification).await;
             Ok(asked)
         }
         .boxed()
@@ -263,9 +264,9 @@ impl Executions for PostgresRepository {
                 }
             }
             for done in &recovered {
-                self.tell(News::Ended(done.lost.id));
+                self.notify(Notification::Ended(done.lost.id));
                 if done.successor.is_some() {
-                    self.tell(News::Work);
+                    self.notify(Notification::Work);
                 }
             }
             Ok(recovered)
@@ -388,13 +389,13 @@ impl Nodes for PostgresRepository {
                 node::drain(session, presence, *boot_id, *drain).boxed()
             });
             let status = status.await?;
-            self.tell_at_once(News::Drain).await;
+            self.notify_now(Notification::Drain).await;
             Ok(status)
         }
         .boxed()
     }
 
-    fn listen(&self) -> Option<broadcast::Receiver<News>> {
+    fn listen(&self) -> Option<broadcast::Receiver<Notification>> {
         let wanted = self.store.connections.connector.settings().notifications;
         wanted.then(|| self.store.bulletin.listen(&self.store))
     }

@@ -8,7 +8,7 @@ use oxbatch_core::repository::{
     KeptSkips, LaunchError, LaunchRequest, Launched, PendingSkips, RepositoryError, RerunRequest, SkipPage,
 };
 
-use super::error::{Fault, corrupt};
+use super::error::{StoreError, corrupt};
 use super::launch;
 use super::node;
 use super::query::cut;
@@ -19,7 +19,7 @@ use super::sql::skip_columns;
 /// Creates the execution of a re-run, or resumes the last one, in the transaction of the caller.
 ///
 /// The row of the execution whose items are run is locked first: re-runs of one execution come one after the other.
-pub(super) async fn launch(session: &Session, request: &RerunRequest) -> Result<Launched, Fault> {
+pub(super) async fn launch(session: &Session, request: &RerunRequest) -> Result<Launched, StoreError> {
     let of = request.execution_id;
     let first = session
         .optional(
@@ -28,7 +28,7 @@ pub(super) async fn launch(session: &Session, request: &RerunRequest) -> Result<
             &[&of.0],
         )
         .await?
-        .ok_or(Fault::from(RepositoryError::NotFound { what: "execution", id: of.0 }))?;
+        .ok_or(StoreError::from(RepositoryError::NotFound { what: "execution", id: of.0 }))?;
     let running = session
         .optional(
             "SELECT id FROM oxbatch_job_execution
@@ -67,12 +67,12 @@ pub(super) async fn launch(session: &Session, request: &RerunRequest) -> Result<
 }
 
 /// Shows on an execution which one has run its skipped items again.
-pub(super) async fn link(session: &Session, of: i64, by: ExecutionId) -> Result<(), Fault> {
+pub(super) async fn link(session: &Session, of: i64, by: ExecutionId) -> Result<(), StoreError> {
     session.execute("UPDATE oxbatch_job_execution SET rerun_by = $2 WHERE id = $1", &[&of, &by.0]).await?;
     Ok(())
 }
 
-async fn last(session: &Session, of: i64) -> Result<Option<LastRerun>, Fault> {
+async fn last(session: &Session, of: i64) -> Result<Option<LastRerun>, StoreError> {
     let row = session
         .optional(
             "SELECT id, status, coalesce(first_execution_id, id), context, job_instance_id
@@ -85,7 +85,7 @@ async fn last(session: &Session, of: i64) -> Result<Option<LastRerun>, Fault> {
     Ok(Some(LastRerun { instance_id: InstanceId(row.try_get(4)?), execution }))
 }
 
-async fn is_anything_pending(session: &Session, request: &RerunRequest) -> Result<bool, Fault> {
+async fn is_anything_pending(session: &Session, request: &RerunRequest) -> Result<bool, StoreError> {
     for step in &request.steps {
         if !pending(session, &PendingSkips::first_of(request.execution_id, step)).await?.skips.is_empty() {
             return Ok(true);
@@ -95,7 +95,11 @@ async fn is_anything_pending(session: &Session, request: &RerunRequest) -> Resul
 }
 
 /// What is left of the items that an execution skipped, step by step.
-pub(super) async fn kept(session: &Session, id: ExecutionId, by: Option<InstanceId>) -> Result<Vec<KeptSkips>, Fault> {
+pub(super) async fn kept(
+    session: &Session,
+    id: ExecutionId,
+    by: Option<InstanceId>,
+) -> Result<Vec<KeptSkips>, StoreError> {
     let found = session
         .query(
             "SELECT step.step_name,
@@ -123,7 +127,7 @@ pub(super) async fn kept(session: &Session, id: ExecutionId, by: Option<Instance
 }
 
 /// A page of the skipped items of a step that nobody has run again.
-pub(super) async fn pending(session: &Session, request: &PendingSkips) -> Result<SkipPage, Fault> {
+pub(super) async fn pending(session: &Session, request: &PendingSkips) -> Result<SkipPage, StoreError> {
     let sql = concat!(
         "SELECT ",
         skip_columns!(),

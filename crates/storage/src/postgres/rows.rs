@@ -10,7 +10,7 @@ use oxbatch_core::repository::InstanceParameter;
 use oxbatch_core::repository::rules::launch::LastExecution;
 use tokio_postgres::Row;
 
-use super::error::{Fault, corrupt};
+use super::error::{StoreError, corrupt};
 
 /// A moment before all that is stored, which PostgreSQL knows: the first of the year 1.
 pub(super) const FIRST_TIME: Timestamp = Timestamp::constant(-62_135_596_800, 0);
@@ -19,7 +19,7 @@ pub(super) const FIRST_TIME: Timestamp = Timestamp::constant(-62_135_596_800, 0)
 pub(super) const EXECUTION_COLUMNS: usize = 16;
 
 /// Reads `execution_columns!()`.
-pub(super) fn execution(row: &Row) -> Result<JobExecution, Fault> {
+pub(super) fn execution(row: &Row) -> Result<JobExecution, StoreError> {
     let id: i64 = row.try_get(0)?;
     let parameters: &str = row.try_get(9)?;
     Ok(JobExecution {
@@ -44,7 +44,7 @@ pub(super) fn execution(row: &Row) -> Result<JobExecution, Fault> {
 }
 
 /// Reads `step_columns!()`.
-pub(super) fn step(row: &Row) -> Result<StepExecution, Fault> {
+pub(super) fn step(row: &Row) -> Result<StepExecution, StoreError> {
     let id: i64 = row.try_get(0)?;
     Ok(StepExecution {
         id: StepExecutionId(id),
@@ -76,7 +76,7 @@ pub(super) fn step(row: &Row) -> Result<StepExecution, Fault> {
 }
 
 /// Reads id, job_name, job_key, create_time.
-pub(super) fn instance(row: &Row) -> Result<JobInstance, Fault> {
+pub(super) fn instance(row: &Row) -> Result<JobInstance, StoreError> {
     Ok(JobInstance {
         id: InstanceId(row.try_get(0)?),
         job_name: row.try_get(1)?,
@@ -86,7 +86,7 @@ pub(super) fn instance(row: &Row) -> Result<JobInstance, Fault> {
 }
 
 /// Reads `skip_columns!()`.
-pub(super) fn skip(row: &Row) -> Result<StoredSkip, Fault> {
+pub(super) fn skip(row: &Row) -> Result<StoredSkip, StoreError> {
     let id: i64 = row.try_get(0)?;
     let phase: &str = row.try_get(3)?;
     let phase = phase.parse().map_err(|error| corrupt("phase of skipped item", id, error))?;
@@ -108,7 +108,7 @@ pub(super) fn skip(row: &Row) -> Result<StoredSkip, Fault> {
 
 /// Reads id, job_instance_id, key_name, string_value, string_escaped, the three other values, date_only, identifying,
 /// secret.
-pub(super) fn parameter(row: &Row) -> Result<InstanceParameter, Fault> {
+pub(super) fn parameter(row: &Row) -> Result<InstanceParameter, StoreError> {
     let id: i64 = row.try_get(0)?;
     let value = if let Some(text) = row.try_get::<_, Option<String>>(3)? {
         let text = match row.try_get(4)? {
@@ -134,7 +134,7 @@ pub(super) fn parameter(row: &Row) -> Result<InstanceParameter, Fault> {
 
 /// Reads a status.
 /// Reads id, status, lineage and context of the last execution of an instance, from a column on.
-pub(super) fn last_execution(row: &Row, first: usize) -> Result<LastExecution, Fault> {
+pub(super) fn last_execution(row: &Row, first: usize) -> Result<LastExecution, StoreError> {
     let id = row.try_get(first)?;
     Ok(LastExecution {
         id: ExecutionId(id),
@@ -144,14 +144,14 @@ pub(super) fn last_execution(row: &Row, first: usize) -> Result<LastExecution, F
     })
 }
 
-pub(super) fn status(row: &Row, column: usize, id: i64) -> Result<Status, Fault> {
+pub(super) fn status(row: &Row, column: usize, id: i64) -> Result<Status, StoreError> {
     row.try_get::<_, &str>(column)?.parse().map_err(|error| corrupt("status", id, error))
 }
 
-pub(super) fn time(row: &Row, column: usize) -> Result<Timestamp, Fault> {
+pub(super) fn time(row: &Row, column: usize) -> Result<Timestamp, StoreError> {
     Ok(row.try_get(column)?)
 }
 
-pub(super) fn optional_time(row: &Row, column: usize) -> Result<Option<Timestamp>, Fault> {
+pub(super) fn optional_time(row: &Row, column: usize) -> Result<Option<Timestamp>, StoreError> {
     Ok(row.try_get(column)?)
 }

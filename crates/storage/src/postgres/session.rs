@@ -4,7 +4,7 @@ use deadpool_postgres::Object;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, SimpleQueryMessage};
 
-use super::error::Fault;
+use super::error::StoreError;
 
 /// Values of a statement.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -27,11 +27,11 @@ impl Session {
         Self { connection: Some(connection), in_transaction: false }
     }
 
-    fn connection(&self) -> Result<&Object, Fault> {
-        self.connection.as_ref().ok_or(Fault::NoAnswer)
+    fn connection(&self) -> Result<&Object, StoreError> {
+        self.connection.as_ref().ok_or(StoreError::NoAnswer)
     }
 
-    pub(super) async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>, Fault> {
+    pub(super) async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>, StoreError> {
         #[cfg(test)]
         super::tests::count_statement();
         let connection = self.connection()?;
@@ -39,23 +39,23 @@ impl Session {
         Ok(connection.query(&statement, values).await?)
     }
 
-    pub(super) async fn optional(&self, sql: &'static str, values: Values<'_>) -> Result<Option<Row>, Fault> {
+    pub(super) async fn optional(&self, sql: &'static str, values: Values<'_>) -> Result<Option<Row>, StoreError> {
         Ok(self.query(sql, values).await?.into_iter().next())
     }
 
     /// A row that is there for certain.
-    pub(super) async fn one(&self, sql: &'static str, values: Values<'_>) -> Result<Row, Fault> {
+    pub(super) async fn one(&self, sql: &'static str, values: Values<'_>) -> Result<Row, StoreError> {
         let row = self.optional(sql, values).await?;
         row.ok_or_else(|| {
             let source = "a row that must be there is missing".into();
-            Fault::Repository(oxbatch_core::repository::RepositoryError::Corrupt {
+            StoreError::Repository(oxbatch_core::repository::RepositoryError::Corrupt {
                 what: "database".to_owned(),
                 source,
             })
         })
     }
 
-    pub(super) async fn execute(&self, sql: &'static str, values: Values<'_>) -> Result<u64, Fault> {
+    pub(super) async fn execute(&self, sql: &'static str, values: Values<'_>) -> Result<u64, StoreError> {
         #[cfg(test)]
         super::tests::count_statement();
         let connection = self.connection()?;
@@ -68,17 +68,17 @@ impl Session {
         &self,
         sql: &str,
         values: &[(&(dyn ToSql + Sync), tokio_postgres::types::Type)],
-    ) -> Result<Vec<Row>, Fault> {
+    ) -> Result<Vec<Row>, StoreError> {
         Ok(self.connection()?.query_typed(sql, values).await?)
     }
 
     /// Runs statements without values.
-    pub(super) async fn batch(&self, sql: &str) -> Result<(), Fault> {
+    pub(super) async fn batch(&self, sql: &str) -> Result<(), StoreError> {
         Ok(self.connection()?.batch_execute(sql).await?)
     }
 
     /// The one value of a statement, without preparing it.
-    pub(super) async fn text(&self, sql: &str) -> Result<Option<String>, Fault> {
+    pub(super) async fn text(&self, sql: &str) -> Result<Option<String>, StoreError> {
         let messages = self.connection()?.simple_query(sql).await?;
         Ok(messages.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
@@ -92,7 +92,7 @@ impl Session {
     }
 
     /// Begins a transaction and marks it. What is sent after it, without waiting, is inside.
-    pub(super) async fn begin(&self) -> Result<Mark, Fault> {
+    pub(super) async fn begin(&self) -> Result<Mark, StoreError> {
         let connection = self.connection()?;
         let mark = async {
             let sql = "SELECT pg_current_xact_id()::text, pg_backend_pid()";
@@ -106,7 +106,7 @@ impl Session {
     }
 
     /// Ends the transaction; the connection is as it was.
-    pub(super) async fn commit(&mut self) -> Result<(), Fault> {
+    pub(super) async fn commit(&mut self) -> Result<(), StoreError> {
         self.batch("COMMIT").await?;
         self.in_transaction = false;
         Ok(())

@@ -171,7 +171,7 @@ impl PostgresSettings {
         self
     }
 
-    /// Whether nodes tell each other of news by LISTEN and NOTIFY; without, they look. A pooler between nodes and server
+    /// Whether nodes tell each other of notifications by LISTEN and NOTIFY; without, they look. A pooler between nodes and server
     /// that hands connections on after each transaction passes none on.
     pub fn with_notifications(mut self, wanted: bool) -> Self {
         self.notifications = wanted;

@@ -4,7 +4,7 @@ use oxbatch_core::execution::{ExecutionId, Status, StepExecutionId};
 use oxbatch_core::repository::rules::step::{Inherited, LastAttempt, begun, check_attempts, inherited};
 use oxbatch_core::repository::{Lease, NewStep, RepositoryError, StartedStep, StepFence, StepStart};
 
-use super::error::Fault;
+use super::error::StoreError;
 use super::rows;
 use super::session::{Session, Values};
 
@@ -17,7 +17,7 @@ struct Running {
 }
 
 /// Finds out whether a step has to run, and creates its execution when it does.
-pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Result<StepStart, Fault> {
+pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Result<StepStart, StoreError> {
     let Some(running) = running(session, lease).await? else {
         return Err(RepositoryError::LeaseLost { id: lease.execution_id }.into());
     };
@@ -32,7 +32,7 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
         .await?;
     let last = last.map(|row| {
         let status = rows::status(&row, 1, row.try_get(0)?)?;
-        Ok::<_, Fault>(LastAttempt { status, state: row.try_get(2)?, control_totals: row.try_get(3)? })
+        Ok::<_, StoreError>(LastAttempt { status, state: row.try_get(2)?, control_totals: row.try_get(3)? })
     });
     let Inherited { state, control_totals } = match inherited(running.status, last.transpose()?, step) {
         Ok(inherited) => inherited,
@@ -75,7 +75,7 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
 
 /// The execution under a lease; `None` when the lease is void. Its row is locked: a recovery or a request to stop that
 /// comes now finds the step that is about to be created.
-async fn running(session: &Session, lease: Lease) -> Result<Option<Running>, Fault> {
+async fn running(session: &Session, lease: Lease) -> Result<Option<Running>, StoreError> {
     let ExecutionId(id) = lease.execution_id;
     let row = session
         .optional(

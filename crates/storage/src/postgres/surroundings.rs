@@ -6,7 +6,7 @@ use oxbatch_core::repository::RepositoryError;
 use tokio_postgres::error::SqlState;
 
 use super::connect::unusable;
-use super::error::Fault;
+use super::error::StoreError;
 use super::pool::Connections;
 use super::session::Session;
 use super::settings::PostgresSettings;
@@ -48,13 +48,13 @@ pub(super) async fn check(
 }
 
 /// Whether the server process changes under a connection while another connection is in a transaction.
-async fn changes_process(connections: &Connections, session: &Session) -> Result<bool, Fault> {
+async fn changes_process(connections: &Connections, session: &Session) -> Result<bool, StoreError> {
     const PROCESS: &str = "SELECT pg_backend_pid()";
     let own = session.text(PROCESS).await?;
     let mut other = connections.session().await?;
     other.enter_transaction();
     match other.batch("BEGIN; SELECT pg_backend_pid()").await {
-        Err(Fault::Sql(error)) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => return Ok(true),
+        Err(StoreError::Sql(error)) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => return Ok(true),
         begun => begun?,
     }
     let mut changed = false;
@@ -73,7 +73,7 @@ async fn changes_process(connections: &Connections, session: &Session) -> Result
 }
 
 /// The least of the bounds, and whose it is; `None` where there is none. A superuser has none of its own.
-async fn allowed(session: &Session) -> Result<Option<(&'static str, i64)>, Fault> {
+async fn allowed(session: &Session) -> Result<Option<(&'static str, i64)>, StoreError> {
     let row = session
         .one(
             "SELECT (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user AND NOT rolsuper)::bigint,

@@ -4,12 +4,12 @@ use oxbatch_core::execution::{JobExecution, StepExecution};
 use oxbatch_core::repository::Changes;
 use rusqlite::{Connection, params};
 
-use super::error::Fault;
+use super::error::StoreError;
 use super::rows;
 use super::sql::{execution_columns, step_columns};
 
 /// There is one writer, so that a number that can be seen has none behind it that cannot be seen yet.
-pub(super) fn changes(connection: &Connection, since: Option<&str>, limit: u32) -> Result<Changes, Fault> {
+pub(super) fn changes(connection: &Connection, since: Option<&str>, limit: u32) -> Result<Changes, StoreError> {
     let newest: i64 =
         connection.prepare_cached("SELECT number FROM oxbatch_change")?.query_row([], |row| row.get(0))?;
     let since = since.and_then(read).filter(|since| *since <= newest);
@@ -46,7 +46,7 @@ fn write(number: i64) -> String {
 }
 
 /// The steps of executions that have an owner.
-pub(super) fn running_steps(connection: &Connection, limit: u32) -> Result<Vec<StepExecution>, Fault> {
+pub(super) fn running_steps(connection: &Connection, limit: u32) -> Result<Vec<StepExecution>, StoreError> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         step_columns!(),

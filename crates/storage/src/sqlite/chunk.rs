@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::classify;
 use super::open::{self, Durability};
-use super::turn::TurnGuard;
+use super::write_lock::WriteGuard;
 use super::{Store, context};
 
 /// Connections that are kept for the next step.
@@ -66,8 +66,8 @@ pub struct SqliteChunkTransaction {
     store: Arc<Store>,
     fence: StepFence,
     connection: Option<Connection>,
-    /// The write turn, from the first write to the end of the transaction.
-    turn: Option<TurnGuard>,
+    /// The write write_lock, from the first write to the end of the transaction.
+    write_lock: Option<WriteGuard>,
     /// An author had the connection in hand and may have changed its settings: nobody else gets it.
     lent: bool,
     /// The counters as the last save without control totals has left them; nobody else writes them.
@@ -94,7 +94,7 @@ impl SqliteChunkTransaction {
             store,
             fence,
             connection: None,
-            turn: None,
+            write_lock: None,
             lent: false,
             kept: None,
             durable: false,
@@ -121,7 +121,7 @@ impl SqliteChunkTransaction {
         self.store.path == path
     }
 
-    /// The connection, inside of the chunk's transaction. The first call of a chunk waits for the write turn: no other
+    /// The connection, inside of the chunk's transaction. The first call of a chunk waits for the write write_lock: no other
     /// step and no launch can write from then to the commit, so slow work belongs before it.
     ///
     /// Whoever commits or rolls back on the connection itself gives the guarantee up, and the chunk fails.
@@ -135,18 +135,18 @@ impl SqliteChunkTransaction {
     }
 
     async fn begin(&mut self) -> Result<(), RepositoryError> {
-        if self.turn.is_some() {
+        if self.write_lock.is_some() {
             return Ok(());
         }
-        let (turn, connection) = self.take_turn().await?;
+        let (write_lock, connection) = self.lock_writes().await?;
         execute(connection, "BEGIN IMMEDIATE").map_err(|error| classify("begin a chunk", error))?;
-        self.turn = Some(turn);
+        self.write_lock = Some(write_lock);
         Ok(())
     }
 
-    /// Waits for the write turn, and has a connection whose commits wait for the disk as the next one has to.
-    async fn take_turn(&mut self) -> Result<(TurnGuard, &Connection), RepositoryError> {
-        let turn = self.store.turn.take_unless(&self.stop).await?;
+    /// Waits for the write write_lock, and has a connection whose commits wait for the disk as the next one has to.
+    async fn lock_writes(&mut self) -> Result<(WriteGuard, &Connection), RepositoryError> {
+        let write_lock = self.store.write_lock.take_unless(&self.stop).await?;
         let fault = |error| classify("begin a chunk", error);
         let connection = match self.connection.take() {
             Some(connection) => connection,
@@ -160,20 +160,20 @@ impl SqliteChunkTransaction {
             open::set_durability(connection, Durability::EachCommit).map_err(fault)?;
             self.waits_for_disk = true;
         }
-        Ok((turn, connection))
+        Ok((write_lock, connection))
     }
 
-    /// The transaction is over: what comes next need not wait for the disk, and others have their turn.
+    /// The transaction is over: what comes next need not wait for the disk, and others have their write_lock.
     fn end(&mut self) {
         if self.waits_for_disk {
             self.waits_for_disk = false;
             let relaxed = self.connection.as_ref().map(|one| open::set_durability(one, Durability::Later));
-            // No fault of what was committed or undone, which is settled: the next one gets another connection.
+            // No error of what was committed or undone, which is settled: the next one gets another connection.
             if let Some(Err(_)) = relaxed {
                 self.connection = None;
             }
         }
-        self.turn = None;
+        self.write_lock = None;
     }
 
     /// Saves and commits in the transaction that has begun.
@@ -237,8 +237,8 @@ impl SqliteChunkTransaction {
 
     /// Saves where a writer has not used the transaction: the one statement commits itself, without a BEGIN and a COMMIT.
     async fn save_alone(&mut self, save: &ChunkSave<'_>) -> Result<ChunkAck, RepositoryError> {
-        let (turn, _) = self.take_turn().await?;
-        self.turn = Some(turn);
+        let (write_lock, _) = self.lock_writes().await?;
+        self.write_lock = Some(write_lock);
         self.save_step(self.connection.as_ref().ok_or_else(closed)?, save)
     }
 
@@ -309,7 +309,7 @@ impl SqliteChunkTransaction {
 
     /// Undoes what has begun and gives the turn to the next.
     fn undo(&mut self) -> rusqlite::Result<()> {
-        let result = match (&self.connection, &self.turn) {
+        let result = match (&self.connection, &self.write_lock) {
             (Some(connection), Some(_)) if !connection.is_autocommit() => execute(connection, "ROLLBACK"),
             _ => Ok(()),
         };
@@ -336,7 +336,7 @@ impl ChunkTransaction for SqliteChunkTransaction {
     }
 
     fn has_begun(&self) -> bool {
-        self.turn.is_some()
+        self.write_lock.is_some()
     }
 
     fn end_waits_at(&mut self, stop: CancellationToken) {
@@ -351,7 +351,7 @@ impl ChunkTransaction for SqliteChunkTransaction {
         Box::pin(async move {
             let has_more =
                 save.job_context.is_some() || !save.skips.is_empty() || !save.rerun.is_empty() || self.durable;
-            let saved = if self.turn.is_some() || has_more {
+            let saved = if self.write_lock.is_some() || has_more {
                 self.begin().await?;
                 match self.save(&save) {
                     Ok(ack) if self.durable && !self.waits_for_disk => self.force(&save).map(|()| ack),
@@ -368,7 +368,7 @@ impl ChunkTransaction for SqliteChunkTransaction {
                     Ok(ack)
                 }
                 Err(error) => {
-                    // The fault of the save is the one that counts; an undo that fails closes the connection.
+                    // The error of the save is the one that counts; an undo that fails closes the connection.
                     let _ = self.undo();
                     Err(error)
                 }

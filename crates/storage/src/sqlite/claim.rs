@@ -5,13 +5,13 @@ use oxbatch_core::repository::rules::launch::claimed;
 use oxbatch_core::repository::{ClaimRequest, Claimed, Lease, Node, RenewedLease};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::error::Fault;
+use super::error::StoreError;
 use super::launch::microseconds;
 use super::sql::{execution_columns, now};
 use super::{node, rows};
 
 /// Gives the foremost waiting execution to a node. The one writer at a time makes the limits exact.
-pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<Option<Claimed>, Fault> {
+pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<Option<Claimed>, StoreError> {
     if node::is_draining(connection, &request.node)? {
         return Ok(None);
     }
@@ -64,7 +64,7 @@ pub(super) fn renew(
     node: &Node,
     held: &[ExecutionId],
     lease: i64,
-) -> Result<Vec<RenewedLease>, Fault> {
+) -> Result<Vec<RenewedLease>, StoreError> {
     let held: serde_json::Value = held.iter().map(|id| id.0).collect();
     let mut statement = connection.prepare_cached(concat!(
         "UPDATE oxbatch_job_execution SET lease_deadline = ",

@@ -5,7 +5,7 @@ use oxbatch_core::repository::rules::context::check_stored;
 use oxbatch_core::repository::{Lease, RepositoryError};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::error::Fault;
+use super::error::StoreError;
 
 /// What is not changed stays as it was written, digit by digit: `->` gives the text of a value. json_patch would merge
 /// objects, and take a null for a removal.
@@ -16,7 +16,7 @@ const SAVE: &str = "UPDATE oxbatch_job_execution SET context = (SELECT json_grou
      WHERE id = ?1 AND lease_epoch = ?2 RETURNING octet_length(context)";
 
 /// Saves changes of the job's context under the execution's fence.
-pub(super) fn save(connection: &Connection, lease: Lease, changes: &ContextChanges) -> Result<(), Fault> {
+pub(super) fn save(connection: &Connection, lease: Lease, changes: &ContextChanges) -> Result<(), StoreError> {
     let set = changes.set_json().map_err(RepositoryError::from)?;
     let keys = serde_json::Value::from(changes.keys()).to_string();
     let bytes = connection

@@ -8,7 +8,7 @@ use rusqlite::types::Type;
 use rusqlite::{Error, ErrorCode, ffi};
 
 /// Why a command ends without a result.
-pub(super) enum Fault {
+pub(super) enum StoreError {
     /// SQLite says so.
     Sql(Error),
     /// The repository's own rules say so.
@@ -17,25 +17,25 @@ pub(super) enum Fault {
     Launch(LaunchError),
 }
 
-impl From<Error> for Fault {
+impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         Self::Sql(error)
     }
 }
 
-impl From<RepositoryError> for Fault {
+impl From<RepositoryError> for StoreError {
     fn from(error: RepositoryError) -> Self {
         Self::Repository(error)
     }
 }
 
-impl From<LaunchError> for Fault {
+impl From<LaunchError> for StoreError {
     fn from(error: LaunchError) -> Self {
         Self::Launch(error)
     }
 }
 
-impl Fault {
+impl StoreError {
     pub(super) fn into_launch(self, operation: &'static str) -> LaunchError {
         match self {
             Self::Launch(error) => error,
@@ -109,7 +109,7 @@ pub(super) fn failure(code: i32, message: &str) -> Error {
     Error::SqliteFailure(ffi::Error::new(code), Some(message.to_owned()))
 }
 
-/// The same fault for another caller.
+/// The same error for another caller.
 pub(super) fn copy(error: &Arc<Error>) -> Error {
     match error.as_ref() {
         Error::SqliteFailure(code, message) => Error::SqliteFailure(*code, message.clone()),

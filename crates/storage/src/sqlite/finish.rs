@@ -6,14 +6,18 @@ use oxbatch_core::repository::rules::finish::{self as rules, End, SaveCounts, St
 use oxbatch_core::repository::{ExecutionOutcome, Lease, RepositoryError, StepFence, StepOutcome};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::error::Fault;
+use super::error::StoreError;
 use super::sql::{execution_columns, now, step_columns};
 use super::{context, rows};
 
 /// Ends a step execution under its fence.
-pub(super) fn step(connection: &Connection, fence: StepFence, outcome: &StepOutcome) -> Result<StepExecution, Fault> {
+pub(super) fn step(
+    connection: &Connection,
+    fence: StepFence,
+    outcome: &StepOutcome,
+) -> Result<StepExecution, StoreError> {
     let StepFence { lease, step_id: StepExecutionId(id) } = fence;
-    let lost = || Fault::Repository(RepositoryError::LeaseLost { id: lease.execution_id });
+    let lost = || StoreError::Repository(RepositoryError::LeaseLost { id: lease.execution_id });
     let kept = connection
         .prepare_cached(concat!(
             "SELECT ",
@@ -70,7 +74,7 @@ pub(super) fn execution(
     connection: &Connection,
     lease: Lease,
     outcome: &ExecutionOutcome,
-) -> Result<JobExecution, Fault> {
+) -> Result<JobExecution, StoreError> {
     let ExecutionId(id) = lease.execution_id;
     let status = connection
         .prepare_cached(
@@ -110,7 +114,7 @@ pub(super) fn end_running_steps(
     id: ExecutionId,
     end: &End,
     time: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "UPDATE oxbatch_step_execution SET status = ?2, end_time = ?3, exit_code = ?4, exit_message = ?5
@@ -120,16 +124,16 @@ pub(super) fn end_running_steps(
     Ok(())
 }
 
-fn status_of(connection: &Connection, id: ExecutionId) -> Result<Status, Fault> {
+fn status_of(connection: &Connection, id: ExecutionId) -> Result<Status, StoreError> {
     let found = connection
         .prepare_cached("SELECT status FROM oxbatch_job_execution WHERE id = ?1")?
         .query_row([id.0], |row| rows::status(row, 0, id.0))
         .optional()?;
-    found.ok_or(Fault::Repository(RepositoryError::NotFound { what: "execution", id: id.0 }))
+    found.ok_or(StoreError::Repository(RepositoryError::NotFound { what: "execution", id: id.0 }))
 }
 
 /// Records the request to stop.
-pub(super) fn request_stop(connection: &Connection, id: ExecutionId) -> Result<JobExecution, Fault> {
+pub(super) fn request_stop(connection: &Connection, id: ExecutionId) -> Result<JobExecution, StoreError> {
     match rules::request_stop(id, status_of(connection, id)?)? {
         Stop::AtOnce(end) => {
             let mut statement = connection.prepare_cached(concat!(
@@ -157,7 +161,7 @@ pub(super) fn request_stop(connection: &Connection, id: ExecutionId) -> Result<J
 }
 
 /// Gives an execution up.
-pub(super) fn abandon(connection: &Connection, id: ExecutionId) -> Result<JobExecution, Fault> {
+pub(super) fn abandon(connection: &Connection, id: ExecutionId) -> Result<JobExecution, StoreError> {
     let status = rules::abandon(id, status_of(connection, id)?)?;
     let mut statement = connection.prepare_cached(concat!(
         "UPDATE oxbatch_job_execution SET status = ?2, resume_pending = 0 WHERE id = ?1 RETURNING ",

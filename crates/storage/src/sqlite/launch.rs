@@ -6,7 +6,7 @@ use oxbatch_core::repository::rules::launch::{self as rules, LastExecution, Orig
 use oxbatch_core::repository::{Admission, IdempotencyKey, LaunchError, LaunchRequest, Launched, Lease};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::error::{Fault, is_unique_violation};
+use super::error::{StoreError, is_unique_violation};
 use super::sql::{execution_columns, now};
 use super::{node, rerun, rows};
 
@@ -14,7 +14,7 @@ use super::{node, rerun, rows};
 const KEYS_CLEARED: i64 = 16;
 
 /// Launches, in the transaction of the caller. The number of statements does not depend on the history.
-pub(super) fn launch(connection: &Connection, request: &LaunchRequest) -> Result<Launched, Fault> {
+pub(super) fn launch(connection: &Connection, request: &LaunchRequest) -> Result<Launched, StoreError> {
     if let Some(launched) = replay(connection, request)? {
         return Ok(launched);
     }
@@ -40,7 +40,7 @@ pub(super) fn launched(execution: JobExecution, admission: &Admission) -> Launch
 }
 
 /// The answer to an earlier launch with the same idempotency key.
-fn replay(connection: &Connection, request: &LaunchRequest) -> Result<Option<Launched>, Fault> {
+fn replay(connection: &Connection, request: &LaunchRequest) -> Result<Option<Launched>, StoreError> {
     let Some(idempotency) = &request.idempotency else { return Ok(None) };
     let found: Option<(String, i64)> = connection
         .prepare_cached(concat!(
@@ -58,7 +58,7 @@ fn replay(connection: &Connection, request: &LaunchRequest) -> Result<Option<Lau
     Ok(Some(Launched { execution, lease: None, replayed: true }))
 }
 
-fn keep_key(connection: &Connection, idempotency: &IdempotencyKey, id: ExecutionId) -> Result<(), Fault> {
+fn keep_key(connection: &Connection, idempotency: &IdempotencyKey, id: ExecutionId) -> Result<(), StoreError> {
     connection
         .prepare_cached(concat!(
             "INSERT INTO oxbatch_idempotency_key (key, request_hash, job_execution_id, create_time)
@@ -84,7 +84,7 @@ fn before(
     connection: &Connection,
     job_name: &str,
     job_key: &str,
-) -> Result<Option<(i64, Option<LastExecution>)>, Fault> {
+) -> Result<Option<(i64, Option<LastExecution>)>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT instance.id, last.id, last.status, coalesce(last.first_execution_id, last.id), last.context
          FROM oxbatch_job_instance AS instance
@@ -100,7 +100,7 @@ fn before(
 }
 
 /// Refuses what would wait beyond the queue's limit, or run at once beyond another. Looks at no more rows than the limit.
-pub(super) fn admit(connection: &Connection, job_name: &str, admission: &Admission) -> Result<(), Fault> {
+pub(super) fn admit(connection: &Connection, job_name: &str, admission: &Admission) -> Result<(), StoreError> {
     if admission.claim.is_some() {
         return node::check_limits(connection, job_name, &admission.limits);
     }
@@ -113,7 +113,11 @@ pub(super) fn admit(connection: &Connection, job_name: &str, admission: &Admissi
     Ok(rules::check_queue(admission, waiting)?)
 }
 
-pub(super) fn create_instance(connection: &Connection, request: &LaunchRequest, job_key: &str) -> Result<i64, Fault> {
+pub(super) fn create_instance(
+    connection: &Connection,
+    request: &LaunchRequest,
+    job_key: &str,
+) -> Result<i64, StoreError> {
     let id = connection
         .prepare_cached("INSERT INTO oxbatch_job_instance (job_name, job_key, create_time) VALUES (?1, ?2, ?3)")?
         .insert(params![request.job_name, job_key, request.admission.time.as_microsecond()])?;
@@ -140,7 +144,7 @@ pub(super) fn create_execution(
     request: &LaunchRequest,
     instance_id: i64,
     origin: &Origin,
-) -> Result<JobExecution, Fault> {
+) -> Result<JobExecution, StoreError> {
     let begin = rules::begin(&request.admission)?;
     let created = connection
         .prepare_cached(concat!(
@@ -178,7 +182,7 @@ pub(super) fn create_execution(
 }
 
 /// The index that allows one running execution has refused another.
-fn running(connection: &Connection, instance_id: i64, error: rusqlite::Error) -> Fault {
+fn running(connection: &Connection, instance_id: i64, error: rusqlite::Error) -> StoreError {
     let found = connection.query_row(
         "SELECT id FROM oxbatch_job_execution
          WHERE job_instance_id = ?1 AND status IN ('STARTING', 'STARTED', 'STOPPING')",
@@ -202,7 +206,7 @@ pub(super) fn create_successor(
     of: ExecutionId,
     recovery_count: i64,
     time: Timestamp,
-) -> Result<ExecutionId, Fault> {
+) -> Result<ExecutionId, StoreError> {
     let id = connection
         .prepare_cached(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, parameters, context,

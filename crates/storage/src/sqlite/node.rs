@@ -12,7 +12,7 @@ use oxbatch_core::repository::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::error::{Fault, unreadable};
+use super::error::{StoreError, unreadable};
 use super::launch::microseconds;
 use super::sql::now;
 use crate::presence::Presence;
@@ -27,7 +27,7 @@ macro_rules! node_columns {
 }
 
 /// Writes down that a node lives.
-pub(super) fn heartbeat(connection: &Connection, report: &NodeReport) -> Result<Option<Drain>, Fault> {
+pub(super) fn heartbeat(connection: &Connection, report: &NodeReport) -> Result<Option<Drain>, StoreError> {
     let jobs = serde_json::Value::from(report.jobs.to_vec()).to_string();
     let drain = connection
         .prepare_cached(concat!(
@@ -57,7 +57,7 @@ pub(super) fn heartbeat(connection: &Connection, report: &NodeReport) -> Result<
 
 /// All nodes. One whose process has ended is gone, however fresh its heartbeat is; one that lives is not: it may wait for
 /// the write lock behind another that is frozen.
-pub(super) fn nodes(connection: &Connection, presence: &Presence) -> Result<Vec<NodeStatus>, Fault> {
+pub(super) fn nodes(connection: &Connection, presence: &Presence) -> Result<Vec<NodeStatus>, StoreError> {
     let now: i64 = connection.prepare_cached(concat!("SELECT ", now!()))?.query_row([], |row| row.get(0))?;
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
@@ -77,7 +77,7 @@ pub(super) fn nodes(connection: &Connection, presence: &Presence) -> Result<Vec<
 }
 
 /// Executions with the names of their jobs, by their owners.
-fn running(connection: &Connection) -> Result<HashMap<String, Vec<(ExecutionId, String)>>, Fault> {
+fn running(connection: &Connection) -> Result<HashMap<String, Vec<(ExecutionId, String)>>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT lease_owner, id, job_name FROM oxbatch_job_execution WHERE lease_owner IS NOT NULL ORDER BY id",
     )?;
@@ -90,7 +90,7 @@ fn running(connection: &Connection) -> Result<HashMap<String, Vec<(ExecutionId, 
 }
 
 /// Asks a node to drain, or to take work again.
-pub(super) fn drain(connection: &Connection, boot_id: Uuid, drain: Option<Drain>) -> Result<(), Fault> {
+pub(super) fn drain(connection: &Connection, boot_id: Uuid, drain: Option<Drain>) -> Result<(), StoreError> {
     let changed = connection
         .prepare_cached("UPDATE oxbatch_node SET draining = ?2, drain_stop = ?3, drain_exit = ?4 WHERE boot_id = ?1")?
         .execute(params![
@@ -103,13 +103,13 @@ pub(super) fn drain(connection: &Connection, boot_id: Uuid, drain: Option<Drain>
 }
 
 /// Removes a node that ends in order.
-pub(super) fn remove(connection: &Connection, node: &Node) -> Result<(), Fault> {
+pub(super) fn remove(connection: &Connection, node: &Node) -> Result<(), StoreError> {
     connection.prepare_cached("DELETE FROM oxbatch_node WHERE boot_id = ?1")?.execute([node.boot_id.to_string()])?;
     Ok(())
 }
 
 /// Refuses a launch that would run at once beyond a limit.
-pub(super) fn check_limits(connection: &Connection, job_name: &str, limits: &RunLimits) -> Result<(), Fault> {
+pub(super) fn check_limits(connection: &Connection, job_name: &str, limits: &RunLimits) -> Result<(), StoreError> {
     if limits.is_empty() {
         return Ok(());
     }
@@ -153,13 +153,13 @@ fn node(row: &Row<'_>, now: i64) -> rusqlite::Result<NodeStatus> {
 }
 
 /// One node as it stands.
-pub(super) fn status(nodes: Vec<NodeStatus>, boot_id: Uuid) -> Result<NodeStatus, Fault> {
+pub(super) fn status(nodes: Vec<NodeStatus>, boot_id: Uuid) -> Result<NodeStatus, StoreError> {
     let found = nodes.into_iter().find(|status| status.report.node.boot_id == boot_id);
-    found.ok_or(Fault::Repository(RepositoryError::NodeNotFound { id: boot_id }))
+    found.ok_or(StoreError::Repository(RepositoryError::NodeNotFound { id: boot_id }))
 }
 
 /// Whether a node may be given work.
-pub(super) fn is_draining(connection: &Connection, node: &Node) -> Result<bool, Fault> {
+pub(super) fn is_draining(connection: &Connection, node: &Node) -> Result<bool, StoreError> {
     let draining = connection
         .prepare_cached("SELECT draining FROM oxbatch_node WHERE boot_id = ?1")?
         .query_row([node.boot_id.to_string()], |row| row.get(0))

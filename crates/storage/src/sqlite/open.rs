@@ -1,4 +1,4 @@
-//! Opening of the database file: settings of each kind of connection, and one clear sentence for each fault.
+//! Opening of the database file: settings of each kind of connection, and one clear sentence for each error.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

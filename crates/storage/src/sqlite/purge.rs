@@ -8,11 +8,11 @@ use oxbatch_core::repository::rules::purge::{EndedExecution, InstanceHistory, Pa
 use oxbatch_core::repository::{PurgeReport, PurgeRequest};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::error::{Fault, unreadable};
+use super::error::{StoreError, unreadable};
 use super::rows;
 
 /// Ended executions in the order of their ends. What may go is a first part of an instance: whether one is the first left
-/// of its instance is told beside.
+/// of its instance is reported beside.
 const ENDED: &str = "SELECT id, end_time, job_instance_id, job_name, NOT EXISTS (
          SELECT 1 FROM oxbatch_job_execution AS earlier
          WHERE earlier.job_instance_id = ended.job_instance_id AND earlier.id < ended.id)
@@ -35,7 +35,7 @@ const HISTORY: &str = "SELECT id, status, end_time,
      FROM oxbatch_job_execution AS past WHERE job_instance_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
 
 /// Removes what the rules let go of the next batch, or counts it, in the transaction of the caller.
-pub(super) fn purge(connection: &Connection, request: &PurgeRequest) -> Result<PurgeReport, Fault> {
+pub(super) fn purge(connection: &Connection, request: &PurgeRequest) -> Result<PurgeReport, StoreError> {
     let begun = Instant::now();
     let mut purge = Purge::new(request);
     if let Some((id, after)) = purge.unfinished() {
@@ -67,7 +67,11 @@ pub(super) fn purge(connection: &Connection, request: &PurgeRequest) -> Result<P
     Ok(PurgeReport { held: begun.elapsed(), ..purge.report(is_last) })
 }
 
-fn ended(connection: &Connection, purge: &Purge<'_>, request: &PurgeRequest) -> Result<Vec<EndedExecution>, Fault> {
+fn ended(
+    connection: &Connection,
+    purge: &Purge<'_>,
+    request: &PurgeRequest,
+) -> Result<Vec<EndedExecution>, StoreError> {
     let before = request.ended_before.map_or(i64::MAX, Timestamp::as_microsecond);
     let (time, id) = purge.after().map_or((i64::MIN, 0), |(time, id)| (time.as_microsecond(), id.0));
     let batch = i64::try_from(purge.batch()).unwrap_or(i64::MAX);
@@ -91,7 +95,7 @@ fn history(
     purge: &Purge<'_>,
     id: InstanceId,
     after: Option<ExecutionId>,
-) -> Result<Option<InstanceHistory>, Fault> {
+) -> Result<Option<InstanceHistory>, StoreError> {
     let last = connection
         .prepare_cached(
             "SELECT id, coalesce(first_execution_id, id), job_name FROM oxbatch_job_execution
@@ -118,7 +122,7 @@ fn past(row: &Row<'_>) -> rusqlite::Result<PastExecution> {
     })
 }
 
-fn judge(connection: &Connection, purge: &mut Purge<'_>, history: &InstanceHistory) -> Result<(), Fault> {
+fn judge(connection: &Connection, purge: &mut Purge<'_>, history: &InstanceHistory) -> Result<(), StoreError> {
     if let Some(keep) = purge.asks_newest(&history.job_name) {
         let oldest_kept = connection
             .prepare_cached(
@@ -133,7 +137,7 @@ fn judge(connection: &Connection, purge: &mut Purge<'_>, history: &InstanceHisto
     Ok(())
 }
 
-fn remove(connection: &Connection, purge: &Purge<'_>) -> Result<(), Fault> {
+fn remove(connection: &Connection, purge: &Purge<'_>) -> Result<(), StoreError> {
     if !purge.executions.is_empty() {
         let ids: serde_json::Value = purge.executions.iter().map(|id| id.0).collect();
         connection

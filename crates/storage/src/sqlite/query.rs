@@ -10,14 +10,14 @@ use oxbatch_core::repository::{
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use super::error::Fault;
+use super::error::StoreError;
 use super::sql::{execution_columns, skip_columns, step_columns};
 use super::{migrate, rows};
 
-/// Executions of a time span up to which it is cheaper to sort them than to look for them from the newest on.
+/// Executions of a time span up to which it is cheaper to sort them than to search for them from the newest on.
 const NARROW_SPAN: i64 = 10_000;
 
-pub(super) fn execution(connection: &Connection, id: ExecutionId) -> Result<Option<JobExecution>, Fault> {
+pub(super) fn execution(connection: &Connection, id: ExecutionId) -> Result<Option<JobExecution>, StoreError> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         execution_columns!(),
@@ -30,7 +30,7 @@ pub(super) fn executions(
     connection: &Connection,
     filter: &ExecutionFilter,
     page: PageRequest,
-) -> Result<ExecutionPage, Fault> {
+) -> Result<ExecutionPage, StoreError> {
     let by_time = is_better_by_time(connection, filter, page)?;
     let (sql, values) = select_executions(filter, page, by_time);
     let mut statement = connection.prepare_cached(&sql)?;
@@ -106,7 +106,7 @@ fn select_executions(filter: &ExecutionFilter, page: PageRequest, by_time: bool)
 
 /// Whether the index on times finds a span faster than a walk from the newest on, which passes over all that is newer
 /// than the span, and for a rare job also over all of it. Looks at a bounded number of rows.
-fn is_better_by_time(connection: &Connection, filter: &ExecutionFilter, page: PageRequest) -> Result<bool, Fault> {
+fn is_better_by_time(connection: &Connection, filter: &ExecutionFilter, page: PageRequest) -> Result<bool, StoreError> {
     if (filter.from.is_none() && filter.to.is_none()) || filter.instance_id.is_some() {
         return Ok(false);
     }
@@ -121,7 +121,7 @@ fn is_better_by_time(connection: &Connection, filter: &ExecutionFilter, page: Pa
 }
 
 /// Whether a span holds so many executions that it is no narrow one.
-fn reaches(connection: &Connection, from: i64, to: i64) -> Result<bool, Fault> {
+fn reaches(connection: &Connection, from: i64, to: i64) -> Result<bool, StoreError> {
     let found: i64 = connection
         .prepare_cached(
             "SELECT count(*) FROM (SELECT 1 FROM oxbatch_job_execution
@@ -131,7 +131,7 @@ fn reaches(connection: &Connection, from: i64, to: i64) -> Result<bool, Fault> {
     Ok(found >= NARROW_SPAN)
 }
 
-pub(super) fn steps(connection: &Connection, id: ExecutionId) -> Result<Vec<StepExecution>, Fault> {
+pub(super) fn steps(connection: &Connection, id: ExecutionId) -> Result<Vec<StepExecution>, StoreError> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         step_columns!(),
@@ -146,7 +146,7 @@ pub(super) fn skips(
     id: StepExecutionId,
     after: Option<i64>,
     limit: u32,
-) -> Result<SkipPage, Fault> {
+) -> Result<SkipPage, StoreError> {
     let known = connection.prepare_cached("SELECT 1 FROM oxbatch_step_execution WHERE id = ?1")?.exists([id.0])?;
     if !known {
         return Err(RepositoryError::NotFound { what: "step execution", id: id.0 }.into());
@@ -162,7 +162,7 @@ pub(super) fn skips(
     Ok(SkipPage { skips, next })
 }
 
-pub(super) fn instance(connection: &Connection, id: InstanceId) -> Result<Option<JobInstance>, Fault> {
+pub(super) fn instance(connection: &Connection, id: InstanceId) -> Result<Option<JobInstance>, StoreError> {
     let mut statement = connection
         .prepare_cached("SELECT id, job_name, job_key, create_time FROM oxbatch_job_instance WHERE id = ?1")?;
     Ok(statement.query_row([id.0], rows::instance).optional()?)
@@ -172,7 +172,7 @@ pub(super) fn instances(
     connection: &Connection,
     filter: &InstanceFilter,
     page: PageRequest,
-) -> Result<InstancePage, Fault> {
+) -> Result<InstancePage, StoreError> {
     let before = Value::Integer(page.before.unwrap_or(i64::MAX));
     let (sql, values) = match &filter.job_name {
         Some(job_name) => (
@@ -193,7 +193,10 @@ pub(super) fn instances(
     Ok(InstancePage { instances, next })
 }
 
-pub(super) fn instance_parameters(connection: &Connection, id: InstanceId) -> Result<Vec<InstanceParameter>, Fault> {
+pub(super) fn instance_parameters(
+    connection: &Connection,
+    id: InstanceId,
+) -> Result<Vec<InstanceParameter>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, job_instance_id, key_name, string_value, long_value, double_value, date_value, date_only,
              identifying, secret
@@ -203,7 +206,7 @@ pub(super) fn instance_parameters(connection: &Connection, id: InstanceId) -> Re
     Ok(parameters)
 }
 
-pub(super) fn job_summary(connection: &Connection, job_name: &str) -> Result<JobSummary, Fault> {
+pub(super) fn job_summary(connection: &Connection, job_name: &str) -> Result<JobSummary, StoreError> {
     let last_execution = connection
         .prepare_cached(concat!(
             "SELECT ",
@@ -223,7 +226,7 @@ pub(super) fn job_summary(connection: &Connection, job_name: &str) -> Result<Job
     Ok(JobSummary { last_execution, counts })
 }
 
-pub(super) fn health(connection: &Connection) -> Result<Health, Fault> {
+pub(super) fn health(connection: &Connection) -> Result<Health, StoreError> {
     Ok(Health { migration: migrate::applied(connection)?, expected_migration: migrate::NEWEST })
 }
 

@@ -8,7 +8,7 @@ use oxbatch_core::repository::RepositoryError;
 use rusqlite::{Connection, ffi};
 use tokio::sync::{mpsc, oneshot};
 
-use super::error::{Fault, failure};
+use super::error::{StoreError, failure};
 use super::open::{self, unusable};
 
 /// Threads that read. SQLite readers do not block each other; more than a few would only take cores from the steps.
@@ -45,14 +45,14 @@ impl ReaderPool {
     pub(super) async fn ask<T: Send + 'static>(
         &self,
         operation: &'static str,
-        question: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+        question: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, RepositoryError> {
         let (reply, answer) = oneshot::channel();
         let question: Question = Box::new(move |connection| {
-            let answer = connection.map_err(Fault::Sql).and_then(question);
+            let answer = connection.map_err(StoreError::Sql).and_then(question);
             Box::new(move || drop(reply.send(answer)))
         });
-        let gone = || Fault::Sql(failure(ffi::SQLITE_MISUSE, "the database's thread has ended or panicked"));
+        let gone = || StoreError::Sql(failure(ffi::SQLITE_MISUSE, "the database's thread has ended or panicked"));
         let answer = match self.sender.send(question).await {
             Ok(()) => answer.await.unwrap_or_else(|_| Err(gone())),
             Err(_) => Err(gone()),

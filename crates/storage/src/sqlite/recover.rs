@@ -5,7 +5,7 @@ use oxbatch_core::repository::rules::recover::{self as rules, Candidate, Leased,
 use oxbatch_core::repository::{RecoverRequest, Recovered};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::error::Fault;
+use super::error::StoreError;
 use super::finish::end_running_steps;
 use super::launch::create_successor;
 use super::rows;
@@ -17,7 +17,7 @@ pub(super) fn candidates(
     connection: &Connection,
     request: &RecoverRequest,
     presence: &Presence,
-) -> Result<Vec<Candidate>, Fault> {
+) -> Result<Vec<Candidate>, StoreError> {
     let (job_name, job_key) = request.only.as_ref().map(|(name, key)| (name.as_str(), key.as_str())).unzip();
     let mut statement = connection.prepare_cached(concat!(
         "SELECT id, lease_owner, lease_epoch, lease_deadline <= ",
@@ -46,7 +46,7 @@ pub(super) fn recover(
     connection: &Connection,
     candidate: &Candidate,
     request: &RecoverRequest,
-) -> Result<Option<Recovered>, Fault> {
+) -> Result<Option<Recovered>, StoreError> {
     let (lease, process_ended) = match candidate {
         Candidate::Lost { lease, process_ended } => (lease, *process_ended),
         Candidate::ToResume(id) => return resume(connection, *id, request),
@@ -69,7 +69,7 @@ fn end_lost(
     id: ExecutionId,
     loss: &Loss,
     request: &RecoverRequest,
-) -> Result<Recovered, Fault> {
+) -> Result<Recovered, StoreError> {
     end_running_steps(connection, id, &loss.steps()?, request.time)?;
     let (end, recoveries) = loss.end(progress(connection, id)?, request)?;
     let lost = connection
@@ -89,7 +89,7 @@ fn end_lost(
 }
 
 /// Whether the execution has committed anything, and how many recoveries in a row led to it.
-fn progress(connection: &Connection, id: ExecutionId) -> Result<Progress, Fault> {
+fn progress(connection: &Connection, id: ExecutionId) -> Result<Progress, StoreError> {
     let found = connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM oxbatch_step_execution
@@ -100,7 +100,7 @@ fn progress(connection: &Connection, id: ExecutionId) -> Result<Progress, Fault>
     Ok(found)
 }
 
-fn resume(connection: &Connection, id: ExecutionId, request: &RecoverRequest) -> Result<Option<Recovered>, Fault> {
+fn resume(connection: &Connection, id: ExecutionId, request: &RecoverRequest) -> Result<Option<Recovered>, StoreError> {
     let stopped: Option<(JobExecution, bool)> = connection
         .prepare_cached(concat!(
             "UPDATE oxbatch_job_execution SET resume_pending = 0 WHERE id = ?1 AND resume_pending = 1 RETURNING ",

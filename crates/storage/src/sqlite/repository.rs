@@ -170,10 +170,10 @@ impl History for SqliteRepository {
 
     fn compact(&self) -> RepositoryFuture<'_, Compacted> {
         async move {
-            let turn = self.store.turn.take().await;
+            let write_lock = self.store.write_lock.take().await;
             let store = Arc::clone(&self.store);
             let done = tokio::task::spawn_blocking(move || compact(&store)).await;
-            drop(turn);
+            drop(write_lock);
             done.unwrap_or_else(|error| Err(RepositoryError::Database { operation: COMPACT, source: Box::new(error) }))
         }
         .boxed()

@@ -8,7 +8,7 @@ use oxbatch_core::repository::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::error::{Fault, unreadable};
+use super::error::{StoreError, unreadable};
 use super::launch;
 use super::query::cut;
 use super::rows;
@@ -23,7 +23,7 @@ struct First {
 }
 
 /// Creates the execution of a re-run, or resumes the last one, in the transaction of the caller.
-pub(super) fn launch(connection: &Connection, request: &RerunRequest) -> Result<Launched, Fault> {
+pub(super) fn launch(connection: &Connection, request: &RerunRequest) -> Result<Launched, StoreError> {
     let of = request.execution_id;
     let First { instance_id, job_name, parameters, context } = first(connection, of.0)?;
     let running = running(connection, instance_id)?;
@@ -44,14 +44,14 @@ pub(super) fn launch(connection: &Connection, request: &RerunRequest) -> Result<
 }
 
 /// Shows on an execution which one has run its skipped items again.
-pub(super) fn link(connection: &Connection, of: i64, by: ExecutionId) -> Result<(), Fault> {
+pub(super) fn link(connection: &Connection, of: i64, by: ExecutionId) -> Result<(), StoreError> {
     connection
         .prepare_cached("UPDATE oxbatch_job_execution SET rerun_by = ?2 WHERE id = ?1")?
         .execute(params![of, by.0])?;
     Ok(())
 }
 
-fn first(connection: &Connection, id: i64) -> Result<First, Fault> {
+fn first(connection: &Connection, id: i64) -> Result<First, StoreError> {
     let found = connection
         .prepare_cached(
             "SELECT job_instance_id, job_name, parameters, context FROM oxbatch_job_execution WHERE id = ?1",
@@ -62,10 +62,10 @@ fn first(connection: &Connection, id: i64) -> Result<First, Fault> {
             Ok(First { instance_id: row.get(0)?, job_name: row.get(1)?, parameters, context: row.get(3)? })
         })
         .optional()?;
-    found.ok_or(Fault::Repository(RepositoryError::NotFound { what: "execution", id }))
+    found.ok_or(StoreError::Repository(RepositoryError::NotFound { what: "execution", id }))
 }
 
-fn running(connection: &Connection, instance_id: i64) -> Result<Option<ExecutionId>, Fault> {
+fn running(connection: &Connection, instance_id: i64) -> Result<Option<ExecutionId>, StoreError> {
     let found = connection
         .prepare_cached(
             "SELECT id FROM oxbatch_job_execution
@@ -76,7 +76,7 @@ fn running(connection: &Connection, instance_id: i64) -> Result<Option<Execution
     Ok(found)
 }
 
-fn last(connection: &Connection, of: i64) -> Result<Option<LastRerun>, Fault> {
+fn last(connection: &Connection, of: i64) -> Result<Option<LastRerun>, StoreError> {
     let found = connection
         .prepare_cached(
             "SELECT id, status, coalesce(first_execution_id, id), context, job_instance_id
@@ -90,7 +90,7 @@ fn last(connection: &Connection, of: i64) -> Result<Option<LastRerun>, Fault> {
     Ok(found)
 }
 
-fn is_anything_pending(connection: &Connection, request: &RerunRequest) -> Result<bool, Fault> {
+fn is_anything_pending(connection: &Connection, request: &RerunRequest) -> Result<bool, StoreError> {
     for step in &request.steps {
         if !pending(connection, &PendingSkips::first_of(request.execution_id, step))?.skips.is_empty() {
             return Ok(true);
@@ -100,7 +100,11 @@ fn is_anything_pending(connection: &Connection, request: &RerunRequest) -> Resul
 }
 
 /// What is left of the items that an execution skipped, step by step.
-pub(super) fn kept(connection: &Connection, id: ExecutionId, by: Option<InstanceId>) -> Result<Vec<KeptSkips>, Fault> {
+pub(super) fn kept(
+    connection: &Connection,
+    id: ExecutionId,
+    by: Option<InstanceId>,
+) -> Result<Vec<KeptSkips>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT step.step_name,
              count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND kept.complete AND kept.phase <> 'READ'),
@@ -127,7 +131,7 @@ pub(super) fn kept(connection: &Connection, id: ExecutionId, by: Option<Instance
 }
 
 /// A page of the skipped items of a step that nobody has run again.
-pub(super) fn pending(connection: &Connection, request: &PendingSkips) -> Result<SkipPage, Fault> {
+pub(super) fn pending(connection: &Connection, request: &PendingSkips) -> Result<SkipPage, StoreError> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         skip_columns!(),

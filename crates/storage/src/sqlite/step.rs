@@ -5,7 +5,7 @@ use oxbatch_core::repository::rules::step::{Inherited, LastAttempt, begun, check
 use oxbatch_core::repository::{Lease, NewStep, RepositoryError, StartedStep, StepFence, StepStart};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::error::Fault;
+use super::error::StoreError;
 use super::rows;
 
 /// The execution as a step needs it.
@@ -17,7 +17,7 @@ struct Running {
 }
 
 /// Finds out whether a step has to run, and creates its execution when it does.
-pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Result<StepStart, Fault> {
+pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Result<StepStart, StoreError> {
     let Some(running) = running(connection, lease)? else {
         return Err(RepositoryError::LeaseLost { id: lease.execution_id }.into());
     };
@@ -70,7 +70,7 @@ pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Re
 }
 
 /// The execution under a lease; `None` when the lease is void.
-fn running(connection: &Connection, lease: Lease) -> Result<Option<Running>, Fault> {
+fn running(connection: &Connection, lease: Lease) -> Result<Option<Running>, StoreError> {
     let ExecutionId(id) = lease.execution_id;
     let running = connection
         .prepare_cached(

@@ -10,9 +10,9 @@ use oxbatch_core::repository::RepositoryError;
 use rusqlite::{Connection, Error, ErrorCode, ffi};
 use tokio::sync::{mpsc, oneshot};
 
-use super::error::{Fault, copy, failure};
+use super::error::{StoreError, copy, failure};
 use super::open::{self, BUSY_TIMEOUT, Durability, unusable};
-use super::turn::{Turn, TurnGuard};
+use super::write_lock::{WriteGuard, WriteLock};
 
 /// Commands that wait for the thread. More wait in their callers, who then wait in a fair order too.
 const QUEUE: usize = 1024;
@@ -28,7 +28,7 @@ pub(super) struct Writer {
 trait Command: Send {
     /// Does the work inside of the transaction; whether it may be committed. Done again when the transaction was undone.
     fn run(&mut self, connection: &Connection) -> bool;
-    /// Tells the caller. `committed` is the fault that undid the work after it was done.
+    /// Tells the caller. `committed` is the error that undid the work after it was done.
     fn answer(self: Box<Self>, committed: Result<(), &Arc<Error>>);
     /// When it was sent.
     fn sent(&self) -> Instant;
@@ -40,19 +40,21 @@ trait Command: Send {
 
 struct Work<T, F> {
     work: F,
-    outcome: Option<Result<T, Fault>>,
-    reply: oneshot::Sender<Result<T, Fault>>,
+    outcome: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
     sent: Instant,
 }
 
 impl<T, F> Command for Work<T, F>
 where
     T: Send,
-    F: Fn(&Connection) -> Result<T, Fault> + Send,
+    F: Fn(&Connection) -> Result<T, StoreError> + Send,
 {
     fn run(&mut self, connection: &Connection) -> bool {
-        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| (self.work)(connection)))
-            .unwrap_or_else(|payload| Err(Fault::Sql(failure(ffi::SQLITE_INTERNAL, &panic_text(payload.as_ref())))));
+        let outcome =
+            std::panic::catch_unwind(AssertUnwindSafe(|| (self.work)(connection))).unwrap_or_else(|payload| {
+                Err(StoreError::Sql(failure(ffi::SQLITE_INTERNAL, &panic_text(payload.as_ref()))))
+            });
         let done = outcome.is_ok();
         self.outcome = Some(outcome);
         done
@@ -62,8 +64,8 @@ where
         let outcome = match (self.outcome, committed) {
             (Some(Err(fault)), _) => Err(fault),
             (Some(Ok(done)), Ok(())) => Ok(done),
-            (_, Err(error)) => Err(Fault::Sql(copy(error))),
-            (None, Ok(())) => Err(Fault::Sql(failure(ffi::SQLITE_INTERNAL, "the command was not run"))),
+            (_, Err(error)) => Err(StoreError::Sql(copy(error))),
+            (None, Ok(())) => Err(StoreError::Sql(failure(ffi::SQLITE_INTERNAL, "the command was not run"))),
         };
         // The caller may have gone; what was committed stays.
         let _ = self.reply.send(outcome);
@@ -102,9 +104,13 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 }
 
 impl Writer {
-    pub(super) fn start(path: PathBuf, turn: Turn, connection: Option<Connection>) -> Result<Self, RepositoryError> {
+    pub(super) fn start(
+        path: PathBuf,
+        write_lock: WriteLock,
+        connection: Option<Connection>,
+    ) -> Result<Self, RepositoryError> {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let thread = Thread { path, turn, connection, receiver, patience: BUSY_TIMEOUT };
+        let thread = Thread { path, write_lock, connection, receiver, patience: BUSY_TIMEOUT };
         std::thread::Builder::new()
             .name("oxbatch-writer".to_owned())
             .spawn(move || thread.serve())
@@ -116,7 +122,7 @@ impl Writer {
     pub(super) async fn run<T: Send + 'static>(
         &self,
         operation: &'static str,
-        work: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, RepositoryError> {
         self.try_run(work).await.map_err(|fault| fault.into_repository(operation))
     }
@@ -124,8 +130,8 @@ impl Writer {
     /// As [`run`](Self::run), for commands with refusals of their own.
     pub(super) async fn try_run<T: Send + 'static>(
         &self,
-        work: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
+        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.send(Box::new(Work { work, outcome: None, reply, sent: Instant::now() })).await?;
         answer.await.unwrap_or_else(|_| Err(gone()))
@@ -139,18 +145,18 @@ impl Writer {
         }
     }
 
-    async fn send(&self, command: Box<dyn Command>) -> Result<(), Fault> {
+    async fn send(&self, command: Box<dyn Command>) -> Result<(), StoreError> {
         self.sender.send(command).await.map_err(|_| gone())
     }
 }
 
-fn gone() -> Fault {
-    Fault::Sql(failure(ffi::SQLITE_MISUSE, "the database's thread has ended"))
+fn gone() -> StoreError {
+    StoreError::Sql(failure(ffi::SQLITE_MISUSE, "the database's thread has ended"))
 }
 
 struct Thread {
     path: PathBuf,
-    turn: Turn,
+    write_lock: WriteLock,
     connection: Option<Connection>,
     receiver: mpsc::Receiver<Box<dyn Command>>,
     /// How long a command may wait for the write lock from when it was sent, also behind others that wait for it.
@@ -181,9 +187,9 @@ impl Thread {
         let mut waiting = batch;
         while !waiting.is_empty() {
             match self.begin(&waiting) {
-                Ok((turn, connection)) => {
+                Ok((write_lock, connection)) => {
                     run(connection, std::mem::take(&mut waiting));
-                    drop(turn);
+                    drop(write_lock);
                 }
                 // Those that have waited long enough are refused; the others wait on.
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
@@ -202,12 +208,12 @@ impl Thread {
     }
 
     /// Begins the transaction of a batch, as soon as the oldest of its commands may wait.
-    fn begin(&mut self, batch: &[Box<dyn Command>]) -> rusqlite::Result<(TurnGuard, &Connection)> {
+    fn begin(&mut self, batch: &[Box<dyn Command>]) -> rusqlite::Result<(WriteGuard, &Connection)> {
         let oldest = batch.iter().map(|command| command.sent()).min().unwrap_or_else(Instant::now);
         let deadline = oldest + self.patience;
         let left = || deadline.saturating_duration_since(Instant::now());
         let busy = || failure(ffi::SQLITE_BUSY, "a step of this process holds the write lock");
-        let turn = self.turn.take_within(left()).ok_or_else(busy)?;
+        let write_lock = self.write_lock.take_within(left()).ok_or_else(busy)?;
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => open::writer(&self.path, Durability::EachCommit)?,
@@ -215,7 +221,7 @@ impl Thread {
         let connection = self.connection.insert(connection);
         connection.busy_timeout(left())?;
         execute(connection, "BEGIN IMMEDIATE")?;
-        Ok((turn, connection))
+        Ok((write_lock, connection))
     }
 }
 
@@ -265,7 +271,7 @@ fn run_apart(connection: &Connection, waiting: &mut std::vec::IntoIter<Box<dyn C
     let alone = waiting.len() == 1;
     let mut done: Vec<Box<dyn Command>> = Vec::with_capacity(waiting.len());
     for mut command in waiting.by_ref() {
-        // A command that is alone needs no savepoint: its fault undoes the whole transaction.
+        // A command that is alone needs no savepoint: its error undoes the whole transaction.
         let saved = if alone { Ok(()) } else { execute(connection, "SAVEPOINT command") };
         if let Err(error) = saved {
             let error = Arc::new(error);
@@ -274,7 +280,7 @@ fn run_apart(connection: &Connection, waiting: &mut std::vec::IntoIter<Box<dyn C
         }
         if command.run(connection) {
             if !alone {
-                // Releasing a savepoint inside of a transaction writes nothing; a fault shows at the commit.
+                // Releasing a savepoint inside of a transaction writes nothing; an error shows at the commit.
                 let _ = execute(connection, "RELEASE command");
             }
             done.push(command);
@@ -295,7 +301,7 @@ fn run_apart(connection: &Connection, waiting: &mut std::vec::IntoIter<Box<dyn C
     answer(done, committed.as_ref().copied());
 }
 
-/// Ends the transaction in this way; whatever a fault leaves of it is undone.
+/// Ends the transaction in this way; whatever an error leaves of it is undone.
 fn commit(connection: &Connection, end: &'static str) -> Result<(), Arc<Error>> {
     // Looked at behind the commit: what is answered as durable is then in the file that the next start opens.
     let committed = execute(connection, end).and_then(|()| open::check_in_place(connection)).map_err(Arc::new);
@@ -321,15 +327,15 @@ mod tests {
 
     use super::*;
 
-    type Insert = fn(&Connection) -> Result<(), Fault>;
+    type Insert = fn(&Connection) -> Result<(), StoreError>;
 
-    fn insert(connection: &Connection, number: i64) -> Result<(), Fault> {
+    fn insert(connection: &Connection, number: i64) -> Result<(), StoreError> {
         connection.execute("INSERT INTO number VALUES (?1)", [number])?;
         Ok(())
     }
 
-    fn refusal() -> Fault {
-        Fault::Sql(failure(ffi::SQLITE_MISUSE, "the second is refused"))
+    fn refusal() -> StoreError {
+        StoreError::Sql(failure(ffi::SQLITE_MISUSE, "the second is refused"))
     }
 
     /// What came of three commands that shared one batch.
@@ -347,7 +353,7 @@ mod tests {
         let path = folder.path().join("batch.db");
         let connection = open::writer(&path, Durability::EachCommit).unwrap();
         connection.execute_batch("CREATE TABLE number (value INTEGER NOT NULL)").unwrap();
-        let writer = Writer::start(path, Turn::default(), Some(connection)).unwrap();
+        let writer = Writer::start(path, WriteLock::default(), Some(connection)).unwrap();
         let (begun, has_begun) = std::sync::mpsc::channel();
         let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
         let first = Work {
@@ -379,7 +385,7 @@ mod tests {
         for answer in replies {
             answers.push(answer.await.unwrap().map_err(|fault| format!("{:?}", fault.into_repository("test"))));
         }
-        let read = |connection: &Connection| -> Result<Vec<i64>, Fault> {
+        let read = |connection: &Connection| -> Result<Vec<i64>, StoreError> {
             let mut statement = connection.prepare("SELECT value FROM number ORDER BY value")?;
             Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
         };
@@ -396,7 +402,7 @@ mod tests {
         assert_eq!(batch.rows, [1, 3]);
         assert!(batch.answers[0].is_ok() && batch.answers[2].is_ok(), "{:?}", batch.answers);
         assert!(batch.answers[1].as_ref().is_err_and(|fault| fault.contains("the second is refused")));
-        // Together up to the fault, then each for itself.
+        // Together up to the error, then each for itself.
         assert_eq!(batch.runs, [2, 2, 1]);
     }
 
@@ -421,8 +427,8 @@ mod tests {
         let other = open::writer(&path, Durability::EachCommit).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let turn = Turn::default();
-        let thread = Thread { path, turn, connection: Some(connection), receiver, patience: PATIENCE };
+        let write_lock = WriteLock::default();
+        let thread = Thread { path, write_lock, connection: Some(connection), receiver, patience: PATIENCE };
         std::thread::spawn(move || thread.serve());
         let writer = Writer { sender };
         let wait = async |number: i64| {

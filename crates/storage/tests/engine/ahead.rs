@@ -1,4 +1,4 @@
-//! Stops, faults and deaths in the moments in which one thread reads ahead and another writes.
+//! Stops, errors and deaths in the moments in which one thread reads ahead and another writes.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -11,7 +11,7 @@ use oxbatch_core::repository::ChunkTransaction;
 use oxbatch_core::step::ReadAhead;
 use oxbatch_core::{ChunkStep, ItemError, ItemWriter, Job, RetryPolicy, SkipPolicy, Status, TaskStep};
 
-use crate::harness::{Events, LONG, Numbers, ON_POSTGRES, Place, begin, ended, launch, steps};
+use crate::harness::{Events, LONG, Numbers, ON_POSTGRES, TestStore, begin, ended, launch, steps};
 
 /// Tells when it is opened, and fails its write of a number.
 struct Teller {
@@ -35,11 +35,11 @@ impl ItemWriter<u64> for Teller {
     }
 }
 
-/// Trap 3: a stop that meets the start of the reading thread must not look like a fault.
+/// Trap 3: a stop that meets the start of the reading thread must not look like an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_at_any_moment_of_the_first_chunks_is_a_stop() {
     for moment in 0..100 {
-        let place = Place::new();
+        let place = TestStore::new();
         let (opened, wait) = channel();
         let opened = Mutex::new(opened);
         let job = Job::builder("Ahead")
@@ -93,7 +93,7 @@ fn waits_at_25(fails_at: Option<u64>) -> (Job, Receiver<()>, Sender<()>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_of_the_writer_is_told_although_the_reader_waits_for_input() {
-    let place = Place::new();
+    let place = TestStore::new();
     let (job, _reached, gate) = waits_at_25(Some(15));
     let engine = place.node([job]).await;
     let execution = ended(&engine, begin(&engine, "Ahead").await).await;
@@ -105,7 +105,7 @@ async fn a_fault_of_the_writer_is_told_although_the_reader_waits_for_input() {
 /// Trap 4: STOPPED is shown while the work still runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reading_thread_that_goes_on_is_said_to_be_left_behind() {
-    let place = Place::new();
+    let place = TestStore::new();
     let (job, reached, gate) = waits_at_25(None);
     let events = Arc::new(Events::default());
     let consumer = Arc::clone(&events);
@@ -129,7 +129,7 @@ async fn a_reading_thread_that_goes_on_is_said_to_be_left_behind() {
 /// A person's stop that comes from another process just before a shutdown.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_stopped_is_not_resumed_although_a_shutdown_came_too() {
-    let place = Place::new();
+    let place = TestStore::new();
     let (job, reached, gate) = waits_at_25(None);
     // The node hears of requests by other processes late.
     let engine = place.node_with([job], |config| config.renew_every = LONG).await;
@@ -150,7 +150,7 @@ async fn what_a_person_stopped_is_not_resumed_although_a_shutdown_came_too() {
 
 #[tokio::test]
 async fn an_end_that_cannot_be_recorded_is_recorded_once_it_can() {
-    let place = Place::new();
+    let place = TestStore::new();
     let job = Job::builder("Recorded").step(TaskStep::builder("Quick", |_| Ok(()))).build().unwrap();
     let (trouble, troubled) = channel();
     let engine =
@@ -218,7 +218,7 @@ async fn a_transient_fault_in_the_search_for_a_bad_item_is_repeated() {
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let execution = launch(&engine, "Flaky").await;
     assert_eq!(execution.status, Status::Completed, "{execution:?}");

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use oxbatch_core::execution::Counters;
-use oxbatch_core::item::{CallableReader, CallableWriter, ErrorKind, FunctionProcessor, ListReader, ListWriter};
+use oxbatch_core::item::{ErrorKind, FunctionProcessor, FunctionWriter, IteratorReader, ListReader, ListWriter};
 use oxbatch_core::step::{Backoff, ReadAhead};
 use oxbatch_core::{ChunkStep, ItemError, Job, RetryPolicy, Status, TaskStep};
 
-use crate::harness::{Numbers, Place, Shared, contents, force, launch, list, steps};
+use crate::harness::{Numbers, Shared, TestStore, contents, force, launch, list, steps};
 
 fn squares(out: &Shared<i64>) -> Job {
     let out = Arc::clone(out);
@@ -28,7 +28,7 @@ fn squares(out: &Shared<i64>) -> Job {
 #[tokio::test]
 async fn the_original_chunk_job_counts_as_it_did() {
     let out = list();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([squares(&out)]).await;
     let execution = launch(&engine, "Squares").await;
     assert_eq!(execution.status, Status::Completed, "{execution:?}");
@@ -43,7 +43,7 @@ async fn the_original_chunk_job_counts_as_it_did() {
 #[tokio::test]
 async fn every_execution_builds_its_reader_anew() {
     let out = list();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([squares(&out)]).await;
     launch(&engine, "Squares").await;
     let second = force(&engine, "Squares").await;
@@ -58,11 +58,11 @@ async fn an_empty_source_completes_without_a_commit() {
         .step(
             ChunkStep::builder("Nothing")
                 .reader(|_| Ok(ListReader::new(Vec::<u64>::new())))
-                .writer(|_| Ok(CallableWriter::new(|_: &[u64]| Err(ItemError::other("called for nothing"))))),
+                .writer(|_| Ok(FunctionWriter::new(|_: &[u64]| Err(ItemError::other("called for nothing"))))),
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let execution = launch(&engine, "Empty").await;
     assert_eq!(execution.status, Status::Completed);
@@ -76,7 +76,7 @@ fn fails_at_37(out: &Shared<u64>, failures: u32) -> Job {
     Job::builder("Fails")
         .step(
             ChunkStep::builder("Copy")
-                .reader(|_| Ok(CallableReader::new(0..100_u64)))
+                .reader(|_| Ok(IteratorReader::new(0..100_u64)))
                 .processor(move |_| {
                     let left = Arc::clone(&left);
                     Ok(FunctionProcessor::new(move |n: u64| {
@@ -99,7 +99,7 @@ fn fails_at_37(out: &Shared<u64>, failures: u32) -> Job {
 #[tokio::test]
 async fn a_failed_chunk_step_resumes_behind_its_last_commit() {
     let out = list();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([fails_at_37(&out, 1)]).await;
     let first = launch(&engine, "Fails").await;
     let message = first.exit_message.unwrap();
@@ -123,10 +123,10 @@ async fn a_failed_write_is_rolled_back_and_replayed_with_all_its_items() {
     let job = Job::builder("Replay")
         .step(
             ChunkStep::builder("Copy")
-                .reader(|_| Ok(CallableReader::new(0..25_u64)))
+                .reader(|_| Ok(IteratorReader::new(0..25_u64)))
                 .writer(move |_| {
                     let (out, calls) = (Arc::clone(&shared), Arc::clone(&calls));
-                    Ok(CallableWriter::new(move |chunk: &[u64]| {
+                    Ok(FunctionWriter::new(move |chunk: &[u64]| {
                         // The second chunk fails twice.
                         if (1..=2).contains(&calls.fetch_add(1, Ordering::SeqCst)) {
                             return Err(ItemError::transient("busy"));
@@ -140,7 +140,7 @@ async fn a_failed_write_is_rolled_back_and_replayed_with_all_its_items() {
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let execution = launch(&engine, "Replay").await;
     assert_eq!(execution.status, Status::Completed, "{execution:?}");
@@ -178,7 +178,7 @@ async fn a_transient_read_and_a_failed_process_are_repeated_for_the_same_item() 
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let execution = launch(&engine, "Again").await;
     assert_eq!(execution.status, Status::Completed, "{execution:?}");
@@ -199,12 +199,12 @@ async fn a_parse_fault_is_never_read_over() {
                         |n| if n == 3 { Err(ItemError::parse("no number").at("line 4")) } else { Ok(()) },
                     ))
                 })
-                .writer(|_| Ok(CallableWriter::new(|_: &[u64]| Ok(()))))
+                .writer(|_| Ok(FunctionWriter::new(|_: &[u64]| Ok(()))))
                 .retry(RetryPolicy::new(5).retry_on([ErrorKind::Parse])),
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let message = launch(&engine, "Parse").await.exit_message.unwrap();
     assert_eq!(message, "step 'Read' failed: failed to read: line 4: no number");
@@ -216,7 +216,7 @@ fn contexts(read_ahead: ReadAhead) -> Job {
         .step(TaskStep::builder("Before", |context| Ok(context.put_into_job("before", true)?)))
         .step(
             ChunkStep::builder("Count")
-                .reader(|_| Ok(CallableReader::new(0..30_u64)))
+                .reader(|_| Ok(IteratorReader::new(0..30_u64)))
                 .processor(|context| {
                     let context = context.clone();
                     Ok(FunctionProcessor::new(move |n: u64| {
@@ -235,7 +235,7 @@ fn contexts(read_ahead: ReadAhead) -> Job {
                     let expected = resumed.then_some(19);
                     assert_eq!((last, written), ((expected, expected), (expected, expected)));
                     let context = context.clone();
-                    Ok(CallableWriter::new(move |chunk: &[u64]| {
+                    Ok(FunctionWriter::new(move |chunk: &[u64]| {
                         context.put("written", chunk[chunk.len() - 1])?;
                         context.put_into_job("written", chunk[chunk.len() - 1])?;
                         Ok(())
@@ -257,7 +257,7 @@ fn contexts(read_ahead: ReadAhead) -> Job {
 #[tokio::test]
 async fn the_contexts_of_a_chunk_step_are_committed_with_its_chunks() {
     for read_ahead in [ReadAhead::Never, ReadAhead::Always] {
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([contexts(read_ahead)]).await;
         assert_eq!(launch(&engine, "Contexts").await.status, Status::Failed);
         let second = launch(&engine, "Contexts").await;
@@ -274,7 +274,7 @@ async fn what_was_read_ahead_is_not_in_the_checkpoint_of_the_chunk_before() {
     let job = Job::builder("Ahead")
         .step(
             ChunkStep::builder("Copy")
-                .reader(|_| Ok(CallableReader::new(0..100_u64)))
+                .reader(|_| Ok(IteratorReader::new(0..100_u64)))
                 .processor(move |_| {
                     let reached = Arc::clone(&reached);
                     Ok(FunctionProcessor::new(move |n: u64| {
@@ -284,7 +284,7 @@ async fn what_was_read_ahead_is_not_in_the_checkpoint_of_the_chunk_before() {
                 })
                 .writer(move |context| {
                     let (out, far, first) = (Arc::clone(&shared), Arc::clone(&far), context.execution_id().0 == 1);
-                    Ok(CallableWriter::new(move |chunk: &[u64]| {
+                    Ok(FunctionWriter::new(move |chunk: &[u64]| {
                         if first && chunk[0] == 20 {
                             // The reader is ahead by now, or will be in a moment.
                             while far.load(Ordering::SeqCst) < 39 {
@@ -301,7 +301,7 @@ async fn what_was_read_ahead_is_not_in_the_checkpoint_of_the_chunk_before() {
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let first = launch(&engine, "Ahead").await;
     assert_eq!(first.status, Status::Failed);
@@ -317,14 +317,14 @@ async fn a_panic_of_the_thread_that_reads_ahead_is_told_with_its_message() {
     let job = Job::builder("Panics")
         .step(
             ChunkStep::builder("Copy")
-                .reader(|_| Ok(CallableReader::new((0..100_u64).inspect(|n| assert!(*n != 42, "not the answer")))))
-                .writer(|_| Ok(CallableWriter::new(|_: &[u64]| Ok(()))))
+                .reader(|_| Ok(IteratorReader::new((0..100_u64).inspect(|n| assert!(*n != 42, "not the answer")))))
+                .writer(|_| Ok(FunctionWriter::new(|_: &[u64]| Ok(()))))
                 .chunk_size(10)
                 .read_ahead(ReadAhead::Always),
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let execution = launch(&engine, "Panics").await;
     assert_eq!(execution.exit_message.as_deref(), Some("step 'Copy' failed: panicked: not the answer"));
@@ -337,7 +337,7 @@ async fn a_context_over_the_limit_fails_the_step_and_says_how_large_it_is() {
     let job = Job::builder("Large")
         .step(
             ChunkStep::builder("Grow")
-                .reader(|_| Ok(CallableReader::new(0..3_u64)))
+                .reader(|_| Ok(IteratorReader::new(0..3_u64)))
                 .processor(|context| {
                     let context = context.clone();
                     Ok(FunctionProcessor::new(move |n: u64| {
@@ -345,11 +345,11 @@ async fn a_context_over_the_limit_fails_the_step_and_says_how_large_it_is() {
                         Ok(Some(n))
                     }))
                 })
-                .writer(|_| Ok(CallableWriter::new(|_: &[u64]| Ok(())))),
+                .writer(|_| Ok(FunctionWriter::new(|_: &[u64]| Ok(())))),
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let execution = launch(&engine, "Large").await;
     assert_eq!(execution.status, Status::Failed);

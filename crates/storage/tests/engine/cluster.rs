@@ -15,7 +15,7 @@ use crate::harness::{LONG, begin, ended};
 /// Longer than a test: what happens before was not found by a look.
 const NEVER: Duration = Duration::from_secs(3600);
 
-/// Runs until it is told to stop.
+/// Runs until it is reported to stop.
 fn endless() -> Job {
     let step = TaskStep::builder_async("Wait", async |context: oxbatch_core::StepContext| {
         context.stopping().await;
@@ -28,7 +28,7 @@ fn quick() -> Job {
     Job::builder("Quick").step(TaskStep::builder("Nothing", |_| Ok(()))).build().unwrap()
 }
 
-/// A node; with news it never looks by itself, without it only looks.
+/// A node; with notifications it never looks by itself, without it only looks.
 async fn node(database: &TestDatabase, with_news: bool, set: impl FnOnce(&mut EngineConfig)) -> Engine {
     let settings = PostgresSettings::from_url(database.url()).unwrap().with_notifications(with_news);
     let repository = PostgresRepository::open(settings).await.unwrap();
@@ -78,7 +78,7 @@ async fn one_node_asks_another(with_news: bool) {
     let database = TestDatabase::new();
     let works = node(&database, with_news, |_| {}).await;
     let asks = node(&database, with_news, |config| config.take_work = false).await;
-    // The news of a node that has just started to listen may have been told before it did.
+    // The notifications of a node that has just started to listen may have been reported before it did.
     let quick = begin(&asks, "Quick").await;
     assert_eq!(ended(&asks, quick).await.status, Status::Completed);
     let endless = begin(&asks, "Endless").await;
@@ -111,7 +111,7 @@ async fn a_node_that_hears_no_news_finds_everything_by_looking() {
     one_node_asks_another(false).await;
 }
 
-/// The server ends the connection that listens: it is made again, and what was missed meanwhile is looked for.
+/// The server ends the connection that listens: it is made again, and what was missed meanwhile is searched for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn news_are_heard_again_after_the_connection_was_lost() {
     let database = TestDatabase::new();

@@ -12,11 +12,11 @@ use oxbatch_core::{
     TaskStep,
 };
 
-use crate::harness::{Place, Shared, contents, launch, list};
+use crate::harness::{Shared, TestStore, contents, launch, list};
 
 const NEVER: Duration = Duration::from_secs(3600);
 
-/// Faults that have yet to happen, one for each number.
+/// Errors that have yet to happen, one for each number.
 type Pending = Arc<Mutex<BTreeSet<u64>>>;
 
 fn pending(numbers: &[u64]) -> Pending {
@@ -117,7 +117,7 @@ async fn written(once: &[u64], bad: fn(u64) -> bool, set: Setting) -> [(u64, u64
         })
         .chunk_size(5)
         .retry(RetryPolicy::new(1).retry_on([ErrorKind::Other]));
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([tells("Count", &of_job, &["opened", "written"]).behind(set(step))]).await;
     let execution = launch(&engine, "Count").await;
     assert_eq!(execution.status, Status::Completed, "{execution:?}");
@@ -166,7 +166,7 @@ impl ItemProcessor<u64> for Seen {
     }
 }
 
-/// Counts in both contexts what it reads; a fault that passes leaves it before the number.
+/// Counts in both contexts what it reads; an error that passes leaves it before the number.
 struct Reads {
     context: StepContext,
     next: u64,
@@ -206,7 +206,7 @@ async fn what_a_read_or_an_item_puts_that_fails_is_taken_back_with_it() {
             .read_ahead(ahead)
             .retry(RetryPolicy::new(1).retry_on([ErrorKind::Other, ErrorKind::Transient]));
         let step = if let Some(time) = time { step.chunk_time(time) } else { step };
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([tells("Count", &of_job, &["read", "seen"]).behind(step)]).await;
         let execution = launch(&engine, "Count").await;
         assert_eq!(execution.status, Status::Completed, "{execution:?}");

@@ -1,13 +1,13 @@
-//! Faults in the author's code: every point of a writer, panics, factories.
+//! Errors in the author's code: every point of a writer, panics, factories.
 
 use std::sync::Arc;
 
-use oxbatch_core::item::{CallableReader, CallableWriter, Checkpoint, FunctionProcessor};
+use oxbatch_core::item::{Checkpoint, FunctionProcessor, FunctionWriter, IteratorReader};
 use oxbatch_core::{ChunkStep, ItemError, ItemReader, Job, Status, TaskStep};
 
-use crate::harness::{Events, FailingWriter, Place, launch, ran};
+use crate::harness::{Events, FailingWriter, TestStore, launch, ran};
 
-/// Trap 13: a fault of `open`, `flush` or `close` is swallowed and the job reports success.
+/// Trap 13: an error of `open`, `flush` or `close` is swallowed and the job reports success.
 #[tokio::test]
 async fn a_fault_at_any_point_of_a_writer_fails_the_step() {
     let points = ["open", "write", "flush", "sync", "finish", "publish", "close"];
@@ -15,13 +15,13 @@ async fn a_fault_at_any_point_of_a_writer_fails_the_step() {
         Job::builder(format!("At {at}"))
             .step(
                 ChunkStep::builder("Write")
-                    .reader(|_| Ok(CallableReader::new(0..5_u64)))
+                    .reader(|_| Ok(IteratorReader::new(0..5_u64)))
                     .writer(move |_| Ok(FailingWriter { at })),
             )
             .build()
             .unwrap()
     });
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node(jobs).await;
     for at in points {
         let execution = launch(&engine, &format!("At {at}")).await;
@@ -31,7 +31,7 @@ async fn a_fault_at_any_point_of_a_writer_fails_the_step() {
     engine.shutdown().await;
 }
 
-/// A reader that fails where it is told to.
+/// A reader that fails where it is reported to.
 struct FailingReader {
     at: &'static str,
     left: u64,
@@ -74,12 +74,12 @@ async fn a_fault_at_any_point_of_a_reader_fails_the_step() {
             .step(
                 ChunkStep::builder("Read")
                     .reader(move |_| Ok(FailingReader { at, left: 5 }))
-                    .writer(|_| Ok(CallableWriter::new(|_: &[u64]| Ok(())))),
+                    .writer(|_| Ok(FunctionWriter::new(|_: &[u64]| Ok(())))),
             )
             .build()
             .unwrap()
     });
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node(jobs).await;
     for at in points {
         let execution = launch(&engine, &format!("At {at}")).await;
@@ -95,17 +95,17 @@ async fn a_panic_fails_the_step_with_its_message_and_the_node_lives_on() {
         Job::builder(name)
             .step(
                 ChunkStep::builder("Panic")
-                    .reader(|_| Ok(CallableReader::new(0..5_u64)))
+                    .reader(|_| Ok(IteratorReader::new(0..5_u64)))
                     .processor(move |_| {
                         Ok(FunctionProcessor::new(move |n: u64| if n == 3 { panic!("{text}") } else { Ok(Some(n)) }))
                     })
-                    .writer(|_| Ok(CallableWriter::new(|_: &[u64]| Ok(())))),
+                    .writer(|_| Ok(FunctionWriter::new(|_: &[u64]| Ok(())))),
             )
             .build()
             .unwrap()
     };
     let fine = Job::builder("Fine").step(TaskStep::builder("Fine", |_| Ok(()))).build().unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([panics("Panics", "three is too many"), fine]).await;
     let execution = launch(&engine, "Panics").await;
     assert_eq!(execution.status, Status::Failed);
@@ -122,13 +122,13 @@ async fn a_factory_that_fails_names_the_part_that_it_was_to_build() {
             ChunkStep::builder("Build")
                 .reader(|context| {
                     let path = context.parameters().string("input")?.to_owned();
-                    Ok(CallableReader::new(path.into_bytes()))
+                    Ok(IteratorReader::new(path.into_bytes()))
                 })
-                .writer(|_| Ok(CallableWriter::new(|_: &[u8]| Ok(())))),
+                .writer(|_| Ok(FunctionWriter::new(|_: &[u8]| Ok(())))),
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let message = launch(&engine, "Factory").await.exit_message.unwrap();
     assert_eq!(message, "step 'Build' failed: failed to build the reader: parameter 'input' is missing");
@@ -140,7 +140,7 @@ async fn events_tell_the_life_of_an_execution_in_its_order() {
     let events = Arc::new(Events::default());
     let job = Job::builder("Told").step(TaskStep::builder("Tell", |_| Ok(()))).build().unwrap();
     let consumer = Arc::clone(&events);
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node_with([job], |config| config.consumers.push(consumer)).await;
     launch(&engine, "Told").await;
     engine.shutdown().await;

@@ -22,13 +22,13 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 pub(crate) const ON_POSTGRES: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"engine_on_postgres");
 
 /// A folder and a database; nodes are started on it one after the other or side by side.
-pub(crate) struct Place {
+pub(crate) struct TestStore {
     folder: TempDir,
     #[cfg(feature = "postgres")]
     database: Option<oxbatch_test_postgres::TestDatabase>,
 }
 
-impl Place {
+impl TestStore {
     pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -183,7 +183,7 @@ impl<F: FnMut(u64) -> Result<(), ItemError> + Send> ItemReader for Numbers<F> {
     }
 }
 
-/// A writer that fails where it is told to.
+/// A writer that fails where it is reported to.
 pub(crate) struct FailingWriter {
     pub(crate) at: &'static str,
 }
@@ -233,7 +233,7 @@ impl Numbers<OnRead> {
     }
 }
 
-/// A reader whose parse faults leave it behind the bad number.
+/// A reader whose parse errors leave it behind the bad number.
 pub(crate) struct Skipping {
     inner: Numbers<OnRead>,
     unreadable: fn(u64) -> bool,

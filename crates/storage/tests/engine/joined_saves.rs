@@ -1,4 +1,4 @@
-//! Saves of several chunks in one: nothing is lost or doubled by a fault, a stop, a kill, and nothing waits too long.
+//! Saves of several chunks in one: nothing is lost or doubled by an error, a stop, a kill, and nothing waits too long.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use oxbatch_core::execution::{Counters, ExecutionId};
 use oxbatch_core::item::{
-    AsyncProcessor, CallableReader, CallableWriter, Checkpoint, ErrorKind, FunctionProcessor, ListWriter,
+    AsyncFunctionProcessor, Checkpoint, ErrorKind, FunctionProcessor, FunctionWriter, IteratorReader, ListWriter,
 };
 use oxbatch_core::step::{ChunkStepBuilder, ReadAhead};
 use oxbatch_core::{ChunkStep, Engine, ItemError, ItemReader, Job, RetryPolicy, SkipPolicy, Status};
 use oxbatch_formats::{FileWriter, RecordEncoder};
 
-use crate::harness::{LONG, Numbers, Place, Shared, begin, contents, ended, launch, list, steps};
+use crate::harness::{LONG, Numbers, Shared, TestStore, begin, contents, ended, launch, list, steps};
 
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -21,14 +21,14 @@ async fn counters(engine: &Engine, id: ExecutionId) -> Counters {
     steps(engine, id).await[0].counters
 }
 
-/// A step that waits once at item 55 for what it is told: to go on, or to fail.
+/// A step that waits once at item 55 for what it is reported: to go on, or to fail.
 fn gated(out: &Shared<u64>) -> (Job, std::sync::mpsc::Receiver<()>, std::sync::mpsc::Sender<bool>) {
     let ((tell, reached), (send, fails)) = (channel(), channel());
     let (tell, fails, out) = (Arc::new(Mutex::new(tell)), Arc::new(Mutex::new(fails)), Arc::clone(out));
     let job = Job::builder("Joined")
         .step(
             ChunkStep::builder("Joined")
-                .reader(|_| Ok(CallableReader::new(0..100_u64)))
+                .reader(|_| Ok(IteratorReader::new(0..100_u64)))
                 .processor(move |_| {
                     let (tell, fails) = (Arc::clone(&tell), Arc::clone(&fails));
                     Ok(FunctionProcessor::new(move |n: u64| {
@@ -50,7 +50,7 @@ fn gated(out: &Shared<u64>) -> (Job, std::sync::mpsc::Receiver<()>, std::sync::m
 #[tokio::test(flavor = "multi_thread")]
 async fn chunks_wait_for_a_save_and_are_saved_at_a_fault_a_stop_and_the_end() {
     for ends_by in ["fault", "stop", "end"] {
-        let (place, out) = (Place::new(), list());
+        let (place, out) = (TestStore::new(), list());
         let (job, reached, go_on) = gated(&out);
         let engine = place.node([job]).await;
         let id = begin(&engine, "Joined").await;
@@ -81,15 +81,15 @@ async fn chunks_wait_for_a_save_and_are_saved_at_a_fault_a_stop_and_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_that_cannot_be_written_takes_nothing_with_it_that_waits_for_a_save() {
     for retries in [0, 2] {
-        let (place, out, refused) = (Place::new(), list(), Arc::new(AtomicBool::new(false)));
+        let (place, out, refused) = (TestStore::new(), list(), Arc::new(AtomicBool::new(false)));
         let list = Arc::clone(&out);
         let job = Job::builder("Refused")
             .step(
                 ChunkStep::builder("Refused")
-                    .reader(|_| Ok(CallableReader::new(0..100_u64)))
+                    .reader(|_| Ok(IteratorReader::new(0..100_u64)))
                     .writer(move |_| {
                         let refused = Arc::clone(&refused);
-                        let refuse = CallableWriter::new(move |chunk: &[u64]| match chunk.contains(&55) {
+                        let refuse = FunctionWriter::new(move |chunk: &[u64]| match chunk.contains(&55) {
                             true if !refused.swap(true, Ordering::SeqCst) => Err(ItemError::other("no 55 today")),
                             _ => Ok(()),
                         });
@@ -121,15 +121,15 @@ async fn a_chunk_that_cannot_be_written_takes_nothing_with_it_that_waits_for_a_s
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_writer_puts_for_a_chunk_that_fails_is_not_saved_with_those_before_it() {
     for job_wide in [false, true] {
-        let (place, out, put) = (Place::new(), list(), Arc::new(AtomicBool::new(false)));
+        let (place, out, put) = (TestStore::new(), list(), Arc::new(AtomicBool::new(false)));
         let list = Arc::clone(&out);
         let job = Job::builder("Puts")
             .step(
                 ChunkStep::builder("Puts")
-                    .reader(|_| Ok(CallableReader::new(0..100_u64)))
+                    .reader(|_| Ok(IteratorReader::new(0..100_u64)))
                     .writer(move |context| {
                         let (context, put) = (context.clone(), Arc::clone(&put));
-                        let puts = CallableWriter::new(move |chunk: &[u64]| {
+                        let puts = FunctionWriter::new(move |chunk: &[u64]| {
                             if chunk.contains(&55) && !put.swap(true, Ordering::SeqCst) {
                                 // More than a context may hold, so the save is refused.
                                 let much = "x".repeat(70_000);
@@ -161,7 +161,7 @@ async fn what_a_writer_puts_for_a_chunk_that_fails_is_not_saved_with_those_befor
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_with_skipped_items_or_a_changed_context_is_saved_at_once() {
     for what in ["skip", "step", "job"] {
-        let ((tell, reached), place) = (channel(), Place::new());
+        let ((tell, reached), place) = (channel(), TestStore::new());
         let tell = Mutex::new(tell);
         let (open, gate) = channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
@@ -235,7 +235,7 @@ impl ItemReader for Stalls {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_is_saved_in_its_time_although_no_chunk_comes() {
     for blocks in [false, true] {
-        let (place, gate) = (Place::new(), Arc::new(AtomicBool::new(false)));
+        let (place, gate) = (TestStore::new(), Arc::new(AtomicBool::new(false)));
         let opens = Arc::clone(&gate);
         let job = Job::builder("Stalls")
             .step(
@@ -266,7 +266,7 @@ async fn what_waits_is_saved_in_its_time_although_no_chunk_comes() {
 /// The stop is asked for by another node: a commit is the first that hears of it here.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_is_heard_of_by_a_save_that_was_made_while_the_reader_waits() {
-    let (place, gate) = (Place::new(), Arc::new(AtomicBool::new(false)));
+    let (place, gate) = (TestStore::new(), Arc::new(AtomicBool::new(false)));
     let (opens, other) = (Arc::clone(&gate), place.repository().await);
     let stops = Arc::clone(&other);
     let job = Job::builder("Stalls")
@@ -276,7 +276,7 @@ async fn a_stop_is_heard_of_by_a_save_that_was_made_while_the_reader_waits() {
                 .processor(move |context| {
                     let (stops, id) = (Arc::clone(&stops), context.execution_id());
                     // In the third chunk, which is saved while the reader waits behind it.
-                    Ok(AsyncProcessor::new(move |n: u64| {
+                    Ok(AsyncFunctionProcessor::new(move |n: u64| {
                         let stops = Arc::clone(&stops);
                         async move {
                             if n == 25 {
@@ -295,17 +295,22 @@ async fn a_stop_is_heard_of_by_a_save_that_was_made_while_the_reader_waits() {
         .unwrap();
     let engine = place.node([job]).await;
     let id = begin(&engine, "Stalls").await;
-    let saved = async {
-        while steps(&engine, id).await.first().is_none_or(|step| step.counters.read < 30) {
+    // Where notifications arrive before the commit does, the step ends by them, and the reader is never waited for.
+    let saved_or_ended = async {
+        while steps(&engine, id).await.first().is_none_or(|step| step.counters.read < 30 && step.end_time.is_none()) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(LONG, saved).await.unwrap();
+    tokio::time::timeout(LONG, saved_or_ended).await.unwrap();
     opens.store(true, Ordering::SeqCst);
     let execution = ended(&engine, id).await;
     assert_eq!(execution.status, Status::Stopped, "{execution:?}");
-    let read = counters(&engine, id).await.read;
-    assert!((30..=40).contains(&read), "it goes on to the end of the chunk in hand, and no further: {read}");
+    let counters = counters(&engine, id).await;
+    assert!(
+        (20..=40).contains(&counters.read),
+        "it goes on to the end of the chunk in hand, and no further: {counters:?}"
+    );
+    assert_eq!(counters.written, counters.read, "what was read is written: {counters:?}");
     other.close().await.unwrap();
     engine.shutdown().await;
 }
@@ -324,7 +329,7 @@ impl RecordEncoder<u64> for Lines {
 /// A node whose repository is closed under it is dead to the others; what it has written stays as it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_hold_everything_once_after_a_kill_although_several_files_were_not_saved() {
-    let place = Place::new();
+    let place = TestStore::new();
     let folder = place.path("out");
     let ((tell, reached), (bury, buried)) = (channel(), channel::<()>());
     let buried = Arc::new(Mutex::new(buried));
@@ -332,7 +337,7 @@ async fn files_hold_everything_once_after_a_kill_although_several_files_were_not
     let step = move |kill_at: Option<u64>| -> ChunkStepBuilder<_, _, _> {
         let (tell, buried, target) = (Arc::new(Mutex::new(tell.clone())), Arc::clone(&buried), target.clone());
         ChunkStep::builder("Roll")
-            .reader(|_| Ok(CallableReader::new(0..500_u64)))
+            .reader(|_| Ok(IteratorReader::new(0..500_u64)))
             .processor(move |context| {
                 let (tell, buried, context) = (Arc::clone(&tell), Arc::clone(&buried), context.clone());
                 Ok(FunctionProcessor::new(move |n: u64| {

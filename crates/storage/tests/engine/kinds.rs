@@ -4,14 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use oxbatch_core::item::{CallableWriter, ErrorKind, FunctionProcessor, ListReader};
+use oxbatch_core::item::{ErrorKind, FunctionProcessor, FunctionWriter, ListReader};
 use oxbatch_core::step::IntoStep;
 use oxbatch_core::{ChunkStep, ItemError, Job, RetryPolicy, SkipPolicy, Status, StepExecution, TaskStep};
 
-use crate::harness::{Place, launch, steps};
+use crate::harness::{TestStore, launch, steps};
 
 async fn run(step: impl IntoStep) -> (Status, Option<String>, StepExecution) {
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([Job::builder("Kinds").step(step).build().unwrap()]).await;
     let execution = launch(&engine, "Kinds").await;
     let step = steps(&engine, execution.id).await.remove(0);
@@ -83,7 +83,7 @@ async fn errors_of_processor_and_writer_are_repeated_and_skipped_by_the_kind_tha
         })
         .writer(move |_| {
             let call = writes.clone();
-            Ok(CallableWriter::new(move |_: &[u64]| Ok(call()?)))
+            Ok(FunctionWriter::new(move |_: &[u64]| Ok(call()?)))
         });
     let (status, message, step) = run(step).await;
     assert_eq!(status, Status::Completed, "{message:?}");
@@ -102,7 +102,7 @@ async fn a_skip_policy_may_ask_a_function_of_the_fault_and_of_how_many_there_wer
                 }))
             })
             .skip(SkipPolicy::unlimited().when(move |fault| fault.error == "four" && fault.skipped < most))
-            .writer(|_| Ok(CallableWriter::new(|_: &[u64]| Ok(()))));
+            .writer(|_| Ok(FunctionWriter::new(|_: &[u64]| Ok(()))));
         let (ended, message, step) = run(step).await;
         assert_eq!((ended, step.counters.skip()), (status, skipped), "{message:?}");
         if status == Status::Failed {

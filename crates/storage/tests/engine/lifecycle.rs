@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use oxbatch_core::engine::{LaunchOptions, OperatorError};
-use oxbatch_core::item::{CallableReader, CallableWriter, ListWriter};
+use oxbatch_core::item::{FunctionWriter, IteratorReader, ListWriter};
 use oxbatch_core::job::GivenParameters;
 use oxbatch_core::repository::{LaunchError, RecoverPolicy};
 use oxbatch_core::{ChunkStep, Job, Status, TaskStep};
 
-use crate::harness::{LONG, Place, Shared, begin, contents, ended, list, steps};
+use crate::harness::{LONG, Shared, TestStore, begin, contents, ended, list, steps};
 
 /// Copies numbers; the writer tells of each chunk and, in the first execution, waits for ever after `hold` chunks.
 fn copy(out: &Shared<u64>, hold: Option<usize>) -> (Job, std::sync::mpsc::Receiver<usize>) {
@@ -21,7 +21,7 @@ fn copy(out: &Shared<u64>, hold: Option<usize>) -> (Job, std::sync::mpsc::Receiv
             ChunkStep::builder("Copy")
                 .reader(move |context| {
                     let (tell, context) = (Arc::clone(&tell), context.clone());
-                    Ok(CallableReader::new((0..100_u64).inspect(move |n| {
+                    Ok(IteratorReader::new((0..100_u64).inspect(move |n| {
                         let chunk = usize::try_from(n / 10).unwrap();
                         if n % 10 == 0 && Some(chunk) == hold {
                             let _ = tell.lock().unwrap().send(chunk);
@@ -45,7 +45,7 @@ async fn told(receiver: std::sync::mpsc::Receiver<usize>) {
 
 #[tokio::test]
 async fn a_shutdown_stops_at_a_chunk_and_the_next_start_resumes_by_itself() {
-    let place = Place::new();
+    let place = TestStore::new();
     let out = list();
     let (job, reached) = copy(&out, Some(3));
     let engine = place.node([job]).await;
@@ -69,7 +69,7 @@ async fn a_shutdown_stops_at_a_chunk_and_the_next_start_resumes_by_itself() {
 
 #[tokio::test]
 async fn what_a_person_stopped_is_not_resumed_by_the_next_start() {
-    let place = Place::new();
+    let place = TestStore::new();
     let out = list();
     let (job, reached) = copy(&out, Some(3));
     let engine = place.node([job]).await;
@@ -87,7 +87,7 @@ async fn what_a_person_stopped_is_not_resumed_by_the_next_start() {
 }
 
 /// A node that will die: its one place stays taken, since the dead take no work.
-async fn mortal(place: &Place, job: Job) -> oxbatch_core::Engine {
+async fn mortal(place: &TestStore, job: Job) -> oxbatch_core::Engine {
     place.node_with([job], |config| config.concurrency = 1).await
 }
 
@@ -99,7 +99,7 @@ async fn die(engine: &oxbatch_core::Engine) {
 /// Trap 1: `kill -9` leaves the execution STARTED for ever. The real kill is in the crash test of the binary.
 #[tokio::test]
 async fn an_execution_of_a_dead_node_is_recovered_by_the_next_start() {
-    let place = Place::new();
+    let place = TestStore::new();
     let out = list();
     let (job, reached) = copy(&out, Some(3));
     let dead = mortal(&place, job).await;
@@ -119,7 +119,7 @@ async fn an_execution_of_a_dead_node_is_recovered_by_the_next_start() {
 
 #[tokio::test]
 async fn by_policy_a_lost_execution_waits_for_a_person() {
-    let place = Place::new();
+    let place = TestStore::new();
     let out = list();
     let (job, reached) = copy(&out, Some(3));
     let dead = mortal(&place, job).await;
@@ -139,7 +139,7 @@ async fn by_policy_a_lost_execution_waits_for_a_person() {
 /// Trap 5: a live execution is marked FAILED by a recovery without a liveness check.
 #[tokio::test]
 async fn a_second_node_leaves_a_live_one_alone() {
-    let place = Place::new();
+    let place = TestStore::new();
     let out = list();
     let (job, reached) = copy(&out, Some(3));
     let first = place.node([job]).await;
@@ -155,7 +155,7 @@ async fn a_second_node_leaves_a_live_one_alone() {
 
 #[tokio::test]
 async fn of_64_racing_launches_of_one_instance_one_runs() {
-    let place = Place::new();
+    let place = TestStore::new();
     let out = list();
     let (job, reached) = copy(&out, Some(3));
     let (other_job, _other) = copy(&out, Some(3));
@@ -187,7 +187,7 @@ async fn of_64_racing_launches_of_one_instance_one_runs() {
 /// Trap 2: two concurrent restarts of one instance both run.
 #[tokio::test]
 async fn of_64_racing_restarts_of_one_execution_one_runs() {
-    let place = Place::new();
+    let place = TestStore::new();
     let out = list();
     let (job, reached) = copy(&out, Some(3));
     let engine = place.node([job]).await;
@@ -216,7 +216,7 @@ async fn of_64_racing_restarts_of_one_execution_one_runs() {
 
 #[tokio::test]
 async fn a_waiting_launch_survives_the_shutdown_of_the_node_that_answered_it() {
-    let place = Place::new();
+    let place = TestStore::new();
     let job = || Job::builder("Later").step(TaskStep::builder("Later", |_| Ok(()))).build().unwrap();
     let answering = place.node_with([job()], |config| config.take_work = false).await;
     let id = begin(&answering, "Later").await;
@@ -240,7 +240,7 @@ async fn a_shutdown_is_bounded_although_a_step_never_returns() {
         }))
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node_with([job], |config| config.shutdown_timeout = Duration::from_millis(50)).await;
     let id = begin(&engine, "Never").await;
     told(reached).await;
@@ -253,7 +253,7 @@ async fn a_shutdown_is_bounded_although_a_step_never_returns() {
 
 #[tokio::test]
 async fn a_launch_in_the_foreground_clears_the_way_for_itself() {
-    let place = Place::new();
+    let place = TestStore::new();
     let out = list();
     let (job, reached) = copy(&out, Some(3));
     let dead = mortal(&place, job).await;
@@ -278,14 +278,14 @@ async fn many_short_executions_end_and_nothing_is_left_running() {
         Job::builder(format!("Job{n}"))
             .step(
                 ChunkStep::builder("Count")
-                    .reader(|_| Ok(CallableReader::new(0..50_u64)))
-                    .writer(|_| Ok(CallableWriter::new(|_: &[u64]| Ok(()))))
+                    .reader(|_| Ok(IteratorReader::new(0..50_u64)))
+                    .writer(|_| Ok(FunctionWriter::new(|_: &[u64]| Ok(()))))
                     .chunk_size(1),
             )
             .build()
             .unwrap()
     });
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node(jobs.collect::<Vec<_>>()).await;
     for round in 0..3 {
         let mut ids = Vec::new();

@@ -2,7 +2,7 @@
 
 use oxbatch_core::{Engine, Job};
 
-use crate::harness::Place;
+use crate::harness::TestStore;
 
 /// By what a node reaches its database.
 pub(crate) struct Lifeline {
@@ -10,7 +10,7 @@ pub(crate) struct Lifeline {
     line: Option<line::Line>,
 }
 
-impl Place {
+impl TestStore {
     /// A node that can die.
     pub(crate) async fn mortal(&self, jobs: impl IntoIterator<Item = Job>) -> (Engine, Lifeline) {
         #[cfg(feature = "postgres")]

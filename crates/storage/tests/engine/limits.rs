@@ -4,16 +4,16 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use oxbatch_core::item::{CallableWriter, Checkpoint, ListReader, ListWriter, TeeWriter};
+use oxbatch_core::item::{Checkpoint, FunctionWriter, ListReader, ListWriter, TeeWriter};
 use oxbatch_core::step::Step;
 use oxbatch_core::{ChunkStep, ItemError, ItemReader, Job, RetryPolicy, SkipPolicy, Status};
 
-use crate::harness::{Numbers, Place, Shared, begin, contents, ended, launch, list, steps};
+use crate::harness::{Numbers, Shared, TestStore, begin, contents, ended, launch, list, steps};
 
 /// A writer that keeps what it gets, and tells how many that is.
 fn telling(out: &Shared<u64>) -> (impl oxbatch_core::ItemWriter<u64> + use<>, Receiver<usize>) {
     let (tell, told) = channel();
-    let count = CallableWriter::new(move |chunk: &[u64]| Ok(tell.send(chunk.len())?));
+    let count = FunctionWriter::new(move |chunk: &[u64]| Ok(tell.send(chunk.len())?));
     (TeeWriter::new(ListWriter::new(Arc::clone(out)), count), told)
 }
 
@@ -34,7 +34,7 @@ async fn a_chunk_is_sealed_when_it_holds_so_many_bytes() {
             )
             .build()
             .unwrap();
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([job]).await;
         let execution = launch(&engine, "Heavy").await;
         assert_eq!(execution.status, Status::Completed, "{execution:?}");
@@ -93,7 +93,7 @@ fn slow(blocks: bool, threads: u32, out: &Shared<u64>) -> (Step, Stream, Receive
         .reader(move |_| Ok(Slow { numbers: Arc::clone(&numbers), done: 0, blocks }))
         .writer(move |_| {
             let tell = tell.lock().unwrap().clone();
-            let count = CallableWriter::new(move |chunk: &[u64]| Ok(tell.send(chunk.len())?));
+            let count = FunctionWriter::new(move |chunk: &[u64]| Ok(tell.send(chunk.len())?));
             Ok(TeeWriter::new(ListWriter::new(Arc::clone(&out)), count))
         })
         .chunk_size(100)
@@ -119,7 +119,7 @@ async fn a_slow_stream_commits_what_it_has_while_the_reader_waits_and_completes_
     for (blocks, threads) in [(false, 1), (true, 1), (false, 2), (true, 2)] {
         let out = list();
         let (step, stream, told) = slow(blocks, threads, &out);
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([Job::builder("Slow").step(step).build().unwrap()]).await;
         let id = begin(&engine, "Slow").await;
         for n in [1, 2, 13, 3] {
@@ -146,7 +146,7 @@ async fn a_slow_stream_commits_what_it_has_while_the_reader_waits_and_completes_
 async fn a_stop_does_not_wait_for_a_stream_and_a_restart_loses_nothing_of_it() {
     let out = list();
     let (step, stream, told) = slow(false, 1, &out);
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node_with([Job::builder("Slow").step(step).build().unwrap()], |config| {
         config.stop_grace = Duration::from_millis(50);
     });
@@ -181,7 +181,7 @@ async fn a_panic_or_a_fault_of_a_reader_on_its_own_thread_is_told_with_its_messa
         Job::builder("Panics").step(step("Read", || panic!("57 is too many"))).build().unwrap(),
         Job::builder("Fails").step(step("Read", || Err(ItemError::other("no 57 today")))).build().unwrap(),
     ];
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node(jobs).await;
     for (job, message) in [("Panics", "panicked: 57 is too many"), ("Fails", "failed to read: no 57 today")] {
         let execution = launch(&engine, job).await;
@@ -210,7 +210,7 @@ async fn what_a_reader_on_its_own_thread_puts_is_committed_with_the_chunk_of_its
                 })
                 .writer(move |context| {
                     let (context, seen) = (context.clone(), Arc::clone(&seen));
-                    Ok(CallableWriter::new(move |_: &[u64]| {
+                    Ok(FunctionWriter::new(move |_: &[u64]| {
                         seen.lock().unwrap().push(context.get::<u64>("last")?);
                         Ok(())
                     }))
@@ -220,7 +220,7 @@ async fn what_a_reader_on_its_own_thread_puts_is_committed_with_the_chunk_of_its
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     assert_eq!(launch(&engine, "Puts").await.status, Status::Failed);
     let again = launch(&engine, "Puts").await;

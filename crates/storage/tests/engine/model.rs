@@ -12,11 +12,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use self::job::{Counted, Node, Output, Pending, job};
 use self::plan::{Plan, plans};
-use crate::harness::{LONG, ON_POSTGRES, Place, begin, contents, list, steps};
+use crate::harness::{LONG, ON_POSTGRES, TestStore, begin, contents, list, steps};
 use crate::lifeline::Lifeline;
 
 /// Starts a node of its own, as another process would.
-async fn start(place: &Place, plan: &Plan, out: &Output, (pending, counted): &(Pending, Counted)) -> Process {
+async fn start(place: &TestStore, plan: &Plan, out: &Output, (pending, counted): &(Pending, Counted)) -> Process {
     let (tell, died) = unbounded_channel();
     let node = Node::new(out, tell);
     let (engine, lifeline) = place.mortal([job(plan, &node, pending, counted)]).await;
@@ -41,7 +41,7 @@ async fn executions(engine: &Engine) -> Vec<JobExecution> {
 }
 
 async fn check(plan: Plan) {
-    let (out, place) = (list(), Place::new());
+    let (out, place) = (list(), TestStore::new());
     let pending: Pending = Arc::new(Mutex::new(plan.troubles.clone()));
     let pending = (pending, list());
     let mut process = start(&place, &plan, &out, &pending).await;
@@ -165,7 +165,7 @@ fn whatever_goes_wrong_every_item_is_settled_exactly_once() {
             runtime.shutdown_background();
             Ok(())
         });
-        // Boxed: the fault carries the whole plan.
+        // Boxed: the error carries the whole plan.
         tested.map_err(Box::new)
     };
     std::thread::scope(|scope| {

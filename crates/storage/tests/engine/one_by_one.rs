@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use oxbatch_core::item::{AsyncWriter, CallableWriter, ErrorKind, ListReader, ListWriter, TeeWriter};
+use oxbatch_core::item::{AsyncFunctionWriter, ErrorKind, FunctionWriter, ListReader, ListWriter, TeeWriter};
 use oxbatch_core::{ChunkStep, ItemError, Job, RetryPolicy, SkipPolicy, Status, Step, StepContext};
 
-use crate::harness::{Place, contents, launch, list, steps};
+use crate::harness::{TestStore, contents, launch, list, steps};
 
-/// How often each was sent, and the faults that pass that are yet to come.
+/// How often each was sent, and the errors that pass that are yet to come.
 #[derive(Clone, Default)]
 struct Post {
     sent: Arc<Mutex<BTreeMap<u64, u32>>>,
@@ -48,7 +48,7 @@ async fn run(step: Step, sum: Option<u64>) -> oxbatch_core::execution::Counters 
         tells.lock().unwrap().push(context.get_from_job::<u64>("sent")?);
         Ok(())
     });
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([Job::builder("Post").step(step).step(tell).build().unwrap()]).await;
     let execution = launch(&engine, "Post").await;
     assert_eq!(execution.status, Status::Completed, "{execution:?}");
@@ -71,11 +71,11 @@ async fn a_bad_letter_makes_the_others_of_its_chunk_go_out_twice_at_most() {
         let step = match is_async {
             false => Step::try_from(step.writer(move |context| {
                 let (sends, context) = (sends.clone(), context.clone());
-                Ok(CallableWriter::new(move |chunk: &[u64]| sends.send(chunk, Some(&context))))
+                Ok(FunctionWriter::new(move |chunk: &[u64]| sends.send(chunk, Some(&context))))
             })),
             true => Step::try_from(step.writer(move |context| {
                 let (sends, context) = (sends.clone(), context.clone());
-                Ok(AsyncWriter::new(move |chunk: &[u64]| {
+                Ok(AsyncFunctionWriter::new(move |chunk: &[u64]| {
                     let (sends, context, chunk) = (sends.clone(), context.clone(), chunk.to_vec());
                     Box::pin(async move { sends.send(&chunk, Some(&context)) })
                 }))
@@ -98,14 +98,14 @@ async fn a_fault_that_passes_among_them_is_repeated_for_its_letter_alone() {
         .retry(RetryPolicy::new(2))
         .writer(move |_| {
             let sends = sends.clone();
-            Ok(CallableWriter::new(move |chunk: &[u64]| sends.send(chunk, None)))
+            Ok(FunctionWriter::new(move |chunk: &[u64]| sends.send(chunk, None)))
         })
         .chunk_size(100);
     let counters = run(step.try_into().unwrap(), None).await;
     assert_eq!((counters.retry, post.most()), (2, 2));
 }
 
-/// What one of them can take back it would hold twice: the others are sent by parts, as their docs say.
+/// What one of them can roll back it would hold twice: the others are sent by parts, as their docs say.
 #[tokio::test]
 async fn a_list_beside_the_letters_holds_each_once() {
     for both_cannot in [false, true] {
@@ -118,13 +118,13 @@ async fn a_list_beside_the_letters_holds_each_once() {
         let step = match both_cannot {
             false => Step::try_from(step.writer(move |_| {
                 let sends = sends.clone();
-                let letters = CallableWriter::new(move |chunk: &[u64]| sends.send(chunk, None));
+                let letters = FunctionWriter::new(move |chunk: &[u64]| sends.send(chunk, None));
                 Ok(TeeWriter::new(ListWriter::new(Arc::clone(&shared)), letters))
             })),
             true => Step::try_from(step.writer(move |_| {
                 let (sends, others) = (sends.clone(), others.clone());
-                let copies = CallableWriter::new(move |chunk: &[u64]| others.send(chunk, None));
-                Ok(TeeWriter::new(copies, CallableWriter::new(move |chunk: &[u64]| sends.send(chunk, None))))
+                let copies = FunctionWriter::new(move |chunk: &[u64]| others.send(chunk, None));
+                Ok(TeeWriter::new(copies, FunctionWriter::new(move |chunk: &[u64]| sends.send(chunk, None))))
             })),
         };
         run(step.unwrap(), None).await;
@@ -136,7 +136,7 @@ async fn a_list_beside_the_letters_holds_each_once() {
     }
 }
 
-/// Refuses 5, and has two faults that pass when it is written for the third time.
+/// Refuses 5, and has two errors that pass when it is written for the third time.
 #[tokio::test]
 async fn faults_of_the_data_are_not_repeated_and_use_up_no_retries_of_others() {
     for asks_for_them in [false, true] {
@@ -155,7 +155,7 @@ async fn faults_of_the_data_are_not_repeated_and_use_up_no_retries_of_others() {
             .retry(policy)
             .writer(move |_| {
                 let counted = Arc::clone(&counted);
-                let refuses = CallableWriter::new(move |chunk: &[u64]| {
+                let refuses = FunctionWriter::new(move |chunk: &[u64]| {
                     let mut calls = counted.lock().unwrap();
                     *calls += 1;
                     match *calls {
@@ -166,7 +166,7 @@ async fn faults_of_the_data_are_not_repeated_and_use_up_no_retries_of_others() {
                 });
                 Ok(TeeWriter::new(ListWriter::new(Arc::clone(&shared)), refuses))
             });
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([Job::builder("Copy").step(step).build().unwrap()]).await;
         let execution = launch(&engine, "Copy").await;
         assert_eq!(execution.status, Status::Completed, "{execution:?}");

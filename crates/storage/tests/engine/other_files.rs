@@ -1,4 +1,4 @@
-//! Files of SQLite that are not the repository's: from one to PostgreSQL and back, and faults between the two commits.
+//! Files of SQLite that are not the repository's: from one to PostgreSQL and back, and errors between the two commits.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use oxbatch_storage::rusqlite::{self, Connection};
 use oxbatch_storage::{SqliteCursorReader, SqliteReader, SqliteWriter};
 use serde::{Deserialize, Serialize};
 
-use super::harness::{LONG, ON_POSTGRES, Place, force, launch, steps};
+use super::harness::{LONG, ON_POSTGRES, TestStore, force, launch, steps};
 
 const ROWS: i64 = 95;
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS strikes (id INTEGER, species TEXT, speed REAL) STRICT";
@@ -44,7 +44,7 @@ fn connect(path: &Path) -> Connection {
 }
 
 /// A file with rows to read.
-fn source(place: &Place) -> PathBuf {
+fn source(place: &TestStore) -> PathBuf {
     let path = place.path("source.db");
     let connection = connect(&path);
     connection.execute_batch(CREATE).unwrap();
@@ -170,7 +170,7 @@ fn copy(source: PathBuf, target: PathBuf, exactly_once: bool, faults: Faults) ->
 async fn rows_go_from_a_file_to_postgresql_and_back_under_either_repository() {
     use oxbatch_storage::{PostgresReader, PostgresSettings, PostgresWriter};
 
-    let place = Place::new();
+    let place = TestStore::new();
     let (source, back, copied) = (source(&place), place.path("back.db"), place.path("copied.db"));
     let database = oxbatch_test_postgres::TestDatabase::new();
     let settings = PostgresSettings::from_url(database.url()).unwrap();
@@ -209,7 +209,7 @@ async fn rows_go_from_a_file_to_postgresql_and_back_under_either_repository() {
 #[tokio::test]
 async fn a_death_between_the_two_commits_repeats_a_chunk_unless_the_file_keeps_a_checkpoint() {
     for exactly_once in [false, true] {
-        let place = Place::new();
+        let place = TestStore::new();
         let (source, target) = (source(&place), place.path("target.db"));
         // The first chunk, one in the middle, the same again, and the one that closes the output (the eleventh, and three repeated).
         let faults = Faults { between_the_commits: vec![1, 4, 5, 14], ..Faults::default() };
@@ -241,7 +241,7 @@ async fn a_death_between_the_two_commits_repeats_a_chunk_unless_the_file_keeps_a
 /// The file knows of one chunk that the repository may not know of, so each chunk is saved although saves may be joined.
 #[tokio::test]
 async fn a_file_is_exactly_once_although_the_saves_of_its_chunks_may_be_joined() {
-    let place = Place::new();
+    let place = TestStore::new();
     let (source, target) = (source(&place), place.path("target.db"));
     let faults = Faults { between_the_commits: vec![4, 8, 9, 13], joins_saves: true, ..Faults::default() };
     let engine = place.node([copy(source, target.clone(), true, faults)]).await;
@@ -267,7 +267,7 @@ async fn a_file_is_exactly_once_although_the_saves_of_its_chunks_may_be_joined()
 async fn a_death_between_the_commits_of_a_file_s_rows_in_postgresql_repeats_nothing() {
     use oxbatch_storage::{PostgresSettings, PostgresWriter};
 
-    let place = Place::new();
+    let place = TestStore::new();
     let source = source(&place);
     let database = oxbatch_test_postgres::TestDatabase::new();
     let settings = PostgresSettings::from_url(database.url()).unwrap();
@@ -295,7 +295,7 @@ async fn a_death_between_the_commits_of_a_file_s_rows_in_postgresql_repeats_noth
 #[tokio::test]
 async fn rows_of_a_chunk_that_fails_are_not_in_the_file_and_one_that_it_refuses_is_skipped() {
     for exactly_once in [false, true] {
-        let place = Place::new();
+        let place = TestStore::new();
         let (source, target) = (source(&place), place.path("target.db"));
         let create = "CREATE TABLE strikes (id INTEGER CHECK (id <> 42), species TEXT, speed REAL) STRICT";
         connect(&target).execute_batch(create).unwrap();
@@ -312,7 +312,7 @@ async fn rows_of_a_chunk_that_fails_are_not_in_the_file_and_one_that_it_refuses_
 
 #[tokio::test]
 async fn whoever_has_lost_the_file_to_a_later_execution_commits_nothing_there() {
-    let place = Place::new();
+    let place = TestStore::new();
     let (source, target) = (source(&place), place.path("target.db"));
     let stolen = (3, target.clone(), "UPDATE oxbatch_checkpoint SET execution_id = execution_id + 1");
     let faults = Faults { before_a_write: Some(stolen), ..Faults::default() };
@@ -329,7 +329,7 @@ async fn whoever_has_lost_the_file_to_a_later_execution_commits_nothing_there() 
 
 #[tokio::test]
 async fn an_input_that_has_changed_under_a_chunk_that_the_file_holds_is_told() {
-    let place = Place::new();
+    let place = TestStore::new();
     let (source, target) = (source(&place), place.path("target.db"));
     let faults = Faults { between_the_commits: vec![2], ..Faults::default() };
     let engine = place.node([copy(source.clone(), target.clone(), true, faults)]).await;
@@ -347,7 +347,7 @@ async fn an_input_that_has_changed_under_a_chunk_that_the_file_holds_is_told() {
 
 #[tokio::test]
 async fn files_that_cannot_serve_are_told_by_their_names_and_nothing_is_made() {
-    let place = Place::new();
+    let place = TestStore::new();
     let source = source(&place);
     let text = place.path("text.db");
     std::fs::write(&text, "a file of text, which is long enough to have been a database's first page".repeat(9))

@@ -11,7 +11,7 @@ use oxbatch_core::item::{Checkpoint, FunctionProcessor, ListReader, ListWriter};
 use oxbatch_core::step::ReadAhead;
 use oxbatch_core::{ChunkStep, Engine, ItemError, ItemProcessor, Job, RetryPolicy, SkipPolicy, Status, Step};
 
-use crate::harness::{Events, Numbers, Place, begin, contents, ended, launch, list, steps};
+use crate::harness::{Events, Numbers, TestStore, begin, contents, ended, launch, list, steps};
 
 /// What came of a step that meets bad items of all kinds.
 #[derive(Debug, PartialEq)]
@@ -47,7 +47,7 @@ async fn outcome(threads: u32, in_flight: u32, limit: u64) -> Outcome {
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let execution = launch(&engine, "Mixed").await;
     let step = steps(&engine, execution.id).await.remove(0);
@@ -91,7 +91,7 @@ async fn so_many_threads_process_at_the_same_time() {
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     assert_eq!(launch(&engine, "Together").await.status, Status::Completed);
     assert_eq!(contents(&out), (0..30).collect::<Vec<_>>());
@@ -138,7 +138,7 @@ async fn so_many_items_are_in_flight_and_not_more_and_come_out_in_order() {
             )
             .build()
             .unwrap();
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([job]).await;
         assert_eq!(launch(&engine, "Flight").await.status, Status::Completed);
         assert_eq!(contents(&out), (0..160).collect::<Vec<_>>());
@@ -170,7 +170,7 @@ async fn a_panic_of_one_of_several_processors_fails_the_step_with_its_message() 
             )
             .build()
             .unwrap();
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([job]).await;
         let execution = launch(&engine, "Panics").await;
         assert_eq!(execution.exit_message.as_deref(), Some("step 'Panics' failed: panicked: 57 is too many"));
@@ -182,7 +182,7 @@ async fn a_panic_of_one_of_several_processors_fails_the_step_with_its_message() 
     }
 }
 
-/// Counts what it is told.
+/// Counts what it is reported.
 #[derive(Clone, Default)]
 struct Told {
     opened: Arc<AtomicUsize>,
@@ -225,7 +225,7 @@ async fn each_of_several_processors_is_opened_and_closed_and_a_fault_of_closing_
             )
             .build()
             .unwrap();
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([job]).await;
         let message = launch(&engine, "Told").await.exit_message.unwrap();
         let fault =
@@ -237,7 +237,7 @@ async fn each_of_several_processors_is_opened_and_closed_and_a_fault_of_closing_
     }
 }
 
-/// Waits for ever at one number, until it is told not to.
+/// Waits for ever at one number, until it is reported not to.
 struct Waits {
     patient: Arc<AtomicBool>,
 }
@@ -266,7 +266,7 @@ async fn a_stop_is_honoured_while_items_are_in_flight_and_nothing_of_their_chunk
                 .processor(move |_| Ok(Waits { patient: Arc::clone(&is_patient) }))
                 .writer(move |_| {
                     let (list, tell) = (Arc::clone(&list), tell.lock().unwrap().clone());
-                    let second = oxbatch_core::item::CallableWriter::new(move |chunk: &[u64]| Ok(tell.send(chunk[0])?));
+                    let second = oxbatch_core::item::FunctionWriter::new(move |chunk: &[u64]| Ok(tell.send(chunk[0])?));
                     Ok(oxbatch_core::item::TeeWriter::new(ListWriter::new(list), second))
                 })
                 .chunk_size(10)
@@ -274,7 +274,7 @@ async fn a_stop_is_honoured_while_items_are_in_flight_and_nothing_of_their_chunk
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node_with([job], |config| config.stop_grace = Duration::from_secs(3600)).await;
     let id = begin(&engine, "Waits").await;
     tokio::task::block_in_place(|| while written.recv().unwrap() < 10 {});
@@ -311,7 +311,7 @@ async fn a_processing_thread_that_goes_on_is_said_to_be_left_behind() {
         )
         .build()
         .unwrap();
-    let (place, events) = (Place::new(), Arc::new(Events::default()));
+    let (place, events) = (TestStore::new(), Arc::new(Events::default()));
     let consumer = Arc::clone(&events);
     let engine = place
         .node_with([job], |config| {
@@ -360,7 +360,7 @@ async fn the_reader_is_ahead_of_slow_processors_by_a_bound() {
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let id = begin(&engine, "Slow").await;
     tokio::task::block_in_place(|| stalled.recv().unwrap());
@@ -378,7 +378,7 @@ struct Remembers<const ALL: bool>;
 impl<const ALL: bool> ItemProcessor<u64> for Remembers<ALL> {
     type Output = u64;
 
-    const SEES_ALL: bool = ALL;
+    const NEEDS_ALL_ITEMS: bool = ALL;
 
     async fn process(&mut self, item: u64) -> Result<Option<u64>, ItemError> {
         Ok(Some(item))
@@ -438,7 +438,7 @@ async fn a_processor_that_keeps_a_checkpoint_or_puts_entries_is_refused_among_se
         .writer(|_| Ok(ListWriter::new(list())))
         .processing_threads(2);
     let jobs = [Job::builder("Keeps").step(keeps).build().unwrap(), Job::builder("Puts").step(puts).build().unwrap()];
-    let place = Place::new();
+    let place = TestStore::new();
     let engine: Engine = place.node(jobs).await;
     for (job, problem) in [
         ("Keeps", "the processor keeps a checkpoint, so one instance must see all items"),

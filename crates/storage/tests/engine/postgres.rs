@@ -1,4 +1,4 @@
-//! Steps that write to PostgreSQL: into the repository's database and into another one, through faults and deaths.
+//! Steps that write to PostgreSQL: into the repository's database and into another one, through errors and deaths.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use oxbatch_storage::{PostgresRepository, PostgresSettings, PostgresWriter, Writ
 use oxbatch_test_postgres::TestDatabase;
 use serde::{Deserialize, Serialize};
 
-use crate::harness::{Place, force, launch, steps};
+use crate::harness::{TestStore, force, launch, steps};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Line {
@@ -149,7 +149,7 @@ async fn a_death_between_the_two_commits_doubles_nothing_in_another_database() {
         (100, &[1], true),
         (1, &[1, 2, 100], false),
     ] {
-        let (place, database) = (Place::new(), database());
+        let (place, database) = (TestStore::new(), database());
         let flushes = Arc::new(AtomicUsize::new(0));
         let (counted, target, on_flush) = (Arc::clone(&flushes), settings(&database), breaking(at, panic));
         let sizes = Arc::new(Mutex::new(chunk));
@@ -197,7 +197,7 @@ async fn a_death_between_the_two_commits_doubles_nothing_in_another_database() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn rows_that_do_not_come_again_are_told() {
-    let (place, database) = (Place::new(), database());
+    let (place, database) = (TestStore::new(), database());
     let (flushes, first) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let target = settings(&database);
     let on_flush = breaking(&[1], false);
@@ -230,7 +230,7 @@ async fn rows_that_do_not_come_again_are_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_chunk_that_another_database_keeps_a_checkpoint_of_waits_for_no_joined_save() {
-    let (place, database) = (Place::new(), database());
+    let (place, database) = (TestStore::new(), database());
     let (flushes, target) = (Arc::new(AtomicUsize::new(0)), settings(&database));
     // Four chunks are committed on both sides, the fifth in the target alone.
     let on_flush = breaking(&[5], true);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use oxbatch_core::engine::LaunchOptions;
-use oxbatch_core::item::{CallableWriter, Checkpoint, ErrorKind};
+use oxbatch_core::item::{Checkpoint, ErrorKind, FunctionWriter};
 use oxbatch_core::job::GivenParameters;
 use oxbatch_core::repository::{ChunkAck, ChunkSave, ChunkTransaction, RecoverPolicy, RepositoryFuture};
 use oxbatch_core::{ChunkStep, Engine, ItemError, ItemReader, ItemWriter, Job, SkipPolicy, Status};
@@ -14,7 +14,7 @@ use oxbatch_storage::SqliteWriter;
 use oxbatch_storage::rusqlite::Connection;
 use serde::Serialize;
 
-use super::harness::{Numbers, ON_POSTGRES, Place, begin, ended, launch, steps};
+use super::harness::{Numbers, ON_POSTGRES, TestStore, begin, ended, launch, steps};
 
 /// Rows of the input, one of which every target refuses.
 const ROWS: u64 = 405;
@@ -40,7 +40,7 @@ enum Target {
 }
 
 impl Target {
-    fn all(place: &Place) -> Vec<Self> {
+    fn all(place: &TestStore) -> Vec<Self> {
         let mut all = vec![Self::File(place.path("target.db"))];
         if !ON_POSTGRES {
             all.push(Self::Both(place.path("target.db")));
@@ -85,7 +85,7 @@ struct Power {
     flushes: AtomicUsize,
     /// The save of the chunk in hand was asked to wait for the disk.
     waits: AtomicBool,
-    place: Arc<Place>,
+    place: Arc<TestStore>,
     saved: Mutex<Option<PathBuf>>,
 }
 
@@ -275,7 +275,7 @@ fn copy(target: &Target, power: &Arc<Power>) -> Job {
     job.build().unwrap()
 }
 
-fn power(place: &Arc<Place>, goes_at: usize) -> Arc<Power> {
+fn power(place: &Arc<TestStore>, goes_at: usize) -> Arc<Power> {
     Arc::new(Power {
         goes_at,
         flushes: AtomicUsize::new(0),
@@ -285,7 +285,7 @@ fn power(place: &Arc<Place>, goes_at: usize) -> Arc<Power> {
     })
 }
 
-async fn node(place: &Place, target: &Target, power: &Arc<Power>) -> Engine {
+async fn node(place: &TestStore, target: &Target, power: &Arc<Power>) -> Engine {
     place.node_with([copy(target, power)], |config| config.recover = RecoverPolicy::Fail).await
 }
 
@@ -293,9 +293,9 @@ async fn node(place: &Place, target: &Target, power: &Arc<Power>) -> Engine {
 async fn what_the_repository_forgets_is_not_doubled_in_another_database_and_nothing_fails() {
     // The first chunk, those around the saves that wait, the last one, the one that closes the output, and after all.
     for goes_at in [1, 16, 33, 41, FLUSHES, FLUSHES + 1] {
-        let targets = Target::all(&Place::new()).len();
+        let targets = Target::all(&TestStore::new()).len();
         for number in 0..targets {
-            let place = Arc::new(Place::new());
+            let place = Arc::new(TestStore::new());
             let target = Target::all(&place).swap_remove(number);
             let power = power(&place, goes_at);
             let engine = node(&place, &target, &power).await;
@@ -329,9 +329,9 @@ async fn the_next_run_of_a_step_clears_away_what_the_target_knows_of_complete_on
         let launched = engine.launch("Copy", given, LaunchOptions::default()).await.unwrap();
         ended(engine, launched.execution.id).await
     };
-    let targets = Target::all(&Place::new()).len();
+    let targets = Target::all(&TestStore::new()).len();
     for number in 0..targets {
-        let place = Arc::new(Place::new());
+        let place = Arc::new(TestStore::new());
         let target = Target::all(&place).swap_remove(number);
         let power = power(&place, 7);
         let engine = node(&place, &target, &power).await;
@@ -380,7 +380,7 @@ type WriteNothing = fn(&[u64]) -> Result<(), ItemError>;
 struct LogWatch {
     log: PathBuf,
     before: Vec<u8>,
-    inner: CallableWriter<WriteNothing>,
+    inner: FunctionWriter<WriteNothing>,
     grown: Arc<AtomicUsize>,
 }
 
@@ -408,13 +408,13 @@ async fn the_last_save_of_a_step_reaches_the_log_although_it_changes_nothing() {
     if ON_POSTGRES {
         return;
     }
-    let place = Place::new();
+    let place = TestStore::new();
     let (log, grown) = (place.path("oxbatch.db-wal"), Arc::new(AtomicUsize::new(0)));
     let count = Arc::clone(&grown);
     let step = ChunkStep::builder("Count")
         .reader(|_| Ok(Told(Numbers::new(20, |_| Ok(())))))
         .writer(move |_| {
-            let inner: CallableWriter<WriteNothing> = CallableWriter::new(|_| Ok(()));
+            let inner: FunctionWriter<WriteNothing> = FunctionWriter::new(|_| Ok(()));
             Ok(LogWatch { log: log.clone(), before: Vec::new(), inner, grown: Arc::clone(&count) })
         })
         .chunk_size(10);

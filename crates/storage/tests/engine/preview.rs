@@ -13,15 +13,15 @@ use oxbatch_core::step::{PreviewOutcome, PreviewedItem};
 use oxbatch_core::{BuildError, ChunkStep, ItemError, Job, JobRegistry, ParameterDeclaration, StepContext, TaskStep};
 use serde_json::{Value, json};
 
-use crate::harness::{LONG, Numbers, Place, list};
+use crate::harness::{LONG, Numbers, TestStore, list};
 
 /// An operator where no node runs.
-async fn operator(place: &Place) -> Operator {
+async fn operator(place: &TestStore) -> Operator {
     let registry = JobRegistry::new([]).unwrap();
     Operator::new(registry, place.repository().await, OperatorConfig::new(Node::new("test")))
 }
 
-async fn look(place: &Place, job: &Job, options: PreviewOptions) -> Result<Preview, PreviewError> {
+async fn look(place: &TestStore, job: &Job, options: PreviewOptions) -> Result<Preview, PreviewError> {
     operator(place).await.preview(job, GivenParameters::default(), options, ()).await
 }
 
@@ -62,7 +62,7 @@ fn job(touched: &Arc<AtomicBool>) -> Job {
 
 #[tokio::test]
 async fn the_first_items_are_shown_with_what_becomes_of_them_and_nothing_is_stored() {
-    let (place, touched) = (Place::new(), Arc::default());
+    let (place, touched) = (TestStore::new(), Arc::default());
     let job = job(&touched);
     let shown = look(&place, &job, PreviewOptions { items: 6, ..PreviewOptions::default() }).await.unwrap();
     let expected = [
@@ -87,7 +87,7 @@ async fn the_first_items_are_shown_with_what_becomes_of_them_and_nothing_is_stor
 
 #[tokio::test]
 async fn what_cannot_be_previewed_is_refused_with_a_sentence() {
-    let place = Place::new();
+    let place = TestStore::new();
     let job = job(&Arc::default());
     let refusal = async |step: &str| {
         let options = PreviewOptions { step: Some(step.to_owned()), ..PreviewOptions::default() };
@@ -110,7 +110,7 @@ async fn what_cannot_be_previewed_is_refused_with_a_sentence() {
     assert_eq!(problem, "preview must come after the processor");
 }
 
-/// A job of one step whose processor does what it is told.
+/// A job of one step whose processor does what it is reported.
 fn doing<F>(process: F) -> Job
 where
     F: Fn(u64, &StepContext) -> Result<Option<u64>, ItemError> + Clone + Send + Sync + 'static,
@@ -128,17 +128,17 @@ where
 
 #[tokio::test]
 async fn faults_and_panics_are_shown_behind_the_items_before_them() {
-    let place = Place::new();
+    let place = TestStore::new();
     let panics = doing(|n, _| if n == 3 { panic!("no paper") } else { Ok(Some(n)) });
     let shown = look(&place, &panics, PreviewOptions::default()).await.unwrap();
-    assert_eq!((shown.items.len(), shown.end), (3, PreviewEnd::Fault("panicked: no paper".to_owned())));
+    assert_eq!((shown.items.len(), shown.end), (3, PreviewEnd::Failed("panicked: no paper".to_owned())));
     let step = ChunkStep::builder("Copy")
         .reader(|_| Err::<ListReader<u64>, _>("no such file".into()))
         .writer(|_| Ok(ListWriter::new(list())))
         .preview();
     let broken = Job::builder("Broken").step(step).build().unwrap();
     let shown = look(&place, &broken, PreviewOptions::default()).await.unwrap();
-    assert_eq!(shown.end, PreviewEnd::Fault("failed to build the reader: no such file".to_owned()));
+    assert_eq!(shown.end, PreviewEnd::Failed("failed to build the reader: no such file".to_owned()));
     let unsteady = ChunkStep::builder("Copy")
         .reader(|_| {
             Ok(Numbers::new(10, |n| if n == 1 { Err(ItemError::transient("the line dropped")) } else { Ok(()) }))
@@ -147,12 +147,12 @@ async fn faults_and_panics_are_shown_behind_the_items_before_them() {
         .preview();
     let shown = look(&place, &Job::builder("J").step(unsteady).build().unwrap(), PreviewOptions::default()).await;
     let shown = shown.unwrap();
-    assert_eq!((shown.items.len(), shown.end), (2, PreviewEnd::Fault("failed to read: the line dropped".to_owned())));
+    assert_eq!((shown.items.len(), shown.end), (2, PreviewEnd::Failed("failed to read: the line dropped".to_owned())));
 }
 
 #[tokio::test]
 async fn a_preview_that_hangs_shows_what_it_has_and_is_told_to_stop() {
-    let (place, stopped) = (Place::new(), Arc::new(AtomicBool::new(false)));
+    let (place, stopped) = (TestStore::new(), Arc::new(AtomicBool::new(false)));
     let seen = Arc::clone(&stopped);
     let hangs = doing(move |n, context| {
         while n == 2 && !context.is_stopping() {
@@ -180,7 +180,7 @@ async fn a_preview_that_hangs_shows_what_it_has_and_is_told_to_stop() {
 
 #[tokio::test]
 async fn a_preview_whose_caller_goes_away_ends() {
-    let (place, begun) = (Place::new(), Arc::new(AtomicU64::new(0)));
+    let (place, begun) = (TestStore::new(), Arc::new(AtomicU64::new(0)));
     let counted = Arc::clone(&begun);
     let waits = doing(move |n, context| {
         counted.fetch_add(1, Ordering::SeqCst);
@@ -224,7 +224,7 @@ async fn secrets_are_masked_wherever_they_show_and_a_preview_knows_that_it_is_on
         .unwrap();
     let entries = [("token", "hush-hush"), ("pin", "1234")];
     let entries = entries.map(|(name, text)| (name.to_owned(), GivenValue::Text(text.to_owned()))).into();
-    let place = Place::new();
+    let place = TestStore::new();
     let shown = operator(&place).await.preview(&job, GivenParameters { entries }, PreviewOptions::default(), ()).await;
     let input = json!({"url": "https://host/?key=***", "pin": "***", "n": 12345});
     assert_eq!(shown.unwrap().items, [output(input, json!(["***", true]))]);

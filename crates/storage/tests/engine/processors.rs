@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use oxbatch_core::item::{Checkpoint, ListReader, ListWriter};
 use oxbatch_core::{ChunkStep, ItemError, ItemProcessor, Job, Status};
 
-use crate::harness::{Place, Shared, contents, launch, list, steps};
+use crate::harness::{Shared, TestStore, contents, launch, list, steps};
 
-/// Makes running sums, fails at a number until it is mended, and fails where it is told to.
+/// Makes running sums, fails at a number until it is mended, and fails where it is reported to.
 struct Sums {
     sum: u64,
     fails_on: Option<u64>,
@@ -24,7 +24,7 @@ impl Sums {
 impl ItemProcessor<u64> for Sums {
     type Output = u64;
 
-    const SEES_ALL: bool = true;
+    const NEEDS_ALL_ITEMS: bool = true;
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         self.point("open")?;
@@ -71,7 +71,7 @@ fn job(out: &Shared<u64>, mended: &Arc<AtomicBool>, at: &'static str) -> Job {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_processor_remembers_is_committed_with_its_chunk_and_given_back_on_restart() {
-    let (place, out, mended) = (Place::new(), list(), Arc::new(AtomicBool::new(false)));
+    let (place, out, mended) = (TestStore::new(), list(), Arc::new(AtomicBool::new(false)));
     let engine = place.node([job(&out, &mended, "")]).await;
     assert_eq!(launch(&engine, "Sums").await.status, Status::Failed);
     assert_eq!(contents(&out).last(), Some(&78), "three chunks, up to 12");
@@ -89,7 +89,7 @@ async fn a_fault_of_a_processors_open_checkpoint_or_close_fails_the_step() {
         ("checkpoint", "failed to take the processor's checkpoint: no checkpoint today"),
         ("close", "failed to close the processor: no close today"),
     ] {
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([job(&list(), &Arc::new(AtomicBool::new(true)), at)]).await;
         let execution = launch(&engine, "Sums").await;
         assert_eq!(execution.status, Status::Failed);
@@ -102,7 +102,7 @@ async fn a_fault_of_a_processors_open_checkpoint_or_close_fails_the_step() {
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_of_a_step_come_one_behind_the_other() {
     for threads in [1, 3] {
-        let (place, out) = (Place::new(), list());
+        let (place, out) = (TestStore::new(), list());
         let shared = Arc::clone(&out);
         let step = ChunkStep::builder("Map")
             .reader(|_| Ok(ListReader::new(0..20_u64)))

@@ -14,7 +14,7 @@ use oxbatch_core::{
 use oxbatch_formats::JsonLinesReader;
 use serde::{Deserialize, Serialize};
 
-use crate::harness::{Numbers, Place, Shared, contents, ended, force, launch, list, ran, steps};
+use crate::harness::{Numbers, Shared, TestStore, contents, ended, force, launch, list, ran, steps};
 
 /// What is still wrong with the world.
 #[derive(Default)]
@@ -90,7 +90,7 @@ fn job(out: &Shared<u64>, world: &Arc<World>, raw: bool) -> Job {
         .read_ahead(ReadAhead::Always)
         .rerun_skips();
     let step = match raw {
-        true => step.parse_skipped(move |raw| {
+        true => step.parse_raw(move |raw| {
             if World::is(&reading.read) {
                 return Err("still unreadable".into());
             }
@@ -116,7 +116,7 @@ fn sorted(out: &Shared<u64>) -> Vec<u64> {
 
 #[tokio::test]
 async fn skipped_items_are_run_again_once_by_a_linked_execution() {
-    let (out, world, place) = (list(), World::broken(), Place::new());
+    let (out, world, place) = (list(), World::broken(), TestStore::new());
     let engine = place.node([job(&out, &world, true)]).await;
     let first = launch(&engine, "Rerun").await;
     assert_eq!(first.status, Status::Completed, "{first:?}");
@@ -147,7 +147,7 @@ async fn skipped_items_are_run_again_once_by_a_linked_execution() {
 
 #[tokio::test]
 async fn what_fails_again_is_kept_again_and_run_again_from_there() {
-    let (out, world, place) = (list(), World::broken(), Place::new());
+    let (out, world, place) = (list(), World::broken(), TestStore::new());
     let engine = place.node([job(&out, &world, true)]).await;
     let first = launch(&engine, "Rerun").await;
     world.process.store(false, Ordering::SeqCst);
@@ -175,7 +175,7 @@ async fn what_fails_again_is_kept_again_and_run_again_from_there() {
 #[tokio::test]
 async fn a_rerun_that_failed_is_resumed_by_a_restart_and_by_the_next_rerun() {
     for by_restart in [true, false] {
-        let (out, world, place) = (list(), World::broken(), Place::new());
+        let (out, world, place) = (list(), World::broken(), TestStore::new());
         let engine = place.node([job(&out, &world, true)]).await;
         let first = launch(&engine, "Rerun").await;
         for wrong in [&world.process, &world.write, &world.read] {
@@ -205,7 +205,7 @@ async fn a_rerun_that_failed_is_resumed_by_a_restart_and_by_the_next_rerun() {
 /// A re-run whose origin is gone finds nothing to run, which is no success.
 #[tokio::test]
 async fn a_rerun_whose_items_are_gone_fails_with_a_sentence() {
-    let (out, world, place) = (list(), World::broken(), Place::new());
+    let (out, world, place) = (list(), World::broken(), TestStore::new());
     let engine = place.node([job(&out, &world, true)]).await;
     let first = launch(&engine, "Rerun").await;
     engine.shutdown().await;
@@ -226,7 +226,7 @@ async fn a_rerun_whose_items_are_gone_fails_with_a_sentence() {
 
 #[tokio::test]
 async fn racing_reruns_run_no_item_twice() {
-    let (out, world, place) = (list(), World::broken(), Place::new());
+    let (out, world, place) = (list(), World::broken(), TestStore::new());
     let engine = place.node([job(&out, &world, true)]).await;
     let first = launch(&engine, "Rerun").await;
     for wrong in [&world.process, &world.write, &world.read] {
@@ -246,7 +246,7 @@ async fn racing_reruns_run_no_item_twice() {
 
 #[tokio::test]
 async fn what_cannot_be_run_again_is_told_item_by_item_and_stays() {
-    let (out, world, place) = (list(), World::broken(), Place::new());
+    let (out, world, place) = (list(), World::broken(), TestStore::new());
     let engine = place.node([job(&out, &world, false)]).await;
     let first = launch(&engine, "Rerun").await;
     world.process.store(false, Ordering::SeqCst);
@@ -255,10 +255,10 @@ async fn what_cannot_be_run_again_is_told_item_by_item_and_stays() {
     assert_eq!((asked.items, asked.left_count, second.status), (8, 1, Status::Completed));
     let left = &asked.left[0];
     assert_eq!((left.step_name.as_str(), left.skip.item.position.as_deref()), ("Copy", Some("line 11")));
-    assert_eq!(left.reason, "it could not be read: add .parse_skipped(…) to the step to read its raw text");
+    assert_eq!(left.reason, "it could not be read: add .parse_raw(…) to the step to read its raw text");
     assert_eq!(sorted(&out), (0..40).filter(|n| *n != 11).collect::<Vec<_>>());
     let refused = rerun(&engine, first.id).await.unwrap_err().to_string();
-    let expected = "the skipped items of execution 1 cannot be run again: none of the 1 skipped items left can be run again: those of step 'Copy' could not be read, which takes .parse_skipped(…), or were not kept whole";
+    let expected = "the skipped items of execution 1 cannot be run again: none of the 1 skipped items left can be run again: those of step 'Copy' could not be read, which takes .parse_raw(…), or were not kept whole";
     assert_eq!(refused, expected);
     engine.shutdown().await;
     // Once the step can read raw text, what was left is run.
@@ -284,7 +284,7 @@ async fn an_item_that_was_cut_is_not_run_again() {
             .rerun_skips();
         Job::builder("Texts").step(step).build().unwrap()
     };
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job()]).await;
     let first = launch(&engine, "Texts").await;
     let (asked, _) = rerun(&engine, first.id).await.unwrap();
@@ -304,7 +304,7 @@ where
         .processor(|_| Ok(FunctionProcessor::new(|_: T| Err::<Option<T>, _>(ItemError::validation("no")))))
         .writer(|_| Ok(ListWriter::new(list::<T>())))
         .rerun_skips();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([Job::builder("All").step(step).build().unwrap()]).await;
     let first = launch(&engine, "All").await;
     let step = &steps(&engine, first.id).await[0];
@@ -376,14 +376,14 @@ fn grouped(text: &[u8], limit: u32) -> (tempfile::TempDir, Job, Shared<Vec<u64>>
         .skip(SkipPolicy::new(10))
         .writer(move |_| Ok(ListWriter::new(Arc::clone(&written))))
         .rerun_skips()
-        .parse_skipped(|raw| Ok(vec![raw.trim_matches('x').parse()?]));
+        .parse_raw(|raw| Ok(vec![raw.trim_matches('x').parse()?]));
     (folder, Job::builder("Group").step(step).build().unwrap(), out)
 }
 
 #[tokio::test]
 async fn a_line_that_spoils_a_group_is_never_run_again_as_a_group_of_its_own() {
     let (_folder, job, out) = grouped(b"11\n12\nx13x\n14\n21\n22\n", 100);
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let first = launch(&engine, "Group").await;
     assert_eq!(contents(&out), [vec![21, 22]]);
@@ -411,8 +411,8 @@ async fn raw_text_that_is_not_all_of_the_record_is_never_run_again() {
             .skip(SkipPolicy::new(10))
             .writer(move |_| Ok(ListWriter::new(Arc::clone(&written))))
             .rerun_skips()
-            .parse_skipped(|raw| Ok(raw.trim_matches(['x', '\u{fffd}']).parse()?));
-        let place = Place::new();
+            .parse_raw(|raw| Ok(raw.trim_matches(['x', '\u{fffd}']).parse()?));
+        let place = TestStore::new();
         let engine = place.node([Job::builder("Lines").step(step).build().unwrap()]).await;
         let first = launch(&engine, "Lines").await;
         let asked = engine.rerun_skips(first.id).await;
@@ -428,7 +428,7 @@ async fn raw_text_that_is_not_all_of_the_record_is_never_run_again() {
 
 #[tokio::test]
 async fn a_job_that_has_changed_refuses_with_a_sentence() {
-    let (out, world, place) = (list(), World::broken(), Place::new());
+    let (out, world, place) = (list(), World::broken(), TestStore::new());
     let engine = place.node([job(&out, &world, true)]).await;
     let first = launch(&engine, "Rerun").await;
     engine.shutdown().await;
@@ -463,7 +463,7 @@ fn reruns_that_contradict_themselves_are_build_errors() {
     let copy = || ChunkStep::builder("Copy").reader(|_| Ok(ListReader::new(0..1_u64)));
     let no_policy = copy().writer(|_| Ok(ListWriter::new(list()))).rerun_skips();
     assert_eq!(problem(no_policy), "it has rerun_skips, but no skip policy: nothing is ever skipped");
-    let parse_alone = copy().skip(SkipPolicy::new(1)).parse_skipped(|raw| Ok(raw.parse()?));
+    let parse_alone = copy().skip(SkipPolicy::new(1)).parse_raw(|raw| Ok(raw.parse()?));
     assert_eq!(
         problem(parse_alone.writer(|_| Ok(ListWriter::new(list())))),
         "it can parse skipped items, but has no rerun_skips"
@@ -480,7 +480,7 @@ fn reruns_that_contradict_themselves_are_build_errors() {
 #[tokio::test]
 async fn each_chunk_marks_the_items_that_it_has_run_again_however_they_are_read() {
     for way in 0..3 {
-        let (out, broken, place) = (list(), Arc::new(AtomicBool::new(true)), Place::new());
+        let (out, broken, place) = (list(), Arc::new(AtomicBool::new(true)), TestStore::new());
         let (written, processing) = (Arc::clone(&out), Arc::clone(&broken));
         let step = ChunkStep::builder("Copy")
             .reader(|_| Ok(ListReader::new(0..20_u64)))

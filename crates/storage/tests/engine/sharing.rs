@@ -10,9 +10,9 @@ use oxbatch_core::repository::{Drain, NodeState};
 use oxbatch_core::{Engine, Job, Status, TaskOutcome, TaskStep};
 use tokio::sync::Semaphore;
 
-use crate::harness::{Events, LONG, Place, begin, ended, steps};
+use crate::harness::{Events, LONG, TestStore, begin, ended, steps};
 
-/// A job whose step runs until it is told to stop, or until its gate is opened.
+/// A job whose step runs until it is reported to stop, or until its gate is opened.
 fn waiting(name: &str, gate: &Arc<Semaphore>) -> Job {
     let gate = Arc::clone(gate);
     Job::builder(name)
@@ -47,7 +47,7 @@ async fn runs(engine: &Engine, id: oxbatch_core::execution::ExecutionId) {
 
 #[tokio::test]
 async fn a_drained_node_finishes_what_it_runs_and_another_takes_the_rest() {
-    let place = Place::new();
+    let place = TestStore::new();
     let gate = Arc::new(Semaphore::new(0));
     let events = Arc::new(Events::default());
     let one = place.node_with([waiting("Wait", &gate)], |config| config.consumers.push(events.clone())).await;
@@ -78,7 +78,7 @@ async fn a_drained_node_finishes_what_it_runs_and_another_takes_the_rest() {
 
 #[tokio::test]
 async fn a_node_that_is_drained_by_another_stops_what_it_runs_and_tells_that_it_may_end() {
-    let place = Place::new();
+    let place = TestStore::new();
     let gate = Arc::new(Semaphore::new(0));
     let quick = |config: &mut oxbatch_core::EngineConfig| {
         config.heartbeat_every = Duration::from_millis(10);
@@ -106,7 +106,7 @@ async fn a_node_that_is_drained_by_another_stops_what_it_runs_and_tells_that_it_
 
 #[tokio::test]
 async fn limits_hold_over_several_nodes_and_other_jobs_pass() {
-    let place = Place::new();
+    let place = TestStore::new();
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     // How many of the others have run: they wait behind the limited ones, which by then were looked at many times.
     let passed = Arc::new(AtomicUsize::new(0));
@@ -157,7 +157,7 @@ fn builder_of(name: &str) -> oxbatch_core::job::JobBuilder {
 
 #[tokio::test]
 async fn a_launch_waits_by_the_priority_of_its_job_unless_it_has_its_own() {
-    let place = Place::new();
+    let place = TestStore::new();
     let job = || builder_of("Urgent").priority(7).build().unwrap();
     let idle = place.node_with([job()], |config| config.take_work = false).await;
     let launch = async |key: i64, priority| {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use oxbatch_core::execution::{Counters, SkipPhase, SkippedItem};
-use oxbatch_core::item::{CallableReader, ErrorKind, FunctionProcessor, ListWriter};
+use oxbatch_core::item::{ErrorKind, FunctionProcessor, IteratorReader, ListWriter};
 use oxbatch_core::repository::ChunkTransaction;
 use oxbatch_core::step::ReadAhead;
 use oxbatch_core::{ChunkStep, Engine, ItemError, ItemWriter, Job, RetryPolicy, SkipPolicy, Status, StepExecution};
 
-use crate::harness::{Numbers, Place, Shared, contents, launch, list, steps};
+use crate::harness::{Numbers, Shared, TestStore, contents, launch, list, steps};
 
 /// Refuses some outputs, after it has written what stands before them, and counts its calls.
 struct Picky {
@@ -46,7 +46,7 @@ fn copy(out: &Shared<u64>, items: u64, chunk: u32, limit: u64, refused: fn(u64) 
     let job = Job::builder("Skips")
         .step(
             ChunkStep::builder("Copy")
-                .reader(move |_| Ok(CallableReader::new(0..items)))
+                .reader(move |_| Ok(IteratorReader::new(0..items)))
                 .skip(SkipPolicy::new(limit))
                 .writer(move |_| {
                     let inner = ListWriter::new(Arc::clone(&out));
@@ -73,7 +73,7 @@ async fn one_bad_output_in_a_chunk_of_a_thousand_costs_at_most_22_writes_and_los
         BAD.store(bad, Ordering::SeqCst);
         let out = list();
         let (job, calls) = copy(&out, 1000, 1000, 1, |n| n == u64::from(BAD.load(Ordering::SeqCst)));
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([job]).await;
         let execution = launch(&engine, "Skips").await;
         assert_eq!(execution.status, Status::Completed, "{execution:?}");
@@ -94,7 +94,7 @@ async fn one_bad_output_in_a_chunk_of_a_thousand_costs_at_most_22_writes_and_los
 async fn many_bad_outputs_are_each_found_and_kept_in_their_order() {
     let out = list();
     let (job, _) = copy(&out, 100, 16, 50, |n| n % 7 == 3 || (32..48).contains(&n));
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let execution = launch(&engine, "Skips").await;
     let bad: Vec<u64> = (0..100).filter(|n| n % 7 == 3 || (32..48).contains(n)).collect();
@@ -111,7 +111,7 @@ async fn many_bad_outputs_are_each_found_and_kept_in_their_order() {
 async fn the_skip_after_the_last_allowed_one_fails_the_step_and_a_restart_counts_anew() {
     let out = list();
     let (job, _) = copy(&out, 40, 10, 2, |n| n % 10 == 5);
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let first = launch(&engine, "Skips").await;
     let message = first.exit_message.unwrap();
@@ -149,7 +149,7 @@ async fn what_cannot_be_read_or_processed_is_kept_with_its_position_and_text() {
             )
             .build()
             .unwrap();
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([job]).await;
         let execution = launch(&engine, "Phases").await;
         assert_eq!(execution.status, Status::Completed, "{execution:?}");
@@ -175,7 +175,7 @@ async fn faults_of_other_kinds_are_not_skipped() {
     let job = Job::builder("Others")
         .step(
             ChunkStep::builder("Copy")
-                .reader(|_| Ok(CallableReader::new(0..10_u64)))
+                .reader(|_| Ok(IteratorReader::new(0..10_u64)))
                 .skip(SkipPolicy::new(100))
                 .processor(|_| {
                     Ok(FunctionProcessor::new(
@@ -186,14 +186,14 @@ async fn faults_of_other_kinds_are_not_skipped() {
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let execution = launch(&engine, "Others").await;
     assert_eq!(execution.exit_message.as_deref(), Some("step 'Copy' failed: failed to process: broken"));
     engine.shutdown().await;
 }
 
-/// Fails one of its calls with a fault that is neither skipped nor repeated.
+/// Fails one of its calls with an error that is neither skipped nor repeated.
 struct Breaks {
     inner: Picky,
     at: u32,
@@ -217,7 +217,7 @@ impl ItemWriter<u64> for Breaks {
     }
 }
 
-/// Cannot take back what it wrote, once.
+/// Cannot roll back what it wrote, once.
 struct Stuck {
     inner: Picky,
     taken_back: Arc<AtomicU32>,
@@ -249,7 +249,7 @@ async fn a_writer_that_cannot_take_a_trial_back_is_never_written_to_again() {
         let job = Job::builder("Stuck")
             .step(
                 ChunkStep::builder("Copy")
-                    .reader(|_| Ok(CallableReader::new(0..48_u64)))
+                    .reader(|_| Ok(IteratorReader::new(0..48_u64)))
                     .skip(SkipPolicy::new(1))
                     .retry(RetryPolicy::new(3).retry_on([ErrorKind::Transient]))
                     .writer(move |_| {
@@ -261,7 +261,7 @@ async fn a_writer_that_cannot_take_a_trial_back_is_never_written_to_again() {
             )
             .build()
             .unwrap();
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([job]).await;
         let stuck = launch(&engine, "Stuck").await;
         assert_eq!(stuck.status, Status::Failed, "roll-back {at}");
@@ -273,7 +273,7 @@ async fn a_writer_that_cannot_take_a_trial_back_is_never_written_to_again() {
     }
 }
 
-/// Trap 7: a fault in the middle of isolating a bad item loses the items that were not yet tried.
+/// Trap 7: an error in the middle of isolating a bad item loses the items that were not yet tried.
 #[tokio::test]
 async fn a_fault_at_any_write_of_the_search_for_a_bad_item_loses_none_of_its_chunk() {
     // The first chunk is write 1; the second fails at write 2, is searched, and written as write 12 at the latest.
@@ -283,7 +283,7 @@ async fn a_fault_at_any_write_of_the_search_for_a_bad_item_loses_none_of_its_chu
         let job = Job::builder("Breaks")
             .step(
                 ChunkStep::builder("Copy")
-                    .reader(|_| Ok(CallableReader::new(0..48_u64)))
+                    .reader(|_| Ok(IteratorReader::new(0..48_u64)))
                     .skip(SkipPolicy::new(1))
                     .writer(move |_| {
                         let (inner, calls) = (ListWriter::new(Arc::clone(&list)), Arc::clone(&calls));
@@ -293,7 +293,7 @@ async fn a_fault_at_any_write_of_the_search_for_a_bad_item_loses_none_of_its_chu
             )
             .build()
             .unwrap();
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([job]).await;
         let broken = launch(&engine, "Breaks").await;
         if broken.status == Status::Failed {

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use oxbatch_core::engine::OperatorError;
-use oxbatch_core::item::{CallableReader, CallableWriter, FunctionProcessor, ListWriter};
+use oxbatch_core::item::{FunctionProcessor, FunctionWriter, IteratorReader, ListWriter};
 use oxbatch_core::{ChunkStep, Job, RetryPolicy, Status, StepContext, TaskStep};
 
-use crate::harness::{Place, Shared, begin, contents, ended, launch, list, ran, steps};
+use crate::harness::{Shared, TestStore, begin, contents, ended, launch, list, ran, steps};
 
-/// A job that tells when it has reached an item and goes on when it is told to.
+/// A job that tells when it has reached an item and goes on when it is reported to.
 struct Gate {
     reached: Receiver<u64>,
     go_on: Sender<()>,
@@ -22,7 +22,7 @@ fn gated(out: &Shared<u64>, at: u64) -> (Job, Gate) {
     let job = Job::builder("Gated")
         .step(
             ChunkStep::builder("Copy")
-                .reader(|_| Ok(CallableReader::new(0..100_u64)))
+                .reader(|_| Ok(IteratorReader::new(0..100_u64)))
                 .processor(move |_| {
                     let (wait, tell) = (Arc::clone(&wait), Arc::clone(&tell));
                     Ok(FunctionProcessor::new(move |n: u64| {
@@ -56,7 +56,7 @@ async fn reached(gate: Receiver<u64>) -> Receiver<u64> {
 async fn a_stop_is_stopping_until_the_chunk_is_settled_and_a_restart_goes_on_there() {
     let out = list();
     let (job, gate) = gated(&out, 34);
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let id = begin(&engine, "Gated").await;
     reached(gate.reached).await;
@@ -77,7 +77,7 @@ async fn a_stop_is_stopping_until_the_chunk_is_settled_and_a_restart_goes_on_the
 
 #[tokio::test]
 async fn a_stop_by_another_process_reaches_the_owner() {
-    let place = Place::new();
+    let place = TestStore::new();
     let out = list();
     let (job, gate) = gated(&out, 34);
     let engine = place.node_with([job], |config| config.renew_every = Duration::from_millis(20)).await;
@@ -107,7 +107,7 @@ async fn a_stop_ends_the_wait_before_a_retry_at_once() {
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let id = begin(&engine, "Waits").await;
     reached(told).await;
@@ -131,7 +131,7 @@ async fn a_task_that_listens_stops_where_it_checks() {
         }))
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let id = begin(&engine, "Listens").await;
     reached(told).await;
@@ -153,7 +153,7 @@ async fn a_task_that_awaits_for_ever_is_dropped_after_the_grace() {
         }))
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node_with([job], |config| config.stop_grace = Duration::from_millis(50)).await;
     let id = begin(&engine, "Deaf").await;
     reached(told).await;
@@ -169,7 +169,7 @@ async fn a_task_that_awaits_for_ever_is_dropped_after_the_grace() {
 async fn a_thread_that_blocks_is_left_behind_and_can_commit_nothing() {
     let out = list();
     let (job, gate) = gated(&out, 34);
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node_with([job], |config| config.stop_grace = Duration::from_millis(50)).await;
     let id = begin(&engine, "Gated").await;
     let told = reached(gate.reached).await;
@@ -194,7 +194,7 @@ async fn what_waits_in_the_queue_is_stopped_at_once_and_what_has_ended_refuses()
     let out = list();
     let (job, gate) = gated(&out, 34);
     let quick = Job::builder("Quick").step(TaskStep::builder("Quick", |_| Ok(()))).build().unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node_with([job, quick], |config| config.concurrency = 1).await;
     let running = begin(&engine, "Gated").await;
     reached(gate.reached).await;
@@ -218,10 +218,10 @@ async fn a_stop_in_a_long_retry_of_a_chunk_keeps_the_checkpoint_of_the_last_comm
     let job = Job::builder("Chunked")
         .step(
             ChunkStep::builder("Write")
-                .reader(|_| Ok(CallableReader::new(0..30_u64)))
+                .reader(|_| Ok(IteratorReader::new(0..30_u64)))
                 .writer(move |context| {
                     let (tell, first) = (Arc::clone(&tell), context.execution_id().0 == 1);
-                    Ok(CallableWriter::new(move |chunk: &[u64]| {
+                    Ok(FunctionWriter::new(move |chunk: &[u64]| {
                         if first && chunk[0] == 20 {
                             tell.lock().unwrap().send(0).unwrap();
                             return Err(oxbatch_core::ItemError::transient("busy"));
@@ -234,7 +234,7 @@ async fn a_stop_in_a_long_retry_of_a_chunk_keeps_the_checkpoint_of_the_last_comm
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let id = begin(&engine, "Chunked").await;
     reached(told).await;

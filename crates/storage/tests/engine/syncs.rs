@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use oxbatch_core::execution::{Counters, ExecutionId};
 use oxbatch_core::item::{
-    CallableReader, ChainProcessor, Checkpoint, ClassifyingProcessor, ClassifyingWriter, FunctionProcessor, ListWriter,
+    ChainProcessor, Checkpoint, ClassifyingProcessor, ClassifyingWriter, FunctionProcessor, IteratorReader, ListWriter,
     PassThrough, Syncer, TeeWriter,
 };
 use oxbatch_core::repository::ChunkTransaction;
@@ -16,7 +16,7 @@ use oxbatch_core::{
     ChunkStep, Engine, ItemError, ItemProcessor, ItemWriter, Job, RetryPolicy, Status, Step, StepContext,
 };
 
-use crate::harness::{Place, Shared, begin, contents, ended, launch, list, steps};
+use crate::harness::{Shared, TestStore, begin, contents, ended, launch, list, steps};
 
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -120,7 +120,7 @@ async fn counters(engine: &Engine, id: ExecutionId) -> Counters {
 fn job(disk: &Disk, commit_every: Option<Duration>, retries: u32) -> Job {
     let disk = disk.clone();
     let step = ChunkStep::builder("Copy")
-        .reader(|_| Ok(CallableReader::new(0..30_u64)))
+        .reader(|_| Ok(IteratorReader::new(0..30_u64)))
         .writer(move |_| Ok(DiskWriter::new(&disk)))
         .chunk_size(10)
         .retry(RetryPolicy::new(retries));
@@ -144,7 +144,7 @@ async fn each_save_is_preceded_by_a_sync_of_all_that_it_counts_on() {
         (Some(NEVER), None, &joined),
         (Some(NEVER), Some(Duration::ZERO), &each),
     ] {
-        let (place, disk) = (Place::new(), Disk::new(0, interval));
+        let (place, disk) = (TestStore::new(), Disk::new(0, interval));
         let engine = place.node([job(&disk, commit_every, 0)]).await;
         let execution = launch(&engine, "Copy").await;
         assert_eq!(execution.status, Status::Completed, "{execution:?}");
@@ -157,7 +157,7 @@ async fn each_save_is_preceded_by_a_sync_of_all_that_it_counts_on() {
 #[tokio::test]
 async fn a_chunk_that_cannot_be_made_durable_is_rolled_back_and_written_again_where_that_is_allowed() {
     for retries in [0, 1] {
-        let (place, disk) = (Place::new(), Disk::new(2, None));
+        let (place, disk) = (TestStore::new(), Disk::new(2, None));
         let engine = place.node([job(&disk, None, retries)]).await;
         let execution = launch(&engine, "Copy").await;
         let counted = counters(&engine, execution.id).await;
@@ -179,7 +179,7 @@ async fn a_chunk_that_cannot_be_made_durable_is_rolled_back_and_written_again_wh
 #[tokio::test]
 async fn chunks_that_waited_for_a_save_are_lost_when_they_cannot_be_made_durable_and_come_again() {
     for fails_at in [1, 2] {
-        let (place, disk) = (Place::new(), Disk::new(fails_at, None));
+        let (place, disk) = (TestStore::new(), Disk::new(fails_at, None));
         let engine = place.node([job(&disk, Some(NEVER), 3)]).await;
         let execution = launch(&engine, "Copy").await;
         let message = execution.exit_message.unwrap();
@@ -214,11 +214,11 @@ fn waits_at_25(gate: &Gate) -> impl FnMut(u64) -> Result<Option<u64>, ItemError>
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_over_writers_pass_on_that_saves_are_joined_and_each_sync() {
     for classifies in [false, true] {
-        let (place, disk) = (Place::new(), Disk::new(0, Some(NEVER)));
+        let (place, disk) = (TestStore::new(), Disk::new(0, Some(NEVER)));
         let ((tell, reached), (open, opened)) = (channel(), channel());
         let (gate, written) = (Gate::new(Mutex::new((tell, opened))), disk.clone());
         let step = ChunkStep::builder("Copy")
-            .reader(|_| Ok(CallableReader::new(0..30_u64)))
+            .reader(|_| Ok(IteratorReader::new(0..30_u64)))
             .processor(move |_| Ok(FunctionProcessor::new(waits_at_25(&gate))))
             .chunk_size(10);
         let step = match classifies {
@@ -287,7 +287,7 @@ impl ItemProcessor<u64> for Counting {
 /// The processor itself, the second of a chain, and one of two routes, the reader ahead or not.
 fn counts(form: u8, ahead: ReadAhead, counting: &Counting) -> Step {
     let step =
-        ChunkStep::builder("Copy").reader(|_| Ok(CallableReader::new(0..30_u64))).chunk_size(10).read_ahead(ahead);
+        ChunkStep::builder("Copy").reader(|_| Ok(IteratorReader::new(0..30_u64))).chunk_size(10).read_ahead(ahead);
     let counting = counting.clone();
     let writer = |_: &StepContext| Ok(ListWriter::new(list()));
     match form {
@@ -309,7 +309,7 @@ async fn what_a_processor_remembers_elsewhere_is_durable_before_each_save() {
     for (form, ahead) in [(0, ReadAhead::Never), (0, ReadAhead::Always), (1, ReadAhead::Auto), (2, ReadAhead::Always)] {
         for fails_at in [0, 1, 2] {
             let counting = Counting { fails_at, ..Counting::default() };
-            let place = Place::new();
+            let place = TestStore::new();
             let engine = place.node([Job::builder("Copy").step(counts(form, ahead, &counting)).build().unwrap()]).await;
             let execution = launch(&engine, "Copy").await;
             if fails_at > 0 {

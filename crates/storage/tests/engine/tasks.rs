@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oxbatch_core::{Job, Status, StepContext, TaskOutcome, TaskStep};
 
-use crate::harness::{Place, begin, contents, ended, force, launch, list, ran, steps};
+use crate::harness::{TestStore, begin, contents, ended, force, launch, list, ran, steps};
 
 #[tokio::test]
 async fn a_flaky_task_is_repeated_and_its_retries_are_counted() {
@@ -22,7 +22,7 @@ async fn a_flaky_task_is_repeated_and_its_retries_are_counted() {
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let execution = launch(&engine, "Flaky").await;
     assert_eq!(execution.status, Status::Completed);
@@ -37,7 +37,7 @@ async fn a_task_that_keeps_failing_fails_with_its_cause_and_the_number_of_retrie
         .step(TaskStep::builder("Broken", |_| Err::<(), _>("the disk is on fire".into())).max_retries(2))
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let execution = launch(&engine, "Broken").await;
     assert_eq!((execution.status, execution.exit_code.as_deref()), (Status::Failed, Some("FAILED")));
@@ -68,7 +68,7 @@ fn two_steps(fail: Arc<AtomicU32>) -> Job {
 
 #[tokio::test]
 async fn a_restart_skips_what_is_complete_and_gives_the_failed_step_its_context_back() {
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([two_steps(Arc::new(AtomicU32::new(1)))]).await;
     let first = launch(&engine, "Two").await;
     assert_eq!(first.status, Status::Failed);
@@ -82,7 +82,7 @@ async fn a_restart_skips_what_is_complete_and_gives_the_failed_step_its_context_
 
 #[tokio::test]
 async fn a_completed_instance_runs_nothing_again_unless_forced() {
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([two_steps(Arc::new(AtomicU32::new(0)))]).await;
     assert_eq!(launch(&engine, "Two").await.status, Status::Completed);
     let again = launch(&engine, "Two").await;
@@ -102,7 +102,7 @@ async fn a_start_limit_fails_the_job_and_says_so() {
         .step(TaskStep::builder("Once", |_| Err::<(), _>("no".into())).start_limit(1))
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     launch(&engine, "Limited").await;
     let second = launch(&engine, "Limited").await;
@@ -127,7 +127,7 @@ async fn a_step_that_reruns_is_run_in_every_restart() {
         )
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     let (first, second) = (launch(&engine, "Rerun").await, launch(&engine, "Rerun").await);
     assert_eq!(contents(&calls), [first.id.0, second.id.0]);
@@ -147,7 +147,7 @@ async fn an_async_task_can_await_timers_and_sockets_of_its_own() {
         }))
         .build()
         .unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     assert_eq!(launch(&engine, "Async").await.status, Status::Completed);
     engine.shutdown().await;
@@ -169,7 +169,7 @@ async fn a_launch_over_the_limit_waits_for_a_place_oldest_first() {
             .build()
             .unwrap()
     };
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node_with([job("A"), job("B"), job("C")], |config| config.concurrency = 1).await;
     let ids = [begin(&engine, "B").await, begin(&engine, "C").await, begin(&engine, "A").await];
     assert_eq!(engine.execution(ids[2]).await.unwrap().status, Status::Starting);

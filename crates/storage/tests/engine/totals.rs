@@ -1,10 +1,10 @@
-//! Control totals: exact over chunks, faults and attempts; a breach fails the step before its output is published.
+//! Control totals: exact over chunks, errors and attempts; a breach fails the step before its output is published.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oxbatch_core::execution::ControlTotal;
-use oxbatch_core::item::{CallableReader, ErrorKind, FunctionProcessor, ListReader, ListWriter};
+use oxbatch_core::item::{ErrorKind, FunctionProcessor, IteratorReader, ListReader, ListWriter};
 use oxbatch_core::repository::ChunkTransaction;
 use oxbatch_core::step::ReadAhead;
 use oxbatch_core::{
@@ -12,7 +12,7 @@ use oxbatch_core::{
     StepContext,
 };
 
-use crate::harness::{FailingWriter, Numbers, Place, Shared, contents, force, launch, list, steps};
+use crate::harness::{FailingWriter, Numbers, Shared, TestStore, contents, force, launch, list, steps};
 
 fn decimal(text: &str) -> Decimal {
     text.parse().unwrap()
@@ -85,7 +85,7 @@ async fn every_item_that_is_read_is_found_among_written_filtered_and_skipped() {
             .chunk_size(9)
             .read_ahead(read_ahead);
         let job = Job::builder("Totals").step(step).build().unwrap();
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([job]).await;
         let execution = launch(&engine, "Totals").await;
         assert_eq!(execution.status, Status::Completed, "{execution:?}");
@@ -113,7 +113,7 @@ async fn totals_go_on_through_retries_and_restarts_and_begin_anew_by_force() {
         let (out, failed) = (list(), Arc::new(AtomicBool::new(false)));
         let shared: Shared<u64> = Arc::clone(&out);
         let step = ChunkStep::builder("Copy")
-            .reader(|_| Ok(CallableReader::new(0..40_u64)))
+            .reader(|_| Ok(IteratorReader::new(0..40_u64)))
             .processor(move |_| {
                 let failed = Arc::clone(&failed);
                 Ok(FunctionProcessor::new(move |n: u64| once(&failed, n).map(|()| Some(n))))
@@ -123,7 +123,7 @@ async fn totals_go_on_through_retries_and_restarts_and_begin_anew_by_force() {
             .retry(RetryPolicy::new(retries))
             .chunk_size(10);
         let job = Job::builder("Totals").step(step).build().unwrap();
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([job]).await;
         let mut execution = launch(&engine, "Totals").await;
         if retries == 0 {
@@ -148,7 +148,7 @@ async fn a_total_that_does_not_balance_fails_the_step_before_its_output_is_publi
         .writer(|_| Ok(FailingWriter { at: "publish" }))
         .control_total("amount", |n| *n);
     let job = Job::builder("Totals").step(step).build().unwrap();
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([job]).await;
     for _ in 0..2 {
         let execution = launch(&engine, "Totals").await;
@@ -195,7 +195,7 @@ async fn the_authors_rule_compares_with_a_trailer_over_all_attempts() {
         (435, None),
         (436, Some("step 'Copy' failed: the rule of the control totals does not hold: the trailer says 436")),
     ] {
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([with_trailer(trailer, &Arc::default())]).await;
         assert_eq!(launch(&engine, "Trailer").await.status, Status::Failed);
         let execution = launch(&engine, "Trailer").await;
@@ -229,12 +229,12 @@ async fn a_number_that_cannot_be_added_fails_the_step_although_items_may_be_skip
             false => step.control_total_written("amount", amount),
         };
         let job = Job::builder("Totals").step(step.chunk_size(10)).build().unwrap();
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([job]).await;
         let execution = launch(&engine, "Totals").await;
         let told = execution.exit_message.clone().unwrap_or_default();
         assert!(told.starts_with(&format!("step 'Copy' failed: {message}")), "{told}");
-        // Nothing of the chunk at fault counts.
+        // Nothing of the chunk at error counts.
         let known = &totals(&engine, &execution).await[0];
         assert_eq!(known.read.or(known.written), Some(45_i64.into()));
         engine.shutdown().await;
@@ -256,7 +256,7 @@ async fn a_total_that_is_declared_between_two_attempts_is_refused_since_it_would
         let step = if amount { step.control_total("amount", |n| *n) } else { step };
         Job::builder("Totals").step(step).build().unwrap()
     };
-    let (place, failed) = (Place::new(), Arc::default());
+    let (place, failed) = (TestStore::new(), Arc::default());
     let engine = place.node([job(false, &failed)]).await;
     assert_eq!(launch(&engine, "Totals").await.status, Status::Failed);
     engine.shutdown().await;

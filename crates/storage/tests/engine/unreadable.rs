@@ -1,4 +1,4 @@
-//! Input that cannot be read: it is bounded, committed and stopped as any other, and a fault that passes or stays is not skipped.
+//! Input that cannot be read: it is bounded, committed and stopped as any other, and an error that passes or stays is not skipped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use oxbatch_core::{
 };
 use oxbatch_formats::JsonArrayReader;
 
-use crate::harness::{Place, begin, contents, ended, launch, list, steps};
+use crate::harness::{TestStore, begin, contents, ended, launch, list, steps};
 
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -67,7 +67,7 @@ fn unreadable(end: u64, chunk: u32, way: usize, reads: &Arc<AtomicU64>) -> Job {
 #[tokio::test(flavor = "multi_thread")]
 async fn unreadable_records_count_for_the_chunk_and_are_committed_with_it() {
     for way in 0..WAYS {
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([unreadable(1000, 10, way, &Arc::default())]).await;
         let execution = launch(&engine, "Read").await;
         assert_eq!(execution.status, Status::Completed, "{execution:?}");
@@ -81,7 +81,7 @@ async fn unreadable_records_count_for_the_chunk_and_are_committed_with_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_is_heard_among_unreadable_records_and_nothing_is_kept_twice() {
     for (way, chunk) in (0..WAYS).map(|way| (way, 100)).chain([(0, 1_000_000)]) {
-        let (place, reads) = (Place::new(), Arc::new(AtomicU64::new(0)));
+        let (place, reads) = (TestStore::new(), Arc::new(AtomicU64::new(0)));
         let engine = place.node([unreadable(u64::MAX, chunk, way, &reads)]).await;
         let id = begin(&engine, "Read").await;
         while reads.load(Ordering::SeqCst) < 2000 {
@@ -105,7 +105,7 @@ async fn skipped(engine: &Engine, execution: &JobExecution) -> i64 {
     steps(engine, execution.id).await[0].counters.skip()
 }
 
-/// Fails once at the number that it is told, by a fault that passes.
+/// Fails once at the number that it is reported, by an error that passes.
 struct Stumbles {
     next: u64,
     stumbled: bool,
@@ -123,7 +123,7 @@ impl ItemReader for Stumbles {
     }
 }
 
-/// Refuses 5 for good, and has a fault that passes at one of its calls.
+/// Refuses 5 for good, and has an error that passes at one of its calls.
 struct Refuses {
     calls: u64,
     passes_at: u64,
@@ -168,7 +168,7 @@ async fn a_fault_that_passes_is_never_skipped_and_fails_the_step_when_it_is_not_
         all.push(Step::try_from(writes).unwrap());
     }
     for (index, step) in all.into_iter().enumerate() {
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([Job::builder("Passes").step(step).build().unwrap()]).await;
         let execution = launch(&engine, "Passes").await;
         assert_eq!((execution.status, skipped(&engine, &execution).await), (Status::Failed, 0), "case {index}");
@@ -181,7 +181,7 @@ async fn a_fault_that_passes_is_never_skipped_and_fails_the_step_when_it_is_not_
 /// A document that is broken for good has no item more, and no end.
 #[tokio::test]
 async fn a_source_that_is_broken_for_good_fails_the_step_whatever_it_skips() {
-    let place = Place::new();
+    let place = TestStore::new();
     let path = place.path("broken.json");
     std::fs::write(&path, "[1, 2, 3} 4, 5]").unwrap();
     let step = ChunkStep::builder("Read")
@@ -222,7 +222,7 @@ async fn a_reader_that_never_gets_past_a_fault_fails_the_step_whatever_it_skips(
             .writer(|_| Ok(ListWriter::new(list())))
             .processing_threads(threads)
             .chunk_size(5);
-        let place = Place::new();
+        let place = TestStore::new();
         let engine = place.node([Job::builder("Stays").step(step).build().unwrap()]).await;
         let message = launch(&engine, "Stays").await.exit_message.unwrap();
         assert!(message.contains("the reader does not get past it: no number"), "{message}");
@@ -232,7 +232,7 @@ async fn a_reader_that_never_gets_past_a_fault_fails_the_step_whatever_it_skips(
 
 #[tokio::test]
 async fn outputs_beside_unreadable_records_are_written_in_their_order() {
-    let (place, out) = (Place::new(), list());
+    let (place, out) = (TestStore::new(), list());
     let shared = Arc::clone(&out);
     let step = ChunkStep::builder("Read")
         .reader(|_| Ok(crate::harness::Numbers::skipping(100, |n| n % 10 > 2)))

@@ -6,11 +6,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use oxbatch_core::item::{AsyncProcessor, AsyncWriter, Checkpoint, ListReader, ListWriter, StreamReader, TeeWriter};
+use oxbatch_core::item::{
+    AsyncFunctionProcessor, AsyncFunctionWriter, Checkpoint, ListReader, ListWriter, StreamReader, TeeWriter,
+};
 use oxbatch_core::step::ReadAhead;
 use oxbatch_core::{ChunkStep, Engine, ItemError, ItemReader, Job, Status, Step};
 
-use crate::harness::{Place, Shared, begin, contents, ended, launch, list, steps};
+use crate::harness::{Shared, TestStore, begin, contents, ended, launch, list, steps};
 
 /// Shorter than the grace after which it would be dropped, and long enough for a busy machine.
 const SOON: Duration = Duration::from_secs(15);
@@ -38,7 +40,7 @@ impl Hangs {
 
 /// Begins, stops once it hangs, and begins again; how much was read by the first attempt.
 async fn stopped_and_restarted(step: Step, reached: Receiver<()>, out: &Shared<u64>) -> i64 {
-    let place = Place::new();
+    let place = TestStore::new();
     let engine: Engine = place.node([Job::builder("Waits").step(step).build().unwrap()]).await;
     let id = begin(&engine, "Waits").await;
     tokio::task::block_in_place(|| reached.recv().unwrap());
@@ -145,7 +147,7 @@ async fn a_stop_ends_a_processor_that_waits() {
         .reader(|_| Ok(ListReader::new(0..30_u64)))
         .processor(move |_| {
             let hangs = hangs.clone();
-            Ok(AsyncProcessor::new(move |n: u64| {
+            Ok(AsyncFunctionProcessor::new(move |n: u64| {
                 let hangs = hangs.clone();
                 async move {
                     if n == 25 {
@@ -169,7 +171,7 @@ async fn a_stop_ends_a_write_that_hangs_and_takes_it_back() {
         .reader(|_| Ok(ListReader::new(0..30_u64)))
         .writer(move |_| {
             let hangs = hangs.clone();
-            let last = AsyncWriter::new(move |chunk: &[u64]| {
+            let last = AsyncFunctionWriter::new(move |chunk: &[u64]| {
                 let (hangs, hangs_here) = (hangs.clone(), chunk.contains(&25));
                 Box::pin(async move {
                     if hangs_here {

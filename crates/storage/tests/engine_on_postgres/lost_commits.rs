@@ -11,7 +11,7 @@ use oxbatch_storage::{PostgresSettings, PostgresWriter};
 use oxbatch_test_postgres::TestDatabase;
 use serde::{Deserialize, Serialize};
 
-use crate::harness::{Place, launch, steps};
+use crate::harness::{TestStore, launch, steps};
 use crate::proxy::{Cut, Proxy};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ async fn a_chunk_that_the_target_committed_unheard_is_not_written_again_by_a_ret
     // The first chunk, one in the middle, the last one, and two in a row.
     for cuts in [&[5][..], &[35], &[95], &[45, 55]] {
         for cut in [Cut::Behind("COMMIT"), Cut::Before("COMMIT")] {
-            let (place, target) = (Place::new(), target());
+            let (place, target) = (TestStore::new(), target());
             let proxy = Arc::new(Proxy::before(target.url()));
             let cutting = Arc::clone(&proxy);
             let job = copying(proxy.url(), move |_| cutting.cut(cut), cuts.iter().copied());
@@ -80,7 +80,7 @@ async fn a_chunk_that_the_target_committed_unheard_is_not_written_again_by_a_ret
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_that_holds_other_rows_than_the_step_left_fails_it_and_keeps_nothing_of_the_chunk() {
-    let (place, target) = (Place::new(), target());
+    let (place, target) = (TestStore::new(), target());
     target.execute(
         "CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$
          BEGIN

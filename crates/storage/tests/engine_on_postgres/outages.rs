@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use oxbatch_core::engine::LaunchOptions;
-use oxbatch_core::item::CallableReader;
+use oxbatch_core::item::IteratorReader;
 use oxbatch_core::job::GivenParameters;
 use oxbatch_core::repository::{ChunkTransaction, JobRepository, Node};
 use oxbatch_core::{ChunkStep, Engine, EngineConfig, ItemError, ItemWriter, Job, JobRegistry, Status};
@@ -40,7 +40,7 @@ fn job(strike: Strike) -> Job {
     Job::builder("Outage")
         .step(
             ChunkStep::builder("Copy")
-                .reader(|_| Ok(CallableReader::new(0..200_i64)))
+                .reader(|_| Ok(IteratorReader::new(0..200_i64)))
                 .writer(move |_| Ok(Rows { chunks: Arc::clone(&chunks), strike: Arc::clone(&strike) }))
                 .chunk_size(10),
         )

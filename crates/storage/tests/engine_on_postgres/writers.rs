@@ -225,7 +225,7 @@ fn privileged(command: &[&str]) -> bool {
     succeeds(command) || succeeds(&[&["sudo", "-n"], command].concat())
 }
 
-/// A disk that is full is told, and costs nothing but the time until there is room again.
+/// A disk that is full is reported, and costs nothing but the time until there is room again.
 ///
 /// Where no disk may be mounted a trigger says what a server with a full disk says; the test prints that it did so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,7 +10,7 @@ use oxbatch_test_postgres::TestDatabase;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use crate::harness::{LONG, Place, begin, ended};
+use crate::harness::{LONG, TestStore, begin, ended};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Line {
@@ -21,7 +21,7 @@ fn stored(database: &TestDatabase) -> String {
     database.query("SELECT concat_ws(' ', count(*), count(DISTINCT id), sum(id)) FROM lines").remove(0)
 }
 
-/// Where a node waits until it is told to go on.
+/// Where a node waits until it is reported to go on.
 #[derive(Clone)]
 struct Gate {
     at: i64,
@@ -128,7 +128,7 @@ fn gated(target: &TestDatabase, gate: &Gate, tell: &UnboundedSender<String>) -> 
 async fn a_late_chunk_of_a_zombie_is_refused_by_the_other_database() {
     // The successor is on its way in one case, and has ended in the other.
     for successor_waits_at in [65, -1] {
-        let (place, target) = (Place::new(), TestDatabase::new());
+        let (place, target) = (TestStore::new(), TestDatabase::new());
         target.execute("CREATE TABLE lines (id int8)");
         let (reached, mut is_reached) = unbounded_channel();
         let (tell, mut told) = unbounded_channel();

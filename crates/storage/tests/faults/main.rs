@@ -1,4 +1,4 @@
-//! Faults of outputs, through the engine: full disks, touched files, folders that cannot be, locked and wrong tables.
+//! Errors of outputs, through the engine: full disks, touched files, folders that cannot be, locked and wrong tables.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../engine/harness.rs"]

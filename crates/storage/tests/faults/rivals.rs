@@ -5,13 +5,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use oxbatch_core::engine::LaunchOptions;
-use oxbatch_core::item::{CallableReader, ClassifyingWriter, FunctionProcessor, GroupingReader, TeeWriter};
+use oxbatch_core::item::{ClassifyingWriter, FunctionProcessor, GroupingReader, IteratorReader, TeeWriter};
 use oxbatch_core::job::GivenParameters;
 use oxbatch_core::{ChunkStep, Engine, ItemWriter, Job, JobExecution, Status, Step};
 use oxbatch_formats::{CsvReader, CsvWriter, FilesReader, JsonLinesReader, JsonLinesWriter, OnExisting};
 use serde::{Deserialize, Serialize};
 
-use crate::harness::{Place, begin, ended};
+use crate::harness::{TestStore, begin, ended};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Row {
@@ -62,7 +62,7 @@ fn files_into_a_route(name: &str, path: PathBuf) -> Step {
 
 #[tokio::test]
 async fn an_output_that_is_the_input_is_refused_before_anything_is_written() {
-    let place = Place::new();
+    let place = TestStore::new();
     let (table, lines) = (place.path("in.csv"), place.path("in.jsonl"));
     std::fs::write(&table, "id\n1\n2\n").unwrap();
     std::fs::write(&lines, "{\"id\":1}\n").unwrap();
@@ -106,7 +106,7 @@ where
         Ok(Some(n))
     };
     let step = ChunkStep::builder("Export")
-        .reader(|_| Ok(CallableReader::new(0..30_u64)))
+        .reader(|_| Ok(IteratorReader::new(0..30_u64)))
         .processor(move |_| Ok(FunctionProcessor::new(wait.clone())))
         .writer(move |context| Ok(writer(context)))
         .chunk_size(10);
@@ -120,7 +120,7 @@ fn lines(path: &Path) -> impl Fn(&oxbatch_core::StepContext) -> JsonLinesWriter<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_executions_that_write_one_file_the_second_fails_and_the_first_is_whole() {
-    let place = Place::new();
+    let place = TestStore::new();
     let path = place.path("out.jsonl");
     let ((tell, reached), (open, opened)) = (channel(), channel());
     let gate = Gate::new(Mutex::new((tell, opened)));

@@ -10,7 +10,7 @@ use oxbatch_storage::rusqlite::Connection;
 use oxbatch_storage::{SqliteChunkTransaction, SqliteWriter};
 use serde::Serialize;
 
-use crate::harness::{Numbers, Place, Shared, contents, launch, list};
+use crate::harness::{Numbers, Shared, TestStore, contents, launch, list};
 
 #[derive(Serialize)]
 struct Strike {
@@ -35,11 +35,11 @@ fn import(create: &'static str, on_read: impl Fn(u64) + Clone + Send + Sync + 's
     Job::builder("Import").step(step).build().unwrap()
 }
 
-fn open(place: &Place) -> Connection {
+fn open(place: &TestStore) -> Connection {
     Connection::open(place.path("oxbatch.db")).unwrap()
 }
 
-fn ids(place: &Place) -> Vec<i64> {
+fn ids(place: &TestStore) -> Vec<i64> {
     let connection = open(place);
     let mut statement = connection.prepare("SELECT id FROM strikes ORDER BY id").unwrap();
     statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
@@ -47,7 +47,7 @@ fn ids(place: &Place) -> Vec<i64> {
 
 #[tokio::test]
 async fn a_column_that_the_table_lacks_is_named_and_once_it_is_there_the_restart_goes_on() {
-    let place = Place::new();
+    let place = TestStore::new();
     let engine = place.node([import("CREATE TABLE IF NOT EXISTS strikes (id INTEGER) STRICT", |_| {})]).await;
     // Made by somebody else: what the step makes is rolled back with its chunk.
     open(&place).execute_batch("CREATE TABLE strikes (id INTEGER) STRICT").unwrap();
@@ -76,7 +76,7 @@ impl EventConsumer for Lock {
 
 #[tokio::test]
 async fn a_database_that_somebody_has_locked_loses_nothing_and_is_told() {
-    let place = Place::new();
+    let place = TestStore::new();
     let (lock, path) = (Arc::new(Lock::default()), place.path("oxbatch.db"));
     let once = Arc::new(std::sync::Once::new());
     let holder = Arc::clone(&lock);
@@ -130,7 +130,7 @@ impl ItemWriter<u64> for Levels {
 /// A power loss behind the publication must not forget that the output is complete.
 #[tokio::test]
 async fn what_is_committed_before_an_output_is_published_waits_for_the_disk() {
-    let (place, levels) = (Place::new(), list());
+    let (place, levels) = (TestStore::new(), list());
     let noted = Arc::clone(&levels);
     let step = ChunkStep::builder("Step")
         .reader(|_| Ok(Numbers::new(20, |_| Ok(()))))

@@ -37,7 +37,7 @@ pub(crate) async fn read_all<T: Send>(reader: &mut impl ItemReader<Item = T>) ->
     items
 }
 
-/// Writes one chunk, as the engine does: committed, or rolled back with its fault.
+/// Writes one chunk, as the engine does: committed, or rolled back with its error.
 pub(crate) async fn write_chunk<T: Serialize + Send + Sync>(
     writer: &mut PostgresWriter<T>,
     rows: &[T],

@@ -1,4 +1,4 @@
-//! Writing tables of a PostgreSQL that is not the repository's: keys, forms, and what is told of faults.
+//! Writing tables of a PostgreSQL that is not the repository's: keys, forms, and what is reported of errors.
 
 use oxbatch_core::item::{ErrorKind, ItemError, ItemWriter};
 use oxbatch_storage::{PostgresSettings, PostgresWriter, WriteForm};

@@ -7,7 +7,7 @@ use oxbatch_core::item::FunctionProcessor;
 use oxbatch_formats::{CsvReader, XmlReader, XmlWriter};
 use oxbatch_core::{BuildError, ChunkStep, Job};
 use oxbatch_storage::{PostgresReader, PostgresWriter};
-use peer_trades::{Answer, Fault, Task, Trade, euros, settled};
+use peer_trades::{Answer, BoxError, Task, Trade, euros, settled};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ impl From<Trade> for Transaction {
     }
 }
 
-pub(super) fn run(task: &Task, chunk: u32) -> Result<Answer, Fault> {
+pub(super) fn run(task: &Task, chunk: u32) -> Result<Answer, BoxError> {
     let job = job(task.input(), task.folder.join("oxbatch.xml"), chunk)?;
     let (time, steps) = super::on_postgres(job)?;
     let mut answer = Answer::of(time);

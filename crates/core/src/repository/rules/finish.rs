@@ -70,8 +70,8 @@ pub fn step(
             let exit_code = outcome.exit_code.clone().unwrap_or_else(|| status.as_str().to_owned());
             return Ok(StepEnd::Told(End { status, exit_code, exit_message: outcome.exit_message.clone() }));
         }
-        std::cmp::Ordering::Less => (StatusEvent::Fail, RepositoryError::WentBack { id }),
-        std::cmp::Ordering::Greater => (stop_or_fail(outcome.event), RepositoryError::AnswerLost { id }),
+        std::cmp::Ordering::Less => (StatusEvent::Fail, RepositoryError::ChunksLost { id }),
+        std::cmp::Ordering::Greater => (stop_or_fail(outcome.event), RepositoryError::CommitUnknown { id }),
     };
     let status = after(id, status, event, NO_SUCH_END)?;
     let problem = problem.to_string();

@@ -110,7 +110,7 @@ impl<'a> Purge<'a> {
         self.window
     }
 
-    /// Most ended executions that it looks for.
+    /// Most ended executions that it searches for.
     pub fn batch(&self) -> usize {
         self.request.batch.max(1) as usize
     }
@@ -120,7 +120,7 @@ impl<'a> Purge<'a> {
         self.request.dry_run
     }
 
-    /// The end after which the batch looks for executions.
+    /// The end after which the batch searches for executions.
     pub fn after(&self) -> Option<(Timestamp, ExecutionId)> {
         self.position.last
     }

@@ -12,7 +12,7 @@ use super::sealed::Sealed;
 use super::settings::ReadAhead;
 use super::side_thread::SideThread;
 use crate::item::{ItemProcessor, ItemReader};
-use crate::step::body::BodyFault;
+use crate::step::body::BodyError;
 
 /// Sealed chunks that wait for their commit. With the one that is filled and the one that is written, three are in
 /// memory: one more would only help a writer whose speed changes from chunk to chunk.
@@ -85,9 +85,9 @@ where
         Ok(Self::Ahead(Ahead { sealed, buffers, thread }))
     }
 
-    /// Ends the reading and closes reader and processors, as far as they were not lost in a panic that was told and their
+    /// Ends the reading and closes reader and processors, as far as they were not lost in a panic that was reported and their
     /// threads end within `at_most`: otherwise they sit in the author's code, and end after that.
-    pub(super) async fn close(self, at_most: Duration, completed: bool) -> Result<(), BodyFault> {
+    pub(super) async fn close(self, at_most: Duration, completed: bool) -> Result<(), BodyError> {
         match self {
             Self::Direct(filler) => filler.close(at_most, completed).await,
             Self::Parallel(parallel) => parallel.close(at_most).await,

@@ -19,7 +19,7 @@ use crate::step::policy::{RetryPolicy, SkipPolicy};
 /// A step that reads, processes and writes items in chunks, each one transaction.
 ///
 /// ```
-/// use oxbatch_core::item::{CallableWriter, FunctionProcessor, ListReader};
+/// use oxbatch_core::item::{FunctionWriter, FunctionProcessor, ListReader};
 /// use oxbatch_core::{ChunkStep, Job};
 ///
 /// let job = Job::builder("Squares")
@@ -27,7 +27,7 @@ use crate::step::policy::{RetryPolicy, SkipPolicy};
 ///         ChunkStep::builder("Square")
 ///             .reader(|_| Ok(ListReader::new(1..=50_i64)))
 ///             .processor(|_| Ok(FunctionProcessor::new(|n: i64| Ok((n % 2 == 0).then_some(n * n)))))
-///             .writer(|_| Ok(CallableWriter::new(|chunk: &[i64]| {
+///             .writer(|_| Ok(FunctionWriter::new(|chunk: &[i64]| {
 ///                 println!("{} squares", chunk.len());
 ///                 Ok(())
 ///             })))
@@ -175,7 +175,7 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     /// items, the checkpoints.
     ///
     /// - Each processor sees some of the items. One that must see all of them
-    ///   [says so](ItemProcessor::SEES_ALL), and the step is not built; one that keeps a checkpoint fails the step at its start.
+    ///   [says so](ItemProcessor::NEEDS_ALL_ITEMS), and the step is not built; one that keeps a checkpoint fails the step at its start.
     /// - A processor can read the entries of the contexts and put none.
     /// - Items behind one that fails the step may have been processed too: effects are at least once, as ever.
     /// - A stop does not wait for the chunk in hand: its items are processed again by the next attempt.
@@ -202,7 +202,7 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     /// time, since each save waits for them to be on disk. Zero saves each chunk as it is committed.
     ///
     /// A chunk whose state waits is written and flushed, and the writer will not be asked to take it back. It is saved at the
-    /// end of that time, at a stop, a fault, and the end of the input. After a kill, a loss of the lease or a panic the
+    /// end of that time, at a stop, an error, and the end of the input. After a kill, a loss of the lease or a panic the
     /// next attempt repeats what was not saved: files are cut back and hold everything once as before, other targets outside
     /// of the repository may be given more again than the last chunk. A chunk is never kept waiting that was written through the
     /// repository's transaction, that holds skipped items, or in which a context has changed.
@@ -215,7 +215,7 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
-    /// Repeats what failed: a read of a transient fault, the processing of an item, the write of a chunk. A chunk whose
+    /// Repeats what failed: a read of a transient error, the processing of an item, the write of a chunk. A chunk whose
     /// write failed is rolled back and replayed in a fresh transaction; the wait is outside of both. Items are copied
     /// before they are processed, so that they can be processed again.
     #[must_use]
@@ -245,7 +245,7 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     /// });
     /// ```
     ///
-    /// A reader says the kind itself: it stays in its place after a transient fault, and goes past any other.
+    /// A reader says the kind itself: it stays in its place after a transient error, and goes past any other.
     #[must_use]
     pub fn classify_errors<F>(mut self, classify: F) -> Self
     where
@@ -255,7 +255,7 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
-    /// Goes on without items that fail, up to a limit. A fault that is also repeated is repeated first.
+    /// Goes on without items that fail, up to a limit. An error that is also repeated is repeated first.
     ///
     /// An item that cannot be written is found by writing parts of its chunk, each rolled back before the next. A writer
     /// [that cannot roll back](ItemWriter::can_roll_back) is given the items of such a chunk one by one instead, so each of
@@ -293,7 +293,7 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     /// With [`rerun_skips`](Self::rerun_skips), runs also those again that could not be read: `parse` makes an item of the raw text
     /// that is kept. An error of it is a read that fails again.
     #[must_use]
-    pub fn parse_skipped<F>(mut self, parse: F) -> Self
+    pub fn parse_raw<F>(mut self, parse: F) -> Self
     where
         F: Fn(&str) -> Result<R::Item, BoxError> + Send + Sync + 'static,
     {
@@ -371,7 +371,7 @@ where
             Some(Err(_)) => return Err(fault("preview must come after the processor".to_owned())),
         };
         let problem = settings
-            .problem(P::SEES_ALL)
+            .problem(P::NEEDS_ALL_ITEMS)
             .or_else(|| items.problem())
             .or_else(|| (rules.start_limit == Some(0)).then(|| "a start limit of 0 never lets it run".to_owned()));
         if let Some(problem) = problem {

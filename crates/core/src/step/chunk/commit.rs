@@ -2,7 +2,7 @@
 
 use super::buffers::Buffers;
 use super::hand::{Hand, Tries};
-use super::interrupt::{Interrupt, failed, fault_after, wait};
+use super::interrupt::{Interrupt, error_after, failed, wait};
 use super::isolate::{Isolation, Unsettled};
 use super::sealed::Sealed;
 use super::settings::Rules;
@@ -10,11 +10,11 @@ use super::standing::{Save, Standing};
 use super::target::{Failure, Target};
 use crate::execution::Counters;
 use crate::item::{ItemError, ItemReader, ItemWriter};
-use crate::step::body::BodyFault;
+use crate::step::body::BodyError;
 use crate::step::context::StepContext;
 
 /// Times that one chunk is written again because the store was lost; each of them waits for the store to come back, for
-/// as long as it is told to.
+/// as long as it is reported to.
 const MOST_LOSSES: u32 = 5;
 
 /// The writing half of the loop: how the step stands, and the rules for chunks that fail.
@@ -60,10 +60,10 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         if seal.read == 0
             && !seal.end
             && self.standing.stands_still(&before)
-            && let Some(fault) = skips.last_fault()
+            && let Some(fault) = skips.last_error()
         {
             let message = format!("failed to read, and the reader does not get past it: {fault}");
-            return Err(BodyFault::Failed(message).into());
+            return Err(BodyError::Failed(message).into());
         }
         let (read, progress, rerun, tries) = (seal.read, seal.progress, seal.rerun, Tries::default());
         Ok(Hand { buffers, skips, totals, filtered, retries, read, progress, rerun, changed, before, tries })
@@ -79,7 +79,7 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
             target.write(hand.to_write()).await?;
         }
         self.standing.flushed(target.flush().await?);
-        self.standing.add_totals(hand).map_err(Failure::Fault)?;
+        self.standing.add_totals(hand).map_err(Failure::Body)?;
         if self.standing.may_wait(hand, target) {
             self.standing.join(hand);
             return Ok(());
@@ -96,7 +96,7 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         hand: &mut Hand<R::Item, O>,
         failure: Failure,
     ) -> Result<(), Interrupt> {
-        let was_lost = self.take_back(target, hand).await?;
+        let was_lost = self.roll_back(target, hand).await?;
         if self.standing.has_lost() {
             return Err(failure.fails(Some(self.context)));
         }
@@ -112,15 +112,15 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
             self.standing.repeated(hand.progress);
             return wait(&self.rules.retry, self.context, hand.tries.repeated, &error).await;
         }
-        let fault = fault_after(what, &error, hand.tries.repeated, self.context);
+        let fault = error_after(what, &error, hand.tries.repeated, self.context);
         match (what, fault) {
-            ("write", Interrupt::Fault(fault)) => self.isolate(target, hand, error, fault).await,
+            ("write", Interrupt::Body(fault)) => self.isolate(target, hand, error, fault).await,
             (_, fault) => Err(fault),
         }
     }
 
     /// Takes the chunk in hand back from the target, and saves those that were written before it. Whether the store was lost.
-    async fn take_back<W: ItemWriter<O>>(
+    async fn roll_back<W: ItemWriter<O>>(
         &mut self,
         target: &mut Target<'_, W>,
         hand: &mut Hand<R::Item, O>,
@@ -142,7 +142,7 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         target: &mut Target<'_, W>,
         hand: &mut Hand<R::Item, O>,
         error: ItemError,
-        fault: BodyFault,
+        fault: BodyError,
     ) -> Result<(), Interrupt> {
         let Some(skip) = &self.rules.skip else { return Err(fault.into()) };
         let isolation = Isolation { rules: &self.rules, skip, skipped: self.standing.skipped() };
@@ -162,7 +162,7 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
                     hand.changed |= !by_halves && self.standing.keep_written();
                     return Ok(());
                 }
-                // A fault of another kind on the way: what was found so far stays found, the rest is tried again.
+                // An error of another kind on the way: what was found so far stays found, the rest is tried again.
                 Err(Unsettled::Write(error)) if self.rules.retry.repeats(&error, hand.tries.trials) => {
                     hand.tries.trials += 1;
                     self.standing.repeated(hand.progress);
@@ -170,7 +170,7 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
                 }
                 // Nothing of the chunk is committed, so nothing of it is lost.
                 Err(Unsettled::Write(error)) => {
-                    return Err(fault_after("write", &error, hand.tries.trials, self.context));
+                    return Err(error_after("write", &error, hand.tries.trials, self.context));
                 }
                 Err(Unsettled::Lost) if hand.tries.losses < MOST_LOSSES => hand.tries.losses += 1,
                 Err(Unsettled::Lost) => return Err(fault.into()),
@@ -196,7 +196,7 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
                 "the ledger does not balance: read {read}, but written {write} + filtered {filter} + skipped {}; this is a defect of the engine",
                 counters.skip()
             );
-            return Err(BodyFault::Failed(message).into());
+            return Err(BodyError::Failed(message).into());
         }
         self.save_waiting(target).await?;
         self.standing.check_totals()?;

@@ -8,7 +8,7 @@ use super::kept_ids::KeptIds;
 use super::settings::{Factory, FromJson, ItemSettings, Rules, Settings};
 use super::totals::Totals;
 use crate::item::{BoxError, ItemProcessor, ItemReader};
-use crate::step::body::{BodyEnd, BodyFault, BodyRun};
+use crate::step::body::{BodyEnd, BodyError, BodyRun};
 use crate::step::preview::{PreviewRun, ReadToEnd};
 
 /// The body of a chunk step: how its parts are built and its rules.
@@ -37,7 +37,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>, W> ChunkBody<R, P, W> {
 pub(super) type FromRaw<I> = Arc<dyn Fn(&str) -> Result<I, BoxError> + Send + Sync>;
 /// Runs a step over its kept items. It exists for steps alone that ask for it: the loop is compiled a second time.
 pub(super) type RunKept<R, P, W> =
-    for<'a> fn(&'a ChunkBody<R, P, W>, BodyRun) -> LocalBoxFuture<'a, Result<BodyEnd, BodyFault>>;
+    for<'a> fn(&'a ChunkBody<R, P, W>, BodyRun) -> LocalBoxFuture<'a, Result<BodyEnd, BodyError>>;
 
 /// How the skipped items of a built step are read back and run.
 pub(super) struct Rerun<R: ItemReader, P: ItemProcessor<R::Item>, W> {

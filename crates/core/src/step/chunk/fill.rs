@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::buffers::{Buffers, count};
 use super::input::{Input, Read};
-use super::interrupt::{Interrupt, failed, fault_after};
+use super::interrupt::{Interrupt, error_after, failed};
 use super::process::Processing;
 use super::read::{Fullness, Reading};
 use super::sealed::{Seal, Sealed};
 use super::tally::Tally;
 use super::totals::ReadTally;
 use crate::item::{ItemError, ItemProcessor, ItemReader, Processed};
-use crate::step::body::BodyFault;
+use crate::step::body::BodyError;
 
 /// The reading half of a step: one reader and one processor, item by item.
 pub(super) struct Filler<R: ItemReader, P: ItemProcessor<R::Item>> {
@@ -22,8 +22,8 @@ pub(super) struct Filler<R: ItemReader, P: ItemProcessor<R::Item>> {
 }
 
 impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
-    /// Closes reader and processor, whatever happens to one of them; the first fault is the one that is told.
-    pub(super) async fn close(mut self, at_most: Duration, completed: bool) -> Result<(), BodyFault> {
+    /// Closes reader and processor, whatever happens to one of them; the first error is the one that is reported.
+    pub(super) async fn close(mut self, at_most: Duration, completed: bool) -> Result<(), BodyError> {
         let told = if completed { self.processing.processor.completed().await } else { Ok(()) };
         let told = told.map_err(|error| failed("end the processing", &error));
         let reader = self.reading.input.close(at_most).await;
@@ -87,7 +87,7 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
         match rest {
             None => Ok(None),
             Some(Ok(item)) => Ok(Some(item)),
-            Some(Err(error)) => Err(fault_after("process", &error, 0, &self.processing.context)),
+            Some(Err(error)) => Err(error_after("process", &error, 0, &self.processing.context)),
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) struct Hand<I, O> {
     pub(super) rerun: Vec<i64>,
     /// It brings changes of the contexts, so it is saved at once.
     pub(super) changed: bool,
-    /// Where the parts of the step stand before it: what is taken back to while chunks before it are saved.
+    /// Where the parts of the step stand before it: what is rolled back to while chunks before it are saved.
     pub(super) before: Positions,
     pub(super) tries: Tries,
 }

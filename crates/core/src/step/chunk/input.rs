@@ -9,7 +9,7 @@ use super::interrupt::{Interrupt, failed, unless_stopped};
 use super::side_thread::SideThread;
 use crate::execution::ExecutionContext;
 use crate::item::{Checkpoint, ErrorKind, ItemError, ItemReader};
-use crate::step::body::BodyFault;
+use crate::step::body::BodyError;
 use crate::step::context::StepContext;
 use crate::step::shared::Side;
 
@@ -40,7 +40,7 @@ pub(super) enum Input<R: ItemReader> {
 /// A reader on a thread of its own.
 pub(super) struct Handed<R: ItemReader> {
     messages: mpsc::Receiver<Message<R::Item>>,
-    /// Tells the reader to go on after a fault.
+    /// Tells the reader to go on after an error.
     go_on: mpsc::Sender<()>,
     thread: SideThread<R>,
     context: StepContext,
@@ -98,7 +98,7 @@ impl<R: ItemReader + 'static> Input<R> {
 
     /// The position behind the last item that was taken.
     #[inline]
-    pub(super) fn checkpoint(&mut self) -> Result<Option<Checkpoint>, BodyFault> {
+    pub(super) fn checkpoint(&mut self) -> Result<Option<Checkpoint>, BodyError> {
         let checkpoint = match self {
             Self::Direct(reader) => reader.checkpoint(),
             Self::Handed(handed) => std::mem::replace(&mut handed.checkpoint, Ok(None)),
@@ -121,7 +121,7 @@ impl<R: ItemReader + 'static> Input<R> {
 
 impl<R: ItemReader + 'static> Input<R> {
     /// Closes the reader, unless its thread does not end within `at_most`.
-    pub(super) async fn close(self, at_most: Duration) -> Result<(), BodyFault> {
+    pub(super) async fn close(self, at_most: Duration) -> Result<(), BodyError> {
         let reader = match self {
             Self::Direct(reader) => Some(reader),
             Self::Handed(Handed { messages, go_on, thread, .. }) => {

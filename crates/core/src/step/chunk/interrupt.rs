@@ -1,4 +1,4 @@
-//! Why a chunk ends before its commit: a stop, a fault; and the waits that a stop ends.
+//! Why a chunk ends before its commit: a stop, an error; and the waits that a stop ends.
 
 use std::future::Future;
 use std::pin::pin;
@@ -7,7 +7,7 @@ use std::task::Poll;
 use crate::event::Event;
 use crate::item::ItemError;
 use crate::repository::RepositoryError;
-use crate::step::body::BodyFault;
+use crate::step::body::BodyError;
 use crate::step::context::{StepContext, StopRequested};
 use crate::step::policy::{RetryPolicy, after_retries, random_share};
 
@@ -15,29 +15,29 @@ use crate::step::policy::{RetryPolicy, after_retries, random_share};
 pub(super) enum Interrupt {
     /// A stop was requested while it waited.
     Stopped,
-    /// A fault.
-    Fault(BodyFault),
+    /// An error.
+    Body(BodyError),
 }
 
-impl From<BodyFault> for Interrupt {
-    fn from(fault: BodyFault) -> Self {
-        Self::Fault(fault)
+impl From<BodyError> for Interrupt {
+    fn from(fault: BodyError) -> Self {
+        Self::Body(fault)
     }
 }
 
-/// A fault in the author's part of the loop.
-pub(super) fn failed(what: &str, error: &ItemError) -> BodyFault {
-    BodyFault::Failed(format!("failed to {what}: {error}"))
+/// An error in the author's part of the loop.
+pub(super) fn failed(what: &str, error: &ItemError) -> BodyError {
+    BodyError::Failed(format!("failed to {what}: {error}"))
 }
 
-/// A fault after `made` repetitions; an author's `check_stop()?` is a stop, not a fault.
+/// An error after `made` repetitions; an author's `check_stop()?` is a stop, not an error.
 #[cold]
-pub(super) fn fault_after(what: &str, error: &ItemError, made: u32, context: &StepContext) -> Interrupt {
+pub(super) fn error_after(what: &str, error: &ItemError, made: u32, context: &StepContext) -> Interrupt {
     let ended_wait = || matches!(error.cause().downcast_ref(), Some(RepositoryError::WaitStopped { .. }));
     if context.is_stopping() && (error.cause().is::<StopRequested>() || ended_wait()) {
         return Interrupt::Stopped;
     }
-    Interrupt::Fault(BodyFault::Failed(format!("failed to {what}: {}", after_retries(error.to_string(), made))))
+    Interrupt::Body(BodyError::Failed(format!("failed to {what}: {}", after_retries(error.to_string(), made))))
 }
 
 /// Tells of a repetition and waits before it, outside of any transaction.

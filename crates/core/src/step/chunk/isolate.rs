@@ -6,14 +6,14 @@ use super::settings::{Rules, Skip};
 use super::target::{Failure, Target};
 use crate::execution::SkipPhase;
 use crate::item::{ItemError, ItemReader, ItemWriter};
-use crate::step::body::BodyFault;
+use crate::step::body::BodyError;
 use crate::step::policy::SkipRefusal;
 
 /// Why the search ended without an answer. What it found stays found.
 pub(super) enum Unsettled {
-    /// A write failed by a fault that is not to be skipped; it was taken back.
+    /// A write failed by an error that is not to be skipped; it was rolled back.
     Write(ItemError),
-    /// The store was away while a part was written, which says nothing of its items; it was taken back.
+    /// The store was away while a part was written, which says nothing of its items; it was rolled back.
     Lost,
     /// The step ends: nothing may be written any more.
     Ended(Interrupt),
@@ -37,7 +37,7 @@ pub(super) struct Isolation<'a, R: ItemReader> {
 }
 
 impl<R: ItemReader> Isolation<'_, R> {
-    /// Whether a fault is such that an item may be skipped for it. A limit that is reached is told when the item is found.
+    /// Whether an error is such that an item may be skipped for it. A limit that is reached is reported when the item is found.
     pub(super) fn asks<O>(&self, hand: &Hand<R::Item, O>, error: &ItemError) -> bool {
         let asked = self.skip.policy.asks(SkipPhase::Write, error, self.skipped + hand.skips.count());
         asked != Err(SkipRefusal::Other)
@@ -46,7 +46,7 @@ impl<R: ItemReader> Isolation<'_, R> {
     /// Takes the items out of a chunk that cannot be written: O(k·log n) writes for k bad ones among n.
     ///
     /// Each trial writes the items found good and a part of the rest, and is rolled back, in the database and in the writer.
-    /// The chunk itself is written and committed by the caller, so a stop, fault or crash in here loses nothing: nothing
+    /// The chunk itself is written and committed by the caller, so a stop, error or crash in here loses nothing: nothing
     /// of it is committed.
     pub(super) async fn by_halves<W, O>(
         &self,
@@ -121,7 +121,7 @@ impl<R: ItemReader> Isolation<'_, R> {
         let skipped = self.skipped + hand.skips.count();
         if let Err(refusal) = self.skip.policy.asks(SkipPhase::Write, error, skipped) {
             let message = refusal.message(&error.to_string());
-            return Err(Unsettled::Ended(BodyFault::Failed(message).into()));
+            return Err(Unsettled::Ended(BodyError::Failed(message).into()));
         }
         hand.buffers.outputs.remove(index);
         let item = (index < hand.buffers.inputs.len()).then(|| hand.buffers.inputs.remove(index));

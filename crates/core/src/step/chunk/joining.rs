@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::step::body::BodyFault;
+use crate::step::body::BodyError;
 use crate::step::context::StepContext;
 
 /// Tells when what was written must be saved. A thread watches the time: a look at the clock for each chunk would cost more
@@ -26,14 +26,14 @@ struct Shared {
 
 impl Joining {
     /// A save is due each time that `every` has passed.
-    pub(super) fn start(every: Duration, context: &StepContext) -> Result<Self, BodyFault> {
+    pub(super) fn start(every: Duration, context: &StepContext) -> Result<Self, BodyError> {
         let shared = Arc::new(Shared::default());
         let watched = Arc::clone(&shared);
         let name = format!("saves-{}", context.step_execution_id());
         let watch = thread::Builder::new()
             .name(name)
             .spawn(move || watched.watch(every))
-            .map_err(|error| BodyFault::Failed(format!("failed to start a thread for the step: {error}")))?;
+            .map_err(|error| BodyError::Failed(format!("failed to start a thread for the step: {error}")))?;
         Ok(Self { shared, watch: watch.thread().clone() })
     }
 

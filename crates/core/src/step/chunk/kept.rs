@@ -3,14 +3,14 @@
 use super::interrupt::Interrupt;
 use crate::execution::{SkipPhase, SkippedItem};
 use crate::item::ErrorKind;
-use crate::step::body::BodyFault;
-use crate::step::policy::{SkipFault, SkipPolicy};
+use crate::step::body::BodyError;
+use crate::step::policy::{SkipPolicy, SkippableError};
 
 /// Skipped items of a chunk, in their order.
 #[derive(Default)]
 pub(super) struct KeptSkips {
     items: Vec<SkippedItem>,
-    /// The kind of the fault of each.
+    /// The kind of the error of each.
     kinds: Vec<ErrorKind>,
 }
 
@@ -27,7 +27,7 @@ impl KeptSkips {
         self.items.len() as u64
     }
 
-    /// Keeps an item whose fault, of this kind, the policy allows. The answer is about how many bytes it takes.
+    /// Keeps an item whose error, of this kind, the policy allows. The answer is about how many bytes it takes.
     pub(super) fn keep(&mut self, skipped: SkippedItem, kind: ErrorKind) -> usize {
         let bytes = skipped.error.len() + skipped.item.as_ref().map_or(0, String::len) + size_of::<SkippedItem>();
         self.items.push(skipped);
@@ -56,7 +56,7 @@ impl KeptSkips {
     }
 
     /// The last of them, as its error told it.
-    pub(super) fn last_fault(&self) -> Option<String> {
+    pub(super) fn last_error(&self) -> Option<String> {
         self.items.last().map(told)
     }
 }
@@ -64,11 +64,11 @@ impl KeptSkips {
 fn check(policy: Option<&SkipPolicy>, item: &SkippedItem, kind: ErrorKind, skipped: u64) -> Result<(), Interrupt> {
     let Some(policy) = policy else { return Ok(()) };
     let position = item.position.as_deref();
-    let fault = SkipFault { phase: item.phase, kind, position, error: &item.error, skipped };
-    policy.verdict(&fault).map_err(|refusal| BodyFault::Failed(refusal.message(&told(item))).into())
+    let fault = SkippableError { phase: item.phase, kind, position, error: &item.error, skipped };
+    policy.verdict(&fault).map_err(|refusal| BodyError::Failed(refusal.message(&told(item))).into())
 }
 
-/// The fault of an item that was skipped, as its error told it.
+/// The error of an item that was skipped, as its error told it.
 fn told(skip: &SkippedItem) -> String {
     let position = skip.position.as_ref().map(|position| format!("{position}: ")).unwrap_or_default();
     let raw = skip.item.as_ref().filter(|_| skip.phase == SkipPhase::Read);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::builder::{ChunkStepBuilder, NotSet};
 use super::settings::Factory;
 use crate::item::{
-    AsyncProcessor, ChainProcessor, FilterProcessor, FunctionProcessor, ItemError, ItemProcessor, ItemReader,
+    AsyncFunctionProcessor, ChainProcessor, FilterProcessor, FunctionProcessor, ItemError, ItemProcessor, ItemReader,
 };
 use crate::step::context::StepContext;
 
@@ -13,7 +13,7 @@ use crate::step::context::StepContext;
 /// stand; a [`processor`](Self::processor) comes before them, since it replaces all.
 ///
 /// ```
-/// use oxbatch_core::item::{CallableWriter, ListReader};
+/// use oxbatch_core::item::{FunctionWriter, ListReader};
 /// use oxbatch_core::{ChunkStep, ItemError, Job};
 ///
 /// let step = ChunkStep::builder("Numbers")
@@ -22,7 +22,7 @@ use crate::step::context::StepContext;
 ///     .try_map(|text: &str| text.parse::<u32>().map_err(ItemError::parse))
 ///     .map(|number: u32| number * 2)
 ///     .map_async(|number: u32| async move { Ok(format!("<{number}>")) })
-///     .writer(|_| Ok(CallableWriter::new(|chunk: &[String]| {
+///     .writer(|_| Ok(FunctionWriter::new(|chunk: &[String]| {
 ///         println!("{chunk:?}");
 ///         Ok(())
 ///     })));
@@ -103,7 +103,7 @@ where
         let function = Arc::new(function);
         self.behind(move || {
             let function = Arc::clone(&function);
-            AsyncProcessor::new(move |item| {
+            AsyncFunctionProcessor::new(move |item| {
                 let made = function(item);
                 async move { made.await.map(Some) }
             })

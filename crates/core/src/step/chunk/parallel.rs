@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use self::feeder::Feeder;
-use self::parts::{Closed, Done, Fault, Feed, Queue};
+use self::parts::{Closed, Done, Feed, PartError, Queue};
 use self::worker::work;
 use super::buffers::{Buffers, count};
 use super::interrupt::Interrupt;
@@ -25,7 +25,7 @@ use super::side_thread::SideThread;
 use super::totals::Totals;
 use super::workers::Workers;
 use crate::item::{ItemProcessor, ItemReader};
-use crate::step::body::BodyFault;
+use crate::step::body::BodyError;
 use crate::step::context::StepContext;
 use crate::step::policy::SkipPolicy;
 
@@ -117,8 +117,8 @@ where
                     skips.join(tally.skips, self.skip.as_ref(), before)?;
                     match fault {
                         None => {}
-                        Some(Fault::Interrupt(interrupt)) => return Err(interrupt),
-                        Some(Fault::Panic(panic)) => std::panic::resume_unwind(panic),
+                        Some(PartError::Interrupt(interrupt)) => return Err(interrupt),
+                        Some(PartError::Panic(panic)) => std::panic::resume_unwind(panic),
                     }
                     if let Some(taken) = &self.totals {
                         taken.join(&mut totals, &sums)?;
@@ -163,7 +163,7 @@ where
     }
 
     /// Ends the threads and closes reader and processors; those are left to themselves that do not end within `at_most`.
-    pub(super) async fn close(self, at_most: Duration) -> Result<(), BodyFault> {
+    pub(super) async fn close(self, at_most: Duration) -> Result<(), BodyError> {
         // What is in flight is awaited by nobody any more, and given up.
         drop((self.feeds, self.given_up));
         let deadline = tokio::time::Instant::now().checked_add(at_most);

@@ -1,7 +1,7 @@
 //! What becomes of one item: processed, repeated, filtered, skipped.
 
 use super::buffers::Buffers;
-use super::interrupt::{Interrupt, fault_after, unless_stopped, wait};
+use super::interrupt::{Interrupt, error_after, unless_stopped, wait};
 use super::settings::{CopyItem, Rules};
 use super::tally::Tally;
 use super::totals::ReadTally;
@@ -15,7 +15,7 @@ pub(super) struct Processing<R: ItemReader, P: ItemProcessor<R::Item>> {
     pub(super) context: StepContext,
     pub(super) rules: Rules<R>,
     pub(super) copy: Option<CopyItem<R>>,
-    /// What an item puts into the contexts that fails can be taken back: it is the only processor.
+    /// What an item puts into the contexts that fails can be rolled back: it is the only processor.
     pub(super) undoes: bool,
     /// Takes the control totals of what is read, where there are any.
     pub(super) totals: Option<ReadTally<R::Item, P::Output>>,
@@ -37,7 +37,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
             None => match self.process(item).await? {
                 Ok(Some(output)) => buffers.outputs.push(output),
                 Ok(None) => self.filtered(tally)?,
-                Err(error) => return Err(fault_after("process", &error, 0, &self.context)),
+                Err(error) => return Err(error_after("process", &error, 0, &self.context)),
             },
             Some(copy) => self.settle_copies(item, copy, buffers, tally).await?,
         }
@@ -50,7 +50,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
         unless_stopped(&self.context, self.processor.process(item)).await.ok_or(Interrupt::Stopped)
     }
 
-    /// What was put into the contexts so far is not taken back with the next item.
+    /// What was put into the contexts so far is not rolled back with the next item.
     #[inline]
     fn mark(&self) {
         let scope = self.context.scope();
@@ -60,7 +60,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
 
     /// What the item has put into the contexts is void: it comes again, or is skipped.
     fn undo(&self) {
-        // One of several processors puts nothing, and the reader's entries are not its own to take back.
+        // One of several processors puts nothing, and the reader's entries are not its own to roll back.
         if self.undoes {
             let scope = self.context.scope();
             scope.context.undo(Side::Settling);
@@ -103,7 +103,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
             };
             self.undo();
             if !self.rules.retry.repeats(&error, made) {
-                let fault = fault_after("process", &error, made, &self.context);
+                let fault = error_after("process", &error, made, &self.context);
                 tally.skip_or(self.rules.skip.as_ref(), fault, &error, Some(&item))?;
                 if let Some(totals) = &mut self.totals {
                     totals.skipped()?;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::buffers::count;
 use super::input::{Input, Read};
-use super::interrupt::{Interrupt, fault_after, wait};
+use super::interrupt::{Interrupt, error_after, wait};
 use super::kept_ids::KeptIds;
 use super::sealed::Seal;
 use super::settings::{Rules, Weight};
@@ -86,7 +86,7 @@ impl<R: ItemReader + 'static> Reading<R> {
         }
     }
 
-    /// What was put into the contexts so far is not taken back with the next read.
+    /// What was put into the contexts so far is not rolled back with the next read.
     #[inline]
     fn mark(&self) {
         let scope = self.context.scope();
@@ -94,7 +94,7 @@ impl<R: ItemReader + 'static> Reading<R> {
         scope.job.context.mark(Side::Settling);
     }
 
-    /// Repeats a read that failed, or goes on without the item. Only a transient fault leaves the position where it was: to
+    /// Repeats a read that failed, or goes on without the item. Only a transient error leaves the position where it was: to
     /// read again after any other would lose the item that could not be read, unless it is kept as skipped.
     #[cold]
     async fn read_on(
@@ -117,7 +117,7 @@ impl<R: ItemReader + 'static> Reading<R> {
                 Err(next) => error = next,
             }
         }
-        let fault = fault_after("read", &error, made, &self.context);
+        let fault = error_after("read", &error, made, &self.context);
         full.kept_bytes += tally.skip_or(self.rules.skip.as_ref(), fault, &error, None)?;
         // It is settled, and is not to wait for long either.
         full.skipped += 1;

@@ -14,13 +14,13 @@ use super::settings::{FromJson, ItemSettings, Skip, Weight};
 use crate::execution::{ExecutionId, SkipPhase, StoredSkip};
 use crate::item::{Checkpoint, ItemError, ItemProcessor, ItemReader, ItemWriter};
 use crate::repository::{JobRepository, PendingSkips};
-use crate::step::body::{BodyEnd, BodyFault, BodyRun};
+use crate::step::body::{BodyEnd, BodyError, BodyRun};
 use crate::step::context::StepContext;
 
 /// Kept items that are read from the repository at once.
 const PAGE: u32 = 500;
 
-/// What the builder of a step has been told of re-runs.
+/// What the builder of a step has been reported of re-runs.
 pub(super) struct DeclaredRerun<I> {
     /// How items are read back, and a `RunKept` of the parts that are set at the time; its type shows whether they still are.
     pub(super) items: Option<(FromJson<I>, Box<dyn Any>)>,
@@ -61,7 +61,7 @@ impl<I: Send> DeclaredRerun<I> {
 pub(super) fn run_kept<R, P, W>(
     body: &ChunkBody<R, P, W>,
     run: BodyRun,
-) -> LocalBoxFuture<'_, Result<BodyEnd, BodyFault>>
+) -> LocalBoxFuture<'_, Result<BodyEnd, BodyError>>
 where
     R: ItemReader + 'static,
     P: ItemProcessor<R::Item> + 'static,
@@ -69,7 +69,7 @@ where
 {
     async move {
         let (Some(rerun), Some(of)) = (&body.rerun, run.context.rerun_of()) else {
-            return Err(BodyFault::Failed("the step has no skipped items to re-run".to_owned()));
+            return Err(BodyError::Failed("the step has no skipped items to re-run".to_owned()));
         };
         let (from_json, from_raw) = (rerun.from_json, rerun.from_raw.clone());
         let ids = KeptIds::default();
@@ -178,7 +178,7 @@ impl<R: ItemReader> ItemReader for KeptReader<R> {
                 Err(error) => Err(ItemError::parse(error).at(at).with_whole_raw(text)),
             },
             _ => (self.from_json)(&text).map(Some).map_err(|error| {
-                // No fault of the item: it stays where it is until the type fits again.
+                // No error of the item: it stays where it is until the type fits again.
                 let message = format!(
                     "the JSON that was kept of skipped item {id} does not fit the step's item ({error}); was its type changed since?"
                 );

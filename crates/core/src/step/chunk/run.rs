@@ -25,7 +25,7 @@ use super::totals::{ReadTally, TotalsLedger};
 use super::workers::Workers;
 use crate::execution::{StepState, cause_chain};
 use crate::item::{ItemProcessor, ItemReader, ItemWriter};
-use crate::step::body::{BodyEnd, BodyFault, BodyRun, Reruns, StepBody};
+use crate::step::body::{BodyEnd, BodyError, BodyRun, Reruns, StepBody};
 use crate::step::context::StepContext;
 use crate::step::preview::{PreviewRun, ReadToEnd};
 use crate::step::shared::Side;
@@ -43,7 +43,7 @@ where
     P: ItemProcessor<R::Item> + 'static,
     W: ItemWriter<P::Output> + 'static,
 {
-    fn run(&self, run: BodyRun) -> LocalBoxFuture<'_, Result<BodyEnd, BodyFault>> {
+    fn run(&self, run: BodyRun) -> LocalBoxFuture<'_, Result<BodyEnd, BodyError>> {
         match &self.rerun {
             Some(rerun) if run.context.rerun_of().is_some() => (rerun.run)(self, run),
             _ => self.run_parts(run).boxed_local(),
@@ -76,7 +76,7 @@ where
     P: ItemProcessor<R::Item> + 'static,
     W: ItemWriter<P::Output> + 'static,
 {
-    pub(super) async fn run_parts(&self, run: BodyRun) -> Result<BodyEnd, BodyFault> {
+    pub(super) async fn run_parts(&self, run: BodyRun) -> Result<BodyEnd, BodyError> {
         let BodyRun { context, state, control_totals, resumed, mut transaction } = run;
         let totals = match &self.totals {
             Some(totals) => Some(TotalsLedger::resume(totals, control_totals.as_deref(), resumed)?),
@@ -91,7 +91,7 @@ where
         let joining = joins.map(|every| Joining::start(every, &context)).transpose()?;
         let (transaction, syncer) = (transaction.as_mut(), None);
         let mut target = Target { writer, transaction, context: context.clone(), syncer };
-        // Everything that may be is closed; the first fault is the one that is told.
+        // Everything that may be is closed; the first error is the one that is reported.
         let (result, closed) = match self.open(reading, processing, &mut target, &state).await {
             Ok(source) => {
                 let standing = Standing::new(&context, state, totals, joining);
@@ -104,12 +104,12 @@ where
         let end = match result {
             Ok(end) => end,
             Err(Interrupt::Stopped) => BodyEnd::Stopped,
-            Err(Interrupt::Fault(fault)) => return Err(fault),
+            Err(Interrupt::Body(fault)) => return Err(fault),
         };
         closed.and(writer_closed).map(|()| end)
     }
 
-    fn build_reader(&self, context: &StepContext) -> Result<Reading<R>, BodyFault> {
+    fn build_reader(&self, context: &StepContext) -> Result<Reading<R>, BodyError> {
         let time = self.settings.time;
         let side = if time.is_some() { Side::Reading } else { Side::Settling };
         Ok(Reading {
@@ -122,7 +122,7 @@ where
     }
 
     /// Builds one processor, or as many as are to work at once.
-    fn build_processors(&self, context: &StepContext) -> Result<Vec<Processing<R, P>>, BodyFault> {
+    fn build_processors(&self, context: &StepContext) -> Result<Vec<Processing<R, P>>, BodyError> {
         let (count, side) = match self.settings.workers() {
             Some(workers) => (workers.count(), Side::Beside),
             None => (1, Side::Settling),
@@ -149,7 +149,7 @@ where
         mut processors: Vec<Processing<R, P>>,
         target: &mut Target<'_, W>,
         state: &StepState,
-    ) -> Result<Source<R, P>, (Interrupt, Result<(), BodyFault>)> {
+    ) -> Result<Source<R, P>, (Interrupt, Result<(), BodyError>)> {
         let opened = async {
             let Input::Direct(reader) = &mut reading.input else { return Ok(()) };
             reader.open(state.reader.as_ref()).await.map_err(|error| failed("open the reader", &error))?;
@@ -161,7 +161,7 @@ where
                 }
                 _ if state.processor.is_some() => {
                     let message = "the last attempt of the step has kept a processor's checkpoint, which several processors at once cannot go on from; launch with force to start anew";
-                    return Err(BodyFault::Failed(message.to_owned()));
+                    return Err(BodyError::Failed(message.to_owned()));
                 }
                 _ => {}
             }
@@ -213,14 +213,14 @@ where
         }
     }
 
-    fn resolve_size(&self, context: &StepContext) -> Result<usize, BodyFault> {
+    fn resolve_size(&self, context: &StepContext) -> Result<usize, BodyError> {
         let size = match &self.settings.size {
             ChunkSize::Fixed(size) => *size,
             ChunkSize::Late(function) => function(context).map_err(|error| {
-                BodyFault::Failed(format!("failed to find the chunk size: {}", cause_chain(error.as_ref())))
+                BodyError::Failed(format!("failed to find the chunk size: {}", cause_chain(error.as_ref())))
             })?,
         };
-        check_size(size).map_err(BodyFault::Failed)
+        check_size(size).map_err(BodyError::Failed)
     }
 
     /// Runs the chunks, and closes reader and processors.
@@ -229,7 +229,7 @@ where
         mut source: Source<R, P>,
         target: &mut Target<'_, W>,
         mut commits: Commits<'_, R, P::Output>,
-    ) -> (Result<BodyEnd, Interrupt>, Result<(), BodyFault>) {
+    ) -> (Result<BodyEnd, Interrupt>, Result<(), BodyError>) {
         let mut measure = Measure::new(self.settings.read_ahead);
         let mut buffers = Buffers { outputs: Vec::with_capacity(FIRST_OUTPUTS), inputs: Vec::new() };
         let mut result = loop {
@@ -263,14 +263,14 @@ where
                 tokio::task::yield_now().await;
             }
         };
-        if !matches!(result, Err(Interrupt::Fault(BodyFault::LeaseLost)))
+        if !matches!(result, Err(Interrupt::Body(BodyError::LeaseLost)))
             && let Err(interrupt) = commits.save_waiting(target).await
-            && !matches!(result, Err(Interrupt::Fault(_)))
+            && !matches!(result, Err(Interrupt::Body(_)))
         {
             result = Err(interrupt);
         }
-        // A fault is told although the reader still waits for input; a stop has its own grace.
-        let at_most = if matches!(result, Err(Interrupt::Fault(_))) { CLOSE_AFTER_FAULT } else { Duration::MAX };
+        // An error is reported although the reader still waits for input; a stop has its own grace.
+        let at_most = if matches!(result, Err(Interrupt::Body(_))) { CLOSE_AFTER_FAULT } else { Duration::MAX };
         let completed = matches!(result, Ok(BodyEnd::Completed { .. }));
         (result, source.close(at_most, completed).await)
     }
@@ -300,12 +300,12 @@ where
     }
 }
 
-fn build<T>(what: &str, factory: &Factory<T>, context: &StepContext) -> Result<T, BodyFault> {
+fn build<T>(what: &str, factory: &Factory<T>, context: &StepContext) -> Result<T, BodyError> {
     factory(context)
-        .map_err(|error| BodyFault::Failed(format!("failed to build the {what}: {}", cause_chain(error.as_ref()))))
+        .map_err(|error| BodyError::Failed(format!("failed to build the {what}: {}", cause_chain(error.as_ref()))))
 }
 
-/// What a writer puts into the contexts can be taken back; what an item puts, where the step may go on after it.
+/// What a writer puts into the contexts can be rolled back; what an item puts, where the step may go on after it.
 fn record_changes(context: &StepContext, of_items: bool) {
     let sides: &[Side] = if of_items { &[Side::Writing, Side::Settling, Side::Reading] } else { &[Side::Writing] };
     context.scope().context.record(sides);

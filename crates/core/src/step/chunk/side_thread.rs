@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::interrupt::Interrupt;
 use crate::author_thread;
-use crate::step::body::BodyFault;
+use crate::step::body::BodyError;
 use crate::step::context::StepContext;
 
 /// A handle on such a thread. The thread ends when the channels that it was given are closed, not before.
@@ -44,14 +44,14 @@ impl<T: Send + 'static> SideThread<T> {
         body: impl FnOnce(&Runtime) -> T + Send + 'static,
     ) -> Result<Self, Interrupt> {
         let no_thread = |error: std::io::Error| {
-            Interrupt::Fault(BodyFault::Failed(format!("failed to start a thread for the step: {error}")))
+            Interrupt::Body(BodyError::Failed(format!("failed to start a thread for the step: {error}")))
         };
         let name = format!("{what}-{}", context.step_execution_id());
         let ended = author_thread::start(name, Beside::begin(context), body).map_err(no_thread)?;
         Ok(Self { ended: Some(ended) })
     }
 
-    /// What it gives back when it has ended by itself; its panic goes on here. `None` when that was told before.
+    /// What it gives back when it has ended by itself; its panic goes on here. `None` when that was reported before.
     pub(super) async fn ended(&mut self) -> Option<T> {
         match self.ended.take()?.await {
             Ok(Ok(given)) => Some(given),

@@ -10,7 +10,7 @@ use super::totals::TotalsLedger;
 use crate::execution::{ContextError, Counters, ExecutionContext, SkippedItem, StepState, cause_chain};
 use crate::item::{Checkpoint, ErrorKind, ItemError, ItemWriter};
 use crate::repository::ChunkSave;
-use crate::step::body::BodyFault;
+use crate::step::body::BodyError;
 use crate::step::context::StepContext;
 use crate::step::policy::RetryPolicy;
 
@@ -43,7 +43,7 @@ pub(super) struct Standing<'a, I, O> {
     /// Several chunks may share a save.
     joining: Option<Joining>,
     waiting: Waiting,
-    /// Somebody has asked for a stop, as a commit was told.
+    /// Somebody has asked for a stop, as a commit was reported.
     pub(super) stop_requested: bool,
     /// Used again for each save.
     json: String,
@@ -89,7 +89,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         positions
     }
 
-    /// What the writer has put so far is not taken back any more; whether a context has changed by it.
+    /// What the writer has put so far is not rolled back any more; whether a context has changed by it.
     pub(super) fn keep_written(&mut self) -> bool {
         let changed = Contexts::written(self.context.scope());
         self.adopt_contexts(None, None);
@@ -123,13 +123,13 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
     }
 
     /// Adds a written chunk to the control totals; they count once it is committed.
-    pub(super) fn add_totals(&mut self, hand: &Hand<I, O>) -> Result<(), BodyFault> {
+    pub(super) fn add_totals(&mut self, hand: &Hand<I, O>) -> Result<(), BodyError> {
         let Some(totals) = &mut self.totals else { return Ok(()) };
         totals.add(&hand.totals, &hand.buffers.outputs, hand.left())
     }
 
     /// Checks the rule of the control totals over all that was committed.
-    pub(super) fn check_totals(&self) -> Result<(), BodyFault> {
+    pub(super) fn check_totals(&self) -> Result<(), BodyError> {
         self.totals.as_ref().map_or(Ok(()), |totals| totals.check(self.context))
     }
 
@@ -175,14 +175,14 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
     ) -> Result<(), Interrupt> {
         let Waiting::Chunks(progress) = self.waiting else { return Ok(()) };
         if let Some(totals) = &mut self.totals {
-            totals.take_back();
+            totals.roll_back();
         }
         let mut made = 0;
         loop {
             let save = Save { counters: self.counters, progress, skips: &[], rerun: &[] };
             let Err(failure) = self.commit(target, save).await else { return Ok(()) };
             let rolled_back = target.transaction.rollback().await;
-            rolled_back.map_err(|error| BodyFault::Failed(format!("failed to roll back: {}", cause_chain(&error))))?;
+            rolled_back.map_err(|error| BodyError::Failed(format!("failed to roll back: {}", cause_chain(&error))))?;
             match failure {
                 Failure::Save(error) if error.is_transient() && retry.allows(ErrorKind::Transient, made) => {
                     made += 1;
@@ -206,7 +206,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
     }
 
     async fn commit<W: ItemWriter<O>>(&mut self, target: &mut Target<'_, W>, save: Save<'_>) -> Result<(), Failure> {
-        let as_text = |error: ContextError| Failure::Fault(BodyFault::Failed(error.to_string()));
+        let as_text = |error: ContextError| Failure::Body(BodyError::Failed(error.to_string()));
         let Save { counters, progress, skips, rerun } = save;
         self.state.write_json(&mut self.json).map_err(as_text)?;
         let job_context = self.contexts.changes_of_job().map_err(as_text)?;

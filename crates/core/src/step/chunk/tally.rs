@@ -5,7 +5,7 @@ use super::kept::KeptSkips;
 use super::settings::Skip;
 use crate::execution::SkipPhase;
 use crate::item::{ItemError, ItemReader};
-use crate::step::body::BodyFault;
+use crate::step::body::BodyError;
 use crate::step::policy::SkipRefusal;
 
 /// What is counted while items are settled.
@@ -24,7 +24,7 @@ impl Tally {
         Self { filtered: 0, retries: 0, skips: KeptSkips::default(), skipped }
     }
 
-    /// Keeps an item as skipped where the policy allows it, or passes the fault on; without an item it could not be read. About as many bytes are kept of it as
+    /// Keeps an item as skipped where the policy allows it, or passes the error on; without an item it could not be read. About as many bytes are kept of it as
     /// the answer says.
     #[cold]
     pub(super) fn skip_or<R: ItemReader>(
@@ -39,7 +39,7 @@ impl Tally {
         match skip.policy.asks(phase, error, self.skipped + self.skips.count()) {
             Ok(()) => Ok(self.skips.keep(skip.kept(phase, item, error), error.kind())),
             Err(SkipRefusal::Other) => Err(fault),
-            Err(refusal) => Err(BodyFault::Failed(refusal.message(&error.to_string())).into()),
+            Err(refusal) => Err(BodyError::Failed(refusal.message(&error.to_string())).into()),
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::interrupt::{Interrupt, failed, fault_after, unless_stopped};
+use super::interrupt::{Interrupt, error_after, failed, unless_stopped};
 use crate::execution::cause_chain;
 use crate::item::{Checkpoint, ItemError, ItemWriter, Syncer};
 use crate::repository::{ChunkTransaction, RepositoryError};
-use crate::step::body::BodyFault;
+use crate::step::body::BodyError;
 use crate::step::context::StepContext;
 use crate::step::shared::Side;
 
@@ -31,11 +31,11 @@ pub(super) enum Failure {
     /// A stop was requested while a write hung.
     Stopped,
     /// What no policy is asked about.
-    Fault(BodyFault),
+    Body(BodyError),
 }
 
 impl Failure {
-    /// What was to be done, and the fault of it, that a policy is asked about; any other ends the step.
+    /// What was to be done, and the error of it, that a policy is asked about; any other ends the step.
     pub(super) fn for_policies(self) -> Result<(&'static str, ItemError), Interrupt> {
         match self {
             Self::Output(what, error) => Ok((what, error)),
@@ -47,13 +47,13 @@ impl Failure {
     /// The end of the step by an attempt that is not repeated.
     pub(super) fn fails(self, context: Option<&StepContext>) -> Interrupt {
         match (self, context) {
-            (Self::Output(what, error), Some(context)) => fault_after(what, &error, 0, context),
+            (Self::Output(what, error), Some(context)) => error_after(what, &error, 0, context),
             (Self::Output(what, error), None) => failed(what, &error).into(),
-            (Self::Save(RepositoryError::LeaseLost { .. }), _) => BodyFault::LeaseLost.into(),
+            (Self::Save(RepositoryError::LeaseLost { .. }), _) => BodyError::LeaseLost.into(),
             (Self::Save(RepositoryError::WaitStopped { .. }), _) => Interrupt::Stopped,
-            (Self::Save(error), _) => BodyFault::Failed(format!("failed to commit: {}", cause_chain(&error))).into(),
+            (Self::Save(error), _) => BodyError::Failed(format!("failed to commit: {}", cause_chain(&error))).into(),
             (Self::Stopped, _) => Interrupt::Stopped,
-            (Self::Fault(fault), _) => fault.into(),
+            (Self::Body(fault), _) => fault.into(),
         }
     }
 }
@@ -95,7 +95,7 @@ impl<W> Target<'_, W> {
     }
 
     /// Takes back what was written since the last commit: in the contexts, in the database, in the output.
-    pub(super) async fn roll_back<O>(&mut self) -> Result<(), BodyFault>
+    pub(super) async fn roll_back<O>(&mut self) -> Result<(), BodyError>
     where
         O: Send + Sync,
         W: ItemWriter<O>,
@@ -103,7 +103,7 @@ impl<W> Target<'_, W> {
         self.undo_contexts();
         let transaction = self.transaction.rollback().await;
         self.writer.rolled_back().await.map_err(|error| failed("roll the output back", &error))?;
-        transaction.map_err(|error| BodyFault::Failed(format!("failed to roll back: {}", cause_chain(&error))))
+        transaction.map_err(|error| BodyError::Failed(format!("failed to roll back: {}", cause_chain(&error))))
     }
 
     /// What the writer has put since the last mark is void.

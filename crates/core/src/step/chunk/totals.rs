@@ -5,21 +5,21 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::decimal::{Decimal, DecimalFault, Summand};
+use crate::decimal::{Decimal, DecimalError, Summand};
 use crate::execution::{ControlTotal, ControlTotals, cause_chain};
 use crate::item::BoxError;
-use crate::step::body::BodyFault;
+use crate::step::body::BodyError;
 use crate::step::context::StepContext;
 
 /// Longest name in characters.
 const MAX_NAME_CHARS: usize = 100;
 
-type TakeOne<I> = Arc<dyn Fn(&I) -> Result<Decimal, DecimalFault> + Send + Sync>;
+type TakeOne<I> = Arc<dyn Fn(&I) -> Result<Decimal, DecimalError> + Send + Sync>;
 /// Adds a chunk of outputs to a sum: one call a chunk, the loop over the outputs is compiled for the author's function.
-type TakeAll<O> = Arc<dyn Fn(&[O], Decimal) -> Result<Decimal, DecimalFault> + Send + Sync>;
+type TakeAll<O> = Arc<dyn Fn(&[O], Decimal) -> Result<Decimal, DecimalError> + Send + Sync>;
 type Rule = Arc<dyn Fn(&ControlTotals, &StepContext) -> Result<(), BoxError> + Send + Sync>;
 
-/// What the builder of a step has been told of its totals.
+/// What the builder of a step has been reported of its totals.
 pub(super) struct Declared<I> {
     totals: Vec<DeclaredTotal<I>>,
     rule: Option<Rule>,
@@ -130,7 +130,7 @@ struct Total<I, O> {
 
 impl<I, O> Totals<I, O> {
     /// Adds the sums of a part of a chunk to those of the parts before it.
-    pub(super) fn join(&self, sums: &mut Vec<Sums>, part: &[Sums]) -> Result<(), BodyFault> {
+    pub(super) fn join(&self, sums: &mut Vec<Sums>, part: &[Sums]) -> Result<(), BodyError> {
         sums.resize(self.totals.len(), Sums::default());
         for ((Total { name, .. }, sums), part) in self.totals.iter().zip(sums).zip(part) {
             let add = |of, sum: Decimal, more| sum.checked_add(more).map_err(|error| fault(name, of, &error));
@@ -151,8 +151,8 @@ pub(super) struct Sums {
     written: Decimal,
 }
 
-fn fault(name: &str, of: &str, fault: &DecimalFault) -> BodyFault {
-    BodyFault::Failed(format!("control total '{name}' of what is {of}: {fault}"))
+fn fault(name: &str, of: &str, fault: &DecimalError) -> BodyError {
+    BodyError::Failed(format!("control total '{name}' of what is {of}: {fault}"))
 }
 
 /// Takes the totals of what is read, beside the reader: its sums travel with the chunk.
@@ -171,7 +171,7 @@ impl<I, O> ReadTally<I, O> {
 
     /// An item was read.
     #[inline]
-    pub(super) fn read(&mut self, item: &I) -> Result<(), BodyFault> {
+    pub(super) fn read(&mut self, item: &I) -> Result<(), BodyError> {
         for ((total, of_item), sums) in self.totals.totals.iter().zip(&mut self.of_item).zip(&mut self.sums) {
             let Some(take) = &total.read else { continue };
             let taken = take(item).and_then(|value| Ok((value, sums.read.checked_add(value)?)));
@@ -182,17 +182,17 @@ impl<I, O> ReadTally<I, O> {
 
     /// The item that was read last was filtered.
     #[inline]
-    pub(super) fn filtered(&mut self) -> Result<(), BodyFault> {
+    pub(super) fn filtered(&mut self) -> Result<(), BodyError> {
         self.add("filtered", |sums| &mut sums.filtered)
     }
 
     /// The item that was read last was skipped.
-    pub(super) fn skipped(&mut self) -> Result<(), BodyFault> {
+    pub(super) fn skipped(&mut self) -> Result<(), BodyError> {
         self.add("skipped", |sums| &mut sums.skipped)
     }
 
     #[inline]
-    fn add(&mut self, of: &str, side: impl Fn(&mut Sums) -> &mut Decimal) -> Result<(), BodyFault> {
+    fn add(&mut self, of: &str, side: impl Fn(&mut Sums) -> &mut Decimal) -> Result<(), BodyError> {
         for ((total, of_item), sums) in self.totals.totals.iter().zip(&self.of_item).zip(&mut self.sums) {
             let side = side(sums);
             *side = side.checked_add(*of_item).map_err(|error| fault(&total.name, of, &error))?;
@@ -223,16 +223,16 @@ pub(super) struct TotalsLedger<I, O> {
 
 impl<I, O> TotalsLedger<I, O> {
     /// Goes on with what an earlier attempt has committed; `resumed` tells whether there is such an attempt.
-    pub(super) fn resume(totals: &Arc<Totals<I, O>>, stored: Option<&str>, resumed: bool) -> Result<Self, BodyFault> {
+    pub(super) fn resume(totals: &Arc<Totals<I, O>>, stored: Option<&str>, resumed: bool) -> Result<Self, BodyError> {
         let unreadable =
-            |error: serde_json::Error| BodyFault::Failed(format!("the stored control totals are unreadable: {error}"));
+            |error: serde_json::Error| BodyError::Failed(format!("the stored control totals are unreadable: {error}"));
         let stored =
             stored.map_or_else(|| Ok(ControlTotals::default()), ControlTotals::from_json).map_err(unreadable)?;
         let mut committed = Vec::with_capacity(totals.totals.len());
         for Total { name, read, written } in &totals.totals {
             let known = stored.get(name);
             let side = |declared: bool, sum: Option<Decimal>| match (declared, sum) {
-                (true, None) if resumed => Err(BodyFault::Failed(format!(
+                (true, None) if resumed => Err(BodyError::Failed(format!(
                     "control total '{name}' was not taken by the earlier attempts of this step, so it would not be complete; launch with force to begin anew"
                 ))),
                 (_, sum) => Ok(sum.unwrap_or_default()),
@@ -251,7 +251,7 @@ impl<I, O> TotalsLedger<I, O> {
 
     /// Adds a chunk that has been written: its sums, its outputs and, where outputs had to be skipped, the items of
     /// those that are left.
-    pub(super) fn add(&mut self, sums: &[Sums], outputs: &[O], left: Option<&[I]>) -> Result<(), BodyFault> {
+    pub(super) fn add(&mut self, sums: &[Sums], outputs: &[O], left: Option<&[I]>) -> Result<(), BodyError> {
         for (index, Total { name, read, written }) in self.totals.totals.iter().enumerate() {
             let (before, sums) = (self.committed[index], sums.get(index).copied().unwrap_or_default());
             let mut skipped = sums.skipped;
@@ -298,7 +298,7 @@ impl<I, O> TotalsLedger<I, O> {
     }
 
     /// The chunk in hand has failed.
-    pub(super) fn take_back(&mut self) {
+    pub(super) fn roll_back(&mut self) {
         self.next.copy_from_slice(&self.committed);
     }
 
@@ -308,7 +308,7 @@ impl<I, O> TotalsLedger<I, O> {
     }
 
     /// Checks the rule over what is committed.
-    pub(super) fn check(&self, context: &StepContext) -> Result<(), BodyFault> {
+    pub(super) fn check(&self, context: &StepContext) -> Result<(), BodyError> {
         let totals: ControlTotals = self
             .totals
             .totals
@@ -327,10 +327,10 @@ impl<I, O> TotalsLedger<I, O> {
             .collect();
         // A rule of the author's is about the whole input, of which a re-run has a few items.
         let Some(rule) = self.totals.rule.as_ref().filter(|_| context.rerun_of().is_none()) else {
-            return totals.balance().map_err(|error| BodyFault::Failed(cause_chain(&error)));
+            return totals.balance().map_err(|error| BodyError::Failed(cause_chain(&error)));
         };
         rule(&totals, context).map_err(|error| {
-            BodyFault::Failed(format!("the rule of the control totals does not hold: {}", cause_chain(error.as_ref())))
+            BodyError::Failed(format!("the rule of the control totals does not hold: {}", cause_chain(error.as_ref())))
         })
     }
 }

@@ -14,7 +14,7 @@ fn a_checkpoint_with_an_impossible_number_fails_the_step_with_a_sentence() {
         let value: Value = serde_json::from_str(&text).unwrap();
         let mut tried = 0;
         for (pointer, number) in numbers("", &value) {
-            // How many columns a file has is told by each of its records.
+            // How many columns a file has is reported by each of its records.
             if pointer.ends_with("/width") {
                 continue;
             }

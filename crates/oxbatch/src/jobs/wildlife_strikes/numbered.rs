@@ -17,7 +17,7 @@ pub(super) struct Numbered<R> {
 /// The number of the last item, and where the inner reader is.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(crate = "oxbatch::serde")]
-struct Place {
+struct NumberedPosition {
     number: i64,
     inner: Option<Box<RawValue>>,
 }
@@ -34,7 +34,7 @@ impl<R: ItemReader> ItemReader for Numbered<R> {
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         let Some(checkpoint) = checkpoint else { return self.inner.open(None).await };
-        let place: Place = checkpoint.read()?;
+        let place: NumberedPosition = checkpoint.read()?;
         self.number = place.number;
         let inner = place.inner.map(|inner| Checkpoint::new(&inner)).transpose()?;
         self.inner.open(inner.as_ref()).await
@@ -44,7 +44,7 @@ impl<R: ItemReader> ItemReader for Numbered<R> {
         let item = match self.inner.read().await {
             Ok(item) => item,
             Err(error) => {
-                // Only after a transient fault does the reader stand before the item.
+                // Only after a transient error does the reader stand before the item.
                 self.number += i64::from(error.kind() != ErrorKind::Transient);
                 return Err(error);
             }
@@ -56,7 +56,7 @@ impl<R: ItemReader> ItemReader for Numbered<R> {
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         let inner = self.inner.checkpoint()?;
         let inner = inner.map(|inner| RawValue::from_string(inner.as_json().to_owned())).transpose()?;
-        Checkpoint::new(&Place { number: self.number, inner }).map(Some)
+        Checkpoint::new(&NumberedPosition { number: self.number, inner }).map(Some)
     }
 
     fn files(&self) -> Vec<PathBuf> {

@@ -7,7 +7,7 @@ use oxbatch::serde::de::Deserializer;
 use oxbatch::serde::{Deserialize, Serialize};
 
 /// A record as it stands in the file. Numbers may be empty, spaced or grouped by commas; a value that is neither
-/// empty nor of its type is a fault with its line and column.
+/// empty nor of its type is an error with its line and column.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(crate = "oxbatch::serde")]
 pub(super) struct Record {

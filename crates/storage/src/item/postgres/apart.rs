@@ -9,7 +9,7 @@ use oxbatch_core::item::ItemError;
 use tokio::sync::oneshot;
 use tokio_postgres::Client;
 
-use super::place::Place;
+use super::database::Database;
 
 /// The connection; dropped, it ends with its thread.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Apart {
     ///
     /// # Errors
     /// When the server cannot be reached.
-    pub(super) async fn connect(place: &Place) -> Result<Self, ItemError> {
+    pub(super) async fn connect(place: &Database) -> Result<Self, ItemError> {
         let (sender, receiver) = oneshot::channel();
         let (until, ended) = oneshot::channel();
         let place = place.clone();

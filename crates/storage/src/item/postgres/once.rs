@@ -5,7 +5,7 @@ use oxbatch_core::repository::JobRepository;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
-use super::fault::fault;
+use super::error::item_error;
 use crate::item::once::{Found, Ledger, Left, MOST_LEFT, Resumed, RunKey};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS oxbatch_checkpoint (
@@ -58,7 +58,7 @@ pub(super) struct Once {
 }
 
 fn failed(error: tokio_postgres::Error) -> ItemError {
-    fault("keep the checkpoint in the target's table 'oxbatch_checkpoint'", error)
+    item_error("keep the checkpoint in the target's table 'oxbatch_checkpoint'", error)
 }
 
 impl Once {

@@ -12,9 +12,9 @@ use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Client, CopyOutStream, Row};
 
 use super::apart::Apart;
+use super::database::Database;
 use super::decode::{OutputColumn, Wire, decode, take_value};
-use super::fault::fault;
-use super::place::Place;
+use super::error::item_error;
 use super::send::Raw;
 use super::source::{Key, SavedKey, Source, setting};
 use crate::postgres::PostgresSettings;
@@ -28,7 +28,7 @@ const COPY_HEADER: usize = 19;
 /// Reads the rows of a query in the ascending order of a unique key, and resumes behind the last key by seeking.
 ///
 /// The query is wrapped as a sub-select: it may have a WHERE, a GROUP BY and parameters `$1` …, and needs no ORDER BY. The
-/// key columns must be among its columns, never NULL, and unique together: a breach is a fault, never a lost row. An
+/// key columns must be among its columns, never NULL, and unique together: a breach is an error, never a lost row. An
 /// index over them makes a resume, and each page, as fast as the first. A text key whose collation is not deterministic is
 /// refused when the step opens: to it different texts are the same, and those behind the first would be lost.
 ///
@@ -61,7 +61,7 @@ const COPY_HEADER: usize = 19;
 /// # }
 /// ```
 pub struct PostgresReader<T> {
-    place: Place,
+    place: Database,
     query: String,
     keys: Vec<String>,
     parameters: Vec<Box<dyn ToSql + Sync + Send>>,
@@ -101,7 +101,7 @@ impl<T> PostgresReader<T> {
         query: impl Into<String>,
         keys: impl IntoIterator<Item = K>,
     ) -> Self {
-        Self::build(Place::of(context), query.into(), keys)
+        Self::build(Database::of(context), query.into(), keys)
     }
 
     /// As [`new`](Self::new), on another database.
@@ -110,10 +110,10 @@ impl<T> PostgresReader<T> {
         query: impl Into<String>,
         keys: impl IntoIterator<Item = K>,
     ) -> Self {
-        Self::build(Place::Other(Box::new(database.clone())), query.into(), keys)
+        Self::build(Database::Other(Box::new(database.clone())), query.into(), keys)
     }
 
-    fn build<K: Into<String>>(place: Place, query: String, keys: impl IntoIterator<Item = K>) -> Self {
+    fn build<K: Into<String>>(place: Database, query: String, keys: impl IntoIterator<Item = K>) -> Self {
         Self {
             place,
             query,
@@ -249,7 +249,7 @@ impl<T> PostgresReader<T> {
 }
 
 fn failed(error: tokio_postgres::Error) -> ItemError {
-    fault("read the rows of the query", error)
+    item_error("read the rows of the query", error)
 }
 
 fn closed() -> ItemError {

@@ -23,14 +23,14 @@ const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: i16 = -1;
 
 /// What went wrong on the way.
-pub(super) enum SendFault {
+pub(super) enum SendError {
     /// A row does not fit its columns; nothing of it has left.
     Row(ItemError),
     /// The server refused; the number of the row where only one was on the way.
     Server(Error, Option<usize>),
 }
 
-impl From<Error> for SendFault {
+impl From<Error> for SendError {
     fn from(error: Error) -> Self {
         Self::Server(error, None)
     }
@@ -72,10 +72,10 @@ impl ToSql for Raw {
 pub(super) trait Rows<T>: Iterator<Item = (usize, T)> + Clone {}
 impl<T, I: Iterator<Item = (usize, T)> + Clone> Rows<T> for I {}
 
-fn put_row(buffers: &mut Buffers, row: &impl Serialize, slots: &[Slot], place: usize) -> Result<(), SendFault> {
+fn put_row(buffers: &mut Buffers, row: &impl Serialize, slots: &[Slot], place: usize) -> Result<(), SendError> {
     buffers
         .put_row(row, slots)
-        .map_err(|error| SendFault::Row(ItemError::validation(error).at(format!("row {} of the chunk", place + 1))))
+        .map_err(|error| SendError::Row(ItemError::validation(error).at(format!("row {} of the chunk", place + 1))))
 }
 
 /// The values that are NULL or follow their length in the row of a binary COPY.
@@ -100,10 +100,10 @@ pub(super) async fn copy<'r, T: Serialize + 'r>(
     numbered: bool,
     buffers: &mut Buffers,
     mut rows: impl Rows<&'r T>,
-) -> Result<(), SendFault> {
+) -> Result<(), SendError> {
     buffers.clear();
     let width = plan.width + i16::from(numbered);
-    let mut encode = |buffers: &mut Buffers| -> Result<bool, SendFault> {
+    let mut encode = |buffers: &mut Buffers| -> Result<bool, SendError> {
         for (place, row) in rows.by_ref() {
             let out = buffers.rows_mut();
             out.put_i16(width);
@@ -142,7 +142,7 @@ pub(super) async fn copy<'r, T: Serialize + 'r>(
 type Sink<'a> = std::pin::Pin<&'a mut tokio_postgres::CopyInSink<Bytes>>;
 
 /// Hands a message over. A sink that the server has closed has an answer that says why.
-async fn feed(sink: &mut Sink<'_>, message: Bytes) -> Result<(), SendFault> {
+async fn feed(sink: &mut Sink<'_>, message: Bytes) -> Result<(), SendError> {
     match sink.feed(message).await {
         Ok(()) => Ok(()),
         Err(closed) => match sink.as_mut().finish().await {
@@ -159,14 +159,14 @@ pub(super) async fn arrays<'r, T: Serialize + 'r>(
     plan: &Plan,
     buffers: &mut Buffers,
     rows: impl Rows<&'r T>,
-) -> Result<Vec<tokio_postgres::Row>, SendFault> {
+) -> Result<Vec<tokio_postgres::Row>, SendError> {
     buffers.begin_arrays();
     let mut length = 0;
     for (place, row) in rows {
         put_row(buffers, row, &plan.slots, place)?;
         length += 1;
     }
-    buffers.end_arrays(&plan.element_types, length).map_err(|error| SendFault::Row(ItemError::validation(error)))?;
+    buffers.end_arrays(&plan.element_types, length).map_err(|error| SendError::Row(ItemError::validation(error)))?;
     let values: Vec<Raw> = buffers.parts_mut().iter_mut().map(|part| Raw(Some(part.split().freeze()))).collect();
     let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
     Ok(client.query(statement, &values).await?)
@@ -179,7 +179,7 @@ pub(super) async fn each<'r, T: Serialize + 'r>(
     plan: &Plan,
     buffers: &mut Buffers,
     rows: impl Rows<&'r T>,
-) -> Result<(), SendFault> {
+) -> Result<(), SendError> {
     let mut sent = Vec::new();
     for (place, row) in rows {
         buffers.clear();
@@ -188,12 +188,12 @@ pub(super) async fn each<'r, T: Serialize + 'r>(
         let mut execution = Box::pin(client.execute_raw(statement, values));
         // The first look sends it.
         match poll!(&mut execution) {
-            std::task::Poll::Ready(done) => drop(done.map_err(|error| SendFault::Server(error, Some(place)))?),
+            std::task::Poll::Ready(done) => drop(done.map_err(|error| SendError::Server(error, Some(place)))?),
             std::task::Poll::Pending => sent.push((place, execution)),
         }
     }
     for (place, execution) in sent {
-        execution.await.map_err(|error| SendFault::Server(error, Some(place)))?;
+        execution.await.map_err(|error| SendError::Server(error, Some(place)))?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use tokio_postgres::types::{Kind as TypeKind, Type};
 
 use super::decode::{OutputColumn, show};
 use super::encode;
-use super::fault::fault;
+use super::error::item_error;
 use super::kind::{Kind, Scalar};
 use super::moment;
 use crate::sqlite::quoted;
@@ -41,7 +41,8 @@ impl Source {
     /// When the server does not take the query, or the key is none.
     pub(super) async fn look_up(client: &Client, query: &str, keys: &[String]) -> Result<Self, ItemError> {
         let query = query.trim().trim_end_matches(';').to_owned();
-        let statement = client.prepare(&query).await.map_err(|error| fault("prepare the reader's query", error))?;
+        let statement =
+            client.prepare(&query).await.map_err(|error| item_error("prepare the reader's query", error))?;
         let columns: Vec<OutputColumn> =
             statement.columns().iter().map(|column| output(column.name(), column.type_())).collect();
         let twice = |(number, column): &(usize, &OutputColumn)| {
@@ -142,7 +143,7 @@ impl Source {
         ))
     }
 
-    /// The fault of a key column whose collation takes different texts for the same.
+    /// The error of a key column whose collation takes different texts for the same.
     pub(super) fn loosely_collated(&self, number: usize, collation: &str) -> ItemError {
         let column = self.keys.get(number).map_or("?", |place| self.columns[*place].name.as_str());
         ItemError::other(format!(

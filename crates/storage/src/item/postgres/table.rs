@@ -3,7 +3,7 @@
 use oxbatch_core::item::ItemError;
 use tokio_postgres::Client;
 
-use super::fault::fault;
+use super::error::item_error;
 use super::kind::{Kind, Scalar};
 use super::plan::Action;
 use crate::sqlite::quoted;
@@ -85,7 +85,7 @@ pub(super) struct Column {
     pub(super) wanted: bool,
     /// The server computes it.
     generated: bool,
-    /// The server numbers it unless it is told not to.
+    /// The server numbers it unless it is reported not to.
     pub(super) always_numbered: bool,
 }
 
@@ -105,7 +105,7 @@ impl Table {
             Action::Delete { .. } => "DELETE",
         };
         let what = format!("look up table '{name}'");
-        let failed = |error| fault(&what, error);
+        let failed = |error| item_error(&what, error);
         let Some(found) = client.query_opt(FIND, &[&sql, &privilege]).await.map_err(failed)? else {
             let path = client.query_one("SELECT current_database()::text, current_setting('search_path')", &[]);
             let row = path.await.map_err(failed)?;

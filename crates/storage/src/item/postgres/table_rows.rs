@@ -5,9 +5,9 @@ use serde::Serialize;
 use tokio_postgres::{Client, Statement};
 
 use super::encode::Buffers;
-use super::fault::fault;
+use super::error::item_error;
 use super::plan::{Action, Plan};
-use super::send::{self, Rows, SendFault};
+use super::send::{self, Rows, SendError};
 use super::table::Table;
 use crate::item::row;
 
@@ -164,13 +164,13 @@ impl TableRows {
     /// Writes rows in the transaction of the connection.
     ///
     /// # Errors
-    /// The kind of the fault and, where it can be told, the row; `Located::No` when another look by COPY could tell it.
+    /// The kind of the error and, where it can be reported, the row; `Located::No` when another look by COPY could tell it.
     pub(super) async fn write<'r, T: Serialize + 'r>(
         &mut self,
         client: &Client,
         rows: impl Rows<&'r T>,
         located: Located,
-    ) -> Result<(), WriteFault> {
+    ) -> Result<(), WriteError> {
         let purpose = self.purpose();
         let Some(plan) = self.plan.take() else { return Err(not_looked_up().into()) };
         let count = rows.clone().count();
@@ -186,9 +186,9 @@ impl TableRows {
                 let fault = ItemError::new(ErrorKind::Constraint, message).at(format!("row {row} of the chunk"));
                 return Err(fault.into());
             }
-            Err(SendFault::Row(error)) => return Err(error.into()),
-            Err(SendFault::Server(error, place)) => {
-                let fault = fault(&purpose, error);
+            Err(SendError::Row(error)) => return Err(error.into()),
+            Err(SendError::Server(error, place)) => {
+                let fault = item_error(&purpose, error);
                 match place {
                     Some(place) => fault.at(format!("row {} of the chunk", place + 1)),
                     None => fault,
@@ -197,16 +197,16 @@ impl TableRows {
         };
         let of_a_row = matches!(error.kind(), ErrorKind::Constraint | ErrorKind::Validation);
         let another_look = can_locate && of_a_row && error.position().is_none();
-        Err(WriteFault { error, another_look })
+        Err(WriteError { error, another_look })
     }
 
-    /// Checks what the commit would check: there it would be no fault of the rows, which can be skipped.
-    async fn check_deferred(&self, client: &Client) -> Result<(), WriteFault> {
+    /// Checks what the commit would check: there it would be no error of the rows, which can be skipped.
+    async fn check_deferred(&self, client: &Client) -> Result<(), WriteError> {
         if self.leaves_deferred || !self.table.as_ref().is_some_and(|table| table.defers) {
             return Ok(());
         }
         let checked = client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await;
-        checked.map_err(|error| fault(&self.purpose(), error).into())
+        checked.map_err(|error| item_error(&self.purpose(), error).into())
     }
 
     /// Writes; the answer is the first row whose key nobody has, and the key.
@@ -216,7 +216,7 @@ impl TableRows {
         plan: &Plan,
         form: WriteForm,
         rows: impl Rows<&'r T>,
-    ) -> Result<Option<(i64, String)>, SendFault> {
+    ) -> Result<Option<(i64, String)>, SendError> {
         let answers = match form {
             WriteForm::Arrays | WriteForm::Auto => {
                 let statement = self.statement(client, Prepared::Arrays, plan.arrays.as_deref()).await?;
@@ -249,11 +249,11 @@ impl TableRows {
         }
     }
 
-    async fn statement(&mut self, client: &Client, which: Prepared, sql: Option<&str>) -> Result<Statement, SendFault> {
+    async fn statement(&mut self, client: &Client, which: Prepared, sql: Option<&str>) -> Result<Statement, SendError> {
         if let Some((_, statement)) = self.prepared.iter().find(|(prepared, _)| *prepared == which) {
             return Ok(statement.clone());
         }
-        let Some(sql) = sql else { return Err(SendFault::Row(not_looked_up())) };
+        let Some(sql) = sql else { return Err(SendError::Row(not_looked_up())) };
         let statement = client.prepare(sql).await?;
         self.prepared.push((which, statement.clone()));
         Ok(statement)
@@ -264,7 +264,7 @@ fn not_looked_up() -> ItemError {
     ItemError::other("the writer is used before it is open")
 }
 
-/// Whether a write is to find the row at fault.
+/// Whether a write is to find the row at error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Located {
     No,
@@ -272,13 +272,13 @@ pub(super) enum Located {
 }
 
 /// Why rows could not be written.
-pub(super) struct WriteFault {
+pub(super) struct WriteError {
     pub(super) error: ItemError,
     /// Writing them again, to find the row, would tell more.
     pub(super) another_look: bool,
 }
 
-impl From<ItemError> for WriteFault {
+impl From<ItemError> for WriteError {
     fn from(error: ItemError) -> Self {
         Self { error, another_look: false }
     }

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
-use super::fault::fault;
+use super::database::{Database, Remote, repository_error};
+use super::error::item_error;
 use super::once::Once;
-use super::place::{Place, Remote, repository_fault};
 use super::plan::Action;
-use super::table_rows::{Located, TableRows, WriteFault, WriteForm};
+use super::table_rows::{Located, TableRows, WriteError, WriteForm};
 use crate::item::once::{EXACTLY_ONCE, Ledger, RunKey, fingerprint};
 use crate::postgres::{PostgresChunkTransaction, PostgresSettings};
 
@@ -38,7 +38,7 @@ type Parameter = Box<dyn ToSql + Sync + Send>;
 /// | arrays of these, of one dimension | sequences |
 /// | any other type | text, which the server casts |
 ///
-/// Domains are taken as what they are over. `None` is NULL. What does not fit is a fault of kind *validation*, a breach of
+/// Domains are taken as what they are over. `None` is NULL. What does not fit is an error of kind *validation*, a breach of
 /// a constraint one of kind *constraint*: both name the row and may be skipped. Deadlocks, serialization failures, time-outs
 /// and lost connections are *transient*.
 ///
@@ -69,7 +69,7 @@ pub struct PostgresWriter<T> {
 
 enum Target {
     Repository {
-        place: Place,
+        place: Database,
         /// Number of the connection on which statements were prepared.
         connection: u64,
     },
@@ -97,7 +97,7 @@ impl<T> PostgresWriter<T> {
     /// Writes into `table` of the repository's own database, exactly once: `strikes`, or with its schema `facts.strikes`,
     /// as the catalogue spells it.
     pub fn new(context: &StepContext, table: impl Into<String>) -> Self {
-        Self::build(Target::Repository { place: Place::of(context), connection: 0 }, table.into())
+        Self::build(Target::Repository { place: Database::of(context), connection: 0 }, table.into())
     }
 
     /// Writes into `table` of another database, at least once: the chunk in hand is written again by a restart when the
@@ -157,7 +157,7 @@ impl<T> PostgresWriter<T> {
         self
     }
 
-    /// Rows update those with the same key. A key that no row has is a fault of kind *constraint* that names it. Of rows with
+    /// Rows update those with the same key. A key that no row has is an error of kind *constraint* that names it. Of rows with
     /// the same key within a chunk the last one wins.
     #[must_use]
     pub fn update<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
@@ -165,7 +165,7 @@ impl<T> PostgresWriter<T> {
         self
     }
 
-    /// Rows delete those with the same key; their other fields count for nothing. A key that no row has is a fault of
+    /// Rows delete those with the same key; their other fields count for nothing. A key that no row has is an error of
     /// kind *constraint* that names it.
     #[must_use]
     pub fn delete<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
@@ -231,7 +231,7 @@ struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
-    async fn write<T: Serialize>(&mut self, outputs: &[T], located: Located) -> Result<(), WriteFault> {
+    async fn write<T: Serialize>(&mut self, outputs: &[T], located: Located) -> Result<(), WriteError> {
         let Some(first) = outputs.first() else { return Ok(()) };
         self.rows.plan(self.client, first).await?;
         let all = outputs.iter().enumerate();
@@ -256,12 +256,12 @@ impl<T> PostgresWriter<T> {
         let (client, ledger) = match &mut self.target {
             Target::Repository { connection, .. } => {
                 let transaction = PostgresChunkTransaction::of(transaction)?;
-                transaction.client().await.map_err(repository_fault)?;
+                transaction.client().await.map_err(repository_error)?;
                 if transaction.connection_number() != *connection {
                     *connection = transaction.connection_number();
                     self.rows.forget_connection();
                 }
-                (transaction.client().await.map_err(repository_fault)?, None)
+                (transaction.client().await.map_err(repository_error)?, None)
             }
             Target::Remote { remote, once } => {
                 let (client, is_new) = remote.connected().await?;
@@ -281,12 +281,12 @@ impl<T> PostgresWriter<T> {
         };
         if !self.now.prepared {
             if let Some(create) = &self.create {
-                let failed = |error| fault(&format!("create table '{}'", self.rows.name), error);
+                let failed = |error| item_error(&format!("create table '{}'", self.rows.name), error);
                 client.batch_execute(create).await.map_err(failed)?;
             }
             if let Some((statement, parameters)) = &self.replace {
                 let values: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|value| value.as_ref() as _).collect();
-                let failed = |error| fault(&format!("replace the rows of table '{}'", self.rows.name), error);
+                let failed = |error| item_error(&format!("replace the rows of table '{}'", self.rows.name), error);
                 client.execute(statement.as_str(), &values).await.map_err(failed)?;
             }
             self.now.prepared = true;
@@ -297,7 +297,7 @@ impl<T> PostgresWriter<T> {
     /// Undoes what the chunk has done in its transaction so far.
     async fn undo(&mut self, transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
         match &mut self.target {
-            Target::Repository { .. } => transaction.rollback().await.map_err(repository_fault)?,
+            Target::Repository { .. } => transaction.rollback().await.map_err(repository_error)?,
             Target::Remote { remote, .. } => remote.roll_back().await,
         }
         self.now.prepared = self.committed.prepared;
@@ -349,7 +349,7 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
             Err(fault) if fault.another_look => fault,
             Err(fault) => return Err(fault.error),
         };
-        // The chunk is void. Once more by COPY, whose fault tells the row; what comes of it is rolled back in any case.
+        // The chunk is void. Once more by COPY, whose error tells the row; what comes of it is rolled back in any case.
         self.undo(transaction).await?;
         let again = self.begin(transaction).await?.write(outputs, Located::Yes).await;
         Err(match again {

@@ -28,7 +28,7 @@ struct WriteError {
     source: rusqlite::Error,
 }
 
-/// What kind of fault SQLite tells of.
+/// What kind of error SQLite tells of.
 pub(super) fn kind_of(error: &rusqlite::Error) -> ErrorKind {
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => ErrorKind::Constraint,

@@ -5,7 +5,7 @@ use oxbatch_core::repository::{ChunkSave, StepFence};
 use tokio_postgres::{Client, Error, Row};
 
 use crate::postgres::context;
-use crate::postgres::error::Fault;
+use crate::postgres::error::StoreError;
 
 const KEEP_SKIPS: &str =
     "INSERT INTO oxbatch_skipped_item (step_execution_id, create_time, phase, position, item, error, complete)
@@ -21,7 +21,7 @@ pub(super) async fn save_more(
     save: &ChunkSave<'_>,
     durable: bool,
     saving: impl Future<Output = Result<Row, Error>>,
-) -> Result<Row, Fault> {
+) -> Result<Row, StoreError> {
     let (execution, epoch, step) = (fence.lease.execution_id.0, fence.lease.epoch, fence.step_id.0);
     // The job's context, fenced in the same way. It comes before the step's row, as in every other transaction: two that take
     // both rows in one order never wait for each other in a ring.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use oxbatch_core::item::{CallableReader, Checkpoint, ErrorKind};
+use oxbatch_core::item::{Checkpoint, ErrorKind, IteratorReader};
 use oxbatch_core::repository::ChunkTransaction;
 use oxbatch_core::step::{Backoff, ReadAhead};
 use oxbatch_core::{
@@ -96,9 +96,9 @@ impl Node {
     }
 }
 
-/// A reader whose faults leave the position where it was.
+/// A reader whose errors leave the position where it was.
 struct Reader<I: Iterator> {
-    inner: CallableReader<I>,
+    inner: IteratorReader<I>,
     pending: Pending,
     next: u64,
     plan: Plan,
@@ -272,7 +272,7 @@ pub(super) fn job(plan: &Plan, node: &Node, pending: &Pending, counted: &Counted
     let (processed, written) = ((plan.clone(), node.clone()), (plan.clone(), node.clone()));
     let mut step = ChunkStep::builder("Model")
         .reader(move |context| {
-            let (inner, pending) = (CallableReader::new(0..items), Arc::clone(&reads));
+            let (inner, pending) = (IteratorReader::new(0..items), Arc::clone(&reads));
             Ok(Reader { inner, pending, next: 0, plan: of_reader.clone(), context: context.clone() })
         })
         .processor(move |context| {

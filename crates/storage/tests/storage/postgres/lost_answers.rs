@@ -93,7 +93,7 @@ async fn a_chunk_whose_answer_is_lost_is_there_or_is_not_and_its_rows_with_it() 
     write(transaction.as_mut(), 1).await;
     transaction.commit(save("{}", &counters(1))).await.unwrap();
 
-    // It never arrives: the rows are gone with the connection, and the writer is told to write them again.
+    // It never arrives: the rows are gone with the connection, and the writer is reported to write them again.
     write(transaction.as_mut(), 2).await;
     proxy.cut(Cut::Before("COMMIT"));
     let refused = transaction.commit(save("{}", &counters(2))).await;
@@ -159,7 +159,7 @@ async fn a_chunk_whose_fate_is_not_known_in_time_is_not_written_again() {
         assert!(proxy.has_cut());
         transaction.rollback().await.unwrap();
         let again = PostgresChunkTransaction::of(transaction.as_mut()).unwrap().client().await.map(|_| ());
-        assert!(matches!(again, Err(RepositoryError::AnswerLost { .. })), "{again:?}");
+        assert!(matches!(again, Err(RepositoryError::CommitUnknown { .. })), "{again:?}");
         let ended = repository.finish_step(&fence, step_outcome(StatusEvent::Fail)).await.unwrap();
         assert_eq!((ended.status, ended.counters.commit), (Status::Failed, chunk));
         let rows = format!("SELECT count(*) FROM own WHERE value = {chunk}");

@@ -1,4 +1,4 @@
-//! On a filled database nothing is looked for by reading a whole table.
+//! On a filled database nothing is searched for by reading a whole table.
 
 use oxbatch_core::conformance::fixture::{LONG, admitted, outcome, step_of, step_outcome};
 use oxbatch_core::execution::{ExecutionId, InstanceId, Status, StatusEvent};

@@ -49,7 +49,7 @@ impl Proxy {
         &self.url
     }
 
-    /// Cuts once, after the cuts that it was told before.
+    /// Cuts once, after the cuts that it was reported before.
     pub(super) fn cut(&self, cut: Cut) {
         self.next.lock().unwrap().push_back(cut);
     }

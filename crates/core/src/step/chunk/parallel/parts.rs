@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use crate::step::body::BodyFault;
+use crate::step::body::BodyError;
 use crate::step::chunk::buffers::Buffers;
 use crate::step::chunk::interrupt::Interrupt;
 use crate::step::chunk::kept::KeptSkips;
@@ -19,16 +19,16 @@ pub(super) struct Part<I, O> {
     pub(super) done: oneshot::Sender<Done<I, O>>,
 }
 
-/// What a part came to, up to its first fault.
+/// What a part came to, up to its first error.
 pub(super) struct Done<I, O> {
     pub(super) buffers: Buffers<I, O>,
     pub(super) tally: Tally,
     pub(super) totals: Vec<Sums>,
-    pub(super) fault: Option<Fault>,
+    pub(super) fault: Option<PartError>,
 }
 
 /// What ended a part before its end.
-pub(super) enum Fault {
+pub(super) enum PartError {
     Interrupt(Interrupt),
     Panic(Box<dyn Any + Send>),
 }
@@ -49,5 +49,5 @@ pub(super) enum Feed<I, O> {
 
 /// Parts that wait for a processor.
 pub(super) type Queue<I, O> = Arc<Mutex<mpsc::Receiver<Part<I, O>>>>;
-/// The fault of each processor that could not be closed.
-pub(super) type Closed = Vec<Result<(), BodyFault>>;
+/// The error of each processor that could not be closed.
+pub(super) type Closed = Vec<Result<(), BodyError>>;

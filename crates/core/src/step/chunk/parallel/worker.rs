@@ -8,9 +8,9 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
-use super::parts::{Closed, Done, Fault, Part, Queue};
+use super::parts::{Closed, Done, Part, PartError, Queue};
 use crate::item::{ItemProcessor, ItemReader};
-use crate::step::body::BodyFault;
+use crate::step::body::BodyError;
 use crate::step::chunk::buffers::Buffers;
 use crate::step::chunk::interrupt::{Interrupt, failed};
 use crate::step::chunk::process::Processing;
@@ -22,7 +22,7 @@ pub(super) async fn work<R, P>(
     mut processors: Vec<Processing<R, P>>,
     queue: Queue<R::Item, P::Output>,
     given_up: Arc<AtomicBool>,
-    opened: oneshot::Sender<Result<(), BodyFault>>,
+    opened: oneshot::Sender<Result<(), BodyError>>,
 ) -> Closed
 where
     R: ItemReader,
@@ -51,10 +51,10 @@ where
 }
 
 /// The checkpoint of one of several processors would stand for some of the items.
-fn remembers_nothing<I: Send, P: ItemProcessor<I>>(processor: &mut P) -> Result<(), BodyFault> {
+fn remembers_nothing<I: Send, P: ItemProcessor<I>>(processor: &mut P) -> Result<(), BodyError> {
     match processor.checkpoint() {
         Ok(None) => Ok(()),
-        Ok(Some(_)) => Err(BodyFault::Failed(
+        Ok(Some(_)) => Err(BodyError::Failed(
             "the processor keeps a checkpoint, so one instance must see all items: the step can have no \
              processing_threads and no concurrency"
                 .to_owned(),
@@ -78,7 +78,7 @@ async fn process_parts<R, P>(
             let settled = AssertUnwindSafe(settle_part(processing, items, given_up)).catch_unwind();
             tokio::select! {
                 biased;
-                // Nobody waits for it any more: a stop, or an earlier fault.
+                // Nobody waits for it any more: a stop, or an earlier error.
                 () = done.closed() => continue,
                 settled = settled => settled,
             }
@@ -86,7 +86,7 @@ async fn process_parts<R, P>(
         let (result, broken) = match result {
             Ok(result) => (result, false),
             Err(panic) => {
-                let fault = Some(Fault::Panic(panic));
+                let fault = Some(PartError::Panic(panic));
                 (Done { buffers: Buffers::default(), tally: Tally::new(0), totals: Vec::new(), fault }, true)
             }
         };
@@ -114,7 +114,7 @@ where
             true => Err(Interrupt::Stopped),
         };
         if let Err(interrupt) = settled {
-            done.fault = Some(Fault::Interrupt(interrupt));
+            done.fault = Some(PartError::Interrupt(interrupt));
             break;
         }
     }

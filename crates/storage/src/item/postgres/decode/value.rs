@@ -84,7 +84,7 @@ pub(super) fn deserialize_value<'de, S: DeserializeSeed<'de>>(
         (Kind::One(scalar @ Scalar::Jsonb), Some([1, document @ ..])) => (scalar, document),
         _ => return seed.deserialize(ValueDeserializer { kind, bytes }),
     };
-    // A number of more digits than its type holds is a fault.
+    // A number of more digits than its type holds is an error.
     read_json_by(seed, utf8(scalar, document)?).map_err(DecodeError::custom)
 }
 

@@ -5,19 +5,19 @@ use oxbatch_core::item::{ErrorKind, ItemError};
 use oxbatch_core::repository::RepositoryError;
 use tokio_postgres::Client;
 
-use super::fault::fault;
+use super::error::item_error;
 use crate::postgres::{PostgresRepository, PostgresSettings};
 
 /// A database of PostgreSQL.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(super) enum Database {
     /// The one in which the repository keeps its executions; none when it is another kind.
     Repository(Option<PostgresRepository>),
     /// Another one.
     Other(Box<PostgresSettings>),
 }
 
-impl Place {
+impl Database {
     /// The repository's own database.
     pub(super) fn of(context: &StepContext) -> Self {
         Self::Repository(PostgresRepository::of(context.repository().as_ref()).cloned())
@@ -38,12 +38,12 @@ impl Place {
                 )));
             }
         };
-        connected.map_err(repository_fault)
+        connected.map_err(repository_error)
     }
 }
 
-/// The repository's fault as one with an item.
-pub(super) fn repository_fault(error: RepositoryError) -> ItemError {
+/// The repository's error as one with an item.
+pub(super) fn repository_error(error: RepositoryError) -> ItemError {
     let kind = if error.is_transient() { ErrorKind::Transient } else { ErrorKind::Other };
     ItemError::new(kind, error)
 }
@@ -55,14 +55,14 @@ const WAITS_FOR_DISK: &str = "SELECT set_config('synchronous_commit', 'on', fals
 /// The connection of a writer to a database that is not the repository's, with a transaction for each chunk.
 #[derive(Debug)]
 pub(super) struct Remote {
-    pub(super) place: Place,
+    pub(super) place: Database,
     client: Option<Client>,
     in_transaction: bool,
 }
 
 impl Remote {
     pub(super) fn new(settings: PostgresSettings) -> Self {
-        Self { place: Place::Other(Box::new(settings)), client: None, in_transaction: false }
+        Self { place: Database::Other(Box::new(settings)), client: None, in_transaction: false }
     }
 
     /// The connection, outside of a transaction as long as none has begun. The answer says whether it is a new one.
@@ -71,7 +71,10 @@ impl Remote {
         if !usable {
             self.in_transaction = false;
             let client = self.place.connect("writes to").await?;
-            client.batch_execute(WAITS_FOR_DISK).await.map_err(|error| fault("prepare the target's session", error))?;
+            client
+                .batch_execute(WAITS_FOR_DISK)
+                .await
+                .map_err(|error| item_error("prepare the target's session", error))?;
             self.client = Some(client);
         }
         match &self.client {
@@ -84,7 +87,7 @@ impl Remote {
     pub(super) async fn begun(&mut self) -> Result<&Client, ItemError> {
         if !self.in_transaction {
             let (client, _) = self.connected().await?;
-            client.batch_execute("BEGIN").await.map_err(|error| fault("begin a chunk", error))?;
+            client.batch_execute("BEGIN").await.map_err(|error| item_error("begin a chunk", error))?;
             self.in_transaction = true;
         }
         self.client.as_ref().ok_or_else(|| ItemError::transient("the connection is closed"))
@@ -102,7 +105,7 @@ impl Remote {
         self.in_transaction = false;
         committed.map_err(|error| {
             self.client = None;
-            fault("commit to the target", error)
+            item_error("commit to the target", error)
         })
     }
 

@@ -1,11 +1,11 @@
-//! What can go wrong with an output file; each fault names the file.
+//! What can go wrong with an output file; each error names the file.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Why an output file cannot be written. Messages read well after "failed to open the writer".
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FileFault {
+pub(crate) enum FileError {
     #[error("folder '{path}' cannot be created", path = path.display())]
     CreateFolder { path: PathBuf, source: io::Error },
 
@@ -131,7 +131,7 @@ fn kind(compression: Option<&'static str>) -> &'static str {
     compression.unwrap_or("not compressed")
 }
 
-impl FileFault {
+impl FileError {
     /// A file is not there, although a checkpoint says so many bytes.
     pub(crate) fn missing(path: &Path, length: u64) -> Self {
         Self::Missing { path: path.to_owned(), length }

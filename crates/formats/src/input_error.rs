@@ -11,7 +11,7 @@ const MAX_SHOWN_BYTES: usize = 100;
 
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum InputFault {
+pub(super) enum InputError {
     #[error("input file '{path}' cannot be opened", path = path.display())]
     Open { path: PathBuf, source: io::Error },
 
@@ -53,7 +53,7 @@ pub(super) enum InputFault {
     Impossible { path: PathBuf, byte: u64 },
 }
 
-impl InputFault {
+impl InputError {
     /// Checks that what a checkpoint counts, of which each takes a byte, can stand before its offset.
     pub(super) fn check_counts(path: &Path, byte: u64, line: u64, records: u64) -> Result<(), Self> {
         // The first line is 1, and the last record may have its end behind the offset.
@@ -64,7 +64,7 @@ impl InputFault {
         Err(Self::Impossible { path: path.to_owned(), byte })
     }
 
-    /// A fault of the system may be gone at the next attempt; any other is there to stay, and nothing can be skipped for it.
+    /// An error of the system may be gone at the next attempt; any other is there to stay, and nothing can be skipped for it.
     pub(super) fn into_item_error(self) -> ItemError {
         match self {
             Self::Read { .. } => ItemError::transient(self),
@@ -76,7 +76,7 @@ impl InputFault {
 /// Why a record cannot be read.
 #[cfg(any(feature = "fixed-width", feature = "json", feature = "xml"))]
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RecordFault {
+pub(super) enum RecordError {
     #[error("text is not UTF-8")]
     NotUtf8,
 

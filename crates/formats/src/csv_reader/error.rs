@@ -5,7 +5,7 @@ const MAX_SHOWN_BYTES: usize = 100;
 
 /// Why a record cannot be read. Its position and raw text are in the `ItemError`.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReadFault {
+pub(super) enum CsvError {
     #[error("record has {found} fields, but {expected} are expected")]
     FieldCount { expected: usize, found: usize },
 

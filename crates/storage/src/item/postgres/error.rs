@@ -1,4 +1,4 @@
-//! From what the server says to a fault with an item: its kind for the policies, its row, and a sentence.
+//! From what the server says to an error with an item: its kind for the policies, its row, and a sentence.
 
 use oxbatch_core::item::{ErrorKind, ItemError};
 use tokio_postgres::Error;
@@ -15,12 +15,12 @@ struct Refused {
 /// The server's answer with its details, as one sentence.
 #[derive(Debug, thiserror::Error)]
 #[error("{sentence}")]
-struct ServerFault {
+struct ServerError {
     sentence: String,
 }
 
-/// A fault of the server's. `what` reads well behind "failed to": `write to table 'trades'`.
-pub(super) fn fault(what: &str, error: Error) -> ItemError {
+/// An error of the server's. `what` reads well behind "failed to": `write to table 'trades'`.
+pub(super) fn item_error(what: &str, error: Error) -> ItemError {
     let Some(server) = error.as_db_error() else {
         // The connection is gone, or the value never left: the next attempt makes a new connection.
         let lost =
@@ -29,7 +29,7 @@ pub(super) fn fault(what: &str, error: Error) -> ItemError {
         return ItemError::new(kind, Refused { what: format!("failed to {what}"), source: error });
     };
     let sentence = format!("failed to {what}: {}", sentence(server));
-    let fault = ItemError::new(kind(server), ServerFault { sentence });
+    let fault = ItemError::new(kind(server), ServerError { sentence });
     match server.where_().and_then(copied_line) {
         Some((line, _)) => fault.at(format!("row {line} of the chunk")),
         None => fault,

@@ -20,23 +20,23 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// The write turn of this process. SQLite's busy handler lets those who wait starve; this queue serves them in order.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Turn(Arc<Mutex<()>>);
+pub(super) struct WriteLock(Arc<Mutex<()>>);
 
-/// The turn, until it is dropped.
-pub(super) type TurnGuard = OwnedMutexGuard<()>;
+/// The write_lock, until it is dropped.
+pub(super) type WriteGuard = OwnedMutexGuard<()>;
 
-impl Turn {
-    /// Waits for the turn.
-    pub(super) async fn take(&self) -> TurnGuard {
+impl WriteLock {
+    /// Waits for the write_lock.
+    pub(super) async fn take(&self) -> WriteGuard {
         Arc::clone(&self.0).lock_owned().await
     }
 
-    /// Waits for the turn, with a line in the log where that takes long, until a stop ends it.
-    pub(super) async fn take_unless(&self, stop: &CancellationToken) -> Result<TurnGuard, RepositoryError> {
-        if let Ok(turn) = Arc::clone(&self.0).try_lock_owned() {
-            return Ok(turn);
+    /// Waits for the write_lock, with a line in the log where that takes long, until a stop ends it.
+    pub(super) async fn take_unless(&self, stop: &CancellationToken) -> Result<WriteGuard, RepositoryError> {
+        if let Ok(write_lock) = Arc::clone(&self.0).try_lock_owned() {
+            return Ok(write_lock);
         }
-        let mut turn = pin!(self.take());
+        let mut write_lock = pin!(self.take());
         let deadline = tokio::time::Instant::now() + LONGEST_WAIT;
         let refuse = |why: &str| Err(RepositoryError::Unavailable { operation: "begin a chunk", source: why.into() });
         let mut stopped = pin!(stopped_for(stop, STOP_GRACE));
@@ -44,7 +44,7 @@ impl Turn {
             let look = deadline.min(tokio::time::Instant::now() + LINE_EVERY);
             tokio::select! {
                 biased;
-                turn = &mut turn => return Ok(turn),
+                write_lock = &mut write_lock => return Ok(write_lock),
                 () = &mut stopped => return Err(RepositoryError::WaitStopped { operation: "begin a chunk" }),
                 () = tokio::time::sleep_until(look) => {}
             }
@@ -56,13 +56,13 @@ impl Turn {
     }
 
     /// Waits for the turn on a thread without a runtime, but not for ever: a step that holds it may hang.
-    pub(super) fn take_within(&self, at_most: Duration) -> Option<TurnGuard> {
+    pub(super) fn take_within(&self, at_most: Duration) -> Option<WriteGuard> {
         let deadline = Instant::now() + at_most;
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         let mut context = Context::from_waker(&waker);
-        let mut turn = pin!(Arc::clone(&self.0).lock_owned());
+        let mut write_lock = pin!(Arc::clone(&self.0).lock_owned());
         loop {
-            if let Poll::Ready(guard) = turn.as_mut().poll(&mut context) {
+            if let Poll::Ready(guard) = write_lock.as_mut().poll(&mut context) {
                 return Some(guard);
             }
             let left = deadline.checked_duration_since(Instant::now())?;
@@ -91,10 +91,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_thread_gets_the_turn_once_it_is_free_and_gives_up_when_it_is_not() {
-        let turn = Turn::default();
-        let guard = turn.take().await;
-        assert!(turn.take_within(Duration::from_millis(5)).is_none());
-        let other = turn.clone();
+        let write_lock = WriteLock::default();
+        let guard = write_lock.take().await;
+        assert!(write_lock.take_within(Duration::from_millis(5)).is_none());
+        let other = write_lock.clone();
         let waiting = std::thread::spawn(move || other.take_within(Duration::from_secs(60)).is_some());
         drop(guard);
         assert!(waiting.join().unwrap());

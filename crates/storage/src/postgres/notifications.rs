@@ -1,11 +1,11 @@
-//! News by LISTEN and NOTIFY: hints that shorten waits, sent and heard beside the work, and never relied on.
+//! Notification by LISTEN and NOTIFY: hints that shorten waits, sent and heard beside the work, and never relied on.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::poll_fn;
 use oxbatch_core::execution::ExecutionId;
-use oxbatch_core::repository::News;
+use oxbatch_core::repository::Notification;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc};
 use tokio_postgres::AsyncMessage;
@@ -13,19 +13,19 @@ use uuid::Uuid;
 
 use super::Store;
 use super::connect::Listening;
-use super::error::Fault;
+use super::error::StoreError;
 
 /// The channel of all nodes of a database.
 const CHANNEL: &str = "oxbatch";
-/// News that wait to be sent; further ones are left out.
+/// Notification that wait to be sent; further ones are left out.
 const OUTBOX: usize = 1024;
-/// News that wait for who listens here; one who is slower is told that some were missed.
+/// Notification that wait for who listens here; one who is slower is reported that some were missed.
 const HEARD: usize = 1024;
 /// How long a command may be held up by telling what it has asked for.
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// Pause between two batches: what comes meanwhile goes out together.
 const BATCH_PAUSE: Duration = Duration::from_millis(10);
-/// Most news of a batch.
+/// Most notifications of a batch.
 const BATCH: usize = 256;
 /// A connection that says nothing for so long is asked whether it lives, and has as long to answer.
 const ASK_EVERY: Duration = Duration::from_secs(10);
@@ -36,15 +36,15 @@ const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::f
 const TELL: &str = "WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
      SELECT pg_notify($1, message) FROM quick, unnest($2::text[]) AS message";
 
-/// The news of a repository: what it tells, and what it hears of others.
+/// The notifications of a repository: what it tells, and what it hears of others.
 pub(super) struct Bulletin {
     /// Marks one's own messages, which are not heard again.
     sender_id: String,
-    outbox: mpsc::Sender<News>,
-    heard: broadcast::Sender<News>,
+    outbox: mpsc::Sender<Notification>,
+    heard: broadcast::Sender<Notification>,
     /// The parts that start when they are first needed.
     runtime: Handle,
-    unsent: std::sync::Mutex<Option<mpsc::Receiver<News>>>,
+    unsent: std::sync::Mutex<Option<mpsc::Receiver<Notification>>>,
     listening: std::sync::Once,
 }
 
@@ -62,7 +62,7 @@ impl Bulletin {
     }
 
     /// Hears what others tell; the connection for it is made by the first who listens.
-    pub(super) fn listen(&self, store: &Arc<Store>) -> broadcast::Receiver<News> {
+    pub(super) fn listen(&self, store: &Arc<Store>) -> broadcast::Receiver<Notification> {
         let receiver = self.heard.subscribe();
         self.listening.call_once(|| {
             self.runtime.spawn(hear(Arc::downgrade(store), self.heard.clone(), self.sender_id.clone()));
@@ -71,31 +71,31 @@ impl Bulletin {
     }
 
     /// Tells others, soon and without a wait.
-    pub(super) fn tell(&self, store: &Arc<Store>, news: News) {
+    pub(super) fn notify(&self, store: &Arc<Store>, notification: Notification) {
         let unsent = self.unsent.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(unsent) = unsent {
             self.runtime.spawn(send(Arc::downgrade(store), unsent));
         }
-        // A full box means that much is told anyway; who listens looks by itself.
-        let _ = self.outbox.try_send(news);
+        // A full box means that much is reported anyway; who listens looks by itself.
+        let _ = self.outbox.try_send(notification);
     }
 
     /// Tells others, and has done so when it returns, unless that takes too long.
-    pub(super) async fn tell_at_once(&self, store: &Store, news: News) {
-        let messages: Vec<_> = self.message(&news).into_iter().collect();
+    pub(super) async fn notify_now(&self, store: &Store, notification: Notification) {
+        let messages: Vec<_> = self.message(&notification).into_iter().collect();
         if !matches!(tokio::time::timeout(AT_ONCE, post(store, &messages)).await, Ok(Ok(()))) {
-            tracing::debug!(?news, "news were not told");
+            tracing::debug!(?notification, "notifications were not sent");
         }
     }
 
-    fn message(&self, news: &News) -> Option<String> {
-        let (word, id) = match news {
-            News::Work => ("work", None),
-            News::StopRequested(id) => ("stop", Some(id)),
-            News::Started(id) => ("started", Some(id)),
-            News::Ended(id) => ("ended", Some(id)),
-            News::Drain => ("drain", None),
-            News::Missed => return None,
+    fn message(&self, notification: &Notification) -> Option<String> {
+        let (word, id) = match notification {
+            Notification::Work => ("work", None),
+            Notification::StopRequested(id) => ("stop", Some(id)),
+            Notification::Started(id) => ("started", Some(id)),
+            Notification::Ended(id) => ("ended", Some(id)),
+            Notification::Drain => ("drain", None),
+            Notification::Missed => return None,
         };
         let sender = &self.sender_id;
         Some(id.map_or_else(|| format!("{sender} {word}"), |id| format!("{sender} {word} {id}")))
@@ -103,44 +103,45 @@ impl Bulletin {
 }
 
 /// Reads a message of somebody else's.
-fn read(message: &str, own: &str) -> Option<News> {
+fn read(message: &str, own: &str) -> Option<Notification> {
     let (sender, rest) = message.split_once(' ')?;
     let (word, id) = rest.split_once(' ').map_or((rest, None), |(word, id)| (word, Some(id)));
     let id = id.and_then(|id| id.parse().ok()).map(ExecutionId);
     match (word, id) {
         _ if sender == own => None,
-        ("work", None) => Some(News::Work),
-        ("drain", None) => Some(News::Drain),
-        ("stop", Some(id)) => Some(News::StopRequested(id)),
-        ("started", Some(id)) => Some(News::Started(id)),
-        ("ended", Some(id)) => Some(News::Ended(id)),
+        ("work", None) => Some(Notification::Work),
+        ("drain", None) => Some(Notification::Drain),
+        ("stop", Some(id)) => Some(Notification::StopRequested(id)),
+        ("started", Some(id)) => Some(Notification::Started(id)),
+        ("ended", Some(id)) => Some(Notification::Ended(id)),
         // A newer version may tell more.
         _ => None,
     }
 }
 
-/// Sends what was told, in batches, until the repository is gone.
-async fn send(store: Weak<Store>, mut unsent: mpsc::Receiver<News>) {
+/// Sends what was reported, in batches, until the repository is gone.
+async fn send(store: Weak<Store>, mut unsent: mpsc::Receiver<Notification>) {
     let mut batch = Vec::new();
     while unsent.recv_many(&mut batch, BATCH).await > 0 {
         let Some(store) = store.upgrade() else { return };
-        let mut messages: Vec<_> = batch.drain(..).filter_map(|news| store.bulletin.message(&news)).collect();
+        let mut messages: Vec<_> =
+            batch.drain(..).filter_map(|notification| store.bulletin.message(&notification)).collect();
         messages.dedup();
         if let Err(error) = post(&store, &messages).await {
-            tracing::debug!(?error, "news were not told");
+            tracing::debug!(?error, "notifications were not sent");
         }
         drop(store);
         tokio::time::sleep(BATCH_PAUSE).await;
     }
 }
 
-async fn post(store: &Store, messages: &[String]) -> Result<(), Fault> {
+async fn post(store: &Store, messages: &[String]) -> Result<(), StoreError> {
     let session = store.connections.session().await?;
     session.query(TELL, &[&CHANNEL, &messages]).await.map(drop)
 }
 
 /// Hears what others tell, over and over again, until the repository is gone.
-async fn hear(store: Weak<Store>, heard: broadcast::Sender<News>, own: String) {
+async fn hear(store: Weak<Store>, heard: broadcast::Sender<Notification>, own: String) {
     let mut pause = RECONNECT.0;
     loop {
         let connected = match store.upgrade() {
@@ -150,12 +151,12 @@ async fn hear(store: Weak<Store>, heard: broadcast::Sender<News>, own: String) {
         match connected {
             Ok(mut listening) => {
                 pause = RECONNECT.0;
-                // Nobody has heard what was told until now.
-                let _ = heard.send(News::Missed);
+                // Nobody has heard what was reported until now.
+                let _ = heard.send(Notification::Missed);
                 let ended = attend(&store, &mut listening, &heard, &own).await;
-                tracing::debug!(?ended, "news are not heard for a moment");
+                tracing::debug!(?ended, "notifications are not heard for a moment");
             }
-            Err(error) => tracing::debug!(?error, "news are not heard"),
+            Err(error) => tracing::debug!(?error, "notifications are not heard"),
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(RECONNECT.1);
@@ -166,28 +167,28 @@ async fn hear(store: Weak<Store>, heard: broadcast::Sender<News>, own: String) {
 async fn attend(
     store: &Weak<Store>,
     listening: &mut Listening,
-    heard: &broadcast::Sender<News>,
+    heard: &broadcast::Sender<Notification>,
     own: &str,
-) -> Result<(), Fault> {
+) -> Result<(), StoreError> {
     loop {
         let message = poll_fn(|context| listening.connection.poll_message(context));
         match tokio::time::timeout(ASK_EVERY, message).await {
             Ok(Some(Ok(AsyncMessage::Notification(message)))) => {
-                if let Some(news) = read(message.payload(), own) {
+                if let Some(notification) = read(message.payload(), own) {
                     // Nobody may listen at the moment.
-                    let _ = heard.send(news);
+                    let _ = heard.send(notification);
                 }
             }
             Ok(Some(Ok(_))) => {}
             Ok(Some(Err(error))) => return Err(error.into()),
-            Ok(None) => return Err(Fault::NoAnswer),
+            Ok(None) => return Err(StoreError::NoAnswer),
             Err(_) if store.strong_count() == 0 => return Ok(()),
             // A cable that was cut says nothing for ever.
             Err(_) => {
                 listening
                     .ask(ASK_EVERY, |message| {
-                        if let Some(news) = read(message, own) {
-                            let _ = heard.send(news);
+                        if let Some(notification) = read(message, own) {
+                            let _ = heard.send(notification);
                         }
                     })
                     .await?
@@ -204,12 +205,18 @@ mod tests {
     async fn news_are_read_as_they_were_told_except_one_s_own() {
         let bulletin = Bulletin::new();
         let id = ExecutionId(42);
-        for news in [News::Work, News::Drain, News::StopRequested(id), News::Started(id), News::Ended(id)] {
-            let message = bulletin.message(&news).unwrap();
-            assert_eq!(read(&message, "another"), Some(news));
+        for notification in [
+            Notification::Work,
+            Notification::Drain,
+            Notification::StopRequested(id),
+            Notification::Started(id),
+            Notification::Ended(id),
+        ] {
+            let message = bulletin.message(&notification).unwrap();
+            assert_eq!(read(&message, "another"), Some(notification));
             assert_eq!(read(&message, &bulletin.sender_id), None);
         }
-        assert_eq!(bulletin.message(&News::Missed), None);
+        assert_eq!(bulletin.message(&Notification::Missed), None);
         for noise in ["", "x", "x ended", "x ended y", "x work 1", "x progress 1 2"] {
             assert_eq!(read(noise, "another"), None, "{noise}");
         }
