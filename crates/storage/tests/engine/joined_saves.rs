@@ -310,7 +310,7 @@ async fn a_stop_is_heard_of_by_a_save_that_was_made_while_the_reader_waits() {
         (20..=40).contains(&counters.read),
         "it goes on to the end of the chunk in hand, and no further: {counters:?}"
     );
-    assert_eq!(counters.written, counters.read, "what was read is written: {counters:?}");
+    assert_eq!(counters.write, counters.read, "what was read is written: {counters:?}");
     other.close().await.unwrap();
     engine.shutdown().await;
 }
