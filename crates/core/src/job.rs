@@ -5,6 +5,7 @@ mod datetime;
 mod declaration;
 mod given;
 mod parameters;
+mod read_parameters;
 mod registry;
 
 pub use builder::{BuildError, JobBuilder};

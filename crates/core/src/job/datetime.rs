@@ -6,6 +6,8 @@ use jiff::civil;
 use jiff::fmt::temporal::{Pieces, PiecesOffset};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, Unit};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Digits of a fraction of a second that are kept: microseconds.
 const FRACTION_DIGITS: usize = 6;
@@ -140,6 +142,21 @@ fn cut_fraction(text: &str) -> (std::borrow::Cow<'_, str>, bool) {
     let (kept, end) = (point + 1 + FRACTION_DIGITS, point + 1 + digits);
     let is_cut = text[kept..end].bytes().any(|digit| digit != b'0');
     (format!("{}{}", &text[..kept], &text[end..]).into(), is_cut)
+}
+
+/// From its ISO 8601 text.
+impl<'de> Deserialize<'de> for DateTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|error| D::Error::custom(format!("'{text}' {error}")))
+    }
+}
+
+/// As its ISO 8601 text.
+impl Serialize for DateTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl PartialEq for DateTime {

@@ -151,6 +151,20 @@ pub enum ParameterError {
         /// Type that it has.
         found: ParameterType,
     },
+    /// Its value does not fit the field of the struct that [`JobParameters::read`] makes.
+    #[error("parameter '{name}': {problem}")]
+    Invalid {
+        /// Its name.
+        name: String,
+        /// The mismatch.
+        problem: String,
+    },
+    /// The parameters together do not make the struct that [`JobParameters::read`] is to make.
+    #[error("the parameters do not fit: {problem}")]
+    Unreadable {
+        /// The mismatch.
+        problem: String,
+    },
 }
 
 impl JobParameters {
@@ -197,6 +211,14 @@ impl JobParameters {
         }
     }
 
+    /// The text of the STRING parameter `name`; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`ParameterError`] when it has another type.
+    pub fn optional_string(&self, name: &str) -> Result<Option<&str>, ParameterError> {
+        self.if_given(name, Self::string)
+    }
+
     /// The number of the INTEGER parameter `name`.
     ///
     /// # Errors
@@ -206,6 +228,14 @@ impl JobParameters {
             ParameterValue::Integer(number) => Ok(*number),
             other => Err(wrong_type(name, ParameterType::Integer, other)),
         }
+    }
+
+    /// The number of the INTEGER parameter `name`; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`ParameterError`] when it has another type.
+    pub fn optional_integer(&self, name: &str) -> Result<Option<i64>, ParameterError> {
+        self.if_given(name, Self::integer)
     }
 
     /// The number of the FLOAT parameter `name`.
@@ -219,6 +249,14 @@ impl JobParameters {
         }
     }
 
+    /// The number of the FLOAT parameter `name`; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`ParameterError`] when it has another type.
+    pub fn optional_float(&self, name: &str) -> Result<Option<f64>, ParameterError> {
+        self.if_given(name, Self::float)
+    }
+
     /// The instant of the DATETIME parameter `name`.
     ///
     /// # Errors
@@ -228,6 +266,22 @@ impl JobParameters {
             ParameterValue::DateTime(instant) => Ok(*instant),
             other => Err(wrong_type(name, ParameterType::DateTime, other)),
         }
+    }
+
+    /// The instant of the DATETIME parameter `name`; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`ParameterError`] when it has another type.
+    pub fn optional_date_time(&self, name: &str) -> Result<Option<DateTime>, ParameterError> {
+        self.if_given(name, Self::date_time)
+    }
+
+    fn if_given<'a, T>(
+        &'a self,
+        name: &str,
+        read: impl FnOnce(&'a Self, &str) -> Result<T, ParameterError>,
+    ) -> Result<Option<T>, ParameterError> {
+        self.get(name).map(|_| read(self, name)).transpose()
     }
 
     fn value(&self, name: &str) -> Result<&ParameterValue, ParameterError> {
@@ -406,5 +460,15 @@ mod tests {
         let error = all_types().string("batch_size").unwrap_err();
         assert_eq!(error.to_string(), "parameter 'batch_size' has type INTEGER, not STRING");
         assert_eq!(all_types().integer("absent").unwrap_err().to_string(), "parameter 'absent' is missing");
+    }
+
+    #[test]
+    fn an_optional_parameter_may_be_missing_but_must_have_its_type() {
+        let given = all_types();
+        assert_eq!((given.optional_string("name"), given.optional_string("none")), (Ok(Some("Müller")), Ok(None)));
+        assert_eq!((given.optional_integer("batch_size"), given.optional_float("none")), (Ok(Some(100)), Ok(None)));
+        assert_eq!(given.optional_date_time("start_date").unwrap(), DateTime::parse("2024-01-01").ok());
+        let error = given.optional_string("batch_size").unwrap_err();
+        assert_eq!(error.to_string(), "parameter 'batch_size' has type INTEGER, not STRING");
     }
 }
