@@ -1,0 +1,71 @@
+//! `MapReader`: makes something else of each item of a reader.
+
+use std::path::PathBuf;
+
+use super::{Checkpoint, ItemError, ItemReader, Origin};
+
+/// Reads what a function makes of each item of another reader: [`ItemReaderExt::map`](super::ItemReaderExt::map).
+///
+/// The items of the step are those that the function makes: a skip policy keeps them, and a retry copies them.
+pub struct MapReader<R, F> {
+    reader: R,
+    function: F,
+}
+
+impl<R, F> MapReader<R, F> {
+    /// Makes something else of the items of `reader`.
+    pub fn new(reader: R, function: F) -> Self {
+        Self { reader, function }
+    }
+}
+
+impl<T, R, F> ItemReader for MapReader<R, F>
+where
+    T: Send,
+    R: ItemReader,
+    F: FnMut(R::Item) -> T + Send,
+{
+    type Item = T;
+
+    const CANCEL_SAFE: bool = R::CANCEL_SAFE;
+
+    async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
+        self.reader.open(checkpoint).await
+    }
+
+    #[inline]
+    async fn read(&mut self) -> Result<Option<T>, ItemError> {
+        Ok(self.reader.read().await?.map(&mut self.function))
+    }
+
+    #[inline]
+    fn read_now(&mut self) -> Option<T> {
+        self.reader.read_now().map(&mut self.function)
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        self.reader.checkpoint()
+    }
+
+    fn progress(&self) -> Option<f64> {
+        self.reader.progress()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.reader.files()
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        self.reader.origin()
+    }
+
+    async fn close(&mut self) -> Result<(), ItemError> {
+        self.reader.close().await
+    }
+}
+
+impl<R: std::fmt::Debug, F> std::fmt::Debug for MapReader<R, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MapReader").field("reader", &self.reader).finish_non_exhaustive()
+    }
+}
