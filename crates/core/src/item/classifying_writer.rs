@@ -1,13 +1,15 @@
 //! `ClassifyingWriter`: each output to one of several named writers.
 
+mod route;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
+use self::route::{ErasedRoute, Mapped};
 use super::{Checkpoint, ItemError, ItemWriter};
 use crate::repository::ChunkTransaction;
 
@@ -15,18 +17,22 @@ use crate::repository::ChunkTransaction;
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{FunctionWriter, ClassifyingWriter, ListReader};
+/// use oxbatch_core::item::{ClassifyingWriter, FunctionWriter, ListReader};
 ///
-/// let print = |name: &'static str| FunctionWriter::new(move |chunk: &[u32]| {
-///     println!("{name}: {chunk:?}");
+/// let numbers = || FunctionWriter::new(|chunk: &[u32]| {
+///     println!("even: {chunk:?}");
+///     Ok(())
+/// });
+/// let lines = || FunctionWriter::new(|chunk: &[String]| {
+///     println!("odd: {}", chunk.join(", "));
 ///     Ok(())
 /// });
 /// let step = ChunkStep::builder("Export")
-///     .reader(|_| Ok(ListReader::new([1, 2, 3])))
+///     .reader(|_| ListReader::new([1, 2, 3]))
 ///     .writer(move |_| {
-///         Ok(ClassifyingWriter::new(|number: &u32| if number % 2 == 0 { "even" } else { "odd" })
-///             .route("even", print("even"))
-///             .route("odd", print("odd")))
+///         ClassifyingWriter::new(|number: &u32| if number % 2 == 0 { "even" } else { "odd" })
+///             .route("even", numbers())
+///             .route_map("odd", |number| format!("number {number}"), lines())
 ///     });
 /// # let job = oxbatch_core::Job::builder("Numbers").step(step).build()?;
 /// # Ok::<(), oxbatch_core::BuildError>(())
@@ -34,7 +40,8 @@ use crate::repository::ChunkTransaction;
 ///
 /// The function is called once for each output and borrows its answer from it or from the program. An output whose name no
 /// writer has is an error of kind [`Validation`](super::ErrorKind::Validation) that names it. The outputs of a chunk are
-/// copied, name by name, so that each writer gets its part of the chunk in one piece and in order.
+/// copied or [mapped](Self::route_map), name by name, so that each writer gets its part of the chunk in one piece and in
+/// order.
 ///
 /// All writers are opened, finished and published, also those that get nothing; the checkpoint holds that of each by its
 /// name. A checkpoint with a name that the step no longer has is refused. **Exactly once** in each writer that is so by
@@ -46,14 +53,14 @@ pub struct ClassifyingWriter<O, F> {
 
 struct Route<O> {
     name: String,
-    writer: Box<dyn ErasedWriter<O>>,
-    /// Its part of the chunk; used again for all chunks.
-    outputs: Vec<O>,
+    writer: Box<dyn ErasedRoute<O>>,
+    /// The indexes of its outputs in the chunk; used again for all chunks.
+    chosen: Vec<usize>,
 }
 
 impl<O, F> ClassifyingWriter<O, F>
 where
-    O: Clone + Send + Sync + 'static,
+    O: Send + Sync + 'static,
     F: Fn(&O) -> &str + Send,
 {
     /// Asks `classify` for the name of an output's writer.
@@ -61,10 +68,26 @@ where
         Self { classify, routes: Vec::new() }
     }
 
-    /// Writes the outputs of a name to a writer.
+    /// Writes copies of the outputs of a name to a writer.
     #[must_use]
-    pub fn route<W: ItemWriter<O> + 'static>(mut self, name: impl Into<String>, writer: W) -> Self {
-        self.routes.push(Route { name: name.into(), writer: Box::new(writer), outputs: Vec::new() });
+    pub fn route<W: ItemWriter<O> + 'static>(self, name: impl Into<String>, writer: W) -> Self
+    where
+        O: Clone,
+    {
+        self.route_map(name, O::clone, writer)
+    }
+
+    /// Writes what `function` makes of the outputs of a name to a writer, which may be of another type than those of the
+    /// other names.
+    #[must_use]
+    pub fn route_map<T, M, W>(mut self, name: impl Into<String>, function: M, writer: W) -> Self
+    where
+        T: Send + Sync + 'static,
+        M: FnMut(&O) -> T + Send + 'static,
+        W: ItemWriter<T> + 'static,
+    {
+        let route = Mapped { writer, function, mapped: Vec::new() };
+        self.routes.push(Route { name: name.into(), writer: Box::new(route), chosen: Vec::new() });
         self
     }
 
@@ -89,7 +112,7 @@ where
                 let problem = format!("no writer has the name '{name}'; there are {}", self.names());
                 return Err(ItemError::validation(problem).at(format!("output {} of the chunk", index + 1)));
             };
-            route.outputs.push(output.clone());
+            route.chosen.push(index);
         }
         Ok(())
     }
@@ -97,7 +120,7 @@ where
 
 impl<O, F> ItemWriter<O> for ClassifyingWriter<O, F>
 where
-    O: Clone + Send + Sync + 'static,
+    O: Send + Sync + 'static,
     F: Fn(&O) -> &str + Send,
 {
     fn inputs(&mut self, files: &[PathBuf]) {
@@ -123,11 +146,10 @@ where
     }
 
     async fn write(&mut self, outputs: &[O], transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
-        self.routes.iter_mut().for_each(|route| route.outputs.clear());
+        self.routes.iter_mut().for_each(|route| route.chosen.clear());
         self.sort(outputs)?;
-        for route in self.routes.iter_mut().filter(|route| !route.outputs.is_empty()) {
-            route.writer.write(&route.outputs, transaction).await?;
-            route.outputs.clear();
+        for route in self.routes.iter_mut().filter(|route| !route.chosen.is_empty()) {
+            route.writer.write(outputs, &route.chosen, transaction).await?;
         }
         Ok(())
     }
@@ -198,79 +220,5 @@ impl<O, F> fmt::Debug for ClassifyingWriter<O, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.routes.iter().map(|route| &route.name).collect();
         f.debug_struct("ClassifyingWriter").field("routes", &names).finish_non_exhaustive()
-    }
-}
-
-/// An [`ItemWriter`] whose type is forgotten: one box a chunk, none an item.
-trait ErasedWriter<O>: Send {
-    fn inputs(&mut self, files: &[PathBuf]);
-    fn open<'a>(&'a mut self, checkpoint: Option<&'a Checkpoint>) -> BoxFuture<'a, Result<(), ItemError>>;
-    fn write<'a>(
-        &'a mut self,
-        outputs: &'a [O],
-        transaction: &'a mut dyn ChunkTransaction,
-    ) -> BoxFuture<'a, Result<(), ItemError>>;
-    fn flush(&mut self) -> BoxFuture<'_, Result<Option<Checkpoint>, ItemError>>;
-    fn sync(&mut self) -> BoxFuture<'_, Result<(), ItemError>>;
-    fn can_roll_back(&self) -> bool;
-    fn save_interval(&self) -> Option<Duration>;
-    fn committed(&mut self);
-    fn rolled_back(&mut self) -> BoxFuture<'_, Result<(), ItemError>>;
-    fn finish<'a>(&'a mut self, transaction: &'a mut dyn ChunkTransaction) -> BoxFuture<'a, Result<(), ItemError>>;
-    fn publish(&mut self) -> BoxFuture<'_, Result<(), ItemError>>;
-    fn close(&mut self) -> BoxFuture<'_, Result<(), ItemError>>;
-}
-
-impl<O: Send + Sync + 'static, W: ItemWriter<O>> ErasedWriter<O> for W {
-    fn inputs(&mut self, files: &[PathBuf]) {
-        ItemWriter::inputs(self, files);
-    }
-
-    fn open<'a>(&'a mut self, checkpoint: Option<&'a Checkpoint>) -> BoxFuture<'a, Result<(), ItemError>> {
-        Box::pin(ItemWriter::open(self, checkpoint))
-    }
-
-    fn write<'a>(
-        &'a mut self,
-        outputs: &'a [O],
-        transaction: &'a mut dyn ChunkTransaction,
-    ) -> BoxFuture<'a, Result<(), ItemError>> {
-        Box::pin(ItemWriter::write(self, outputs, transaction))
-    }
-
-    fn flush(&mut self) -> BoxFuture<'_, Result<Option<Checkpoint>, ItemError>> {
-        Box::pin(ItemWriter::flush(self))
-    }
-
-    fn sync(&mut self) -> BoxFuture<'_, Result<(), ItemError>> {
-        Box::pin(ItemWriter::sync(self))
-    }
-
-    fn can_roll_back(&self) -> bool {
-        ItemWriter::can_roll_back(self)
-    }
-
-    fn save_interval(&self) -> Option<Duration> {
-        ItemWriter::save_interval(self)
-    }
-
-    fn committed(&mut self) {
-        ItemWriter::committed(self);
-    }
-
-    fn rolled_back(&mut self) -> BoxFuture<'_, Result<(), ItemError>> {
-        Box::pin(ItemWriter::rolled_back(self))
-    }
-
-    fn finish<'a>(&'a mut self, transaction: &'a mut dyn ChunkTransaction) -> BoxFuture<'a, Result<(), ItemError>> {
-        Box::pin(ItemWriter::finish(self, transaction))
-    }
-
-    fn publish(&mut self) -> BoxFuture<'_, Result<(), ItemError>> {
-        Box::pin(ItemWriter::publish(self))
-    }
-
-    fn close(&mut self) -> BoxFuture<'_, Result<(), ItemError>> {
-        Box::pin(ItemWriter::close(self))
     }
 }
