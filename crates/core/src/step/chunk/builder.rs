@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::definition::{ChunkBody, RunKept, RunPreview};
+use super::part::{IntoProcessor, IntoReader, IntoWriter};
 use super::preview;
 use super::rerun::{self, DeclaredRerun};
 use super::settings::{ChunkSize, Factory, ItemSettings, KeptText, ReadAhead, Settings, Skip, Weight};
@@ -25,12 +26,12 @@ use crate::step::policy::{RetryPolicy, SkipPolicy};
 /// let job = Job::builder("Squares")
 ///     .step(
 ///         ChunkStep::builder("Square")
-///             .reader(|_| Ok(ListReader::new(1..=50_i64)))
-///             .processor(|_| Ok(FunctionProcessor::new(|n: i64| Ok((n % 2 == 0).then_some(n * n)))))
-///             .writer(|_| Ok(FunctionWriter::new(|chunk: &[i64]| {
+///             .reader(|_| ListReader::new(1..=50_i64))
+///             .processor(|_| FunctionProcessor::new(|n: i64| Ok((n % 2 == 0).then_some(n * n))))
+///             .writer(|_| FunctionWriter::new(|chunk: &[i64]| {
 ///                 println!("{} squares", chunk.len());
 ///                 Ok(())
-///             })))
+///             }))
 ///             .chunk_size(10),
 ///     )
 ///     .build()?;
@@ -57,17 +58,17 @@ pub struct ChunkStepStart {
 }
 
 impl ChunkStepStart {
-    /// The function that builds the reader of an execution.
-    pub fn reader<R, F>(self, factory: F) -> ChunkStepBuilder<R, PassThrough, NotSet>
+    /// The function that builds the reader of an execution: it returns the reader, or a `Result` of it.
+    pub fn reader<T, F, How>(self, factory: F) -> ChunkStepBuilder<T::Reader, PassThrough, NoWriter>
     where
-        R: ItemReader,
-        F: Fn(&StepContext) -> Result<R, BoxError> + Send + Sync + 'static,
+        T: IntoReader<How>,
+        F: Fn(&StepContext) -> T + Send + Sync + 'static,
     {
         ChunkStepBuilder {
             name: self.name,
-            reader: Arc::new(factory),
+            reader: Arc::new(move |context| factory(context).into_reader()),
             processor: Arc::new(|_: &StepContext| Ok(PassThrough)),
-            writer: Arc::new(|_: &StepContext| Ok(NotSet(()))),
+            writer: Arc::new(|_: &StepContext| Ok(NoWriter(()))),
             settings: Settings::default(),
             items: ItemSettings::default(),
             totals: Declared::default(),
@@ -80,7 +81,7 @@ impl ChunkStepStart {
 
 /// Stands in a [`ChunkStepBuilder`] for a writer that has yet to be given; a step with it cannot be built.
 #[derive(Debug)]
-pub struct NotSet(());
+pub struct NoWriter(());
 
 /// Builds a chunk step; given to [`JobBuilder::step`](crate::JobBuilder::step) as it is.
 pub struct ChunkStepBuilder<R: ItemReader, P, W> {
@@ -104,28 +105,31 @@ impl<R: ItemReader, P, W> fmt::Debug for ChunkStepBuilder<R, P, W> {
 }
 
 impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
-    /// The function that builds the processor of an execution.
+    /// The function that builds the processor of an execution: it returns the processor, or a `Result` of it.
     #[must_use]
-    pub fn processor<N, F>(self, factory: F) -> ChunkStepBuilder<R, N, W>
+    pub fn processor<T, F, How>(self, factory: F) -> ChunkStepBuilder<R, T::Processor, W>
     where
-        N: ItemProcessor<R::Item>,
-        F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
+        T: IntoProcessor<R::Item, How>,
+        F: Fn(&StepContext) -> T + Send + Sync + 'static,
     {
+        self.with_processor(Arc::new(move |context| factory(context).into_processor()))
+    }
+
+    pub(super) fn with_processor<N>(self, processor: Factory<N>) -> ChunkStepBuilder<R, N, W> {
         let Self { name, reader, writer, settings, items, totals, rerun, preview, rules, .. } = self;
-        let processor = Arc::new(factory);
         ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, preview, rules }
     }
 
-    /// The function that builds the writer of an execution.
+    /// The function that builds the writer of an execution: it returns the writer, or a `Result` of it.
     #[must_use]
-    pub fn writer<N, F>(self, factory: F) -> ChunkStepBuilder<R, P, N>
+    pub fn writer<T, F, How>(self, factory: F) -> ChunkStepBuilder<R, P, T::Writer>
     where
         P: ItemProcessor<R::Item>,
-        N: ItemWriter<P::Output>,
-        F: Fn(&StepContext) -> Result<N, BoxError> + Send + Sync + 'static,
+        T: IntoWriter<P::Output, How>,
+        F: Fn(&StepContext) -> T + Send + Sync + 'static,
     {
         let Self { name, reader, processor, settings, items, totals, rerun, preview, rules, .. } = self;
-        let writer = Arc::new(factory);
+        let writer: Factory<T::Writer> = Arc::new(move |context| factory(context).into_writer());
         ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, preview, rules }
     }
 

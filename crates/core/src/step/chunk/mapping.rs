@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::builder::{ChunkStepBuilder, NotSet};
+use super::builder::{ChunkStepBuilder, NoWriter};
 use super::settings::Factory;
 use crate::item::{
     AsyncFunctionProcessor, ChainProcessor, FilterProcessor, FunctionProcessor, ItemError, ItemProcessor, ItemReader,
@@ -29,7 +29,7 @@ use crate::step::context::StepContext;
 /// # let job = Job::builder("Numbers").step(step).build()?;
 /// # Ok::<(), oxbatch_core::BuildError>(())
 /// ```
-impl<R, P> ChunkStepBuilder<R, P, NotSet>
+impl<R, P> ChunkStepBuilder<R, P, NoWriter>
 where
     R: ItemReader,
     P: ItemProcessor<R::Item> + 'static,
@@ -39,7 +39,7 @@ where
     pub fn map<O, F>(
         self,
         function: F,
-    ) -> ChunkStepBuilder<R, impl ItemProcessor<R::Item, Output = O> + use<R, P, O, F> + 'static, NotSet>
+    ) -> ChunkStepBuilder<R, impl ItemProcessor<R::Item, Output = O> + use<R, P, O, F> + 'static, NoWriter>
     where
         R::Item: 'static,
         O: Send + Sync + 'static,
@@ -57,7 +57,7 @@ where
     pub fn try_map<O, F>(
         self,
         function: F,
-    ) -> ChunkStepBuilder<R, impl ItemProcessor<R::Item, Output = O> + use<R, P, O, F> + 'static, NotSet>
+    ) -> ChunkStepBuilder<R, impl ItemProcessor<R::Item, Output = O> + use<R, P, O, F> + 'static, NoWriter>
     where
         R::Item: 'static,
         O: Send + Sync + 'static,
@@ -75,7 +75,7 @@ where
     pub fn filter<F>(
         self,
         keep: F,
-    ) -> ChunkStepBuilder<R, impl ItemProcessor<R::Item, Output = P::Output> + use<R, P, F> + 'static, NotSet>
+    ) -> ChunkStepBuilder<R, impl ItemProcessor<R::Item, Output = P::Output> + use<R, P, F> + 'static, NoWriter>
     where
         R::Item: 'static,
         F: Fn(&P::Output) -> bool + Send + Sync + 'static,
@@ -93,7 +93,7 @@ where
     pub fn map_async<O, F, U>(
         self,
         function: F,
-    ) -> ChunkStepBuilder<R, impl ItemProcessor<R::Item, Output = O> + use<R, P, O, F, U> + 'static, NotSet>
+    ) -> ChunkStepBuilder<R, impl ItemProcessor<R::Item, Output = O> + use<R, P, O, F, U> + 'static, NoWriter>
     where
         R::Item: 'static,
         O: Send + Sync + 'static,
@@ -114,11 +114,11 @@ where
     fn behind<N>(
         self,
         make: impl Fn() -> N + Send + Sync + 'static,
-    ) -> ChunkStepBuilder<R, ChainProcessor<P, N>, NotSet>
+    ) -> ChunkStepBuilder<R, ChainProcessor<P, N>, NoWriter>
     where
         N: ItemProcessor<P::Output>,
     {
         let first: Factory<P> = Arc::clone(&self.processor);
-        self.processor(move |context: &StepContext| Ok(ChainProcessor::new(first(context)?, make())))
+        self.with_processor(Arc::new(move |context: &StepContext| Ok(ChainProcessor::new(first(context)?, make()))))
     }
 }
