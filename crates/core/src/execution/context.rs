@@ -87,6 +87,11 @@ impl ExecutionContext {
         self.entries.remove(key);
     }
 
+    /// Whether there is an entry `key`.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// Sets or removes the entry `key`, and answers what it was.
     pub(crate) fn set(&mut self, key: &str, value: Option<Value>) -> Option<Value> {
         match value {

@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
-
+use super::overlay::{Entry, Overlay};
 use crate::execution::{ContextError, ExecutionContext};
 
 /// Whose hands a [`StepContext`](super::StepContext) is in.
@@ -66,7 +65,7 @@ impl Layers {
 
 #[derive(Default)]
 struct Layer {
-    entries: ExecutionContext,
+    entries: Overlay,
     changed: bool,
     /// `None` where nobody undoes anything.
     journal: Option<Journal>,
@@ -76,7 +75,7 @@ struct Layer {
 #[derive(Default)]
 struct Journal {
     /// Each entry as it was before it was changed, in the order of the changes.
-    before: Vec<(String, Option<Value>)>,
+    before: Vec<(String, Entry)>,
     /// Whether the layer had changed before the first of them.
     changed: bool,
 }
@@ -95,8 +94,11 @@ impl Shared {
             Side::Writing => [writing, settling, reading],
         };
         for layer in order {
-            if let Some(value) = layer.entries.get(key)? {
+            if let Some(value) = layer.entries.set().get(key)? {
                 return Ok(Some(value));
+            }
+            if layer.entries.hides(key) {
+                return Ok(None);
             }
         }
         Ok(None)
@@ -105,9 +107,17 @@ impl Shared {
     pub(super) fn put(&self, side: Side, key: &str, value: impl serde::Serialize) -> Result<(), ContextError> {
         let value =
             serde_json::to_value(value).map_err(|source| ContextError::Entry { key: key.to_owned(), source })?;
+        self.change(side, key, Entry::Set(value))
+    }
+
+    pub(super) fn remove(&self, side: Side, key: &str) -> Result<(), ContextError> {
+        self.change(side, key, Entry::Removed)
+    }
+
+    fn change(&self, side: Side, key: &str, entry: Entry) -> Result<(), ContextError> {
         let mut layers = self.lock();
         let Some(layer) = layers.layer(side) else { return Err(ContextError::Beside { key: key.to_owned() }) };
-        let before = layer.entries.set(key, Some(value));
+        let before = layer.entries.exchange(key, entry);
         if let Some(journal) = &mut layer.journal {
             if journal.before.is_empty() {
                 journal.changed = layer.changed;
@@ -154,8 +164,8 @@ impl Shared {
         let mut layers = self.lock();
         let Some(layer) = layers.layer(side) else { return };
         let Some(journal) = layer.journal.as_mut().filter(|journal| !journal.before.is_empty()) else { return };
-        for (key, value) in journal.before.drain(..).rev() {
-            layer.entries.set(&key, value);
+        for (key, entry) in journal.before.drain(..).rev() {
+            layer.entries.exchange(&key, entry);
         }
         layer.changed = journal.changed;
         self.undoable.fetch_and(!side.bit(), Ordering::AcqRel);
@@ -163,7 +173,7 @@ impl Shared {
     }
 
     /// What a reader on a thread of its own has put, for the chunk that takes the item that came with it.
-    pub(crate) fn take_over(&self, change: &ExecutionContext) {
+    pub(crate) fn take_over(&self, change: &Overlay) {
         let mut layers = self.lock();
         layers.settling.entries.merge(change);
         layers.settling.changed = true;
@@ -171,7 +181,7 @@ impl Shared {
     }
 
     /// A copy of what one side has put, when it was changed since the last call.
-    pub(crate) fn take_change_of(&self, side: Side) -> Option<ExecutionContext> {
+    pub(crate) fn take_change_of(&self, side: Side) -> Option<Overlay> {
         if !self.touched.load(Ordering::Acquire) {
             return None;
         }
@@ -193,19 +203,19 @@ impl Shared {
         let settling = std::mem::take(&mut layers.settling.changed);
         let writing = std::mem::take(&mut layers.writing.changed);
         (settling || writing).then(|| {
-            let mut all = layers.settling.entries.clone();
-            all.merge(&layers.writing.entries);
+            let mut all = layers.settling.entries.set().clone();
+            layers.writing.entries.apply_to(&mut all);
             all
         })
     }
 
     /// A copy of what the reader's side holds.
     pub(crate) fn current(&self) -> ExecutionContext {
-        self.lock().settling.entries.clone()
+        self.lock().settling.entries.set().clone()
     }
 
     pub(crate) fn replace(&self, context: ExecutionContext) {
-        *self.lock() = Layers { settling: Layer { entries: context, ..Layer::default() }, ..Layers::default() };
+        *self.lock() = Layers { settling: Layer { entries: context.into(), ..Layer::default() }, ..Layers::default() };
         self.undoable.store(0, Ordering::Release);
     }
 
@@ -216,6 +226,9 @@ impl Shared {
             layers.settling.entries.merge(&other.entries);
             layers.settling.changed |= other.changed;
         }
+        // Nothing is below it any more.
+        let all = std::mem::take(&mut layers.settling.entries);
+        layers.settling.entries = all.into_set().into();
         layers.settling.journal = None;
         self.undoable.store(0, Ordering::Release);
     }
@@ -260,6 +273,26 @@ mod tests {
         shared.undo(Side::Writing);
         assert_eq!(entry(&shared, Side::Writing, "w"), None);
         assert!(!shared.has_change_of(Side::Writing));
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_for_all_that_look_at_it_from_there_and_comes_back_when_it_is_undone() {
+        let shared = Shared::default();
+        shared.replace(ExecutionContext::from_json(r#"{"stored":1}"#).unwrap());
+        shared.record(&[Side::Settling, Side::Writing]);
+        shared.put(Side::Writing, "w", 1).unwrap();
+        shared.mark(Side::Writing);
+        for key in ["stored", "w"] {
+            shared.remove(Side::Writing, key).unwrap();
+            assert_eq!(entry(&shared, Side::Writing, key), None);
+        }
+        assert_eq!(entry(&shared, Side::Settling, "stored"), Some(1), "it is a chunk ahead");
+        shared.undo(Side::Writing);
+        assert_eq!(["stored", "w"].map(|key| entry(&shared, Side::Writing, key)), [Some(1), Some(1)]);
+        shared.remove(Side::Writing, "stored").unwrap();
+        shared.settle();
+        assert_eq!(shared.take_change(), Some(ExecutionContext::from_json(r#"{"w":1}"#).unwrap()));
+        assert!(matches!(shared.remove(Side::Beside, "w"), Err(ContextError::Beside { .. })));
     }
 
     #[test]

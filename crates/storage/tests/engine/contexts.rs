@@ -214,3 +214,57 @@ async fn what_a_read_or_an_item_puts_that_fails_is_taken_back_with_it() {
         engine.shutdown().await;
     }
 }
+
+/// Removes an entry of both contexts with each chunk, and fails the first time; says whether it was there.
+struct Removes {
+    context: StepContext,
+    once: Pending,
+    told: Shared<(bool, bool)>,
+}
+
+impl ItemWriter<u64> for Removes {
+    async fn write(&mut self, outputs: &[u64], _: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        let there = (self.context.get::<u64>("own")?.is_some(), self.context.get_from_job::<u64>("given")?.is_some());
+        self.told.lock().unwrap().push(there);
+        self.context.remove("own")?;
+        self.context.remove_from_job("given")?;
+        match strikes(&self.once, outputs) {
+            true => Err(ItemError::other("not now")),
+            false => Ok(()),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_is_removed_is_back_when_its_chunk_is_rolled_back_and_gone_when_it_is_committed() {
+    for ahead in [ReadAhead::Never, ReadAhead::Always] {
+        let (once, told, of_job) = (pending(&[3]), list(), list());
+        let kept = Arc::clone(&told);
+        let give = TaskStep::builder("Give", |context| {
+            context.put_into_job("given", 7)?;
+            context.put_into_job("kept", 8)?;
+            Ok(())
+        });
+        let step = ChunkStep::builder("Remove")
+            .reader(|context| {
+                context.put("own", 1)?;
+                Ok(ListReader::new(1..=10_u64))
+            })
+            .writer(move |context| {
+                let (context, once, told) = (context.clone(), Arc::clone(&once), Arc::clone(&kept));
+                Removes { context, once, told }
+            })
+            .chunk_size(5)
+            .read_ahead(ahead)
+            .retry(RetryPolicy::new(1).retry_on([ErrorKind::Other]));
+        let tell = tells("Remove", &of_job, &["given", "kept"]).step;
+        let place = TestStore::new();
+        let job = Job::builder("Remove").step(give).step(step).step(tell).build().unwrap();
+        let engine = place.node([job]).await;
+        let execution = launch(&engine, "Remove").await;
+        assert_eq!(execution.status, Status::Completed, "{execution:?}");
+        assert_eq!(contents(&told), [(true, true), (true, true), (false, false)]);
+        assert_eq!(contents(&of_job), [None, Some(8)]);
+        engine.shutdown().await;
+    }
+}

@@ -3,6 +3,7 @@
 use super::sealed::Seal;
 use crate::execution::{ContextChanges, ContextError, ExecutionContext};
 use crate::step::context::StepScope;
+use crate::step::overlay::Overlay;
 use crate::step::shared::{Shared, Side};
 
 /// A context as it is to be stored: what was settled up to the chunk in hand, and what the writer has put.
@@ -10,15 +11,15 @@ use crate::step::shared::{Shared, Side};
 struct Stored {
     settled: ExecutionContext,
     /// By the writer, up to the chunk in hand.
-    written: ExecutionContext,
+    written: Overlay,
     /// The same with the chunk in hand, when that has changed it.
-    in_hand: Option<ExecutionContext>,
+    in_hand: Option<Overlay>,
 }
 
 impl Stored {
     fn merged(&self) -> ExecutionContext {
         let mut merged = self.settled.clone();
-        merged.merge(self.in_hand.as_ref().unwrap_or(&self.written));
+        self.in_hand.as_ref().unwrap_or(&self.written).apply_to(&mut merged);
         merged
     }
 
