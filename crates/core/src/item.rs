@@ -1,9 +1,11 @@
 //! Readers, processors and writers: the contracts between the engine and the authors of items' ways.
 
 mod chain_processor;
+mod chain_reader;
 mod checkpoint;
 mod classifying_processor;
 mod classifying_writer;
+mod counted;
 mod error;
 mod function;
 mod grouping_reader;
@@ -11,10 +13,16 @@ mod guard;
 mod json_text;
 mod json_value;
 mod list;
+mod map_input_writer;
+mod map_reader;
 mod none;
+mod numbered_reader;
+mod origin;
 mod peekable_reader;
+mod reader_ext;
 mod stream_reader;
 mod syncer;
+mod take_reader;
 mod tee_writer;
 #[cfg(feature = "validation")]
 mod validating_processor;
@@ -24,6 +32,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use chain_processor::ChainProcessor;
+pub use chain_reader::ChainReader;
 pub use checkpoint::Checkpoint;
 pub use classifying_processor::{ClassifyingProcessor, NoRoutes, ProcessorRoute, ProcessorRoutes};
 pub use classifying_writer::ClassifyingWriter;
@@ -39,9 +48,15 @@ pub(crate) use json_text::ShownJson;
 pub use json_text::{FiniteJson, write_json};
 pub use json_value::{JsonError, read_json, read_json_by};
 pub use list::{ListReader, ListWriter};
+pub use map_input_writer::{ItemWriterExt, MapInputWriter};
+pub use map_reader::MapReader;
+pub use numbered_reader::NumberedReader;
+pub use origin::{Origin, Position};
 pub use peekable_reader::PeekableReader;
+pub use reader_ext::ItemReaderExt;
 pub use stream_reader::StreamReader;
 pub use syncer::Syncer;
+pub use take_reader::TakeReader;
 pub use tee_writer::TeeWriter;
 
 #[cfg(feature = "validation")]
@@ -64,7 +79,7 @@ use crate::repository::ChunkTransaction;
 /// - A reader is built anew for each step execution and shared with nobody.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no reader",
-    note = "a chunk step's `.reader(…)` takes a function that returns `Ok` of something that implements `ItemReader`"
+    note = "a chunk step's `.reader(…)` takes a function that returns something that implements `ItemReader`, or `Ok` of it"
 )]
 pub trait ItemReader: Send {
     /// What it reads.
@@ -105,6 +120,13 @@ pub trait ItemReader: Send {
     /// The files that it reads, once it is open: the step's writer must not replace one of them.
     fn files(&self) -> Vec<PathBuf> {
         Vec::new()
+    }
+
+    /// The file and the position of the last item that was returned, where they are known; asked for right behind it, and
+    /// cheap: no text is made of it yet. An error of the item in processing or writing carries it, and so does what is kept
+    /// of it when it is skipped.
+    fn origin(&self) -> Option<Origin> {
+        None
     }
 
     /// Releases the source.
@@ -224,7 +246,7 @@ pub trait ItemProcessor<I: Send>: Send {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not write `{O}`",
     label = "expected a writer of `{O}`, which is what the processor makes (or the reader, where there is no processor)",
-    note = "a chunk step needs a `.writer(…)`: with `NotSet` it has none"
+    note = "`NoWriter` stands for a `.writer(…)` that is missing: a chunk step needs one"
 )]
 pub trait ItemWriter<O: Send + Sync>: Send {
     /// Takes the [files](ItemReader::files) that the step reads, before `open`: a writer of files refuses to write to one of

@@ -4,7 +4,9 @@ mod body;
 mod chunk;
 mod context;
 mod definition;
+mod item_origin;
 mod live;
+mod overlay;
 mod policy;
 mod preview;
 mod shared;
@@ -13,11 +15,13 @@ mod task;
 pub use body::Reruns;
 pub(crate) use body::{BodyEnd, BodyError, BodyRun};
 pub use chunk::{
-    ChunkStep, ChunkStepBuilder, ChunkStepStart, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, MAX_PROCESSORS, NotSet, ReadAhead,
+    ByResult, ByValue, ChunkStep, ChunkStepBuilder, ChunkStepStart, DEFAULT_CHUNK_SIZE, IntoProcessor, IntoReader,
+    IntoWriter, MAX_CHUNK_SIZE, MAX_PROCESSORS, NoWriter, ReadAhead,
 };
 pub(crate) use context::{JobScope, StepScope};
 pub use context::{StepContext, StopRequested};
 pub use definition::{IntoStep, Step, StepKind};
+pub use item_origin::ItemOrigin;
 pub use live::LiveCounters;
 pub use policy::{Backoff, RetryPolicy, SkipPolicy, SkippableError};
 pub use preview::{PreviewOutcome, PreviewedItem};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use super::Origin;
 use crate::execution::cause_chain;
 
 /// Longest raw text kept with an error in bytes.
@@ -115,6 +116,20 @@ impl ItemError {
             raw.push('…');
         }
         self.raw = Some(raw);
+        self
+    }
+
+    /// Adds the origin of its item, unless its file is known. A position that it has itself stays behind that of the item:
+    /// `line 17, order 4711`.
+    #[must_use]
+    pub(crate) fn with_origin(mut self, origin: Option<&Origin>) -> Self {
+        let Some(origin) = origin.filter(|_| self.file.is_none()) else { return self };
+        self.file = origin.file().map(|file| file.display().to_string());
+        self.position = match (origin.position(), self.position.take()) {
+            (Some(line), Some(within)) => Some(format!("{line}, {within}")),
+            (Some(line), None) => Some(line.to_string()),
+            (None, position) => position,
+        };
         self
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::peekable_reader::{Mark, PeekableReader};
-use super::{BoxError, Checkpoint, ErrorKind, ItemError, ItemReader};
+use super::{BoxError, Checkpoint, ErrorKind, ItemError, ItemReader, Origin};
 
 /// Reads consecutive items of another reader that belong together, such as the lines of one order, as one item.
 ///
@@ -58,6 +58,8 @@ pub struct GroupingReader<R: ItemReader, F> {
     others: u64,
     /// The position before the group that is being read.
     border: Option<Mark>,
+    /// The origin of the first item of the group.
+    origin: Option<Origin>,
 }
 
 impl<R: ItemReader, F: FnMut(&R::Item, &R::Item) -> bool> GroupingReader<R, F> {
@@ -75,6 +77,7 @@ impl<R: ItemReader, F: FnMut(&R::Item, &R::Item) -> bool> GroupingReader<R, F> {
             fault: None,
             others: 0,
             border: None,
+            origin: None,
         }
     }
 
@@ -146,7 +149,7 @@ where
 
     async fn read(&mut self) -> Result<Option<Vec<R::Item>>, ItemError> {
         loop {
-            let belongs = match self.reader.peek().await {
+            let belongs = match self.reader.peek_on().await {
                 Ok(Some(next)) => match self.group.first() {
                     Some(first) => (self.same)(first, next),
                     None => true,
@@ -165,6 +168,9 @@ where
             };
             if !belongs {
                 return self.end();
+            }
+            if self.group.is_empty() {
+                self.origin = self.reader.origin_of_peeked();
             }
             let Some(item) = self.reader.read().await? else { return self.end() };
             if self.fault.is_some() {
@@ -192,6 +198,11 @@ where
 
     fn progress(&self) -> Option<f64> {
         self.reader.progress()
+    }
+
+    /// That of the first record.
+    fn origin(&self) -> Option<Origin> {
+        self.origin.clone()
     }
 
     async fn close(&mut self) -> Result<(), ItemError> {

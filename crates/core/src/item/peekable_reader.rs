@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Checkpoint, ErrorKind, ItemError, ItemReader};
+use super::{Checkpoint, ErrorKind, ItemError, ItemReader, Origin};
 
 /// Lets an author's reader look at the next item of another one before it reads it.
 ///
@@ -35,6 +35,8 @@ pub struct PeekableReader<R: ItemReader> {
     anchor: Option<Arc<Checkpoint>>,
     /// Items and errors of the other reader behind the anchor, what was shown included.
     since: u64,
+    /// The origin of the item that was returned last, while another one is shown.
+    returned: Option<Origin>,
 }
 
 /// What is stored with each commit.
@@ -67,7 +69,7 @@ impl<R: ItemReader> PeekableReader<R> {
 
     /// Looks ahead of `reader`.
     pub fn new(reader: R) -> Self {
-        Self { reader, peeked: None, anchor: None, since: 0 }
+        Self { reader, peeked: None, anchor: None, since: 0, returned: None }
     }
 
     /// The item that the next `read` returns; `None` at the end.
@@ -76,6 +78,14 @@ impl<R: ItemReader> PeekableReader<R> {
     /// Those of the other reader's `read`. An item that cannot be read is behind the position then, as if `read` had
     /// met it.
     pub async fn peek(&mut self) -> Result<Option<&R::Item>, ItemError> {
+        if self.peeked.is_none() {
+            self.returned = self.reader.origin();
+        }
+        self.peek_on().await
+    }
+
+    /// As [`peek`](Self::peek), for a reader that keeps the origins of its items itself.
+    pub(super) async fn peek_on(&mut self) -> Result<Option<&R::Item>, ItemError> {
         if self.peeked.is_none() {
             if self.anchor.is_none() || self.since >= Self::ANCHOR_ITEMS {
                 self.anchor = self.reader.checkpoint()?.map(Arc::new);
@@ -95,6 +105,11 @@ impl<R: ItemReader> PeekableReader<R> {
             _ => {}
         }
         item
+    }
+
+    /// The origin of what was shown.
+    pub(super) fn origin_of_peeked(&self) -> Option<Origin> {
+        self.reader.origin()
     }
 
     /// The position before what was shown.
@@ -154,6 +169,13 @@ impl<R: ItemReader> ItemReader for PeekableReader<R> {
 
     fn progress(&self) -> Option<f64> {
         self.reader.progress()
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        match self.peeked {
+            Some(_) => self.returned.clone(),
+            None => self.reader.origin(),
+        }
     }
 
     async fn close(&mut self) -> Result<(), ItemError> {

@@ -17,6 +17,7 @@ mod kept;
 mod kept_ids;
 mod mapping;
 mod parallel;
+mod part;
 mod preview;
 mod process;
 mod read;
@@ -31,5 +32,6 @@ mod target;
 mod totals;
 mod workers;
 
-pub use builder::{ChunkStep, ChunkStepBuilder, ChunkStepStart, NotSet};
+pub use builder::{ChunkStep, ChunkStepBuilder, ChunkStepStart, NoWriter};
+pub use part::{ByResult, ByValue, IntoProcessor, IntoReader, IntoWriter};
 pub use settings::{DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, MAX_PROCESSORS, ReadAhead};

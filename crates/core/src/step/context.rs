@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::item_origin::ItemOrigin;
 use super::live::LiveCounters;
 use super::shared::{Shared, Side};
 use crate::event::EventSink;
@@ -58,6 +59,8 @@ pub(crate) struct StepScope {
 pub struct StepContext {
     scope: Arc<StepScope>,
     side: Side,
+    /// Of the item in the hand of one processor; `None` for everybody else.
+    origin: Option<ItemOrigin>,
 }
 
 /// Returned by [`StepContext::check_stop`]: pass it on by `?`, and the step ends STOPPED.
@@ -67,12 +70,17 @@ pub struct StopRequested;
 
 impl StepContext {
     pub(crate) fn new(scope: Arc<StepScope>) -> Self {
-        Self { scope, side: Side::Settling }
+        Self { scope, side: Side::Settling, origin: None }
     }
 
     /// The same for other hands.
     pub(crate) fn for_side(&self, side: Side) -> Self {
-        Self { scope: Arc::clone(&self.scope), side }
+        Self { scope: Arc::clone(&self.scope), side, origin: None }
+    }
+
+    /// The same for a processor, whose items' origins are shown by `origin`.
+    pub(crate) fn for_processor(&self, side: Side, origin: &ItemOrigin) -> Self {
+        Self { origin: Some(origin.clone()), ..self.for_side(side) }
     }
 
     pub(crate) fn scope(&self) -> &StepScope {
@@ -136,6 +144,14 @@ impl StepContext {
         self.scope.context.put(self.side, key, value)
     }
 
+    /// Removes an entry of the step's own context, with the next commit: rolled back with its chunk as [`put`](Self::put) is.
+    ///
+    /// # Errors
+    /// [`ContextError::Beside`] by one of several processors at once.
+    pub fn remove(&self, key: &str) -> Result<(), ContextError> {
+        self.scope.context.remove(self.side, key)
+    }
+
     /// An entry of the job's context, which all later steps and restarts see.
     ///
     /// # Errors
@@ -150,6 +166,14 @@ impl StepContext {
     /// [`ContextError::Entry`] when the value cannot be written as JSON.
     pub fn put_into_job(&self, key: &str, value: impl serde::Serialize) -> Result<(), ContextError> {
         self.scope.job.context.put(self.side, key, value)
+    }
+
+    /// Removes an entry of the job's context, with the next commit.
+    ///
+    /// # Errors
+    /// [`ContextError::Beside`] by one of several processors at once.
+    pub fn remove_from_job(&self, key: &str) -> Result<(), ContextError> {
+        self.scope.job.context.remove(self.side, key)
     }
 
     /// Whether a stop was requested or the service is shutting down.
@@ -180,6 +204,33 @@ impl StepContext {
             () = self.stopping() => Err(StopRequested),
             () = tokio::time::sleep(duration) => Ok(()),
         }
+    }
+
+    /// A handle that shows a processor where the item in its hand comes from: its file and line. Asked for in the factory of
+    /// the processor, so that steps whose processors do not ask pay nothing for it.
+    ///
+    /// ```
+    /// use oxbatch_core::ChunkStep;
+    /// use oxbatch_core::item::{FunctionProcessor, FunctionWriter, ListReader};
+    ///
+    /// let step = ChunkStep::builder("Print")
+    ///     .reader(|_| ListReader::new([1, 2, 3]))
+    ///     .processor(|context| {
+    ///         let origin = context.item_origin();
+    ///         FunctionProcessor::new(move |number: i32| Ok(Some((number, origin.get().and_then(|origin| origin.line())))))
+    ///     })
+    ///     .writer(|_| FunctionWriter::new(|chunk: &[(i32, Option<u64>)]| {
+    ///         println!("{chunk:?}");
+    ///         Ok(())
+    ///     }));
+    /// # let job = oxbatch_core::Job::builder("Numbers").step(step).build()?;
+    /// # Ok::<(), oxbatch_core::BuildError>(())
+    /// ```
+    ///
+    /// An error of a processor or a writer needs none of it: its item's origin is added to it, and kept with it when it is
+    /// skipped.
+    pub fn item_origin(&self) -> ItemOrigin {
+        self.origin.as_ref().map(ItemOrigin::wanted).unwrap_or_default()
     }
 
     /// The repository that keeps the execution, for readers and writers that use its database.

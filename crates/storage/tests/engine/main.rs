@@ -15,6 +15,7 @@ pub(crate) mod lifeline;
 mod limits;
 mod model;
 mod one_by_one;
+mod origins;
 mod other_files;
 mod parallel;
 #[cfg(feature = "postgres")]

@@ -1,22 +1,31 @@
 //! The memory of a chunk: outputs and items, used again for the next.
 
+use crate::item::Origin;
+
 /// What a chunk holds; its memory is used again.
 pub(super) struct Buffers<I, O> {
     pub(super) outputs: Vec<O>,
     /// The item of each output, where skipped items are kept.
     pub(super) inputs: Vec<I>,
+    /// The origin of each of these items.
+    pub(super) origins: Vec<Option<Origin>>,
 }
 
 impl<I, O> Buffers<I, O> {
+    pub(super) fn with_outputs(outputs: Vec<O>) -> Self {
+        Self { outputs, inputs: Vec::new(), origins: Vec::new() }
+    }
+
     pub(super) fn clear(&mut self) {
         self.outputs.clear();
         self.inputs.clear();
+        self.origins.clear();
     }
 }
 
 impl<I, O> Default for Buffers<I, O> {
     fn default() -> Self {
-        Self { outputs: Vec::new(), inputs: Vec::new() }
+        Self::with_outputs(Vec::new())
     }
 }
 

@@ -47,13 +47,13 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
             if at_hand {
                 let before = full.items;
                 if let Some(item) = self.fill_at_hand(&mut buffers, &mut full, &mut tally)? {
-                    self.processing.settle(item, &mut buffers, &mut tally).await?;
+                    self.settle(item, &mut buffers, &mut tally).await?;
                 }
                 at_hand = full.items > before;
                 continue;
             }
             match self.reading.next(&mut full, &mut tally).await? {
-                Read::Item(item) => self.processing.settle(item, &mut buffers, &mut tally).await?,
+                Read::Item(item) => self.settle(item, &mut buffers, &mut tally).await?,
                 Read::End => {
                     end = true;
                     break;
@@ -65,10 +65,21 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
         self.seal(buffers, &full, tally, end)
     }
 
+    #[inline]
+    async fn settle(
+        &mut self,
+        item: R::Item,
+        buffers: &mut Buffers<R::Item, P::Output>,
+        tally: &mut Tally,
+    ) -> Result<(), Interrupt> {
+        let Self { reading, processing, .. } = self;
+        processing.settle(item, || reading.input.origin(), buffers, tally).await
+    }
+
     /// Whether items need nothing but to be processed.
     fn processes_at_hand(&self) -> bool {
-        let (limits, Processing { copy, totals, .. }) = (&self.reading.limits, &self.processing);
-        copy.is_none() && totals.is_none() && limits.weight.is_none() && limits.time.is_none()
+        let (limits, Processing { copy, totals, origin, .. }) = (&self.reading.limits, &self.processing);
+        copy.is_none() && totals.is_none() && limits.weight.is_none() && limits.time.is_none() && !origin.is_wanted()
     }
 
     /// Settles the items that are at hand, as far as neither reader nor processor has to wait. Gives an item back that the
@@ -87,7 +98,10 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
         match rest {
             None => Ok(None),
             Some(Ok(item)) => Ok(Some(item)),
-            Some(Err(error)) => Err(error_after("process", &error, 0, &self.processing.context)),
+            Some(Err(error)) => {
+                let error = error.with_origin(reader.origin().as_ref());
+                Err(error_after("process", &error, 0, &self.processing.context))
+            }
         }
     }
 

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use super::interrupt::{Interrupt, failed, unless_stopped};
 use super::side_thread::SideThread;
-use crate::execution::ExecutionContext;
-use crate::item::{Checkpoint, ErrorKind, ItemError, ItemReader};
+use crate::item::{Checkpoint, ErrorKind, ItemError, ItemReader, Origin};
 use crate::step::body::BodyError;
 use crate::step::context::StepContext;
+use crate::step::overlay::Overlay;
 use crate::step::shared::Side;
 
 /// Items that a reader on a thread of its own may be ahead: they hide the cost of handing items over.
@@ -29,7 +29,8 @@ pub(super) enum Read<I> {
     Stopped,
 }
 
-/// Where the items come from.
+/// The source of the items.
+#[expect(clippy::large_enum_variant, reason = "there is one for each step, and the direct way is to cost no pointer")]
 pub(super) enum Input<R: ItemReader> {
     /// Read when they are asked for.
     Direct(R),
@@ -47,6 +48,7 @@ pub(super) struct Handed<R: ItemReader> {
     faulty: bool,
     checkpoint: Result<Option<Checkpoint>, ItemError>,
     progress: Option<f64>,
+    origin: Option<Origin>,
 }
 
 /// What was read, and how things stand behind it: they travel together.
@@ -54,8 +56,9 @@ struct Message<I> {
     outcome: Result<Option<I>, ItemError>,
     checkpoint: Result<Option<Checkpoint>, ItemError>,
     progress: Option<f64>,
-    context: Option<ExecutionContext>,
-    job_context: Option<ExecutionContext>,
+    origin: Option<Origin>,
+    context: Option<Overlay>,
+    job_context: Option<Overlay>,
 }
 
 impl<R: ItemReader + 'static> Input<R> {
@@ -72,7 +75,7 @@ impl<R: ItemReader + 'static> Input<R> {
             reader
         })?;
         let (context, faulty) = (context.clone(), false);
-        Ok(Self::Handed(Handed { messages, go_on, thread, context, faulty, checkpoint, progress }))
+        Ok(Self::Handed(Handed { messages, go_on, thread, context, faulty, checkpoint, progress, origin: None }))
     }
 }
 
@@ -117,6 +120,15 @@ impl<R: ItemReader + 'static> Input<R> {
             Self::Handed(handed) => handed.progress,
         }
     }
+
+    /// The origin of the last item that was taken.
+    #[inline]
+    pub(super) fn origin(&self) -> Option<Origin> {
+        match self {
+            Self::Direct(reader) => reader.origin(),
+            Self::Handed(handed) => handed.origin.clone(),
+        }
+    }
 }
 
 impl<R: ItemReader + 'static> Input<R> {
@@ -159,7 +171,7 @@ impl<R: ItemReader + 'static> Handed<R> {
             self.thread.ended().await;
             return Ok(Read::End);
         };
-        (self.checkpoint, self.progress) = (message.checkpoint, message.progress);
+        (self.checkpoint, self.progress, self.origin) = (message.checkpoint, message.progress, message.origin);
         let scope = self.context.scope();
         if let Some(change) = message.context {
             scope.context.take_over(&change);
@@ -204,6 +216,7 @@ async fn hand_over<R: ItemReader>(
             outcome,
             checkpoint: reader.checkpoint(),
             progress: reader.progress(),
+            origin: reader.origin(),
             context: scope.context.take_change_of(Side::Reading),
             job_context: scope.job.context.take_change_of(Side::Reading),
         };

@@ -125,7 +125,13 @@ impl<R: ItemReader> Isolation<'_, R> {
         }
         hand.buffers.outputs.remove(index);
         let item = (index < hand.buffers.inputs.len()).then(|| hand.buffers.inputs.remove(index));
-        hand.skips.keep(self.skip.kept(SkipPhase::Write, item.as_ref(), error), error.kind());
+        let origin = (index < hand.buffers.origins.len()).then(|| hand.buffers.origins.remove(index)).flatten();
+        let mut kept = self.skip.kept(SkipPhase::Write, item.as_ref(), error);
+        if let Some(origin) = origin {
+            // What the writer says is the place of an output in what it was given, which is a part of the chunk.
+            kept.position = Some(origin.to_string());
+        }
+        hand.skips.keep(kept, error.kind());
         Ok(())
     }
 

@@ -112,6 +112,7 @@ where
                     };
                     buffers.outputs.append(&mut part.outputs);
                     buffers.inputs.append(&mut part.inputs);
+                    buffers.origins.append(&mut part.origins);
                     filtered += tally.filtered;
                     retries += tally.retries;
                     skips.join(tally.skips, self.skip.as_ref(), before)?;

@@ -8,7 +8,10 @@ use serde_json::Value;
 use super::settings::Factory;
 use crate::execution::{SkipPhase, cause_chain};
 use crate::item::{ErrorKind, ItemError, ItemProcessor, ItemReader, ShownJson};
+use crate::step::context::StepContext;
+use crate::step::item_origin::ItemOrigin;
 use crate::step::preview::{PreviewOutcome, PreviewRun, PreviewedItem, ReadToEnd};
+use crate::step::shared::Side;
 
 /// Shows an item as JSON.
 fn shown(what: &str, value: &impl Serialize) -> Value {
@@ -31,10 +34,12 @@ where
     P: ItemProcessor<R::Item, Output: Serialize> + 'static,
 {
     async move {
-        let mut reader = build("reader", reader, &run)?;
-        let mut processor = build("processor", processor, &run)?;
+        let mut reader = build("reader", reader, &run.context)?;
+        let origin = ItemOrigin::default();
+        let for_processor = run.context.for_processor(Side::Settling, &origin);
+        let mut processor = build("processor", processor, &for_processor)?;
         let end = match open(&mut reader, &mut processor).await {
-            Ok(()) => look(&mut reader, &mut processor, &run).await,
+            Ok(()) => look(&mut reader, &mut processor, &origin, &run).await,
             Err(error) => Err(error),
         };
         let reader_closed = reader.close().await.map_err(|error| fault("close the reader", &error));
@@ -45,8 +50,8 @@ where
     .boxed_local()
 }
 
-fn build<T>(what: &str, factory: &Factory<T>, run: &PreviewRun) -> Result<T, String> {
-    factory(&run.context).map_err(|error| format!("failed to build the {what}: {}", cause_chain(error.as_ref())))
+fn build<T>(what: &str, factory: &Factory<T>, context: &StepContext) -> Result<T, String> {
+    factory(context).map_err(|error| format!("failed to build the {what}: {}", cause_chain(error.as_ref())))
 }
 
 async fn open<R, P>(reader: &mut R, processor: &mut P) -> Result<(), String>
@@ -58,7 +63,12 @@ where
     processor.open(None).await.map_err(|error| fault("open the processor", &error))
 }
 
-async fn look<R, P>(reader: &mut R, processor: &mut P, run: &PreviewRun) -> Result<ReadToEnd, String>
+async fn look<R, P>(
+    reader: &mut R,
+    processor: &mut P,
+    origin: &ItemOrigin,
+    run: &PreviewRun,
+) -> Result<ReadToEnd, String>
 where
     R: ItemReader<Item: Serialize>,
     P: ItemProcessor<R::Item, Output: Serialize>,
@@ -80,10 +90,13 @@ where
             }
         };
         let input = Some(shown("the item", &item));
+        if origin.is_wanted() {
+            origin.set(reader.origin());
+        }
         let outcome = match processor.process(item).await {
             Ok(Some(output)) => PreviewOutcome::Output(shown("the output", &output)),
             Ok(None) => PreviewOutcome::Filtered,
-            Err(error) => failed(SkipPhase::Process, &error),
+            Err(error) => failed(SkipPhase::Process, &error.with_origin(reader.origin().as_ref())),
         };
         run.show(PreviewedItem { input, outcome });
     }

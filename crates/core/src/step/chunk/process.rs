@@ -5,14 +5,17 @@ use super::interrupt::{Interrupt, error_after, unless_stopped, wait};
 use super::settings::{CopyItem, Rules};
 use super::tally::Tally;
 use super::totals::ReadTally;
-use crate::item::{ItemError, ItemProcessor, ItemReader};
+use crate::item::{ItemError, ItemProcessor, ItemReader, Origin};
 use crate::step::context::StepContext;
+use crate::step::item_origin::ItemOrigin;
 use crate::step::shared::Side;
 
 /// A processor and the rules for items that it fails on.
 pub(super) struct Processing<R: ItemReader, P: ItemProcessor<R::Item>> {
     pub(super) processor: P,
     pub(super) context: StepContext,
+    /// Shows the processor the origins of its items, where it asks for them.
+    pub(super) origin: ItemOrigin,
     pub(super) rules: Rules<R>,
     pub(super) copy: Option<CopyItem<R>>,
     /// What an item puts into the contexts that fails can be rolled back: it is the only processor.
@@ -22,24 +25,32 @@ pub(super) struct Processing<R: ItemReader, P: ItemProcessor<R::Item>> {
 }
 
 impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
-    /// Settles an item: its output is in the buffers, or the tally tells why there is none.
+    /// Settles an item: its output is in the buffers, or the tally tells why there is none. `origin` is asked for the item's
+    /// only where it is needed.
     #[inline]
     pub(super) async fn settle(
         &mut self,
         item: R::Item,
+        origin: impl Fn() -> Option<Origin>,
         buffers: &mut Buffers<R::Item, P::Output>,
         tally: &mut Tally,
     ) -> Result<(), Interrupt> {
         if let Some(totals) = &mut self.totals {
             totals.read(&item)?;
         }
+        if self.origin.is_wanted() {
+            self.origin.set(origin());
+        }
         match self.copy {
             None => match self.process(item).await? {
                 Ok(Some(output)) => buffers.outputs.push(output),
                 Ok(None) => self.filtered(tally)?,
-                Err(error) => return Err(error_after("process", &error, 0, &self.context)),
+                Err(error) => {
+                    let error = error.with_origin(origin().as_ref());
+                    return Err(error_after("process", &error, 0, &self.context));
+                }
             },
-            Some(copy) => self.settle_copies(item, copy, buffers, tally).await?,
+            Some(copy) => self.settle_copies((item, copy), origin, buffers, tally).await?,
         }
         Ok(())
     }
@@ -80,8 +91,8 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
     /// Processes copies of the item, as often as that is allowed.
     async fn settle_copies(
         &mut self,
-        item: R::Item,
-        copy: CopyItem<R>,
+        (item, copy): (R::Item, CopyItem<R>),
+        origin: impl Fn() -> Option<Origin>,
         buffers: &mut Buffers<R::Item, P::Output>,
         tally: &mut Tally,
     ) -> Result<(), Interrupt> {
@@ -95,11 +106,12 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
                     buffers.outputs.push(output);
                     if self.rules.skip.is_some() {
                         buffers.inputs.push(item);
+                        buffers.origins.push(origin());
                     }
                     return Ok(());
                 }
                 Ok(None) => return self.filtered(tally),
-                Err(error) => self.rules.classified(error),
+                Err(error) => self.rules.classified(error).with_origin(origin().as_ref()),
             };
             self.undo();
             if !self.rules.retry.repeats(&error, made) {

@@ -13,6 +13,7 @@ use super::settings::{Rules, Weight};
 use super::tally::Tally;
 use crate::item::{ErrorKind, ItemError, ItemReader};
 use crate::step::context::StepContext;
+use crate::step::overlay::Overlay;
 use crate::step::shared::Side;
 
 /// Bytes of skipped items that a chunk keeps before it is sealed.
@@ -137,8 +138,8 @@ impl<R: ItemReader + 'static> Reading<R> {
             checkpoint,
             processor: None,
             progress: self.input.progress(),
-            context: scope.context.take_change_of(Side::Settling),
-            job_context: scope.job.context.take_change_of(Side::Settling),
+            context: scope.context.take_change_of(Side::Settling).map(Overlay::into_set),
+            job_context: scope.job.context.take_change_of(Side::Settling).map(Overlay::into_set),
             rerun,
         })
     }

@@ -12,7 +12,7 @@ use super::definition::{ChunkBody, FromRaw, Rerun, RunKept};
 use super::kept_ids::KeptIds;
 use super::settings::{FromJson, ItemSettings, Skip, Weight};
 use crate::execution::{ExecutionId, SkipPhase, StoredSkip};
-use crate::item::{Checkpoint, ItemError, ItemProcessor, ItemReader, ItemWriter};
+use crate::item::{Checkpoint, ItemError, ItemProcessor, ItemReader, ItemWriter, Origin, Position};
 use crate::repository::{JobRepository, PendingSkips};
 use crate::step::body::{BodyEnd, BodyError, BodyRun};
 use crate::step::context::StepContext;
@@ -83,6 +83,7 @@ where
                 from_raw: from_raw.clone(),
                 page: VecDeque::new(),
                 position: KeptPosition::default(),
+                origin: None,
                 ids: ids_of_reader.clone(),
                 ended: false,
             })
@@ -130,6 +131,8 @@ pub(super) struct KeptReader<R: ItemReader> {
     from_raw: Option<FromRaw<R::Item>>,
     page: VecDeque<StoredSkip>,
     position: KeptPosition,
+    /// Of the item that was read last.
+    origin: Option<Origin>,
     ids: KeptIds,
     ended: bool,
 }
@@ -171,6 +174,7 @@ impl<R: ItemReader> ItemReader for KeptReader<R> {
         self.position.after = id;
         self.ids.add(id);
         let text = item.item.unwrap_or_default();
+        self.origin = item.position.as_deref().map(|position| Origin::at(Position::Text(position.into())));
         let at = item.position.unwrap_or_else(|| format!("skipped item {id}"));
         match (item.phase, &self.from_raw) {
             (SkipPhase::Read, Some(from_raw)) => match from_raw(&text) {
@@ -189,5 +193,9 @@ impl<R: ItemReader> ItemReader for KeptReader<R> {
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         Checkpoint::new(&self.position).map(Some)
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        self.origin.clone()
     }
 }

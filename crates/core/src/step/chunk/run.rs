@@ -27,6 +27,7 @@ use crate::execution::{StepState, cause_chain};
 use crate::item::{ItemProcessor, ItemReader, ItemWriter};
 use crate::step::body::{BodyEnd, BodyError, BodyRun, Reruns, StepBody};
 use crate::step::context::StepContext;
+use crate::step::item_origin::ItemOrigin;
 use crate::step::preview::{PreviewRun, ReadToEnd};
 use crate::step::shared::Side;
 
@@ -128,11 +129,13 @@ where
             None => (1, Side::Settling),
         };
         let undoes = side == Side::Settling;
-        let context = context.for_side(side);
         let one = |_| {
+            let origin = ItemOrigin::default();
+            let context = context.for_processor(side, &origin);
             Ok(Processing {
                 processor: build("processor", &self.processor, &context)?,
-                context: context.clone(),
+                context,
+                origin,
                 rules: self.rules(),
                 copy: self.items.copy,
                 undoes,
@@ -231,7 +234,7 @@ where
         mut commits: Commits<'_, R, P::Output>,
     ) -> (Result<BodyEnd, Interrupt>, Result<(), BodyError>) {
         let mut measure = Measure::new(self.settings.read_ahead);
-        let mut buffers = Buffers { outputs: Vec::with_capacity(FIRST_OUTPUTS), inputs: Vec::new() };
+        let mut buffers = Buffers::with_outputs(Vec::with_capacity(FIRST_OUTPUTS));
         let mut result = loop {
             if commits.context.is_stopping() {
                 break Ok(BodyEnd::Stopped);

@@ -3,7 +3,7 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::parts::{Feed, Part};
-use crate::item::ItemReader;
+use crate::item::{ItemReader, Origin};
 use crate::step::chunk::input::Read;
 use crate::step::chunk::read::{Fullness, Reading};
 use crate::step::chunk::tally::Tally;
@@ -43,7 +43,7 @@ impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
             }
             match read {
                 Ok(Read::Item(item)) => {
-                    items.push(item);
+                    items.push((item, self.reading.input.origin()));
                     if items.len() >= self.part {
                         self.deal(&mut items).await?;
                     }
@@ -76,7 +76,7 @@ impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
         self.feed.send(feed).await.map_err(|_| Gone)
     }
 
-    async fn deal(&self, items: &mut Vec<R::Item>) -> Result<(), Gone> {
+    async fn deal(&self, items: &mut Vec<(R::Item, Option<Origin>)>) -> Result<(), Gone> {
         if items.is_empty() {
             return Ok(());
         }

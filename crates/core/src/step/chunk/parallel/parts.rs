@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use crate::item::Origin;
 use crate::step::body::BodyError;
 use crate::step::chunk::buffers::Buffers;
 use crate::step::chunk::interrupt::Interrupt;
@@ -15,7 +16,8 @@ use crate::step::chunk::totals::Sums;
 
 /// Items for one processor, and where what they come to is awaited.
 pub(super) struct Part<I, O> {
-    pub(super) items: Vec<I>,
+    /// Each with its origin.
+    pub(super) items: Vec<(I, Option<Origin>)>,
     pub(super) done: oneshot::Sender<Done<I, O>>,
 }
 

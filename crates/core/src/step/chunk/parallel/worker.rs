@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use super::parts::{Closed, Done, Part, PartError, Queue};
-use crate::item::{ItemProcessor, ItemReader};
+use crate::item::{ItemProcessor, ItemReader, Origin};
 use crate::step::body::BodyError;
 use crate::step::chunk::buffers::Buffers;
 use crate::step::chunk::interrupt::{Interrupt, failed};
@@ -99,7 +99,7 @@ async fn process_parts<R, P>(
 
 async fn settle_part<R, P>(
     processing: &mut Processing<R, P>,
-    items: Vec<R::Item>,
+    items: Vec<(R::Item, Option<Origin>)>,
     given_up: &AtomicBool,
 ) -> Done<R::Item, P::Output>
 where
@@ -108,9 +108,9 @@ where
 {
     let mut done = Done { buffers: Buffers::default(), tally: Tally::new(0), totals: Vec::new(), fault: None };
     done.buffers.outputs.reserve(items.len());
-    for item in items {
+    for (item, origin) in items {
         let settled = match given_up.load(Ordering::Acquire) || processing.context.is_stopping() {
-            false => processing.settle(item, &mut done.buffers, &mut done.tally).await,
+            false => processing.settle(item, || origin.clone(), &mut done.buffers, &mut done.tally).await,
             true => Err(Interrupt::Stopped),
         };
         if let Err(interrupt) = settled {

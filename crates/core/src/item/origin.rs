@@ -1,0 +1,107 @@
+//! `Origin`: the file and the position that an item comes from.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The place in its source that an item comes from: a file, and a position such as a line.
+///
+/// Made by a reader, in [`ItemReader::origin`](super::ItemReader::origin). A copy costs two counters at most; text is made when it is
+/// shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    file: Option<Arc<Path>>,
+    position: Option<Position>,
+}
+
+/// A position within a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Position {
+    /// A line of a text, the first is 1.
+    Line(u64),
+    /// An element of a document by its number from 1, and the line on which it begins.
+    Element {
+        /// Its line.
+        line: u64,
+        /// Its number.
+        number: u64,
+    },
+    /// Anything else, as it is shown: `key (4711)`.
+    Text(Arc<str>),
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Element { line, number } => write!(f, "line {line}, element {number}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Origin {
+    /// A position in a source that is no file.
+    pub fn at(position: Position) -> Self {
+        Self { file: None, position: Some(position) }
+    }
+
+    /// A position in a file.
+    pub fn in_file(file: &Arc<Path>, position: Position) -> Self {
+        Self { file: Some(Arc::clone(file)), position: Some(position) }
+    }
+
+    /// The same in this file, unless it names one.
+    #[must_use]
+    pub fn or_in_file(mut self, file: &Arc<Path>) -> Self {
+        self.file.get_or_insert_with(|| Arc::clone(file));
+        self
+    }
+
+    /// The file.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The position in the file, or in a source that is none.
+    pub fn position(&self) -> Option<&Position> {
+        self.position.as_ref()
+    }
+
+    /// The line, where the position is one.
+    pub fn line(&self) -> Option<u64> {
+        match self.position {
+            Some(Position::Line(line) | Position::Element { line, .. }) => Some(line),
+            _ => None,
+        }
+    }
+}
+
+/// As in messages: `file 'orders.csv', line 17`.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.file, &self.position) {
+            (Some(file), Some(position)) => write!(f, "file '{}', {position}", file.display()),
+            (Some(file), None) => write!(f, "file '{}'", file.display()),
+            (None, Some(position)) => position.fmt(f),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_reads_as_the_place_of_an_error_does() {
+        let file: Arc<Path> = Arc::from(Path::new("orders.csv"));
+        let origin = Origin::in_file(&file, Position::Line(17));
+        assert_eq!((origin.to_string(), origin.line()), ("file 'orders.csv', line 17".to_owned(), Some(17)));
+        let element = Origin::at(Position::Element { line: 3, number: 2 });
+        assert_eq!(element.to_string(), "line 3, element 2");
+        assert_eq!(element.or_in_file(&file).to_string(), "file 'orders.csv', line 3, element 2");
+        assert_eq!(Origin::at(Position::Text("key (4711)".into())).to_string(), "key (4711)");
+    }
+}
