@@ -46,8 +46,10 @@
 //! | many files by pattern | [`item::FilesReader`], each by any reader | | `files` | |
 //! | an author's own text format | | [`item::FileWriter`] of a [`item::RecordEncoder`] | | exactly once |
 //! | gzip, Zstandard | by content, under any reader of text | [`item::Compression`], for any file writer | `gzip`, `zstd` | exactly once |
-//! | several readers' items as one, or looked at | [`item::GroupingReader`], [`item::PeekableReader`] | | | |
-//! | several targets | | [`item::TeeWriter`] to all, [`item::ClassifyingWriter`] to one by name | | as each by itself |
+//! | several readers' items as one, or looked at | [`item::GroupingReader`], [`item::PeekableReader`], [`item::ChainReader`] | | | |
+//! | another reader's items, mapped, numbered or the first of them | [`item::ItemReaderExt`] | | | |
+//! | several targets | | [`item::TeeWriter`] to all, [`item::ClassifyingWriter`] to one by name, [`item::ItemWriterExt::map_input`] | | as each by itself |
+//! | tables of whichever database keeps the executions | [`item::TableReader`] along a unique key | [`item::TableWriter`]: insert, upsert, update, delete | | exactly once |
 //! | SQLite tables and queries | [`sqlite::SqliteReader`] along a unique key, [`sqlite::SqliteCursorReader`] for any query | [`sqlite::SqliteWriter`]: insert, upsert, update, delete | | exactly once; in a file that is not the repository's [if asked](sqlite::SqliteWriter::exactly_once), else at least once |
 //! | PostgreSQL tables and queries | [`postgres::PostgresReader`] along a unique key, by pages, a cursor or `COPY` | [`postgres::PostgresWriter`]: insert, upsert, update, delete | `postgres` | exactly once; in a database that is not the repository's [if asked](postgres::PostgresWriter::exactly_once), else at least once |
 //!
@@ -114,6 +116,8 @@ pub mod item {
     pub use oxbatch_core::item::*;
     #[doc(inline)]
     pub use oxbatch_formats::*;
+    #[doc(inline)]
+    pub use oxbatch_storage::{TableReader, TableValue, TableWriter};
 }
 
 /// The repository on PostgreSQL, and readers and writers of tables in its database and in others.

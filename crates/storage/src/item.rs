@@ -8,9 +8,11 @@ mod sqlite_cursor_reader;
 mod sqlite_reader;
 mod sqlite_source;
 mod sqlite_writer;
+mod table;
 
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresReader, PostgresWriter, WriteForm};
 pub use sqlite_cursor_reader::SqliteCursorReader;
 pub use sqlite_reader::SqliteReader;
 pub use sqlite_writer::SqliteWriter;
+pub use table::{TableReader, TableValue, TableWriter};

@@ -27,6 +27,7 @@
 //! |---|---|---|---|
 //! | SQLite, along a unique key | [`SqliteReader`] | [`SqliteWriter`]: insert, upsert, update, delete | exactly once in the repository's database; in another file at least once, or [exactly once](SqliteWriter::exactly_once) |
 //! | SQLite, any query | [`SqliteCursorReader`] | | |
+//! | whichever keeps the executions | [`TableReader`] | [`TableWriter`]: insert, upsert, update, delete | exactly once |
 //!
 //! | table in PostgreSQL (feature `postgres`) | reader | writer | delivery |
 //! |---|---|---|---|
@@ -55,7 +56,7 @@ mod sqlite;
 
 #[cfg(feature = "postgres")]
 pub use item::{PostgresReader, PostgresWriter, WriteForm};
-pub use item::{SqliteCursorReader, SqliteReader, SqliteWriter};
+pub use item::{SqliteCursorReader, SqliteReader, SqliteWriter, TableReader, TableValue, TableWriter};
 #[cfg(feature = "postgres")]
 pub use postgres::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTIONS, DEFAULT_RETRY_TIME, MIN_CONNECTIONS, PostgresChunkTransaction,
