@@ -67,6 +67,7 @@ pub(crate) enum DatabaseSettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Named {
     File(PathBuf),
+    #[cfg(feature = "postgres")]
     Postgres(String),
 }
 
@@ -78,8 +79,6 @@ impl DatabaseSettings {
             Named::File(path) => Ok(Self::Sqlite { path }),
             #[cfg(feature = "postgres")]
             Named::Postgres(url) => postgres(&url, globals, sources),
-            #[cfg(not(feature = "postgres"))]
-            Named::Postgres(_) => Ok(Self::Sqlite { path: PathBuf::from(DEFAULT_DATABASE) }),
         }
     }
 
@@ -88,26 +87,38 @@ impl DatabaseSettings {
     /// # Errors
     /// When those are too few: executions would take places, and then wait for a connection in vain.
     pub(crate) fn for_concurrency(self, concurrency: usize) -> Result<Self, SettingError> {
-        Ok(match self {
-            #[cfg(feature = "postgres")]
-            Self::Postgres { settings, connections: Some(connections) } if settings.steps_at_once() < concurrency => {
-                let problem = format!(
-                    "{connections} connections serve {} executions at once, but engine.concurrency is {concurrency}: raise \
-                     database.connections to {} or more, or lower engine.concurrency",
-                    settings.steps_at_once(),
-                    concurrency.saturating_mul(2).saturating_add(4),
-                );
-                return Err(SettingError::Invalid { origin: super::Origin::Flag(CONNECTIONS.flag), problem });
+        match self {
+            Self::Sqlite { path } => {
+                // One file, one writer: there is nothing to share out.
+                let _ = concurrency;
+                Ok(Self::Sqlite { path })
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres { settings, connections: None } => {
-                let enough = concurrency.saturating_mul(2).saturating_add(4);
-                let settings = settings.clone().with_connections(enough).map_or(settings, Box::new);
-                Self::Postgres { settings, connections: Some(enough) }
-            }
-            other => other,
-        })
+            Self::Postgres { settings, connections } => enough_connections(settings, connections, concurrency),
+        }
     }
+}
+
+#[cfg(feature = "postgres")]
+fn enough_connections(
+    settings: Box<PostgresSettings>,
+    connections: Option<usize>,
+    concurrency: usize,
+) -> Result<DatabaseSettings, SettingError> {
+    let enough = concurrency.saturating_mul(2).saturating_add(4);
+    let Some(connections) = connections else {
+        let settings = settings.clone().with_connections(enough).map_or(settings, Box::new);
+        return Ok(DatabaseSettings::Postgres { settings, connections: Some(enough) });
+    };
+    let steps = settings.steps_at_once();
+    if steps >= concurrency {
+        return Ok(DatabaseSettings::Postgres { settings, connections: Some(connections) });
+    }
+    let problem = format!(
+        "{connections} connections serve {steps} executions at once, but engine.concurrency is {concurrency}: raise \
+         database.connections to {enough} or more, or lower engine.concurrency"
+    );
+    Err(SettingError::Invalid { origin: super::Origin::Flag(CONNECTIONS.flag), problem })
 }
 
 #[cfg(feature = "postgres")]

@@ -3,7 +3,6 @@
 use axum::http::header::LINK;
 use axum::http::{HeaderName, HeaderValue, Uri};
 use oxbatch_core::repository::PageRequest;
-use url::form_urlencoded;
 
 use crate::error::Problem;
 use crate::extract::QueryReader;

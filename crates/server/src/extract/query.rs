@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use oxbatch_core::job::{MAX_PRIORITY, MIN_PRIORITY};
-use url::form_urlencoded;
 
 use crate::error::{ParameterError, Problem, ProblemKind};
 

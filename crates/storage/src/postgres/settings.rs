@@ -231,7 +231,7 @@ impl PostgresSettings {
 /// Undoes `%2F` and its like.
 fn unescaped(text: &str) -> String {
     let pair = format!("x={}", text.replace('+', "%2B"));
-    url::form_urlencoded::parse(pair.as_bytes()).next().map_or_else(String::new, |(_, value)| value.into_owned())
+    form_urlencoded::parse(pair.as_bytes()).next().map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
 impl fmt::Debug for PostgresSettings {

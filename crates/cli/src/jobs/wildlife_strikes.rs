@@ -1,21 +1,14 @@
 //! `WildlifeStrikes`: imports the records of the wildlife strike database into a table and reports on them.
 
-mod numbered;
-#[cfg(feature = "postgres")]
-mod on_either;
 mod record;
 mod report;
 
 use std::path::Path;
 
-use oxbatch::item::{CsvReader, CsvWriter, FunctionProcessor};
-#[cfg(feature = "postgres")]
-use oxbatch::postgres::{PostgresRepository, PostgresWriter};
-use oxbatch::sqlite::SqliteWriter;
+use oxbatch::item::{CsvReader, CsvWriter, FunctionProcessor, ItemReaderExt, TableWriter};
 use oxbatch::step::MAX_CHUNK_SIZE;
 use oxbatch::{BoxError, BuildError, ChunkStep, Job, ParameterDeclaration, StepContext};
 
-use numbered::Numbered;
 use record::{Record, Strike};
 
 /// Name of the report in the folder `output`.
@@ -47,7 +40,6 @@ const TABLE: &str = "
     CREATE INDEX IF NOT EXISTS wildlife_strikes_flight_date ON wildlife_strikes (flight_date);";
 
 /// The same for PostgreSQL.
-#[cfg(feature = "postgres")]
 const TABLE_ON_POSTGRES: &str = "
     CREATE TABLE IF NOT EXISTS wildlife_strikes (
         source          TEXT NOT NULL,
@@ -71,33 +63,20 @@ const TABLE_ON_POSTGRES: &str = "
     CREATE INDEX IF NOT EXISTS wildlife_strikes_species_phase ON wildlife_strikes (species, phase_of_flight);
     CREATE INDEX IF NOT EXISTS wildlife_strikes_flight_date ON wildlife_strikes (flight_date);";
 
-/// Writes into the table of the database that keeps the executions.
-#[cfg(feature = "postgres")]
-fn table(context: &StepContext) -> Result<on_either::OnEither<SqliteWriter<Strike>, PostgresWriter<Strike>>, BoxError> {
-    if PostgresRepository::of(context.repository().as_ref()).is_none() {
-        return Ok(on_either::OnEither::Sqlite(table_on_sqlite(context)?));
-    }
+fn table(context: &StepContext) -> Result<TableWriter<Strike>, BoxError> {
     let source = context.parameters().string("input")?.to_owned();
-    let writer = PostgresWriter::new(context, "wildlife_strikes").create(TABLE_ON_POSTGRES);
-    let writer = writer.replace("DELETE FROM wildlife_strikes WHERE source = $1", [source]);
-    Ok(on_either::OnEither::Postgres(writer))
-}
-
-#[cfg(not(feature = "postgres"))]
-use table_on_sqlite as table;
-
-fn table_on_sqlite(context: &StepContext) -> Result<SqliteWriter<Strike>, BoxError> {
-    let source = context.parameters().string("input")?.to_owned();
-    let writer = SqliteWriter::new("wildlife_strikes").create(TABLE);
-    Ok(writer.replace("DELETE FROM wildlife_strikes WHERE source = ?1", [source]))
+    Ok(TableWriter::new(context, "wildlife_strikes")
+        .create(TABLE)
+        .create_on_postgres(TABLE_ON_POSTGRES)
+        .replace("DELETE FROM wildlife_strikes WHERE source = $1", [source]))
 }
 
 pub(super) fn job() -> Result<Job, BuildError> {
     let import = ChunkStep::builder("ImportStrikes")
-        .reader(|context| Ok(Numbered::new(CsvReader::<Record>::new(context.parameters().string("input")?))))
+        .reader(|context| Ok(CsvReader::<Record>::new(context.parameters().string("input")?).numbered()))
         .processor(|context| {
             let source = context.parameters().string("input")?.to_owned();
-            Ok(FunctionProcessor::new(move |(number, record): (i64, Record)| Ok(Some(record.clean(&source, number)))))
+            Ok(FunctionProcessor::new(move |(number, record): (u64, Record)| Ok(Some(record.clean(&source, number)))))
         })
         .preview()
         .writer(table)

@@ -3,13 +3,12 @@
 use std::fmt::Display;
 
 use oxbatch::jiff::civil::Date;
-use oxbatch::serde::de::Deserializer;
-use oxbatch::serde::{Deserialize, Serialize};
+use serde::de::Deserializer;
+use serde::{Deserialize, Serialize};
 
 /// A record as it stands in the file. Numbers may be empty, spaced or grouped by commas; a value that is neither
 /// empty nor of its type is an error with its line and column.
 #[derive(Debug, Deserialize, Serialize)]
-#[serde(crate = "oxbatch::serde")]
 pub(super) struct Record {
     #[serde(rename = "Airport Name")]
     airport: String,
@@ -43,10 +42,9 @@ pub(super) struct Record {
 
 /// A row of the table `wildlife_strikes`.
 #[derive(Debug, Serialize)]
-#[serde(crate = "oxbatch::serde")]
 pub(super) struct Strike {
     source: String,
-    record: i64,
+    record: u64,
     airport: Option<String>,
     aircraft: Option<String>,
     damage: Option<String>,
@@ -65,7 +63,7 @@ pub(super) struct Strike {
 
 impl Record {
     /// Trims texts; an empty one is none.
-    pub(super) fn clean(self, source: &str, record: i64) -> Strike {
+    pub(super) fn clean(self, source: &str, record: u64) -> Strike {
         Strike {
             source: source.to_owned(),
             record,
@@ -95,7 +93,7 @@ fn trimmed(text: String) -> Option<String> {
     }
 }
 
-fn fault<E: oxbatch::serde::de::Error>(column: &str, problem: impl Display) -> E {
+fn fault<E: serde::de::Error>(column: &str, problem: impl Display) -> E {
     E::custom(format!("column '{column}': {problem}"))
 }
 
@@ -146,8 +144,8 @@ fn grouped(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oxbatch::serde::de::IntoDeserializer;
-    use oxbatch::serde::de::value::{Error, StrDeserializer};
+    use serde::de::IntoDeserializer;
+    use serde::de::value::{Error, StrDeserializer};
 
     fn read(text: &str) -> Result<Option<i64>, Error> {
         let deserializer: StrDeserializer<'_, Error> = text.into_deserializer();
