@@ -4,11 +4,11 @@ use std::fs;
 
 use oxbatch::item::{CsvReader, FunctionProcessor, JsonLinesWriter};
 use oxbatch::jiff::civil::Date;
-use oxbatch::serde::{Deserialize, Serialize};
 use oxbatch::{
     BoxError, BuildError, ChunkStep, ItemError, Job, JobRegistry, ParameterDeclaration, RegistryError, SkipPolicy,
     StepContext, TaskStep,
 };
+use serde::{Deserialize, Serialize};
 
 /// All jobs of the service.
 pub fn registry() -> Result<JobRegistry, RegistryError> {
@@ -30,10 +30,7 @@ fn export_orders() -> Result<Job, BuildError> {
                 // An order that cannot be right is kept for a person, and the others are sent.
                 .skip(SkipPolicy::new(5))
                 .processor(|context| {
-                    let from = match context.parameters().get("from") {
-                        Some(_) => Some(context.parameters().date_time("from")?.date()),
-                        None => None,
-                    };
+                    let from = context.parameters().optional_date_time("from")?.map(|from| from.date());
                     Ok(FunctionProcessor::new(move |order: Order| order.for_warehouse(from)))
                 })
                 .writer(|context| Ok(JsonLinesWriter::<Line>::new(context, context.parameters().string("output")?)))
@@ -45,7 +42,6 @@ fn export_orders() -> Result<Job, BuildError> {
 
 /// A row of the shop's file.
 #[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(crate = "oxbatch::serde")]
 struct Order {
     order_id: u64,
     ordered_on: Date,
@@ -57,7 +53,7 @@ struct Order {
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize, PartialEq)]
-#[serde(crate = "oxbatch::serde", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 enum Status {
     Open,
     Paid,
@@ -66,7 +62,6 @@ enum Status {
 
 /// A line of the warehouse's file.
 #[derive(Debug, Serialize)]
-#[serde(crate = "oxbatch::serde")]
 struct Line {
     order_id: u64,
     customer: String,
@@ -76,7 +71,7 @@ struct Line {
 }
 
 impl Order {
-    /// What the warehouse has to send; nothing for orders that it need not know.
+    /// The line that the warehouse gets; none for orders that it need not know.
     fn for_warehouse(self, from: Option<Date>) -> Result<Option<Line>, ItemError> {
         if self.status != Status::Paid || from.is_some_and(|from| self.ordered_on < from) {
             return Ok(None);
