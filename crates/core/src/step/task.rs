@@ -248,7 +248,12 @@ impl TaskBody {
                 cause: &cause,
             });
             // Shown while it waits; the author's own changes of the context are kept for the next attempt as well.
-            self.save(&mut run, &counters).await?;
+            match self.save(&mut run, &counters).await {
+                Ok(()) => {}
+                Err(RepositoryError::LeaseLost { .. }) => return Err(BodyError::LeaseLost),
+                Err(RepositoryError::WaitStopped { .. }) if context.is_stopping() => return Ok(BodyEnd::Stopped),
+                Err(error) => return Err(BodyError::Failed(cause_chain(&error))),
+            }
             if context.sleep(delay).await.is_err() {
                 return Ok(BodyEnd::Stopped);
             }
@@ -263,12 +268,12 @@ impl TaskBody {
         !of_item.is_some_and(ItemError::is_fatal) && self.retry.allows(kind, retries)
     }
 
-    async fn save(&self, run: &mut BodyRun, counters: &Counters) -> Result<(), BodyError> {
+    async fn save(&self, run: &mut BodyRun, counters: &Counters) -> Result<(), RepositoryError> {
         if let Some(changed) = run.context.scope().context.take_change() {
             run.state.context = changed;
         }
         let mut state = String::new();
-        run.state.write_json(&mut state).map_err(|error| BodyError::Failed(error.to_string()))?;
+        run.state.write_json(&mut state)?;
         let save = ChunkSave {
             state: &state,
             counters,
@@ -279,10 +284,6 @@ impl TaskBody {
             rerun: &[],
             time: None,
         };
-        match run.transaction.commit(save).await {
-            Ok(_) => Ok(()),
-            Err(RepositoryError::LeaseLost { .. }) => Err(BodyError::LeaseLost),
-            Err(error) => Err(BodyError::Failed(cause_chain(&error))),
-        }
+        run.transaction.commit(save).await.map(drop)
     }
 }
