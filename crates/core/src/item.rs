@@ -44,8 +44,7 @@ pub use function::{
 };
 pub use grouping_reader::GroupingReader;
 pub use guard::{Guard, Guarded};
-pub(crate) use json_text::ShownJson;
-pub use json_text::{FiniteJson, write_json};
+pub use json_text::{FiniteJson, ShownJson, write_json};
 pub use json_value::{JsonError, read_json, read_json_by};
 pub use list::{ListReader, ListWriter};
 pub use map_input_writer::{ItemWriterExt, MapInputWriter};

@@ -48,8 +48,9 @@ fn json_problem<T: Serialize + ?Sized>(value: &T) -> BoxError {
     }
 }
 
-/// A value as JSON for people alone: a number that is not finite is shown as a text.
-pub(crate) struct ShownJson<'a, T: ?Sized>(pub(crate) &'a T);
+/// A value as JSON that is not read back: for people, or to tell values apart. A number that is not finite is a text.
+#[derive(Debug)]
+pub struct ShownJson<'a, T: ?Sized>(pub &'a T);
 
 impl<T: Serialize + ?Sized> Serialize for ShownJson<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

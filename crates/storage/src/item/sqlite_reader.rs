@@ -195,14 +195,22 @@ fn key_of(row: &Row<'_>, places: &[usize], names: &[String]) -> Result<Key, Item
 }
 
 fn show(key: &Key) -> String {
-    let text: Vec<String> = key.iter().map(|value| as_json(value).to_string()).collect();
+    let shown = |value: &Value| match value {
+        Value::Real(number) if !number.is_finite() => number.to_string(),
+        value => as_json(value).to_string(),
+    };
+    let text: Vec<String> = key.iter().map(shown).collect();
     text.join(", ")
 }
+
+/// The name under which a checkpoint holds a number that JSON does not have: `{"real": "-inf"}`.
+const REAL: &str = "real";
 
 fn as_json(value: &Value) -> serde_json::Value {
     match value {
         Value::Integer(number) => (*number).into(),
-        Value::Real(number) => (*number).into(),
+        Value::Real(number) if number.is_finite() => (*number).into(),
+        Value::Real(number) => serde_json::json!({ REAL: number.to_string() }),
         Value::Text(text) => text.as_str().into(),
         Value::Null | Value::Blob(_) => serde_json::Value::Null,
     }
@@ -215,6 +223,10 @@ fn from_json(value: serde_json::Value) -> Result<Value, ItemError> {
             (Some(number), _) => Ok(Value::Integer(number)),
             (None, Some(number)) => Ok(Value::Real(number)),
             _ => Err(ItemError::other(format!("checkpoint holds {number}, which is no key"))),
+        },
+        serde_json::Value::Object(held) => match held.get(REAL).and_then(|text| text.as_str()?.parse().ok()) {
+            Some(number) => Ok(Value::Real(number)),
+            None => Err(ItemError::other("checkpoint holds a document, which is no key")),
         },
         other => Err(ItemError::other(format!("checkpoint holds {other}, which is no key"))),
     }

@@ -355,6 +355,30 @@ async fn a_key_that_two_rows_have_is_a_fault_wherever_a_page_ends() {
     }
 }
 
+#[tokio::test]
+async fn a_resume_goes_on_behind_an_infinite_key() {
+    let mut step = Step::start().await;
+    let connection = SqliteChunkTransaction::of(step.transaction.as_mut()).unwrap().connection().await.unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE readings (value); INSERT INTO readings VALUES (-1e999), (-1), (0.5), (1e999), ('inf')",
+        )
+        .unwrap();
+    step.commit().await;
+    let new = || SqliteReader::on(&step.repository, "SELECT value FROM readings", ["value"], |_| Ok(())).page_size(1);
+    for taken in 0..=5 {
+        let mut reader = new();
+        reader.open(None).await.unwrap();
+        for _ in 0..taken {
+            reader.read().await.unwrap().unwrap();
+        }
+        let position = reader.checkpoint().unwrap();
+        let mut resumed = new();
+        resumed.open(position.as_ref()).await.unwrap();
+        assert_eq!(read_all(&mut resumed).await.len(), 5 - taken, "behind {taken}");
+    }
+}
+
 #[derive(Clone, Serialize)]
 struct Price {
     id: i64,

@@ -4,6 +4,7 @@
 mod conformance;
 mod files;
 mod items;
+mod left_out_fields;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "postgres")]

@@ -220,3 +220,94 @@ async fn a_number_in_a_document_keeps_its_digits_or_is_a_fault() {
         assert!(format!("{error:?}").contains("123456789012345678901234567890"), "{error:?}");
     }
 }
+
+/// B2's brother: the fields are bound by their places.
+#[tokio::test]
+async fn a_value_never_goes_to_the_column_of_another_field() {
+    use crate::left_out_fields::{QUERY, STORED, Silent, flat, people};
+    let database = TestDatabase::new();
+    database.execute("CREATE TABLE people (id int8, fax text, phone text)");
+    let settings = settings(&database);
+    for form in [WriteForm::Copy, WriteForm::Arrays, WriteForm::Each] {
+        let mut writer = PostgresWriter::to(&settings, "people").form(form);
+        writer.open(None).await.unwrap();
+        write_chunk(&mut writer, &people()).await.unwrap();
+        assert_eq!(database.query(QUERY), STORED, "{form:?}");
+        database.execute("DELETE FROM people");
+        for rows in [[Some("phone"), None], [None, Some("phone")]] {
+            let mut writer = PostgresWriter::to(&settings, "people").form(form);
+            writer.open(None).await.unwrap();
+            let rows = rows.map(|phone| Silent { id: 1, phone });
+            let error = write_chunk(&mut writer, &rows).await.unwrap_err();
+            assert!(error.to_string().contains("the fields of a row differ from those of the first at"), "{error}");
+        }
+        let mut writer = PostgresWriter::to(&settings, "people").form(form);
+        writer.open(None).await.unwrap();
+        let error = write_chunk(&mut writer, &[flat()]).await.unwrap_err();
+        assert!(error.to_string().contains("a row must be a struct with named fields"), "{error}");
+        assert_eq!(database.query("SELECT count(*) FROM people"), ["0"]);
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_json_does_not_have_is_no_null_in_a_document() {
+    #[derive(Serialize)]
+    struct Reading {
+        values: Vec<f64>,
+    }
+    #[derive(Serialize)]
+    struct Report {
+        id: i64,
+        document: Option<Reading>,
+        more: Vec<Reading>,
+    }
+    let reading = |values: &[f64]| Reading { values: values.to_vec() };
+    let database = TestDatabase::new();
+    let settings = settings(&database);
+    for of in ["json", "jsonb"] {
+        database.execute(&format!(
+            "DROP TABLE IF EXISTS report; CREATE TABLE report (id int8, document {of}, more {of}[])"
+        ));
+        for form in [WriteForm::Copy, WriteForm::Each] {
+            let mut writer = PostgresWriter::to(&settings, "report").form(form);
+            writer.open(None).await.unwrap();
+            for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                let rows = [Report { id: 1, document: Some(reading(&[0.5, number])), more: Vec::new() }];
+                let error = write_chunk(&mut writer, &rows).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Validation);
+                let said = format!("cannot hold the value: {number} is a number that JSON cannot hold");
+                assert!(error.to_string().contains("'document'") && error.to_string().contains(&said), "{error}");
+                let rows = [Report { id: 1, document: None, more: vec![reading(&[number])] }];
+                let error = write_chunk(&mut writer, &rows).await.unwrap_err();
+                assert!(error.to_string().contains("'more'") && error.to_string().contains("as element 1"), "{error}");
+            }
+            write_chunk(&mut writer, &[Report { id: 1, document: None, more: vec![reading(&[0.5])] }]).await.unwrap();
+        }
+        assert_eq!(database.query("SELECT count(*) FROM report WHERE document IS NULL"), ["2"]);
+    }
+}
+
+#[tokio::test]
+async fn a_resume_goes_on_behind_an_infinite_key() {
+    let database = TestDatabase::new();
+    let settings = settings(&database);
+    let query = "SELECT unnest(ARRAY['-Infinity', '-1', '0.5', 'Infinity', 'NaN']::float8[]) AS value";
+    let new = || PostgresReader::<Value>::from(&settings, query, ["value"]);
+    for taken in 0..=5 {
+        let mut reader = new();
+        reader.open(None).await.unwrap();
+        for _ in 0..taken {
+            reader.read().await.unwrap().unwrap();
+        }
+        let position = reader.checkpoint().unwrap();
+        let mut resumed = new();
+        resumed.open(position.as_ref()).await.unwrap();
+        assert_eq!(read_all(&mut resumed).await.len(), 5 - taken);
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Value {
+    #[expect(dead_code, reason = "it is its place that counts")]
+    value: f64,
+}

@@ -7,7 +7,8 @@ mod value;
 mod wire;
 
 use bytes::{BufMut, BytesMut};
-use serde::ser::{Error as _, Serialize};
+use oxbatch_core::item::{FiniteJson, write_json};
+use serde::ser::Serialize;
 
 use self::array::ArraySerializer;
 pub(super) use self::scalar::text_value;
@@ -128,6 +129,15 @@ fn put<T: ?Sized + Serialize>(value: &T, kind: Kind, out: &mut BytesMut, scratch
     }
 }
 
+/// Why a value is no JSON document, with the path to what is wrong in it.
+#[cold]
+fn no_json<T: ?Sized + Serialize>(value: &T, error: &serde_json::Error) -> RowError {
+    match write_json(value, &mut Vec::new()) {
+        Err(error) => RowError::new(format!("the value: {}", error.cause_text())),
+        Ok(()) => RowError::new(format!("the value: {error}")),
+    }
+}
+
 /// Any value as a JSON document; `null` is NULL.
 fn put_json<T: ?Sized + Serialize>(value: &T, with_version: bool, out: &mut BytesMut) -> Result<(), RowError> {
     let start = begin(out);
@@ -135,7 +145,7 @@ fn put_json<T: ?Sized + Serialize>(value: &T, with_version: bool, out: &mut Byte
         out.put_u8(1);
     }
     let document = out.len();
-    serde_json::to_writer(out.writer(), value).map_err(RowError::custom)?;
+    serde_json::to_writer((&mut *out).writer(), &FiniteJson(value)).map_err(|error| no_json(value, &error))?;
     if &out[document..] == b"null" {
         out.truncate(start);
         put_null(out);

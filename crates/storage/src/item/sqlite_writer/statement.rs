@@ -1,6 +1,6 @@
 //! The statement that writes a row: insert, upsert, update or delete, by the columns of the first row.
 
-use oxbatch_core::item::ItemError;
+use oxbatch_core::item::{ItemError, ShownJson};
 use serde::Serialize;
 
 use crate::item::row::{self, RowError};
@@ -98,7 +98,7 @@ impl RowStatement {
     /// The key of a row, for a message: `(id) = (4711)`.
     #[cold]
     pub(super) fn key_of(&self, output: &impl Serialize) -> String {
-        let row = serde_json::to_value(output).unwrap_or_default();
+        let row = serde_json::to_value(ShownJson(output)).unwrap_or_default();
         let values: Vec<String> = self
             .must_match
             .iter()

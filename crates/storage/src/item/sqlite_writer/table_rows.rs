@@ -1,6 +1,6 @@
 //! The rows of a chunk into a table, by one statement for each.
 
-use oxbatch_core::item::{BoxError, ErrorKind, ItemError};
+use oxbatch_core::item::{BoxError, ErrorKind, ItemError, ShownJson};
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 use serde::Serialize;
@@ -66,7 +66,7 @@ impl TableRows {
         let mut bytes = Vec::new();
         let print = |(index, output): (usize, &T)| {
             bytes.clear();
-            serde_json::to_writer(&mut bytes, output)
+            serde_json::to_writer(&mut bytes, &ShownJson(output))
                 .map_err(|error| ItemError::validation(error).at(position(index)))?;
             Ok(fingerprint(&bytes))
         };
