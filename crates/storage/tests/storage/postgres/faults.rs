@@ -105,3 +105,32 @@ async fn more_work_than_connections_waits_its_turn() {
     let open: usize = database.query(open)[0].parse().unwrap();
     assert!((1..=3).contains(&open), "{open}");
 }
+
+/// It is obeyed, not overridden: what was set may be there to keep a copy as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_read_only_by_default_is_read_and_never_written() {
+    let database = TestDatabase::new();
+    let settings = || PostgresSettings::from_url(database.url()).unwrap().with_retry_time(Duration::from_millis(500));
+    let read_only = format!("ALTER DATABASE \"{}\" SET default_transaction_read_only = on", database.name());
+    let said = "default_transaction_read_only is on for the user or the database of";
+    // One without tables is left without them.
+    database.execute(&read_only);
+    for refused in [PostgresRepository::open(settings()).await, PostgresRepository::open_for_reading(settings()).await]
+    {
+        let refused = cause_chain(&refused.unwrap_err());
+        assert!(refused.contains(said) && refused.contains("name another user"), "{refused}");
+    }
+    assert_eq!(database.query("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'oxbatch%'"), ["0"]);
+
+    database.execute(&format!("BEGIN READ WRITE; {}; COMMIT", read_only.replace("= on", "= off")));
+    let launched = open(database.url()).await.launch(launch_of(1)).await.unwrap().execution.id;
+    database.execute(&read_only);
+    let refused = cause_chain(&PostgresRepository::open(settings()).await.unwrap_err());
+    assert!(refused.contains(said), "{refused}");
+    let reading = PostgresRepository::open_for_reading(settings()).await.unwrap();
+    let page = PageRequest { before: None, limit: 10 };
+    assert_eq!(reading.executions(Default::default(), page).await.unwrap().executions[0].id, launched);
+    let refused = told(reading.launch(launch_of(2)).await.unwrap_err());
+    assert!(refused.contains("default_transaction_read_only is on; name the primary, or another user"), "{refused}");
+    assert_eq!(database.query("SELECT count(*) FROM oxbatch_job_instance"), ["1"]);
+}
