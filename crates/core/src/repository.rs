@@ -16,11 +16,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use error::{LaunchError, RepositoryError};
-pub use lease::{Lease, Node, StepFence};
+pub use lease::{Lease, LeaseKey, Node, StepFence, leased_executions};
 pub use node::{Drain, NODE_RETENTION, NodeReport, NodeState, NodeStatus, Notification, RunLimits, SILENT_AFTER};
 pub use query::{
     Changes, ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary,
-    KeptSkips, PageRequest, PendingSkips, SkipPage,
+    KeptSkips, PageRequest, PendingSkips, SkipPage, rows_to_read,
 };
 pub use requests::{
     Admission, ChunkAck, ChunkSave, ClaimRequest, Claimed, Compacted, ExecutionOutcome, IdempotencyKey, LaunchRequest,
@@ -83,13 +83,13 @@ pub trait Executions: Send + Sync + 'static {
     /// lease to the node. Jobs at their limit are passed over; a node that drains gets nothing. Durable.
     fn claim(&self, request: ClaimRequest) -> RepositoryFuture<'_, Option<Claimed>>;
 
-    /// Extends the leases of the node on the executions that it `held` and tells what became of each. Need not be durable.
+    /// Extends the leases that the node `held` and reports what became of each. Need not be durable.
     ///
     /// A lease that the node does not know of, since the answer to its claim was lost, runs out and is recovered.
     fn renew<'a>(
         &'a self,
         node: &'a Node,
-        held: Vec<ExecutionId>,
+        held: Vec<LeaseKey>,
         lease: std::time::Duration,
     ) -> RepositoryFuture<'a, Vec<RenewedLease>>;
 
@@ -246,10 +246,20 @@ pub trait ChunkTransaction: Send {
         false
     }
 
+    /// Checks what only a commit checks of the rows that a writer has written, as deferred foreign keys are: for a trial of a
+    /// part of a chunk. It commits nothing, and what was written may be gone after it: only `rollback` may follow.
+    ///
+    /// # Errors
+    /// [`RepositoryError::RowsRefused`] when a commit would be refused for the rows.
+    fn check(&mut self) -> RepositoryFuture<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Saves and commits.
     ///
     /// # Errors
-    /// [`RepositoryError::LeaseLost`] when another node owns the execution by now: everything is rolled back.
+    /// [`RepositoryError::LeaseLost`] when another node owns the execution by now, [`RepositoryError::RowsRefused`] when the
+    /// rows of a writer break a constraint that is checked no earlier: everything is rolled back.
     fn commit<'a>(&'a mut self, save: ChunkSave<'a>) -> RepositoryFuture<'a, ChunkAck>;
 
     /// Rolls back what was written since the last commit.

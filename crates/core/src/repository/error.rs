@@ -74,6 +74,13 @@ pub enum RepositoryError {
          the free space is not given back, but new executions use it"
     )]
     InUse,
+    /// The rows of a chunk break a constraint that its commit checks, as a deferred foreign key does. Nothing of it was committed.
+    #[error("the database refused the rows of the chunk when it was committed")]
+    RowsRefused {
+        /// What the database says.
+        #[source]
+        source: BoxError,
+    },
     /// The job's context cannot be saved: with what other steps have put into it, it is too large.
     #[error(transparent)]
     Context(#[from] ContextError),

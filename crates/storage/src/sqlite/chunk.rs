@@ -10,6 +10,7 @@ use oxbatch_core::repository::{ChunkAck, ChunkSave, ChunkTransaction, Repository
 use rusqlite::{Connection, params};
 use tokio_util::sync::CancellationToken;
 
+use super::deferred::{check_deferred, is_deferred_violation};
 use super::error::classify;
 use super::open::{self, Durability};
 use super::write_lock::WriteGuard;
@@ -200,13 +201,13 @@ impl SqliteChunkTransaction {
                     "UPDATE oxbatch_skipped_item SET rerun_execution_id = ?2
                      WHERE id = ?1 AND rerun_execution_id IS NULL",
                 )
-                .and_then(|mut statement| statement.execute(params![id, self.fence.lease.execution_id.0]))
+                .and_then(|mut statement| statement.execute(params![id, self.fence.lease.execution_id().0]))
                 .map_err(fault)?;
             if marked == 0 {
                 return Err(RepositoryError::SkipSettled { id: *id });
             }
         }
-        execute(connection, "COMMIT").map_err(fault)?;
+        execute(connection, "COMMIT").map_err(|error| refused(COMMIT, error))?;
         Ok(ack)
     }
 
@@ -253,7 +254,7 @@ impl SqliteChunkTransaction {
         if save_if("STOPPING")? > 0 {
             return Ok(ChunkAck { stop_requested: true });
         }
-        Err(RepositoryError::LeaseLost { id: self.fence.lease.execution_id })
+        Err(RepositoryError::LeaseLost { id: self.fence.lease.execution_id() })
     }
 
     /// Writes the step's row, if it has the status. How many rows that were.
@@ -326,6 +327,14 @@ fn execute(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
+/// The error of a commit: one of the rows, where it checks what was deferred.
+fn refused(operation: &'static str, error: rusqlite::Error) -> RepositoryError {
+    if is_deferred_violation(&error) {
+        return RepositoryError::RowsRefused { source: Box::new(error) };
+    }
+    classify(operation, error)
+}
+
 fn closed() -> RepositoryError {
     RepositoryError::Database { operation: COMMIT, source: "the connection is closed".into() }
 }
@@ -374,6 +383,14 @@ impl ChunkTransaction for SqliteChunkTransaction {
                 }
             }
         })
+    }
+
+    fn check(&mut self) -> RepositoryFuture<'_, ()> {
+        let checked = match (&mut self.connection, &self.write_lock) {
+            (Some(connection), Some(_)) if !connection.is_autocommit() => check_deferred(connection),
+            _ => Ok(()),
+        };
+        Box::pin(std::future::ready(checked.map_err(|error| refused("check a chunk", error))))
     }
 
     fn rollback(&mut self) -> RepositoryFuture<'_, ()> {

@@ -6,6 +6,7 @@ mod chunks;
 #[cfg(feature = "postgres")]
 mod cluster;
 mod contexts;
+mod deferred;
 mod faults;
 pub(crate) mod harness;
 mod joined_saves;

@@ -9,13 +9,22 @@ use super::settings::Rules;
 use super::standing::{Save, Standing};
 use super::target::{Failure, Target};
 use crate::execution::Counters;
-use crate::item::{ItemError, ItemReader, ItemWriter};
+use crate::item::{ErrorKind, ItemError, ItemReader, ItemWriter};
 use crate::step::body::BodyError;
 use crate::step::context::StepContext;
 
 /// Times that one chunk is written again because the store was lost; each of them waits for the store to come back, for
 /// as long as it is reported to.
 const MOST_LOSSES: u32 = 5;
+
+/// When an error of the outputs was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// While they were written: with them it is certain to come again.
+    ByTheWrite,
+    /// When they were flushed or committed: it may be another's.
+    ByTheCommit,
+}
 
 /// The writing half of the loop: how the step stands, and the rules for chunks that fail.
 pub(super) struct Commits<'a, R: ItemReader, O> {
@@ -114,7 +123,11 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         }
         let fault = error_after(what, &error, hand.tries.repeated, self.context);
         match (what, fault) {
-            ("write", Interrupt::Body(fault)) => self.isolate(target, hand, error, fault).await,
+            ("write", Interrupt::Body(fault)) => self.isolate(target, hand, (error, Seen::ByTheWrite), fault).await,
+            // A constraint that is checked no earlier.
+            (_, Interrupt::Body(fault)) if error.kind() == ErrorKind::Constraint => {
+                self.isolate(target, hand, (error, Seen::ByTheCommit), fault).await
+            }
             (_, fault) => Err(fault),
         }
     }
@@ -141,7 +154,7 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         &mut self,
         target: &mut Target<'_, W>,
         hand: &mut Hand<R::Item, O>,
-        error: ItemError,
+        (error, seen): (ItemError, Seen),
         fault: BodyError,
     ) -> Result<(), Interrupt> {
         let Some(skip) = &self.rules.skip else { return Err(fault.into()) };
@@ -150,11 +163,16 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
             return Err(fault.into());
         }
         let by_halves = target.writer.can_roll_back();
-        let mut first = Some(error);
+        if !by_halves && seen == Seen::ByTheCommit {
+            // What was written is out: the trials that would find the output cannot be rolled back.
+            return Err(fault.into());
+        }
+        let mut first = Some(error).filter(|_| seen == Seen::ByTheWrite);
         loop {
-            let ended = match first.take().filter(|_| by_halves) {
-                Some(first) => isolation.by_halves(target, hand, first).await,
-                None => isolation.one_by_one(target, hand).await,
+            let ended = if by_halves {
+                isolation.by_halves(target, hand, first.take()).await
+            } else {
+                isolation.one_by_one(target, hand).await
             };
             match ended {
                 Ok(()) => {
@@ -173,7 +191,7 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
                     return Err(error_after("write", &error, hand.tries.trials, self.context));
                 }
                 Err(Unsettled::Lost) if hand.tries.losses < MOST_LOSSES => hand.tries.losses += 1,
-                Err(Unsettled::Lost) => return Err(fault.into()),
+                Err(Unsettled::Lost | Unsettled::NotFound) => return Err(fault.into()),
                 Err(Unsettled::Ended(interrupt)) => return Err(interrupt),
             }
             if by_halves {

@@ -13,6 +13,8 @@ use crate::step::policy::SkipRefusal;
 pub(super) enum Unsettled {
     /// A write failed by an error that is not to be skipped; it was rolled back.
     Write(ItemError),
+    /// Each part of the chunk can be written by itself: the error is not one of its outputs.
+    NotFound,
     /// The store was away while a part was written, which says nothing of its items; it was rolled back.
     Lost,
     /// The step ends: nothing may be written any more.
@@ -47,19 +49,20 @@ impl<R: ItemReader> Isolation<'_, R> {
     ///
     /// Each trial writes the items found good and a part of the rest, and is rolled back, in the database and in the writer.
     /// The chunk itself is written and committed by the caller, so a stop, error or crash in here loses nothing: nothing
-    /// of it is committed.
+    /// of it is committed. `first` is the error of the write of the whole chunk; without one, since the error came later,
+    /// the search begins with a trial of the whole chunk.
     pub(super) async fn by_halves<W, O>(
         &self,
         target: &mut Target<'_, W>,
         hand: &mut Hand<R::Item, O>,
-        first: ItemError,
+        first: Option<ItemError>,
     ) -> Result<(), Unsettled>
     where
         O: Send + Sync,
         W: ItemWriter<O>,
     {
-        let (mut good, mut error) = (0_usize, first);
-        let mut parts = vec![Part { length: hand.buffers.outputs.len(), bad: true, first_half: false }];
+        let (mut good, mut error, before) = (0_usize, first, hand.skips.count());
+        let mut parts = vec![Part { length: hand.buffers.outputs.len(), bad: error.is_some(), first_half: false }];
         while let Some(part) = parts.pop() {
             if !part.bad {
                 match self.attempt(target, &hand.buffers.outputs[..good + part.length]).await? {
@@ -70,7 +73,7 @@ impl<R: ItemReader> Isolation<'_, R> {
                         }
                         continue;
                     }
-                    Err(fault) if self.asks(hand, &fault) => error = fault,
+                    Err(fault) if self.asks(hand, &fault) => error = Some(fault),
                     Err(fault) => return Err(Unsettled::Write(fault)),
                 }
             }
@@ -80,9 +83,11 @@ impl<R: ItemReader> Isolation<'_, R> {
                 parts.push(Part { length: half, bad: false, first_half: true });
                 continue;
             }
-            self.take_out(hand, good, &error)?;
+            if let Some(error) = &error {
+                self.take_out(hand, good, error)?;
+            }
         }
-        Ok(())
+        if hand.skips.count() == before { Err(Unsettled::NotFound) } else { Ok(()) }
     }
 
     /// Writes the items of a chunk one by one, from the first that is not out, and takes those out that cannot be written:
@@ -141,12 +146,12 @@ impl<R: ItemReader> Isolation<'_, R> {
         O: Send + Sync,
         W: ItemWriter<O>,
     {
-        let written = match target.write(outputs).await {
+        let written = match target.try_out(outputs).await.map_err(Failure::for_policies) {
             Ok(()) => Ok(()),
-            Err(Failure::Output(_, error)) => Err(self.rules.classified(error)),
-            Err(failure) => {
+            Err(Ok((_, error))) => Err(self.rules.classified(error)),
+            Err(Err(interrupt)) => {
                 target.roll_back().await.map_err(|fault| Unsettled::Ended(fault.into()))?;
-                return Err(Unsettled::Ended(failure.fails(None)));
+                return Err(Unsettled::Ended(interrupt));
             }
         };
         target.roll_back().await.map_err(|fault| Unsettled::Ended(fault.into()))?;

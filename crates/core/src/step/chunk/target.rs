@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::interrupt::{Interrupt, error_after, failed, unless_stopped};
 use crate::execution::cause_chain;
-use crate::item::{Checkpoint, ItemError, ItemWriter, Syncer};
+use crate::item::{Checkpoint, ErrorKind, ItemError, ItemWriter, Syncer};
 use crate::repository::{ChunkTransaction, RepositoryError};
 use crate::step::body::BodyError;
 use crate::step::context::StepContext;
@@ -40,6 +40,9 @@ impl Failure {
         match self {
             Self::Output(what, error) => Ok((what, error)),
             Self::Save(error) if error.is_transient() => Ok(("commit", ItemError::transient(error))),
+            Self::Save(error @ RepositoryError::RowsRefused { .. }) => {
+                Ok(("commit", ItemError::new(ErrorKind::Constraint, error)))
+            }
             other => Err(other.fails(None)),
         }
     }
@@ -72,6 +75,16 @@ impl<W> Target<'_, W> {
             None => tokio::time::timeout(WRITE_AFTER_STOP, write).await.map_err(|_| Failure::Stopped)?,
         };
         written.map_err(|error| Failure::Output("write", error))
+    }
+
+    /// Writes outputs that are rolled back next, and checks what only a commit would check of them.
+    pub(super) async fn try_out<O>(&mut self, outputs: &[O]) -> Result<(), Failure>
+    where
+        O: Send + Sync,
+        W: ItemWriter<O>,
+    {
+        self.write(outputs).await?;
+        self.transaction.check().await.map_err(Failure::Save)
     }
 
     pub(super) async fn flush<O>(&mut self) -> Result<Option<Checkpoint>, Failure>

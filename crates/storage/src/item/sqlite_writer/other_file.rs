@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::once::Once;
 use super::table_rows::kind_of;
 use crate::item::once::{EXACTLY_ONCE, Ledger, RunKey};
-use crate::sqlite::{SqliteChunkTransaction, file_writer, resolve};
+use crate::sqlite::{SqliteChunkTransaction, check_deferred, file_writer, is_deferred_violation, resolve};
 
 /// The file, and what it knows of the chunks that it holds.
 pub(super) struct OtherFile {
@@ -18,6 +18,8 @@ pub(super) struct OtherFile {
     connection: Option<Connection>,
     /// A transaction of the writer's has begun, and was neither committed nor rolled back here.
     begun: bool,
+    /// A commit of this chunk was refused for a deferred foreign key: its rows are tried before they are written again.
+    refused: bool,
     once: Option<Box<Once>>,
 }
 
@@ -31,7 +33,7 @@ struct FileError {
 
 impl OtherFile {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, connection: None, begun: false, once: None }
+        Self { path, connection: None, begun: false, refused: false, once: None }
     }
 
     pub(super) fn exactly_once(&mut self, context: &StepContext, table: &str) {
@@ -92,7 +94,10 @@ impl OtherFile {
             once.context.put(EXACTLY_ONCE, rows)?;
         }
         // One that fails may still be open: the roll-back that follows ends it.
-        connection.execute_batch("COMMIT").map_err(|error| fault(&self.path, "commit a chunk", error))?;
+        if let Err(error) = connection.execute_batch("COMMIT") {
+            self.refused = is_deferred_violation(&error);
+            return Err(fault(&self.path, "commit a chunk", error));
+        }
         self.begun = false;
         if let Some(once) = &mut self.once {
             once.ledger.target_committed();
@@ -100,8 +105,23 @@ impl OtherFile {
         Ok(())
     }
 
+    /// Whether the rows of the next write must be tried: they begin a chunk whose commit was refused. Only then is nothing
+    /// but they undone by it.
+    pub(super) fn must_try(&self) -> bool {
+        self.refused && !self.begun
+    }
+
+    /// Checks what the commit would check of the rows that were written, and undoes them.
+    pub(super) fn check(&mut self) -> Result<(), ItemError> {
+        let Some(connection) = self.connection.as_mut().filter(|_| self.begun) else { return Ok(()) };
+        check_deferred(connection).map_err(|error| fault(&self.path, "check a chunk", error))?;
+        self.begun = !connection.is_autocommit();
+        Ok(())
+    }
+
     /// The repository has committed, too.
     pub(super) fn committed(&mut self) {
+        self.refused = false;
         if let Some(once) = &mut self.once {
             once.ledger.committed();
         }
