@@ -5,7 +5,7 @@ use oxbatch_core::repository::{ChunkSave, StepFence};
 use tokio_postgres::{Client, Error, Row};
 
 use crate::postgres::context;
-use crate::postgres::error::StoreError;
+use crate::postgres::error::{StoreError, rows_refused};
 
 const KEEP_SKIPS: &str =
     "INSERT INTO oxbatch_skipped_item (step_execution_id, create_time, phase, position, item, error, complete)
@@ -22,7 +22,7 @@ pub(super) async fn save_more(
     durable: bool,
     saving: impl Future<Output = Result<Row, Error>>,
 ) -> Result<Row, StoreError> {
-    let (execution, epoch, step) = (fence.lease.execution_id.0, fence.lease.epoch, fence.step_id.0);
+    let (execution, epoch, step) = (fence.lease.execution_id().0, fence.lease.epoch, fence.step_id.0);
     // The job's context, fenced in the same way. It comes before the step's row, as in every other transaction: two that take
     // both rows in one order never wait for each other in a ring.
     let context = async {
@@ -51,6 +51,6 @@ pub(super) async fn save_more(
     skips.await?;
     let (row, committed) = join(saving, client.batch_execute("COMMIT")).await;
     let row = row?;
-    committed?;
+    committed.map_err(rows_refused)?;
     Ok(row)
 }
