@@ -158,7 +158,7 @@ impl Process {
 
     /// Renews the leases on what it holds.
     pub async fn renew(&self, held: &[Lease]) -> Vec<RenewedLease> {
-        let held = held.iter().map(|lease| lease.execution_id).collect();
+        let held = held.iter().map(|lease| lease.key).collect();
         self.repository.renew(&self.node, held, LONG).await.unwrap()
     }
 

@@ -28,7 +28,7 @@ pub async fn a_new_instance_is_created_with_its_parameters(backend: &dyn Backend
 pub async fn a_running_instance_is_refused_with_the_running_execution(backend: &dyn Backend) {
     let (one, other) = (Process::start(backend).await, Process::start(backend).await);
     let waiting = one.launch(launch_of(1)).await.unwrap().execution.id;
-    let running = one.run(2, LONG).await.execution_id;
+    let running = one.run(2, LONG).await.execution_id();
     for force in [false, true] {
         for (key, id) in [(1, waiting), (2, running)] {
             match other.launch(LaunchRequest { force, ..launch_of(key) }).await {
@@ -60,9 +60,9 @@ pub async fn an_abandoned_instance_can_only_be_forced(backend: &dyn Backend) {
     let lease = process.run(1, LONG).await;
     process.run_step(&lease, "Step", StatusEvent::Complete).await;
     process.end(&lease, StatusEvent::Fail).await;
-    process.repository.abandon(lease.execution_id).await.unwrap();
+    process.repository.abandon(lease.execution_id()).await.unwrap();
     match process.launch(launch_of(1)).await {
-        Err(LaunchError::Abandoned { execution_id }) => assert_eq!(execution_id, lease.execution_id),
+        Err(LaunchError::Abandoned { execution_id }) => assert_eq!(execution_id, lease.execution_id()),
         other => panic!("{other:?}"),
     }
     let forced = process.force(1).await;

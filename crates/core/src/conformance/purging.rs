@@ -36,9 +36,9 @@ pub async fn a_purge_keeps_what_runs_and_what_can_be_restarted(backend: &dyn Bac
         let lease = process.run(key, LONG).await;
         process.run_step(&lease, "Step", event).await;
         process.end(&lease, event).await;
-        ids.push(lease.execution_id);
+        ids.push(lease.execution_id());
     }
-    ids.push(process.run(4, LONG).await.execution_id);
+    ids.push(process.run(4, LONG).await.execution_id());
     let left = || async {
         let mut left = all(&process, &ExecutionFilter::default(), 10).await;
         left.reverse();
@@ -150,7 +150,7 @@ pub async fn a_long_history_of_one_instance_goes_in_batches(backend: &dyn Backen
         if left.is_empty() {
             break;
         }
-        assert_eq!(process.repository.steps(first.execution_id).await.unwrap().len(), 1, "{counts:?}");
+        assert_eq!(process.repository.steps(first.execution_id()).await.unwrap().len(), 1, "{counts:?}");
         request.after = Some(report.next.unwrap());
     }
     assert!(counts.len() >= 3 && counts.iter().sum::<i64>() == 151, "{counts:?}");

@@ -18,7 +18,7 @@ pub async fn a_live_lease_is_never_taken(backend: &dyn Backend) {
     let waiting = owner.launch(launch_of(2)).await.unwrap().execution;
     assert!(other.recover().await.is_empty());
     assert!(owner.recover().await.is_empty());
-    assert_eq!(other.execution(lease.execution_id).await.status, Status::Started);
+    assert_eq!(other.execution(lease.execution_id()).await.status, Status::Started);
     assert_eq!(other.execution(waiting.id).await, waiting);
 }
 
@@ -28,11 +28,11 @@ pub async fn a_lease_that_its_node_does_not_know_of_runs_out_and_is_recovered(ba
     let node = Process::start(backend).await;
     let known = node.run(1, NONE).await;
     let unknown = node.run(2, NONE).await;
-    let held = vec![known.execution_id];
+    let held = vec![known.execution_id()];
     let of_node = RecoverRequest { held: held.clone(), ..node.recovery() };
     let recovered = node.repository.recover(of_node.clone()).await.unwrap();
     assert_eq!(recovered.len(), 1, "what it knows of it renews itself, although it has run out");
-    assert_eq!(recovered[0].lost.id, unknown.execution_id);
+    assert_eq!(recovered[0].lost.id, unknown.execution_id());
     assert_eq!(node.claim(LONG).await.map(|claimed| claimed.execution.id), recovered[0].successor);
     let renewed: Vec<_> = node.renew(&[known]).await.iter().map(|renewed| renewed.lease).collect();
     assert_eq!(renewed, [known], "the claim of the successor was not answered either");
@@ -114,11 +114,11 @@ pub async fn what_was_being_stopped_is_stopped_and_not_restarted(backend: &dyn B
     let (dead, keeper) = (Process::start(backend).await, Process::start(backend).await);
     let lease = dead.run(1, NONE).await;
     dead.start_step(&lease, "Step").await;
-    keeper.repository.request_stop(lease.execution_id).await.unwrap();
+    keeper.repository.request_stop(lease.execution_id()).await.unwrap();
     drop(dead);
     let recovered = keeper.recover().await;
     assert_eq!((recovered[0].lost.status, recovered[0].successor), (Status::Stopped, None));
-    assert_eq!(keeper.repository.steps(lease.execution_id).await.unwrap()[0].status, Status::Stopped);
+    assert_eq!(keeper.repository.steps(lease.execution_id()).await.unwrap()[0].status, Status::Stopped);
     assert!(keeper.recover().await.is_empty());
 }
 
@@ -132,7 +132,7 @@ pub async fn a_shutdown_is_resumed_once_and_only_if_nobody_was_faster(backend: &
     let launched = process.launch(launch_of(2)).await.unwrap().execution.id;
     let recovered = process.recover().await;
     assert_eq!(recovered.len(), 1);
-    assert_eq!((recovered[0].lost.id, recovered[0].lost.status), (one.execution_id, Status::Stopped));
+    assert_eq!((recovered[0].lost.id, recovered[0].lost.status), (one.execution_id(), Status::Stopped));
     assert!(process.recover().await.is_empty());
     let claimed = [process.claim(LONG).await, process.claim(LONG).await, process.claim(LONG).await];
     let ids: Vec<_> = claimed.into_iter().flatten().map(|claimed| claimed.execution.id).collect();
@@ -148,9 +148,9 @@ pub async fn a_foreground_launch_clears_its_own_instance_alone(backend: &dyn Bac
     let request = RecoverRequest { only, ..keeper.recovery() };
     let recovered = keeper.repository.recover(request).await.unwrap();
     assert_eq!(recovered.len(), 1);
-    assert_eq!((recovered[0].lost.id, recovered[0].successor), (one.execution_id, None));
-    assert_eq!(keeper.execution(two.execution_id).await.status, Status::Started);
+    assert_eq!((recovered[0].lost.id, recovered[0].successor), (one.execution_id(), None));
+    assert_eq!(keeper.execution(two.execution_id()).await.status, Status::Started);
     let by_policy = RecoverRequest { policy: RecoverPolicy::Fail, ..keeper.recovery() };
     let recovered = keeper.repository.recover(by_policy).await.unwrap();
-    assert_eq!((recovered[0].lost.id, recovered[0].successor), (two.execution_id, None));
+    assert_eq!((recovered[0].lost.id, recovered[0].successor), (two.execution_id(), None));
 }

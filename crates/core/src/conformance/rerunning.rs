@@ -52,7 +52,7 @@ async fn skipping(process: &Process, key: i64) -> ExecutionId {
     drop(transaction);
     process.end_step(&step, StatusEvent::Complete).await;
     process.end(&lease, StatusEvent::Complete).await;
-    lease.execution_id
+    lease.execution_id()
 }
 
 async fn pending(process: &Process, request: PendingSkips) -> Vec<i64> {
@@ -112,7 +112,7 @@ pub async fn a_rerun_is_linked_and_leaves_the_first_instance_alone(backend: &dyn
     let again = process.run(1, LONG).await;
     let start = process.repository.start_step(&again, super::fixture::step_of("Step")).await.unwrap();
     assert_eq!(start, crate::repository::StepStart::AlreadyComplete);
-    assert_eq!(process.execution(again.execution_id).await.rerun_of, None);
+    assert_eq!(process.execution(again.execution_id()).await.rerun_of, None);
 }
 
 /// Two people press the button at once: one re-run, the other is reported which.
@@ -143,7 +143,7 @@ pub async fn a_kept_item_is_run_again_once(backend: &dyn Backend) {
     let twice = mark(&process, &step, &ids[1..]).await;
     assert!(matches!(twice, Err(RepositoryError::SkipSettled { id }) if id == ids[1]), "{twice:?}");
     assert_eq!(pending(&process, pending_of(id, true, true)).await, ids[2..]);
-    let instance = process.execution(lease.execution_id).await.instance_id;
+    let instance = process.execution(lease.execution_id()).await.instance_id;
     let kept = process.repository.kept_skips(id, Some(instance)).await.unwrap();
     assert_eq!((kept[0].items, kept[0].raw, kept[0].rerun), (1, 0, 2));
     process.end_step(&step, StatusEvent::Fail).await;
@@ -181,7 +181,7 @@ pub async fn a_failed_rerun_is_resumed_and_a_complete_one_is_not_repeated(backen
     let running = process.run(2, LONG).await;
     let refused = rerun(&process, other).await;
     assert!(
-        matches!(refused, Err(LaunchError::AlreadyRunning { execution_id }) if execution_id == running.execution_id),
+        matches!(refused, Err(LaunchError::AlreadyRunning { execution_id }) if execution_id == running.execution_id()),
         "{refused:?}"
     );
 }
@@ -248,7 +248,7 @@ pub async fn a_rerun_has_an_instance_of_its_own_although_earlier_ones_were_purge
     let (abandoned, step) = begin(&process).await;
     process.end_step(&step, StatusEvent::Fail).await;
     process.end(&abandoned, StatusEvent::Fail).await;
-    process.repository.abandon(abandoned.execution_id).await.unwrap();
+    process.repository.abandon(abandoned.execution_id()).await.unwrap();
     let second = rerun(&process, id).await.unwrap().execution;
     let (lease, step) = begin(&process).await;
     let first_of_them = pending(&process, pending_of(id, true, true)).await[0];

@@ -102,7 +102,7 @@ pub async fn a_chunk_commits_rows_state_and_counters_or_nothing(backend: &dyn Ba
     backend.write_row(transaction.as_mut(), 2).await;
     transaction.rollback().await.unwrap();
     assert_eq!(backend.rows().await, [1]);
-    let steps = process.repository.steps(lease.execution_id).await.unwrap();
+    let steps = process.repository.steps(lease.execution_id()).await.unwrap();
     assert_eq!((steps[0].counters, steps[0].progress), (counters, Some(0.5)));
     backend.write_row(transaction.as_mut(), 3).await;
     transaction.commit(ChunkSave { progress: None, ..save("{}", &counters) }).await.unwrap();
@@ -129,7 +129,7 @@ pub async fn a_stop_reaches_the_chunk_the_renewal_and_the_next_step(backend: &dy
     let lease = owner.run(1, LONG).await;
     let step = owner.start_step(&lease, "Step").await;
     for _ in 0..2 {
-        let stopping = other.repository.request_stop(lease.execution_id).await.unwrap();
+        let stopping = other.repository.request_stop(lease.execution_id()).await.unwrap();
         assert_eq!((stopping.status, stopping.end_time), (Status::Stopping, None));
     }
     let renewed = owner.renew(&[lease]).await;
@@ -160,13 +160,13 @@ pub async fn a_waiting_execution_is_stopped_at_once(backend: &dyn Backend) {
 pub async fn what_has_ended_is_not_stopped_and_what_runs_is_not_abandoned(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     let lease = process.run(1, LONG).await;
-    let refused = process.repository.abandon(lease.execution_id).await;
+    let refused = process.repository.abandon(lease.execution_id()).await;
     assert!(matches!(refused, Err(RepositoryError::Refused { .. })), "{refused:?}");
     let failed = process.end(&lease, StatusEvent::Fail).await;
-    let refused = process.repository.request_stop(lease.execution_id).await;
+    let refused = process.repository.request_stop(lease.execution_id()).await;
     assert!(matches!(refused, Err(RepositoryError::Refused { .. })), "{refused:?}");
-    assert_eq!(process.execution(lease.execution_id).await, failed);
-    let abandoned = process.repository.abandon(lease.execution_id).await.unwrap();
+    assert_eq!(process.execution(lease.execution_id()).await, failed);
+    let abandoned = process.repository.abandon(lease.execution_id()).await.unwrap();
     assert_eq!(abandoned.status, Status::Abandoned);
     let again = process.repository.finish_execution(&lease, outcome(StatusEvent::Complete, false)).await;
     assert!(matches!(again, Err(RepositoryError::LeaseLost { .. })), "{again:?}");
@@ -188,7 +188,7 @@ pub async fn an_ended_execution_leaves_no_step_running(backend: &dyn Backend) {
     let two = process.start_step(&lease, "Two").await;
     assert_eq!(two.job_context.as_deref(), Some(r#"{"a":1}"#));
     process.end(&lease, StatusEvent::Fail).await;
-    let steps = process.repository.steps(lease.execution_id).await.unwrap();
+    let steps = process.repository.steps(lease.execution_id()).await.unwrap();
     let statuses: Vec<_> = steps.iter().map(|step| (step.step_name.as_str(), step.status)).collect();
     assert_eq!(statuses, [("One", Status::Completed), ("Two", Status::Failed)]);
     let late = process.repository.finish_step(&two.fence, step_outcome(StatusEvent::Complete)).await;
@@ -257,7 +257,7 @@ pub async fn control_totals_commit_with_their_chunk_and_come_back_with_the_state
     let mut transaction = process.repository.chunk_transaction(&step.fence).await.unwrap();
     transaction.commit(ChunkSave { control_totals: Some(TOTALS), ..save("{}", &counters) }).await.unwrap();
     let shown = async |lease: &crate::repository::Lease| {
-        let steps = process.repository.steps(lease.execution_id).await.unwrap();
+        let steps = process.repository.steps(lease.execution_id()).await.unwrap();
         steps[0].control_totals.clone()
     };
     let totals = ControlTotals::from_json(TOTALS).unwrap();
@@ -307,7 +307,7 @@ pub async fn each_save_is_shown_whole_while_the_step_runs(backend: &dyn Backend)
     for (save_number, (counters, control_totals)) in saves.into_iter().enumerate() {
         let state = format!(r#"{{"save":{save_number}}}"#);
         transaction.commit(ChunkSave { control_totals, ..save(&state, &counters) }).await.unwrap();
-        let steps = process.repository.steps(lease.execution_id).await.unwrap();
+        let steps = process.repository.steps(lease.execution_id()).await.unwrap();
         let totals = control_totals.map(|json| ControlTotals::from_json(json).unwrap()).unwrap_or_default();
         assert_eq!((steps[0].counters, &steps[0].control_totals), (counters, &totals), "save {save_number}");
     }

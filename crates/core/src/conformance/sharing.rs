@@ -22,14 +22,14 @@ fn other(key: i64) -> LaunchRequest {
 /// Who lives is listed with what it told and what it runs; who has ended in order is not.
 pub async fn a_node_is_listed_with_what_it_runs_until_it_ends_in_order(backend: &dyn Backend) {
     let (one, two) = (Process::start(backend).await, Process::start(backend).await);
-    let first = one.run(1, LONG).await.execution_id;
+    let first = one.run(1, LONG).await.execution_id();
     let second = one.run(2, LONG).await;
     one.launch(launch_of(3)).await.unwrap();
     let seen = one.seen_by(&two).await.unwrap();
     assert_eq!(seen.report, one.report(LONG));
     assert_eq!((seen.state, seen.drain), (NodeState::Live, None));
     let job = |id| (id, JOB.to_owned());
-    assert_eq!(seen.running, [job(first), job(second.execution_id)]);
+    assert_eq!(seen.running, [job(first), job(second.execution_id())]);
     assert!(two.seen_by(&one).await.unwrap().running.is_empty());
     one.end(&second, StatusEvent::Complete).await;
     assert_eq!(one.seen_by(&two).await.unwrap().running, [job(first)]);
@@ -63,7 +63,7 @@ pub async fn a_draining_node_is_given_nothing_until_it_is_told_to_go_on(backend:
     let drain = Drain { stop: true, exit: false };
     let asked = other.repository.drain(node.node.boot_id, Some(drain)).await.unwrap();
     assert_eq!((asked.state, asked.drain), (NodeState::Draining, Some(drain)));
-    assert_eq!(asked.running, [(running.execution_id, JOB.to_owned())]);
+    assert_eq!(asked.running, [(running.execution_id(), JOB.to_owned())]);
     assert_eq!(node.claim(LONG).await, None);
     assert_eq!(node.beat(LONG).await, Some(drain));
     let exit = Drain { stop: false, exit: true };

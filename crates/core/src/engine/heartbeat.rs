@@ -46,7 +46,7 @@ async fn renew(state: &EngineState, handles: &[Handle]) {
     if handles.is_empty() {
         return;
     }
-    let held = handles.iter().map(|handle| handle.lease.execution_id).collect();
+    let held = handles.iter().map(|handle| handle.lease.key).collect();
     match state.repository.renew(&state.config.node, held, state.config.lease).await {
         Ok(renewed) => {
             for handle in handles {
@@ -73,7 +73,7 @@ async fn beat(state: &EngineState) {
 fn hear(state: &EngineState, handle: &Handle, renewed: &[RenewedLease]) {
     match renewed.iter().find(|renewed| renewed.lease == handle.lease) {
         Some(renewed) if renewed.status == Status::Stopping => {
-            state.local.running.stop(handle.lease.execution_id, &state.events);
+            state.local.running.stop(handle.lease.execution_id(), &state.events);
         }
         Some(_) => {}
         // Either somebody took it over, or it has just ended, and then nobody listens to this any more.

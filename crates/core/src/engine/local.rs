@@ -38,7 +38,7 @@ impl LocalNode {
 
     pub(super) fn begin(&self, lease: Lease, execution: &JobExecution) -> Handle {
         let handle = self.running.begin(lease, execution);
-        self.changes.notify(lease.execution_id);
+        self.changes.notify(lease.execution_id());
         handle
     }
 

@@ -40,7 +40,7 @@ pub(super) fn spawn(
             state.local.running.shut_down();
         }
         run(&state, execution, &handle).await;
-        state.local.end(lease.execution_id);
+        state.local.end(lease.execution_id());
         drop(permit);
         state.wake_for_limits();
     });

@@ -128,7 +128,7 @@ async fn supervise(state: &EngineState, step: &Step, run: BodyRun, handle: &Hand
             return received(ended);
         }
     }
-    let (execution_id, step_name) = (handle.lease.execution_id, step.name());
+    let (execution_id, step_name) = (handle.lease.execution_id(), step.name());
     state.events.emit(&Event::StepLeftBehind { execution_id, step_name });
     Report::LeftBehind
 }

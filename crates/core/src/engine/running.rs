@@ -99,7 +99,7 @@ impl Running {
     pub(super) fn begin(&self, lease: Lease, execution: &JobExecution) -> Handle {
         let (stop, execution) = (CancellationToken::new(), Arc::new(execution.clone()));
         let handle = Handle { lease, execution, stop, cause: Arc::default(), steps: Arc::default() };
-        lock(&self.handles).insert(lease.execution_id, handle.clone());
+        lock(&self.handles).insert(lease.execution_id(), handle.clone());
         self.change.notify_waiters();
         handle
     }

@@ -1,4 +1,4 @@
-//! Who owns an execution: nodes, leases, fences.
+//! The owners of work: nodes, leases, fences.
 
 use std::fmt;
 
@@ -29,13 +29,51 @@ impl fmt::Display for Node {
     }
 }
 
-/// The right to write for an execution. Whoever takes it over raises the epoch, and this one is void.
+/// A piece of work that has one owner at a time.
+///
+/// Today that is a whole execution; a part of one, with an owner of its own, is one more kind of key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LeaseKey {
+    /// An execution, with all that runs of it.
+    Execution(ExecutionId),
+}
+
+impl LeaseKey {
+    /// The execution that the work is a part of.
+    pub fn execution_id(self) -> ExecutionId {
+        match self {
+            Self::Execution(id) => id,
+        }
+    }
+}
+
+/// The executions that are leased as a whole, among the keys that a node holds.
+pub fn leased_executions(held: &[LeaseKey]) -> impl Iterator<Item = ExecutionId> {
+    held.iter().map(|key| match key {
+        LeaseKey::Execution(id) => *id,
+    })
+}
+
+/// The right to write for a piece of work. Whoever takes it over raises the epoch, and this one is void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
-    /// The execution.
-    pub execution_id: ExecutionId,
-    /// How many times the execution has changed hands.
+    /// The work.
+    pub key: LeaseKey,
+    /// The number of times that the work has changed hands.
     pub epoch: i64,
+}
+
+impl Lease {
+    /// The lease on a whole execution.
+    pub fn on_execution(id: ExecutionId, epoch: i64) -> Self {
+        Self { key: LeaseKey::Execution(id), epoch }
+    }
+
+    /// The execution that the work is a part of.
+    pub fn execution_id(&self) -> ExecutionId {
+        self.key.execution_id()
+    }
 }
 
 /// The right to write for one step execution.
