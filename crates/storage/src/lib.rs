@@ -48,10 +48,14 @@
 //! sees at once that executions have lost their owner.
 
 mod columns;
+mod error;
 mod item;
+mod list;
+mod migrations;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod presence;
+mod rows;
 mod sqlite;
 
 #[cfg(feature = "postgres")]

@@ -4,6 +4,7 @@ mod changes;
 mod chunk;
 mod claim;
 mod context;
+mod deferred;
 mod error;
 mod finish;
 mod identifier;
@@ -32,6 +33,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::presence::{Absent, Presence};
 pub use chunk::SqliteChunkTransaction;
+pub(crate) use deferred::{check_deferred, is_deferred_violation};
 pub(crate) use identifier::quoted;
 pub(crate) use open::{file_reader, file_writer, resolve};
 use reader_pool::ReaderPool;

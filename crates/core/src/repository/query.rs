@@ -37,6 +37,33 @@ pub struct PageRequest {
     pub limit: u32,
 }
 
+impl PageRequest {
+    /// The id that all rows of the page are below.
+    pub fn upper_bound(self) -> i64 {
+        self.before.unwrap_or(i64::MAX)
+    }
+
+    /// The number of rows that a repository reads: one more than fit, which shows that there is another page.
+    pub fn rows_to_read(self) -> i64 {
+        rows_to_read(self.limit)
+    }
+}
+
+/// The number of rows that a repository reads for a page of so many: one more, which shows that there is another page.
+pub fn rows_to_read(limit: u32) -> i64 {
+    i64::from(limit.max(1)) + 1
+}
+
+/// Removes the row that only shows that there is another page: the last row of this one then.
+fn cut<T>(rows: &mut Vec<T>, limit: u32) -> Option<&T> {
+    let limit = limit.max(1) as usize;
+    if rows.len() <= limit {
+        return None;
+    }
+    rows.truncate(limit);
+    rows.last()
+}
+
 /// One page of executions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecutionPage {
@@ -44,6 +71,14 @@ pub struct ExecutionPage {
     pub executions: Vec<JobExecution>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<i64>,
+}
+
+impl ExecutionPage {
+    /// The page of the rows that were read for it.
+    pub fn of(mut executions: Vec<JobExecution>, limit: u32) -> Self {
+        let next = cut(&mut executions, limit).map(|execution| execution.id.0);
+        Self { executions, next }
+    }
 }
 
 /// Executions whose status has changed since a position in the store's history.
@@ -70,6 +105,14 @@ pub struct InstancePage {
     pub instances: Vec<JobInstance>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<i64>,
+}
+
+impl InstancePage {
+    /// The page of the rows that were read for it.
+    pub fn of(mut instances: Vec<JobInstance>, limit: u32) -> Self {
+        let next = cut(&mut instances, limit).map(|instance| instance.id.0);
+        Self { instances, next }
+    }
 }
 
 /// What is left of the items that an execution skipped in one of its steps.
@@ -120,6 +163,14 @@ pub struct SkipPage {
     pub next: Option<i64>,
 }
 
+impl SkipPage {
+    /// The page of the rows that were read for it.
+    pub fn of(mut skips: Vec<StoredSkip>, limit: u32) -> Self {
+        let next = cut(&mut skips, limit).map(|skip| skip.id);
+        Self { skips, next }
+    }
+}
+
 /// A stored parameter of an instance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InstanceParameter {
@@ -149,4 +200,21 @@ pub struct Health {
     pub migration: i64,
     /// Number of the newest migration that this version knows.
     pub expected_migration: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_at_most_its_limit_and_the_last_one_names_no_next() {
+        // Rows that were read, limit, rows of the page, last row where there is a next page.
+        let cases = [(0, 3, 0, None), (3, 3, 3, None), (4, 3, 3, Some(2)), (1, 0, 1, None), (2, 0, 1, Some(0))];
+        for (read, limit, shown, last) in cases {
+            let mut rows: Vec<i64> = (0..read).collect();
+            assert_eq!(cut(&mut rows, limit).copied(), last, "{read} rows, limit {limit}");
+            assert_eq!(rows.len(), shown, "{read} rows, limit {limit}");
+            assert!(rows_to_read(limit) > i64::from(limit));
+        }
+    }
 }

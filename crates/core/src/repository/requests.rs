@@ -82,6 +82,19 @@ pub struct Launched {
     pub replayed: bool,
 }
 
+impl Launched {
+    /// The answer to a launch that was accepted.
+    pub fn accepted(execution: JobExecution, admission: &Admission) -> Self {
+        let lease = admission.claim.as_ref().map(|_| Lease::on_execution(execution.id, 1));
+        Self { execution, lease, replayed: false }
+    }
+
+    /// The answer to a launch that was accepted before, under the same idempotency key.
+    pub fn replayed(execution: JobExecution) -> Self {
+        Self { execution, lease: None, replayed: true }
+    }
+}
+
 /// Asks for work.
 #[derive(Debug, Clone)]
 pub struct ClaimRequest {

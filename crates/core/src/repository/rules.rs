@@ -3,6 +3,7 @@
 pub mod context;
 pub mod finish;
 pub mod launch;
+pub mod list;
 pub mod purge;
 pub mod recover;
 pub mod rerun;

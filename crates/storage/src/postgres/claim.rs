@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::repository::rules::launch::claimed;
-use oxbatch_core::repository::{ClaimRequest, Claimed, Lease, Node, RenewedLease};
+use oxbatch_core::repository::{ClaimRequest, Claimed, Lease, LeaseKey, Node, RenewedLease, leased_executions};
 
 use super::error::StoreError;
 use super::node::lock_queue;
@@ -67,7 +67,7 @@ pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<O
         .await?;
     let Some(row) = row else { return Ok(None) };
     let execution = rows::execution(&row)?;
-    let lease = Lease { execution_id: execution.id, epoch: row.try_get(rows::EXECUTION_COLUMNS)? };
+    let lease = Lease::on_execution(execution.id, row.try_get(rows::EXECUTION_COLUMNS)?);
     Ok(Some(Claimed { execution, lease }))
 }
 
@@ -75,10 +75,10 @@ pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<O
 pub(super) async fn renew(
     session: &Session,
     node: &Node,
-    held: &[ExecutionId],
+    held: &[LeaseKey],
     lease: Duration,
 ) -> Result<Vec<RenewedLease>, StoreError> {
-    let held: Vec<i64> = held.iter().map(|id| id.0).collect();
+    let held: Vec<i64> = leased_executions(held).map(|id| id.0).collect();
     let renewed = session
         .query(
             concat!(
@@ -92,7 +92,7 @@ pub(super) async fn renew(
         .await?;
     let renewed = renewed.iter().map(|row| {
         let id = row.try_get(0)?;
-        let lease = Lease { execution_id: ExecutionId(id), epoch: row.try_get(1)? };
+        let lease = Lease::on_execution(ExecutionId(id), row.try_get(1)?);
         Ok(RenewedLease { lease, status: rows::status(row, 2, id)? })
     });
     renewed.collect()

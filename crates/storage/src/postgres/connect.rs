@@ -17,7 +17,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::error::{Said, StoreError};
+use super::error::{Said, ServerError, StoreError};
 use super::pool::Patience;
 use super::settings::PostgresSettings;
 use super::sql::chunk_session;
@@ -69,7 +69,7 @@ impl Connector {
     /// A connection that lives on the runtime of the caller.
     pub(super) async fn connect(&self, purpose: Purpose) -> Result<(Client, JoinHandle<()>), StoreError> {
         let connected = tokio::time::timeout(self.timeout(), self.open(purpose)).await;
-        Ok(connected.map_err(|_| StoreError::NoAnswer)??)
+        Ok(connected.map_err(|_| ServerError::NoAnswer)??)
     }
 
     /// The same, but a server that has no connection left, or is about to begin, is waited for.
@@ -124,7 +124,8 @@ impl Connector {
 }
 
 /// Names the session after its lease, so that recovery finds it.
-fn chunk_name(Lease { execution_id, epoch }: Lease) -> String {
+fn chunk_name(lease: Lease) -> String {
+    let (execution_id, epoch) = (lease.execution_id(), lease.epoch);
     let values = format!("SELECT {execution_id}::bigint AS execution, {epoch}::bigint AS epoch");
     format!("SELECT set_config('application_name', {}, false) FROM ({values}) AS lease", chunk_session!())
 }
@@ -145,14 +146,14 @@ impl Connector {
             listening.run(&format!("{FOR_ALL}; {noticing}; LISTEN {channel}"), |_| {}).await?;
             Ok(listening)
         };
-        tokio::time::timeout(self.timeout(), opened).await.map_err(|_| StoreError::NoAnswer)?
+        tokio::time::timeout(self.timeout(), opened).await.map_err(|_| ServerError::NoAnswer)?
     }
 }
 
 impl Listening {
     /// Asks whether the server is still there; what is heard meanwhile is passed on.
     pub(super) async fn ask(&mut self, at_most: Duration, on_message: impl FnMut(&str)) -> Result<(), StoreError> {
-        tokio::time::timeout(at_most, self.run("", on_message)).await.map_err(|_| StoreError::NoAnswer)?
+        tokio::time::timeout(at_most, self.run("", on_message)).await.map_err(|_| ServerError::NoAnswer)?
     }
 
     async fn run(&mut self, statements: &str, mut on_message: impl FnMut(&str)) -> Result<(), StoreError> {
@@ -164,7 +165,7 @@ impl Listening {
                     Some(Ok(AsyncMessage::Notification(message))) => on_message(message.payload()),
                     Some(Ok(_)) => {}
                     Some(Err(error)) => return Err(error.into()),
-                    None => return Err(StoreError::NoAnswer),
+                    None => return Err(ServerError::NoAnswer.into()),
                 },
                 answered = &mut answer => return Ok(answered?),
             }
@@ -211,8 +212,10 @@ pub(super) fn unusable(settings: &PostgresSettings, fault: StoreError) -> Reposi
     let place = settings.place();
     let user = settings.user().unwrap_or("the system's user");
     let error = match fault {
-        StoreError::Sql(error) => error,
-        StoreError::NoAnswer => return told(format!("the PostgreSQL server at {place} does not answer"), None),
+        StoreError::Database(ServerError::Sql(error)) => error,
+        StoreError::Database(ServerError::NoAnswer) => {
+            return told(format!("the PostgreSQL server at {place} does not answer"), None);
+        }
         fault => return fault.into_repository("open the database"),
     };
     let problem = match error.code() {

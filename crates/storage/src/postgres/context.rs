@@ -43,6 +43,6 @@ pub(super) fn check(saved: &Row) -> Result<(), StoreError> {
 /// Saves changes of the job's context under the execution's fence.
 pub(super) async fn save(session: &Session, lease: Lease, changes: &ContextChanges) -> Result<(), StoreError> {
     let (set, keys) = values(changes)?;
-    let saved = session.optional(SAVE, &[&lease.execution_id.0, &lease.epoch, &set, &keys]).await?;
-    check(&saved.ok_or(RepositoryError::LeaseLost { id: lease.execution_id })?)
+    let saved = session.optional(SAVE, &[&lease.execution_id().0, &lease.epoch, &set, &keys]).await?;
+    check(&saved.ok_or(RepositoryError::LeaseLost { id: lease.execution_id() })?)
 }

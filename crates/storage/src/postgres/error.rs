@@ -5,16 +5,21 @@ use std::io;
 
 use deadpool_postgres::{PoolError, TimeoutType};
 use oxbatch_core::execution::cause_chain;
-use oxbatch_core::repository::{LaunchError, RepositoryError};
+use oxbatch_core::repository::RepositoryError;
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, SqlState};
+
+use crate::error::DatabaseError;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a piece of work ends without a result.
+pub(super) type StoreError = crate::error::StoreError<ServerError>;
+
+/// What PostgreSQL or the connection to it says.
 #[derive(Debug)]
-pub(super) enum StoreError {
-    /// PostgreSQL or the connection to it says so.
+pub(crate) enum ServerError {
+    /// The server or the driver says so.
     Sql(Error),
     /// No connection is free within the time.
     NoneFree,
@@ -22,13 +27,9 @@ pub(super) enum StoreError {
     Stopped,
     /// The server does not answer within the time.
     NoAnswer,
-    /// The repository's own rules say so.
-    Repository(RepositoryError),
-    /// The launch is refused.
-    Launch(LaunchError),
 }
 
-impl fmt::Display for StoreError {
+impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sql(error) => match error.as_db_error() {
@@ -38,6 +39,14 @@ impl fmt::Display for StoreError {
             Self::NoneFree => f.write_str("all connections are in use"),
             Self::Stopped => f.write_str("a stop ended the wait"),
             Self::NoAnswer => f.write_str("the server does not answer"),
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Database(error) => error.fmt(f),
             Self::Repository(error) => error.fmt(f),
             Self::Launch(error) => error.fmt(f),
         }
@@ -46,69 +55,70 @@ impl fmt::Display for StoreError {
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
-        Self::Sql(error)
+        Self::Database(ServerError::Sql(error))
     }
 }
 
-impl From<RepositoryError> for StoreError {
-    fn from(error: RepositoryError) -> Self {
-        Self::Repository(error)
-    }
-}
-
-impl From<LaunchError> for StoreError {
-    fn from(error: LaunchError) -> Self {
-        Self::Launch(error)
+impl From<ServerError> for StoreError {
+    fn from(error: ServerError) -> Self {
+        Self::Database(error)
     }
 }
 
 impl From<PoolError> for StoreError {
     fn from(error: PoolError) -> Self {
         match error {
-            PoolError::Backend(error) => Self::Sql(error),
-            PoolError::Timeout(TimeoutType::Wait) => Self::NoneFree,
-            _ => Self::NoAnswer,
+            PoolError::Backend(error) => error.into(),
+            PoolError::Timeout(TimeoutType::Wait) => ServerError::NoneFree.into(),
+            _ => ServerError::NoAnswer.into(),
+        }
+    }
+}
+
+impl DatabaseError for ServerError {
+    fn into_repository(self, operation: &'static str) -> RepositoryError {
+        match self {
+            Self::Sql(error) => classify(operation, error),
+            Self::NoneFree => unavailable(
+                operation,
+                "all connections are in use; raise database.connections, or lower engine.concurrency",
+            ),
+            Self::Stopped => RepositoryError::WaitStopped { operation },
+            Self::NoAnswer => unavailable(operation, "the server does not answer"),
         }
     }
 }
 
 impl StoreError {
-    /// Whether the same work may succeed a moment later.
+    /// The error of the server or of the driver.
+    pub(super) fn of_server(&self) -> Option<&Error> {
+        match self {
+            Self::Database(ServerError::Sql(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The connection is gone: nothing is known of what was asked last.
+    pub(super) fn is_lost(&self) -> bool {
+        self.of_server().is_some_and(is_lost)
+    }
+
+    /// The same work may succeed a moment later.
     pub(super) fn passes(&self) -> bool {
         match self {
-            Self::Sql(error) => is_lost(error) || error.code().is_some_and(passes),
-            Self::NoAnswer => true,
+            Self::Database(ServerError::Sql(error)) => is_lost(error) || error.code().is_some_and(passes),
+            Self::Database(ServerError::NoAnswer) => true,
             // It was waited for already.
-            Self::NoneFree | Self::Stopped | Self::Repository(_) | Self::Launch(_) => false,
+            Self::Database(ServerError::NoneFree | ServerError::Stopped) | Self::Repository(_) | Self::Launch(_) => {
+                false
+            }
         }
     }
 
-    /// Whether the server refuses connections for a moment: it has none left, or begins or ends.
+    /// The server refuses connections for a moment: it has none left, or begins or ends.
     pub(super) fn is_refusal(&self) -> bool {
         let refusals = [SqlState::TOO_MANY_CONNECTIONS, SqlState::CANNOT_CONNECT_NOW];
-        matches!(self, Self::Sql(error) if error.code().is_some_and(|code| refusals.contains(code)))
-    }
-
-    pub(super) fn into_launch(self, operation: &'static str) -> LaunchError {
-        match self {
-            Self::Launch(error) => error,
-            Self::Repository(error) => error.into(),
-            Self::Sql(error) => classify(operation, error).into(),
-            Self::NoneFree => unavailable(
-                operation,
-                "all connections are in use; raise database.connections, or lower engine.concurrency",
-            )
-            .into(),
-            Self::Stopped => RepositoryError::WaitStopped { operation }.into(),
-            Self::NoAnswer => unavailable(operation, "the server does not answer").into(),
-        }
-    }
-
-    pub(super) fn into_repository(self, operation: &'static str) -> RepositoryError {
-        match self.into_launch(operation) {
-            LaunchError::Repository(error) => error,
-            other => RepositoryError::Database { operation, source: Box::new(other) },
-        }
+        self.of_server().and_then(Error::code).is_some_and(|code| refusals.contains(code))
     }
 }
 
@@ -116,8 +126,18 @@ pub(super) fn unavailable(operation: &'static str, why: impl Into<BoxError>) -> 
     RepositoryError::Unavailable { operation, source: why.into() }
 }
 
+/// The error of a commit, or of what checks the same: one of the rows, where it finds a constraint broken that was deferred.
+pub(super) fn rows_refused(error: Error) -> StoreError {
+    match error.as_db_error() {
+        Some(said) if said.code().code().starts_with("23") => {
+            RepositoryError::RowsRefused { source: Box::new(Said::of(said)) }.into()
+        }
+        _ => error.into(),
+    }
+}
+
 /// Whether the connection is gone: nothing is known of what was asked last.
-pub(super) fn is_lost(error: &Error) -> bool {
+fn is_lost(error: &Error) -> bool {
     match error.code() {
         Some(code) => {
             let gone =
@@ -240,7 +260,7 @@ pub(super) fn corrupt(what: &'static str, id: i64, source: impl Into<BoxError>) 
     StoreError::Repository(RepositoryError::Corrupt { what: format!("{what} in row {id}"), source: source.into() })
 }
 
-/// Whether a unique index refused a row.
+/// A unique index refused a row.
 pub(super) fn is_unique_violation(fault: &StoreError) -> bool {
-    matches!(fault, StoreError::Sql(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION))
+    fault.of_server().and_then(Error::code) == Some(&SqlState::UNIQUE_VIOLATION)
 }

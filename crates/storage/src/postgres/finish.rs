@@ -28,7 +28,7 @@ pub(super) async fn step(
     saves: i64,
 ) -> Result<StepExecution, StoreError> {
     let StepFence { lease, step_id: StepExecutionId(id) } = fence;
-    let lost = || StoreError::Repository(RepositoryError::LeaseLost { id: lease.execution_id });
+    let lost = || StoreError::Repository(RepositoryError::LeaseLost { id: lease.execution_id() });
     if let Some(changes) = &outcome.job_context {
         context::save(session, lease, changes).await?;
     }
@@ -41,7 +41,7 @@ pub(super) async fn step(
     let row = session.optional(running, &[&id, &lease.epoch]).await?.ok_or_else(lost)?;
     let StepExecution { status, counters, .. } = rows::step(&row)?;
     let saves = SaveCounts { kept: row.try_get("revision")?, known: saves };
-    let end = match rules::step(lease.execution_id, status, outcome, saves)? {
+    let end = match rules::step(lease.execution_id(), status, outcome, saves)? {
         StepEnd::Told(end) => end,
         StepEnd::AsKept(end) => return end_as_kept(session, fence, &end, outcome.time).await,
     };
@@ -104,7 +104,7 @@ pub(super) async fn execution(
     lease: Lease,
     outcome: &ExecutionOutcome,
 ) -> Result<JobExecution, StoreError> {
-    let ExecutionId(id) = lease.execution_id;
+    let ExecutionId(id) = lease.execution_id();
     let status = session
         .optional(
             "SELECT status FROM oxbatch_job_execution
@@ -112,10 +112,10 @@ pub(super) async fn execution(
             &[&id, &lease.epoch],
         )
         .await?
-        .ok_or(RepositoryError::LeaseLost { id: lease.execution_id })?;
+        .ok_or(RepositoryError::LeaseLost { id: lease.execution_id() })?;
     let status = rows::status(&status, 0, id)?;
-    let rules::ExecutionEnd { end, resume, steps } = rules::execution(lease.execution_id, status, outcome)?;
-    end_running_steps(session, lease.execution_id, &steps, outcome.time).await?;
+    let rules::ExecutionEnd { end, resume, steps } = rules::execution(lease.execution_id(), status, outcome)?;
+    end_running_steps(session, lease.execution_id(), &steps, outcome.time).await?;
     let row = session
         .one(
             concat!(

@@ -4,8 +4,8 @@ use futures_util::future::join;
 use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, JobExecution, Status};
 use oxbatch_core::job::ParameterValue;
-use oxbatch_core::repository::rules::launch::{self as rules, LastExecution, Origin};
-use oxbatch_core::repository::{Admission, IdempotencyKey, LaunchRequest, Launched, Lease, RepositoryError};
+use oxbatch_core::repository::rules::launch::{self as rules, KEYS_CLEARED, LastExecution, Origin};
+use oxbatch_core::repository::{Admission, IdempotencyKey, LaunchRequest, Launched, RepositoryError};
 
 use super::claim::seconds;
 use super::error::StoreError;
@@ -15,8 +15,6 @@ use super::rows;
 use super::session::{Session, Values};
 use super::sql::{execution_columns, now};
 
-/// Outdated idempotency keys that one launch clears away: more than it adds, so they do not pile up.
-const KEYS_CLEARED: i64 = 16;
 /// Looks for an instance that others create and purge at the same time.
 const LOOKS: u32 = 5;
 
@@ -61,13 +59,7 @@ pub(super) async fn launch(session: &Session, request: &LaunchRequest) -> Result
     if let Some(idempotency) = &request.idempotency {
         keep_key(session, idempotency, execution.id).await?;
     }
-    Ok(launched(execution, &request.admission))
-}
-
-/// What is answered to a launch that was accepted.
-pub(super) fn launched(execution: JobExecution, admission: &Admission) -> Launched {
-    let lease = admission.claim.as_ref().map(|_| Lease { execution_id: execution.id, epoch: 1 });
-    Launched { execution, lease, replayed: false }
+    Ok(Launched::accepted(execution, &request.admission))
 }
 
 /// The answer to an earlier launch with the same idempotency key. Launches with one key come one after the other.
@@ -89,7 +81,7 @@ async fn replay(session: &Session, request: &LaunchRequest) -> Result<Option<Lau
     let id = rules::replayed(idempotency, found.try_get(0)?, ExecutionId(found.try_get(1)?))?;
     let sql = concat!("SELECT ", execution_columns!(), " FROM oxbatch_job_execution WHERE id = $1");
     let execution = rows::execution(&session.one(sql, &[&id.0]).await?)?;
-    Ok(Some(Launched { execution, lease: None, replayed: true }))
+    Ok(Some(Launched::replayed(execution)))
 }
 
 async fn keep_key(session: &Session, idempotency: &IdempotencyKey, id: ExecutionId) -> Result<(), StoreError> {

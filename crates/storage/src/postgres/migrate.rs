@@ -8,37 +8,9 @@ use super::error::{Said, StoreError};
 use super::session::Session;
 use super::settings::PostgresSettings;
 use super::sql::now;
+pub(super) use crate::migrations::NEWEST;
+use crate::migrations::{self, MIGRATIONS, Migration};
 
-struct Migration {
-    number: i64,
-    name: &'static str,
-    sql: &'static str,
-}
-
-/// All migrations in their order, with SQLite's numbers and names. A released one never changes.
-const MIGRATIONS: &[Migration] = &[
-    Migration { number: 1, name: "executions", sql: include_str!("../../migrations/postgres/0001_executions.sql") },
-    Migration {
-        number: 2,
-        name: "skipped_items",
-        sql: include_str!("../../migrations/postgres/0002_skipped_items.sql"),
-    },
-    Migration {
-        number: 3,
-        name: "control_totals",
-        sql: include_str!("../../migrations/postgres/0003_control_totals.sql"),
-    },
-    Migration {
-        number: 4,
-        name: "linked_executions",
-        sql: include_str!("../../migrations/postgres/0004_linked_executions.sql"),
-    },
-    Migration { number: 5, name: "nodes", sql: include_str!("../../migrations/postgres/0005_nodes.sql") },
-    Migration { number: 6, name: "changes", sql: include_str!("../../migrations/postgres/0006_changes.sql") },
-];
-
-/// Number of the newest migration that this version knows.
-pub(super) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 /// The oldest server whose ways are relied on.
 const LEAST_SERVER: i32 = 15;
 /// The advisory lock of all who migrate: "oxbatch" in ASCII.
@@ -123,7 +95,7 @@ async fn apply(session: &Session, migration: &Migration) -> Result<(), StoreErro
              )",
         )
         .await?;
-    session.batch(migration.sql).await?;
+    session.batch(migration.postgres).await?;
     let sql = concat!("INSERT INTO oxbatch_migration (number, name, applied_at) VALUES ($1, $2, ", now!(), ")");
     session.execute(sql, &[&migration.number, &migration.name]).await?;
     Ok(())
@@ -131,7 +103,7 @@ async fn apply(session: &Session, migration: &Migration) -> Result<(), StoreErro
 
 /// The error of a migration, with what a person has to do.
 fn refused(settings: &PostgresSettings, fault: StoreError) -> RepositoryError {
-    let StoreError::Sql(error) = &fault else { return unusable(settings, fault) };
+    let Some(error) = fault.of_server() else { return unusable(settings, fault) };
     let (place, user) = (settings.place(), settings.user().unwrap_or("the system's user"));
     let problem = match error.code() {
         Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE || *code == SqlState::INVALID_SCHEMA_NAME => {
@@ -176,34 +148,12 @@ async fn has(session: &Session, number: i64) -> Result<bool, StoreError> {
 
 async fn is_complete(session: &Session) -> Result<bool, StoreError> {
     let applied: i64 = session.one("SELECT count(*) FROM oxbatch_migration", &[]).await?.try_get(0)?;
-    Ok(usize::try_from(applied) == Ok(MIGRATIONS.len()))
+    Ok(migrations::are_all(applied))
 }
 
 async fn newer(session: &Session, settings: &PostgresSettings, applied: i64) -> RepositoryError {
     let row = session.optional("SELECT name FROM oxbatch_migration WHERE number = $1", &[&applied]).await;
     let name: String = row.ok().flatten().and_then(|row| row.try_get(0).ok()).unwrap_or_default();
-    let problem = format!(
-        "the database {} was migrated by a newer version (migration {applied} '{name}'; this program knows {NEWEST}); use a version that knows migration {applied}",
-        settings.place()
-    );
+    let problem = migrations::newer(&settings.place().to_string(), applied, &name);
     RepositoryError::Unusable { problem, source: None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn migrations_have_the_numbers_and_names_of_sqlite_s() {
-        let names = |folder: &str| {
-            let folder = format!("{}/migrations/{folder}", env!("CARGO_MANIFEST_DIR"));
-            let files = std::fs::read_dir(folder).unwrap();
-            let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-            names.sort();
-            names
-        };
-        let known: Vec<_> = MIGRATIONS.iter().map(|it| format!("{:04}_{}.sql", it.number, it.name)).collect();
-        assert_eq!(names("postgres"), known);
-        assert_eq!(names("postgres"), names("sqlite"));
-    }
 }

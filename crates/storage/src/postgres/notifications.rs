@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::Store;
 use super::connect::Listening;
-use super::error::StoreError;
+use super::error::{ServerError, StoreError};
 
 /// The channel of all nodes of a database.
 const CHANNEL: &str = "oxbatch";
@@ -181,7 +181,7 @@ async fn attend(
             }
             Ok(Some(Ok(_))) => {}
             Ok(Some(Err(error))) => return Err(error.into()),
-            Ok(None) => return Err(StoreError::NoAnswer),
+            Ok(None) => return Err(ServerError::NoAnswer.into()),
             Err(_) if store.strong_count() == 0 => return Ok(()),
             // A cable that was cut says nothing for ever.
             Err(_) => {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connect::{Connector, OnRuntime};
-use super::error::{StoreError, is_lost, unavailable};
+use super::error::{ServerError, StoreError, unavailable};
 use super::session::{Mark, Session};
 
 /// First wait before work that failed is tried again; it doubles up to the longest.
@@ -65,8 +65,8 @@ impl Connections {
         let permit =
             tokio::time::timeout(self.connector.settings().retry_time, Arc::clone(&self.steps).acquire_owned());
         tokio::select! {
-            permit = permit => permit.ok().and_then(Result::ok).ok_or(StoreError::NoneFree),
-            () = stopped_for(stop, STOP_GRACE) => Err(StoreError::Stopped),
+            permit = permit => permit.ok().and_then(Result::ok).ok_or(ServerError::NoneFree.into()),
+            () = stopped_for(stop, STOP_GRACE) => Err(ServerError::Stopped.into()),
         }
     }
 
@@ -137,11 +137,11 @@ impl Connections {
         };
         match session.commit().await {
             Ok(()) => Ok(done),
-            Err(StoreError::Sql(error)) if is_lost(&error) => {
+            Err(fault) if fault.is_lost() => {
                 drop(session);
                 match self.was_committed(&mark, deadline).await {
                     Some(true) => Ok(done),
-                    Some(false) => Err(StoreError::Sql(error)),
+                    Some(false) => Err(fault),
                     None => {
                         let why = "the connection was lost while it was being committed, and the server does not come \
                                    back to say whether it was";
@@ -158,7 +158,7 @@ impl Connections {
         let mut patience = Patience::until(deadline);
         let mut looked = false;
         loop {
-            let mut cause = StoreError::NoAnswer;
+            let mut cause = StoreError::from(ServerError::NoAnswer);
             let status = async {
                 let session = self.session().await?;
                 let sql = "SELECT pg_xact_status($1::text::xid8)";
@@ -214,7 +214,7 @@ impl Patience {
 
     /// What is reported of a wait that is over: the error, or the stop that ended it.
     pub(super) fn ended_by(&self, fault: StoreError) -> StoreError {
-        if self.stop.is_cancelled() && fault.passes() { StoreError::Stopped } else { fault }
+        if self.stop.is_cancelled() && fault.passes() { ServerError::Stopped.into() } else { fault }
     }
 
     /// Waits because of an error; `false` when there is no time left for another attempt. A stop leaves a moment, in which

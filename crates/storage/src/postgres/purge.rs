@@ -86,17 +86,8 @@ async fn ended(
     let before = request.ended_before.unwrap_or(Timestamp::MAX);
     let (time, id) = purge.after().map_or((rows::FIRST_TIME, 0), |(time, id)| (time, id.0));
     let batch = i64::try_from(purge.batch()).unwrap_or(i64::MAX);
-    let rows = session.query(ENDED, &[&before.max(rows::FIRST_TIME), &time, &id, &batch]).await?;
-    let read = |row: &Row| {
-        Ok(EndedExecution {
-            id: ExecutionId(row.try_get(0)?),
-            end_time: rows::time(row, 1)?,
-            instance_id: InstanceId(row.try_get(2)?),
-            job_name: row.try_get(3)?,
-            is_first: row.try_get(4)?,
-        })
-    };
-    rows.iter().map(read).collect()
+    let ended = session.query(ENDED, &[&before.max(rows::FIRST_TIME), &time, &id, &batch]).await?;
+    ended.iter().map(rows::ended).collect()
 }
 
 /// What the rules have to know of instances, which are held from here on where some of them may go: nobody launches one
@@ -138,7 +129,7 @@ fn past(row: &Row) -> Result<Option<PastExecution>, StoreError> {
     Ok(Some(PastExecution {
         id: ExecutionId(id),
         status: rows::status(row, 5, id)?,
-        end_time: rows::optional_time(row, 6)?,
+        end_time: row.try_get(6)?,
         has_newest_step: row.try_get(7)?,
         reruns: reruns.collect::<Result<_, _>>()?,
     }))

@@ -11,9 +11,9 @@ use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance
 use oxbatch_core::repository::{
     Changes, ChunkTransaction, ClaimRequest, Claimed, Compacted, Drain, ExecutionFilter, ExecutionOutcome,
     ExecutionPage, Executions, Health, History, InstanceFilter, InstancePage, InstanceParameter, JobRepository,
-    JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, NewStep, Node, NodeReport, NodeStatus, Nodes,
-    Notification, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease,
-    RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome, StepStart,
+    JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node, NodeReport,
+    NodeStatus, Nodes, Notification, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered,
+    RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome, StepStart,
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;
@@ -131,7 +131,7 @@ impl Executions for PostgresRepository {
             let launched = self.try_launch(&request).await.map_err(|fault| fault.into_launch("launch"))?;
             match (launched.replayed, launched.lease) {
                 (true, _) => {}
-                (false, Some(lease)) => self.notify(Notification::Started(lease.execution_id)),
+                (false, Some(lease)) => self.notify(Notification::Started(lease.execution_id())),
                 (false, None) => self.notify(Notification::Work),
             }
             Ok(launched)
@@ -147,7 +147,7 @@ impl Executions for PostgresRepository {
                 .connections
                 .write(OPERATION, &request, |session, request| rerun::launch(session, request).boxed());
             let launched = launched.await.map_err(|fault| fault.into_launch(OPERATION))?;
-            self.notify(launched.lease.map_or(Notification::Work, |lease| Notification::Started(lease.execution_id)));
+            self.notify(launched.lease.map_or(Notification::Work, |lease| Notification::Started(lease.execution_id())));
             Ok(launched)
         }
         .boxed()
@@ -173,7 +173,7 @@ impl Executions for PostgresRepository {
     fn renew<'a>(
         &'a self,
         node: &'a Node,
-        held: Vec<ExecutionId>,
+        held: Vec<LeaseKey>,
         lease: Duration,
     ) -> RepositoryFuture<'a, Vec<RenewedLease>> {
         // Done twice it is done once: it needs no transaction whose outcome is looked into.

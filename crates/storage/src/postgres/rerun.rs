@@ -1,17 +1,17 @@
 //! Re-runs of skipped items: what is pending of them, and the executions that run them.
 
-use oxbatch_core::execution::{ExecutionId, InstanceId, StoredSkip};
+use oxbatch_core::execution::{ExecutionId, InstanceId};
 use oxbatch_core::job::JobParameters;
 use oxbatch_core::repository::rules::launch::check_queue;
 use oxbatch_core::repository::rules::rerun::{self as rules, LastRerun, RerunInstance};
 use oxbatch_core::repository::{
     KeptSkips, LaunchError, LaunchRequest, Launched, PendingSkips, RepositoryError, RerunRequest, SkipPage,
+    rows_to_read,
 };
 
 use super::error::{StoreError, corrupt};
 use super::launch;
 use super::node;
-use super::query::cut;
 use super::rows;
 use super::session::Session;
 use super::sql::skip_columns;
@@ -63,7 +63,7 @@ pub(super) async fn launch(session: &Session, request: &RerunRequest) -> Result<
     };
     let execution = launch::create_execution(session, &as_launch, instance_id, &origin).await?;
     link(session, of.0, execution.id).await?;
-    Ok(launch::launched(execution, &request.admission))
+    Ok(Launched::accepted(execution, &request.admission))
 }
 
 /// Shows on an execution which one has run its skipped items again.
@@ -138,21 +138,8 @@ pub(super) async fn pending(session: &Session, request: &PendingSkips) -> Result
              AND rerun_execution_id IS NULL AND (complete AND ($4 OR phase <> 'READ')) = $3 AND kept.id > $5
          ORDER BY kept.id LIMIT $6"
     );
-    let limit = i64::from(request.limit.max(1)) + 1;
-    let found = session
-        .query(
-            sql,
-            &[
-                &request.execution_id.0,
-                &request.step_name,
-                &request.rerunnable,
-                &request.raw,
-                &request.after.unwrap_or(0),
-                &limit,
-            ],
-        )
-        .await?;
-    let mut skips: Vec<StoredSkip> = found.iter().map(rows::skip).collect::<Result<_, _>>()?;
-    let next = cut(&mut skips, request.limit).map(|skip| skip.id);
-    Ok(SkipPage { skips, next })
+    let PendingSkips { execution_id, step_name, rerunnable, raw, after, limit } = request;
+    let (after, most) = (after.unwrap_or(0), rows_to_read(*limit));
+    let found = session.query(sql, &[&execution_id.0, step_name, rerunnable, raw, &after, &most]).await?;
+    Ok(SkipPage::of(found.iter().map(rows::skip).collect::<Result<_, _>>()?, *limit))
 }

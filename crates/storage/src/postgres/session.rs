@@ -4,7 +4,7 @@ use deadpool_postgres::Object;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, SimpleQueryMessage};
 
-use super::error::StoreError;
+use super::error::{ServerError, StoreError};
 
 /// Values of a statement.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -28,7 +28,7 @@ impl Session {
     }
 
     fn connection(&self) -> Result<&Object, StoreError> {
-        self.connection.as_ref().ok_or(StoreError::NoAnswer)
+        self.connection.as_ref().ok_or(ServerError::NoAnswer.into())
     }
 
     pub(super) async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>, StoreError> {

@@ -19,7 +19,7 @@ struct Running {
 /// Finds out whether a step has to run, and creates its execution when it does.
 pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Result<StepStart, StoreError> {
     let Some(running) = running(session, lease).await? else {
-        return Err(RepositoryError::LeaseLost { id: lease.execution_id }.into());
+        return Err(RepositoryError::LeaseLost { id: lease.execution_id() }.into());
     };
     let of_step: Values<'_> = &[&running.instance_id, &step.step_name, &running.lineage];
     let last = session
@@ -57,7 +57,7 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
             "INSERT INTO oxbatch_step_execution (job_execution_id, job_instance_id, step_name, status, start_time,
                  lease_epoch, state, control_totals) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
             &[
-                &lease.execution_id.0,
+                &lease.execution_id().0,
                 &running.instance_id,
                 &step.step_name,
                 &status.as_str(),
@@ -76,7 +76,7 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
 /// The execution under a lease; `None` when the lease is void. Its row is locked: a recovery or a request to stop that
 /// comes now finds the step that is about to be created.
 async fn running(session: &Session, lease: Lease) -> Result<Option<Running>, StoreError> {
-    let ExecutionId(id) = lease.execution_id;
+    let ExecutionId(id) = lease.execution_id();
     let row = session
         .optional(
             "SELECT status, job_instance_id, coalesce(first_execution_id, id), context FROM oxbatch_job_execution

@@ -54,7 +54,9 @@ async fn changes_process(connections: &Connections, session: &Session) -> Result
     let mut other = connections.session().await?;
     other.enter_transaction();
     match other.batch("BEGIN; SELECT pg_backend_pid()").await {
-        Err(StoreError::Sql(error)) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => return Ok(true),
+        Err(fault) if fault.of_server().and_then(|error| error.code()) == Some(&SqlState::PROTOCOL_VIOLATION) => {
+            return Ok(true);
+        }
         begun => begun?,
     }
     let mut changed = false;

@@ -2,7 +2,7 @@
 
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::repository::rules::launch::claimed;
-use oxbatch_core::repository::{ClaimRequest, Claimed, Lease, Node, RenewedLease};
+use oxbatch_core::repository::{ClaimRequest, Claimed, Lease, LeaseKey, Node, RenewedLease, leased_executions};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
@@ -51,7 +51,7 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
     let taken = statement
         .query_row(values, |row| {
             let execution = rows::execution(row)?;
-            let lease = Lease { execution_id: execution.id, epoch: row.get(rows::EXECUTION_COLUMNS)? };
+            let lease = Lease::on_execution(execution.id, row.get(rows::EXECUTION_COLUMNS)?);
             Ok(Claimed { execution, lease })
         })
         .optional()?;
@@ -62,10 +62,10 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
 pub(super) fn renew(
     connection: &Connection,
     node: &Node,
-    held: &[ExecutionId],
+    held: &[LeaseKey],
     lease: i64,
 ) -> Result<Vec<RenewedLease>, StoreError> {
-    let held: serde_json::Value = held.iter().map(|id| id.0).collect();
+    let held: serde_json::Value = leased_executions(held).map(|id| id.0).collect();
     let mut statement = connection.prepare_cached(concat!(
         "UPDATE oxbatch_job_execution SET lease_deadline = ",
         now!(),
@@ -74,7 +74,7 @@ pub(super) fn renew(
     ))?;
     let renewed = statement.query_map(params![node.to_string(), lease, held.to_string()], |row| {
         let id = row.get(0)?;
-        let lease = Lease { execution_id: ExecutionId(id), epoch: row.get(1)? };
+        let lease = Lease::on_execution(ExecutionId(id), row.get(1)?);
         Ok(RenewedLease { lease, status: rows::status(row, 2, id)? })
     })?;
     Ok(renewed.collect::<Result<_, _>>()?)

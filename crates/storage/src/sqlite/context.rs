@@ -21,8 +21,8 @@ pub(super) fn save(connection: &Connection, lease: Lease, changes: &ContextChang
     let keys = serde_json::Value::from(changes.keys()).to_string();
     let bytes = connection
         .prepare_cached(SAVE)?
-        .query_row(params![lease.execution_id.0, lease.epoch, set, keys], |row| row.get(0))
+        .query_row(params![lease.execution_id().0, lease.epoch, set, keys], |row| row.get(0))
         .optional()?
-        .ok_or(RepositoryError::LeaseLost { id: lease.execution_id })?;
+        .ok_or(RepositoryError::LeaseLost { id: lease.execution_id() })?;
     Ok(check_stored(bytes).map_err(RepositoryError::from)?)
 }

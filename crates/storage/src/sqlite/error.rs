@@ -3,52 +3,24 @@
 use std::fmt;
 use std::sync::Arc;
 
-use oxbatch_core::repository::{LaunchError, RepositoryError};
+use oxbatch_core::repository::RepositoryError;
 use rusqlite::types::Type;
 use rusqlite::{Error, ErrorCode, ffi};
 
+use crate::error::DatabaseError;
+
 /// Why a command ends without a result.
-pub(super) enum StoreError {
-    /// SQLite says so.
-    Sql(Error),
-    /// The repository's own rules say so.
-    Repository(RepositoryError),
-    /// The launch is refused.
-    Launch(LaunchError),
-}
+pub(super) type StoreError = crate::error::StoreError<Error>;
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
-        Self::Sql(error)
+        Self::Database(error)
     }
 }
 
-impl From<RepositoryError> for StoreError {
-    fn from(error: RepositoryError) -> Self {
-        Self::Repository(error)
-    }
-}
-
-impl From<LaunchError> for StoreError {
-    fn from(error: LaunchError) -> Self {
-        Self::Launch(error)
-    }
-}
-
-impl StoreError {
-    pub(super) fn into_launch(self, operation: &'static str) -> LaunchError {
-        match self {
-            Self::Launch(error) => error,
-            Self::Repository(error) => error.into(),
-            Self::Sql(error) => classify(operation, error).into(),
-        }
-    }
-
-    pub(super) fn into_repository(self, operation: &'static str) -> RepositoryError {
-        match self.into_launch(operation) {
-            LaunchError::Repository(error) => error,
-            other => RepositoryError::Database { operation, source: Box::new(other) },
-        }
+impl DatabaseError for Error {
+    fn into_repository(self, operation: &'static str) -> RepositoryError {
+        classify(operation, self)
     }
 }
 

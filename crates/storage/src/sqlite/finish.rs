@@ -17,7 +17,7 @@ pub(super) fn step(
     outcome: &StepOutcome,
 ) -> Result<StepExecution, StoreError> {
     let StepFence { lease, step_id: StepExecutionId(id) } = fence;
-    let lost = || StoreError::Repository(RepositoryError::LeaseLost { id: lease.execution_id });
+    let lost = || StoreError::Repository(RepositoryError::LeaseLost { id: lease.execution_id() });
     let kept = connection
         .prepare_cached(concat!(
             "SELECT ",
@@ -29,7 +29,7 @@ pub(super) fn step(
         .ok_or_else(lost)?;
     // The one file loses no save that was answered while this process lives.
     let (StepEnd::Told(end) | StepEnd::AsKept(end)) =
-        rules::step(lease.execution_id, kept.status, outcome, SaveCounts::default())?;
+        rules::step(lease.execution_id(), kept.status, outcome, SaveCounts::default())?;
     let (counters, progress) = outcome.counted(kept.counters);
     let step = connection
         .prepare_cached(concat!(
@@ -75,16 +75,16 @@ pub(super) fn execution(
     lease: Lease,
     outcome: &ExecutionOutcome,
 ) -> Result<JobExecution, StoreError> {
-    let ExecutionId(id) = lease.execution_id;
+    let ExecutionId(id) = lease.execution_id();
     let status = connection
         .prepare_cached(
             "SELECT status FROM oxbatch_job_execution WHERE id = ?1 AND lease_epoch = ?2 AND lease_owner IS NOT NULL",
         )?
         .query_row(params![id, lease.epoch], |row| rows::status(row, 0, id))
         .optional()?
-        .ok_or(RepositoryError::LeaseLost { id: lease.execution_id })?;
-    let rules::ExecutionEnd { end, resume, steps } = rules::execution(lease.execution_id, status, outcome)?;
-    end_running_steps(connection, lease.execution_id, &steps, outcome.time)?;
+        .ok_or(RepositoryError::LeaseLost { id: lease.execution_id() })?;
+    let rules::ExecutionEnd { end, resume, steps } = rules::execution(lease.execution_id(), status, outcome)?;
+    end_running_steps(connection, lease.execution_id(), &steps, outcome.time)?;
     let execution = connection
         .prepare_cached(concat!(
             "UPDATE oxbatch_job_execution

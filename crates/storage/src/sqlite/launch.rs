@@ -2,16 +2,13 @@
 
 use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, JobExecution, Status};
-use oxbatch_core::repository::rules::launch::{self as rules, LastExecution, Origin};
-use oxbatch_core::repository::{Admission, IdempotencyKey, LaunchError, LaunchRequest, Launched, Lease};
+use oxbatch_core::repository::rules::launch::{self as rules, KEYS_CLEARED, LastExecution, Origin};
+use oxbatch_core::repository::{Admission, IdempotencyKey, LaunchError, LaunchRequest, Launched};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{StoreError, is_unique_violation};
 use super::sql::{execution_columns, now};
 use super::{node, rerun, rows};
-
-/// Outdated idempotency keys that one launch clears away: more than it adds, so they do not pile up.
-const KEYS_CLEARED: i64 = 16;
 
 /// Launches, in the transaction of the caller. The number of statements does not depend on the history.
 pub(super) fn launch(connection: &Connection, request: &LaunchRequest) -> Result<Launched, StoreError> {
@@ -30,13 +27,7 @@ pub(super) fn launch(connection: &Connection, request: &LaunchRequest) -> Result
     if let Some(idempotency) = &request.idempotency {
         keep_key(connection, idempotency, execution.id)?;
     }
-    Ok(launched(execution, &request.admission))
-}
-
-/// What is answered to a launch that was accepted.
-pub(super) fn launched(execution: JobExecution, admission: &Admission) -> Launched {
-    let lease = admission.claim.as_ref().map(|_| Lease { execution_id: execution.id, epoch: 1 });
-    Launched { execution, lease, replayed: false }
+    Ok(Launched::accepted(execution, &request.admission))
 }
 
 /// The answer to an earlier launch with the same idempotency key.
@@ -55,7 +46,7 @@ fn replay(connection: &Connection, request: &LaunchRequest) -> Result<Option<Lau
     let execution = connection
         .prepare_cached(concat!("SELECT ", execution_columns!(), " FROM oxbatch_job_execution WHERE id = ?1"))?
         .query_row([id.0], rows::execution)?;
-    Ok(Some(Launched { execution, lease: None, replayed: true }))
+    Ok(Some(Launched::replayed(execution)))
 }
 
 fn keep_key(connection: &Connection, idempotency: &IdempotencyKey, id: ExecutionId) -> Result<(), StoreError> {

@@ -8,33 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use super::error::classify;
 use super::open::unusable;
 use super::sql::now;
-
-struct Migration {
-    number: i64,
-    name: &'static str,
-    sql: &'static str,
-}
-
-/// All migrations in their order. A released one never changes.
-const MIGRATIONS: &[Migration] = &[
-    Migration { number: 1, name: "executions", sql: include_str!("../../migrations/sqlite/0001_executions.sql") },
-    Migration { number: 2, name: "skipped_items", sql: include_str!("../../migrations/sqlite/0002_skipped_items.sql") },
-    Migration {
-        number: 3,
-        name: "control_totals",
-        sql: include_str!("../../migrations/sqlite/0003_control_totals.sql"),
-    },
-    Migration {
-        number: 4,
-        name: "linked_executions",
-        sql: include_str!("../../migrations/sqlite/0004_linked_executions.sql"),
-    },
-    Migration { number: 5, name: "nodes", sql: include_str!("../../migrations/sqlite/0005_nodes.sql") },
-    Migration { number: 6, name: "changes", sql: include_str!("../../migrations/sqlite/0006_changes.sql") },
-];
-
-/// Number of the newest migration that this version knows.
-pub(super) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].number;
+pub(super) use crate::migrations::NEWEST;
+use crate::migrations::{self, MIGRATIONS, Migration};
 
 const OPERATION: &str = "migrate the database";
 
@@ -68,7 +43,7 @@ fn apply(transaction: &Transaction<'_>, migration: &Migration) -> rusqlite::Resu
              applied_at INTEGER NOT NULL
          ) STRICT",
     )?;
-    transaction.execute_batch(migration.sql)?;
+    transaction.execute_batch(migration.sqlite)?;
     transaction.execute(
         concat!("INSERT INTO oxbatch_migration (number, name, applied_at) VALUES (?1, ?2, ", now!(), ")"),
         params![migration.number, migration.name],
@@ -108,7 +83,7 @@ fn has(connection: &Connection, number: i64) -> rusqlite::Result<bool> {
 
 fn is_complete(connection: &Connection) -> rusqlite::Result<bool> {
     let applied: i64 = connection.query_row("SELECT count(*) FROM oxbatch_migration", [], |row| row.get(0))?;
-    Ok(usize::try_from(applied) == Ok(MIGRATIONS.len()))
+    Ok(migrations::are_all(applied))
 }
 
 fn newer(connection: &Connection, path: &Path, applied: i64) -> RepositoryError {
@@ -117,30 +92,14 @@ fn newer(connection: &Connection, path: &Path, applied: i64) -> RepositoryError 
         .optional()
         .unwrap_or_default();
     let name = name.unwrap_or_default();
-    let problem = format!(
-        "the database '{}' was migrated by a newer version (migration {applied} '{name}'; this program knows {NEWEST}); use a version that knows migration {applied}",
-        path.display()
-    );
+    let problem = migrations::newer(&format!("'{}'", path.display()), applied, &name);
     unusable(problem, None)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn the_bundled_sqlite_has_the_fixes_that_are_relied_on() {
         assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
-    }
-
-    #[test]
-    fn migrations_ascend_and_are_named_like_their_files() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite");
-        let mut files: Vec<_> =
-            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        files.sort();
-        let known: Vec<_> = MIGRATIONS.iter().map(|it| format!("{:04}_{}.sql", it.number, it.name)).collect();
-        assert_eq!(files, known);
-        assert!(MIGRATIONS.is_sorted_by(|one, next| one.number < next.number));
     }
 }

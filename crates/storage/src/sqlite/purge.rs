@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::{StoreError, unreadable};
 use super::rows;
+use crate::rows::StoredRow;
 
 /// Ended executions in the order of their ends. What may go is a first part of an instance: whether one is the first left
 /// of its instance is reported beside.
@@ -76,17 +77,8 @@ fn ended(
     let (time, id) = purge.after().map_or((i64::MIN, 0), |(time, id)| (time.as_microsecond(), id.0));
     let batch = i64::try_from(purge.batch()).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(ENDED)?;
-    let rows = statement.query_map(params![before, time, id, batch], |row| {
-        let id = row.get(0)?;
-        Ok(EndedExecution {
-            id: ExecutionId(id),
-            end_time: rows::time(row, 1, id)?,
-            instance_id: InstanceId(row.get(2)?),
-            job_name: row.get(3)?,
-            is_first: row.get(4)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let ended = statement.query_map(params![before, time, id, batch], rows::ended)?;
+    Ok(ended.collect::<Result<_, _>>()?)
 }
 
 /// What the rules have to know of an instance; `None` when it is gone.
@@ -116,7 +108,7 @@ fn past(row: &Row<'_>) -> rusqlite::Result<PastExecution> {
     Ok(PastExecution {
         id: ExecutionId(id),
         status: rows::status(row, 1, id)?,
-        end_time: rows::optional_time(row, 2, id)?,
+        end_time: row.time(2, id)?,
         has_newest_step: row.get(3)?,
         reruns: serde_json::from_str(reruns).map_err(|error| unreadable("status of a re-run of", id, error))?,
     })

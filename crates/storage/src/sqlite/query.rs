@@ -1,11 +1,11 @@
 //! Lists and details: keyset pages over indexes, never OFFSET.
 
-use oxbatch_core::execution::{
-    ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId, StoredSkip,
-};
+use jiff::Timestamp;
+use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
+use oxbatch_core::repository::rules::list::{NARROW_SPAN, Span, time_question};
 use oxbatch_core::repository::{
     ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, PageRequest,
-    RepositoryError, SkipPage,
+    RepositoryError, SkipPage, rows_to_read,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -13,9 +13,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::error::StoreError;
 use super::sql::{execution_columns, skip_columns, step_columns};
 use super::{migrate, rows};
-
-/// Executions of a time span up to which it is cheaper to sort them than to search for them from the newest on.
-const NARROW_SPAN: i64 = 10_000;
+use crate::list::{self, Dialect, select_executions};
 
 pub(super) fn execution(connection: &Connection, id: ExecutionId) -> Result<Option<JobExecution>, StoreError> {
     let mut statement = connection.prepare_cached(concat!(
@@ -32,96 +30,38 @@ pub(super) fn executions(
     page: PageRequest,
 ) -> Result<ExecutionPage, StoreError> {
     let by_time = is_better_by_time(connection, filter, page)?;
-    let (sql, values) = select_executions(filter, page, by_time);
+    let (sql, values) = select_executions(filter, page, &dialect(by_time));
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut executions: Vec<JobExecution> =
-        statement.query_map(params_from_iter(values), rows::execution)?.collect::<Result<_, _>>()?;
-    let next = cut(&mut executions, page.limit).map(|execution| execution.id.0);
-    Ok(ExecutionPage { executions, next })
+    let executions = statement.query_map(params_from_iter(values.into_iter().map(bound)), rows::execution)?;
+    Ok(ExecutionPage::of(executions.collect::<Result<_, _>>()?, page.limit))
 }
 
-/// Cuts the row that only tells that there are more, and answers the last of the page then.
-pub(super) fn cut<T>(rows: &mut Vec<T>, limit: u32) -> Option<&T> {
-    let limit = limit.max(1) as usize;
-    if rows.len() <= limit {
-        return None;
-    }
-    rows.truncate(limit);
-    rows.last()
-}
-
-fn row_limit(page: PageRequest) -> Value {
-    Value::Integer(i64::from(page.limit.max(1)) + 1)
-}
-
-/// The statement of a list: static pieces, everything else bound. Each status has a branch of its own, so that each
-/// walks its index from the newest on.
-fn select_executions(filter: &ExecutionFilter, page: PageRequest, by_time: bool) -> (String, Vec<Value>) {
-    let mut statuses: Vec<Option<&'static str>> = filter.statuses.iter().map(|status| Some(status.as_str())).collect();
-    statuses.sort_unstable();
-    statuses.dedup();
-    if statuses.is_empty() {
-        statuses.push(None);
-    }
-    let source = match by_time {
+fn dialect(by_time: bool) -> Dialect {
+    let table = match by_time {
         true => "oxbatch_job_execution INDEXED BY oxbatch_job_execution_created",
         false => "oxbatch_job_execution",
     };
-    let (mut sql, mut values) = (String::new(), Vec::new());
-    let branches = statuses.len();
-    for (number, status) in statuses.into_iter().enumerate() {
-        if number > 0 {
-            sql.push_str(" UNION ALL ");
-        }
-        if branches > 1 {
-            sql.push_str("SELECT * FROM (");
-        }
-        sql.push_str(concat!("SELECT ", execution_columns!(), " FROM "));
-        sql.push_str(source);
-        sql.push_str(" WHERE id < ?");
-        values.push(Value::Integer(page.before.unwrap_or(i64::MAX)));
-        let mut and = |condition: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                sql.push_str(condition);
-                values.push(value);
-            }
-        };
-        and(" AND status = ?", status.map(|status| Value::Text(status.to_owned())));
-        and(" AND job_name = ?", filter.job_name.clone().map(Value::Text));
-        and(" AND job_instance_id = ?", filter.instance_id.map(|id| Value::Integer(id.0)));
-        and(" AND create_time >= ?", filter.from.map(|time| Value::Integer(time.as_microsecond())));
-        and(" AND create_time < ?", filter.to.map(|time| Value::Integer(time.as_microsecond())));
-        sql.push_str(" ORDER BY id DESC LIMIT ?");
-        values.push(row_limit(page));
-        if branches > 1 {
-            sql.push(')');
-        }
-    }
-    if branches > 1 {
-        sql.push_str(" ORDER BY id DESC LIMIT ?");
-        values.push(row_limit(page));
-    }
-    (sql, values)
+    Dialect { sign: '?', table, order: "id", branch: "SELECT * FROM (" }
 }
 
-/// Whether the index on times finds a span faster than a walk from the newest on, which passes over all that is newer
-/// than the span, and for a rare job also over all of it. Looks at a bounded number of rows.
+fn bound(value: list::Value) -> Value {
+    match value {
+        list::Value::Number(number) => Value::Integer(number),
+        list::Value::Text(text) => Value::Text(text),
+        list::Value::Time(time) => Value::Integer(time.as_microsecond()),
+    }
+}
+
+/// Answers the question of a list by a bounded number of rows: whether the index on times is the better way.
 fn is_better_by_time(connection: &Connection, filter: &ExecutionFilter, page: PageRequest) -> Result<bool, StoreError> {
-    if (filter.from.is_none() && filter.to.is_none()) || filter.instance_id.is_some() {
-        return Ok(false);
-    }
-    let from = filter.from.map_or(i64::MIN, |time| time.as_microsecond());
-    let to = filter.to.map_or(i64::MAX, |time| time.as_microsecond());
-    if !reaches(connection, from, to)? {
-        return Ok(true);
-    }
-    // A later page begins inside the span, and the index of a job passes over the newer ones of that job alone.
-    let begins_there = page.before.is_some() || filter.job_name.is_some() || filter.to.is_none();
-    Ok(!begins_there && reaches(connection, to, i64::MAX)?)
+    let Some(question) = time_question(filter, page) else { return Ok(false) };
+    Ok(!reaches(connection, question.span)? || question.newer.map_or(Ok(false), |newer| reaches(connection, newer))?)
 }
 
-/// Whether a span holds so many executions that it is no narrow one.
-fn reaches(connection: &Connection, from: i64, to: i64) -> Result<bool, StoreError> {
+/// Counts a span, as far as it matters: whether it is no narrow one.
+fn reaches(connection: &Connection, span: Span) -> Result<bool, StoreError> {
+    let from = span.from.map_or(i64::MIN, Timestamp::as_microsecond);
+    let to = span.to.map_or(i64::MAX, Timestamp::as_microsecond);
     let found: i64 = connection
         .prepare_cached(
             "SELECT count(*) FROM (SELECT 1 FROM oxbatch_job_execution
@@ -156,10 +96,8 @@ pub(super) fn skips(
         skip_columns!(),
         " FROM oxbatch_skipped_item WHERE step_execution_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
     ))?;
-    let values = rusqlite::params![id.0, after.unwrap_or(0), i64::from(limit) + 1];
-    let mut skips: Vec<StoredSkip> = statement.query_map(values, rows::skip)?.collect::<Result<_, _>>()?;
-    let next = cut(&mut skips, limit).map(|skip| skip.id);
-    Ok(SkipPage { skips, next })
+    let skips = statement.query_map(params![id.0, after.unwrap_or(0), rows_to_read(limit)], rows::skip)?;
+    Ok(SkipPage::of(skips.collect::<Result<_, _>>()?, limit))
 }
 
 pub(super) fn instance(connection: &Connection, id: InstanceId) -> Result<Option<JobInstance>, StoreError> {
@@ -173,24 +111,22 @@ pub(super) fn instances(
     filter: &InstanceFilter,
     page: PageRequest,
 ) -> Result<InstancePage, StoreError> {
-    let before = Value::Integer(page.before.unwrap_or(i64::MAX));
+    let (before, limit) = (Value::Integer(page.upper_bound()), Value::Integer(page.rows_to_read()));
     let (sql, values) = match &filter.job_name {
         Some(job_name) => (
             "SELECT id, job_name, job_key, create_time FROM oxbatch_job_instance
              WHERE id < ?1 AND job_name = ?3 ORDER BY id DESC LIMIT ?2",
-            vec![before, row_limit(page), Value::Text(job_name.clone())],
+            vec![before, limit, Value::Text(job_name.clone())],
         ),
         None => (
             "SELECT id, job_name, job_key, create_time FROM oxbatch_job_instance
              WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
-            vec![before, row_limit(page)],
+            vec![before, limit],
         ),
     };
     let mut statement = connection.prepare_cached(sql)?;
-    let mut instances: Vec<JobInstance> =
-        statement.query_map(params_from_iter(values), rows::instance)?.collect::<Result<_, _>>()?;
-    let next = cut(&mut instances, page.limit).map(|instance| instance.id.0);
-    Ok(InstancePage { instances, next })
+    let instances = statement.query_map(params_from_iter(values), rows::instance)?;
+    Ok(InstancePage::of(instances.collect::<Result<_, _>>()?, page.limit))
 }
 
 pub(super) fn instance_parameters(
@@ -232,7 +168,6 @@ pub(super) fn health(connection: &Connection) -> Result<Health, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use oxbatch_core::execution::Status;
 
     use super::*;
@@ -255,10 +190,11 @@ mod tests {
             ExecutionFilter { instance_id: Some(InstanceId(1)), ..filter() },
         ] {
             let page = PageRequest { before: Some(1_000), limit: 50 };
-            let (sql, values) = select_executions(&filter, page, false);
+            let (sql, values) = select_executions(&filter, page, &dialect(false));
+            let values = params_from_iter(values.into_iter().map(bound));
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let plan: Vec<String> =
-                statement.query_map(params_from_iter(values), |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+                statement.query_map(values, |row| row.get(3)).unwrap().map(Result::unwrap).collect();
             let scans = plan.iter().filter(|line| line.starts_with("SCAN oxbatch")).count();
             let sorted = plan.iter().any(|line| line.contains("TEMP B-TREE"));
             assert!(scans == 0 && (!sorted || filter.statuses.len() > 1), "{filter:?}: {plan:#?}");
@@ -316,10 +252,10 @@ mod tests {
             assert_eq!(ids, [newest, newest - step], "{filter:?}");
             // Both ways find the same.
             for by_time in [false, true].into_iter().filter(|_| filter.from.is_some() || filter.to.is_some()) {
-                let (sql, values) = select_executions(&filter, page, by_time);
+                let (sql, values) = select_executions(&filter, page, &dialect(by_time));
                 let mut statement = connection.prepare(&sql).unwrap();
                 let ids: Vec<i64> = statement
-                    .query_map(params_from_iter(values), |row| row.get(0))
+                    .query_map(params_from_iter(values.into_iter().map(bound)), |row| row.get(0))
                     .unwrap()
                     .map(Result::unwrap)
                     .take(2)

@@ -49,10 +49,10 @@ impl ReaderPool {
     ) -> Result<T, RepositoryError> {
         let (reply, answer) = oneshot::channel();
         let question: Question = Box::new(move |connection| {
-            let answer = connection.map_err(StoreError::Sql).and_then(question);
+            let answer = connection.map_err(StoreError::Database).and_then(question);
             Box::new(move || drop(reply.send(answer)))
         });
-        let gone = || StoreError::Sql(failure(ffi::SQLITE_MISUSE, "the database's thread has ended or panicked"));
+        let gone = || StoreError::Database(failure(ffi::SQLITE_MISUSE, "the database's thread has ended or panicked"));
         let answer = match self.sender.send(question).await {
             Ok(()) => answer.await.unwrap_or_else(|_| Err(gone())),
             Err(_) => Err(gone()),

@@ -11,9 +11,9 @@ use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance
 use oxbatch_core::repository::{
     Changes, ChunkTransaction, ClaimRequest, Claimed, Compacted, Drain, ExecutionFilter, ExecutionOutcome,
     ExecutionPage, Executions, Health, History, InstanceFilter, InstancePage, InstanceParameter, JobRepository,
-    JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, NewStep, Node, NodeReport, NodeStatus, Nodes,
-    PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease, RepositoryError,
-    RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome, StepStart,
+    JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node, NodeReport,
+    NodeStatus, Nodes, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease,
+    RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome, StepStart,
 };
 use uuid::Uuid;
 
@@ -101,7 +101,7 @@ impl Executions for SqliteRepository {
     fn renew<'a>(
         &'a self,
         node: &'a Node,
-        held: Vec<ExecutionId>,
+        held: Vec<LeaseKey>,
         lease: Duration,
     ) -> RepositoryFuture<'a, Vec<RenewedLease>> {
         let (node, lease) = (node.clone(), launch::microseconds(lease));

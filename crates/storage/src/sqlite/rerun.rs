@@ -1,16 +1,16 @@
 //! Re-runs of skipped items: what is pending of them, and the executions that run them.
 
-use oxbatch_core::execution::{ExecutionId, InstanceId, StoredSkip};
+use oxbatch_core::execution::{ExecutionId, InstanceId};
 use oxbatch_core::job::JobParameters;
 use oxbatch_core::repository::rules::rerun::{self as rules, LastRerun, RerunInstance};
 use oxbatch_core::repository::{
     KeptSkips, LaunchError, LaunchRequest, Launched, PendingSkips, RepositoryError, RerunRequest, SkipPage,
+    rows_to_read,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{StoreError, unreadable};
 use super::launch;
-use super::query::cut;
 use super::rows;
 use super::sql::skip_columns;
 
@@ -40,7 +40,7 @@ pub(super) fn launch(connection: &Connection, request: &RerunRequest) -> Result<
     };
     let execution = launch::create_execution(connection, &as_launch, instance_id, &origin)?;
     link(connection, of.0, execution.id)?;
-    Ok(launch::launched(execution, &request.admission))
+    Ok(Launched::accepted(execution, &request.admission))
 }
 
 /// Shows on an execution which one has run its skipped items again.
@@ -141,16 +141,8 @@ pub(super) fn pending(connection: &Connection, request: &PendingSkips) -> Result
              AND rerun_execution_id IS NULL AND (complete AND (?4 OR phase <> 'READ')) = ?3 AND kept.id > ?5
          ORDER BY kept.id LIMIT ?6"
     ))?;
-    let limit = i64::from(request.limit.max(1)) + 1;
-    let values = params![
-        request.execution_id.0,
-        request.step_name,
-        request.rerunnable,
-        request.raw,
-        request.after.unwrap_or(0),
-        limit
-    ];
-    let mut skips: Vec<StoredSkip> = statement.query_map(values, rows::skip)?.collect::<Result<_, _>>()?;
-    let next = cut(&mut skips, request.limit).map(|skip| skip.id);
-    Ok(SkipPage { skips, next })
+    let (execution, after, limit) = (request.execution_id.0, request.after.unwrap_or(0), rows_to_read(request.limit));
+    let values = params![execution, request.step_name, request.rerunnable, request.raw, after, limit];
+    let skips = statement.query_map(values, rows::skip)?.collect::<Result<_, _>>()?;
+    Ok(SkipPage::of(skips, request.limit))
 }

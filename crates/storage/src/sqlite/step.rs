@@ -19,7 +19,7 @@ struct Running {
 /// Finds out whether a step has to run, and creates its execution when it does.
 pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Result<StepStart, StoreError> {
     let Some(running) = running(connection, lease)? else {
-        return Err(RepositoryError::LeaseLost { id: lease.execution_id }.into());
+        return Err(RepositoryError::LeaseLost { id: lease.execution_id() }.into());
     };
     let of_step = params![running.instance_id, step.step_name, running.lineage];
     let last = connection
@@ -56,7 +56,7 @@ pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Re
                  lease_epoch, state, control_totals) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .insert(params![
-            lease.execution_id.0,
+            lease.execution_id().0,
             running.instance_id,
             step.step_name,
             status.as_str(),
@@ -71,7 +71,7 @@ pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Re
 
 /// The execution under a lease; `None` when the lease is void.
 fn running(connection: &Connection, lease: Lease) -> Result<Option<Running>, StoreError> {
-    let ExecutionId(id) = lease.execution_id;
+    let ExecutionId(id) = lease.execution_id();
     let running = connection
         .prepare_cached(
             "SELECT status, job_instance_id, coalesce(first_execution_id, id), context FROM oxbatch_job_execution

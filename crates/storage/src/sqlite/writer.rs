@@ -53,7 +53,7 @@ where
     fn run(&mut self, connection: &Connection) -> bool {
         let outcome =
             std::panic::catch_unwind(AssertUnwindSafe(|| (self.work)(connection))).unwrap_or_else(|payload| {
-                Err(StoreError::Sql(failure(ffi::SQLITE_INTERNAL, &panic_text(payload.as_ref()))))
+                Err(StoreError::Database(failure(ffi::SQLITE_INTERNAL, &panic_text(payload.as_ref()))))
             });
         let done = outcome.is_ok();
         self.outcome = Some(outcome);
@@ -64,8 +64,8 @@ where
         let outcome = match (self.outcome, committed) {
             (Some(Err(fault)), _) => Err(fault),
             (Some(Ok(done)), Ok(())) => Ok(done),
-            (_, Err(error)) => Err(StoreError::Sql(copy(error))),
-            (None, Ok(())) => Err(StoreError::Sql(failure(ffi::SQLITE_INTERNAL, "the command was not run"))),
+            (_, Err(error)) => Err(StoreError::Database(copy(error))),
+            (None, Ok(())) => Err(StoreError::Database(failure(ffi::SQLITE_INTERNAL, "the command was not run"))),
         };
         // The caller may have gone; what was committed stays.
         let _ = self.reply.send(outcome);
@@ -151,7 +151,7 @@ impl Writer {
 }
 
 fn gone() -> StoreError {
-    StoreError::Sql(failure(ffi::SQLITE_MISUSE, "the database's thread has ended"))
+    StoreError::Database(failure(ffi::SQLITE_MISUSE, "the database's thread has ended"))
 }
 
 struct Thread {
@@ -335,7 +335,7 @@ mod tests {
     }
 
     fn refusal() -> StoreError {
-        StoreError::Sql(failure(ffi::SQLITE_MISUSE, "the second is refused"))
+        StoreError::Database(failure(ffi::SQLITE_MISUSE, "the second is refused"))
     }
 
     /// What came of three commands that shared one batch.

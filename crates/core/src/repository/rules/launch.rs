@@ -6,6 +6,9 @@ use super::corrupt;
 use crate::execution::{ExecutionId, Status, StatusEvent, next};
 use crate::repository::{Admission, IdempotencyKey, LaunchError, RepositoryError, RunLimits};
 
+/// Outdated idempotency keys that one launch clears away: more than it adds, so they do not pile up.
+pub const KEYS_CLEARED: i64 = 16;
+
 /// The last execution of an instance, as its next launch sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastExecution {

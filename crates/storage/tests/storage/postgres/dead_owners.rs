@@ -44,7 +44,7 @@ async fn the_open_chunk_of_a_dead_node_keeps_no_successor_waiting() {
 
     let runs_out = format!(
         "UPDATE oxbatch_job_execution SET lease_deadline = clock_timestamp() - interval '1s' WHERE id = {}",
-        lost.execution_id
+        lost.execution_id()
     );
     database.execute(&runs_out);
     let request = RecoverRequest {
@@ -57,7 +57,7 @@ async fn the_open_chunk_of_a_dead_node_keeps_no_successor_waiting() {
     };
     let recovered = keeper.recover(request).await.unwrap();
     let [recovered] = &recovered[..] else { panic!("{recovered:?}") };
-    assert_eq!(recovered.lost.id, lost.execution_id);
+    assert_eq!(recovered.lost.id, lost.execution_id());
     let claim = ClaimRequest {
         node: alive,
         lease: LONG,

@@ -73,7 +73,7 @@ async fn no_list_launch_claim_step_or_recovery_reads_a_whole_table() {
         };
         let claimed = repository.claim(claim).await.unwrap().unwrap();
         assert_eq!(claimed.execution.id, launched.execution.id);
-        repository.renew(&node, vec![claimed.execution.id], LONG).await.unwrap();
+        repository.renew(&node, vec![claimed.lease.key], LONG).await.unwrap();
         let recovery = RecoverRequest {
             node: node.clone(),
             held: vec![claimed.execution.id],

@@ -1,0 +1,90 @@
+//! The migrations: the same numbers and names in both databases.
+
+/// A step from one version of the tables to the next.
+pub(crate) struct Migration {
+    pub(crate) number: i64,
+    pub(crate) name: &'static str,
+    pub(crate) sqlite: &'static str,
+    #[cfg(feature = "postgres")]
+    pub(crate) postgres: &'static str,
+}
+
+/// All migrations in their order. A released one never changes.
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "executions",
+        sqlite: include_str!("../migrations/sqlite/0001_executions.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0001_executions.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "skipped_items",
+        sqlite: include_str!("../migrations/sqlite/0002_skipped_items.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0002_skipped_items.sql"),
+    },
+    Migration {
+        number: 3,
+        name: "control_totals",
+        sqlite: include_str!("../migrations/sqlite/0003_control_totals.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0003_control_totals.sql"),
+    },
+    Migration {
+        number: 4,
+        name: "linked_executions",
+        sqlite: include_str!("../migrations/sqlite/0004_linked_executions.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0004_linked_executions.sql"),
+    },
+    Migration {
+        number: 5,
+        name: "nodes",
+        sqlite: include_str!("../migrations/sqlite/0005_nodes.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0005_nodes.sql"),
+    },
+    Migration {
+        number: 6,
+        name: "changes",
+        sqlite: include_str!("../migrations/sqlite/0006_changes.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0006_changes.sql"),
+    },
+];
+
+/// Number of the newest migration that this version knows.
+pub(crate) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].number;
+
+/// Whether as many migrations as these are all that this version knows.
+pub(crate) fn are_all(applied: i64) -> bool {
+    usize::try_from(applied) == Ok(MIGRATIONS.len())
+}
+
+/// The problem with a database that has a migration which this version does not know.
+pub(crate) fn newer(place: &str, applied: i64, name: &str) -> String {
+    format!(
+        "the database {place} was migrated by a newer version (migration {applied} '{name}'; this program knows {NEWEST}); \
+         use a version that knows migration {applied}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_ascend_and_are_named_like_the_files_of_both_databases() {
+        let known: Vec<_> = MIGRATIONS.iter().map(|it| format!("{:04}_{}.sql", it.number, it.name)).collect();
+        for database in ["sqlite", "postgres"] {
+            let folder = format!("{}/migrations/{database}", env!("CARGO_MANIFEST_DIR"));
+            let files = std::fs::read_dir(folder).unwrap();
+            let mut files: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+            files.sort();
+            assert_eq!(files, known, "{database}");
+        }
+        assert!(MIGRATIONS.is_sorted_by(|one, next| one.number < next.number));
+    }
+}

@@ -1,0 +1,187 @@
+//! From rows to the model, alike in both databases; what cannot be read is an error, never a default.
+
+use jiff::Timestamp;
+use oxbatch_core::execution::{
+    ControlTotals, Counters, ExecutionId, InstanceId, JobExecution, JobInstance, SkippedItem, Status, StepExecution,
+    StepExecutionId, StoredSkip,
+};
+use oxbatch_core::job::{DateTime, JobParameters, Parameter, ParameterValue};
+use oxbatch_core::repository::InstanceParameter;
+use oxbatch_core::repository::rules::launch::LastExecution;
+use oxbatch_core::repository::rules::purge::EndedExecution;
+
+/// The number of columns of `execution_columns!()`: the position of what a statement asks for besides.
+pub(crate) const EXECUTION_COLUMNS: usize = 16;
+
+/// A value that both databases store in the same way.
+#[cfg(feature = "postgres")]
+pub(crate) trait Stored: rusqlite::types::FromSql + for<'a> tokio_postgres::types::FromSql<'a> {}
+#[cfg(feature = "postgres")]
+impl<T: rusqlite::types::FromSql + for<'a> tokio_postgres::types::FromSql<'a>> Stored for T {}
+
+/// A value that the database stores.
+#[cfg(not(feature = "postgres"))]
+pub(crate) trait Stored: rusqlite::types::FromSql {}
+#[cfg(not(feature = "postgres"))]
+impl<T: rusqlite::types::FromSql> Stored for T {}
+
+/// A row of either database, read by the positions of its columns.
+pub(crate) trait StoredRow {
+    /// The error of a value that cannot be read.
+    type Error;
+
+    fn value<T: Stored>(&self, column: usize) -> Result<T, Self::Error>;
+
+    fn text(&self, column: usize) -> Result<&str, Self::Error>;
+
+    fn optional_text(&self, column: usize) -> Result<Option<&str>, Self::Error>;
+
+    /// A time of the row with this id.
+    fn time(&self, column: usize, id: i64) -> Result<Option<Timestamp>, Self::Error>;
+
+    /// The error of a value of the row with this id.
+    fn unreadable(what: &'static str, id: i64, source: impl Into<Source>) -> Self::Error;
+}
+
+/// The reason why a value cannot be read.
+pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// A time that is never NULL.
+fn time<R: StoredRow>(row: &R, column: usize, id: i64) -> Result<Timestamp, R::Error> {
+    row.time(column, id)?.ok_or_else(|| R::unreadable("time", id, "it is NULL"))
+}
+
+pub(crate) fn status<R: StoredRow>(row: &R, column: usize, id: i64) -> Result<Status, R::Error> {
+    row.text(column)?.parse().map_err(|error| R::unreadable("status", id, error))
+}
+
+/// Reads `execution_columns!()`.
+pub(crate) fn execution<R: StoredRow>(row: &R) -> Result<JobExecution, R::Error> {
+    let id: i64 = row.value(0)?;
+    Ok(JobExecution {
+        id: ExecutionId(id),
+        instance_id: InstanceId(row.value(1)?),
+        job_name: row.value(2)?,
+        status: status(row, 3, id)?,
+        create_time: time(row, 4, id)?,
+        start_time: row.time(5, id)?,
+        end_time: row.time(6, id)?,
+        exit_code: row.value(7)?,
+        exit_message: row.value(8)?,
+        parameters: JobParameters::from_json(row.text(9)?)
+            .map_err(|error| R::unreadable("parameters of execution", id, error))?,
+        forced: row.value(10)?,
+        node: row.value(11)?,
+        recovery_count: row.value(12)?,
+        priority: row.value(13)?,
+        rerun_of: row.value::<Option<i64>>(14)?.map(ExecutionId),
+        rerun_by: row.value::<Option<i64>>(15)?.map(ExecutionId),
+    })
+}
+
+/// Reads `step_columns!()`.
+pub(crate) fn step<R: StoredRow>(row: &R) -> Result<StepExecution, R::Error> {
+    let id: i64 = row.value(0)?;
+    Ok(StepExecution {
+        id: StepExecutionId(id),
+        execution_id: ExecutionId(row.value(1)?),
+        step_name: row.value(2)?,
+        status: status(row, 3, id)?,
+        start_time: time(row, 4, id)?,
+        end_time: row.time(5, id)?,
+        exit_code: row.value(6)?,
+        exit_message: row.value(7)?,
+        counters: Counters {
+            read: row.value(8)?,
+            write: row.value(9)?,
+            filter: row.value(10)?,
+            commit: row.value(11)?,
+            rollback: row.value(12)?,
+            read_skip: row.value(13)?,
+            process_skip: row.value(14)?,
+            write_skip: row.value(15)?,
+            retry: row.value(16)?,
+        },
+        progress: row.value(17)?,
+        control_totals: match row.optional_text(18)? {
+            Some(json) => ControlTotals::from_json(json)
+                .map_err(|error| R::unreadable("control totals of step execution", id, error))?,
+            None => ControlTotals::default(),
+        },
+    })
+}
+
+/// Reads id, job_name, job_key, create_time.
+pub(crate) fn instance<R: StoredRow>(row: &R) -> Result<JobInstance, R::Error> {
+    let id: i64 = row.value(0)?;
+    Ok(JobInstance {
+        id: InstanceId(id),
+        job_name: row.value(1)?,
+        job_key: row.value(2)?,
+        create_time: time(row, 3, id)?,
+    })
+}
+
+/// Reads `skip_columns!()`.
+pub(crate) fn skip<R: StoredRow>(row: &R) -> Result<StoredSkip, R::Error> {
+    let id: i64 = row.value(0)?;
+    let phase = row.text(3)?.parse().map_err(|error| R::unreadable("phase of skipped item", id, error))?;
+    let (position, item, error, complete) = (row.value(4)?, row.value(5)?, row.value(6)?, row.value(7)?);
+    Ok(StoredSkip {
+        id,
+        step_id: StepExecutionId(row.value(1)?),
+        time: time(row, 2, id)?,
+        item: SkippedItem { phase, position, item, complete, error },
+        rerun_execution_id: row.value::<Option<i64>>(8)?.map(ExecutionId),
+    })
+}
+
+/// Reads id, job_instance_id, key_name, and from a column on the three values that are no text, date_only, identifying,
+/// secret; `text` is the value that is one.
+pub(crate) fn parameter<R: StoredRow>(
+    row: &R,
+    text: Option<String>,
+    first: usize,
+) -> Result<InstanceParameter, R::Error> {
+    let id: i64 = row.value(0)?;
+    let value = if let Some(text) = text {
+        ParameterValue::String(text)
+    } else if let Some(number) = row.value(first)? {
+        ParameterValue::Integer(number)
+    } else if let Some(number) = row.value(first + 1)? {
+        ParameterValue::Float(number)
+    } else {
+        let value = DateTime::from_parts(row.value(first + 2)?, row.value(first + 3)?);
+        ParameterValue::DateTime(value.ok_or_else(|| R::unreadable("date of parameter", id, "instant out of range"))?)
+    };
+    let (identifying, secret) = (row.value(first + 4)?, row.value(first + 5)?);
+    Ok(InstanceParameter {
+        id,
+        instance_id: InstanceId(row.value(1)?),
+        name: row.value(2)?,
+        parameter: Parameter { value, identifying, secret },
+    })
+}
+
+/// Reads id, status, lineage and context of the last execution of an instance, from a column on.
+pub(crate) fn last_execution<R: StoredRow>(row: &R, first: usize) -> Result<LastExecution, R::Error> {
+    let id = row.value(first)?;
+    Ok(LastExecution {
+        id: ExecutionId(id),
+        status: status(row, first + 1, id)?,
+        lineage: ExecutionId(row.value(first + 2)?),
+        context: row.value(first + 3)?,
+    })
+}
+
+/// Reads id, end_time, job_instance_id, job_name, and whether it is the first left of its instance.
+pub(crate) fn ended<R: StoredRow>(row: &R) -> Result<EndedExecution, R::Error> {
+    let id = row.value(0)?;
+    Ok(EndedExecution {
+        id: ExecutionId(id),
+        end_time: time(row, 1, id)?,
+        instance_id: InstanceId(row.value(2)?),
+        job_name: row.value(3)?,
+        is_first: row.value(4)?,
+    })
+}
