@@ -10,6 +10,7 @@
 
 mod measure;
 mod ours;
+mod purge;
 mod rows;
 mod trades;
 
@@ -67,13 +68,13 @@ fn run(arguments: &[String]) -> Result<(), BoxError> {
             if ["all", "history"].contains(which) {
                 rows::history::measure(pairs, items)?;
             }
-            if ["all", "start", "memory", "history"].contains(which) {
-                return Ok(());
+            match *which {
+                "all" | "start" | "memory" | "history" => Ok(()),
+                "forms" => rows::forms::measure(pairs),
+                "purge" => purge::measure(items),
+                "unreadable" => rows::unreadable::measure(items),
+                which => rows::find(which).map(|_| ()),
             }
-            if *which == "forms" {
-                return rows::forms::measure(pairs);
-            }
-            rows::find(which).map(|_| ())
         }
         [] => Err(usage()),
     }
@@ -81,5 +82,9 @@ fn run(arguments: &[String]) -> Result<(), BoxError> {
 
 fn usage() -> BoxError {
     let names: Vec<_> = rows::ALL.iter().map(|row| row.name).collect();
-    format!("usage: oxbatch-benches (all|start|memory|history|forms|{}) [--pairs N] [--rows N]", names.join("|")).into()
+    format!(
+        "usage: oxbatch-benches (all|start|memory|history|forms|purge|unreadable|{}) [--pairs N] [--rows N]",
+        names.join("|")
+    )
+    .into()
 }

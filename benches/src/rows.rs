@@ -11,6 +11,7 @@ pub(crate) mod history;
 pub(crate) mod memory;
 pub(crate) mod server;
 pub(crate) mod start;
+pub(crate) mod unreadable;
 
 use std::path::Path;
 

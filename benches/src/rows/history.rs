@@ -8,7 +8,7 @@ use std::time::Instant;
 use oxbatch_core::execution::{ExecutionId, InstanceId, Status};
 use oxbatch_core::repository::{ExecutionFilter, InstanceFilter, PageRequest};
 
-use self::store::Store;
+pub(crate) use self::store::Store;
 use super::server;
 use crate::BoxError;
 use crate::measure::median;

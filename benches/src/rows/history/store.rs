@@ -19,7 +19,7 @@ use super::fill::{self, Dialect};
 use crate::BoxError;
 
 /// A filled repository.
-pub(super) struct Store {
+pub(crate) struct Store {
     pub(super) engine: Engine,
     /// Executions when it was filled.
     pub(super) size: i64,
@@ -29,7 +29,7 @@ pub(super) struct Store {
 
 impl Store {
     /// A file with so many executions.
-    pub(super) async fn sqlite(path: &Path, size: i64) -> Result<Self, BoxError> {
+    pub(crate) async fn sqlite(path: &Path, size: i64) -> Result<Self, BoxError> {
         let pattern = Self::launch_pattern(Arc::new(SqliteRepository::open(path)?)).await?;
         let connection = Connection::open(path)?;
         connection.execute_batch(
@@ -47,16 +47,21 @@ impl Store {
     }
 
     /// A database of the server with so many executions; one that is there is replaced.
-    pub(super) async fn postgres(url: &str, database: &str, size: i64) -> Result<Self, BoxError> {
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        let (base, _) = base.rsplit_once('/').ok_or("the URL of the server names no database")?;
-        let settings = PostgresSettings::from_url(&format!("{base}/{database}?{query}"))?;
+    pub(crate) async fn postgres(url: &str, database: &str, size: i64) -> Result<Self, BoxError> {
+        let settings = PostgresSettings::from_url(&Self::database_url(url, database)?)?;
         let server = PostgresSettings::from_url(url)?.connect().await?;
         server.batch_execute(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await?;
         server.batch_execute(&format!("CREATE DATABASE {database}")).await?;
         let pattern = Self::launch_pattern(Arc::new(PostgresRepository::open(settings.clone()).await?)).await?;
         Self::fill_postgres(&settings.connect().await?, size).await?;
         Self::filled(Arc::new(PostgresRepository::open(settings).await?), size, pattern).await
+    }
+
+    /// The URL of another database of the server.
+    pub(crate) fn database_url(url: &str, database: &str) -> Result<String, BoxError> {
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let (base, _) = base.rsplit_once('/').ok_or("the URL of the server names no database")?;
+        Ok(format!("{base}/{database}?{query}"))
     }
 
     async fn fill_postgres(client: &Client, size: i64) -> Result<(), BoxError> {
@@ -111,7 +116,7 @@ impl Store {
         Ok(self.newest.checked_sub(SignedDuration::from_secs(self.size - number))?)
     }
 
-    pub(super) async fn close(self) -> Result<(), BoxError> {
+    pub(crate) async fn close(self) -> Result<(), BoxError> {
         self.engine.shutdown().await;
         Ok(self.engine.repository().close().await?)
     }
