@@ -20,8 +20,8 @@ use crate::step::policy::{RetryPolicy, SkipPolicy};
 /// A step that reads, processes and writes items in chunks, each one transaction.
 ///
 /// ```
-/// use oxbatch_core::item::{FunctionWriter, FunctionProcessor, ListReader};
-/// use oxbatch_core::{ChunkStep, Job};
+/// use oxbatch::item::{FunctionWriter, FunctionProcessor, ListReader};
+/// use oxbatch::{ChunkStep, Job};
 ///
 /// let job = Job::builder("Squares")
 ///     .step(
@@ -35,7 +35,7 @@ use crate::step::policy::{RetryPolicy, SkipPolicy};
 ///             .chunk_size(10),
 ///     )
 ///     .build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// Reader, processor and writer are built anew for each step execution by functions that see its parameters and
@@ -76,6 +76,30 @@ impl ChunkStepStart {
             preview: None,
             rules: StepRules::default(),
         }
+    }
+}
+
+/// A setting that stands before the reader: nothing is one. Without it the compiler would take these three for the methods of
+/// iterators that they are named like.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "the `.reader(…)` of a chunk step comes before all else that is set",
+    label = "this comes behind `.reader(…)`"
+)]
+pub trait BeforeReader {}
+
+#[doc(hidden)]
+impl ChunkStepStart {
+    pub fn skip<S: BeforeReader>(self, _: S) -> Self {
+        self
+    }
+
+    pub fn map<S: BeforeReader>(self, _: S) -> Self {
+        self
+    }
+
+    pub fn filter<S: BeforeReader>(self, _: S) -> Self {
+        self
     }
 }
 
@@ -238,9 +262,9 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     /// [`skip_on`](SkipPolicy::skip_on) know a timeout from a refusal. `None` leaves them as they are.
     ///
     /// ```
-    /// use oxbatch_core::item::ErrorKind;
-    /// # use oxbatch_core::ChunkStep;
-    /// # use oxbatch_core::item::{ListReader, ListWriter};
+    /// use oxbatch::item::ErrorKind;
+    /// # use oxbatch::ChunkStep;
+    /// # use oxbatch::item::{ListReader, ListWriter};
     /// # let step = ChunkStep::builder("Step").reader(|_| Ok(ListReader::new([1])))
     /// # .writer(|_| Ok(ListWriter::<i32>::new(Default::default())))
     /// .classify_errors(|error| {
