@@ -17,8 +17,8 @@
 //! ```
 //! use std::sync::{Arc, Mutex};
 //!
-//! use oxbatch_core::ChunkStep;
-//! use oxbatch_core::item::{IteratorReader, FunctionWriter, FunctionProcessor, ListReader, ListWriter};
+//! use oxbatch::ChunkStep;
+//! use oxbatch::item::{IteratorReader, FunctionWriter, FunctionProcessor, ListReader, ListWriter};
 //!
 //! let squares = Arc::new(Mutex::new(Vec::new()));
 //! let compute = ChunkStep::builder("Compute")
@@ -31,8 +31,8 @@
 //!         println!("{}", chunk.len());
 //!         Ok(())
 //!     })));
-//! # let job = oxbatch_core::Job::builder("Numbers").step(compute).step(count).build()?;
-//! # Ok::<(), oxbatch_core::BuildError>(())
+//! # let job = oxbatch::Job::builder("Numbers").step(compute).step(count).build()?;
+//! # Ok::<(), oxbatch::BuildError>(())
 //! ```
 //!
 //! Files and their formats are in the crate `oxbatch-formats`.

@@ -6,14 +6,13 @@
 //! file may hold an author's own tables too: what a job writes there commits together with its checkpoint, and each row
 //! is there exactly once, whatever happens to the process or the machine.
 //!
-//! ```
+//! ```no_run
+//! use std::path::Path;
 //! use std::sync::Arc;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let folder = tempfile::tempdir()?;
-//! # let path = folder.path().join("oxbatch.db");
-//! let repository: Arc<dyn oxbatch_core::repository::JobRepository> =
-//!     Arc::new(oxbatch_storage::SqliteRepository::open(&path)?);
+//! let repository: Arc<dyn oxbatch::repository::JobRepository> =
+//!     Arc::new(oxbatch::sqlite::SqliteRepository::open(Path::new("oxbatch.db"))?);
 //! # Ok(())
 //! # }
 //! ```

@@ -8,8 +8,8 @@ use super::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 /// Gives what one processor makes of an item to another; nested, to any number.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{FunctionWriter, ChainProcessor, FilterProcessor, FunctionProcessor, ListReader};
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{FunctionWriter, ChainProcessor, FilterProcessor, FunctionProcessor, ListReader};
 ///
 /// let step = ChunkStep::builder("Square")
 ///     .reader(|_| Ok(ListReader::new([1, 2, 3])))
@@ -22,8 +22,8 @@ use super::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 ///         println!("{chunk:?}");
 ///         Ok(())
 ///     })));
-/// # let job = oxbatch_core::Job::builder("Numbers").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Numbers").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// An item that one of them filters does not reach those behind it. One that fails in one of them is

@@ -9,8 +9,8 @@ use super::{Checkpoint, ItemError, ItemReader, Origin};
 /// Reads what several named readers read, one after another.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{ChainReader, FunctionWriter, ListReader};
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{ChainReader, FunctionWriter, ListReader};
 ///
 /// let step = ChunkStep::builder("Print")
 ///     .reader(|_| ChainReader::new().then("old", ListReader::new([1, 2])).then("new", ListReader::new([3])))
@@ -18,8 +18,8 @@ use super::{Checkpoint, ItemError, ItemReader, Origin};
 ///         println!("{chunk:?}");
 ///         Ok(())
 ///     }));
-/// # let job = oxbatch_core::Job::builder("Numbers").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Numbers").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// They are of one type; those of several types become one by an enum of the author's that is a reader itself. Each is

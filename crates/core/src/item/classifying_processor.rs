@@ -11,8 +11,8 @@ use super::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 /// Processes each item by the processor whose name a function tells.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{FunctionWriter, ClassifyingProcessor, FunctionProcessor, ListReader};
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{FunctionWriter, ClassifyingProcessor, FunctionProcessor, ListReader};
 ///
 /// let step = ChunkStep::builder("Convert")
 ///     .reader(|_| Ok(ListReader::new(["12 km", "7 mi"])))
@@ -26,8 +26,8 @@ use super::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 ///         println!("{chunk:?} km");
 ///         Ok(())
 ///     })));
-/// # let job = oxbatch_core::Job::builder("Distances").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Distances").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// All of them make outputs of one type. An item whose name no processor has is an error of kind

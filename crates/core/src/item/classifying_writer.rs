@@ -16,8 +16,8 @@ use crate::repository::ChunkTransaction;
 /// Writes each output to the writer whose name a function tells.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{ClassifyingWriter, FunctionWriter, ListReader};
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{ClassifyingWriter, FunctionWriter, ListReader};
 ///
 /// let numbers = || FunctionWriter::new(|chunk: &[u32]| {
 ///     println!("even: {chunk:?}");
@@ -34,8 +34,8 @@ use crate::repository::ChunkTransaction;
 ///             .route("even", numbers())
 ///             .route_map("odd", |number| format!("number {number}"), lines())
 ///     });
-/// # let job = oxbatch_core::Job::builder("Numbers").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Numbers").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// The function is called once for each output and borrows its answer from it or from the program. An output whose name no

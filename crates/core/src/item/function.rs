@@ -105,8 +105,8 @@ where
 /// ```
 /// use std::time::Duration;
 ///
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{AsyncFunctionProcessor, FunctionWriter, ListReader};
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{AsyncFunctionProcessor, FunctionWriter, ListReader};
 ///
 /// let step = ChunkStep::builder("Ask")
 ///     .reader(|_| Ok(ListReader::new(["Canada goose", "Hawk"])))
@@ -120,8 +120,8 @@ where
 ///         println!("{chunk:?}");
 ///         Ok(())
 ///     })));
-/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// Its future owns what it needs; nothing is boxed. It runs on the step's own runtime, with timers and sockets.
@@ -159,8 +159,8 @@ where
 /// Passes on the items of which a function says so, and filters the others.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{FunctionWriter, FilterProcessor, ListReader};
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{FunctionWriter, FilterProcessor, ListReader};
 ///
 /// let step = ChunkStep::builder("Count")
 ///     .reader(|_| Ok(ListReader::new([1, 2, 3])))
@@ -169,8 +169,8 @@ where
 ///         println!("{chunk:?}");
 ///         Ok(())
 ///     })));
-/// # let job = oxbatch_core::Job::builder("Numbers").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Numbers").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 #[derive(Debug)]
 pub struct FilterProcessor<F> {
@@ -265,8 +265,8 @@ where
 /// ```
 /// use std::time::Duration;
 ///
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{AsyncFunctionWriter, ListReader};
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{AsyncFunctionWriter, ListReader};
 ///
 /// let step = ChunkStep::builder("Send")
 ///     .reader(|_| Ok(ListReader::new([1, 2, 3])))
@@ -279,8 +279,8 @@ where
 ///             })
 ///         }))
 ///     });
-/// # let job = oxbatch_core::Job::builder("Numbers").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Numbers").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// At least once: a chunk whose commit failed after the future has ended is given to the function again. Of a chunk with an

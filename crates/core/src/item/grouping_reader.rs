@@ -8,8 +8,8 @@ use super::{BoxError, Checkpoint, ErrorKind, ItemError, ItemReader, Origin};
 /// Reads consecutive items of another reader that belong together, such as the lines of one order, as one item.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{FunctionWriter, GroupingReader, ListReader};
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{FunctionWriter, GroupingReader, ListReader};
 ///
 /// #[derive(Clone)]
 /// struct Line {
@@ -26,8 +26,8 @@ use super::{BoxError, Checkpoint, ErrorKind, ItemError, ItemReader, Origin};
 ///         }
 ///         Ok(())
 ///     })));
-/// # let job = oxbatch_core::Job::builder("Orders").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Orders").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// Two neighbours belong together when the author's function says so of the group's first item and the next one. The

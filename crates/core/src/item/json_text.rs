@@ -9,7 +9,7 @@ use super::{BoxError, ItemError};
 /// A value to be written as JSON: NaN and the infinite numbers, of which `serde_json` makes `null`, are errors.
 ///
 /// ```
-/// use oxbatch_core::item::FiniteJson;
+/// use oxbatch::item::FiniteJson;
 ///
 /// assert_eq!(serde_json::to_string(&FiniteJson(&[1.5, 2.0]))?, "[1.5,2.0]");
 /// assert!(serde_json::to_string(&FiniteJson(&[f64::NAN])).is_err());

@@ -9,8 +9,8 @@ use crate::repository::ChunkTransaction;
 /// Short ways from a writer to one around it.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{FunctionWriter, ItemWriterExt, ListReader};
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{FunctionWriter, ItemWriterExt, ListReader};
 ///
 /// let step = ChunkStep::builder("Print")
 ///     .reader(|_| ListReader::new([1, 2, 3]))
@@ -21,8 +21,8 @@ use crate::repository::ChunkTransaction;
 ///         });
 ///         lines.map_input(|number: &u32| format!("number {number}"))
 ///     });
-/// # let job = oxbatch_core::Job::builder("Numbers").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Numbers").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 pub trait ItemWriterExt: Sized {
     /// Writes what a function makes of each output of the step: for a writer that takes another type.

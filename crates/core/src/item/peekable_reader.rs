@@ -11,8 +11,8 @@ use super::{Checkpoint, ErrorKind, ItemError, ItemReader, Origin};
 /// Lets an author's reader look at the next item of another one before it reads it.
 ///
 /// ```
-/// use oxbatch_core::ItemReader;
-/// use oxbatch_core::item::{ItemError, ListReader, PeekableReader};
+/// use oxbatch::ItemReader;
+/// use oxbatch::item::{ItemError, ListReader, PeekableReader};
 ///
 /// # async fn example() -> Result<(), ItemError> {
 /// let mut reader = PeekableReader::new(ListReader::new([1, 2, 3]));

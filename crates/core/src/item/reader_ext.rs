@@ -5,8 +5,8 @@ use super::{ItemReader, MapReader, NumberedReader, TakeReader};
 /// Readers around a reader, one call each.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{FunctionWriter, ItemReaderExt, ListReader};
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{FunctionWriter, ItemReaderExt, ListReader};
 ///
 /// let step = ChunkStep::builder("Print")
 ///     .reader(|_| ListReader::new(["a", "b", "c"]).take(2).map(str::to_uppercase).numbered())
@@ -14,8 +14,8 @@ use super::{ItemReader, MapReader, NumberedReader, TakeReader};
 ///         println!("{chunk:?}");
 ///         Ok(())
 ///     }));
-/// # let job = oxbatch_core::Job::builder("Letters").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Letters").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 pub trait ItemReaderExt: ItemReader + Sized {
     /// Makes something else of each item before anything else sees it.

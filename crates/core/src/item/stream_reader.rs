@@ -10,8 +10,8 @@ use super::{Checkpoint, ErrorKind, ItemError, ItemReader};
 ///
 /// ```
 /// use futures_util::stream;
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{FunctionWriter, StreamReader};
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{FunctionWriter, StreamReader};
 ///
 /// let step = ChunkStep::builder("Import")
 ///     .reader(|_| {
@@ -24,8 +24,8 @@ use super::{Checkpoint, ErrorKind, ItemError, ItemReader};
 ///         println!("{chunk:?}");
 ///         Ok(())
 ///     })));
-/// # let job = oxbatch_core::Job::builder("Numbers").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Numbers").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// # Restart

@@ -12,8 +12,8 @@ use crate::repository::ChunkTransaction;
 /// Writes each output to two writers; nested, to any number.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{FunctionWriter, ListReader, TeeWriter};
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{FunctionWriter, ListReader, TeeWriter};
 ///
 /// let print = || FunctionWriter::new(|chunk: &[u32]| {
 ///     println!("{chunk:?}");
@@ -22,8 +22,8 @@ use crate::repository::ChunkTransaction;
 /// let step = ChunkStep::builder("Export")
 ///     .reader(|_| Ok(ListReader::new([1, 2, 3])))
 ///     .writer(move |_| Ok(TeeWriter::new(print(), TeeWriter::new(print(), print()))));
-/// # let job = oxbatch_core::Job::builder("Numbers").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Numbers").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// All of them take part in the chunk: it is committed when each has written and flushed it, and rolled back in each when

@@ -6,11 +6,13 @@ use garde::Validate;
 
 use super::{ItemError, ItemProcessor, Processed};
 
-/// Passes on the items that keep the rules of their type, which are derived with [`garde`].
+/// Passes on the items that keep the rules of their type, which are derived with [`garde`]: a crate that derives them
+/// depends on it, in the version that is passed on as [`item::garde`](super::garde).
 ///
 /// ```
-/// use oxbatch_core::item::{FunctionWriter, ListReader, ValidatingProcessor, garde::Validate};
-/// use oxbatch_core::{ChunkStep, SkipPolicy};
+/// use garde::Validate;
+/// use oxbatch::item::{FunctionWriter, ListReader, ValidatingProcessor};
+/// use oxbatch::{ChunkStep, SkipPolicy};
 ///
 /// #[derive(Clone, serde::Serialize, Validate)]
 /// struct Strike {
@@ -29,8 +31,8 @@ use super::{ItemError, ItemProcessor, Processed};
 ///     })))
 ///     // Goes on without up to ten items, and keeps them.
 ///     .skip(SkipPolicy::new(10));
-/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// An item that breaks rules is one error of kind [`ErrorKind::Validation`](super::ErrorKind::Validation) that tells all

@@ -15,7 +15,7 @@ const MAX_STRING_BYTES: usize = 32 * 1024;
 /// A parameter that a job accepts.
 ///
 /// ```
-/// use oxbatch_core::ParameterDeclaration;
+/// use oxbatch::ParameterDeclaration;
 ///
 /// let input = ParameterDeclaration::string("input").default_value("data/in.csv").description("file to import");
 /// let day = ParameterDeclaration::date_time("day").required();

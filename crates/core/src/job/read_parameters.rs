@@ -11,13 +11,13 @@ impl JobParameters {
     /// All parameters as a struct with [`Deserialize`](serde::Deserialize): a field for each parameter of its name.
     ///
     /// ```
-    /// use oxbatch_core::JobParameters;
+    /// use oxbatch::JobParameters;
     ///
     /// #[derive(serde::Deserialize)]
     /// struct Import {
     ///     input: String,
     ///     batch_size: u32,
-    ///     from: Option<jiff::civil::Date>,
+    ///     from: Option<oxbatch::jiff::civil::Date>,
     ///     #[serde(default)]
     ///     threshold: f64,
     /// }
@@ -25,7 +25,7 @@ impl JobParameters {
     /// let parameters = JobParameters::default().with("input", "orders.csv").with("batch_size", 100);
     /// let import: Import = parameters.read()?;
     /// assert_eq!((import.input.as_str(), import.batch_size), ("orders.csv", 100));
-    /// # Ok::<(), oxbatch_core::job::ParameterError>(())
+    /// # Ok::<(), oxbatch::job::ParameterError>(())
     /// ```
     ///
     /// An INTEGER fits any number that can hold it, a FLOAT `f32` and `f64`, a STRING texts and enums of unit variants. A

@@ -210,8 +210,8 @@ impl StepContext {
     /// the processor, so that steps whose processors do not ask pay nothing for it.
     ///
     /// ```
-    /// use oxbatch_core::ChunkStep;
-    /// use oxbatch_core::item::{FunctionProcessor, FunctionWriter, ListReader};
+    /// use oxbatch::ChunkStep;
+    /// use oxbatch::item::{FunctionProcessor, FunctionWriter, ListReader};
     ///
     /// let step = ChunkStep::builder("Print")
     ///     .reader(|_| ListReader::new([1, 2, 3]))
@@ -223,8 +223,8 @@ impl StepContext {
     ///         println!("{chunk:?}");
     ///         Ok(())
     ///     }));
-    /// # let job = oxbatch_core::Job::builder("Numbers").step(step).build()?;
-    /// # Ok::<(), oxbatch_core::BuildError>(())
+    /// # let job = oxbatch::Job::builder("Numbers").step(step).build()?;
+    /// # Ok::<(), oxbatch::BuildError>(())
     /// ```
     ///
     /// An error of a processor or a writer needs none of it: its item's origin is added to it, and kept with it when it is

@@ -97,8 +97,8 @@ impl Default for RetryPolicy {
 /// Skips of reading, processing and writing count together. Every skipped item is kept, in the transaction of its chunk.
 ///
 /// ```
-/// use oxbatch_core::SkipPolicy;
-/// use oxbatch_core::item::ErrorKind;
+/// use oxbatch::SkipPolicy;
+/// use oxbatch::item::ErrorKind;
 ///
 /// let few = SkipPolicy::new(10);
 /// let all_that_cannot_be_read = SkipPolicy::unlimited().skip_on([ErrorKind::Parse]);

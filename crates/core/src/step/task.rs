@@ -44,7 +44,7 @@ type Task = Arc<dyn Fn(StepContext) -> BoxFuture<'static, Result<TaskOutcome, Bo
 ///
 /// ```
 /// use std::time::Duration;
-/// use oxbatch_core::{Job, TaskStep};
+/// use oxbatch::{Job, TaskStep};
 ///
 /// let job = Job::builder("Greeting")
 ///     .step(TaskStep::builder("Greet", |context| {
@@ -56,7 +56,7 @@ type Task = Arc<dyn Fn(StepContext) -> BoxFuture<'static, Result<TaskOutcome, Bo
 ///         Ok(())
 ///     }).max_retries(3).retry_delay(Duration::from_secs(1)))
 ///     .build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 #[derive(Debug)]
 pub struct TaskStep;
@@ -136,8 +136,8 @@ impl TaskStepBuilder {
     /// unless it was an [`ItemError`](crate::ItemError), or [`classify_errors`](Self::classify_errors) knows it.
     ///
     /// ```
-    /// use oxbatch_core::item::ErrorKind;
-    /// use oxbatch_core::{ItemError, RetryPolicy, TaskStep};
+    /// use oxbatch::item::ErrorKind;
+    /// use oxbatch::{ItemError, RetryPolicy, TaskStep};
     ///
     /// let step = TaskStep::builder("Fetch", |_| {
     ///     let answer = std::fs::read_to_string("/proc/uptime").map_err(ItemError::transient)?;

@@ -21,8 +21,8 @@ const BATCHES: usize = 2;
 /// Reads the rows of a query that has no unique key to go along: one statement, read from its first row to its last.
 ///
 /// ```no_run
-/// # fn build(context: &oxbatch_core::StepContext) {
-/// use oxbatch_storage::SqliteCursorReader;
+/// # fn build(context: &oxbatch::StepContext) {
+/// use oxbatch::sqlite::SqliteCursorReader;
 ///
 /// let reader = SqliteCursorReader::new(
 ///     context,

@@ -22,8 +22,8 @@ const DEFAULT_PAGE_SIZE: u32 = 1_000;
 /// a breach is an error, never a lost row. An index over them makes each page as fast as the first.
 ///
 /// ```no_run
-/// # fn build(context: &oxbatch_core::StepContext) {
-/// use oxbatch_storage::SqliteReader;
+/// # fn build(context: &oxbatch::StepContext) {
+/// use oxbatch::sqlite::SqliteReader;
 ///
 /// let reader = SqliteReader::new(
 ///     context,

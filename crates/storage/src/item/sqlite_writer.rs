@@ -37,7 +37,7 @@ use table_rows::TableRows;
 /// name the row: under a skip policy the row is found by trials, which costs two writes of the chunk and some of its parts.
 ///
 /// ```
-/// # use oxbatch_storage::SqliteWriter;
+/// # use oxbatch::sqlite::SqliteWriter;
 /// #[derive(serde::Serialize)]
 /// struct Strike { id: i64, species: Option<String> }
 ///

@@ -13,8 +13,8 @@ use crate::step::context::StepContext;
 /// stand; a [`processor`](Self::processor) comes before them, since it replaces all.
 ///
 /// ```
-/// use oxbatch_core::item::{FunctionWriter, ListReader};
-/// use oxbatch_core::{ChunkStep, ItemError, Job};
+/// use oxbatch::item::{FunctionWriter, ListReader};
+/// use oxbatch::{ChunkStep, ItemError, Job};
 ///
 /// let step = ChunkStep::builder("Numbers")
 ///     .reader(|_| Ok(ListReader::new(["1", "x", "22", "333"])))
@@ -27,7 +27,7 @@ use crate::step::context::StepContext;
 ///         Ok(())
 ///     })));
 /// # let job = Job::builder("Numbers").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 impl<R, P> ChunkStepBuilder<R, P, NoWriter>
 where

@@ -46,8 +46,8 @@ const COPY_HEADER: usize = 19;
 /// - [`copy`](Self::copy): one `COPY (query) TO STDOUT`, the fastest; as a cursor, and without parameters.
 ///
 /// ```
-/// # fn build(context: &oxbatch_core::StepContext) {
-/// use oxbatch_storage::PostgresReader;
+/// # fn build(context: &oxbatch::StepContext) {
+/// use oxbatch::postgres::PostgresReader;
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Strike { id: i64, species: Option<String> }

@@ -47,8 +47,8 @@ type Parameter = Box<dyn ToSql + Sync + Send>;
 ///   [`exactly_once`](Self::exactly_once) the target keeps a checkpoint of its own.
 ///
 /// ```
-/// # fn build(context: &oxbatch_core::StepContext) {
-/// use oxbatch_storage::PostgresWriter;
+/// # fn build(context: &oxbatch::StepContext) {
+/// use oxbatch::postgres::PostgresWriter;
 ///
 /// #[derive(serde::Serialize)]
 /// struct Strike { id: i64, species: Option<String>, cost: String }

@@ -25,8 +25,8 @@ use crate::SqliteReader;
 /// An item is a struct or map by the names of the columns, a tuple by their order, or the value of a single column.
 ///
 /// ```
-/// # fn build(context: &oxbatch_core::StepContext) {
-/// use oxbatch_storage::TableReader;
+/// # fn build(context: &oxbatch::StepContext) {
+/// use oxbatch::item::TableReader;
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Strike { record: i64, species: Option<String> }

@@ -21,8 +21,8 @@ use crate::SqliteWriter;
 /// understand different SQL, each is given its own.
 ///
 /// ```
-/// # fn build(context: &oxbatch_core::StepContext) {
-/// use oxbatch_storage::TableWriter;
+/// # fn build(context: &oxbatch::StepContext) {
+/// use oxbatch::item::TableWriter;
 ///
 /// #[derive(serde::Serialize)]
 /// struct Strike { source: String, record: i64, species: Option<String> }
