@@ -17,6 +17,7 @@
 
 mod api;
 mod config;
+#[cfg(feature = "docs")]
 mod docs;
 mod error;
 mod extract;

@@ -5,16 +5,14 @@ use std::sync::LazyLock;
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response};
+use utoipa::OpenApi;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Content, Ref, RefOr, Required, Response as Answer, ResponseBuilder};
-use utoipa::{Modify, OpenApi};
 
-use crate::api::{
-    all_events, events, executions, health, instances, jobs, launch, nodes, operate, preview, rerun, skips, steps,
-};
 use crate::error::{PROBLEM_JSON, ParameterError, ProblemDocument};
+use crate::router;
 
 /// What any call may answer.
 const EVERYWHERE: [(&str, &str); 5] = [
@@ -27,19 +25,13 @@ const EVERYWHERE: [(&str, &str); 5] = [
 /// What any call that changes something may answer besides.
 const ON_CHANGES: [(&str, &str); 1] = [("403", "A page of another site asked for a change")];
 
+/// The head of the document: everything but the calls, which the router adds.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Oxbatch",
         description = "Launch batch jobs, watch them, stop them and let them go on where they were.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
-    ),
-    paths(
-        jobs::list, jobs::get, launch::launch, preview::look,
-        executions::list, executions::get, events::follow, all_events::follow, steps::list, skips::list, rerun::rerun, operate::stop, launch::restart, operate::abandon,
-        instances::list, instances::get, instances::executions, instances::parameters,
-        nodes::list, nodes::drain, nodes::undrain,
-        health::live, health::ready,
     ),
     components(schemas(ProblemDocument, ParameterError)),
     tags(
@@ -49,24 +41,27 @@ const ON_CHANGES: [(&str, &str); 1] = [("403", "A page of another site asked for
         (name = "nodes", description = "Processes that share the work"),
         (name = "health", description = "For watchdogs"),
     ),
-    modifiers(&Completion),
 )]
-struct Document;
+struct Head;
 
-struct Completion;
+/// The document without calls.
+pub(crate) fn head() -> utoipa::openapi::OpenApi {
+    Head::openapi()
+}
 
-impl Modify for Completion {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        for item in document.paths.paths.values_mut() {
-            let PathItem { get, post, .. } = item;
-            for operation in get.iter_mut() {
-                complete(operation, &[]);
-            }
-            for operation in post.iter_mut() {
-                complete(operation, &ON_CHANGES);
-            }
+/// The OpenAPI 3.1 document of the interface.
+pub fn document() -> utoipa::openapi::OpenApi {
+    let mut document = router::described();
+    for item in document.paths.paths.values_mut() {
+        let PathItem { get, post, .. } = item;
+        for operation in get.iter_mut() {
+            complete(operation, &[]);
+        }
+        for operation in post.iter_mut() {
+            complete(operation, &ON_CHANGES);
         }
     }
+    document
 }
 
 fn complete(operation: &mut Operation, more: &[(&str, &str)]) {
@@ -96,11 +91,6 @@ fn add_header(answer: &mut Answer, name: &str, description: &str, kind: Type) {
     let schema = ObjectBuilder::new().schema_type(SchemaType::Type(kind)).build();
     let header = HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build();
     answer.headers.insert(name.to_owned(), RefOr::T(header));
-}
-
-/// The OpenAPI 3.1 document of the interface.
-pub fn document() -> utoipa::openapi::OpenApi {
-    Document::openapi()
 }
 
 pub(crate) async fn get() -> Response<Body> {

@@ -1,49 +1,65 @@
-//! All routes, and the layers around them.
+//! All routes, each stated once for the router and for the OpenAPI document, and the layers around them.
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
-use axum::routing::{get, post};
+use axum::routing::get;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::api::{
     all_events, events, executions, health, instances, jobs, launch, nodes, operate, preview, rerun, skips, steps,
 };
+#[cfg(feature = "docs")]
+use crate::docs;
 use crate::error::{Problem, ProblemKind};
 use crate::middleware::{body_size, hosts, load, panics, problems, security_headers};
+use crate::openapi;
 use crate::state::AppState;
-use crate::{docs, openapi};
+
+/// Where the service leads a browser that asks for its root: the page for people, or the document where there is none.
+const HOME: &str = if cfg!(feature = "docs") { "/docs/" } else { "/openapi.json" };
+
+/// The documented calls: method and path stand on their handlers.
+fn calls() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::get))
+        .routes(routes!(launch::launch))
+        .routes(routes!(preview::preview))
+        .routes(routes!(executions::list))
+        .routes(routes!(executions::get))
+        .routes(routes!(events::follow))
+        .routes(routes!(all_events::follow))
+        .routes(routes!(steps::list))
+        .routes(routes!(skips::list))
+        .routes(routes!(rerun::rerun))
+        .routes(routes!(operate::stop))
+        .routes(routes!(launch::restart))
+        .routes(routes!(operate::abandon))
+        .routes(routes!(instances::list))
+        .routes(routes!(instances::get))
+        .routes(routes!(instances::executions))
+        .routes(routes!(instances::parameters))
+        .routes(routes!(nodes::list))
+        .routes(routes!(nodes::drain))
+        .routes(routes!(nodes::undrain))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+}
+
+/// The descriptions of the documented calls.
+pub(crate) fn described() -> OpenApi {
+    calls().into_openapi()
+}
 
 /// The whole interface as one service.
 pub fn router(state: AppState) -> Router {
-    Router::new()
-        .route("/", get(async || Redirect::to("/docs/")))
-        .route("/jobs", get(jobs::list))
-        .route("/jobs/{name}", get(jobs::get))
-        .route("/jobs/{name}/launch", post(launch::launch))
-        .route("/jobs/{name}/preview", post(preview::look))
-        .route("/executions", get(executions::list))
-        .route("/executions/{id}", get(executions::get))
-        .route("/executions/{id}/events", get(events::follow))
-        .route("/events", get(all_events::follow))
-        .route("/executions/{id}/steps", get(steps::list))
-        .route("/executions/{id}/stop", post(operate::stop))
-        .route("/executions/{id}/restart", post(launch::restart))
-        .route("/executions/{id}/abandon", post(operate::abandon))
-        .route("/executions/{id}/skips/rerun", post(rerun::rerun))
-        .route("/steps/{id}/skips", get(skips::list))
-        .route("/nodes", get(nodes::list))
-        .route("/nodes/{id}/drain", post(nodes::drain))
-        .route("/nodes/{id}/undrain", post(nodes::undrain))
-        .route("/instances", get(instances::list))
-        .route("/instances/{id}", get(instances::get))
-        .route("/instances/{id}/executions", get(instances::executions))
-        .route("/instances/{id}/parameters", get(instances::parameters))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
+    let (calls, _) = calls().split_for_parts();
+    with_pages(calls)
+        .route("/", get(async || Redirect::to(HOME)))
         .route("/openapi.json", get(openapi::get))
-        .route("/docs", get(async || Redirect::to("/docs/")))
-        .route("/docs/", get(docs::index))
-        .route("/docs/{*file}", get(docs::file))
         .fallback(async || Problem::new(ProblemKind::NothingHere, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             Problem::new(
@@ -59,4 +75,19 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn(problems::write))
         .layer(from_fn(security_headers::set))
         .with_state(state)
+}
+
+/// The page for people.
+#[cfg(feature = "docs")]
+fn with_pages(router: Router<AppState>) -> Router<AppState> {
+    router
+        .route("/docs", get(async || Redirect::to("/docs/")))
+        .route("/docs/", get(docs::index))
+        .route("/docs/{*file}", get(docs::file))
+}
+
+/// The page for people is not a part of this build.
+#[cfg(not(feature = "docs"))]
+fn with_pages(router: Router<AppState>) -> Router<AppState> {
+    router
 }

@@ -1,4 +1,4 @@
-//! A look at the first items of a job, without running it.
+//! The preview of the first items of a job, without running it.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use oxbatch_core::engine::{MAX_PREVIEW_ITEMS, PreviewOptions};
 
+use super::jobs::known;
 use crate::error::{Problem, ProblemKind};
 use crate::extract::body::LaunchBody;
 use crate::extract::query::shorten;
@@ -62,19 +63,19 @@ fn items(text: &str) -> Result<usize, String> {
         (status = 429, description = "As many previews run as may"),
     )
 )]
-pub(crate) async fn look(
+pub(crate) async fn preview(
     State(state): State<AppState>,
     PathName(job_name): PathName,
     Strict(query): Strict<PreviewQuery>,
     LaunchBody(given): LaunchBody,
 ) -> Result<Json<PreviewView>, Problem> {
     let engine = state.engine();
-    let job = engine.registry().get(&job_name).ok_or_else(Problem::job_not_found)?;
+    let job = known(engine, &job_name)?;
     // Held until the last of the author's code has ended, also when nobody waits for it any more.
-    let place = Arc::clone(state.previews()).try_acquire_owned().map_err(|_| {
+    let slot = Arc::clone(state.previews()).try_acquire_owned().map_err(|_| {
         let detail = "as many previews run as may; try again later";
         Problem::new(ProblemKind::TooManyPreviews, detail).retry_after(RETRY_SECONDS)
     })?;
-    let shown = engine.preview(job, given, query.options, place).await?;
+    let shown = engine.preview(job, given, query.options, slot).await?;
     Ok(Json(PreviewView::new(job_name, shown)))
 }

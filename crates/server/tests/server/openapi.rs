@@ -56,6 +56,7 @@ fn references(document: &Value, part: &Value) {
     }
 }
 
+#[cfg(feature = "docs")]
 #[tokio::test]
 async fn the_page_for_people_comes_out_of_the_binary_alone() {
     let service = Service::idle().await;
