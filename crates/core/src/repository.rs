@@ -2,6 +2,7 @@
 
 mod error;
 mod lease;
+mod missing;
 mod node;
 mod query;
 mod requests;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 pub use error::{LaunchError, RepositoryError};
 pub use lease::{Lease, LeaseKey, Node, StepFence, leased_executions};
+pub use missing::Missing;
 pub use node::{Drain, NODE_RETENTION, NodeReport, NodeState, NodeStatus, Notification, RunLimits, SILENT_AFTER};
 pub use query::{
     Changes, ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary,

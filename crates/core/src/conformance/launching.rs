@@ -9,7 +9,7 @@ use super::Backend;
 use super::fixture::{LONG, Process, admitted, launch_of};
 use crate::execution::{ExecutionId, Status, StatusEvent};
 use crate::repository::{
-    ExecutionFilter, IdempotencyKey, InstanceFilter, LaunchError, LaunchRequest, PageRequest, RepositoryError,
+    ExecutionFilter, IdempotencyKey, InstanceFilter, LaunchError, LaunchRequest, Missing, PageRequest, RepositoryError,
 };
 
 /// A first launch creates instance, parameters and a waiting execution.
@@ -138,6 +138,6 @@ pub async fn waiting_executions_are_claimed_oldest_first_and_once(backend: &dyn 
     assert_eq!(one.repository.claim(only).await.unwrap(), None);
     assert!(matches!(
         one.repository.request_stop(ExecutionId(999)).await,
-        Err(RepositoryError::NotFound { what: "execution", id: 999 })
+        Err(RepositoryError::NotFound { what: Missing::Execution, id: 999 })
     ));
 }

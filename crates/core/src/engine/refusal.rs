@@ -2,14 +2,14 @@
 
 use crate::execution::{ExecutionId, Status};
 use crate::job::{InvalidParameters, MAX_PRIORITY, MIN_PRIORITY};
-use crate::repository::{LaunchError, RepositoryError};
+use crate::repository::{LaunchError, Missing, RepositoryError};
 
 /// Why an operator is refused what it asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OperatorError {
     /// There is no such job.
-    #[error("there is no job '{name}'")]
+    #[error("{}: '{name}'", Missing::Job)]
     UnknownJob {
         /// Its name.
         name: String,
@@ -27,7 +27,7 @@ pub enum OperatorError {
         priority: i32,
     },
     /// There is no such execution.
-    #[error("there is no execution {id}")]
+    #[error("{}: {id}", Missing::Execution)]
     UnknownExecution {
         /// Its id.
         id: ExecutionId,
@@ -61,7 +61,9 @@ pub enum OperatorError {
 impl From<RepositoryError> for OperatorError {
     fn from(error: RepositoryError) -> Self {
         match error {
-            RepositoryError::NotFound { what: "execution", id } => Self::UnknownExecution { id: ExecutionId(id) },
+            RepositoryError::NotFound { what: Missing::Execution, id } => {
+                Self::UnknownExecution { id: ExecutionId(id) }
+            }
             error => Self::Repository(error),
         }
     }

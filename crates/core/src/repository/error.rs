@@ -2,21 +2,22 @@
 
 use crate::execution::{ContextError, ExecutionId, IllegalTransition};
 use crate::item::BoxError;
+use crate::repository::Missing;
 
 /// Why a repository could not do what it was asked. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepositoryError {
     /// There is no such row.
-    #[error("{what} {id} does not exist")]
+    #[error("{what}: {id}")]
     NotFound {
-        /// Execution, instance or step.
-        what: &'static str,
+        /// The kind of the row.
+        what: Missing,
         /// Its id.
         id: i64,
     },
     /// There is no such node, or it has ended.
-    #[error("node {id} does not exist, or has ended")]
+    #[error("{}: {id}, unless it has just ended", Missing::Node)]
     NodeNotFound {
         /// Its id, made anew at each of its starts.
         id: uuid::Uuid,

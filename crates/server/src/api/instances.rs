@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::response::{AppendHeaders, IntoResponse};
 use oxbatch_core::execution::{InstanceId, JobInstance};
-use oxbatch_core::repository::{ExecutionFilter, InstanceFilter, PageRequest};
+use oxbatch_core::repository::{ExecutionFilter, InstanceFilter, Missing, PageRequest, RepositoryError};
 
 use super::executions::{listed, statuses};
 use super::page::List;
@@ -129,5 +129,6 @@ pub(crate) async fn parameters(
 }
 
 async fn found(state: &AppState, id: InstanceId) -> Result<JobInstance, Problem> {
-    state.engine().repository().instance(id).await?.ok_or_else(Problem::instance_not_found)
+    let instance = state.engine().repository().instance(id).await?;
+    instance.ok_or_else(|| RepositoryError::NotFound { what: Missing::Instance, id: id.0 }.into())
 }

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use oxbatch_core::engine::OperatorError;
 use oxbatch_core::{Engine, Job};
 
 use super::executions::shown;
@@ -9,6 +10,11 @@ use crate::error::Problem;
 use crate::extract::{NoQuery, PathName, Strict};
 use crate::state::AppState;
 use crate::view::JobView;
+
+/// The job of a name that the service must know.
+pub(super) fn known<'a>(engine: &'a Engine, name: &str) -> Result<&'a Job, Problem> {
+    engine.registry().get(name).ok_or_else(|| OperatorError::UnknownJob { name: name.to_owned() }.into())
+}
 
 async fn described(engine: &Engine, job: &Job) -> Result<JobView, Problem> {
     let summary = engine.repository().job_summary(job.name()).await?;
@@ -51,6 +57,6 @@ pub(crate) async fn get(
     Strict(NoQuery): Strict<NoQuery>,
 ) -> Result<Json<JobView>, Problem> {
     let engine = state.engine();
-    let job = engine.registry().get(&name).ok_or_else(Problem::job_not_found)?;
+    let job = known(engine, &name)?;
     Ok(Json(described(engine, job).await?))
 }

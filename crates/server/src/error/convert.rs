@@ -3,7 +3,7 @@
 use oxbatch_core::engine::{OperatorError, PreviewError};
 use oxbatch_core::execution::cause_chain;
 use oxbatch_core::job::InvalidParameters;
-use oxbatch_core::repository::{LaunchError, RepositoryError};
+use oxbatch_core::repository::{LaunchError, Missing, RepositoryError};
 
 use super::{ParameterError, Problem, ProblemKind};
 
@@ -17,10 +17,10 @@ const RESTART_RETRY_SECONDS: u32 = 5;
 impl From<OperatorError> for Problem {
     fn from(error: OperatorError) -> Self {
         match error {
-            OperatorError::UnknownJob { .. } => Self::job_not_found(),
+            OperatorError::UnknownJob { .. } => Missing::Job.into(),
             OperatorError::Parameters(faults) => faults.into(),
             OperatorError::Launch(error) => error.into(),
-            OperatorError::UnknownExecution { .. } => Self::execution_not_found(),
+            OperatorError::UnknownExecution { .. } => Missing::Execution.into(),
             OperatorError::NotRestartable { id, .. } => {
                 Self::new(ProblemKind::WrongStatus, error.to_string()).with_execution(id)
             }
@@ -37,6 +37,21 @@ impl From<OperatorError> for Problem {
             OperatorError::Repository(error) => error.into(),
             error => Self::internal(cause_chain(&error)),
         }
+    }
+}
+
+/// The words are those of the original service, which its clients know.
+impl From<Missing> for Problem {
+    fn from(missing: Missing) -> Self {
+        let kind = match missing {
+            Missing::Job => ProblemKind::JobNotFound,
+            Missing::Execution => ProblemKind::ExecutionNotFound,
+            Missing::Instance => ProblemKind::InstanceNotFound,
+            Missing::StepExecution => ProblemKind::StepNotFound,
+            Missing::Node => ProblemKind::NodeNotFound,
+            _ => ProblemKind::NothingHere,
+        };
+        Self::new(kind, missing.sentence())
     }
 }
 
@@ -76,12 +91,8 @@ impl From<LaunchError> for Problem {
 impl From<RepositoryError> for Problem {
     fn from(error: RepositoryError) -> Self {
         match error {
-            RepositoryError::NotFound { what: "execution", .. } => Self::execution_not_found(),
-            RepositoryError::NotFound { what: "instance", .. } => Self::instance_not_found(),
-            RepositoryError::NotFound { what: "step execution", .. } => {
-                Self::new(ProblemKind::StepNotFound, "Step execution not found")
-            }
-            RepositoryError::NodeNotFound { .. } => Self::new(ProblemKind::NodeNotFound, "Node not found"),
+            RepositoryError::NotFound { what, .. } => what.into(),
+            RepositoryError::NodeNotFound { .. } => Missing::Node.into(),
             RepositoryError::Refused { id, .. } => {
                 Self::new(ProblemKind::WrongStatus, error.to_string()).with_execution(id)
             }
@@ -106,21 +117,6 @@ impl From<InvalidParameters> for Problem {
             message: fault.message,
         };
         Self::parameters(ProblemKind::InvalidParameters, error.faults.into_iter().map(of).collect())
-    }
-}
-
-impl Problem {
-    /// The original service's words, which its clients know.
-    pub(crate) fn job_not_found() -> Self {
-        Self::new(ProblemKind::JobNotFound, "Job not found")
-    }
-
-    pub(crate) fn execution_not_found() -> Self {
-        Self::new(ProblemKind::ExecutionNotFound, "Execution not found")
-    }
-
-    pub(crate) fn instance_not_found() -> Self {
-        Self::new(ProblemKind::InstanceNotFound, "Instance not found")
     }
 }
 

@@ -1,6 +1,7 @@
 //! The closed set of problems: what each is called and which status code it has.
 
 use axum::http::StatusCode;
+use oxbatch_core::repository::Missing;
 
 /// What kind of problem it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +50,11 @@ impl ProblemKind {
             Self::MalformedBody => (StatusCode::BAD_REQUEST, "malformed-body", "Malformed body"),
             Self::CrossOrigin => (StatusCode::FORBIDDEN, "cross-origin", "Request from a foreign page"),
             Self::NothingHere => (StatusCode::NOT_FOUND, "not-found", "Not found"),
-            Self::JobNotFound => (StatusCode::NOT_FOUND, "job-not-found", "Job not found"),
-            Self::ExecutionNotFound => (StatusCode::NOT_FOUND, "execution-not-found", "Execution not found"),
-            Self::InstanceNotFound => (StatusCode::NOT_FOUND, "instance-not-found", "Instance not found"),
-            Self::StepNotFound => (StatusCode::NOT_FOUND, "step-not-found", "Step execution not found"),
-            Self::NodeNotFound => (StatusCode::NOT_FOUND, "node-not-found", "Node not found"),
+            Self::JobNotFound => (StatusCode::NOT_FOUND, "job-not-found", Missing::Job.sentence()),
+            Self::ExecutionNotFound => (StatusCode::NOT_FOUND, "execution-not-found", Missing::Execution.sentence()),
+            Self::InstanceNotFound => (StatusCode::NOT_FOUND, "instance-not-found", Missing::Instance.sentence()),
+            Self::StepNotFound => (StatusCode::NOT_FOUND, "step-not-found", Missing::StepExecution.sentence()),
+            Self::NodeNotFound => (StatusCode::NOT_FOUND, "node-not-found", Missing::Node.sentence()),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body-timeout", "Body came too slowly"),
             Self::AlreadyRunning => (StatusCode::CONFLICT, "already-running", "Already running"),

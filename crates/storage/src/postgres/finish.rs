@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, JobExecution, Status, StepExecution, StepExecutionId};
 use oxbatch_core::repository::rules::finish::{self as rules, End, SaveCounts, StepEnd, Stop};
-use oxbatch_core::repository::{ExecutionOutcome, Lease, RepositoryError, StepFence, StepOutcome};
+use oxbatch_core::repository::{ExecutionOutcome, Lease, Missing, RepositoryError, StepFence, StepOutcome};
 
 use super::error::StoreError;
 use super::session::{Session, Values};
@@ -161,7 +161,7 @@ async fn status_of(session: &Session, id: ExecutionId) -> Result<Status, StoreEr
     let sql = "SELECT status FROM oxbatch_job_execution WHERE id = $1 FOR NO KEY UPDATE";
     match session.optional(sql, &[&id.0]).await? {
         Some(row) => rows::status(&row, 0, id.0),
-        None => Err(RepositoryError::NotFound { what: "execution", id: id.0 }.into()),
+        None => Err(RepositoryError::NotFound { what: Missing::Execution, id: id.0 }.into()),
     }
 }
 

@@ -4,7 +4,7 @@ use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance
 use oxbatch_core::repository::rules::list::{NARROW_SPAN, Span, time_question};
 use oxbatch_core::repository::{
     ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, PageRequest,
-    RepositoryError, SkipPage, rows_to_read,
+    Missing, RepositoryError, SkipPage, rows_to_read,
 };
 use tokio_postgres::types::{ToSql, Type};
 
@@ -91,7 +91,7 @@ pub(super) async fn skips(
     limit: u32,
 ) -> Result<SkipPage, StoreError> {
     if session.optional("SELECT 1 FROM oxbatch_step_execution WHERE id = $1", &[&id.0]).await?.is_none() {
-        return Err(RepositoryError::NotFound { what: "step execution", id: id.0 }.into());
+        return Err(RepositoryError::NotFound { what: Missing::StepExecution, id: id.0 }.into());
     }
     let sql = concat!(
         "SELECT ",

@@ -5,7 +5,7 @@ use oxbatch_core::job::JobParameters;
 use oxbatch_core::repository::rules::launch::check_queue;
 use oxbatch_core::repository::rules::rerun::{self as rules, LastRerun, RerunInstance};
 use oxbatch_core::repository::{
-    KeptSkips, LaunchError, LaunchRequest, Launched, PendingSkips, RepositoryError, RerunRequest, SkipPage,
+    KeptSkips, LaunchError, LaunchRequest, Launched, PendingSkips, Missing, RepositoryError, RerunRequest, SkipPage,
     rows_to_read,
 };
 
@@ -28,7 +28,7 @@ pub(super) async fn launch(session: &Session, request: &RerunRequest) -> Result<
             &[&of.0],
         )
         .await?
-        .ok_or(StoreError::from(RepositoryError::NotFound { what: "execution", id: of.0 }))?;
+        .ok_or(StoreError::from(RepositoryError::NotFound { what: Missing::Execution, id: of.0 }))?;
     let running = session
         .optional(
             "SELECT id FROM oxbatch_job_execution

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, JobExecution, Status, StepExecution, StepExecutionId};
 use oxbatch_core::repository::rules::finish::{self as rules, End, SaveCounts, StepEnd, Stop};
-use oxbatch_core::repository::{ExecutionOutcome, Lease, RepositoryError, StepFence, StepOutcome};
+use oxbatch_core::repository::{ExecutionOutcome, Lease, Missing, RepositoryError, StepFence, StepOutcome};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
@@ -129,7 +129,7 @@ fn status_of(connection: &Connection, id: ExecutionId) -> Result<Status, StoreEr
         .prepare_cached("SELECT status FROM oxbatch_job_execution WHERE id = ?1")?
         .query_row([id.0], |row| rows::status(row, 0, id.0))
         .optional()?;
-    found.ok_or(StoreError::Repository(RepositoryError::NotFound { what: "execution", id: id.0 }))
+    found.ok_or(StoreError::Repository(RepositoryError::NotFound { what: Missing::Execution, id: id.0 }))
 }
 
 /// Records the request to stop.

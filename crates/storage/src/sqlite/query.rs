@@ -5,7 +5,7 @@ use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance
 use oxbatch_core::repository::rules::list::{NARROW_SPAN, Span, time_question};
 use oxbatch_core::repository::{
     ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, PageRequest,
-    RepositoryError, SkipPage, rows_to_read,
+    Missing, RepositoryError, SkipPage, rows_to_read,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -89,7 +89,7 @@ pub(super) fn skips(
 ) -> Result<SkipPage, StoreError> {
     let known = connection.prepare_cached("SELECT 1 FROM oxbatch_step_execution WHERE id = ?1")?.exists([id.0])?;
     if !known {
-        return Err(RepositoryError::NotFound { what: "step execution", id: id.0 }.into());
+        return Err(RepositoryError::NotFound { what: Missing::StepExecution, id: id.0 }.into());
     }
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",

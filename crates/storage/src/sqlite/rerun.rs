@@ -4,7 +4,7 @@ use oxbatch_core::execution::{ExecutionId, InstanceId};
 use oxbatch_core::job::JobParameters;
 use oxbatch_core::repository::rules::rerun::{self as rules, LastRerun, RerunInstance};
 use oxbatch_core::repository::{
-    KeptSkips, LaunchError, LaunchRequest, Launched, PendingSkips, RepositoryError, RerunRequest, SkipPage,
+    KeptSkips, LaunchError, LaunchRequest, Launched, PendingSkips, Missing, RepositoryError, RerunRequest, SkipPage,
     rows_to_read,
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -62,7 +62,7 @@ fn first(connection: &Connection, id: i64) -> Result<First, StoreError> {
             Ok(First { instance_id: row.get(0)?, job_name: row.get(1)?, parameters, context: row.get(3)? })
         })
         .optional()?;
-    found.ok_or(StoreError::Repository(RepositoryError::NotFound { what: "execution", id }))
+    found.ok_or(StoreError::Repository(RepositoryError::NotFound { what: Missing::Execution, id }))
 }
 
 fn running(connection: &Connection, instance_id: i64) -> Result<Option<ExecutionId>, StoreError> {

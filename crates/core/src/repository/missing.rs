@@ -1,0 +1,44 @@
+//! The words for things that a caller names and that are not there: the command line and the HTTP interface use them alike.
+
+use std::fmt;
+
+/// A kind of thing that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// A job of the registry.
+    Job,
+    /// A job execution.
+    Execution,
+    /// A job instance.
+    Instance,
+    /// A step execution.
+    StepExecution,
+    /// A node that has not ended.
+    Node,
+}
+
+impl Missing {
+    /// The words as a fragment, and as a sentence of its own.
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Job => ("job not found", "Job not found"),
+            Self::Execution => ("execution not found", "Execution not found"),
+            Self::Instance => ("instance not found", "Instance not found"),
+            Self::StepExecution => ("step execution not found", "Step execution not found"),
+            Self::Node => ("node not found", "Node not found"),
+        }
+    }
+
+    /// The words as a sentence of its own, such as "Job not found".
+    pub const fn sentence(self) -> &'static str {
+        self.words().1
+    }
+}
+
+/// The words as a fragment, behind which the culprit is named.
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words().0)
+    }
+}
