@@ -1,15 +1,18 @@
-//! The command line as it is typed; what it means is resolved in `settings`.
+//! The command line as it is typed; its flags are resolved in `settings`.
+
+mod parse;
 
 use clap::{Args, Parser, Subcommand};
+pub(crate) use parse::{Reply, parse};
 
 use crate::commands;
 use crate::exit::Exit;
-use crate::settings::{CONFIG, client, database, engine, logging, server};
+use crate::settings::{CONFIG, client, database, engine, logging, output, server};
 
 /// Over the flags that every command has, in its help.
 const SETTINGS: &str = "Settings";
 
-/// Runs batch jobs that lose, double and hang nothing, in the foreground or as a service.
+/// Batch jobs that never lose, duplicate or hang work: run them here, or as a service.
 #[derive(Debug, Parser)]
 #[command(version, after_help = Exit::table(), disable_help_subcommand = true)]
 pub(crate) struct Cli {
@@ -40,6 +43,8 @@ pub(crate) struct GlobalArgs {
     pub(crate) log_level: Option<String>,
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "FORMAT", help = logging::FORMAT.help())]
     pub(crate) log_format: Option<String>,
+    #[arg(long, global = true, help_heading = SETTINGS, value_name = "WHEN", help = output::COLOUR.help())]
+    pub(crate) color: Option<String>,
 }
 
 /// Flags of the service.
@@ -67,45 +72,63 @@ pub(crate) struct ServeArgs {
     pub(crate) retention: Option<String>,
 }
 
-/// What is to be done; the service when nothing is said.
+/// The commands; without one the service is run.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the service with its HTTP interface (the default)
     Serve(ServeArgs),
-    /// Run a job in the foreground; what an earlier run left is resumed
+    /// Run a job in the foreground; it resumes where an earlier run ended
     Run(commands::run::RunArgs),
-    /// Launch a job that a running service works on
+    /// Launch a job for a running service to execute
     Launch(commands::launch::LaunchArgs),
-    /// Wait until an execution has ended; the exit code tells how
+    /// Wait until an execution has ended; its status is the exit code
     Wait(commands::wait::WaitArgs),
     /// List the jobs, their parameters and steps
     Jobs(commands::jobs::JobsArgs),
     /// List executions, newest first
     Executions(commands::executions::ExecutionsArgs),
+    /// List job instances, newest first: a job with its identifying parameters
+    Instances(commands::instances::InstancesArgs),
     /// Show an execution and its steps
     Show(commands::show::ShowArgs),
-    /// List the items that an execution went on without
+    /// List the items that an execution skipped, or run them again
     Skips(commands::skips::SkipsArgs),
     /// Ask an execution to stop at its next safe point, wherever it runs
     Stop(commands::stop::StopArgs),
-    /// Run a failed or stopped execution again in the foreground, from where it was
+    /// Resume a failed or stopped execution, in the foreground or at a service
     Restart(commands::restart::RestartArgs),
-    /// Give an execution up; its instance can then only be forced
+    /// Give up an execution for good; its instance can then only be forced
     Abandon(commands::abandon::AbandonArgs),
     /// Remove executions that ended long ago
     Purge(commands::purge::PurgeArgs),
-    /// List the nodes that share the database, and what they run
+    /// List the nodes that share the database, and the executions that they run
     Nodes(commands::nodes::NodesArgs),
-    /// Let a node take no new work, wherever it runs
+    /// Take a node out of service: it finishes its work and takes no new work
     Drain(commands::drain::DrainArgs),
-    /// Print the completions of a shell
+    /// Print a script that completes commands, jobs and parameters in a shell
     Completions(commands::completions::CompletionsArgs),
+    /// Print the help of a command, or of a job ('help run JOB')
+    Help(commands::help::HelpArgs),
 }
 
 impl Command {
     /// The command can be sent to a service that is reached over HTTP.
     pub(crate) const fn takes_a_server(&self) -> bool {
-        matches!(self, Self::Launch(_) | Self::Wait(_) | Self::Show(_) | Self::Stop(_) | Self::Abandon(_))
+        match self {
+            Self::Serve(_) | Self::Run(_) | Self::Purge(_) | Self::Completions(_) | Self::Help(_) => false,
+            Self::Launch(_)
+            | Self::Wait(_)
+            | Self::Jobs(_)
+            | Self::Executions(_)
+            | Self::Instances(_)
+            | Self::Show(_)
+            | Self::Skips(_)
+            | Self::Stop(_)
+            | Self::Restart(_)
+            | Self::Abandon(_)
+            | Self::Nodes(_)
+            | Self::Drain(_) => true,
+        }
     }
 }
 

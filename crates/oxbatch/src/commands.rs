@@ -6,6 +6,8 @@ pub(crate) mod drain;
 pub(crate) mod executions;
 mod follow;
 mod foreground;
+pub(crate) mod help;
+pub(crate) mod instances;
 pub(crate) mod jobs;
 pub(crate) mod launch;
 pub(crate) mod nodes;
@@ -20,10 +22,31 @@ pub(crate) mod skips;
 pub(crate) mod stop;
 pub(crate) mod wait;
 
+use std::fmt::Display;
+
 use oxbatch_core::execution::ExecutionId;
+
+use crate::error::CliError;
+use crate::output;
 
 /// Reads the id of an execution.
 fn parse_id(text: &str) -> Result<ExecutionId, String> {
     let id = text.parse().ok().filter(|id| *id >= 1).map(ExecutionId);
     id.ok_or_else(|| "an id is a whole number from 1 on".to_owned())
+}
+
+/// Where a page of the database begins, by the cursor that the page before has printed.
+fn before(cursor: Option<&str>) -> Result<Option<i64>, CliError> {
+    let parse = |text: &str| {
+        let id = text.parse().ok().filter(|id| *id >= 1);
+        id.ok_or_else(|| CliError::Cursor { text: text.to_owned() })
+    };
+    cursor.map(parse).transpose()
+}
+
+/// Says on standard error that there is another page, and how to reach it.
+fn remark_next(next: Option<impl Display>) {
+    if let Some(next) = next {
+        output::remark(format!("there are more: continue with --cursor {next}"));
+    }
 }

@@ -1,11 +1,13 @@
-//! Where a command finds executions: in the database, or at a service that is reached over HTTP.
+//! The connection of a command: to the database, or to a service that is reached over HTTP.
 
 use std::time::Duration;
 
 use oxbatch_core::engine::Operator;
 use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::repository::{Drain, NodeStatus};
 use oxbatch_core::{JobExecution, StepExecution};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::error::CliError;
 use crate::remote::{RemoteError, RemoteService};
@@ -14,12 +16,12 @@ use crate::remote::{RemoteError, RemoteService};
 const FIRST_POLL: Duration = Duration::from_millis(100);
 /// Longest wait between two polls of a service.
 const LONGEST_POLL: Duration = Duration::from_secs(1);
-/// How long a service may be away, as for its restart, before a command that waits gives up.
+/// Time that a service may be away, as for its restart, before a command that waits gives up.
 const LONGEST_OUTAGE: Duration = Duration::from_secs(60);
 /// A wait without a bound of its own is made of waits of this length.
 const LONG: Duration = Duration::from_secs(24 * 3600);
 
-/// Where the executions are.
+/// The place of the executions.
 pub(crate) enum Connection {
     Database(Box<Operator>),
     Service(RemoteService),
@@ -63,6 +65,44 @@ impl Connection {
             }
             Self::Service(service) => service.abandon(id).await?,
         })
+    }
+
+    /// The nodes that share the database.
+    pub(crate) async fn nodes(&self) -> Result<Vec<NodeStatus>, CliError> {
+        Ok(match self {
+            Self::Database(operator) => operator.nodes().await?,
+            Self::Service(service) => service.nodes().await?.items,
+        })
+    }
+
+    /// Drains a node, or with `None` lets it take work again.
+    pub(crate) async fn drain(&self, boot_id: Uuid, drain: Option<Drain>) -> Result<NodeStatus, CliError> {
+        Ok(match self {
+            Self::Database(operator) => operator.drain(boot_id, drain).await?,
+            Self::Service(service) => service.drain(boot_id, drain).await?,
+        })
+    }
+
+    /// Waits until a node is as `is_done` wants it, but not longer than `at_most`; its state then, `None` when it has ended.
+    pub(crate) async fn wait_for_node(
+        &self,
+        boot_id: Uuid,
+        at_most: Duration,
+        is_done: impl Fn(&NodeStatus) -> bool,
+    ) -> Result<Option<NodeStatus>, CliError> {
+        let service = match self {
+            Self::Database(operator) => return Ok(operator.wait_for_node(boot_id, at_most, is_done).await?),
+            Self::Service(service) => service,
+        };
+        let deadline = Instant::now() + at_most;
+        loop {
+            let node = service.nodes().await?.items.into_iter().find(|node| node.report.node.boot_id == boot_id);
+            let now = Instant::now();
+            if now >= deadline || node.as_ref().is_none_or(&is_done) {
+                return Ok(node);
+            }
+            tokio::time::sleep_until(deadline.min(now + LONGEST_POLL)).await;
+        }
     }
 
     /// Waits until an execution has ended, without a bound when there is none; how it stands then.

@@ -42,6 +42,11 @@ pub(crate) fn show_seconds(time: Duration) -> String {
     }
 }
 
+/// A time in whole seconds, for a line that changes all the time: `0 s`, `12 s`, `2 min 05 s`.
+pub(crate) fn show_whole_seconds(time: Duration) -> String {
+    if time.as_secs() < 60 { format!("{} s", time.as_secs()) } else { show_seconds(time) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +69,7 @@ mod tests {
             [show(0.012), show(12.34), show(125.0), show(7384.0)],
             ["0.01 s", "12.3 s", "2 min 05 s", "2 h 03 min"]
         );
+        let whole = |seconds| show_whole_seconds(Duration::from_secs_f64(seconds));
+        assert_eq!([whole(0.9), whole(59.9), whole(60.0)], ["0 s", "59 s", "1 min 00 s"]);
     }
 }

@@ -2,13 +2,17 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
+use oxbatch_core::JobRegistry;
 use oxbatch_core::engine::{OperatorError, PreviewError};
-use oxbatch_core::execution::ExecutionId;
-use oxbatch_core::repository::{LaunchError, RepositoryError};
+use oxbatch_core::execution::{ExecutionId, cause_chain};
+use oxbatch_core::repository::{LaunchError, Missing, RepositoryError};
 use oxbatch_server::ServeError;
 
+use crate::colour::{self, Ink, paint};
 use crate::exit::Exit;
+use crate::output;
 use crate::remote::RemoteError;
 use crate::settings::SettingError;
 
@@ -21,19 +25,21 @@ pub(crate) enum CliError {
     NoParameter { argument: String },
     #[error("parameter '{name}' {problem}")]
     ParameterType { name: String, problem: String },
-    #[error("there is no job '{name}'; the jobs are {}", known.join(", "))]
+    #[error("{}: '{name}'; the jobs are {}", Missing::Job, known.join(", "))]
     UnknownJob { name: String, known: Vec<String> },
-    #[error("this service has no jobs, so there is no '{name}'")]
+    #[error("{}: '{name}'; this service has no jobs", Missing::Job)]
     NoJobs { name: String },
     #[error("the jobs of this service cannot be registered: {problem}")]
     Registry { problem: String },
-    #[error("--server goes with launch, wait, show, stop and abandon; this command works on the database")]
+    #[error("--server does not go with serve, run, purge and completions: they work on the database itself")]
     NoServerHere,
+    #[error("'{text}' is not the cursor of a next page of this list")]
+    Cursor { text: String },
     #[error(transparent)]
     Remote(#[from] RemoteError),
     #[error("execution {id} waits to be run: start the service, or take it back with 'stop {id}'")]
     Waiting { id: ExecutionId },
-    #[error("there is no node '{name}'; 'nodes' lists them")]
+    #[error("{}: '{name}'; 'nodes' lists them", Missing::Node)]
     UnknownNode { name: String },
     #[error("{} nodes are named '{name}': name one by its id, one of {}", ids.len(), ids.join(", "))]
     AmbiguousNode { name: String, ids: Vec<String> },
@@ -73,6 +79,26 @@ pub(crate) enum CliError {
 }
 
 impl CliError {
+    /// The refusal of a job's name, with the names that there are.
+    pub(crate) fn unknown_job(name: &str, registry: &JobRegistry) -> Self {
+        match registry.names() {
+            known if known.is_empty() => Self::NoJobs { name: name.to_owned() },
+            known => Self::UnknownJob { name: name.to_owned(), known },
+        }
+    }
+
+    /// The service that was asked did not answer.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Remote(RemoteError::Unreachable { .. }))
+    }
+
+    /// Prints the error with its causes in one line; the exit code that goes with it.
+    pub(crate) fn print(self) -> ExitCode {
+        let head = paint("error:", Ink::Bad, colour::on_stderr());
+        output::remark(format!("{head} {}", output::plain(&cause_chain(&self))));
+        self.exit().into()
+    }
+
     /// The exit code that goes with it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -80,6 +106,7 @@ impl CliError {
             | Self::NoParameter { .. }
             | Self::ParameterType { .. }
             | Self::NoServerHere
+            | Self::Cursor { .. }
             | Self::UnknownJob { .. }
             | Self::NoJobs { .. }
             | Self::UnknownNode { .. }

@@ -1,4 +1,4 @@
-//! Batch jobs that lose, double and hang nothing: the library, the command line and the service.
+//! Batch jobs that never lose, duplicate or hang work: the library, the command line and the service.
 //!
 //! A service of one's own is a crate of two files that depends on this one alone. `main.rs` calls [`run`], which is the
 //! whole command line, and through it the service with its HTTP interface:
@@ -79,7 +79,9 @@
 //! ```
 
 mod cli;
+mod colour;
 mod commands;
+mod completion;
 mod connection;
 mod database;
 mod duration;

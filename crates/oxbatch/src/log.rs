@@ -1,6 +1,6 @@
 //! The log on standard error: its set-up, the record of panics, and the consumer that writes the engine's events.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::panic::PanicHookInfo;
 
 use oxbatch_core::engine::{Event, EventConsumer};
@@ -9,8 +9,8 @@ use oxbatch_server::Repeats;
 use tracing::{debug, error, info, warn};
 use tracing_subscriber::EnvFilter;
 
-use crate::progress;
 use crate::settings::logging::{LogFormat, LogSettings, without_drivers};
+use crate::{colour, progress};
 
 /// What is logged by a service when nobody says.
 pub(crate) const SERVICE_LEVEL: &str = "info";
@@ -20,7 +20,7 @@ pub(crate) const COMMAND_LEVEL: &str = "warn";
 /// Begins to log. Called once.
 pub(crate) fn init(settings: LogSettings, default_level: &str) {
     let filter = settings.level.unwrap_or_else(|| EnvFilter::new(without_drivers(default_level)));
-    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colours = colour::on_stderr();
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| BesideBars).with_ansi(colours);
     // A subscriber that a caller has set already stays.
     let _ = match settings.format {

@@ -3,23 +3,21 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
-use clap::error::ErrorKind;
 use oxbatch_core::engine::{Operator, OperatorError};
 use oxbatch_core::execution::cause_chain;
 use oxbatch_core::{BoxError, JobRegistry};
 
-use crate::cli::{Cli, Command, GlobalArgs, ServeArgs};
-use crate::commands;
+use crate::cli::{Cli, Command, GlobalArgs, Reply, ServeArgs, parse};
 use crate::connection::Connection;
 use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::remote::RemoteService;
 use crate::settings::database::DatabaseSettings;
 use crate::settings::engine::EngineSettings;
 use crate::settings::logging::LogSettings;
-use crate::settings::{Sources, client};
-use crate::{database, hide, log, output, signals};
+use crate::settings::{Sources, client, output};
+use crate::{colour, commands, completion, database, hide, log, signals};
 
 /// Most threads that serve requests and keep leases; jobs run on threads of their own.
 const MAX_WORKER_THREADS: usize = 4;
@@ -50,33 +48,20 @@ impl<E: Into<BoxError>> IntoRegistry for Result<JobRegistry, E> {
 /// An error is reported on standard error in one sentence; `--help` lists the exit codes.
 pub fn run(registry: impl IntoRegistry) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let cli = match parse(arguments.clone()) {
-        Ok(cli) => cli,
-        Err(answer) => {
-            // Help, version or a usage error; nobody is left to tell when it cannot be printed.
-            let _ = answer.print();
-            return u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
-        }
-    };
-    hide::password(&arguments);
-    match execute(cli, registry.into_registry()) {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            output::remark(format!("error: {}", output::plain(&cause_chain(&error))));
-            error.exit().into()
+    let registry = registry.into_registry();
+    if let Ok(registry) = &registry {
+        match completion::answer(registry, &arguments) {
+            Ok(false) => {}
+            Ok(true) => return ExitCode::SUCCESS,
+            Err(fault) => return Reply::Clap(fault).print(),
         }
     }
-}
-
-/// Flags of the service may stand without the word `serve`, since it is the default.
-fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
-    let fault = match Cli::try_parse_from(&arguments) {
-        Err(fault) if fault.kind() == ErrorKind::UnknownArgument => fault,
-        parsed => return parsed,
+    let cli = match parse(&arguments, registry.as_ref().ok()) {
+        Ok(cli) => cli,
+        Err(reply) => return reply.print(),
     };
-    let mut with_serve = arguments;
-    with_serve.insert(with_serve.len().min(1), "serve".into());
-    Cli::try_parse_from(with_serve).map_err(|_| fault)
+    hide::password(&arguments);
+    execute(cli, registry).map_or_else(CliError::print, ExitCode::from)
 }
 
 /// What every command gets.
@@ -93,9 +78,14 @@ impl Program {
         Ok(Operator::new(self.registry.clone(), repository, self.engine(None)?.operator()))
     }
 
+    /// The service that is named.
+    pub(crate) fn service(&self) -> Result<Option<RemoteService>, CliError> {
+        Ok(client::resolve(&self.globals, &self.sources)?)
+    }
+
     /// Where the executions are: at the service that is named, else in the database that must be there.
     pub(crate) async fn connection(&self, access: Access) -> Result<Connection, CliError> {
-        match client::resolve(&self.globals, &self.sources)? {
+        match self.service()? {
             Some(service) => Ok(Connection::Service(service)),
             None => Ok(Connection::Database(Box::new(self.operator(access).await?))),
         }
@@ -103,10 +93,9 @@ impl Program {
 
     /// The refusal of an operator, with the jobs that there are in place of one that is unknown.
     pub(crate) fn explain(&self, error: OperatorError) -> CliError {
-        match (error, self.registry.names()) {
-            (OperatorError::UnknownJob { name }, known) if known.is_empty() => CliError::NoJobs { name },
-            (OperatorError::UnknownJob { name }, known) => CliError::UnknownJob { name, known },
-            (error, _) => error.into(),
+        match error {
+            OperatorError::UnknownJob { name } => CliError::unknown_job(&name, &self.registry),
+            error => error.into(),
         }
     }
 
@@ -131,6 +120,7 @@ fn execute(cli: Cli, registry: Result<JobRegistry, BoxError>) -> Result<Exit, Cl
         return Err(CliError::NoServerHere);
     }
     let sources = Sources::load(globals.config.as_deref())?;
+    colour::choose(output::resolve(&globals, &sources)?);
     let level = match command {
         Command::Serve(_) => log::SERVICE_LEVEL,
         _ => log::COMMAND_LEVEL,
@@ -163,6 +153,7 @@ async fn dispatch(program: &Program, command: Command) -> Result<Exit, CliError>
         Command::Wait(arguments) => commands::wait::run(program, arguments).await,
         Command::Jobs(arguments) => commands::jobs::run(program, arguments).await,
         Command::Executions(arguments) => commands::executions::run(program, arguments).await,
+        Command::Instances(arguments) => commands::instances::run(program, arguments).await,
         Command::Show(arguments) => commands::show::run(program, arguments).await,
         Command::Skips(arguments) => commands::skips::run(program, arguments).await,
         Command::Stop(arguments) => commands::stop::run(program, arguments).await,
@@ -172,24 +163,7 @@ async fn dispatch(program: &Program, command: Command) -> Result<Exit, CliError>
         Command::Nodes(arguments) => commands::nodes::run(program, arguments).await,
         Command::Drain(arguments) => commands::drain::run(program, arguments).await,
         Command::Completions(arguments) => commands::completions::run(&arguments),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(arguments: &[&str]) -> Result<Cli, clap::Error> {
-        parse(std::iter::once("oxbatch").chain(arguments.iter().copied()).map(Into::into).collect())
-    }
-
-    #[test]
-    fn flags_of_the_service_need_no_command() {
-        let cli = parsed(&["--database", "a.db", "--listen", "127.0.0.1:9"]).unwrap();
-        assert_eq!(cli.globals.database.as_deref(), Some("a.db"));
-        assert!(matches!(cli.command, Some(Command::Serve(serve)) if serve.listen.as_deref() == Some("127.0.0.1:9")));
-        assert!(parsed(&[]).unwrap().command.is_none());
-        assert!(parsed(&["--listen", "x", "jobs"]).is_err());
-        assert!(parsed(&["--nonsense"]).unwrap_err().to_string().contains("--nonsense"));
+        // Answered when it is parsed.
+        Command::Help(_) => Ok(Exit::Completed),
     }
 }

@@ -1,39 +1,27 @@
 //! A service that is reached over HTTP: what the commands ask of it with `--server`.
 
 mod error;
+mod http;
 mod shapes;
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::fmt::Display;
 
 pub(crate) use error::RemoteError;
-use oxbatch_core::execution::ExecutionId;
+use http::{Http, encode};
+use oxbatch_core::execution::{ExecutionId, JobInstance, StoredSkip};
 use oxbatch_core::job::ParameterType;
+use oxbatch_core::repository::{Drain, Missing, NodeStatus};
 use oxbatch_core::{JobExecution, StepExecution};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use ureq::Agent;
-use ureq::http::{Method, Request, Response, StatusCode};
-
-use shapes::{ExecutionShape, JobShape, LaunchedShape, ProblemShape, StepShape};
-
-/// Longest time for a connection to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest time for one request and its answer.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// Largest answer that is read: a page of 500 executions with long messages fits many times.
-const MAX_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
-/// How often a request that got no answer is sent again; only such that may be repeated.
-const MAX_RETRIES: u32 = 5;
-/// Wait before the first repetition; doubled by each further one.
-const FIRST_BACK_OFF: Duration = Duration::from_millis(200);
+use shapes::{ExecutionShape, InstanceShape, JobShape, LaunchedShape, NodeShape, SkipShape, StepShape};
+pub(crate) use shapes::{JobRow, ParameterRow, RerunShape};
 
 /// A service at an address such as `http://batch.example:8000`.
 #[derive(Debug, Clone)]
 pub(crate) struct RemoteService {
-    agent: Agent,
-    /// Without a slash at its end.
-    address: Arc<str>,
+    http: Http,
 }
 
 /// How a launch is sent.
@@ -46,65 +34,105 @@ pub(crate) struct RemoteLaunch {
     pub(crate) idempotency_key: String,
 }
 
+/// The parameters of a query in their order; those without a value are left out.
+#[derive(Debug, Default)]
+pub(crate) struct Query(Vec<String>);
+
+impl Query {
+    /// With one more parameter, where it has a value.
+    pub(crate) fn with(mut self, name: &str, value: Option<impl Display>) -> Self {
+        self.0.extend(value.map(|value| format!("{name}={}", encode(&value.to_string()))));
+        self
+    }
+
+    fn on(&self, path: &str) -> String {
+        if self.0.is_empty() { path.to_owned() } else { format!("{path}?{}", self.0.join("&")) }
+    }
+}
+
 impl RemoteService {
     /// The service at an address; nothing is sent yet.
     ///
     /// # Errors
     /// When the address is none of `http://` or `https://`.
     pub(crate) fn new(address: &str) -> Result<Self, String> {
-        let address = address.trim_end_matches('/');
-        let host = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://"));
-        if !host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' '])) {
-            return Err(format!("'{address}' is no address of a service such as http://localhost:8000"));
-        }
-        let config = Agent::config_builder()
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(REQUEST_TIMEOUT))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .user_agent(concat!("oxbatch/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls());
-        Ok(Self { agent: config.build().into(), address: address.into() })
+        Ok(Self { http: Http::new(address)? })
     }
 
     /// Launches a job; answers the execution's id. Once it has returned, the execution is durable.
     pub(crate) async fn launch(&self, job: &str, launch: RemoteLaunch) -> Result<ExecutionId, RemoteError> {
-        let mut path = format!("/jobs/{}/launch?force={}", encode(job), launch.force);
-        if let Some(priority) = launch.priority {
-            path.push_str(&format!("&priority={priority}"));
-        }
-        let body = Value::Object(launch.parameters).to_string();
-        let request = self.request(Method::POST, &path).header("content-type", "application/json");
-        let request = request.header("idempotency-key", launch.idempotency_key);
-        let launched: LaunchedShape = self.send_again(request, body).await?;
+        let query = Query::default().with("force", Some(launch.force)).with("priority", launch.priority);
+        let path = query.on(&format!("/jobs/{}/launch", encode(job)));
+        let headers = [("content-type", "application/json"), ("idempotency-key", launch.idempotency_key.as_str())];
+        let launched = self.http.post_again(&path, &headers, Value::Object(launch.parameters).to_string()).await;
+        let launched: LaunchedShape = or_missing(launched, Missing::Job, format_args!("'{job}'"))?;
         Ok(ExecutionId(launched.execution_id))
     }
 
     /// An execution.
     pub(crate) async fn execution(&self, id: ExecutionId) -> Result<JobExecution, RemoteError> {
-        let shape: ExecutionShape = self.get(&format!("/executions/{id}")).await?;
-        shape.into_execution().map_err(|problem| self.unreadable(problem))
+        let shape = self.http.get::<ExecutionShape>(&format!("/executions/{id}")).await;
+        self.read(or_missing(shape, Missing::Execution, id)?.into_execution())
     }
 
     /// The steps of an execution.
     pub(crate) async fn steps(&self, id: ExecutionId) -> Result<Vec<StepExecution>, RemoteError> {
-        let shapes: Vec<StepShape> = self.get(&format!("/executions/{id}/steps")).await?;
-        let steps = shapes.into_iter().map(StepShape::into_step).collect::<Result<_, _>>();
-        steps.map_err(|problem| self.unreadable(problem))
+        let shapes = self.http.get::<Vec<StepShape>>(&format!("/executions/{id}/steps")).await;
+        let shapes = or_missing(shapes, Missing::Execution, id)?;
+        self.read(shapes.into_iter().map(StepShape::into_step).collect())
     }
 
     /// An execution with its steps as the service shows them, for `--json`.
     pub(crate) async fn report(&self, id: ExecutionId) -> Result<Value, RemoteError> {
-        let execution: Value = self.get(&format!("/executions/{id}")).await?;
-        let steps: Value = self.get(&format!("/executions/{id}/steps")).await?;
+        let execution = self.http.get::<Value>(&format!("/executions/{id}")).await;
+        let execution = or_missing(execution, Missing::Execution, id)?;
+        let steps: Value = self.http.get(&format!("/executions/{id}/steps")).await?;
         Ok(serde_json::json!({ "execution": execution, "steps": steps }))
+    }
+
+    /// A page of executions with the cursor of the next, and their shapes as the service shows them.
+    pub(crate) async fn executions(
+        &self,
+        job: Option<&str>,
+        query: Query,
+    ) -> Result<Listed<JobExecution>, RemoteError> {
+        let (shown, next) = self.page("/executions", job, query).await?;
+        let items = shown.iter().map(|value| shape::<ExecutionShape>(value)?.into_execution()).collect();
+        Ok(Listed { items: self.read(items)?, shown, next })
+    }
+
+    /// A page of instances with the cursor of the next, and their shapes as the service shows them.
+    pub(crate) async fn instances(&self, job: Option<&str>, query: Query) -> Result<Listed<JobInstance>, RemoteError> {
+        let (shown, next) = self.page("/instances", job, query).await?;
+        let items = shown.iter().map(|value| Ok(shape::<InstanceShape>(value)?.into_instance())).collect();
+        Ok(Listed { items: self.read(items)?, shown, next })
+    }
+
+    /// The items that the steps of an execution skipped, with the names of the steps, and their shapes as the service shows
+    /// them.
+    pub(crate) async fn skips(&self, id: ExecutionId) -> Result<Listed<(String, StoredSkip)>, RemoteError> {
+        let (mut items, mut shown) = (Vec::new(), Vec::new());
+        for step in self.steps(id).await? {
+            for value in self.http.lines::<Value>(&format!("/steps/{}/skips", step.id.0)).await? {
+                let skip = self.read(shape::<SkipShape>(&value).and_then(SkipShape::into_skip))?;
+                items.push((step.step_name.clone(), skip));
+                shown.push(value);
+            }
+        }
+        Ok(Listed { items, shown, next: None })
+    }
+
+    /// The jobs that the service knows, and their shapes as the service shows them.
+    pub(crate) async fn jobs(&self) -> Result<Listed<JobRow>, RemoteError> {
+        let shown: Vec<Value> = self.http.get("/jobs").await?;
+        let items = shown.iter().map(|value| Ok(shape::<JobShape>(value)?.into_row())).collect();
+        Ok(Listed { items: self.read(items)?, shown, next: None })
     }
 
     /// The types of the parameters that a job declares; empty when it declares none.
     pub(crate) async fn declared(&self, job: &str) -> Result<HashMap<String, ParameterType>, RemoteError> {
-        let job: JobShape = self.get(&format!("/jobs/{}", encode(job))).await?;
-        let declared = job.parameters.unwrap_or_default().into_iter();
-        Ok(declared.map(|declaration| (declaration.name, declaration.kind)).collect())
+        let shape = self.http.get::<JobShape>(&format!("/jobs/{}", encode(job))).await;
+        Ok(or_missing(shape, Missing::Job, format_args!("'{job}'"))?.types())
     }
 
     /// Asks an execution to stop.
@@ -117,100 +145,75 @@ impl RemoteService {
         self.operate(id, "abandon").await
     }
 
+    /// Restarts an execution; answers the id of the new one.
+    pub(crate) async fn restart(&self, id: ExecutionId) -> Result<ExecutionId, RemoteError> {
+        let launched = self.http.post::<LaunchedShape>(&format!("/executions/{id}/restart")).await;
+        Ok(ExecutionId(or_missing(launched, Missing::Execution, id)?.execution_id))
+    }
+
+    /// Runs the skipped items of an execution again, by a new execution.
+    pub(crate) async fn rerun(&self, id: ExecutionId) -> Result<RerunShape, RemoteError> {
+        let rerun = self.http.post(&format!("/executions/{id}/skips/rerun")).await;
+        or_missing(rerun, Missing::Execution, id)
+    }
+
+    /// The nodes that share the service's database, and their shapes as the service shows them.
+    pub(crate) async fn nodes(&self) -> Result<Listed<NodeStatus>, RemoteError> {
+        let shown: Vec<Value> = self.http.get("/nodes").await?;
+        let items = shown.iter().map(|value| shape::<NodeShape>(value)?.into_node()).collect();
+        Ok(Listed { items: self.read(items)?, shown, next: None })
+    }
+
+    /// Drains a node, or with `None` lets it take work again. Asked for twice it is the same wish.
+    pub(crate) async fn drain(&self, node: uuid::Uuid, drain: Option<Drain>) -> Result<NodeStatus, RemoteError> {
+        let path = match drain {
+            Some(Drain { stop, exit }) => format!("/nodes/{node}/drain?stop={stop}&exit={exit}"),
+            None => format!("/nodes/{node}/undrain"),
+        };
+        let shape = self.http.post_again::<NodeShape>(&path, &[], String::new()).await;
+        self.read(or_missing(shape, Missing::Node, node)?.into_node())
+    }
+
+    async fn page(
+        &self,
+        path: &str,
+        job: Option<&str>,
+        query: Query,
+    ) -> Result<(Vec<Value>, Option<String>), RemoteError> {
+        let page = self.http.page(&query.with("job", job).on(path)).await;
+        or_missing(page, Missing::Job, format_args!("'{}'", job.unwrap_or_default()))
+    }
+
     async fn operate(&self, id: ExecutionId, what: &str) -> Result<JobExecution, RemoteError> {
-        let request = self.request(Method::POST, &format!("/executions/{id}/{what}"));
-        let shape: ExecutionShape = self.send(request, String::new()).await?;
-        shape.into_execution().map_err(|problem| self.unreadable(problem))
+        let shape = self.http.post::<ExecutionShape>(&format!("/executions/{id}/{what}")).await;
+        self.read(or_missing(shape, Missing::Execution, id)?.into_execution())
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, RemoteError> {
-        self.send_again(self.request(Method::GET, path), String::new()).await
-    }
-
-    fn request(&self, method: Method, path: &str) -> ureq::http::request::Builder {
-        Request::builder().method(method).uri(format!("{}{path}", self.address)).header("accept", "application/json")
-    }
-
-    /// Sends a request that may be repeated, again after a back-off when there is no answer or the service is not ready.
-    async fn send_again<T: serde::de::DeserializeOwned>(
-        &self,
-        request: ureq::http::request::Builder,
-        body: String,
-    ) -> Result<T, RemoteError> {
-        let request = request.body(body).map_err(|error| self.unreadable(error.to_string()))?;
-        let mut back_off = FIRST_BACK_OFF;
-        for _ in 0..MAX_RETRIES {
-            match self.call(request.clone()).await {
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(server = %self.address, %error, "no answer from the service; it is asked again");
-                }
-                answer => return answer,
-            }
-            tokio::time::sleep(back_off).await;
-            back_off *= 2;
-        }
-        self.call(request).await
-    }
-
-    async fn send<T: serde::de::DeserializeOwned>(
-        &self,
-        request: ureq::http::request::Builder,
-        body: String,
-    ) -> Result<T, RemoteError> {
-        let request = request.body(body).map_err(|error| self.unreadable(error.to_string()))?;
-        self.call(request).await
-    }
-
-    /// One request on a thread of the blocking pool.
-    async fn call<T: serde::de::DeserializeOwned>(&self, request: Request<String>) -> Result<T, RemoteError> {
-        let agent = self.agent.clone();
-        let answer = tokio::task::spawn_blocking(move || exchange(&agent, request)).await;
-        let lost = |source: Box<dyn std::error::Error + Send + Sync>| RemoteError::Unreachable {
-            address: self.address.to_string(),
-            source,
-        };
-        let (status, body) = answer.map_err(|error| lost(error.into()))?.map_err(|error| lost(error.into()))?;
-        if status.is_success() {
-            return serde_json::from_str(&body).map_err(|error| self.unreadable(error.to_string()));
-        }
-        let detail = match serde_json::from_str::<ProblemShape>(&body) {
-            Ok(problem) => problem.sentence(),
-            Err(_) => status.to_string(),
-        };
-        Err(RemoteError::Refused { address: self.address.to_string(), status: status.as_u16(), detail })
-    }
-
-    fn unreadable(&self, problem: String) -> RemoteError {
-        RemoteError::Unreadable { address: self.address.to_string(), problem }
+    fn read<T>(&self, shape: Result<T, String>) -> Result<T, RemoteError> {
+        shape.map_err(|problem| self.http.unreadable(problem))
     }
 }
 
-fn exchange(agent: &Agent, request: Request<String>) -> Result<(StatusCode, String), ureq::Error> {
-    let mut response: Response<ureq::Body> = agent.run(request)?;
-    let body = response.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_string()?;
-    Ok((response.status(), body))
-}
-
-/// The certificates that the system trusts, and the one provider of TLS in the tree.
-fn tls() -> ureq::tls::TlsConfig {
-    let roots = rustls_native_certs::load_native_certs().certs;
-    let roots = roots.iter().map(|root| ureq::tls::Certificate::from_der(root).to_owned());
-    ureq::tls::TlsConfig::builder()
-        .root_certs(ureq::tls::RootCerts::new_with_certs(&roots.collect::<Vec<_>>()))
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .build()
-}
-
-/// A name as a part of a path.
-fn encode(name: &str) -> String {
-    name.bytes().fold(String::new(), |mut path, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            path.push(char::from(byte));
-        } else {
-            path.push_str(&format!("%{byte:02X}"));
+/// An answer of 404 in the words of a command on the database itself, with the culprit.
+fn or_missing<T>(answer: Result<T, RemoteError>, what: Missing, culprit: impl Display) -> Result<T, RemoteError> {
+    answer.map_err(|error| match error {
+        RemoteError::Refused { status: 404, address, .. } => {
+            RemoteError::Missing { what, culprit: culprit.to_string(), address }
         }
-        path
+        error => error,
     })
+}
+
+fn shape<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
+    T::deserialize(value).map_err(|error| error.to_string())
+}
+
+/// What a list shows: as the types of the core, and as the service has written it.
+#[derive(Debug)]
+pub(crate) struct Listed<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) shown: Vec<Value>,
+    pub(crate) next: Option<String>,
 }
 
 #[cfg(test)]
@@ -218,20 +221,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_a_scheme_and_a_host_and_nothing_else() {
-        for address in ["http://localhost:8000", "https://batch.example/", "http://[::1]:8000"] {
-            assert!(RemoteService::new(address).is_ok(), "{address}");
-        }
-        for address in
-            ["localhost:8000", "ftp://host", "http://", "http://host/path", "http://user:secret@host", "http://a b"]
-        {
-            assert!(RemoteService::new(address).is_err(), "{address}");
-        }
-    }
-
-    #[test]
-    fn a_name_is_one_part_of_a_path() {
-        assert_eq!(encode("Nightly-Job_1.x~"), "Nightly-Job_1.x~");
-        assert_eq!(encode("a/b ?ü"), "a%2Fb%20%3F%C3%BC");
+    fn a_query_has_the_parameters_that_are_given() {
+        let query = Query::default().with("job", Some("a b")).with("from", None::<i64>).with("limit", Some(5));
+        assert_eq!(query.on("/executions"), "/executions?job=a%20b&limit=5");
+        assert_eq!(Query::default().on("/executions"), "/executions");
     }
 }

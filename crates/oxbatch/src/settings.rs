@@ -5,6 +5,7 @@ pub(crate) mod database;
 pub(crate) mod engine;
 mod file;
 pub(crate) mod logging;
+pub(crate) mod output;
 #[cfg(feature = "postgres")]
 mod password;
 pub(crate) mod server;
@@ -26,8 +27,14 @@ pub(crate) const CONFIG: Setting = Setting {
 };
 
 /// Every setting that the file may hold.
-const ALL: [&[Setting]; 5] =
-    [&client::SETTINGS, &database::SETTINGS, &server::SETTINGS, &engine::SETTINGS, &logging::SETTINGS];
+const ALL: [&[Setting]; 6] = [
+    &client::SETTINGS,
+    &database::SETTINGS,
+    &server::SETTINGS,
+    &engine::SETTINGS,
+    &logging::SETTINGS,
+    &output::SETTINGS,
+];
 
 /// The names of one setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

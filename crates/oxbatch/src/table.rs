@@ -2,8 +2,12 @@
 
 use std::io::IsTerminal;
 
+use crate::colour::{self, Ink, paint, paint_word};
 use crate::error::CliError;
 use crate::output;
+
+/// Columns whose words have a colour.
+const SAYS_HOW_IT_STANDS: [&str; 3] = ["STATUS", "STATE", "RESULT"];
 
 /// How a column is aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,28 +35,53 @@ impl Table {
         self.rows.push(cells.into_iter().map(one_line).collect());
     }
 
+    /// The table as text, a line per row, without colours.
+    #[cfg(test)]
+    fn lines(&self) -> Vec<String> {
+        self.painted(false)
+    }
+
     /// The table as text, a line per row.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    fn painted(&self, colours: bool) -> Vec<String> {
         let head: Vec<String> = self.columns.iter().map(|(name, _)| (*name).to_owned()).collect();
         let all: Vec<&Vec<String>> = std::iter::once(&head).chain(&self.rows).collect();
         let width = |column: usize| {
             all.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
-        let line = |row: &&Vec<String>| {
-            let cells = row.iter().zip(&self.columns).zip(&widths).map(|((cell, (_, align)), width)| match align {
-                Align::Left => format!("{cell:<width$}"),
-                Align::Right => format!("{cell:>width$}"),
+        let line = |(number, row): (usize, &&Vec<String>)| {
+            let cells = row.iter().zip(&self.columns).zip(&widths).map(|((cell, (name, align)), width)| {
+                let cell = match align {
+                    Align::Left => format!("{cell:<width$}"),
+                    Align::Right => format!("{cell:>width$}"),
+                };
+                // Painted when it has its width: the codes of a colour have none.
+                match (number, SAYS_HOW_IT_STANDS.contains(name)) {
+                    (0, _) => paint(&cell, Ink::Head, colours),
+                    (_, true) => paint_word(&cell, colours),
+                    _ => cell,
+                }
             });
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
-        all.iter().map(line).collect()
+        all.iter().enumerate().map(line).collect()
     }
 
     /// Writes it to standard output.
     pub(crate) fn print(&self) -> Result<(), CliError> {
-        output::line(self.lines().join("\n"))
+        output::line(self.painted(colour::on_stdout()).join("\n"))
     }
+}
+
+/// Rows without a head, aligned by their columns: a line for each.
+pub(crate) fn columns(rows: impl IntoIterator<Item = Vec<String>>) -> Vec<String> {
+    let rows: Vec<Vec<String>> = rows.into_iter().collect();
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}", width(column).unwrap_or(0)));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }
 
 /// Cuts a text to a number of characters where a person reads it; a program behind a pipe gets all of it.
@@ -76,5 +105,18 @@ mod tests {
         table.row(["1".into(), "Müller".into(), "a\nb".into()]);
         table.row(["100".into(), "x".into(), String::new()]);
         assert_eq!(table.lines(), [" ID  NAME    NOTE", "  1  Müller  a b", "100  x"]);
+    }
+
+    #[test]
+    fn colours_change_no_width() {
+        let mut table = Table::new([("STATUS", Align::Left), ("ID", Align::Right)]);
+        table.row(["FAILED".into(), "1".into()]);
+        table.row(["COMPLETED".into(), "22".into()]);
+        assert_eq!(table.painted(true)[1], "\u{1b}[31mFAILED   \u{1b}[0m   1");
+        let plain = |line: &String| {
+            line.split('\u{1b}').map(|part| part.split_once('m').map_or(part, |(_, rest)| rest)).collect::<String>()
+        };
+        let stripped: Vec<_> = table.painted(true).iter().map(|line| plain(line).trim_end().to_owned()).collect();
+        assert_eq!(stripped, table.lines());
     }
 }

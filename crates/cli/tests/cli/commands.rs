@@ -127,9 +127,75 @@ fn completions_are_printed_for_each_shell() {
     let place = TestStore::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let done = place.run(&format!("completions {shell}")).expect(0);
-        assert!(done.stdout.contains("executions") && done.stderr.is_empty(), "{shell}");
+        assert!(done.stdout.contains("OXBATCH_COMPLETE") && done.stderr.is_empty(), "{shell}");
     }
     assert_snapshot!("completions_unknown", place.run("completions tcsh"));
+}
+
+/// The script of a shell asks the program itself.
+#[test]
+fn commands_jobs_and_parameters_are_completed() {
+    let place = TestStore::new();
+    let complete = |words: &[&str]| {
+        let mut command = place.command("--");
+        command.env("OXBATCH_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string());
+        let done = place.finish(command.env("_CLAP_IFS", "\n").args(words)).expect(0);
+        done.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(complete(&["oxbatch", "exec"]), ["executions"]);
+    assert_eq!(complete(&["oxbatch", "run", "S"]), ["SampleJob"]);
+    assert_eq!(complete(&["oxbatch", "launch", "--force", "Wild"]), ["WildlifeStrikes"]);
+    assert_eq!(complete(&["oxbatch", "run", "WildlifeStrikes", "in"]), ["input="]);
+    assert_eq!(complete(&["oxbatch", "executions", "--job", "Re"]), ["RetryJob"]);
+}
+
+#[test]
+fn the_help_of_a_job_lists_its_parameters() {
+    let place = TestStore::new();
+    assert_snapshot!("help_run_job", place.run("help run WildlifeStrikes"));
+    let same = place.run("run WildlifeStrikes --help");
+    assert_eq!(same.stdout, place.run("help WildlifeStrikes").stdout);
+    assert!(place.run("launch SampleJob -h").expect(0).stdout.contains("launch SampleJob [OPTIONS] [KEY=VALUE]"));
+    assert!(place.run("help run Nope").expect(2).stderr.contains("job not found: 'Nope'; the jobs are ChunkJob"));
+    assert_eq!(place.run("help purge").expect(0).stdout, place.run("purge --help").stdout);
+    assert_eq!(place.run("help").expect(0).stdout, place.run("--help").stdout);
+}
+
+#[test]
+fn colours_go_into_a_pipe_only_when_they_are_asked_for() {
+    let place = TestStore::new();
+    place.run("run FailingJob").expect(1);
+    for arguments in ["executions", "show 1", "executions --color never", "--help", "show 99"] {
+        let done = place.run(arguments);
+        assert!(!done.stdout.contains('\u{1b}') && !done.stderr.contains('\u{1b}'), "{arguments}: {done}");
+    }
+    let painted = place.run("--color always executions").expect(0).stdout;
+    assert!(painted.contains("\u{1b}[31mFAILED\u{1b}[0m"), "{painted}");
+    assert!(
+        place.run("show 99 --color always").expect(2).stderr.starts_with("\u{1b}[31merror:\u{1b}[0m execution not")
+    );
+    assert!(place.run("--help --color=always").stdout.contains('\u{1b}'));
+    let wrong = place.run("executions --color sometimes").expect(2).stderr;
+    assert!(wrong.contains("flag --color: 'sometimes' is none of auto, always and never"), "{wrong}");
+}
+
+#[test]
+fn instances_are_listed_and_paged() {
+    let place = TestStore::new();
+    for arguments in ["run SampleJob", "run ChunkJob", "run SampleJob day=2024-01-01"] {
+        place.run(arguments).expect(0);
+    }
+    let ids = |arguments: &str| -> Vec<i64> {
+        let listed = place.run(arguments).expect(0).json();
+        listed.as_array().unwrap().iter().map(|instance| instance["id"].as_i64().unwrap()).collect()
+    };
+    assert_eq!(ids("instances --json"), [3, 2, 1]);
+    assert_eq!(ids("instances --job SampleJob --json"), [3, 1]);
+    assert_eq!(ids("instances --limit 1 --cursor 3 --json"), [2]);
+    let page = place.run("instances --limit 2").expect(0);
+    assert!(page.stdout.starts_with("ID  JOB") && page.stderr.contains("--cursor 2"), "{page}");
+    assert!(place.run("instances --job Nope").expect(2).stderr.contains("job not found: 'Nope'"));
+    assert!(place.run("instances --cursor e7").expect(2).stderr.contains("'e7' is not the cursor"));
 }
 
 #[test]
@@ -167,7 +233,7 @@ fn an_unknown_job_is_said_in_place_of_an_empty_list() {
     let place = TestStore::new();
     place.run("run SampleJob").expect(0);
     let refused = place.run("executions --job Nope").expect(2).stderr;
-    assert!(refused.contains("there is no job 'Nope'; the jobs are ChunkJob"), "{refused}");
+    assert!(refused.contains("job not found: 'Nope'; the jobs are ChunkJob"), "{refused}");
     assert!(place.run("executions --job ChunkJob").expect(0).stdout.starts_with("ID"));
     place.run("executions --queue-limit 0").expect(2);
     let none = place.run("serve --listen 127.0.0.1:0 --queue-limit 0").expect(2).stderr;

@@ -1,6 +1,6 @@
 //! The database file is taken away under a process that works on it: nothing is accepted that would be lost.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::harness::{LONG, Service, TestStore};
 
@@ -88,8 +88,6 @@ fn a_service_that_cannot_write_is_not_ready_until_it_can() {
     let refused = await_ready(503);
     assert!(refused.body.contains("nothing can be written to the job repository"), "{}", refused.body);
     other.execute_batch("ROLLBACK").unwrap();
-    let start = Instant::now();
     await_ready(200);
-    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     service.terminate();
 }

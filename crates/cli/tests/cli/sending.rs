@@ -78,22 +78,93 @@ fn what_cannot_be_sent_is_refused_with_a_sentence() {
     let service = Service::start(&place);
     for (caller, server) in both_ways(&place, &TestStore::new(), &service) {
         for (command, code, text) in [
-            ("launch NoSuchJob", 2, "NoSuchJob"),
+            ("launch NoSuchJob", 2, "job not found: 'NoSuchJob'"),
+            ("executions --job NoSuchJob", 2, "job not found: 'NoSuchJob'"),
+            ("instances --job NoSuchJob", 2, "job not found: 'NoSuchJob'"),
+            ("restart 4711", 2, "execution not found: 4711"),
+            ("skips 4711", 2, "execution not found: 4711"),
+            ("skips rerun 4711", 2, "execution not found: 4711"),
             ("launch ParameterizedJob batch_size=1e999", 2, "batch_size"),
-            ("wait 4711", 2, "4711"),
-            ("show 4711 --follow", 2, "4711"),
+            ("wait 4711", 2, "execution not found: 4711"),
+            ("show 4711 --follow", 2, "execution not found: 4711"),
         ] {
             let refused = caller.run(&format!("{server}{command}")).expect(code);
-            assert!(refused.stderr.starts_with("error: "), "{refused}");
-            if server.is_empty() || command.contains("batch_size") {
-                assert!(refused.stderr.contains(text), "{refused}");
-            }
+            assert!(refused.stderr.starts_with("error: ") && refused.stderr.contains(text), "{refused}");
         }
     }
     service.terminate();
     let refused = place.run("--server http://localhost:1 purge --keep 1").expect(2);
-    assert!(refused.stderr.contains("--server goes with launch, wait, show"), "{refused}");
+    assert!(refused.stderr.contains("--server does not go with serve, run, purge"), "{refused}");
     place.run("--server localhost:8000 wait 1").expect(2);
+}
+
+/// A list shows the same, wherever it comes from; only the cursor of a next page differs.
+#[test]
+fn lists_are_the_same_over_http() {
+    let place = TestStore::new();
+    let service = Service::start(&place);
+    for command in ["launch SampleJob --wait", "launch FailingJob n=1 --wait", "launch ChunkJob --wait"] {
+        place.run(command);
+    }
+    let elsewhere = TestStore::new();
+    let server = format!("--server http://{} ", service.address);
+    for command in [
+        "executions",
+        "executions --job FailingJob --status failed --instance 2 --from 2000-01-01 --to 9000-01-01",
+        "executions --json --status completed --status failed",
+        "instances",
+        "instances --json --job ChunkJob",
+        "jobs",
+        "jobs --json",
+        "nodes",
+        "skips 3",
+        "skips 3 --json",
+        "show 2",
+    ] {
+        let (here, there) = (place.run(command).expect(0), elsewhere.run(&format!("{server}{command}")).expect(0));
+        match command.contains("--json") {
+            true => assert_eq!(here.json(), there.json(), "{command}"),
+            false => assert_eq!(here.stdout, there.stdout, "{command}"),
+        }
+    }
+    let page = elsewhere.run(&format!("{server}executions --limit 2")).expect(0);
+    let cursor = page.stderr.trim().rsplit(' ').next().unwrap().to_owned();
+    let rest = elsewhere.run(&format!("{server}executions --limit 2 --cursor {cursor} --json")).expect(0).json();
+    assert_eq!((rest.as_array().unwrap().len(), &rest[0]["id"]), (1, &1.into()));
+    service.terminate();
+}
+
+#[test]
+fn a_failed_execution_is_restarted_at_the_service() {
+    let place = TestStore::new();
+    let service = Service::start(&place);
+    place.run("launch FailingJob --wait").expect(1);
+    let server = format!("--server http://{} ", service.address);
+    let elsewhere = TestStore::new();
+    let ended = elsewhere.run(&format!("{server}restart 1 --wait")).expect(1);
+    assert!(ended.stdout.starts_with("execution 2 of FailingJob is FAILED: "), "{ended}");
+    let sent = elsewhere.run(&format!("{server}restart 2")).expect(0);
+    assert!(sent.stdout.starts_with("execution 3 of FailingJob is "), "{sent}");
+    elsewhere.run(&format!("{server}wait 3")).expect(1);
+    elsewhere.run(&format!("{server}restart 1")).expect(4);
+    let rerun = elsewhere.run(&format!("{server}skips rerun 1")).expect(4);
+    assert!(rerun.stderr.contains("execution 1"), "{rerun}");
+    service.terminate();
+}
+
+#[test]
+fn a_node_is_drained_over_http() {
+    let place = TestStore::new();
+    let mut service = Service::start(&place);
+    let server = format!("--server http://{} ", service.address);
+    let elsewhere = TestStore::new();
+    let drained = elsewhere.run(&format!("{server}drain test")).expect(0);
+    assert!(drained.stdout.contains("is draining and runs 0 executions"), "{drained}");
+    let undone = elsewhere.run(&format!("{server}drain test --undo")).expect(0);
+    assert!(undone.stdout.contains("is live"), "{undone}");
+    let ended = elsewhere.run(&format!("{server}drain test --exit --wait 60s")).expect(0);
+    assert!(ended.stdout.contains("has ended"), "{ended}");
+    assert!(!service.process.is_running() || service.process.end(LONG).0.success());
 }
 
 #[test]

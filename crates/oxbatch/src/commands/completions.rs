@@ -1,12 +1,11 @@
-//! `completions`: the script that completes commands and flags in a shell.
+//! `completions`: the script by which a shell asks this program for completions.
 
-use std::ffi::OsStr;
-use std::path::Path;
+use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
-use clap_complete::Shell;
+use clap::Args;
+use clap_complete::env::Shells;
 
-use crate::cli::Cli;
+use crate::completion::{VARIABLE, program_name};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
@@ -15,16 +14,30 @@ use crate::output;
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell
-    shell: Shell,
+    #[arg(value_parser = ["bash", "elvish", "fish", "powershell", "zsh"])]
+    shell: String,
 }
 
 /// Runs the command.
 pub(crate) fn run(arguments: &CompletionsArgs) -> Result<Exit, CliError> {
+    let shells = Shells::builtins();
+    // The command line takes no other.
+    let Some(shell) = shells.completer(&arguments.shell) else { return Ok(Exit::Usage) };
     // Under the name by which it was called: a service of one's own has one of its own.
-    let called = std::env::args_os().next().unwrap_or_default();
-    let name = Path::new(&called).file_stem().and_then(OsStr::to_str).unwrap_or("oxbatch").to_owned();
+    let name = program_name();
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), name, &mut script);
+    let written = shell.write_registration(VARIABLE, &name, &name, &called(), &mut script);
+    written.map_err(|source| CliError::Output { source })?;
     output::write(&script)?;
     Ok(Exit::Completed)
+}
+
+/// The command that the script calls: a path that was typed relative to the working directory holds in any other as well.
+fn called() -> String {
+    let called = PathBuf::from(std::env::args_os().next().unwrap_or_default());
+    let path = match (called.components().count() > 1, std::env::current_dir()) {
+        (true, Ok(folder)) => folder.join(called),
+        _ => called,
+    };
+    path.to_string_lossy().into_owned()
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use clap::Args;
-use oxbatch_core::engine::Operator;
 use oxbatch_core::repository::{Drain, NodeState, NodeStatus};
 use uuid::Uuid;
 
 use super::nodes::state;
+use crate::connection::Connection;
 use crate::database::Access;
 use crate::duration::parse_duration;
 use crate::error::CliError;
@@ -20,10 +20,10 @@ use crate::program::Program;
 pub(crate) struct DrainArgs {
     /// Name or id of the node; without it the node of this host
     node: Option<String>,
-    /// Stop what it runs at the next safe point; another node goes on with it
+    /// Stop its executions at their next safe point; another node resumes them
     #[arg(long)]
     stop: bool,
-    /// End its process once nothing runs any more
+    /// End its process once nothing runs on it any more
     #[arg(long)]
     exit: bool,
     /// Let it take work again
@@ -37,17 +37,19 @@ pub(crate) struct DrainArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: DrainArgs) -> Result<Exit, CliError> {
     let DrainArgs { node, stop, exit, undo, wait } = arguments;
-    let operator = program.operator(Access::Write).await?;
+    let connection = program.connection(Access::Write).await?;
     let name = match node {
         Some(name) => name,
         None => program.engine(None)?.node_name,
     };
-    let boot_id = find(&operator, &name).await?;
-    let mut node = operator.drain(boot_id, (!undo).then_some(Drain { stop, exit })).await?;
+    let boot_id = find(&connection, &name).await?;
+    let mut node = connection.drain(boot_id, (!undo).then_some(Drain { stop, exit })).await?;
     if let Some(at_most) = wait {
-        match operator.wait_for_node(boot_id, at_most, |node| !is_busy(node)).await? {
-            Some(status) => node = status,
-            None => {
+        match connection.wait_for_node(boot_id, at_most, |node| !is_busy(node)).await {
+            Ok(Some(status)) => node = status,
+            // The process that answers may be the one that is to end.
+            Err(error) if !(exit && error.is_unreachable()) => return Err(error),
+            Ok(None) | Err(_) => {
                 output::line(format!("node {name} ({boot_id}) has ended"))?;
                 return Ok(Exit::Completed);
             }
@@ -62,15 +64,15 @@ pub(crate) async fn run(program: &Program, arguments: DrainArgs) -> Result<Exit,
     Ok(if wait.is_some() && is_busy(&node) { Exit::TimedOut } else { Exit::Completed })
 }
 
-/// Whether there is something to wait for: work that it still has, or a process that is to end.
+/// The node has work that can be waited for, or a process that is to end.
 fn is_busy(node: &NodeStatus) -> bool {
     let ends = node.drain.is_some_and(|drain| drain.exit);
     node.state != NodeState::Gone && (ends || !node.running.is_empty())
 }
 
 /// The node with an id, or the only one with a name that has not gone.
-async fn find(operator: &Operator, name: &str) -> Result<Uuid, CliError> {
-    let nodes = operator.nodes().await?.into_iter().filter(|node| node.state != NodeState::Gone);
+async fn find(connection: &Connection, name: &str) -> Result<Uuid, CliError> {
+    let nodes = connection.nodes().await?.into_iter().filter(|node| node.state != NodeState::Gone);
     let nodes: Vec<_> = nodes.map(|node| node.report.node).collect();
     let by_id = Uuid::parse_str(name).ok().filter(|id| nodes.iter().any(|node| node.boot_id == *id));
     if let Some(id) = by_id {

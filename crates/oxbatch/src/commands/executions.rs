@@ -1,16 +1,20 @@
-//! `executions`: what was run, newest first.
+//! `executions`: the list of executions, newest first.
 
 use clap::Args;
+use oxbatch_core::engine::Operator;
 use oxbatch_core::execution::{InstanceId, UnknownStatus};
 use oxbatch_core::repository::{ExecutionFilter, PageRequest};
 use oxbatch_core::{DateTime, JobExecution, Status};
 
+use super::{before, remark_next};
+use crate::connection::Connection;
 use crate::database::Access;
 use crate::duration::show_seconds;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
 use crate::program::Program;
+use crate::remote::{Query, RemoteService};
 use crate::table::{Align, Table, shorten};
 use crate::view;
 
@@ -38,9 +42,9 @@ pub(crate) struct ExecutionsArgs {
     /// Most rows
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=500))]
     limit: u32,
-    /// Go on with the next page; the page before tells this value
-    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
-    cursor: Option<i64>,
+    /// Continue with the next page; the page before prints this value
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -53,8 +57,14 @@ pub(super) fn parse_status(text: &str) -> Result<Status, UnknownStatus> {
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: ExecutionsArgs) -> Result<Exit, CliError> {
+    match program.connection(Access::Read).await? {
+        Connection::Database(operator) => in_database(program, &operator, arguments).await,
+        Connection::Service(service) => at_service(&service, arguments).await,
+    }
+}
+
+async fn in_database(program: &Program, operator: &Operator, arguments: ExecutionsArgs) -> Result<Exit, CliError> {
     let ExecutionsArgs { job, status, from, to, instance, limit, cursor, json } = arguments;
-    let operator = program.operator(Access::Read).await?;
     let repository = operator.repository();
     if let Some(name) = &job {
         operator.check_job_name(name).await.map_err(|error| program.explain(error))?;
@@ -66,15 +76,28 @@ pub(crate) async fn run(program: &Program, arguments: ExecutionsArgs) -> Result<
         to: to.map(DateTime::saturating_instant),
         instance_id: instance.map(InstanceId),
     };
-    let page = repository.executions(filter, PageRequest { before: cursor, limit }).await?;
+    let page = PageRequest { before: before(cursor.as_deref())?, limit };
+    let page = repository.executions(filter, page).await?;
     if json {
         output::json(&view::executions(repository.as_ref(), &program.registry, page.executions).await?)?;
     } else {
         table(&page.executions).print()?;
     }
-    if let Some(next) = page.next {
-        output::remark(format!("there are more: go on with --cursor {next}"));
+    remark_next(page.next);
+    Ok(Exit::Completed)
+}
+
+async fn at_service(service: &RemoteService, arguments: ExecutionsArgs) -> Result<Exit, CliError> {
+    let ExecutionsArgs { job, status, from, to, instance, limit, cursor, json } = arguments;
+    let query = Query::default().with("from", from).with("to", to).with("instance", instance);
+    let query = status.into_iter().fold(query, |query, status| query.with("status", Some(status)));
+    let page = service.executions(job.as_deref(), query.with("limit", Some(limit)).with("cursor", cursor)).await?;
+    if json {
+        output::json(&page.shown)?;
+    } else {
+        table(&page.items).print()?;
     }
+    remark_next(page.next);
     Ok(Exit::Completed)
 }
 
@@ -96,7 +119,7 @@ fn table(executions: &[JobExecution]) -> Table {
     table
 }
 
-/// How long it ran, or has been running.
+/// The time that it ran, or has been running.
 pub(super) fn took(execution: &JobExecution) -> String {
     let Some(start) = execution.start_time else { return "-".to_owned() };
     let end = execution.end_time.unwrap_or_else(jiff::Timestamp::now);

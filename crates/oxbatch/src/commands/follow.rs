@@ -6,6 +6,7 @@ use std::time::Duration;
 use oxbatch_core::execution::{Counters, ExecutionId, StepExecutionId};
 use oxbatch_core::{JobExecution, Status, StepExecution};
 
+use crate::colour::{self, paint_word};
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::output;
@@ -27,7 +28,8 @@ pub(super) async fn run(connection: &Connection, id: ExecutionId) -> Result<JobE
             }
         }
         if printed.replace(execution.status) != Some(execution.status) {
-            output::line(format!("execution {id} is {}", execution.status))?;
+            let status = paint_word(execution.status.as_str(), colour::on_stdout());
+            output::line(format!("execution {id} is {status}"))?;
         }
         if !execution.status.is_running() {
             return Ok(execution);

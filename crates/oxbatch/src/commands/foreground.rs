@@ -10,6 +10,7 @@ use oxbatch_core::repository::{JobRepository, LaunchError, Launched};
 use oxbatch_core::step::StepKind;
 use oxbatch_core::{Engine, JobExecution, JobRegistry, Status, StepExecution};
 
+use crate::colour::{self, paint_word};
 use crate::duration::show_seconds;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -20,7 +21,7 @@ use crate::progress::Progress;
 use crate::signals::{Signal, Signals};
 use crate::view::ReportView;
 
-/// How long one wait for the end lasts; it is waited again after that.
+/// Length of one wait for the end; it is waited again after that.
 const LONG: Duration = Duration::from_secs(24 * 3600);
 
 /// Launches an execution on a node of this process and stays with it to its end.
@@ -31,7 +32,7 @@ pub(super) async fn run(
     launch: impl AsyncFnOnce(&Engine) -> Result<Launched, OperatorError>,
 ) -> Result<Exit, CliError> {
     let watch = Arc::new(Watch::default());
-    let progress = Progress::on_terminal();
+    let progress = Progress::on_terminal(&program.registry);
     let mut config = program.engine(None)?.config();
     config.take_work = false;
     config.consumers.push(Arc::new(EventLog::in_foreground()));
@@ -114,7 +115,7 @@ async fn explain(engine: &Engine, error: OperatorError) -> CliError {
     error.into()
 }
 
-/// What became of the steps and the execution, told by the engine's events.
+/// The ends of the steps and of the execution, as the engine's events report them.
 #[derive(Debug, Default)]
 struct Watch {
     seen: Mutex<Seen>,
@@ -185,7 +186,8 @@ impl SeenStep {
             registry.get(job_name).and_then(|job| job.steps().iter().find(|it| it.name() == step.step_name));
         let is_chunk = definition.is_some_and(|definition| matches!(definition.kind(), StepKind::Chunk { .. }));
         let counters = step.counters;
-        let mut parts = vec![format!("{:<width$}", step.step_name), step.status.to_string()];
+        let status = paint_word(step.status.as_str(), colour::on_stdout());
+        let mut parts = vec![format!("{:<width$}", step.step_name), status];
         if is_chunk {
             let (read, write, filter, commit) = (counters.read, counters.write, counters.filter, counters.commit);
             parts.push(format!("read {read}  written {write}  filtered {filter}  commits {commit}"));
@@ -198,7 +200,8 @@ impl SeenStep {
 }
 
 fn summary(execution: &JobExecution) -> String {
-    let mut parts = vec![format!("execution {} of {}", execution.id, execution.job_name), execution.status.to_string()];
+    let status = paint_word(execution.status.as_str(), colour::on_stdout());
+    let mut parts = vec![format!("execution {} of {}", execution.id, execution.job_name), status];
     if let (Some(end), Some(start)) = (execution.end_time, execution.start_time) {
         parts.push(took(end, start));
     }

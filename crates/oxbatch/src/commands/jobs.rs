@@ -1,14 +1,15 @@
-//! `jobs`: what can be run.
+//! `jobs`: the jobs of this program, or of a service.
 
 use clap::Args;
-use oxbatch_core::Job;
 use oxbatch_core::repository::JobSummary;
+use oxbatch_core::{Job, ParameterDeclaration};
 use oxbatch_server::view::JobView;
 
 use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::program::Program;
+use crate::remote::{JobRow, ParameterRow};
 use crate::table::{Align, Table};
 use crate::{database, output, view};
 
@@ -22,32 +23,56 @@ pub(crate) struct JobsArgs {
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: JobsArgs) -> Result<Exit, CliError> {
-    if arguments.json {
+    if let Some(service) = program.service()? {
+        let jobs = service.jobs().await?;
+        if arguments.json {
+            output::json(&jobs.shown)?;
+        } else {
+            table(jobs.items).print()?;
+        }
+    } else if arguments.json {
         output::json(&views(program).await?)?;
-        return Ok(Exit::Completed);
+    } else {
+        table(program.registry.iter().map(row)).print()?;
     }
-    let columns = ["JOB", "STEPS", "PARAMETERS", "DESCRIPTION"];
-    let mut table = Table::new(columns.map(|name| (name, Align::Left)));
-    for job in program.registry.iter() {
-        let steps: Vec<_> = job.steps().iter().map(oxbatch_core::Step::name).collect();
-        table.row([job.name().to_owned(), steps.join(", "), parameters(job), job.description().to_owned()]);
-    }
-    table.print()?;
     Ok(Exit::Completed)
 }
 
+fn table(jobs: impl IntoIterator<Item = JobRow>) -> Table {
+    let columns = ["JOB", "STEPS", "PARAMETERS", "DESCRIPTION"];
+    let mut table = Table::new(columns.map(|name| (name, Align::Left)));
+    for JobRow { name, description, steps, parameters } in jobs {
+        table.row([name, steps.join(", "), shown(parameters), description]);
+    }
+    table
+}
+
+fn row(job: &Job) -> JobRow {
+    let parameter = |declaration: &ParameterDeclaration| ParameterRow {
+        name: declaration.name().to_owned(),
+        is_required: declaration.is_required(),
+        default: declaration.default_or_none().filter(|_| !declaration.is_secret()).map(ToString::to_string),
+    };
+    JobRow {
+        name: job.name().to_owned(),
+        description: job.description().to_owned(),
+        steps: job.steps().iter().map(|step| step.name().to_owned()).collect(),
+        parameters: job.parameters().map(|declared| declared.iter().map(parameter).collect()),
+    }
+}
+
 /// `name=default` for each, `name (required)` for those that must be given.
-fn parameters(job: &Job) -> String {
-    let Some(declared) = job.parameters() else { return "any".to_owned() };
-    let shown = declared.iter().map(|declaration| match declaration.default_or_none() {
-        Some(value) if !declaration.is_secret() => format!("{}={value}", declaration.name()),
-        None if declaration.is_required() => format!("{} (required)", declaration.name()),
-        _ => declaration.name().to_owned(),
+fn shown(parameters: Option<Vec<ParameterRow>>) -> String {
+    let Some(declared) = parameters else { return "any".to_owned() };
+    let shown = declared.into_iter().map(|ParameterRow { name, is_required, default }| match default {
+        Some(value) => format!("{name}={value}"),
+        None if is_required => format!("{name} (required)"),
+        None => name,
     });
     shown.collect::<Vec<_>>().join(" ")
 }
 
-/// How the jobs fared is only told where there is a database: a list creates none.
+/// The jobs with their history, where there is a database: a list creates none.
 async fn views(program: &Program) -> Result<Vec<JobView>, CliError> {
     let repository = database::open_if_there(program.database()?, Access::Read).await?;
     let mut jobs = Vec::new();

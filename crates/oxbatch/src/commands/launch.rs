@@ -34,10 +34,10 @@ pub(crate) struct LaunchArgs {
     /// Rank in the queue, from -1000 to 1000: higher ones go first
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(i64::from(MIN_PRIORITY)..=i64::from(MAX_PRIORITY)))]
     priority: Option<i32>,
-    /// The same key with the same launch answers the same execution for 24 hours
+    /// The same launch with the same key answers the same execution for 24 hours
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// Wait until it has ended; the exit code tells how
+    /// Wait until it has ended; its status is the exit code
     #[arg(long)]
     wait: bool,
     /// Wait no longer than this; exit code 6 when it has not ended by then

@@ -1,9 +1,10 @@
-//! `nodes`: the processes that share the database, and what they run.
+//! `nodes`: the processes that share the database, and the executions that they run.
 
 use clap::Args;
 use oxbatch_core::repository::{NodeState, NodeStatus};
 use oxbatch_server::view::NodeView;
 
+use crate::connection::Connection;
 use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -24,11 +25,23 @@ pub(crate) struct NodesArgs {
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: NodesArgs) -> Result<Exit, CliError> {
-    let nodes = program.operator(Access::Read).await?.nodes().await?;
-    if arguments.json {
-        output::json(&nodes.into_iter().map(NodeView::from).collect::<Vec<_>>())?;
-    } else {
-        table(&nodes).print()?;
+    match program.connection(Access::Read).await? {
+        Connection::Database(operator) => {
+            let nodes = operator.nodes().await?;
+            if arguments.json {
+                output::json(&nodes.into_iter().map(NodeView::from).collect::<Vec<_>>())?;
+            } else {
+                table(&nodes).print()?;
+            }
+        }
+        Connection::Service(service) => {
+            let nodes = service.nodes().await?;
+            if arguments.json {
+                output::json(&nodes.shown)?;
+            } else {
+                table(&nodes.items).print()?;
+            }
+        }
     }
     Ok(Exit::Completed)
 }
@@ -38,7 +51,7 @@ fn table(nodes: &[NodeStatus]) -> Table {
     let mut table = Table::new([
         left("NAME"),
         left("STATE"),
-        ("PLACES", Align::Right),
+        ("SLOTS", Align::Right),
         left("LAST HEARTBEAT"),
         left("ID"),
         left("RUNS"),
@@ -57,7 +70,7 @@ fn table(nodes: &[NodeStatus]) -> Table {
     table
 }
 
-/// The state, with what becomes of a node that drains.
+/// The state; of a node that drains with what is asked of it besides.
 pub(super) fn state(node: &NodeStatus) -> String {
     let mut words = vec![node.state.as_str()];
     if let (NodeState::Draining, Some(drain)) = (node.state, node.drain) {

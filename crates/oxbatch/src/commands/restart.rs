@@ -1,11 +1,13 @@
-//! `restart`: a failed or stopped execution goes on in the foreground.
+//! `restart`: a failed or stopped execution is resumed, in the foreground or at a service.
 
 use std::sync::Arc;
 
 use clap::Args;
 use oxbatch_core::execution::ExecutionId;
 
+use super::wait::SentArgs;
 use super::{foreground, parse_id};
+use crate::connection::Connection;
 use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -17,15 +19,23 @@ pub(crate) struct RestartArgs {
     /// Id of the execution
     #[arg(value_parser = parse_id)]
     id: ExecutionId,
+    #[command(flatten)]
+    sent: SentArgs,
     /// Print the execution and its steps as JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "wait")]
     json: bool,
 }
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: RestartArgs) -> Result<Exit, CliError> {
-    let RestartArgs { id, json } = arguments;
-    let operator = program.operator(Access::Write).await?;
+    let RestartArgs { id, sent, json } = arguments;
+    let operator = match program.connection(Access::Write).await? {
+        Connection::Database(operator) => operator,
+        Connection::Service(service) => {
+            let id = service.restart(id).await?;
+            return sent.attend(Connection::Service(service), id, json).await;
+        }
+    };
     operator.end_if_dead(id).await?;
     let repository = Arc::clone(operator.repository());
     foreground::run(program, repository, json, async |engine| engine.restart_here(id).await).await

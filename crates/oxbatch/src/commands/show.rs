@@ -6,6 +6,7 @@ use oxbatch_core::{JobExecution, StepExecution};
 
 use super::executions::took;
 use super::{follow, parse_id};
+use crate::colour::{self, paint_word};
 use crate::connection::Connection;
 use crate::database::Access;
 use crate::duration::show_seconds;
@@ -22,7 +23,7 @@ pub(crate) struct ShowArgs {
     /// Id of the execution
     #[arg(value_parser = parse_id)]
     id: ExecutionId,
-    /// Print a line at each change until it has ended; the exit code tells how
+    /// Print a line at each change until it has ended; its status is the exit code
     #[arg(long, conflicts_with = "json")]
     follow: bool,
     /// Print JSON
@@ -72,7 +73,7 @@ fn heading(execution: &JobExecution) -> String {
         ("execution", execution.id.to_string()),
         ("instance", execution.instance_id.to_string()),
         ("job", output::one_line(&execution.job_name)),
-        ("status", execution.status.to_string()),
+        ("status", paint_word(execution.status.as_str(), colour::on_stdout())),
         ("parameters", output::one_line(&view::typed(&execution.parameters))),
         ("forced", if execution.forced { "yes" } else { "no" }.to_owned()),
         ("created", moment(Some(execution.create_time))),

@@ -1,11 +1,13 @@
-//! `skips`: the items that the steps of an execution went on without.
+//! `skips`: the items that the steps of an execution skipped.
 
 use clap::{Args, Subcommand};
+use oxbatch_core::engine::Operator;
 use oxbatch_core::execution::{ExecutionId, StoredSkip};
 use oxbatch_server::view::SkipView;
 
 use super::rerun::RerunArgs;
 use super::{parse_id, rerun};
+use crate::connection::Connection;
 use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -32,10 +34,10 @@ pub(crate) struct SkipsArgs {
     json: bool,
 }
 
-/// What is done with skipped items, other than to list them.
+/// Actions on skipped items, other than to list them.
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Run them again in the foreground, once their cause is fixed
+    /// Run them again, in the foreground or at a service, once their cause is fixed
     Rerun(RerunArgs),
 }
 
@@ -47,10 +49,32 @@ pub(crate) async fn run(program: &Program, arguments: SkipsArgs) -> Result<Exit,
         // The command line is refused without one of them.
         (None, None) => return Ok(Exit::Usage),
     };
-    let operator = program.operator(Access::Read).await?;
+    match program.connection(Access::Read).await? {
+        Connection::Database(operator) => {
+            let found = in_database(&operator, id).await?;
+            if arguments.json {
+                output::json(&found.into_iter().map(|(_, skip)| skip.into()).collect::<Vec<SkipView>>())?;
+            } else {
+                table(&found).print()?;
+            }
+        }
+        Connection::Service(service) => {
+            let found = service.skips(id).await?;
+            if arguments.json {
+                output::json(&found.shown)?;
+            } else {
+                table(&found.items).print()?;
+            }
+        }
+    }
+    Ok(Exit::Completed)
+}
+
+/// The skipped items of all steps, with the names of the steps.
+async fn in_database(operator: &Operator, id: ExecutionId) -> Result<Vec<(String, StoredSkip)>, CliError> {
     operator.execution(id).await?;
     let repository = operator.repository();
-    let mut found: Vec<(String, StoredSkip)> = Vec::new();
+    let mut found = Vec::new();
     for step in repository.steps(id).await? {
         let mut after = None;
         loop {
@@ -62,12 +86,7 @@ pub(crate) async fn run(program: &Program, arguments: SkipsArgs) -> Result<Exit,
             }
         }
     }
-    if arguments.json {
-        output::json(&found.into_iter().map(|(_, skip)| skip.into()).collect::<Vec<SkipView>>())?;
-    } else {
-        table(&found).print()?;
-    }
-    Ok(Exit::Completed)
+    Ok(found)
 }
 
 fn table(found: &[(String, StoredSkip)]) -> Table {

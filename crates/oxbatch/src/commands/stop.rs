@@ -6,6 +6,7 @@ use clap::Args;
 use oxbatch_core::execution::ExecutionId;
 
 use super::parse_id;
+use crate::colour::{self, paint_word};
 use crate::database::Access;
 use crate::duration::parse_duration;
 use crate::error::CliError;
@@ -32,7 +33,8 @@ pub(crate) async fn run(program: &Program, arguments: StopArgs) -> Result<Exit, 
     if wait.is_some() {
         execution = connection.wait(id, wait).await?;
     }
-    output::line(format!("execution {id} is {}", execution.status))?;
+    let status = paint_word(execution.status.as_str(), colour::on_stdout());
+    output::line(format!("execution {id} is {status}"))?;
     match wait {
         Some(_) if execution.status.is_running() => Ok(Exit::TimedOut),
         _ => Ok(Exit::Completed),

@@ -1,5 +1,7 @@
 //! Why a service that is reached over HTTP did not do what it was asked.
 
+use oxbatch_core::repository::Missing;
+
 use crate::exit::Exit;
 
 /// Why a request to a service failed.
@@ -15,6 +17,9 @@ pub(crate) enum RemoteError {
     /// The service refused, by the sentence of its problem document.
     #[error("the service at {address} refused ({status}): {detail}")]
     Refused { address: String, status: u16, detail: String },
+    /// The thing that was named is not there.
+    #[error("{what}: {culprit} (asked of the service at {address})")]
+    Missing { what: Missing, culprit: String, address: String },
     /// The answer is none of this service's version.
     #[error("the answer of the service at {address} cannot be read: {problem}")]
     Unreadable { address: String, problem: String },
@@ -29,7 +34,7 @@ impl RemoteError {
     /// The exit code that goes with it, the same as for a command that works on the database itself.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Refused { status: 400 | 404 | 415 | 422, .. } => Exit::Usage,
+            Self::Missing { .. } | Self::Refused { status: 400 | 404 | 415 | 422, .. } => Exit::Usage,
             Self::Refused { status: 401 | 403 | 409 | 429, .. } => Exit::Refused,
             _ => Exit::Unusable,
         }

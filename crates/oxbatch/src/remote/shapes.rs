@@ -1,13 +1,19 @@
 //! The JSON of the HTTP interface as it is read back into the types of the core.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use oxbatch_core::execution::{ControlTotal, ControlTotals, Counters, ExecutionId, InstanceId, StepExecutionId};
+use oxbatch_core::execution::{
+    ControlTotal, ControlTotals, Counters, ExecutionId, InstanceId, JobInstance, SkippedItem, StepExecutionId,
+    StoredSkip, UnknownSkipPhase,
+};
 use oxbatch_core::job::{Parameter, ParameterType};
+use oxbatch_core::repository::{Drain, Node, NodeReport, NodeState, NodeStatus};
 use oxbatch_core::{Decimal, JobExecution, JobParameters, ParameterValue, Status, StepExecution};
 use serde::Deserialize;
 use serde_json::Value;
+use uuid::Uuid;
 
 /// The answer to a launch.
 #[derive(Debug, Deserialize)]
@@ -15,18 +21,116 @@ pub(super) struct LaunchedShape {
     pub(super) execution_id: i64,
 }
 
-/// A job, as far as a launch needs it.
+/// The answer to a re-run of skipped items.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RerunShape {
+    pub(crate) execution_id: i64,
+    pub(crate) left_count: i64,
+    pub(crate) left: Vec<LeftShape>,
+}
+
+/// A skipped item that cannot be run again.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LeftShape {
+    pub(crate) step_name: String,
+    pub(crate) reason: String,
+    pub(crate) skip: LeftSkipShape,
+}
+
+/// The item itself.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LeftSkipShape {
+    pub(crate) id: i64,
+    pub(crate) position: Option<String>,
+}
+
+/// A job.
 #[derive(Debug, Deserialize)]
 pub(super) struct JobShape {
-    pub(super) parameters: Option<Vec<DeclarationShape>>,
+    name: String,
+    description: String,
+    flow: Vec<String>,
+    parameters: Option<Vec<DeclarationShape>>,
 }
 
 /// A parameter that a job declares.
 #[derive(Debug, Deserialize)]
-pub(super) struct DeclarationShape {
-    pub(super) name: String,
+struct DeclarationShape {
+    name: String,
     #[serde(rename = "type")]
-    pub(super) kind: ParameterType,
+    kind: ParameterType,
+    required: bool,
+    default: Option<Value>,
+    secret: bool,
+}
+
+/// A job as a row of a table.
+#[derive(Debug)]
+pub(crate) struct JobRow {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) steps: Vec<String>,
+    /// `None` for any.
+    pub(crate) parameters: Option<Vec<ParameterRow>>,
+}
+
+/// A declared parameter as a row of a table shows it.
+#[derive(Debug)]
+pub(crate) struct ParameterRow {
+    pub(crate) name: String,
+    pub(crate) is_required: bool,
+    /// `None` where there is none, or where it is secret.
+    pub(crate) default: Option<String>,
+}
+
+/// An instance.
+#[derive(Debug, Deserialize)]
+pub(super) struct InstanceShape {
+    id: i64,
+    job_name: String,
+    job_key: String,
+    create_time: Timestamp,
+}
+
+/// A skipped item.
+#[derive(Debug, Deserialize)]
+pub(super) struct SkipShape {
+    id: i64,
+    step_execution_id: i64,
+    phase: String,
+    position: Option<String>,
+    item: Option<String>,
+    complete: bool,
+    rerun_execution_id: Option<i64>,
+    error: String,
+    create_time: Timestamp,
+}
+
+/// A node.
+#[derive(Debug, Deserialize)]
+pub(super) struct NodeShape {
+    id: String,
+    name: String,
+    version: String,
+    state: String,
+    start_time: Timestamp,
+    last_heartbeat: Timestamp,
+    capacity: u32,
+    jobs: Vec<String>,
+    running: Vec<RunningShape>,
+    drain: Option<DrainShape>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RunningShape {
+    execution_id: i64,
+    job_name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct DrainShape {
+    stop: bool,
+    exit: bool,
 }
 
 /// A problem document (RFC 9457).
@@ -105,15 +209,75 @@ impl ProblemShape {
     }
 }
 
+impl JobShape {
+    /// The types of the declared parameters; empty when the job declares none.
+    pub(super) fn types(self) -> HashMap<String, ParameterType> {
+        let declared = self.parameters.unwrap_or_default().into_iter();
+        declared.map(|declaration| (declaration.name, declaration.kind)).collect()
+    }
+
+    pub(super) fn into_row(self) -> JobRow {
+        let parameter = |declaration: DeclarationShape| ParameterRow {
+            name: declaration.name,
+            is_required: declaration.required,
+            default: declaration.default.filter(|_| !declaration.secret).map(text),
+        };
+        let parameters = self.parameters.map(|declared| declared.into_iter().map(parameter).collect());
+        JobRow { name: self.name, description: self.description, steps: self.flow, parameters }
+    }
+}
+
+impl InstanceShape {
+    pub(super) fn into_instance(self) -> JobInstance {
+        let Self { id, job_name, job_key, create_time } = self;
+        JobInstance { id: InstanceId(id), job_name, job_key, create_time }
+    }
+}
+
+impl SkipShape {
+    pub(super) fn into_skip(self) -> Result<StoredSkip, String> {
+        let phase = self.phase.parse().map_err(|error: UnknownSkipPhase| error.to_string())?;
+        let (position, item, complete, error) = (self.position, self.item, self.complete, self.error);
+        Ok(StoredSkip {
+            id: self.id,
+            step_id: StepExecutionId(self.step_execution_id),
+            time: self.create_time,
+            item: SkippedItem { phase, position, item, complete, error },
+            rerun_execution_id: self.rerun_execution_id.map(ExecutionId),
+        })
+    }
+}
+
+impl NodeShape {
+    pub(super) fn into_node(self) -> Result<NodeStatus, String> {
+        let states = [NodeState::Live, NodeState::Draining, NodeState::Silent, NodeState::Gone];
+        let state = states.into_iter().find(|state| state.as_str() == self.state);
+        let running = self.running.into_iter();
+        let boot_id = Uuid::parse_str(&self.id).map_err(|_| format!("'{}' is no id of a node", self.id))?;
+        Ok(NodeStatus {
+            report: NodeReport {
+                node: Node { name: self.name, boot_id },
+                version: self.version,
+                jobs: self.jobs.into(),
+                capacity: self.capacity,
+                // Not a part of the answer, and not shown.
+                lease: Duration::ZERO,
+                start_time: self.start_time,
+            },
+            heartbeat: self.last_heartbeat,
+            state: state.ok_or_else(|| format!("unknown state '{}' of a node", self.state))?,
+            drain: self.drain.map(|drain| Drain { stop: drain.stop, exit: drain.exit }),
+            running: running.map(|running| (ExecutionId(running.execution_id), running.job_name)).collect(),
+        })
+    }
+}
+
 impl ExecutionShape {
     pub(super) fn into_execution(self) -> Result<JobExecution, String> {
         let mut parameters = JobParameters::default();
         for (name, value) in self.parameters {
-            let value = match value {
-                Value::String(text) => ParameterValue::String(text),
-                // As it is shown: the type is the service's business.
-                value => ParameterValue::String(value.to_string()),
-            };
+            // As it is shown: the type is the service's business.
+            let value = ParameterValue::String(text(value));
             parameters.insert(&name, Parameter { value, identifying: true, secret: false });
         }
         Ok(JobExecution {
@@ -178,6 +342,14 @@ impl ControlTotalShape {
             skipped: sum(self.skipped)?,
             written: sum(self.written)?,
         })
+    }
+}
+
+/// A value as it is shown to people.
+fn text(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        value => value.to_string(),
     }
 }
 

@@ -9,8 +9,8 @@ pub(crate) const SERVER: Setting = Setting {
     flag: "--server",
     variable: "OXBATCH_SERVER",
     key: "client.server",
-    text: "Address of a service that launch, wait, show, stop and abandon are sent to instead of the database",
-    default: "none: they use the database",
+    text: "Address of a service to which commands are sent, instead of to the database",
+    default: "none",
 };
 
 /// All of the section.

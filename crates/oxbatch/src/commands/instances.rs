@@ -1,0 +1,85 @@
+//! `instances`: the list of job instances, newest first.
+
+use clap::Args;
+use oxbatch_core::engine::Operator;
+use oxbatch_core::execution::JobInstance;
+use oxbatch_core::repository::{InstanceFilter, PageRequest};
+use oxbatch_server::view::InstanceView;
+
+use super::{before, remark_next};
+use crate::connection::Connection;
+use crate::database::Access;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output;
+use crate::program::Program;
+use crate::remote::{Query, RemoteService};
+use crate::table::{Align, Table};
+
+/// Arguments of `instances`.
+#[derive(Debug, Args)]
+pub(crate) struct InstancesArgs {
+    /// Only of this job
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
+    /// Most rows
+    #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: u32,
+    /// Continue with the next page; the page before prints this value
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) async fn run(program: &Program, arguments: InstancesArgs) -> Result<Exit, CliError> {
+    match program.connection(Access::Read).await? {
+        Connection::Database(operator) => in_database(program, &operator, arguments).await,
+        Connection::Service(service) => at_service(&service, arguments).await,
+    }
+}
+
+async fn in_database(program: &Program, operator: &Operator, arguments: InstancesArgs) -> Result<Exit, CliError> {
+    let InstancesArgs { job, limit, cursor, json } = arguments;
+    if let Some(name) = &job {
+        operator.check_job_name(name).await.map_err(|error| program.explain(error))?;
+    }
+    let page = PageRequest { before: before(cursor.as_deref())?, limit };
+    let page = operator.repository().instances(InstanceFilter { job_name: job }, page).await?;
+    if json {
+        output::json(&page.instances.into_iter().map(InstanceView::from).collect::<Vec<_>>())?;
+    } else {
+        table(&page.instances).print()?;
+    }
+    remark_next(page.next);
+    Ok(Exit::Completed)
+}
+
+async fn at_service(service: &RemoteService, arguments: InstancesArgs) -> Result<Exit, CliError> {
+    let InstancesArgs { job, limit, cursor, json } = arguments;
+    let query = Query::default().with("limit", Some(limit)).with("cursor", cursor);
+    let page = service.instances(job.as_deref(), query).await?;
+    if json {
+        output::json(&page.shown)?;
+    } else {
+        table(&page.items).print()?;
+    }
+    remark_next(page.next);
+    Ok(Exit::Completed)
+}
+
+fn table(instances: &[JobInstance]) -> Table {
+    let left = ["JOB", "CREATED", "KEY"].map(|name| (name, Align::Left));
+    let mut table = Table::new([("ID", Align::Right)].into_iter().chain(left));
+    for instance in instances {
+        table.row([
+            instance.id.to_string(),
+            instance.job_name.clone(),
+            format!("{:.0}", instance.create_time),
+            instance.job_key.clone(),
+        ]);
+    }
+    table
+}
