@@ -18,6 +18,7 @@ mod store;
 mod sweep;
 mod switch;
 mod trial;
+mod watchdog;
 
 use std::process::ExitCode;
 

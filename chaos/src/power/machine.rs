@@ -95,13 +95,28 @@ impl Machine {
     }
 
     /// Starts a program on the disk; `name` is that of the files of its outputs.
-    pub(crate) fn spawn(&self, name: &str, mut command: Command) -> Result<Program, String> {
+    pub(crate) fn spawn(&self, name: &str, command: Command) -> Result<Program, String> {
         let text = |error: std::io::Error| format!("{name}: {error}");
         let path = self.folder.join(name);
         let error_output = File::create(path.with_extension("err")).map_err(text)?;
-        command.current_dir(self.disk()).stdin(Stdio::null()).stderr(error_output);
+        let mut command = self.on_disk(command);
+        command.stdin(Stdio::null()).stderr(error_output);
         command.stdout(File::create(path.with_extension("out")).map_err(text)?);
         Ok(Program { child: command.spawn().map_err(text)?, outputs: Outputs { path } })
+    }
+
+    /// The command with the disk as its working directory. The program enters it by itself: this process, which must end the
+    /// wait of the disk for the end of the programs, must not wait for the disk.
+    fn on_disk(&self, command: Command) -> Command {
+        let mut entering = Command::new("env");
+        entering.arg(format!("--chdir={}", self.disk().display())).arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => entering.env(name, value),
+                None => entering.env_remove(name),
+            };
+        }
+        entering
     }
 
     /// Waits until a program has ended, or the power is gone: then it is killed first.
@@ -148,8 +163,16 @@ impl Program {
         self.child.kill().map_err(|error| error.to_string())
     }
 
+    /// Waits for the end of a program that was killed, or asked to end.
     pub(crate) fn await_end(&mut self) -> Result<(), String> {
-        self.child.wait().map(drop).map_err(|error| error.to_string())
+        let start = Instant::now();
+        while !self.has_ended()? {
+            if start.elapsed() > PATIENCE {
+                return Err(format!("process {} does not end within {PATIENCE:?}, though its disk is off", self.id()));
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -13,6 +13,7 @@ use super::disk::{Disk, Lasting, Survival};
 use super::options::{Extent, Options};
 use super::switch::{Moment, Passed};
 use super::trial::{Cut, Steady, Trial, Verdict};
+use super::watchdog::Watchdog;
 use crate::random::{Random, mixed};
 
 /// Trials at once: most of their time is that of one process.
@@ -45,7 +46,9 @@ pub(crate) fn run(options: &Options) -> Result<String, String> {
     println!("power-loss: seed {}", options.seed);
     let folder = folder()?;
     let mut ready = Vec::new();
+    let watchdog = Watchdog::start();
     for case in &options.cases {
+        let _watched = watchdog.watch(format!("the case {} without a loss of power", case.name));
         let image = Trial::image(case, folder.path()).map_err(|fault| format!("{}: {fault}", case.name))?;
         let trial = Trial { case, image: &image, folder: folder.path() };
         let steady = trial.steady().map_err(|fault| format!("{}: {fault}", case.name))?;
@@ -55,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<String, String> {
     let totals = Mutex::new(Totals::default());
     let next = AtomicUsize::new(0);
     let worked: Vec<Result<(), String>> = std::thread::scope(|scope| {
-        let worker = || work(options, &ready, &cuts, &next, &totals);
+        let worker = || Work { options, ready: &ready, cuts: &cuts, watchdog: &watchdog }.run(&next, &totals);
         let workers: Vec<_> = (0..WORKERS.min(cuts.len())).map(|_| scope.spawn(worker)).collect();
         workers
             .into_iter()
@@ -139,42 +142,49 @@ fn anywhere(passed: Passed, random: &mut Random) -> Moment {
     }
 }
 
-fn work(
-    options: &Options,
-    ready: &[Ready],
-    cuts: &[(usize, Cut)],
-    next: &AtomicUsize,
-    totals: &Mutex<Totals>,
-) -> Result<(), String> {
-    let folder = folder()?;
-    while let Some((place, cut)) = cuts.get(next.fetch_add(1, Ordering::SeqCst)) {
-        let Ready { case, image, steady } = &ready[*place];
-        let trial = Trial { case, image, folder: folder.path() };
-        let verdict = trial
-            .cut(*cut, &steady.outcome)
-            .unwrap_or_else(|fault| Verdict { faults: vec![fault], ..Verdict::default() });
-        let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
-        totals.cuts += 1;
-        totals.struck += usize::from(verdict.struck);
-        totals.facts += verdict.facts.len();
-        let command = reproduction(case, cut);
-        if matches!(options.extent, Extent::One(_)) {
-            println!("{}", verdict.report);
-        }
-        if verdict.faults.is_empty() {
-            if totals.cuts.is_multiple_of(100) {
-                println!("power-loss: {} of {} done, {} failed", totals.cuts, cuts.len(), totals.failed.len());
+/// What every worker works on.
+struct Work<'a> {
+    options: &'a Options,
+    ready: &'a [Ready],
+    cuts: &'a [(usize, Cut)],
+    watchdog: &'a Watchdog,
+}
+
+impl Work<'_> {
+    /// Tries one cut after the other until none is left.
+    fn run(&self, next: &AtomicUsize, totals: &Mutex<Totals>) -> Result<(), String> {
+        let Self { options, ready, cuts, watchdog } = *self;
+        let folder = folder()?;
+        while let Some((place, cut)) = cuts.get(next.fetch_add(1, Ordering::SeqCst)) {
+            let Ready { case, image, steady } = &ready[*place];
+            let trial = Trial { case, image, folder: folder.path() };
+            let command = reproduction(case, cut);
+            let _watched = watchdog.watch(command.clone());
+            let verdict = trial
+                .cut(*cut, &steady.outcome)
+                .unwrap_or_else(|fault| Verdict { faults: vec![fault], ..Verdict::default() });
+            let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+            totals.cuts += 1;
+            totals.struck += usize::from(verdict.struck);
+            totals.facts += verdict.facts.len();
+            if matches!(options.extent, Extent::One(_)) {
+                println!("{}", verdict.report);
             }
-            continue;
+            if verdict.faults.is_empty() {
+                if totals.cuts.is_multiple_of(100) {
+                    println!("power-loss: {} of {} done, {} failed", totals.cuts, cuts.len(), totals.failed.len());
+                }
+                continue;
+            }
+            let faults = verdict.faults.join("\n  ");
+            if totals.failed.len() < SHOWN && !matches!(options.extent, Extent::One(_)) {
+                println!("{}", verdict.report);
+            }
+            println!("power-loss: {command}\n  {faults}");
+            totals.failed.push(command);
         }
-        let faults = verdict.faults.join("\n  ");
-        if totals.failed.len() < SHOWN && !matches!(options.extent, Extent::One(_)) {
-            println!("{}", verdict.report);
-        }
-        println!("power-loss: {command}\n  {faults}");
-        totals.failed.push(command);
+        Ok(())
     }
-    Ok(())
 }
 
 /// How a loss of power is seen again.
