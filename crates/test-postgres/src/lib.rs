@@ -4,7 +4,9 @@
 //! first test of a process starts one by `scripts/postgres`. It ends with the process, whatever the end is.
 
 mod database;
+mod proxy;
 mod server;
 
 pub use database::TestDatabase;
+pub use proxy::{Cut, Proxy};
 pub use server::{TestServer, shared_server};

@@ -35,10 +35,7 @@ fn statuses(events: &[(String, serde_json::Value)]) -> Vec<&str> {
 async fn a_stream_tells_each_status_and_ends_with_the_execution() {
     let service = Service::start().await;
     service.post("/jobs/Endless/launch").await;
-    let id = oxbatch_core::execution::ExecutionId(1);
-    while service.engine.live_steps(id).last().is_none_or(|step| step.step_name != "Wait") {
-        tokio::task::yield_now().await;
-    }
+    service.until_in_step(1, "Wait").await;
     let (answer, _) = tokio::join!(service.get("/executions/1/events"), async {
         // The stream has told that it runs before it is stopped.
         tokio::task::yield_now().await;

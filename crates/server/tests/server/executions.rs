@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Service};
+use crate::harness::{Answer, Service, until};
 
 fn ids(answer: &Answer) -> Vec<i64> {
     assert_eq!(answer.status, 200, "{}", answer.text);
@@ -186,13 +186,7 @@ async fn a_running_execution_shows_how_far_it_is() {
     let service = Service::start().await;
     service.post("/jobs/Endless/launch").await;
     // The second of two steps runs and cannot tell its own share.
-    loop {
-        let steps = service.get("/executions/1/steps").await.json();
-        if steps.as_array().unwrap().len() == 2 {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
+    until(async || service.get("/executions/1/steps").await.json().as_array().unwrap().len() == 2).await;
     let execution = service.get("/executions/1").await.json();
     assert_eq!((&execution["status"], &execution["progress"]), (&json!("STARTED"), &json!(0.5)));
     assert_eq!(service.get("/executions").await.json()[0]["progress"], 0.5);

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
 use axum::{Router, body};
 use oxbatch_core::engine::{Clock, SystemClock};
+use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::item::{FunctionProcessor, FunctionWriter, ListReader};
 use oxbatch_core::repository::Node;
 use oxbatch_core::{
@@ -21,6 +23,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+/// Long enough for anything that is going to happen; a test that waits this long has failed.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// Time between two polls.
+const POLL_EVERY: Duration = Duration::from_millis(1);
 
 /// A service under test.
 pub(crate) struct Service {
@@ -147,9 +155,13 @@ impl Service {
 
     /// Waits until a step of an execution runs.
     pub(crate) async fn until_running(&self, id: i64) {
-        while self.engine.live_steps(oxbatch_core::execution::ExecutionId(id)).is_empty() {
-            tokio::task::yield_now().await;
-        }
+        until(async || !self.engine.live_steps(ExecutionId(id)).is_empty()).await;
+    }
+
+    /// Waits until the step of an execution runs that has this name.
+    pub(crate) async fn until_in_step(&self, id: i64, name: &str) {
+        let runs = || self.engine.live_steps(ExecutionId(id)).last().is_some_and(|step| step.step_name == name);
+        until(async || runs()).await;
     }
 
     /// Sends a request and checks what holds for every answer.
@@ -163,6 +175,16 @@ impl Service {
         check(&method, &uri, &answer);
         answer
     }
+}
+
+/// Polls until something holds, within a bound: what a test waits for may never come.
+pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    let waited = tokio::time::timeout(LONG, async {
+        while !holds().await {
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+    });
+    waited.await.expect("what is waited for does not come");
 }
 
 pub(crate) fn request(method: &str, path: &str) -> axum::http::request::Builder {

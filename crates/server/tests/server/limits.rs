@@ -6,7 +6,7 @@ use axum::body::Body;
 use futures_util::stream;
 use oxbatch_core::execution::ExecutionId;
 
-use crate::harness::{Service, Settings, request};
+use crate::harness::{Service, Settings, request, until};
 
 const MIB: usize = 1024 * 1024;
 
@@ -66,9 +66,7 @@ async fn a_request_too_many_is_told_to_come_back() {
         tokio::spawn(async move { service.post("/jobs/Endless/launch?wait=5m").await })
     };
     // Asked behind the router, so that nothing else takes the one place.
-    while service.engine.execution(ExecutionId(1)).await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    until(async || service.engine.execution(ExecutionId(1)).await.is_ok()).await;
     let answer = service.get("/executions").await;
     assert!(answer.problem(503).contains("too many requests"));
     assert_eq!(answer.header("retry-after"), Some("1"));

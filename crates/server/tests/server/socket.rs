@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::Service;
+use crate::harness::{self, Service};
 
 /// Long enough for anything that is going to happen.
 const LONG: Duration = Duration::from_secs(30);
@@ -162,9 +162,7 @@ async fn a_shutdown_lets_the_requests_in_work_finish_and_closes_idle_connections
         .write_all(b"POST /jobs/Endless/launch?wait=5m HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n")
         .await
         .unwrap();
-    while listening.service.get("/executions").await.json().as_array().unwrap().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    harness::until(async || !listening.service.get("/executions").await.json().as_array().unwrap().is_empty()).await;
     let Listening { address, shutdown, ended, service } = listening;
     shutdown.cancel();
     let answer = rest(&mut waiting).await;

@@ -10,7 +10,7 @@ use oxbatch_core::{Engine, EngineConfig, Job, JobRegistry, Status, TaskOutcome, 
 use oxbatch_storage::{PostgresRepository, PostgresSettings};
 use oxbatch_test_postgres::TestDatabase;
 
-use crate::harness::{LONG, begin, ended};
+use crate::harness::{LONG, begin, ended, until};
 
 /// Longer than a test: what happens before was not found by a look.
 const NEVER: Duration = Duration::from_secs(3600);
@@ -82,12 +82,7 @@ async fn one_node_asks_another(with_news: bool) {
     let quick = begin(&asks, "Quick").await;
     assert_eq!(ended(&asks, quick).await.status, Status::Completed);
     let endless = begin(&asks, "Endless").await;
-    let running = async {
-        while works.live_steps(endless).is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(LONG, running).await.unwrap();
+    until(async || !works.live_steps(endless).is_empty()).await;
     asks.stop(endless).await.unwrap();
     assert_eq!(ended(&asks, endless).await.status, Status::Stopped);
     let exit = Drain { stop: false, exit: true };

@@ -9,6 +9,7 @@ use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::job::GivenParameters;
 use oxbatch_core::repository::JobRepository;
 use oxbatch_core::repository::{ChunkTransaction, Node};
+use oxbatch_core::step::IntoStep;
 use oxbatch_core::{
     Engine, EngineConfig, ItemError, ItemReader, ItemWriter, Job, JobExecution, JobRegistry, StepExecution,
 };
@@ -18,11 +19,17 @@ use tempfile::TempDir;
 /// Long enough for anything that is going to happen; a test that waits this long has failed.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
+/// Time between two polls.
+const POLL_EVERY: Duration = Duration::from_millis(5);
+
 /// The tests are compiled once for each database: the name of the target says for which.
 pub(crate) const ON_POSTGRES: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"engine_on_postgres");
 
 /// A folder and a database; nodes are started on it one after the other or side by side.
+///
+/// Dropped, it checks that each of its nodes was shut down: one that works on would disturb what comes after it.
 pub(crate) struct TestStore {
+    nodes: Nodes,
     folder: TempDir,
     #[cfg(feature = "postgres")]
     database: Option<oxbatch_test_postgres::TestDatabase>,
@@ -31,6 +38,7 @@ pub(crate) struct TestStore {
 impl TestStore {
     pub(crate) fn new() -> Self {
         Self {
+            nodes: Nodes::default(),
             folder: tempfile::tempdir().unwrap(),
             #[cfg(feature = "postgres")]
             database: ON_POSTGRES.then(oxbatch_test_postgres::TestDatabase::new),
@@ -70,7 +78,9 @@ impl TestStore {
         jobs: impl IntoIterator<Item = Job>,
         set: impl FnOnce(&mut EngineConfig),
     ) -> Engine {
-        Self::start(self.repository().await, jobs, set).await
+        let engine = Self::start(self.repository().await, jobs, set).await;
+        self.nodes.add(&engine);
+        engine
     }
 
     pub(crate) async fn start(
@@ -83,10 +93,69 @@ impl TestStore {
         Engine::start(JobRegistry::new(jobs).unwrap(), repository, config).await.unwrap()
     }
 
+    /// The nodes that must be shut down.
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
     #[cfg(feature = "postgres")]
     pub(crate) fn database(&self) -> Option<&oxbatch_test_postgres::TestDatabase> {
         self.database.as_ref()
     }
+}
+
+impl Drop for TestStore {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.nodes.check();
+        }
+    }
+}
+
+/// The nodes of a test that live.
+#[derive(Clone, Default)]
+pub(crate) struct Nodes {
+    living: Arc<Mutex<Vec<Engine>>>,
+}
+
+impl Nodes {
+    fn add(&self, engine: &Engine) {
+        self.living.lock().unwrap().push(engine.clone());
+    }
+
+    /// A node that has died is never shut down.
+    pub(crate) fn has_died(&self, engine: &Engine) {
+        let boot_id = engine.config().node.boot_id;
+        self.living.lock().unwrap().retain(|engine| engine.config().node.boot_id != boot_id);
+    }
+
+    fn check(&self) {
+        let left = self.living.lock().unwrap().iter().filter(|engine| !engine.is_shutting_down()).count();
+        assert_eq!(left, 0, "{left} nodes were not shut down");
+    }
+}
+
+/// The end of a job with one step.
+pub(crate) struct Ended {
+    pub(crate) execution: JobExecution,
+    pub(crate) step: StepExecution,
+}
+
+impl Ended {
+    /// The exit message of the step.
+    pub(crate) fn message(&self) -> &str {
+        self.step.exit_message.as_deref().unwrap_or_default()
+    }
+}
+
+/// Runs a job with this step alone, on a database of its own, to its end.
+pub(crate) async fn run(step: impl IntoStep) -> Ended {
+    let place = TestStore::new();
+    let engine = place.node([Job::builder("Job").step(step).build().unwrap()]).await;
+    let execution = launch(&engine, "Job").await;
+    let step = steps(&engine, execution.id).await.remove(0);
+    engine.shutdown().await;
+    Ended { execution, step }
 }
 
 pub(crate) async fn launch(engine: &Engine, job: &str) -> JobExecution {
@@ -121,6 +190,30 @@ pub(crate) async fn steps(engine: &Engine, id: ExecutionId) -> Vec<StepExecution
 /// The names of the steps that an execution ran, with their statuses.
 pub(crate) async fn ran(engine: &Engine, id: ExecutionId) -> Vec<String> {
     steps(engine, id).await.iter().map(|step| format!("{} {}", step.step_name, step.status)).collect()
+}
+
+/// Polls until something holds, within a bound: what a test waits for may be passed over, or never come.
+pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    let waited = tokio::time::timeout(LONG, async {
+        while !holds().await {
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+    });
+    // Elapsed: what is waited for does not come.
+    waited.await.unwrap();
+}
+
+/// Polls until a step of an execution is as it should be; fails with all that there is when it has ended otherwise.
+pub(crate) async fn until_step(engine: &Engine, id: ExecutionId, is_there: impl Fn(&StepExecution) -> bool) {
+    until(async || {
+        // The execution before its steps: once it has ended they do not change any more.
+        let execution = engine.execution(id).await.unwrap();
+        let steps = steps(engine, id).await;
+        let is_there = steps.iter().any(&is_there);
+        assert!(is_there || execution.status.is_running(), "it has ended otherwise: {execution:?} {steps:?}");
+        is_there
+    })
+    .await;
 }
 
 pub(crate) type Shared<T> = Arc<Mutex<Vec<T>>>;

@@ -13,7 +13,7 @@ use oxbatch_core::step::{ChunkStepBuilder, ReadAhead};
 use oxbatch_core::{ChunkStep, Engine, ItemError, ItemReader, Job, RetryPolicy, SkipPolicy, Status};
 use oxbatch_formats::{FileWriter, RecordEncoder};
 
-use crate::harness::{LONG, Numbers, Shared, TestStore, begin, contents, ended, launch, list, steps};
+use crate::harness::{Numbers, Shared, TestStore, begin, contents, ended, launch, list, steps, until_step};
 
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -250,12 +250,7 @@ async fn what_waits_is_saved_in_its_time_although_no_chunk_comes() {
             .unwrap();
         let engine = place.node([job]).await;
         let id = begin(&engine, "Stalls").await;
-        let saved = async {
-            while steps(&engine, id).await.first().is_none_or(|step| step.counters.read < 30) {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(LONG, saved).await.unwrap();
+        until_step(&engine, id, |step| step.counters.read >= 30).await;
         opens.store(true, Ordering::SeqCst);
         assert_eq!(ended(&engine, id).await.status, Status::Completed);
         assert_eq!(counters(&engine, id).await.read, 60);
@@ -296,12 +291,7 @@ async fn a_stop_is_heard_of_by_a_save_that_was_made_while_the_reader_waits() {
     let engine = place.node([job]).await;
     let id = begin(&engine, "Stalls").await;
     // Where notifications arrive before the commit does, the step ends by them, and the reader is never waited for.
-    let saved_or_ended = async {
-        while steps(&engine, id).await.first().is_none_or(|step| step.counters.read < 30 && step.end_time.is_none()) {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(LONG, saved_or_ended).await.unwrap();
+    until_step(&engine, id, |step| step.counters.read >= 30 || step.end_time.is_some()).await;
     opens.store(true, Ordering::SeqCst);
     let execution = ended(&engine, id).await;
     assert_eq!(execution.status, Status::Stopped, "{execution:?}");
@@ -366,6 +356,7 @@ async fn files_hold_everything_once_after_a_kill_although_several_files_were_not
     // The lock on the file dies with the process; here it has to be let go first.
     let parts = std::fs::read_dir(&folder).unwrap().count();
     assert_eq!(parts, 11, "330 of 30 each");
+    place.nodes().has_died(&dead);
     dead.repository().close().await.unwrap();
     let copy = place.path("as-it-was");
     std::fs::create_dir(&copy).unwrap();

@@ -5,19 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use oxbatch_core::item::{ErrorKind, FunctionProcessor, FunctionWriter, ListReader};
-use oxbatch_core::step::IntoStep;
-use oxbatch_core::{ChunkStep, ItemError, Job, RetryPolicy, SkipPolicy, Status, StepExecution, TaskStep};
+use oxbatch_core::{ChunkStep, ItemError, RetryPolicy, SkipPolicy, Status, TaskStep};
 
-use crate::harness::{TestStore, launch, steps};
-
-async fn run(step: impl IntoStep) -> (Status, Option<String>, StepExecution) {
-    let place = TestStore::new();
-    let engine = place.node([Job::builder("Kinds").step(step).build().unwrap()]).await;
-    let execution = launch(&engine, "Kinds").await;
-    let step = steps(&engine, execution.id).await.remove(0);
-    engine.shutdown().await;
-    (execution.status, execution.exit_message, step)
-}
+use crate::harness::run;
 
 /// Fails the first times by this.
 fn fails(times: u32, kind: io::ErrorKind) -> impl Fn() -> io::Result<()> + Clone + Send + Sync {
@@ -41,8 +31,8 @@ async fn a_task_is_repeated_for_the_kinds_that_its_policy_names() {
     {
         let call = fails(2, kind);
         let step = TaskStep::builder("Call", move |_| Ok(call()?)).retry(policy()).classify_errors(timeouts);
-        let (ended, message, step) = run(step).await;
-        assert_eq!((ended, step.counters.retry), (status, retries), "{message:?}");
+        let ended = run(step).await;
+        assert_eq!((ended.execution.status, ended.step.counters.retry), (status, retries), "{}", ended.message());
         // The same, told by the error itself.
         let call = fails(2, kind);
         let step = TaskStep::builder("Call", move |_| {
@@ -52,10 +42,10 @@ async fn a_task_is_repeated_for_the_kinds_that_its_policy_names() {
             })?;
             Ok(())
         });
-        let (ended, message, step) = run(step.retry(policy())).await;
-        assert_eq!((ended, step.counters.retry), (status, retries), "{message:?}");
+        let ended = run(step.retry(policy())).await;
+        assert_eq!((ended.execution.status, ended.step.counters.retry), (status, retries), "{}", ended.message());
         if status == Status::Failed {
-            assert_eq!(message.unwrap(), "step 'Call' failed: entity not found");
+            assert_eq!(ended.message(), "entity not found");
         }
     }
 }
@@ -85,9 +75,10 @@ async fn errors_of_processor_and_writer_are_repeated_and_skipped_by_the_kind_tha
             let call = writes.clone();
             Ok(FunctionWriter::new(move |_: &[u64]| Ok(call()?)))
         });
-    let (status, message, step) = run(step).await;
-    assert_eq!(status, Status::Completed, "{message:?}");
-    assert_eq!((step.counters.retry, step.counters.process_skip, step.counters.write), (4, 1, 9));
+    let ended = run(step).await;
+    assert_eq!(ended.execution.status, Status::Completed, "{}", ended.message());
+    let counters = ended.step.counters;
+    assert_eq!((counters.retry, counters.process_skip, counters.write), (4, 1, 9));
 }
 
 #[tokio::test]
@@ -103,10 +94,10 @@ async fn a_skip_policy_may_ask_a_function_of_the_fault_and_of_how_many_there_wer
             })
             .skip(SkipPolicy::unlimited().when(move |fault| fault.error == "four" && fault.skipped < most))
             .writer(|_| Ok(FunctionWriter::new(|_: &[u64]| Ok(()))));
-        let (ended, message, step) = run(step).await;
-        assert_eq!((ended, step.counters.skip()), (status, skipped), "{message:?}");
+        let ended = run(step).await;
+        assert_eq!((ended.execution.status, ended.step.counters.skip()), (status, skipped), "{}", ended.message());
         if status == Status::Failed {
-            assert_eq!(message.unwrap(), "step 'Copy' failed: failed to process: item 24: four");
+            assert_eq!(ended.message(), "failed to process: item 24: four");
         }
     }
 }

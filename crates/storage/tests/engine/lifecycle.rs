@@ -92,7 +92,8 @@ async fn mortal(place: &TestStore, job: Job) -> oxbatch_core::Engine {
 }
 
 /// A node whose repository is closed under it cannot renew or record anything: to the others it is dead.
-async fn die(engine: &oxbatch_core::Engine) {
+async fn die(place: &TestStore, engine: &oxbatch_core::Engine) {
+    place.nodes().has_died(engine);
     engine.repository().close().await.unwrap();
 }
 
@@ -105,7 +106,7 @@ async fn an_execution_of_a_dead_node_is_recovered_by_the_next_start() {
     let dead = mortal(&place, job).await;
     let id = begin(&dead, "Copy").await;
     told(reached).await;
-    die(&dead).await;
+    die(&place, &dead).await;
     let (job, _reached) = copy(&out, None);
     let engine = place.node([job]).await;
     let lost = engine.execution(id).await.unwrap();
@@ -125,7 +126,7 @@ async fn by_policy_a_lost_execution_waits_for_a_person() {
     let dead = mortal(&place, job).await;
     let id = begin(&dead, "Copy").await;
     told(reached).await;
-    die(&dead).await;
+    die(&place, &dead).await;
     let (job, _reached) = copy(&out, None);
     let engine = place.node_with([job], |config| config.recover = RecoverPolicy::Fail).await;
     assert_eq!(engine.execution(id).await.unwrap().status, Status::Failed);
@@ -259,7 +260,7 @@ async fn a_launch_in_the_foreground_clears_the_way_for_itself() {
     let dead = mortal(&place, job).await;
     let id = begin(&dead, "Copy").await;
     told(reached).await;
-    die(&dead).await;
+    die(&place, &dead).await;
     let (job, _reached) = copy(&out, None);
     let engine = place.node_with([job], |config| config.take_work = false).await;
     let launch = || engine.launch_here("Copy", GivenParameters::default(), LaunchOptions::default());

@@ -8,7 +8,7 @@ use oxbatch_core::item::{Checkpoint, FunctionWriter, ListReader, ListWriter, Tee
 use oxbatch_core::step::Step;
 use oxbatch_core::{ChunkStep, ItemError, ItemReader, Job, RetryPolicy, SkipPolicy, Status};
 
-use crate::harness::{Numbers, Shared, TestStore, begin, contents, ended, launch, list, steps};
+use crate::harness::{Numbers, Shared, TestStore, begin, contents, ended, launch, list, steps, until_step};
 
 /// A writer that keeps what it gets, and tells how many that is.
 fn telling(out: &Shared<u64>) -> (impl oxbatch_core::ItemWriter<u64> + use<>, Receiver<usize>) {
@@ -155,9 +155,7 @@ async fn a_stop_does_not_wait_for_a_stream_and_a_restart_loses_nothing_of_it() {
     stream.send(1).unwrap();
     written(&told, 1);
     // Written is not yet committed, and the grace of the stop is short.
-    while steps(&engine, id).await[0].counters.commit == 0 {
-        tokio::task::yield_now().await;
-    }
+    until_step(&engine, id, |step| step.counters.commit > 0).await;
     engine.stop(id).await.unwrap();
     assert_eq!(ended(&engine, id).await.status, Status::Stopped);
     assert_eq!(steps(&engine, id).await[0].counters.read, 1);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use oxbatch_core::item::{AsyncFunctionWriter, ErrorKind, FunctionWriter, ListReader, ListWriter, TeeWriter};
 use oxbatch_core::{ChunkStep, ItemError, Job, RetryPolicy, SkipPolicy, Status, Step, StepContext};
 
-use crate::harness::{TestStore, contents, launch, list, steps};
+use crate::harness::{TestStore, contents, launch, list, run, steps};
 
 /// How often each was sent, and the errors that pass that are yet to come.
 #[derive(Clone, Default)]
@@ -41,7 +41,7 @@ impl Post {
     }
 }
 
-async fn run(step: Step, sum: Option<u64>) -> oxbatch_core::execution::Counters {
+async fn posted(step: Step, sum: Option<u64>) -> oxbatch_core::execution::Counters {
     let told = list();
     let tells = Arc::clone(&told);
     let tell = oxbatch_core::TaskStep::builder("Tell", move |context| {
@@ -81,7 +81,7 @@ async fn a_bad_letter_makes_the_others_of_its_chunk_go_out_twice_at_most() {
                 }))
             })),
         };
-        run(step.unwrap(), Some(297)).await;
+        posted(step.unwrap(), Some(297)).await;
         assert_eq!((post.most(), post.sent.lock().unwrap().len()), (2, 300));
     }
 }
@@ -101,7 +101,7 @@ async fn a_fault_that_passes_among_them_is_repeated_for_its_letter_alone() {
             Ok(FunctionWriter::new(move |chunk: &[u64]| sends.send(chunk, None)))
         })
         .chunk_size(100);
-    let counters = run(step.try_into().unwrap(), None).await;
+    let counters = posted(step.try_into().unwrap(), None).await;
     assert_eq!((counters.retry, post.most()), (2, 2));
 }
 
@@ -127,7 +127,7 @@ async fn a_list_beside_the_letters_holds_each_once() {
                 Ok(TeeWriter::new(copies, FunctionWriter::new(move |chunk: &[u64]| sends.send(chunk, None))))
             })),
         };
-        run(step.unwrap(), None).await;
+        posted(step.unwrap(), None).await;
         if both_cannot {
             assert_eq!((other.most(), post.most()), (2, 1), "the first of them refuses");
         } else {
@@ -166,13 +166,9 @@ async fn faults_of_the_data_are_not_repeated_and_use_up_no_retries_of_others() {
                 });
                 Ok(TeeWriter::new(ListWriter::new(Arc::clone(&shared)), refuses))
             });
-        let place = TestStore::new();
-        let engine = place.node([Job::builder("Copy").step(step).build().unwrap()]).await;
-        let execution = launch(&engine, "Copy").await;
-        assert_eq!(execution.status, Status::Completed, "{execution:?}");
-        let retries = steps(&engine, execution.id).await[0].counters.retry;
-        assert_eq!(retries, if asks_for_them { 3 } else { 1 });
+        let ended = run(step).await;
+        assert_eq!(ended.execution.status, Status::Completed, "{}", ended.message());
+        assert_eq!(ended.step.counters.retry, if asks_for_them { 3 } else { 1 });
         assert_eq!(contents(&out), (0..16).filter(|n| *n != 5).collect::<Vec<_>>());
-        engine.shutdown().await;
     }
 }

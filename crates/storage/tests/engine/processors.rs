@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use oxbatch_core::item::{Checkpoint, ListReader, ListWriter};
 use oxbatch_core::{ChunkStep, ItemError, ItemProcessor, Job, Status};
 
-use crate::harness::{Shared, TestStore, contents, launch, list, steps};
+use crate::harness::{Shared, TestStore, contents, launch, list, run, steps};
 
 /// Makes running sums, fails at a number until it is mended, and fails where it is reported to.
 struct Sums {
@@ -102,7 +102,7 @@ async fn a_fault_of_a_processors_open_checkpoint_or_close_fails_the_step() {
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_of_a_step_come_one_behind_the_other() {
     for threads in [1, 3] {
-        let (place, out) = (TestStore::new(), list());
+        let out = list();
         let shared = Arc::clone(&out);
         let step = ChunkStep::builder("Map")
             .reader(|_| Ok(ListReader::new(0..20_u64)))
@@ -120,12 +120,10 @@ async fn functions_of_a_step_come_one_behind_the_other() {
             .writer(move |_| Ok(ListWriter::new(Arc::clone(&shared))))
             .processing_threads(threads)
             .chunk_size(4);
-        let engine = place.node([Job::builder("Map").step(step).build().unwrap()]).await;
-        let execution = launch(&engine, "Map").await;
-        assert_eq!(execution.status, Status::Completed, "{execution:?}");
+        let ended = run(step).await;
+        assert_eq!(ended.execution.status, Status::Completed, "{}", ended.message());
         assert_eq!(contents(&out), [1, 3, 5, 7, 9, 11, 15, 17, 19]);
-        let counters = steps(&engine, execution.id).await[0].counters;
+        let counters = ended.step.counters;
         assert_eq!((counters.read, counters.filter, counters.process_skip), (20, 10, 1));
-        engine.shutdown().await;
     }
 }

@@ -438,7 +438,7 @@ async fn a_job_that_has_changed_refuses_with_a_sentence() {
         engine.shutdown().await;
         refused
     };
-    assert_eq!(refusal(None).await, "there is no job 'Rerun'");
+    assert_eq!(refusal(None).await, "job not found: 'Rerun'");
     let other = Job::builder("Rerun").step(TaskStep::builder("Other", |_| Ok(()))).build().unwrap();
     let prefix =
         "the skipped items of execution 1 cannot be run again: none of the 9 skipped items left can be run again: ";

@@ -10,7 +10,7 @@ use oxbatch_core::repository::{Drain, NodeState};
 use oxbatch_core::{Engine, Job, Status, TaskOutcome, TaskStep};
 use tokio::sync::Semaphore;
 
-use crate::harness::{Events, LONG, TestStore, begin, ended, steps};
+use crate::harness::{Events, LONG, TestStore, begin, ended, steps, until};
 
 /// A job whose step runs until it is reported to stop, or until its gate is opened.
 fn waiting(name: &str, gate: &Arc<Semaphore>) -> Job {
@@ -30,15 +30,6 @@ fn waiting(name: &str, gate: &Arc<Semaphore>) -> Job {
         }))
         .build()
         .unwrap()
-}
-
-async fn until(mut fits: impl AsyncFnMut() -> bool) {
-    let waited = tokio::time::timeout(LONG, async {
-        while !fits().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
-    waited.await.unwrap();
 }
 
 async fn runs(engine: &Engine, id: oxbatch_core::execution::ExecutionId) {

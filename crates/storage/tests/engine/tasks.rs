@@ -1,12 +1,12 @@
 //! Task steps: retry, contexts, exit codes, restarts.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use oxbatch_core::{Job, Status, StepContext, TaskOutcome, TaskStep};
 
-use crate::harness::{TestStore, begin, contents, ended, force, launch, list, ran, steps};
+use crate::harness::{Events, ON_POSTGRES, TestStore, begin, contents, ended, force, launch, list, ran, steps, until};
 
 #[tokio::test]
 async fn a_flaky_task_is_repeated_and_its_retries_are_counted() {
@@ -180,5 +180,47 @@ async fn a_launch_over_the_limit_waits_for_a_place_oldest_first() {
         assert_eq!(ended(&engine, id).await.status, Status::Completed);
     }
     assert_eq!(contents(&order), ["B", "C", "A"]);
+    engine.shutdown().await;
+}
+
+/// Another process holds the write lock of the file, so neither the stop nor the retry can be recorded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_ends_the_wait_for_the_database_before_a_retry_is_a_stop() {
+    if ON_POSTGRES {
+        return;
+    }
+    let (place, stops) = (TestStore::new(), Arc::new(OnceLock::<oxbatch_core::Engine>::new()));
+    let path = place.path("oxbatch.db");
+    let lock = Arc::new(std::sync::Mutex::new(None));
+    let (locks, stop) = (Arc::clone(&lock), Arc::clone(&stops));
+    let job = Job::builder("Stopped")
+        .step(
+            TaskStep::builder_async("Fails", move |context: StepContext| {
+                let (path, locks, engine) = (path.clone(), Arc::clone(&locks), stop.get().unwrap().clone());
+                async move {
+                    let other = rusqlite::Connection::open(path)?;
+                    other.execute_batch("BEGIN IMMEDIATE")?;
+                    *locks.lock().unwrap() = Some(other);
+                    let id = context.execution_id();
+                    tokio::spawn(async move { engine.stop(id).await });
+                    context.stopping().await;
+                    Err::<(), oxbatch_core::BoxError>("not this time".into())
+                }
+            })
+            .max_retries(1)
+            .retry_delay(Duration::from_secs(3600)),
+        )
+        .build()
+        .unwrap();
+    let events = Arc::new(Events::default());
+    let engine = place.node_with([job], |config| config.consumers.push(events.clone())).await;
+    assert!(stops.set(engine.clone()).is_ok());
+    let id = begin(&engine, "Stopped").await;
+    // The step has ended once the lack of a lock is noticed: then its end is what waits.
+    let has = |name: &str| events.seen.lock().unwrap().iter().any(|seen| seen == name);
+    until(async || has("RetryScheduled") && has("RepositoryTrouble")).await;
+    drop(lock.lock().unwrap().take());
+    let execution = ended(&engine, id).await;
+    assert_eq!((execution.status, execution.exit_code.as_deref()), (Status::Stopped, Some("STOPPED")), "{execution:?}");
     engine.shutdown().await;
 }

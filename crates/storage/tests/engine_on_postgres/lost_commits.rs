@@ -8,11 +8,10 @@ use oxbatch_core::item::{FunctionProcessor, ListReader};
 use oxbatch_core::step::Backoff;
 use oxbatch_core::{ChunkStep, Job, RetryPolicy, Status, StepContext};
 use oxbatch_storage::{PostgresSettings, PostgresWriter};
-use oxbatch_test_postgres::TestDatabase;
+use oxbatch_test_postgres::{Cut, Proxy, TestDatabase};
 use serde::{Deserialize, Serialize};
 
 use crate::harness::{TestStore, launch, steps};
-use crate::proxy::{Cut, Proxy};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Line {

@@ -5,8 +5,6 @@
 mod engine;
 mod lost_commits;
 mod outages;
-#[path = "../storage/postgres/proxy.rs"]
-mod proxy;
 mod writers;
 mod zombie;
 

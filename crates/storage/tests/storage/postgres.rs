@@ -5,7 +5,6 @@ mod dead_owners;
 mod faults;
 mod lost_answers;
 mod plans;
-mod proxy;
 mod tls;
 
 use oxbatch_core::job::JobParameters;

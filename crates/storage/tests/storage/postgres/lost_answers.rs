@@ -8,9 +8,8 @@ use oxbatch_core::repository::{
     ChunkTransaction, ClaimRequest, Executions, JobRepository, Node, RepositoryError, RunLimits, StepFence, StepStart,
 };
 use oxbatch_storage::{PostgresChunkTransaction, PostgresRepository, PostgresSettings};
-use oxbatch_test_postgres::TestDatabase;
+use oxbatch_test_postgres::{Cut, Proxy, TestDatabase};
 
-use super::proxy::{Cut, Proxy};
 use super::{launch_of, open};
 
 const CUTS: [Cut; 2] = [Cut::Before("COMMIT"), Cut::Behind("COMMIT")];
@@ -202,9 +201,12 @@ async fn a_chunk_whose_connection_has_died_unseen_is_not_committed_without_its_r
          WHERE datname = current_database() AND pid <> pg_backend_pid()",
     );
     let client = PostgresChunkTransaction::of(transaction.as_mut()).unwrap().client().await.unwrap();
-    while !client.is_closed() {
-        tokio::task::yield_now().await;
-    }
+    let closed = async {
+        while !client.is_closed() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, closed).await.unwrap();
     let refused = transaction.commit(save("{}", &Counters { commit: 1, ..Counters::default() })).await;
     assert!(matches!(refused, Err(RepositoryError::Unavailable { .. })), "{refused:?}");
     transaction.rollback().await.unwrap();

@@ -94,8 +94,11 @@ async fn no_list_launch_claim_step_or_recovery_reads_a_whole_table() {
     drop(repository);
     let open =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'oxbatch'";
-    while database.query(open) != ["0"] {
-        tokio::task::yield_now().await;
-    }
+    let closed = async {
+        while database.query(open) != ["0"] {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, closed).await.unwrap();
     assert_eq!(database.query(SCANS), before);
 }
