@@ -1,8 +1,8 @@
 //! Three nodes on one PostgreSQL that are killed, frozen, cut off and restarted while they work; every row is counted.
 //!
-//! `torture` is the test; `power` is another, of what is left of the work of one machine that loses its power. With any other
-//! argument the program is a node: an ordinary `oxbatch` binary with the jobs of
-//! both. `scripts/chaos` and `scripts/power-loss` start them.
+//! `torture` is the test; `power` is another, of what is left of the work of one machine that loses its power. With any
+//! other argument the program is a node: an ordinary `oxbatch` binary with the jobs of both. `scripts/chaos` and
+//! `scripts/power-loss` start them.
 #![expect(clippy::print_stdout, reason = "a test program reports by itself")]
 
 mod database;

@@ -1,8 +1,9 @@
 //! Loss of power: a file system that forgets what was not forced, jobs on it, and what is left of their work.
 //!
-//! A [`disk`] in memory is mounted through FUSE. A job runs on it until the power goes: its processes are killed while the disk
-//! answers nothing any more, and the disk keeps what was forced, and of the rest as much as its mode says. Then the machine
-//! starts again, the job is run again to its end, and what it leaves is compared with what it leaves under steady power.
+//! A [`disk`] in memory is mounted through FUSE. A job runs on it until the power goes: its processes are killed while
+//! the disk answers nothing any more, and the disk keeps what was forced, and of the rest as much as its mode says.
+//! Then the machine starts again, the job is run again to its end, and what it leaves is compared with what it leaves
+//! under steady power.
 
 mod cases;
 mod disk;

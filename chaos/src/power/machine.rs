@@ -105,8 +105,8 @@ impl Machine {
         Ok(Program { child: command.spawn().map_err(text)?, outputs: Outputs { path } })
     }
 
-    /// The command with the disk as its working directory. The program enters it by itself: this process, which must end the
-    /// wait of the disk for the end of the programs, must not wait for the disk.
+    /// The command with the disk as its working directory. The program enters it by itself: this process, which must
+    /// end the wait of the disk for the end of the programs, must not wait for the disk.
     fn on_disk(&self, command: Command) -> Command {
         let mut entering = Command::new("env");
         entering.arg(format!("--chdir={}", self.disk().display())).arg(command.get_program()).args(command.get_args());

@@ -1,4 +1,5 @@
-//! A server of PostgreSQL whose data are on the machine's disk, in namespaces of its own, so that all of it dies at once.
+//! A server of PostgreSQL whose data are on the machine's disk, in namespaces of its own, so that all of it dies at
+//! once.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -108,8 +109,8 @@ impl Server {
         self.program.await_end()
     }
 
-    /// Removes the server's lock file where a loss of power has left it empty: no server starts over such a one by itself, and
-    /// whoever starts servers after a loss of power removes it.
+    /// Removes the server's lock file where a loss of power has left it empty: no server starts over such a one by
+    /// itself, and whoever starts servers after a loss of power removes it.
     pub(crate) fn clear_lock(disk: &mut Disk) -> Result<(), String> {
         let name = OsStr::new("postmaster.pid");
         let Ok(data) = disk.lookup(ROOT, OsStr::new(DATA)) else { return Ok(()) };

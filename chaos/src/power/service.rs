@@ -22,8 +22,8 @@ pub(crate) struct Service<'a> {
 }
 
 impl Service<'_> {
-    /// Launches a job several times, waits until all is complete, and ends the service in order; or stops where the power
-    /// goes. On a fault the service is killed.
+    /// Launches a job several times, waits until all is complete, and ends the service in order; or stops where the
+    /// power goes. On a fault the service is killed.
     pub(crate) fn attend(&self, job: &str, facts: &mut Vec<Fact>) -> Result<(), String> {
         let attended = self.launch_all(job, facts);
         match attended {

@@ -1,4 +1,5 @@
-//! One loss of power: a job runs until it comes, its machine starts again with what is left, and the job runs to its end.
+//! One loss of power: a job runs until it comes, its machine starts again with what is left, and the job runs to its
+//! end.
 
 use std::path::Path;
 use std::process::Command;

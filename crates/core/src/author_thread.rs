@@ -10,13 +10,13 @@ use tracing::Span;
 
 /// Stack of the threads on which user code runs, in bytes: as the main thread's.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
-/// How tokio's panic begins when the system gives it no thread for a blocking call.
+/// The beginning of tokio's panic when the system gives it no thread for a blocking call.
 const NO_THREAD: &str = "OS can't spawn worker thread";
-/// What tokio's panic says when something of an earlier execution is used.
+/// The text of tokio's panic when something of an earlier execution is used.
 const RUNTIME_ENDED: &str = "Tokio 1.x context was found, but it is being shutdown";
 
-/// Starts a thread with a small runtime of its own for the author's timers and sockets. The value of the body, or its panic,
-/// arrives at the receiver once the runtime and then `held` are dropped; nobody need listen any more.
+/// Starts a thread with a small runtime of its own for the author's timers and sockets. The value of the body, or its
+/// panic, arrives at the receiver once the runtime and then `held` are dropped; nobody need listen any more.
 ///
 /// Log lines of the author's code carry the span in which the caller is.
 pub(crate) fn start<T: Send + 'static>(

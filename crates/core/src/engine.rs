@@ -52,7 +52,7 @@ use local::LocalNode;
 use state::EngineState;
 use store::StoreHealth;
 
-/// How long a node that ends tries to take its row away: without, it is shown as gone for a while.
+/// The time that a node that ends tries to remove its row: without that, it is shown as gone for a while.
 const REMOVE_NODE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A node that launches and runs jobs. Cheap to clone; all clones are the same node. It is an [`Operator`] too, whose
@@ -95,7 +95,7 @@ impl Engine {
         repository.heartbeat(&report).await?;
         let events = EventSink::new(config.consumers.clone());
         let local = Arc::new(LocalNode::new(config.node.clone(), repository.listen().is_some()));
-        let operator = Operator::beside(
+        let operator = Operator::sharing(
             registry.clone(),
             Arc::clone(&repository),
             OperatorConfig::of(&config),
@@ -188,13 +188,13 @@ impl Engine {
         self.state.drained.cancelled().await;
     }
 
-    /// Waits until the store is gone under the node, and says what became of it. Nothing can be kept any more: what ran was
-    /// dropped, and what is left is to end the process.
+    /// Waits until the store is gone under the node, and says what became of it. Nothing can be kept any more: what ran
+    /// was dropped, and what is left is to end the process.
     pub async fn store_gone(&self) -> RepositoryError {
         self.state.store.until_gone().await
     }
 
-    /// Whether the node can take work: it does not shut down, and its heartbeats are written down.
+    /// `true` if the node can take work: it does not shut down, and its heartbeats are written down.
     ///
     /// # Errors
     /// [`NotReady`] says why it cannot.
@@ -205,7 +205,7 @@ impl Engine {
         }
     }
 
-    /// Whether it has begun to shut down: launches are refused.
+    /// `true` if it has begun to shut down: launches are refused.
     pub fn is_shutting_down(&self) -> bool {
         self.state.local.closing.is_cancelled()
     }

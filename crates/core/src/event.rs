@@ -31,7 +31,7 @@ pub enum Event<'a> {
         step_id: StepExecutionId,
         /// The step.
         step_name: &'a str,
-        /// Whether it goes on where an earlier attempt was.
+        /// `true` if it resumes an earlier attempt.
         resumed: bool,
         /// Its counters while it runs, to be sampled.
         live: &'a Arc<LiveCounters>,
@@ -53,7 +53,7 @@ pub enum Event<'a> {
         retry: u32,
         /// The wait before it.
         delay: Duration,
-        /// What failed.
+        /// The error.
         cause: &'a str,
     },
     /// A stop was requested of an execution that runs here.
@@ -78,9 +78,9 @@ pub enum Event<'a> {
         /// The execution.
         execution: &'a JobExecution,
     },
-    /// What a dead owner left was recovered.
+    /// An execution of a dead owner was recovered.
     ExecutionRecovered {
-        /// What was found and what became of it.
+        /// The execution, and its successor.
         recovered: &'a Recovered,
     },
     /// Another node owns the execution by now: this one drops it.
@@ -90,19 +90,19 @@ pub enum Event<'a> {
     },
     /// The repository failed in the background; the engine tries again.
     RepositoryTrouble {
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
-        /// What it says.
+        /// The error.
         error: &'a RepositoryError,
     },
     /// The store itself is gone: the node drops what it runs and ends.
     RepositoryGone {
-        /// What it says.
+        /// The error.
         error: &'a RepositoryError,
     },
     /// Executions that ended long ago were removed.
     HistoryPurged {
-        /// How many.
+        /// The number of rows.
         report: &'a PurgeReport,
         /// The moment before which they had ended.
         ended_before: Timestamp,
@@ -138,7 +138,7 @@ impl EventSink {
 
     pub(crate) fn emit(&self, event: &Event<'_>) {
         for consumer in self.consumers.iter() {
-            // Who looks on must not end what it looks at. The panic hook has told it.
+            // A consumer must not end what it observes. The panic hook has logged it.
             let _ = std::panic::catch_unwind(AssertUnwindSafe(|| consumer.on_event(event)));
         }
     }

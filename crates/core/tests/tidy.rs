@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const HARD_CAP_LINES: usize = 800;
+/// Widest line of a document or a doc comment, in characters.
+const COLUMNS: usize = 120;
+/// Doc comments that are wider. This number may only go down.
+const WIDE_DOC_COMMENTS: usize = 427;
+/// Doc comments whose line begins with What, Whether, Who, Whose or How instead of a noun. This number may only go down.
+const DOCS_WITHOUT_A_NOUN: usize = 817;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -125,6 +131,80 @@ fn nothing_is_allowed_silently_ignored_or_slept_over() {
     none_of(culprits, "`#[expect(…, reason)]` instead of allow; no ignored tests");
 }
 
+/// The doc comments of the sources: file and line number, the whole line, and its text.
+fn doc_comments() -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    for path in sources() {
+        let shown = path.strip_prefix(root()).unwrap().display().to_string();
+        for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            let text = ["//! ", "/// "].iter().find_map(|mark| line.trim_start().strip_prefix(mark));
+            found.extend(text.map(|text| (format!("{shown}:{}", number + 1), line.to_owned(), text.to_owned())));
+        }
+    }
+    found
+}
+
+/// Fails with the culprits when there are more than there were.
+fn no_more_than(bound: usize, culprits: &[String], rule: &str) {
+    let shown = culprits.join("\n  ");
+    assert!(culprits.len() <= bound, "{rule}: {} instead of {bound}:\n  {shown}", culprits.len());
+}
+
+#[test]
+fn documents_are_wrapped() {
+    let mut documents: Vec<PathBuf> = ["README.md", "CONTRIBUTING.md"].map(|name| root().join(name)).into();
+    for folder in ["docs", "tests", "examples"] {
+        files(&root().join(folder), "md", &mut documents);
+    }
+    assert!(documents.len() > 30, "the documents were not found");
+    let mut culprits = Vec::new();
+    for path in documents {
+        let text = fs::read_to_string(&path).unwrap();
+        let mut in_code = false;
+        for (number, line) in text.lines().enumerate() {
+            in_code ^= line.trim_start().starts_with("```");
+            // What cannot be broken: a row of a table, a word such as a link.
+            let is_free = in_code || line.starts_with('|') || !line.trim_start_matches(['-', ' ']).contains(' ');
+            if !is_free && line.chars().count() > COLUMNS {
+                culprits.push(format!("{}:{}", path.strip_prefix(root()).unwrap().display(), number + 1));
+            }
+        }
+    }
+    none_of(culprits, "a line of a document has at most 120 columns");
+}
+
+#[test]
+fn doc_comments_are_wrapped_and_begin_with_a_noun() {
+    let (mut wide, mut without) = (Vec::new(), Vec::new());
+    for (place, line, text) in doc_comments() {
+        if line.chars().count() > COLUMNS && !text.starts_with('|') {
+            wide.push(place.clone());
+        }
+        let first = text.split([' ', ',']).next().unwrap_or_default();
+        if ["What", "Whether", "Who", "Whose", "How"].contains(&first) {
+            without.push(format!("{place}: {text}"));
+        }
+    }
+    no_more_than(WIDE_DOC_COMMENTS, &wide, "a doc comment has at most 120 columns");
+    no_more_than(DOCS_WITHOUT_A_NOUN, &without, "a doc sentence has a noun as its subject");
+}
+
+#[test]
+fn every_trap_that_a_test_cites_is_described() {
+    let described = fs::read_to_string(root().join("docs/TRAPS.md")).unwrap();
+    let mut culprits = Vec::new();
+    for path in sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        for cited in text.split(concat!("Tr", "ap ")).skip(1) {
+            let number: String = cited.chars().take_while(char::is_ascii_digit).collect();
+            if !number.is_empty() && !described.contains(&format!("| {number} | ")) {
+                culprits.push(format!("{}: trap {number}", path.strip_prefix(root()).unwrap().display()));
+            }
+        }
+    }
+    none_of(culprits, "docs/TRAPS.md has a row for each trap");
+}
+
 #[test]
 fn the_core_knows_neither_sql_nor_http_nor_formats_and_formats_know_neither_of_the_former() {
     let foreign = ["rusqlite", "libsqlite3-sys", "tokio-postgres", "axum", "hyper", "http", "tower", "clap"];
@@ -134,6 +214,8 @@ fn the_core_knows_neither_sql_nor_http_nor_formats_and_formats_know_neither_of_t
     let formats = ["oxbatch-formats", "--all-features"];
     none_of(in_the_tree_of(&formats, &foreign), "formats have no SQL and no HTTP in their tree");
     none_of(in_the_tree_of(&formats, &["oxbatch-storage", "oxbatch-server"]), "formats stand beside storage");
+    let pages = in_the_tree_of(&["oxbatch-server"], &["utoipa-swagger-ui"]);
+    none_of(pages, "a service without the feature `docs` has no page for people");
 }
 
 /// Which of `barred` a package, named with its features, depends on.

@@ -35,7 +35,7 @@ fn parse_id(text: &str) -> Result<ExecutionId, String> {
     id.ok_or_else(|| "an id is a whole number from 1 on".to_owned())
 }
 
-/// Where a page of the database begins, by the cursor that the page before has printed.
+/// The start of a page in the database, by the cursor that the page before has printed.
 fn before(cursor: Option<&str>) -> Result<Option<i64>, CliError> {
     let parse = |text: &str| {
         let id = text.parse().ok().filter(|id| *id >= 1);

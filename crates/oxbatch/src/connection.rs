@@ -21,7 +21,7 @@ const LONGEST_OUTAGE: Duration = Duration::from_secs(60);
 /// A wait without a bound of its own is made of waits of this length.
 const LONG: Duration = Duration::from_secs(24 * 3600);
 
-/// The place of the executions.
+/// The connection of a command.
 pub(crate) enum Connection {
     Database(Box<Operator>),
     Service(RemoteService),
@@ -83,7 +83,8 @@ impl Connection {
         })
     }
 
-    /// Waits until a node is as `is_done` wants it, but not longer than `at_most`; its state then, `None` when it has ended.
+    /// Waits until a node is as `is_done` wants it, but not longer than `at_most`; its state then, `None` when it has
+    /// ended.
     pub(crate) async fn wait_for_node(
         &self,
         boot_id: Uuid,

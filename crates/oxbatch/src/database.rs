@@ -10,7 +10,7 @@ use oxbatch_storage::SqliteRepository;
 use crate::error::CliError;
 use crate::settings::database::DatabaseSettings;
 
-/// What a command does with the database.
+/// The access of a command to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     /// It lists and shows; it takes no right to write.

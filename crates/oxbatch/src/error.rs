@@ -1,4 +1,4 @@
-//! Why a command could not do what it was asked: one sentence with its causes, and an exit code.
+//! The errors of commands: one sentence with its causes, and an exit code.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::output;
 use crate::remote::RemoteError;
 use crate::settings::SettingError;
 
-/// Why a command failed.
+/// The error of a command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
     #[error(transparent)]

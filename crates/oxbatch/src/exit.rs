@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use oxbatch_core::Status;
 
-/// How the program ended.
+/// The end of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// The command did what it was asked; the job is COMPLETED.
@@ -55,7 +55,7 @@ impl Exit {
         }
     }
 
-    /// What the number means, for `--help`.
+    /// The meaning of the number, for `--help`.
     const fn meaning(self) -> &'static str {
         match self {
             Self::Completed => "done; the job is COMPLETED",

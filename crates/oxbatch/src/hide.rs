@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use crate::settings::database::DATABASE;
 
-/// Whether the text is a URL with a password.
+/// `true` if the text is a URL with a password.
 fn has_password(text: &str) -> bool {
     let Some((_, rest)) = text.split_once("://") else { return false };
     let authority = rest.split(['/', '?']).next().unwrap_or_default();

@@ -12,16 +12,16 @@ use tracing_subscriber::EnvFilter;
 use crate::settings::logging::{LogFormat, LogSettings, without_drivers};
 use crate::{colour, progress};
 
-/// What is logged by a service when nobody says.
+/// The default log level of a service.
 pub(crate) const SERVICE_LEVEL: &str = "info";
-/// What is logged by a command when nobody says: its output is what it has to tell.
+/// The default log level of a command, whose output says the rest.
 pub(crate) const COMMAND_LEVEL: &str = "warn";
 
 /// Begins to log. Called once.
 pub(crate) fn init(settings: LogSettings, default_level: &str) {
     let filter = settings.level.unwrap_or_else(|| EnvFilter::new(without_drivers(default_level)));
     let colours = colour::on_stderr();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| BesideBars).with_ansi(colours);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| LogOutput).with_ansi(colours);
     // A subscriber that a caller has set already stays.
     let _ = match settings.format {
         LogFormat::Text => subscriber.try_init(),
@@ -30,7 +30,7 @@ pub(crate) fn init(settings: LogSettings, default_level: &str) {
     std::panic::set_hook(Box::new(log_panic));
 }
 
-/// A panic is caught where it is handled and told there; here it gets its place in the source.
+/// A panic is caught and reported where it is handled; here it gets its location in the source.
 fn log_panic(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("no message");
     let location = info.location().map(ToString::to_string).unwrap_or_default();
@@ -42,9 +42,9 @@ fn log_panic(info: &PanicHookInfo<'_>) {
 }
 
 /// Standard error, with the progress bars out of the way while a line is written.
-struct BesideBars;
+struct LogOutput;
 
-impl Write for BesideBars {
+impl Write for LogOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         progress::without_bars(|| io::stderr().lock().write(bytes))
     }

@@ -29,7 +29,7 @@ pub(crate) fn write(bytes: &[u8]) -> Result<(), CliError> {
     }
 }
 
-/// Writes a remark to standard error; there is nobody to tell when that fails.
+/// Writes a remark to standard error; nobody is left to report to when that fails.
 pub(crate) fn remark(text: impl Display) {
     let _ = progress::without_bars(|| io::stderr().lock().write_all(format!("{text}\n").as_bytes()));
 }
@@ -52,7 +52,7 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
     shown
 }
 
-/// Whether a character changes how others are shown: control characters, line and paragraph separators, marks and
+/// `true` if a character changes how others are shown: control characters, line and paragraph separators, marks and
 /// overrides of the direction of text.
 fn controls(c: char) -> bool {
     c.is_control()

@@ -28,8 +28,8 @@ fn named_type(name: &str) -> Option<ParameterType> {
     ParameterType::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(name))
 }
 
-/// The parameters as the body of a launch over HTTP. Of a parameter that the job declares as a STRING a number is sent as a
-/// text.
+/// The parameters as the body of a launch over HTTP. Of a parameter that the job declares as a STRING a number is sent
+/// as a text.
 pub(crate) fn to_json(
     parameters: &[String],
     declared: &HashMap<String, ParameterType>,
@@ -45,16 +45,16 @@ fn json(
     (name, given): (String, GivenValue),
     declared: &HashMap<String, ParameterType>,
 ) -> Result<(String, Value), CliError> {
-    let fault = |problem: String| CliError::ParameterType { name: name.clone(), problem };
+    let refuse = |problem: String| CliError::ParameterType { name: name.clone(), problem };
     let is_typed = matches!(given, GivenValue::Typed(_));
     let kind = declared.get(&name).copied();
     let value = match (&given, kind) {
         (GivenValue::Text(text), Some(ParameterType::String)) => ParameterValue::String(text.clone()),
-        _ => given.detect().map_err(fault)?,
+        _ => given.detect().map_err(refuse)?,
     };
     let value = match value {
         ParameterValue::String(text) if is_typed && kind.is_none() && DateTime::parse(&text).is_ok() => {
-            return Err(fault("reads as a date, and the service would take it for one".to_owned()));
+            return Err(refuse("reads as a date, and the service would take it for one".to_owned()));
         }
         ParameterValue::String(text) => text.into(),
         ParameterValue::Integer(number) => number.into(),

@@ -22,12 +22,12 @@ use crate::{colour, commands, completion, database, hide, log, signals};
 /// Most threads that serve requests and keep leases; jobs run on threads of their own.
 const MAX_WORKER_THREADS: usize = 4;
 
-/// What [`run`] takes: the jobs, or why they could not be built.
+/// The argument of [`run`]: the jobs, or the reason why they could not be built.
 pub trait IntoRegistry {
     /// The jobs.
     ///
     /// # Errors
-    /// Why they could not be built.
+    /// The reason why they could not be built.
     fn into_registry(self) -> Result<JobRegistry, BoxError>;
 }
 
@@ -53,7 +53,7 @@ pub fn run(registry: impl IntoRegistry) -> ExitCode {
         match completion::answer(registry, &arguments) {
             Ok(false) => {}
             Ok(true) => return ExitCode::SUCCESS,
-            Err(fault) => return Reply::Clap(fault).print(),
+            Err(error) => return Reply::Clap(error).print(),
         }
     }
     let cli = match parse(&arguments, registry.as_ref().ok()) {
@@ -64,7 +64,7 @@ pub fn run(registry: impl IntoRegistry) -> ExitCode {
     execute(cli, registry).map_or_else(CliError::print, ExitCode::from)
 }
 
-/// What every command gets.
+/// The environment of every command.
 pub(crate) struct Program {
     pub(crate) registry: JobRegistry,
     pub(crate) globals: GlobalArgs,
@@ -83,7 +83,7 @@ impl Program {
         Ok(client::resolve(&self.globals, &self.sources)?)
     }
 
-    /// Where the executions are: at the service that is named, else in the database that must be there.
+    /// The connection to the executions: to the service that is named, else to the database that must be there.
     pub(crate) async fn connection(&self, access: Access) -> Result<Connection, CliError> {
         match self.service()? {
             Some(service) => Ok(Connection::Service(service)),
@@ -91,7 +91,7 @@ impl Program {
         }
     }
 
-    /// The refusal of an operator, with the jobs that there are in place of one that is unknown.
+    /// The refusal of an operator, with the jobs that there are instead of one that is unknown.
     pub(crate) fn explain(&self, error: OperatorError) -> CliError {
         match error {
             OperatorError::UnknownJob { name } => CliError::unknown_job(&name, &self.registry),
@@ -99,7 +99,7 @@ impl Program {
         }
     }
 
-    /// Where the database is.
+    /// The settings of the database.
     pub(crate) fn database(&self) -> Result<DatabaseSettings, CliError> {
         Ok(DatabaseSettings::resolve(&self.globals, &self.sources)?)
     }

@@ -1,4 +1,5 @@
-//! Progress on a terminal: a bar for each running step, sampled from its counters, and a line for work that runs elsewhere.
+//! Progress on a terminal: a bar for each running step, sampled from its counters, and a line for work that runs
+//! elsewhere.
 
 mod words;
 
@@ -55,7 +56,7 @@ struct StepBar {
     live: Arc<LiveCounters>,
     bar: ProgressBar,
     since: Instant,
-    /// The first share of the work that the reader could tell, and its moment.
+    /// The first share of the work that the reader knew, and its moment.
     first: Option<(f64, Instant)>,
     /// Said before the first item.
     word: &'static str,

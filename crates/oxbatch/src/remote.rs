@@ -24,7 +24,7 @@ pub(crate) struct RemoteService {
     http: Http,
 }
 
-/// How a launch is sent.
+/// The settings of a launch.
 #[derive(Debug, Default)]
 pub(crate) struct RemoteLaunch {
     pub(crate) parameters: Map<String, Value>,
@@ -108,8 +108,8 @@ impl RemoteService {
         Ok(Listed { items: self.read(items)?, shown, next })
     }
 
-    /// The items that the steps of an execution skipped, with the names of the steps, and their shapes as the service shows
-    /// them.
+    /// The items that the steps of an execution skipped, with the names of the steps, and their shapes as the service
+    /// shows them.
     pub(crate) async fn skips(&self, id: ExecutionId) -> Result<Listed<(String, StoredSkip)>, RemoteError> {
         let (mut items, mut shown) = (Vec::new(), Vec::new());
         for step in self.steps(id).await? {
@@ -208,7 +208,7 @@ fn shape<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
     T::deserialize(value).map_err(|error| error.to_string())
 }
 
-/// What a list shows: as the types of the core, and as the service has written it.
+/// The items of a list: as types of the core, and as the service has written them.
 #[derive(Debug)]
 pub(crate) struct Listed<T> {
     pub(crate) items: Vec<T>,

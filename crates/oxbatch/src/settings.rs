@@ -17,7 +17,7 @@ use std::path::Path;
 pub(crate) use file::DEFAULT_FILE;
 use file::{ConfigFile, Value};
 
-/// Where the file of settings is named. It has no key of its own in that file.
+/// The setting that names the file of settings. It has no key of its own in that file.
 pub(crate) const CONFIG: Setting = Setting {
     flag: "--config",
     variable: "OXBATCH_CONFIG",
@@ -45,9 +45,9 @@ pub(crate) struct Setting {
     pub(crate) variable: &'static str,
     /// In the file: section and name with a dot.
     pub(crate) key: &'static str,
-    /// What it is, for `--help`.
+    /// The description, for `--help`.
     pub(crate) text: &'static str,
-    /// What it is when nobody says, for `--help`.
+    /// The default, for `--help`.
     pub(crate) default: &'static str,
 }
 
@@ -59,7 +59,7 @@ pub(crate) enum Origin {
     Key { key: String, file: String },
 }
 
-/// What is wrong with a setting.
+/// An error in a setting.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingError {
     #[error("{origin}: {problem}")]

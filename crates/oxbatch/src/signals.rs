@@ -10,7 +10,7 @@ use crate::exit::Exit;
 /// Signals within this time are one wish: a terminal that closes, or a service manager, sends several.
 const ONE_WISH: Duration = Duration::from_millis(500);
 
-/// What was asked for.
+/// The request of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// SIGINT: a person at the keyboard.
@@ -41,8 +41,8 @@ pub(crate) struct Signals {
     hangup: Option<tokio::signal::unix::Signal>,
 }
 
-/// From now on a write beyond the limit of a file's size is an error of that write, as on a full disk, and not the end of the
-/// process.
+/// From now on a write beyond the limit of a file's size is an error of that write, as on a full disk, and not the end
+/// of the process.
 pub(crate) fn catch_file_size() -> io::Result<()> {
     // The handler stays when the stream of its signals is dropped.
     #[cfg(unix)]
@@ -90,8 +90,8 @@ impl Signals {
         Signal::Interrupt
     }
 
-    /// Ends the process at the next signal that is a wish of its own, whatever it is doing; what it leaves is recovered by
-    /// the next start.
+    /// Ends the process at the next signal that is a wish of its own, whatever it is doing; what it leaves is recovered
+    /// by the next start.
     pub(crate) fn exit_at_next(mut self) {
         let first = Instant::now();
         tokio::spawn(async move {
@@ -105,7 +105,7 @@ impl Signals {
     }
 }
 
-/// Whether the process was started with a signal ignored, where the system says so.
+/// `true` if the process was started with a signal ignored, where the system says so.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

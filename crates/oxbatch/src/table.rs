@@ -9,7 +9,7 @@ use crate::output;
 /// Columns whose words have a colour.
 const SAYS_HOW_IT_STANDS: [&str; 3] = ["STATUS", "STATE", "RESULT"];
 
-/// How a column is aligned.
+/// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,

@@ -1,4 +1,4 @@
-//! What the commands print as JSON: the shapes of the HTTP interface, filled without an engine.
+//! The JSON of the commands: the shapes of the HTTP interface, filled without an engine.
 
 use jiff::Timestamp;
 use oxbatch_core::job::Parameter;
@@ -13,7 +13,7 @@ pub(crate) fn typed(parameters: &JobParameters) -> String {
     parameters.iter().map(|(name, value)| format!("{name}={}", shown(value))).collect::<Vec<_>>().join(" ")
 }
 
-/// The shapes of a page of executions; only those that run cost a look at their steps.
+/// The shapes of a page of executions; of those that run the steps are read.
 pub(crate) async fn executions(
     repository: &dyn JobRepository,
     registry: &JobRegistry,

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-/// Where it listens when nothing is said.
+/// The default address.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
 /// Largest body of a request.
 pub const DEFAULT_MAX_BODY_BYTES: usize = 1024 * 1024;
-/// How long the head of a request may take, and how long a kept connection may be idle.
+/// The time that the head of a request may take, and that a kept connection may be idle.
 pub const DEFAULT_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the body of a request may take.
+/// The time that the body of a request may take.
 pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a client may leave an answer unread.
+/// The time that a client may leave an answer unread.
 pub const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections that are open at once; further ones wait in the system's queue.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 1_024;
@@ -22,7 +22,7 @@ pub const DEFAULT_MAX_WAITING: usize = 256;
 pub const DEFAULT_MAX_PREVIEWS: usize = 4;
 /// Streams of events that are open at once; further ones are refused.
 pub const DEFAULT_MAX_STREAMS: usize = 64;
-/// How long a shutdown lets requests finish.
+/// The time that a shutdown lets requests finish.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(5);
 
 /// The settings of the HTTP interface. Everything but the address has a default.
@@ -31,7 +31,7 @@ pub const DEFAULT_DRAIN: Duration = Duration::from_secs(5);
 pub struct ServerConfig {
     /// Host or address and port; port 0 takes a free one. [`DEFAULT_LISTEN`]
     pub listen: String,
-    /// Hosts by which it may be called beside `localhost`, `127.0.0.1`, `[::1]` and the one it listens on.
+    /// Hosts by which it may be called besides `localhost`, `127.0.0.1`, `[::1]` and the one it listens on.
     pub allowed_hosts: Vec<String>,
     /// Listen on an address that other machines can reach, although nobody has to say who they are.
     pub insecure: bool,

@@ -1,4 +1,4 @@
-//! What a caller is reported when a request fails: one problem document (RFC 9457) for every error.
+//! The answer to a request that failed: one problem document (RFC 9457) for every error.
 
 mod convert;
 mod kind;
@@ -31,11 +31,11 @@ pub(crate) struct Problem {
     pub(crate) cause: Option<Arc<str>>,
 }
 
-/// Why a request failed.
+/// The problem document of a failed request.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemDocument {
-    /// What kind of problem it is; never changes for a kind.
+    /// The kind of the problem; it never changes for a kind.
     #[schema(format = "uri", example = "urn:oxbatch:problem:already-running")]
     r#type: String,
     /// The kind in words.
@@ -43,11 +43,11 @@ pub(crate) struct ProblemDocument {
     /// The status code of the response.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What is wrong with this request and what to change.
+    /// The error in this request, and the change that would mend it.
     detail: String,
-    /// Under this id the service's log tells more.
+    /// The service's log explains the problem under this id.
     request_id: String,
-    /// The parameter that is at error, or the first of them.
+    /// The parameter that is wrong, or the first of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     parameter: Option<String>,
@@ -55,18 +55,18 @@ pub(crate) struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     execution_id: Option<i64>,
-    /// Every parameter that is at error.
+    /// Every parameter that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     errors: Option<Vec<ParameterError>>,
 }
 
-/// What is wrong with one parameter.
+/// An error in one parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct ParameterError {
     /// Its name.
     pub(crate) parameter: String,
-    /// What is wrong, in words that go on after the name.
+    /// The error, in words that continue after the name.
     pub(crate) message: String,
 }
 
@@ -79,15 +79,15 @@ impl Problem {
     /// An error of the service itself: the caller learns the request id, the log learns the cause.
     pub(crate) fn internal(cause: impl Into<Arc<str>>) -> Self {
         let mut problem =
-            Self::new(ProblemKind::Internal, "the service failed; its log tells more under this request id");
+            Self::new(ProblemKind::Internal, "the service failed; its log explains it under this request id");
         problem.cause = Some(cause.into());
         problem
     }
 
-    /// Parameters at error; the first one is also named on its own.
+    /// Wrong parameters; the first one is also named on its own.
     pub(crate) fn parameters(kind: ProblemKind, errors: Vec<ParameterError>) -> Self {
-        let fault = |error: &ParameterError| format!("parameter '{}' {}", error.parameter, error.message);
-        let mut problem = Self::new(kind, errors.iter().map(fault).collect::<Vec<_>>().join("; "));
+        let sentence = |error: &ParameterError| format!("parameter '{}' {}", error.parameter, error.message);
+        let mut problem = Self::new(kind, errors.iter().map(sentence).collect::<Vec<_>>().join("; "));
         problem.parameter = errors.first().map(|error| error.parameter.clone());
         problem.errors = errors;
         problem

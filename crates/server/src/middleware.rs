@@ -1,4 +1,4 @@
-//! What happens around every request, one concern a file; the router stacks them.
+//! Middleware: one concern a file; the router stacks them.
 
 pub(crate) mod body_size;
 pub(crate) mod hosts;

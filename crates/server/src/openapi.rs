@@ -14,15 +14,15 @@ use utoipa::openapi::{Content, Ref, RefOr, Required, Response as Answer, Respons
 use crate::error::{PROBLEM_JSON, ParameterError, ProblemDocument};
 use crate::router;
 
-/// What any call may answer.
+/// Answers that any call may give.
 const EVERYWHERE: [(&str, &str); 5] = [
     ("400", "A parameter or a header is unknown or does not fit"),
     ("413", "The body is too large"),
     ("421", "The Host header names a host by which the service may not be called"),
-    ("500", "The service failed; its log tells more under the request id"),
+    ("500", "The service failed; its log explains it under the request id"),
     ("503", "Too much to do, shutting down, or the job repository does not answer; try again later"),
 ];
-/// What any call that changes something may answer besides.
+/// Further answers of calls that change something.
 const ON_CHANGES: [(&str, &str); 1] = [("403", "A page of another site asked for a change")];
 
 /// The head of the document: everything but the calls, which the router adds.
@@ -76,7 +76,7 @@ fn complete(operation: &mut Operation, more: &[(&str, &str)]) {
     }
     for (status, answer) in answers.iter_mut() {
         let RefOr::T(answer) = answer else { continue };
-        add_header(answer, "x-request-id", "Under this id the service's log tells more", Type::String);
+        add_header(answer, "x-request-id", "Under this id the service's log explains it", Type::String);
         if status.starts_with(['4', '5']) {
             let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
             answer.content.insert(PROBLEM_JSON.to_owned(), RefOr::T(Content::new(Some(schema))));

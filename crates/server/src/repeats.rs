@@ -22,7 +22,8 @@ struct Seen {
 }
 
 impl Repeats {
-    /// Whether a line is to be logged now: `Some` with how often it was left out since the last time.
+    /// Admits a line to the log, or not. `Some` when it is to be logged now, with the number of times that it was left
+    /// out.
     pub fn admit(&self, line: &str) -> Option<u64> {
         self.admit_at(line, Instant::now())
     }

@@ -18,7 +18,7 @@ use crate::middleware::{body_size, hosts, load, panics, problems, security_heade
 use crate::openapi;
 use crate::state::AppState;
 
-/// Where the service leads a browser that asks for its root: the page for people, or the document where there is none.
+/// The target of the redirect from `/`: the page for people, or the document where there is none.
 const HOME: &str = if cfg!(feature = "docs") { "/docs/" } else { "/openapi.json" };
 
 /// The documented calls: method and path stand on their handlers.

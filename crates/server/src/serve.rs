@@ -37,16 +37,16 @@ pub struct Bound {
     config: ServerConfig,
 }
 
-/// Why the service cannot listen.
+/// The reason why the service cannot listen.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
     /// The address is no `host:port`, or its host has no address.
     #[error("cannot find the address '{listen}': give a host and a port, such as 127.0.0.1:8000")]
     Resolve {
-        /// What was given.
+        /// The given value.
         listen: String,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -81,20 +81,20 @@ pub enum ServeError {
     Bind {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
     /// An allowed host is no name and no address.
     #[error("allowed host '{host}' is no host: give a name or an address, such as batch.example.org")]
     AllowedHost {
-        /// What was given.
+        /// The given value.
         host: String,
     },
 }
 
 impl Bound {
-    /// Where it listens; the real port when port 0 was asked for.
+    /// The address on which it listens; the real port when port 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -145,8 +145,8 @@ pub async fn serve(bound: Bound, engine: Engine, shutdown: CancellationToken) {
     let graceful = GracefulShutdown::new();
     let cut = CancellationToken::new();
     let repeats = Repeats::default();
-    while let Some((stream, place)) = accept(&listener, &connections, &shutdown, &repeats).await {
-        let connection = Connection { watcher: graceful.watcher(), cut: cut.clone(), limits: limits.clone(), place };
+    while let Some((stream, permit)) = accept(&listener, &connections, &shutdown, &repeats).await {
+        let connection = Connection { watcher: graceful.watcher(), cut: cut.clone(), limits: limits.clone(), permit };
         tokio::spawn(connection.answer(stream, router.clone()));
     }
     drop(listener);
@@ -156,16 +156,16 @@ pub async fn serve(bound: Bound, engine: Engine, shutdown: CancellationToken) {
     cut.cancel();
 }
 
-/// The next connection and its place among the open ones; `None` when it is time to shut down.
+/// The next connection and its permit; `None` when it is time to shut down.
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
     shutdown: &CancellationToken,
     repeats: &Repeats,
 ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let place = tokio::select! {
+    let permit = tokio::select! {
         () = shutdown.cancelled() => return None,
-        place = Arc::clone(connections).acquire_owned() => place.ok()?,
+        permit = Arc::clone(connections).acquire_owned() => permit.ok()?,
     };
     loop {
         let accepted = tokio::select! {
@@ -173,7 +173,7 @@ async fn accept(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => return Some((stream, place)),
+            Ok((stream, _)) => return Some((stream, permit)),
             Err(error) => {
                 if let Some(left_out) = repeats.admit(&error.to_string()) {
                     tracing::warn!(%error, left_out, "a connection could not be accepted");
@@ -191,12 +191,12 @@ struct Connection {
     watcher: Watcher,
     cut: CancellationToken,
     limits: Limits,
-    place: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
     async fn answer(self, stream: TcpStream, router: Router) {
-        let Self { watcher, cut, limits, place } = self;
+        let Self { watcher, cut, limits, permit } = self;
         // An answer is written whole; waiting for more to send only delays it.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection was closed before it was answered");
@@ -216,6 +216,6 @@ impl Connection {
             }
             () = cut.cancelled() => {}
         }
-        drop(place);
+        drop(permit);
     }
 }

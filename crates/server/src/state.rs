@@ -1,4 +1,4 @@
-//! What all handlers share: the engine, the hosts it answers for, the limits, and the request to shut down.
+//! The state that all handlers share: the engine, the hosts it answers for, the limits, and the request to shut down.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Limits, ServerConfig};
 use crate::middleware::AllowedHosts;
 
-/// What all handlers share. Cheap to clone.
+/// The state that all handlers share. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AppState {
     inner: Arc<Inner>,
@@ -78,8 +78,8 @@ impl AppState {
         self.inner.shutdown.is_cancelled() || self.inner.engine.is_shutting_down()
     }
 
-    /// Waits until an execution has ended, at most `at_most`, and not through a shutdown; how it stands then. `None` when
-    /// that cannot be read: what was asked for has been done, and the caller still learns of which execution.
+    /// Waits until an execution has ended, at most `at_most`, and not through a shutdown; how it stands then. `None`
+    /// when that cannot be read: what was asked for has been done, and the caller still learns of which execution.
     ///
     /// When too many requests wait already, this one is answered at once.
     pub(crate) async fn wait(&self, id: ExecutionId, at_most: Duration) -> Option<JobExecution> {

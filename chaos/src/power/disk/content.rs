@@ -131,7 +131,8 @@ impl Content {
         }
     }
 
-    /// Fills a page of zeros with its bytes after `version` changes; of those that shorten the file the first `lasting` count.
+    /// Fills a page of zeros with its bytes after `version` changes; of those that shorten the file the first `lasting`
+    /// count.
     fn fill(&self, page: &mut [u8], start: usize, version: usize, lasting: usize) {
         let mut whole = vec![0; PAGE];
         copy(&self.forced, 0, &mut whole, start);

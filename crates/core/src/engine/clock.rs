@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// Tells the time.
+/// A source of the time.
 pub trait Clock: Send + Sync + 'static {
     /// Now, UTC.
     fn now(&self) -> Timestamp;

@@ -10,36 +10,36 @@ use crate::repository::{Node, RecoverPolicy};
 
 /// Executions that run at once on a node.
 pub const DEFAULT_CONCURRENCY: usize = 8;
-/// Launches that may wait for a place.
+/// Launches that may wait for a slot.
 pub const DEFAULT_QUEUE_LIMIT: u32 = 1_000;
-/// How long an execution stays with a node that does not answer.
+/// The time that an execution stays with a node that does not answer.
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(30);
-/// How long a stop lets a step go on to a safe point before its work is dropped.
+/// The time that a stop lets a step go on to a safe point before its work is dropped.
 pub const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(30);
-/// How long a shutdown lets steps go on to a safe point.
+/// The time that a shutdown lets steps go on to a safe point.
 pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most time between two heartbeats; a short lease makes it shorter.
 pub const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(5);
 /// Automatic recoveries in a row without a committed chunk between them.
 pub const DEFAULT_MAX_RECOVERIES: i64 = 3;
 
-/// How often a lease is renewed before it would run out.
+/// The number of renewals of a lease before it would run out.
 const RENEWALS_IN_A_LEASE: u32 = 6;
 
 /// The settings of a node. Everything but the node has a default.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct EngineConfig {
-    /// Who it is.
+    /// The name and id of the node.
     pub node: Node,
     /// Executions that run at once. [`DEFAULT_CONCURRENCY`]
     pub concurrency: usize,
-    /// Executions that run at once on all nodes together; `None` for any number. Nodes that are reported different numbers
-    /// each keep to their own.
+    /// Executions that run at once on all nodes together; `None` for any number. Nodes that are reported different
+    /// numbers each keep to their own.
     pub max_running: Option<u32>,
     /// Launches that may wait; one more is refused. [`DEFAULT_QUEUE_LIMIT`]
     pub queue_limit: u32,
-    /// How long a lease lasts without renewal. [`DEFAULT_LEASE`]
+    /// The time that a lease lasts without renewal. [`DEFAULT_LEASE`]
     pub lease: Duration,
     /// Time between renewals, which also bring stop requests of other processes.
     pub renew_every: Duration,
@@ -47,24 +47,24 @@ pub struct EngineConfig {
     pub heartbeat_every: Duration,
     /// Time between searches for work and for dead owners; launches of this node are seen at once.
     pub poll_every: Duration,
-    /// How long a stop waits for a safe point. [`DEFAULT_STOP_GRACE`]
+    /// The time that a stop waits for a safe point. [`DEFAULT_STOP_GRACE`]
     pub stop_grace: Duration,
-    /// How long a shutdown waits for a safe point. [`DEFAULT_SHUTDOWN_TIMEOUT`]
+    /// The time that a shutdown waits for a safe point. [`DEFAULT_SHUTDOWN_TIMEOUT`]
     pub shutdown_timeout: Duration,
-    /// What happens to executions whose owner died.
+    /// The policy for executions whose owner died.
     pub recover: RecoverPolicy,
     /// Recoveries in a row without progress. [`DEFAULT_MAX_RECOVERIES`]
     pub max_recoveries: i64,
-    /// How long ended executions are kept; `None` for ever. Give all nodes of a store the same: the one that started first
-    /// removes what is older, and never the last execution of an instance that could still be restarted.
+    /// The time that ended executions are kept; `None` for ever. Give all nodes of a store the same: the one that
+    /// started first removes what is older, and never the last execution of an instance that could still be restarted.
     pub retention: Option<Duration>,
-    /// Whether the node takes waiting executions and recovers; without, it runs only what it launches to run here.
+    /// `true` if the node takes waiting executions and recovers; without, it runs only what it launches to run here.
     pub take_work: bool,
     /// Version of the program, shown with the node.
     pub version: String,
     /// The clock of the times that are shown.
     pub clock: Arc<dyn Clock>,
-    /// Who is reported of events.
+    /// The consumers of events.
     pub consumers: Vec<Arc<dyn EventConsumer>>,
 }
 

@@ -1,4 +1,4 @@
-//! Takes waiting executions while there are free permits, and recovers what dead owners left.
+//! The dispatcher: polls for waiting executions while slots (permits) are free, and recovers those of dead owners.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +66,7 @@ async fn take_one(state: &Arc<EngineState>, permit: OwnedSemaphorePermit) -> boo
     }
 }
 
-/// Looks for executions whose owner is dead, again and again.
+/// Searches for executions whose owner is dead, again and again.
 async fn watch_for_the_dead(state: Arc<EngineState>) {
     let mut pause = state.config.poll_every;
     loop {
@@ -78,7 +78,7 @@ async fn watch_for_the_dead(state: Arc<EngineState>) {
         pause = match recover(&state).await {
             Ok(()) => state.config.poll_every,
             Err(error) => {
-                state.report_trouble("look for dead nodes", &error);
+                state.report_trouble("search for dead nodes", &error);
                 (pause * 2).min(Duration::from_secs(30))
             }
         };

@@ -9,7 +9,7 @@ use super::state::EngineState;
 use crate::execution::Status;
 use crate::repository::RenewedLease;
 
-/// Renews all leases again and again, and tells that the node lives, until it has closed and nothing runs any more. It
+/// Renews all leases again and again, and reports that the node lives, until it has closed and nothing runs any more. It
 /// runs on the engine's runtime, where no user code ever is.
 pub(super) async fn keep(state: Arc<EngineState>) {
     // The first heartbeat was the start of the node.
@@ -65,7 +65,7 @@ async fn beat(state: &EngineState) {
         }
         Err(error) => {
             state.store.failed(&error);
-            state.report_trouble("tell that the node lives", &error);
+            state.report_trouble("report that the node lives", &error);
         }
     }
 }

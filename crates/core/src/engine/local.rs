@@ -1,4 +1,5 @@
-//! What an operator and the node of the same process share: who runs what here, and the wake-ups between them.
+//! The state that an operator and the node of the same process share: the running executions, and the wake-ups between
+//! them.
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ pub(super) struct LocalNode {
     pub(super) work: Notify,
     /// Notified when leases are to be renewed, and with them requests to stop and to drain heard, before their time.
     pub(super) renew: Notify,
-    /// Whether notifications of the store are listened to.
+    /// `true` if the node listens to notifications of the store.
     pub(super) listens: bool,
     /// No new work is taken once it is cancelled.
     pub(super) closing: CancellationToken,

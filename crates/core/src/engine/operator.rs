@@ -21,14 +21,14 @@ use crate::repository::{
     PageRequest, RecoverPolicy, RecoverRequest, RepositoryError, RunLimits,
 };
 
-/// How long an idempotency key is kept.
+/// The time that an idempotency key is kept.
 const KEY_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Time between polls of an execution that another process runs, where the store does not notify of its end.
 const POLL_EVERY: Duration = Duration::from_millis(200);
 /// The same where it does, though a notification may be lost.
 const POLL_BESIDE_NOTIFICATIONS: Duration = Duration::from_secs(1);
 
-/// How a job is launched.
+/// The options of a launch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LaunchOptions {
     /// Run every step from the start.
@@ -43,7 +43,7 @@ pub struct LaunchOptions {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct OperatorConfig {
-    /// Who asks: the node that runs in this process, or the name of this process.
+    /// The node that asks: the one that runs in this process, or the name of this process.
     pub node: Node,
     /// Executions that may run at once on all nodes together; `None` for any number.
     pub max_running: Option<u32>,
@@ -88,8 +88,8 @@ impl OperatorConfig {
 /// The node that takes an execution at its launch, and how long its lease lasts; without one it waits in the queue.
 pub(super) type Claim = Option<(Node, Duration)>;
 
-/// Launches, stops, restarts, abandons, re-runs and previews jobs, and asks how they are: all of it through the store, so
-/// that it takes a registry and a repository, not a running node. Cheap to clone.
+/// Launches, stops, restarts, abandons, re-runs and previews jobs, and asks how they are: all of it through the store,
+/// so that it takes a registry and a repository, not a running node. Cheap to clone.
 #[derive(Clone)]
 pub struct Operator {
     inner: Arc<Inner>,
@@ -114,11 +114,11 @@ impl Operator {
     /// An operator in a process without a node: what it launches waits for one.
     pub fn new(registry: JobRegistry, repository: Arc<dyn JobRepository>, config: OperatorConfig) -> Self {
         let local = Arc::new(LocalNode::new(config.node.clone(), false));
-        Self::beside(registry, repository, config, EventSink::default(), local)
+        Self::sharing(registry, repository, config, EventSink::default(), local)
     }
 
     /// The operator of a node.
-    pub(super) fn beside(
+    pub(super) fn sharing(
         registry: JobRegistry,
         repository: Arc<dyn JobRepository>,
         config: OperatorConfig,
@@ -134,7 +134,7 @@ impl Operator {
         &self.inner.registry
     }
 
-    /// Where everything is kept.
+    /// The repository.
     pub fn repository(&self) -> &Arc<dyn JobRepository> {
         &self.inner.repository
     }
@@ -148,8 +148,8 @@ impl Operator {
         &self.inner.config
     }
 
-    /// Launches a job: a node takes it from the queue. Once it has returned, the execution is durable: it runs even if this
-    /// process dies.
+    /// Launches a job: a node takes it from the queue. Once it has returned, the execution is durable: it runs even if
+    /// this process dies.
     ///
     /// # Errors
     /// [`OperatorError`] says why it was refused; nothing was stored.
@@ -237,8 +237,8 @@ impl Operator {
         Ok(self.recover_instance(job_name.to_owned(), key).await?)
     }
 
-    /// Ends a running execution whose process is dead, as a node would at its next poll; a living one is left alone. How it
-    /// stands then.
+    /// Ends a running execution whose process is dead, as a node would at its next poll; a living one is left alone.
+    /// How it stands then.
     ///
     /// # Errors
     /// When it does not exist, or the repository fails.
@@ -312,11 +312,12 @@ impl Operator {
 
     /// Asks an execution to stop. It is STOPPING until its step has reached a safe point.
     ///
-    /// What runs in this process is asked first: it stops although the repository may be busy, even by its own doing. The
-    /// request is then accepted without its record; the end of the execution records it.
+    /// An execution of this process is asked first: it stops although the repository may be busy, even by its own
+    /// doing. The request is then accepted without its record; the end of the execution records it.
     ///
     /// # Errors
-    /// When it does not exist or is not running, or runs elsewhere and the repository fails: it is not asked to stop then.
+    /// When it does not exist or is not running, or runs elsewhere and the repository fails: it is not asked to stop
+    /// then.
     pub async fn stop(&self, id: ExecutionId) -> Result<JobExecution, OperatorError> {
         let (running, events) = (&self.inner.local.running, &self.inner.events);
         let asked = running.get(id);
@@ -343,10 +344,11 @@ impl Operator {
         Ok(self.inner.repository.abandon(id).await?)
     }
 
-    /// Shows the first items of a job, input beside output. Nothing is written or stored: no instance, no execution, no
-    /// output. What the author's own code does besides reading is its own; [`crate::StepContext::is_preview`] tells it.
+    /// Shows the first items of a job, input next to output. Nothing is written or stored: no instance, no execution, no
+    /// output. What the author's own code does besides reading is its own; [`crate::StepContext::is_preview`] says so.
     ///
-    /// Dropped before it is ready, it asks the author's code to stop. `held` is dropped when the last of that code has ended.
+    /// Dropped before it is ready, it asks the author's code to stop. `held` is dropped when the last of that code has
+    /// ended.
     ///
     /// # Errors
     /// [`PreviewError`] when there is nothing to preview. The error of an item is a part of the preview, which goes on.
@@ -420,8 +422,8 @@ impl Operator {
         Ok(asked)
     }
 
-    /// Waits until a node is as `is_done` wants it, but not longer than `at_most`; how it stands then, `None` when it has
-    /// ended.
+    /// Waits until a node is as `is_done` wants it, but not longer than `at_most`; how it stands then, `None` when it
+    /// has ended.
     ///
     /// # Errors
     /// When the repository fails.
@@ -456,12 +458,12 @@ impl Operator {
     }
 }
 
-/// Whether the store has answered, and refuses.
+/// `true` if the store has answered, and refuses.
 fn is_refusal(error: &RepositoryError) -> bool {
     matches!(error, RepositoryError::Refused { .. } | RepositoryError::NotFound { .. } | RepositoryError::Gone { .. })
 }
 
-/// Why an execution of this status cannot be restarted, and what to do instead.
+/// The reason why an execution of this status cannot be restarted, and the alternative.
 fn not_restartable(status: Status) -> Option<&'static str> {
     match status {
         Status::Stopped | Status::Failed => None,

@@ -1,4 +1,4 @@
-//! Repeats what a repository does until it is durable, or until it is no longer this node's to do.
+//! Retries of repository calls, with a back-off, until they are durable or no longer this node's to do.
 
 use std::future::Future;
 use std::time::Duration;
@@ -26,10 +26,12 @@ where
     repeat(state, doing, HOPELESS_ATTEMPTS, attempt).await
 }
 
-/// Records an end: repeated whatever the error is, since an execution whose end is not recorded would be running for ever.
+/// Records an end: repeated whatever the error is, since an execution whose end is not recorded would be running for
+/// ever.
 ///
 /// # Errors
-/// When the lease is lost, the store is gone, or the node closes while the error lasts; then the next start recovers the execution.
+/// When the lease is lost, the store is gone, or the node closes while the error lasts; then the next start recovers
+/// the execution.
 pub(super) async fn persist_end<T, F, A>(
     state: &EngineState,
     doing: &'static str,

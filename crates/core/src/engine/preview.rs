@@ -1,4 +1,5 @@
-//! Previews: the first items of a chunk step, read and processed on a thread of their own; nothing is written or stored.
+//! Previews: the first items of a chunk step, read and processed on a thread of their own; nothing is written or
+//! stored.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,17 +22,17 @@ use crate::step::{
 pub const DEFAULT_PREVIEW_ITEMS: usize = 20;
 /// Most items that a preview shows.
 pub const MAX_PREVIEW_ITEMS: usize = 500;
-/// How long a preview takes at most; what it has seen by then is shown.
+/// The time that a preview takes at most; what it has seen by then is shown.
 pub const DEFAULT_PREVIEW_TIME: Duration = Duration::from_secs(30);
 
-/// How long a preview that was reported to stop is waited for before its thread is left behind.
+/// The time that a preview that was asked to stop is waited for, before its thread is left behind.
 const LEAVE_BEHIND_AFTER: Duration = Duration::from_millis(200);
 /// Secrets shorter than this are masked where they stand alone: as a part of other texts they are a coincidence.
 const MASKED_WITHIN: usize = 4;
-/// What is shown for a secret.
+/// The text that is shown for a secret.
 const SECRET: &str = "***";
 
-/// What is to be previewed.
+/// The options of a preview.
 #[derive(Debug, Clone)]
 pub struct PreviewOptions {
     /// The step; `None` for the first chunk step of the job.
@@ -57,11 +58,11 @@ pub struct Preview {
     pub parameters: JobParameters,
     /// The items in their order. Values of secret parameters in them are masked.
     pub items: Vec<PreviewedItem>,
-    /// Why there are no more.
+    /// The reason why there are no more.
     pub end: PreviewEnd,
 }
 
-/// Why a preview ended.
+/// The end of a preview.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PreviewEnd {
     /// It has shown as many items as it was asked for.
@@ -74,7 +75,7 @@ pub enum PreviewEnd {
     Failed(String),
 }
 
-/// Why there is no preview.
+/// The reason why there is no preview.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PreviewError {
@@ -86,7 +87,7 @@ pub enum PreviewError {
     NotPreviewable {
         /// Name of the job.
         job: String,
-        /// Why, and what to do.
+        /// The reason, and the remedy.
         reason: String,
     },
     /// No thread can be started.
@@ -94,10 +95,11 @@ pub enum PreviewError {
     Thread(#[source] std::io::Error),
 }
 
-/// Previews a step of a job. Nothing is written or stored by it: no instance, no execution, no output. What the author's own code does
-/// besides reading is its own; [`StepContext::is_preview`] tells it.
+/// Previews a step of a job. Nothing is written or stored by it: no instance, no execution, no output. What the
+/// author's own code does besides reading is its own; [`StepContext::is_preview`] says so.
 ///
-/// Dropped before it is ready, it tells the author's code to stop. `held` is dropped when the last of that code has ended.
+/// Dropped before it is ready, it asks the author's code to stop. `held` is dropped when the last of that code has
+/// ended.
 ///
 /// # Errors
 /// [`PreviewError`] when there is nothing to preview. The error of an item is a part of the preview, which goes on.
@@ -126,7 +128,7 @@ pub(super) async fn preview(
         Ok(Err(_)) => PreviewEnd::Failed("its thread died".to_owned()),
         Err(_) => {
             stop.cancel();
-            // A thread that ignores this is left behind with its place.
+            // A thread that ignores this is left behind with its slot.
             let _ = tokio::time::timeout(LEAVE_BEHIND_AFTER, ended).await;
             PreviewEnd::OutOfTime
         }

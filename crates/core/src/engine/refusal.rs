@@ -1,10 +1,10 @@
-//! Why an operator is refused what it asked for.
+//! The refusals of an operator.
 
 use crate::execution::{ExecutionId, Status};
 use crate::job::{InvalidParameters, MAX_PRIORITY, MIN_PRIORITY};
 use crate::repository::{LaunchError, Missing, RepositoryError};
 
-/// Why an operator is refused what it asked for.
+/// The refusals of an operator.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OperatorError {
@@ -23,7 +23,7 @@ pub enum OperatorError {
     /// The priority is out of its range.
     #[error("priority {priority} is not from {MIN_PRIORITY} to {MAX_PRIORITY}")]
     Priority {
-        /// What was given.
+        /// The given value.
         priority: i32,
     },
     /// There is no such execution.
@@ -39,7 +39,7 @@ pub enum OperatorError {
         id: ExecutionId,
         /// Its status.
         status: Status,
-        /// Why, and what to do instead.
+        /// The reason, and the alternative.
         reason: String,
     },
     /// The skipped items of the execution cannot be run again.
@@ -47,7 +47,7 @@ pub enum OperatorError {
     NotRerunnable {
         /// Its id.
         id: ExecutionId,
-        /// Why, and what to do instead.
+        /// The reason, and the alternative.
         reason: String,
     },
     /// The node takes no new work.

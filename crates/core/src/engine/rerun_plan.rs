@@ -13,9 +13,9 @@ pub const MAX_LEFT_SHOWN: usize = 100;
 pub struct Rerun {
     /// The execution that runs them.
     pub launched: Launched,
-    /// How many items it runs again.
+    /// The number of items that it runs again.
     pub items: i64,
-    /// How many cannot be run again; they stay where they are.
+    /// The number of items that cannot be run again; they stay where they are.
     pub left_count: i64,
     /// The first [`MAX_LEFT_SHOWN`] of those.
     pub left: Vec<LeftSkip>,
@@ -28,11 +28,11 @@ pub struct LeftSkip {
     pub step_name: String,
     /// The item.
     pub skip: StoredSkip,
-    /// Why, and what to do.
+    /// The reason, and the remedy.
     pub reason: String,
 }
 
-/// What is left of an execution's skipped items, seen with the job as it is now.
+/// The skipped items that are left of an execution, seen with the job as it is now.
 pub(super) struct Plan {
     pub(super) steps: Vec<RerunStep>,
     pub(super) items: i64,
@@ -43,9 +43,9 @@ pub(super) struct Plan {
 struct LeftStep {
     step_name: String,
     count: i64,
-    /// What the step can run again.
+    /// The items that the step can run again.
     reruns: Reruns,
-    /// Why it can run none, where that is so.
+    /// The reason why it can run none, where that is so.
     reason: Option<String>,
 }
 
@@ -79,12 +79,12 @@ impl Plan {
         plan
     }
 
-    /// How many items stay where they are.
+    /// The number of items that stay where they are.
     pub(super) fn left_count(&self) -> i64 {
         self.left.iter().map(|left| left.count).sum()
     }
 
-    /// Why nothing can be run again.
+    /// The reason why nothing can be run again.
     pub(super) fn refusal(&self) -> String {
         let Some(first) = self.left.first() else { return "it has no skipped items left".to_owned() };
         let why = first.reason.clone().unwrap_or_else(|| match first.reruns {
@@ -129,7 +129,7 @@ pub(super) async fn left_skips(
     Ok(found)
 }
 
-/// Why an item of a step that can run items again is left.
+/// The reason why an item is left of a step that can run items again.
 fn reason_of(skip: &StoredSkip) -> &'static str {
     match (&skip.item.item, skip.item.complete, skip.item.phase) {
         (None, ..) => "nothing was kept of it that could be read back",
@@ -142,7 +142,7 @@ fn reason_of(skip: &StoredSkip) -> &'static str {
     }
 }
 
-/// What an execution runs.
+/// The steps that an execution runs.
 pub(super) enum StepsOf<'a> {
     /// All steps of its job, or those whose skipped items it runs again.
     Steps(Vec<&'a Step>),
@@ -150,7 +150,7 @@ pub(super) enum StepsOf<'a> {
     Gone(ExecutionId),
 }
 
-/// Why an execution that was to run the skipped items of another cannot.
+/// The reason why an execution cannot run the skipped items of another.
 pub(super) fn gone(of: ExecutionId) -> String {
     format!("execution {of}, whose skipped items it was to run again, is not there any more, nor are they")
 }

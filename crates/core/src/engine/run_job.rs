@@ -16,7 +16,7 @@ use crate::job::Job;
 use crate::repository::{ExecutionOutcome, Lease, NewStep, RepositoryError, StartedStep, StepStart};
 use crate::step::{JobScope, Shared, Step, StepKind};
 
-/// How an execution ended, before it is recorded.
+/// The end of an execution, before it is recorded.
 enum JobEnd {
     Completed { exit_code: Option<String>, message: Option<String> },
     Failed { message: String },

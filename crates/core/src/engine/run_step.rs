@@ -20,9 +20,9 @@ use crate::execution::{StepState, cause_chain};
 use crate::repository::{RepositoryError, StartedStep};
 use crate::step::{BodyError, BodyRun, JobScope, LiveCounters, Shared, Step, StepContext, StepScope};
 
-/// How long a step that was dropped may take to report before its thread is left behind.
+/// The time that a step that was dropped may take to report before its thread is left behind.
 pub(super) const LEAVE_BEHIND_AFTER: Duration = Duration::from_millis(500);
-/// Time between polls of threads beside the step's own that are to end.
+/// Time between polls of the step's further threads that are to end.
 const POLL_SIDE_THREADS: Duration = Duration::from_millis(10);
 
 /// Runs a step that was started, to its recorded end.
@@ -154,7 +154,7 @@ fn start_thread(
                 biased;
                 ended = step.body().run(run) => match ended {
                     Ok(end) => Report::Ended(end),
-                    Err(fault) => Report::Body(fault),
+                    Err(error) => Report::Body(error),
                 },
                 () = drop_it.cancelled() => Report::Dropped,
             }

@@ -23,7 +23,7 @@ pub struct LiveStep {
     pub live: Arc<LiveCounters>,
 }
 
-/// Why an execution is to stop.
+/// The cause of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StopCause {
     /// A person asked.
@@ -37,7 +37,7 @@ pub(super) enum StopCause {
 }
 
 impl StopCause {
-    /// Whether nothing of the execution can be recorded by this node any more.
+    /// `true` if nothing of the execution can be recorded by this node any more.
     pub(super) fn is_loss(self) -> bool {
         matches!(self, Self::LeaseLost | Self::StoreGone)
     }
@@ -65,7 +65,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Handle {
-    /// Why it was asked to stop; the first cause stays, except that a loss overrules a request.
+    /// The cause of the stop; the first one stays, except that a loss overrules a request.
     pub(super) fn cause(&self) -> Option<StopCause> {
         *lock(&self.cause)
     }
@@ -114,7 +114,7 @@ impl Running {
         lock(&self.handles).get(&id).cloned()
     }
 
-    /// Whether it runs on this node.
+    /// `true` if it runs on this node.
     pub(super) fn has(&self, id: ExecutionId) -> bool {
         lock(&self.handles).contains_key(&id)
     }

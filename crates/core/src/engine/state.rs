@@ -21,7 +21,7 @@ pub(super) struct EngineState {
     pub(super) events: EventSink,
     pub(super) local: Arc<LocalNode>,
     pub(super) store: StoreHealth,
-    /// What the heartbeats say of the node.
+    /// The report that the heartbeats send.
     pub(super) report: NodeReport,
     pub(super) limits: RunLimits,
     /// The request to drain, as it was last heard.
@@ -45,8 +45,8 @@ impl EngineState {
         }
     }
 
-    /// Reports an error of the store that was met in the background. When the store itself is gone, the node drops what it
-    /// runs, since nothing of it would be kept, and takes no more.
+    /// Reports an error of the store that was met in the background. When the store itself is gone, the node drops what
+    /// it runs, since nothing of it would be kept, and takes no more.
     pub(super) fn report_trouble(&self, doing: &'static str, error: &RepositoryError) {
         if !error.is_gone() {
             self.events.emit(&Event::RepositoryTrouble { doing, error });

@@ -11,7 +11,7 @@ use crate::execution::{
 use crate::repository::{RepositoryError, StartedStep, StepOutcome};
 use crate::step::{BodyEnd, BodyError, Step, StepKind, StepScope};
 
-/// How a step ended, and is recorded to have ended.
+/// The end of a step as it is recorded.
 pub(super) enum StepEnd {
     Completed { exit_code: Option<String> },
     Failed { message: String },

@@ -1,4 +1,4 @@
-//! What a node knows of its store: whether it can be written to, and whether it is there at all.
+//! The state of the store as a node knows it: writable, not writable, or gone.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,7 +14,7 @@ const MISSED_HEARTBEATS: u32 = 2;
 /// Least time before a heartbeat that is only slow counts as missed.
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Why a node cannot take work now.
+/// The reason why a node cannot take work now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotReady {
@@ -24,13 +24,13 @@ pub enum NotReady {
     /// The store is gone.
     #[error("{problem}")]
     StoreGone {
-        /// What became of it.
+        /// The error that it reported.
         problem: String,
     },
     /// Nothing can be written to the store.
     #[error("nothing can be written to the job repository")]
     NotWritten {
-        /// What the last heartbeat met, for the log.
+        /// The error of the last heartbeat, for the log.
         cause: String,
     },
 }
@@ -44,9 +44,9 @@ pub(super) struct StoreHealth {
 struct State {
     /// When a heartbeat was last written down.
     written: Instant,
-    /// What the last heartbeat met, if it failed.
+    /// The error of the last heartbeat, if it failed.
     failure: Option<String>,
-    /// What became of the store, once it is gone.
+    /// The error of the store, once it is gone.
     gone: Option<String>,
 }
 
@@ -76,12 +76,12 @@ impl StoreHealth {
         self.state().failure.is_some()
     }
 
-    /// What became of the store, once it is gone.
+    /// The error of the store, once it is gone.
     pub(super) fn gone(&self) -> Option<String> {
         self.state().gone.clone()
     }
 
-    /// Whether the store is gone, or nothing can be written to it.
+    /// `true` if the store is gone, or nothing can be written to it.
     pub(super) fn check(&self, heartbeat_every: Duration) -> Result<(), NotReady> {
         let patience = (heartbeat_every * MISSED_HEARTBEATS).max(LEAST_PATIENCE);
         let state = self.state();

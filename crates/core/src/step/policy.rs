@@ -1,4 +1,4 @@
-//! The policies of a step: which errors are repeated, how often and after how long, and which are skipped.
+//! The policies of a step: the errors that are retried, how often and after which back-off, and those that are skipped.
 
 use std::fmt;
 use std::sync::Arc;

@@ -55,19 +55,19 @@ pub(crate) fn parse(arguments: &[OsString], registry: Option<&JobRegistry>) -> R
 
 /// Flags of the service may stand without the word `serve`, since it is the default.
 fn with_default_command(arguments: &[OsString]) -> Result<Cli, clap::Error> {
-    let fault = match with_clap(arguments) {
-        Err(fault) if fault.kind() == ErrorKind::UnknownArgument => fault,
+    let error = match with_clap(arguments) {
+        Err(error) if error.kind() == ErrorKind::UnknownArgument => error,
         parsed => return parsed,
     };
     let mut with_serve = arguments.to_vec();
     with_serve.insert(with_serve.len().min(1), "serve".into());
-    with_clap(&with_serve).map_err(|_| fault)
+    with_clap(&with_serve).map_err(|_| error)
 }
 
 fn with_clap(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     let mut command = Cli::command().color(colours(arguments));
     let matches = command.try_get_matches_from_mut(arguments)?;
-    Cli::from_arg_matches(&matches).map_err(|fault| fault.format(&mut command))
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// The colours of help and usage errors, which are printed before any setting is resolved.

@@ -32,7 +32,8 @@ pub(crate) fn run(arguments: &CompletionsArgs) -> Result<Exit, CliError> {
     Ok(Exit::Completed)
 }
 
-/// The command that the script calls: a path that was typed relative to the working directory holds in any other as well.
+/// The command that the script calls: a path that was typed relative to the working directory holds in any other as
+/// well.
 fn called() -> String {
     let called = PathBuf::from(std::env::args_os().next().unwrap_or_default());
     let path = match (called.components().count() > 1, std::env::current_dir()) {

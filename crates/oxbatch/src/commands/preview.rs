@@ -1,4 +1,4 @@
-//! `run --preview`: the first items of a job, input beside output; nothing is written or stored.
+//! `run --preview`: the first items of a job, input next to output; nothing is written or stored.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub(super) async fn run(
     Ok(exit)
 }
 
-/// A database for readers that look into one, where there is none yet: it goes away with the preview.
+/// A database for readers of one, where there is none yet: it goes away with the preview.
 fn scratch(folder: &mut Option<Scratch>) -> Result<Arc<dyn JobRepository>, CliError> {
     let runtime = |source| CliError::Runtime { source };
     let path = std::env::temp_dir().join(format!("oxbatch-preview-{}", uuid::Uuid::new_v4()));

@@ -32,7 +32,7 @@ pub(crate) struct PurgeArgs {
     /// Remove also the last execution of an instance that could still be restarted
     #[arg(long)]
     include_restartable: bool,
-    /// Only tell how many would be removed
+    /// Only print how many would be removed
     #[arg(long)]
     dry_run: bool,
     /// Give the free space back to the disk afterwards; with SQLite no service may work meanwhile

@@ -22,7 +22,7 @@ pub(crate) struct RunArgs {
     /// Run every step from its start, also those that are complete
     #[arg(long)]
     force: bool,
-    /// Place in the queue, from -1000 to 1000, should the process die and a service go on with it
+    /// Rank in the queue, from -1000 to 1000, should the process die and a service go on with it
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(i64::from(MIN_PRIORITY)..=i64::from(MAX_PRIORITY)))]
     priority: Option<i32>,
     /// Show what becomes of the first N items of the job, from 1 to 500; write and store nothing

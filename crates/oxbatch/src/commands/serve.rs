@@ -17,7 +17,7 @@ use crate::program::Program;
 use crate::signals::Signals;
 use crate::{database, output};
 
-/// How long requests in work have the database for themselves before the engine, too, begins to shut down: running
+/// The time that requests in work have the database for themselves before the engine, too, begins to shut down: running
 /// steps should not wait long for a slow client.
 const REQUESTS_FIRST: Duration = Duration::from_millis(500);
 

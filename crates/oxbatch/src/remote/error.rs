@@ -1,10 +1,10 @@
-//! Why a service that is reached over HTTP did not do what it was asked.
+//! The errors of a service that is reached over HTTP.
 
 use oxbatch_core::repository::Missing;
 
 use crate::exit::Exit;
 
-/// Why a request to a service failed.
+/// The error of a request to a service.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RemoteError {
     /// No answer came.

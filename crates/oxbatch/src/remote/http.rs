@@ -18,7 +18,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer that is read: a page of 500 executions with long messages fits many times.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
-/// How often a request that got no answer is sent again; only such that may be repeated.
+/// The number of times that a request without an answer is sent again; only such that may be repeated.
 const MAX_RETRIES: u32 = 5;
 /// Wait before the first repetition; doubled by each further one.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(200);

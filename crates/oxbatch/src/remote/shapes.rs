@@ -201,11 +201,11 @@ struct ControlTotalShape {
 }
 
 impl ProblemShape {
-    /// The document as one sentence: its detail, and each parameter that is at error.
+    /// The document as one sentence: its detail, and each parameter that is wrong.
     pub(super) fn sentence(self) -> String {
-        let faults = self.errors.iter().map(|fault| format!("parameter '{}' {}", fault.parameter, fault.message));
-        let faults: Vec<_> = faults.filter(|fault| !self.detail.contains(fault.as_str())).collect();
-        if faults.is_empty() { self.detail } else { format!("{}: {}", self.detail, faults.join("; ")) }
+        let sentences = self.errors.iter().map(|error| format!("parameter '{}' {}", error.parameter, error.message));
+        let sentences: Vec<_> = sentences.filter(|sentence| !self.detail.contains(sentence.as_str())).collect();
+        if sentences.is_empty() { self.detail } else { format!("{}: {}", self.detail, sentences.join("; ")) }
     }
 }
 

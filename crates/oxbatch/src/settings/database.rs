@@ -41,12 +41,12 @@ pub(crate) const CONNECTIONS: Setting = Setting {
     default: "two for each execution at once, and four",
 };
 
-/// How long what may pass is tried again.
+/// The time for which a transient failure is retried.
 pub(crate) const RETRY_TIME: Setting = Setting {
     flag: "--database-retry-time",
     variable: "OXBATCH_DATABASE_RETRY_TIME",
     key: "database.retry_time",
-    text: "How long a lost connection or a restart of the PostgreSQL server is waited out",
+    text: "Longest wait for a lost connection or a restart of the PostgreSQL server",
     default: "30s",
 };
 
@@ -63,7 +63,7 @@ pub(crate) enum DatabaseSettings {
     Postgres { settings: Box<PostgresSettings>, connections: Option<usize> },
 }
 
-/// What a text names.
+/// The database that a text names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Named {
     File(PathBuf),
@@ -82,10 +82,11 @@ impl DatabaseSettings {
         }
     }
 
-    /// The same for a node that runs so many executions at once: with enough connections, unless somebody has said how many.
+    /// The same for a node that runs so many executions at once: with enough connections, unless somebody has said how
+    /// many.
     ///
     /// # Errors
-    /// When those are too few: executions would take places, and then wait for a connection in vain.
+    /// When those are too few: executions would take slots, and then wait for a connection in vain.
     pub(crate) fn for_concurrency(self, concurrency: usize) -> Result<Self, SettingError> {
         match self {
             Self::Sqlite { path } => {
@@ -150,8 +151,8 @@ fn postgres(url: &str, globals: &GlobalArgs, sources: &Sources) -> Result<Databa
     Ok(DatabaseSettings::Postgres { settings: Box::new(settings), connections })
 }
 
-/// A path, `sqlite:path`, `sqlite://path`, `sqlite:///absolute/path` or a URL of PostgreSQL. A URL is never shown whole:
-/// it may hold a password.
+/// A path, `sqlite:path`, `sqlite://path`, `sqlite:///absolute/path` or a URL of PostgreSQL. A URL is never shown
+/// whole: it may hold a password.
 fn parse_database(text: &str) -> Result<Named, String> {
     let path = match text.split_once(':') {
         #[cfg(feature = "postgres")]
@@ -234,8 +235,8 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_refused_without_its_password() {
         for text in ["postgres://me:secret@host:x/db", "mysql://me:secret@host/db", "sqlite::memory:", ":memory:", ""] {
-            let fault = parse_database(text).unwrap_err();
-            assert!(!fault.contains("secret"), "{fault}");
+            let error = parse_database(text).unwrap_err();
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 }

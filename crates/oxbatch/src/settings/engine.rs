@@ -44,12 +44,12 @@ pub(crate) const MAX_RUNNING: Setting = Setting {
     default: "any number",
 };
 
-/// How long a silent node keeps its executions.
+/// The time that a silent node keeps its executions.
 pub(crate) const LEASE: Setting = Setting {
     flag: "--lease",
     variable: "OXBATCH_LEASE",
     key: "engine.lease",
-    text: "How long executions stay with a node that does not answer, at least 1s",
+    text: "Time after which the executions of a silent node are recovered, at least 1s",
     default: "30s",
 };
 
@@ -62,12 +62,12 @@ pub(crate) const QUEUE_LIMIT: Setting = Setting {
     default: "1000",
 };
 
-/// What becomes of executions whose process died.
+/// The policy for executions whose process died.
 pub(crate) const RECOVER: Setting = Setting {
     flag: "--recover",
     variable: "OXBATCH_RECOVER",
     key: "engine.recover",
-    text: "What becomes of executions whose process died: restart or fail",
+    text: "Policy for executions whose process died: restart or fail",
     default: "restart",
 };
 
@@ -76,7 +76,7 @@ pub(crate) const SHUTDOWN_TIMEOUT: Setting = Setting {
     flag: "--shutdown-timeout",
     variable: "OXBATCH_SHUTDOWN_TIMEOUT",
     key: "engine.shutdown_timeout",
-    text: "How long a shutdown lets running steps go on to a safe point",
+    text: "Longest time for running steps to reach a safe point at a shutdown",
     default: "30s",
 };
 
@@ -85,7 +85,7 @@ pub(crate) const RETENTION: Setting = Setting {
     flag: "--retention",
     variable: "OXBATCH_RETENTION",
     key: "engine.retention",
-    text: "How long ended executions are kept, such as 30d; the service removes older ones while it works",
+    text: "Age at which the service removes ended executions, such as 30d",
     default: "for ever",
 };
 
@@ -102,11 +102,11 @@ pub(crate) struct EngineSettings {
     pub(crate) concurrency: Option<usize>,
     /// Executions at once on all nodes.
     pub(crate) max_running: Option<u32>,
-    /// How long a silent node keeps its executions.
+    /// The time that a silent node keeps its executions.
     pub(crate) lease: Option<Duration>,
     /// Launches that may wait.
     pub(crate) queue_limit: Option<u32>,
-    /// What becomes of executions whose process died.
+    /// The policy for executions whose process died.
     pub(crate) recover: Option<RecoverPolicy>,
     /// Bound of a shutdown.
     pub(crate) shutdown_timeout: Option<Duration>,

@@ -18,7 +18,7 @@ pub(super) enum Value {
     List(Vec<String>),
 }
 
-/// What a file holds, by `section.key`.
+/// The values of a file, by `section.key`.
 #[derive(Debug)]
 pub(super) struct ConfigFile {
     name: String,
@@ -49,8 +49,8 @@ impl ConfigFile {
     fn parse(name: String, text: &str) -> Result<Self, SettingError> {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-            SettingError::NotToml { file: name.clone(), problem: format!("{place}{}", error.message()) }
+            let position = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            SettingError::NotToml { file: name.clone(), problem: format!("{position}{}", error.message()) }
         })?;
         let mut values = BTreeMap::new();
         for (section, content) in table {
@@ -119,17 +119,17 @@ mod tests {
     use super::*;
     use crate::settings::server::LISTEN;
 
-    fn fault(text: &str) -> String {
+    fn refusal(text: &str) -> String {
         let file = ConfigFile::parse("x.toml".to_owned(), text);
         file.and_then(|file| file.check_keys([LISTEN].iter())).unwrap_err().to_string()
     }
 
     #[test]
     fn unknown_keys_and_wrong_shapes_are_named() {
-        assert_eq!(fault("[server]\nlistn = 1"), "unknown key 'server.listn' in 'x.toml'; the keys are server.listen");
-        assert_eq!(fault("listen = 'a'"), "unknown key 'listen' in 'x.toml'; the keys are server.listen");
-        assert_eq!(fault("[server]\nlisten = 1.5"), "key 'server.listen' in 'x.toml': a float is not expected here");
-        let broken = fault("[server]\nlisten = ");
+        assert_eq!(refusal("[server]\nlistn = 1"), "unknown key 'server.listn' in 'x.toml'; the keys are server.listen");
+        assert_eq!(refusal("listen = 'a'"), "unknown key 'listen' in 'x.toml'; the keys are server.listen");
+        assert_eq!(refusal("[server]\nlisten = 1.5"), "key 'server.listen' in 'x.toml': a float is not expected here");
+        let broken = refusal("[server]\nlisten = ");
         assert!(broken.starts_with("the configuration file 'x.toml' is not valid TOML: line 2: "), "{broken}");
     }
 }

@@ -10,23 +10,23 @@ pub(crate) const LEVEL: Setting = Setting {
     flag: "--log-level",
     variable: "OXBATCH_LOG_LEVEL",
     key: "logging.level",
-    text: "What is logged: error, warn, info, debug, trace, or directives such as info,oxbatch_server=debug",
+    text: "Log level: error, warn, info, debug, trace, or directives such as info,oxbatch_server=debug",
     default: "info for serve, warn for other commands",
 };
 
-/// How lines are written.
+/// The format of log lines.
 pub(crate) const FORMAT: Setting = Setting {
     flag: "--log-format",
     variable: "OXBATCH_LOG_FORMAT",
     key: "logging.format",
-    text: "How log lines are written: text or json",
+    text: "Format of log lines: text or json",
     default: "text",
 };
 
 /// All of the section.
 pub(super) const SETTINGS: [Setting; 2] = [LEVEL, FORMAT];
 
-/// How lines are written.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum LogFormat {
     /// For people.
@@ -41,7 +41,7 @@ pub(crate) enum LogFormat {
 pub(crate) struct LogSettings {
     /// Which lines; `None` for the command's own default.
     pub(crate) level: Option<EnvFilter>,
-    /// How they are written.
+    /// The format of the lines.
     pub(crate) format: LogFormat,
 }
 

@@ -3,7 +3,7 @@
 use super::{Setting, SettingError, Sources};
 use crate::cli::GlobalArgs;
 
-/// When the output has colours.
+/// The choice of colours in the output.
 pub(crate) const COLOUR: Setting = Setting {
     flag: "--color",
     variable: "OXBATCH_COLOR",
@@ -15,7 +15,7 @@ pub(crate) const COLOUR: Setting = Setting {
 /// All of the section.
 pub(super) const SETTINGS: [Setting; 1] = [COLOUR];
 
-/// When the output has colours.
+/// The choice of colours in the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum ColourChoice {
     /// On a terminal, unless the environment refuses them.

@@ -1,4 +1,5 @@
-//! The password of PostgreSQL: from a file of its own, from `PGPASSWORD`, or from the password file that psql reads too.
+//! The password of PostgreSQL: from a file of its own, from `PGPASSWORD`, or from the password file that psql reads
+//! too.
 
 use std::path::{Path, PathBuf};
 

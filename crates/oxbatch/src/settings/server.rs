@@ -14,12 +14,12 @@ pub(crate) const LISTEN: Setting = Setting {
     default: DEFAULT_LISTEN,
 };
 
-/// Hosts beside the local ones.
+/// Hosts besides the local ones.
 pub(crate) const ALLOWED_HOSTS: Setting = Setting {
     flag: "--allowed-host",
     variable: "OXBATCH_ALLOWED_HOSTS",
     key: "server.allowed_hosts",
-    text: "Host by which the service may be called, beside localhost; can be repeated",
+    text: "Host by which the service may be called, besides localhost; can be repeated",
     default: "none",
 };
 
@@ -28,7 +28,7 @@ pub(crate) const INSECURE: Setting = Setting {
     flag: "--insecure",
     variable: "OXBATCH_INSECURE",
     key: "server.insecure",
-    text: "Listen on an address that other machines can reach, although nobody has to say who they are",
+    text: "Listen on an address that other machines can reach, although there is no authentication",
     default: "false",
 };
 

@@ -20,20 +20,20 @@ use crate::extract::{NoQuery, Strict};
 use crate::state::AppState;
 use crate::view::StepView;
 
-/// Rows of a look: what is in memory for a client is bounded by it.
+/// Rows of a poll: they bound the memory for a client.
 const PAGE: u32 = 100;
 /// Steps whose progress is reported; of those beyond it only the ends are.
 const STEPS: u32 = 1_000;
-/// Shortest pause between two looks: much that happens at once is reported together.
+/// Shortest pause between two polls: much that happens at once is reported together.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Follow all executions.
 ///
-/// Server-sent events until the client leaves: `execution` with its whole shape when its status has changed, on whichever node
-/// it runs, `step` with a step's whole shape when it has changed, at most twice a second while it runs. The first events tell
-/// all executions that have not ended. What changes several times within a moment is reported once, as it stands then; the steps
-/// of an execution are reported before its end. With `Last-Event-ID` the stream goes on from there: nothing that has changed
-/// meanwhile is missed, and some of it may be reported twice.
+/// Server-sent events until the client leaves: `execution` with its whole shape when its status has changed, on
+/// whichever node it runs, `step` with a step's whole shape when it has changed, at most twice a second while it runs.
+/// The first events report all executions that have not ended. What changes several times within a moment is reported
+/// once, as it stands then; the steps of an execution are reported before its end. With `Last-Event-ID` the stream goes
+/// on from there: nothing that has changed meanwhile is missed, and some of it may be reported twice.
 #[utoipa::path(
     get, path = "/events", tag = "executions", operation_id = "follow_all_executions",
     params(
@@ -50,15 +50,15 @@ pub(crate) async fn follow(
     let last = headers.get("last-event-id").and_then(|last| last.to_str().ok()).map(str::to_owned);
     stream(state, |state, sender| async move {
         let next_progress = Instant::now();
-        Teller { state: &state, sender: &sender, position: last, told: HashMap::new(), next_progress }.tell().await;
+        Feed { state: &state, sender: &sender, position: last, reported: HashMap::new(), next_progress }.run().await;
     })
 }
 
-/// Why a look ended before all was reported.
+/// The reason why a poll ended before all was reported.
 enum Cut {
-    /// Nobody listens any more.
+    /// No client listens any more.
     Left,
-    /// The repository did not answer; the next look begins where this one did.
+    /// The repository did not answer; the next poll begins where this one did.
     Trouble,
 }
 
@@ -68,69 +68,69 @@ impl From<RepositoryError> for Cut {
     }
 }
 
-/// What one client knows.
-struct Teller<'a> {
+/// The changes that one client has been sent.
+struct Feed<'a> {
     state: &'a AppState,
     sender: &'a mpsc::Sender<Event>,
-    /// Up to where the changes were reported.
+    /// The position up to which the changes were reported.
     position: Option<String>,
     /// The steps of running executions as they were reported last.
-    told: HashMap<StepExecutionId, Mark>,
-    /// When progress may be reported again, however much is heard until then.
+    reported: HashMap<StepExecutionId, Mark>,
+    /// The moment from which progress may be reported again, however many changes come until then.
     next_progress: Instant,
 }
 
-impl Teller<'_> {
-    /// Tells what has changed, again and again, until the client has left.
-    async fn tell(&mut self) {
+impl Feed<'_> {
+    /// Reports what has changed, again and again, until the client has left.
+    async fn run(&mut self) {
         loop {
-            match self.look().await {
+            match self.poll().await {
                 Ok(()) => {}
                 Err(Cut::Left) => return,
                 Err(Cut::Trouble) => self.next_progress = Instant::now() + PROGRESS_EVERY,
             }
-            let next_look = async {
+            let next_poll = async {
                 tokio::time::sleep(PAUSE).await;
-                // What is heard is a hint; the look comes without it too.
+                // A notification is a hint; the poll comes without it too.
                 self.state.engine().any_change(self.next_progress.saturating_duration_since(Instant::now())).await;
             };
             tokio::select! {
                 () = self.sender.closed() => return,
-                () = next_look => {}
+                () = next_poll => {}
             }
         }
     }
 
-    async fn look(&mut self) -> Result<(), Cut> {
+    async fn poll(&mut self) -> Result<(), Cut> {
         loop {
             let changes = self.state.engine().repository().changes(self.position.as_deref(), PAGE).await?;
             if !changes.resumed {
-                self.tell_unended().await?;
+                self.send_unended().await?;
             }
-            let is_news = !changes.resumed || !changes.executions.is_empty();
+            let has_changes = !changes.resumed || !changes.executions.is_empty();
             for execution in changes.executions {
-                self.tell_execution(execution).await?;
+                self.send_execution(execution).await?;
             }
             // Behind the events and in a block of its own: whoever knows it has received them.
-            if is_news {
+            if has_changes {
                 self.send(Event::default().id(changes.resume)).await?;
             }
             self.position = Some(changes.position);
             if !changes.more {
-                return if self.next_progress <= Instant::now() { self.tell_progress().await } else { Ok(()) };
+                return if self.next_progress <= Instant::now() { self.send_progress().await } else { Ok(()) };
             }
         }
     }
 
-    /// Tells how all stands that has not ended, newest first.
-    async fn tell_unended(&mut self) -> Result<(), Cut> {
+    /// Reports all executions that have not ended, newest first.
+    async fn send_unended(&mut self) -> Result<(), Cut> {
         let statuses = Status::ALL.into_iter().filter(|status| status.is_running()).collect();
         let filter = ExecutionFilter { statuses, ..ExecutionFilter::default() };
         let mut page = PageRequest { before: None, limit: PAGE };
         loop {
             let found = self.state.engine().repository().executions(filter.clone(), page).await?;
             for execution in found.executions {
-                self.tell_execution(execution).await?;
+                self.send_execution(execution).await?;
             }
             page.before = found.next;
             if found.next.is_none() {
@@ -139,13 +139,13 @@ impl Teller<'_> {
         }
     }
 
-    async fn tell_execution(&mut self, execution: JobExecution) -> Result<(), Cut> {
+    async fn send_execution(&mut self, execution: JobExecution) -> Result<(), Cut> {
         let engine = self.state.engine();
         if !execution.status.is_running() && execution.status != Status::Abandoned {
             for step in engine.repository().steps(execution.id).await? {
                 // It will not change any more, and is reported without being remembered.
-                if self.told.remove(&step.id) != Some(mark(&step, &[])) {
-                    self.tell_step(step, &[]).await?;
+                if self.reported.remove(&step.id) != Some(mark(&step, &[])) {
+                    self.send_step(step, &[]).await?;
                 }
             }
         }
@@ -153,25 +153,25 @@ impl Teller<'_> {
         self.send(Event::default().event("execution").json_data(view).map_err(unwritten)?).await
     }
 
-    /// Tells how far the steps are that run, and forgets those that do not any more.
-    async fn tell_progress(&mut self) -> Result<(), Cut> {
+    /// Reports the progress of running steps, and forgets those that have ended.
+    async fn send_progress(&mut self) -> Result<(), Cut> {
         self.next_progress = Instant::now() + PROGRESS_EVERY;
         let engine = self.state.engine();
         let steps = engine.repository().running_steps(STEPS).await?;
-        let mut told = HashMap::with_capacity(steps.len());
+        let mut reported = HashMap::with_capacity(steps.len());
         for step in steps {
             let live = engine.live_steps(step.execution_id);
             let (id, now) = (step.id, mark(&step, &live));
-            if self.told.get(&id) != Some(&now) {
-                self.tell_step(step, &live).await?;
+            if self.reported.get(&id) != Some(&now) {
+                self.send_step(step, &live).await?;
             }
-            told.insert(id, now);
+            reported.insert(id, now);
         }
-        self.told = told;
+        self.reported = reported;
         Ok(())
     }
 
-    async fn tell_step(&self, step: StepExecution, live: &[LiveStep]) -> Result<(), Cut> {
+    async fn send_step(&self, step: StepExecution, live: &[LiveStep]) -> Result<(), Cut> {
         let view = StepView::new(step, live, self.state.engine().config().clock.now());
         self.send(Event::default().event("step").json_data(view).map_err(unwritten)?).await
     }

@@ -23,7 +23,7 @@ use crate::view::StepView;
 pub(super) const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// Events that wait for a client that reads slowly; what is reported after them is newer.
 const WAITING: usize = 16;
-/// Id of the last event: a client that comes back with it is reported that there is nothing more.
+/// Id of the last event: a client that comes back with it is answered that there is nothing more.
 const END: &str = "end";
 /// Seconds after which another stream may have ended.
 const RETRY_SECONDS: u32 = 5;
@@ -31,8 +31,9 @@ const RETRY_SECONDS: u32 = 5;
 /// Follow an execution.
 ///
 /// Server-sent events until the execution has ended: `execution` with its whole shape at each change of its status,
-/// `step` with a step's whole shape when it has changed, at most twice a second. The first events tell how all stands, so a
-/// client that comes back misses nothing that still holds. After the end, `Last-Event-ID: end` is answered by 204.
+/// `step` with a step's whole shape when it has changed, at most twice a second. The first events report how all
+/// stands, so a client that comes back misses nothing that still holds. After the end, `Last-Event-ID: end` is answered
+/// by 204.
 #[utoipa::path(
     get, path = "/executions/{id}/events", tag = "executions", operation_id = "follow_execution",
     params(
@@ -58,15 +59,15 @@ pub(crate) async fn follow(
     if knows_the_end && !execution.status.is_running() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    stream(state, |state, sender| async move { tell(&state, execution, &sender).await })
+    stream(state, |state, sender| async move { report(&state, execution, &sender).await })
 }
 
-/// Answers with what `tell` tells until it returns, the client leaves or the service ends.
+/// Answers with the events that `feed` sends until it returns, the client leaves or the service ends.
 pub(super) fn stream<F: Future<Output = ()> + Send>(
     state: AppState,
-    tell: impl FnOnce(AppState, mpsc::Sender<Event>) -> F + Send + 'static,
+    feed: impl FnOnce(AppState, mpsc::Sender<Event>) -> F + Send + 'static,
 ) -> Result<Response, Problem> {
-    let Ok(place) = state.streams().clone().try_acquire_owned() else {
+    let Ok(permit) = state.streams().clone().try_acquire_owned() else {
         let problem = Problem::new(ProblemKind::Overloaded, "too many streams of events are open; try again later");
         return Err(problem.retry_after(RETRY_SECONDS));
     };
@@ -75,9 +76,9 @@ pub(super) fn stream<F: Future<Output = ()> + Send>(
         let shutdown = state.shutdown().clone();
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = tell(state, sender) => {}
+            () = feed(state, sender) => {}
         }
-        drop(place);
+        drop(permit);
     });
     let events = unfold(receiver, async |mut receiver| {
         let event: Event = receiver.recv().await?;
@@ -86,20 +87,20 @@ pub(super) fn stream<F: Future<Output = ()> + Send>(
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
-/// Tells what has changed again and again, until the end or until nobody listens any more.
-async fn tell(state: &AppState, mut execution: JobExecution, sender: &mpsc::Sender<Event>) {
+/// Reports what has changed, again and again, until the end or until nobody listens any more.
+async fn report(state: &AppState, mut execution: JobExecution, sender: &mpsc::Sender<Event>) {
     let engine = state.engine();
     let id = execution.id;
-    let mut told = None;
-    let mut told_steps = HashMap::new();
+    let mut reported = None;
+    let mut reported_steps = HashMap::new();
     loop {
         // Sampled before the rows are read, as the list of steps does.
         let live = engine.live_steps(id);
-        // What the repository does not tell now, it tells at the next look.
+        // A step that cannot be read now is reported by the next poll.
         for step in engine.repository().steps(id).await.unwrap_or_default() {
             let key = step.id;
             let mark = mark(&step, &live);
-            if told_steps.insert(key, mark) == Some(mark) {
+            if reported_steps.insert(key, mark) == Some(mark) {
                 continue;
             }
             let view = StepView::new(step, &live, engine.config().clock.now());
@@ -109,16 +110,16 @@ async fn tell(state: &AppState, mut execution: JobExecution, sender: &mpsc::Send
         }
         let ended = !execution.status.is_running();
         let status = execution.status;
-        if told != Some(status)
+        if reported != Some(status)
             && let Ok(view) = shown(engine, execution).await
         {
             let event = Event::default().event("execution").id(if ended { END } else { status.as_str() });
             if !send(sender, event.json_data(view)).await {
                 return;
             }
-            told = Some(status);
+            reported = Some(status);
         }
-        if ended && told == Some(status) {
+        if ended && reported == Some(status) {
             return;
         }
         tokio::select! {
@@ -140,7 +141,7 @@ async fn tell(state: &AppState, mut execution: JobExecution, sender: &mpsc::Send
     }
 }
 
-/// By what a change of a step is seen: its status and its counts.
+/// The part of a step by which its changes are seen: its status and its counts.
 pub(super) type Mark = (oxbatch_core::Status, i64, i64, i64, i64);
 
 pub(super) fn mark(step: &StepExecution, live: &[oxbatch_core::engine::LiveStep]) -> Mark {
@@ -149,7 +150,7 @@ pub(super) fn mark(step: &StepExecution, live: &[oxbatch_core::engine::LiveStep]
     (step.status, counters.read, counters.write, counters.commit, counters.retry)
 }
 
-/// Whether somebody still listens.
+/// `true` if somebody still listens.
 async fn send(sender: &mpsc::Sender<Event>, event: Result<Event, axum::Error>) -> bool {
     match event {
         Ok(event) => sender.send(event).await.is_ok(),

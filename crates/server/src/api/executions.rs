@@ -61,12 +61,12 @@ pub(crate) fn statuses(reader: &mut QueryReader) -> Vec<Status> {
 }
 
 fn instant(text: &str) -> Result<jiff::Timestamp, String> {
-    DateTime::parse(text).map(DateTime::saturating_instant).map_err(|fault| match fault {
+    DateTime::parse(text).map(DateTime::saturating_instant).map_err(|error| match error {
         DateTimeError::NotADate => {
             let text = shorten(text);
             format!("must be a date or a time such as 2024-01-31T08:00:00Z (a + is written %2B), not '{text}'")
         }
-        fault => format!("{fault}: '{}'", shorten(text)),
+        error => format!("{error}: '{}'", shorten(text)),
     })
 }
 

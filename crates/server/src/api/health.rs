@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it can take work.
+//! Health: liveness of the process, and its readiness to take work.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::extract::{NoQuery, Strict};
 use crate::state::AppState;
 use crate::view::HealthView;
 
-/// How long the repository may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The time that the repository may take to answer.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Tell that the process lives.
+/// Report that the process lives.
 #[utoipa::path(
     get, path = "/health/live", tag = "health", operation_id = "health_live",
     responses((status = 200, description = "It lives", body = HealthView))
@@ -24,7 +24,7 @@ pub(crate) async fn live(Strict(NoQuery): Strict<NoQuery>) -> Json<HealthView> {
     Json(HealthView::LIVE)
 }
 
-/// Tell whether it can take work: the repository answers, can be written to and is current, and nothing shuts down.
+/// Report whether it can take work: the repository answers, can be written to and is current, and nothing shuts down.
 #[utoipa::path(
     get, path = "/health/ready", tag = "health", operation_id = "health_ready",
     responses(
@@ -44,7 +44,7 @@ pub(crate) async fn ready(
         NotReady::NotWritten { cause } => not_ready(reason.to_string()).with_cause(cause.as_str()),
         _ => not_ready(reason.to_string()),
     })?;
-    match tokio::time::timeout(PATIENCE, state.engine().repository().health()).await {
+    match tokio::time::timeout(HEALTH_TIMEOUT, state.engine().repository().health()).await {
         Ok(Ok(health)) if health.migration == health.expected_migration => Ok(Json(HealthView::READY)),
         Ok(Ok(health)) => Err(not_ready(format!(
             "the job repository has migration {}, this version needs {}",
@@ -53,7 +53,7 @@ pub(crate) async fn ready(
         Ok(Err(error)) => {
             Err(not_ready("the job repository does not answer".to_owned()).with_cause(cause_chain(&error)))
         }
-        Err(_) => Err(not_ready(format!("the job repository did not answer within {PATIENCE:?}"))
+        Err(_) => Err(not_ready(format!("the job repository did not answer within {HEALTH_TIMEOUT:?}"))
             .with_cause("the job repository is slow")),
     }
 }

@@ -47,7 +47,7 @@ impl StrictQuery for LaunchQuery {
         ("name" = String, Path, description = "Name of the job", min_length = 1),
         ("force" = Option<bool>, Query, description = "Run every step from its start"),
         ("priority" = Option<i32>, Query, minimum = -1000, maximum = 1000,
-            description = "Place in the queue: higher ones go first, the oldest of equals; the job's own unless given"),
+            description = "Rank in the queue: higher ones go first, the oldest of equals; the job's own unless given"),
         ("wait" = Option<String>, Query, description = "Answer when the execution has ended, or after this time (at most 5m)",
             pattern = "^([0-9]{1,5}ms|[0-9]{1,2}s|[0-5]m)$", example = "30s"),
         ("idempotency-key" = Option<String>, Header,
@@ -67,7 +67,7 @@ impl StrictQuery for LaunchQuery {
         (status = 408, description = "The body came too slowly"),
         (status = 409, description = "The instance is running, or was abandoned; `execution_id` names the execution"),
         (status = 415, description = "The body is not application/json"),
-        (status = 422, description = "The parameters do not fit; `errors` names each that is at fault"),
+        (status = 422, description = "The parameters do not fit; `errors` names each that is wrong"),
         (status = 429, description = "As many launches wait as may"),
     )
 )]

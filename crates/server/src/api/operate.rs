@@ -1,4 +1,4 @@
-//! What operators do to an execution: stop it, abandon it.
+//! Operations on an execution: stop, abandon.
 
 use std::time::Duration;
 

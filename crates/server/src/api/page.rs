@@ -12,7 +12,7 @@ pub(crate) const DEFAULT_LIMIT: u32 = 50;
 /// Most rows of a page.
 pub(crate) const MAX_LIMIT: u32 = 500;
 
-/// Whose cursor it is, so that no list takes another's.
+/// The list that a cursor belongs to, so that no list takes another's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum List {
     Executions,

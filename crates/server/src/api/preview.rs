@@ -40,8 +40,9 @@ fn items(text: &str) -> Result<usize, String> {
 
 /// Show what a job makes of its first items.
 ///
-/// Reads and processes the first items of a chunk step and shows input beside output, filtered and failing items. Nothing is
-/// written and nothing is stored: there is no execution. Within 30 seconds; what has been seen by then is shown.
+/// Reads and processes the first items of a chunk step and shows input next to output, filtered and failing items.
+/// Nothing is written and nothing is stored: there is no execution. Within 30 seconds; what has been seen by then is
+/// shown.
 #[utoipa::path(
     post, path = "/jobs/{name}/preview", tag = "jobs", operation_id = "preview_job",
     params(
@@ -54,12 +55,12 @@ fn items(text: &str) -> Result<usize, String> {
         content((std::collections::HashMap<String, ValueView> = "application/json"))
     ),
     responses(
-        (status = 200, description = "The first items; a fault of the input is shown in it", body = PreviewView),
+        (status = 200, description = "The first items; an error of the input is shown in it", body = PreviewView),
         (status = 404, description = "There is no such job"),
         (status = 408, description = "The body came too slowly"),
         (status = 409, description = "The job has nothing to preview; `detail` says why"),
         (status = 415, description = "The body is not application/json"),
-        (status = 422, description = "The parameters do not fit; `errors` names each that is at fault"),
+        (status = 422, description = "The parameters do not fit; `errors` names each that is wrong"),
         (status = 429, description = "As many previews run as may"),
     )
 )]

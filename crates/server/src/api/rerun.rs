@@ -17,8 +17,8 @@ use crate::view::RerunView;
 
 /// Run the skipped items of an execution again, once their cause is fixed.
 ///
-/// A new execution, linked by `rerun_of` and `rerun_by`, takes them through the same processors and writers. What fails again
-/// is kept again there; no item is run again twice. A re-run that failed or was stopped is resumed.
+/// A new execution, linked by `rerun_of` and `rerun_by`, takes them through the same processors and writers. What fails
+/// again is kept again there; no item is run again twice. A re-run that failed or was stopped is resumed.
 #[utoipa::path(
     post, path = "/executions/{id}/skips/rerun", tag = "executions", operation_id = "rerun_skips",
     params(

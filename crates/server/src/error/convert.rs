@@ -7,7 +7,7 @@ use oxbatch_core::repository::{LaunchError, Missing, RepositoryError};
 
 use super::{ParameterError, Problem, ProblemKind};
 
-/// Seconds after which a full queue may have a place again.
+/// Seconds after which a full queue may have capacity again.
 const QUEUE_RETRY_SECONDS: u32 = 1;
 /// Seconds after which the store may answer again.
 const STORE_RETRY_SECONDS: u32 = 2;
@@ -18,15 +18,15 @@ impl From<OperatorError> for Problem {
     fn from(error: OperatorError) -> Self {
         match error {
             OperatorError::UnknownJob { .. } => Missing::Job.into(),
-            OperatorError::Parameters(faults) => faults.into(),
+            OperatorError::Parameters(invalid) => invalid.into(),
             OperatorError::Launch(error) => error.into(),
             OperatorError::UnknownExecution { .. } => Missing::Execution.into(),
             OperatorError::NotRestartable { id, .. } => {
                 Self::new(ProblemKind::WrongStatus, error.to_string()).with_execution(id)
             }
             OperatorError::Priority { .. } => {
-                let fault = ParameterError { parameter: "priority".to_owned(), message: error.to_string() };
-                Self::parameters(ProblemKind::InvalidQuery, vec![fault])
+                let invalid = ParameterError { parameter: "priority".to_owned(), message: error.to_string() };
+                Self::parameters(ProblemKind::InvalidQuery, vec![invalid])
             }
             OperatorError::NotRerunnable { id, .. } => {
                 Self::new(ProblemKind::NotRerunnable, error.to_string()).with_execution(id)
@@ -58,7 +58,7 @@ impl From<Missing> for Problem {
 impl From<PreviewError> for Problem {
     fn from(error: PreviewError) -> Self {
         match error {
-            PreviewError::Parameters(faults) => faults.into(),
+            PreviewError::Parameters(invalid) => invalid.into(),
             PreviewError::NotPreviewable { .. } => Self::new(ProblemKind::NotPreviewable, error.to_string()),
             error => Self::internal(cause_chain(&error)),
         }
@@ -112,9 +112,9 @@ impl From<RepositoryError> for Problem {
 
 impl From<InvalidParameters> for Problem {
     fn from(error: InvalidParameters) -> Self {
-        let of = |fault: oxbatch_core::job::InvalidParameter| ParameterError {
-            parameter: fault.parameter,
-            message: fault.message,
+        let of = |invalid: oxbatch_core::job::InvalidParameter| ParameterError {
+            parameter: invalid.parameter,
+            message: invalid.message,
         };
         Self::parameters(ProblemKind::InvalidParameters, error.faults.into_iter().map(of).collect())
     }

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use oxbatch_core::repository::Missing;
 
-/// What kind of problem it is.
+/// The kind of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProblemKind {
     MalformedRequest,

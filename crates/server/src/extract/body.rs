@@ -12,7 +12,7 @@ use crate::error::{Problem, ProblemKind};
 use crate::extract::header;
 use crate::state::AppState;
 
-/// How much of a body that is too large is read and thrown away, so that its sender gets to read the answer.
+/// Bytes of a body that is too large that are read and thrown away, so that its sender gets to read the answer.
 const MAX_READ_OUT_BYTES: usize = 16 * 1024 * 1024;
 
 /// The parameters of a launch: a JSON object, or nothing.

@@ -33,20 +33,20 @@ impl StrictQuery for NoQuery {
 pub(crate) struct QueryReader {
     given: Vec<(String, String)>,
     known: Vec<&'static str>,
-    faults: Vec<ParameterError>,
+    errors: Vec<ParameterError>,
 }
 
 impl QueryReader {
     fn new(query: &str) -> Self {
         let given = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        Self { given, known: Vec::new(), faults: Vec::new() }
+        Self { given, known: Vec::new(), errors: Vec::new() }
     }
 
     /// A parameter that may stand once.
     pub(crate) fn one<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let values = self.many(name, parse);
         if values.len() > 1 {
-            self.fault(name, "is given more than once".to_owned());
+            self.refuse(name, "is given more than once".to_owned());
         }
         values.into_iter().next()
     }
@@ -55,21 +55,21 @@ impl QueryReader {
     pub(crate) fn many<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
         self.known.push(name);
         let mut values = Vec::new();
-        let mut faults = Vec::new();
+        let mut errors = Vec::new();
         for (_, text) in self.given.iter().filter(|(given, _)| given == name) {
             match readable(text).and_then(&parse) {
                 Ok(value) => values.push(value),
-                Err(message) => faults.push(message),
+                Err(message) => errors.push(message),
             }
         }
-        for message in faults {
-            self.fault(name, message);
+        for message in errors {
+            self.refuse(name, message);
         }
         values
     }
 
-    fn fault(&mut self, name: &str, message: String) {
-        self.faults.push(ParameterError { parameter: name.to_owned(), message });
+    fn refuse(&mut self, name: &str, message: String) {
+        self.errors.push(ParameterError { parameter: name.to_owned(), message });
     }
 
     fn finish(mut self) -> Result<(), Problem> {
@@ -80,8 +80,8 @@ impl QueryReader {
         let unknown = self.given.iter().filter(|(name, _)| !self.known.contains(&name.as_str()));
         let unknown = unknown
             .map(|(name, _)| ParameterError { parameter: shorten(name), message: format!("is unknown: {known}") });
-        self.faults.extend(unknown);
-        if self.faults.is_empty() { Ok(()) } else { Err(Problem::parameters(ProblemKind::InvalidQuery, self.faults)) }
+        self.errors.extend(unknown);
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::parameters(ProblemKind::InvalidQuery, self.errors)) }
     }
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn id(text: &str) -> Result<i64, String> {
     parsed.ok_or_else(|| format!("must be a whole number from 1 on, not '{}'", shorten(text)))
 }
 
-/// A place in the queue.
+/// A rank in the queue.
 pub(crate) fn priority(text: &str) -> Result<i32, String> {
     let parsed = text.parse().ok().filter(|priority| (MIN_PRIORITY..=MAX_PRIORITY).contains(priority));
     let refuse = || format!("must be a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}, not '{}'", shorten(text));

@@ -34,7 +34,7 @@ impl AllowedHosts {
         Self { names, any_address: address.ip().is_unspecified() }
     }
 
-    /// Whether a text names a host, with or without a port.
+    /// `true` if a text names a host, with or without a port.
     pub(crate) fn is_host(text: &str) -> bool {
         Self::host(text).is_some()
     }
@@ -99,7 +99,7 @@ fn check_origin(request: &Request) -> Result<(), Problem> {
     Err(Problem::new(ProblemKind::CrossOrigin, detail))
 }
 
-/// Whether a page came from the very address that it calls: another port of the same host is another site.
+/// `true` if a page came from the very address that it calls: another port of the same host is another site.
 fn is_own(origin: &str, host: Option<&str>) -> bool {
     let authority = origin.split_once("://").map(|(scheme, authority)| (scheme, authority.to_ascii_lowercase()));
     let (Some((scheme, authority)), Some(host)) = (authority, host) else { return false };

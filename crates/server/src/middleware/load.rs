@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use crate::error::{Problem, ProblemKind};
 use crate::state::AppState;
 
-/// Seconds after which there may be room again.
+/// Seconds after which there may be capacity again.
 const RETRY_SECONDS: u32 = 1;
 
 pub(crate) async fn bound(State(state): State<AppState>, request: Request, next: Next) -> Response<Body> {
@@ -20,7 +20,7 @@ pub(crate) async fn bound(State(state): State<AppState>, request: Request, next:
         return next.run(request).await;
     }
     match Arc::clone(state.requests()).try_acquire_owned() {
-        Ok(_place) => next.run(request).await,
+        Ok(_permit) => next.run(request).await,
         Err(_) => {
             let detail = "too many requests are being worked on; try again later";
             Problem::new(ProblemKind::Overloaded, detail).retry_after(RETRY_SECONDS).into_response()

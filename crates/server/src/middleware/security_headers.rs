@@ -10,7 +10,7 @@ use axum::middleware::Next;
 
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// What holds unless a page has set its own.
+/// The headers of an answer, unless a page has set its own.
 const DEFAULTS: [(HeaderName, &str); 6] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (REFERRER_POLICY, "no-referrer"),

@@ -20,26 +20,26 @@ pub struct ExecutionView {
     job_instance_id: i64,
     job_name: String,
     status: StatusView,
-    /// When the launch was accepted.
+    /// The moment at which the launch was accepted.
     #[schema(format = DateTime)]
     create_time: String,
-    /// When a node began to run it.
+    /// The moment at which a node began to run it.
     #[schema(format = DateTime, required)]
     start_time: Option<String>,
-    /// When it ended.
+    /// The moment of its end.
     #[schema(format = DateTime, required)]
     end_time: Option<String>,
     /// Free text, by default the name of the final status.
     #[schema(required)]
     exit_code: Option<String>,
-    /// What there is to say of the end; for a failure the whole chain of causes.
+    /// The message of the end; for a failure the whole chain of causes.
     #[schema(required)]
     exit_message: Option<String>,
     /// The parameters of the launch by name; secrets are `***`.
     parameters: BTreeMap<String, ValueView>,
-    /// Whether every step was reported to run from its start.
+    /// `true` if every step was forced to run from its start.
     forced: bool,
-    /// Place in the queue: higher ones go first.
+    /// Rank in the queue: higher ones go first.
     #[schema(minimum = -1000, maximum = 1000)]
     priority: i32,
     /// Node that runs or ran it.
@@ -56,7 +56,7 @@ pub struct ExecutionView {
     rerun_by: Option<i64>,
 }
 
-/// How far the newest step of an execution is.
+/// The progress of the newest step of an execution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewestStep {
     name: String,
@@ -77,8 +77,8 @@ impl From<&StepExecution> for NewestStep {
 }
 
 impl ExecutionView {
-    /// The shape of an execution. Its progress needs its `newest` step where [`needs_newest_step`] says so, and its job,
-    /// which `registry` need not have.
+    /// The shape of an execution. Its progress needs its `newest` step where [`needs_newest_step`] says so, and its
+    /// job, which `registry` need not have.
     ///
     /// [`needs_newest_step`]: Self::needs_newest_step
     pub fn new(execution: JobExecution, registry: &JobRegistry, newest: Option<&NewestStep>) -> Self {
@@ -103,7 +103,7 @@ impl ExecutionView {
         }
     }
 
-    /// Whether the status alone does not tell how far an execution is: of the others nobody need look at the steps.
+    /// `true` if the status alone does not give the progress of an execution: of the others nobody need read the steps.
     pub const fn needs_newest_step(status: Status) -> bool {
         matches!(status, Status::Started | Status::Stopping)
     }
@@ -111,8 +111,8 @@ impl ExecutionView {
 
 /// Steps that are done, plus the share of the one that runs, of all steps of the job.
 ///
-/// Steps run in their order, and a restart has no rows for those that are complete already: so the place of the newest
-/// step tells how many are done.
+/// Steps run in their order, and a restart has no rows for those that are complete already: so the position of the
+/// newest step shows how many are done.
 fn progress(execution: &JobExecution, registry: &JobRegistry, newest: Option<&NewestStep>) -> Option<f64> {
     match execution.status {
         Status::Completed => return Some(1.0),
@@ -126,8 +126,8 @@ fn progress(execution: &JobExecution, registry: &JobRegistry, newest: Option<&Ne
         // Which steps it runs is not known here.
         return Some(newest.share.clamp(0.0, 1.0));
     }
-    let place = job.steps().iter().position(|step| step.name() == newest.name)?;
+    let position = job.steps().iter().position(|step| step.name() == newest.name)?;
     #[expect(clippy::cast_precision_loss, reason = "a job has few steps")]
-    let done = (place as f64 + newest.share.clamp(0.0, 1.0)) / job.steps().len() as f64;
+    let done = (position as f64 + newest.share.clamp(0.0, 1.0)) / job.steps().len() as f64;
     Some(done)
 }

@@ -17,7 +17,7 @@ pub struct InstanceView {
     job_name: String,
     /// Hash of the identifying parameters.
     job_key: String,
-    /// When the first launch created it.
+    /// The moment at which the first launch created it.
     #[schema(format = DateTime)]
     create_time: String,
 }
@@ -43,7 +43,7 @@ pub struct InstanceParameterView {
     /// A date, or an instant in UTC.
     #[schema(required)]
     date_value: Option<String>,
-    /// Whether it takes part in the identity of the instance.
+    /// `true` if it takes part in the identity of the instance.
     identifying: bool,
 }
 

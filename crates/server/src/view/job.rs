@@ -14,7 +14,7 @@ use super::value::{TypeView, ValueView};
 #[schema(as = Job)]
 pub struct JobView {
     name: String,
-    /// What it does; may be empty.
+    /// Its description; may be empty.
     description: String,
     /// The parameters that it declares; null when it takes any.
     #[schema(required)]
@@ -23,16 +23,16 @@ pub struct JobView {
     steps: Vec<JobStepView>,
     /// Names of its steps in the order in which they run.
     flow: Vec<String>,
-    /// Place of its launches in the queue unless they say otherwise.
+    /// Rank of its launches in the queue, unless they give one.
     #[schema(minimum = -1000, maximum = 1000)]
     priority: i32,
-    /// How many of its executions run at once, on all nodes together; null for any number.
+    /// The number of its executions that may run at once, on all nodes together; null for any number.
     #[schema(minimum = 1, required)]
     max_running: Option<u32>,
     /// Its newest execution.
     #[schema(required)]
     last_execution: Option<ExecutionView>,
-    /// How many of its executions have which status.
+    /// The number of its executions by status.
     counts: CountsView,
 }
 
@@ -42,16 +42,16 @@ pub struct JobView {
 pub struct DeclarationView {
     name: String,
     r#type: TypeView,
-    /// Whether a launch must give it.
+    /// `true` if a launch must give it.
     required: bool,
     /// Its value when a launch does not give it.
     #[schema(required)]
     default: Option<ValueView>,
-    /// Whether it takes part in the identity of the instance.
+    /// `true` if it takes part in the identity of the instance.
     identifying: bool,
-    /// Whether it is shown as `***`.
+    /// `true` if it is shown as `***`.
     secret: bool,
-    /// What it is for; may be empty.
+    /// Its description; may be empty.
     description: String,
     /// The only values that it takes; empty for any.
     allowed: Vec<ValueView>,
@@ -72,17 +72,17 @@ pub struct JobStepView {
     /// Items in a chunk; null for a task, and where a parameter decides.
     #[schema(minimum = 1, required)]
     chunk_size: Option<u32>,
-    /// How many attempts an instance allows it; null for any number.
+    /// The number of attempts that an instance allows it; null for any number.
     #[schema(minimum = 1, required)]
     start_limit: Option<u32>,
-    /// How many additional attempts it is given within one execution.
+    /// The number of additional attempts that it is given within one execution.
     #[schema(minimum = 0)]
     max_retries: u32,
-    /// Whether it runs again although an earlier execution of the instance has completed it.
+    /// `true` if it runs again although an earlier execution of the instance has completed it.
     rerun_if_complete: bool,
 }
 
-/// What a step does.
+/// The kind of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = StepKind)]
@@ -93,7 +93,7 @@ pub enum KindView {
     Chunk,
 }
 
-/// How many executions have which status.
+/// The number of executions by status.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[schema(as = StatusCounts)]

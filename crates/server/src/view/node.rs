@@ -18,10 +18,10 @@ pub struct NodeView {
     /// Version of the program.
     version: String,
     state: NodeStateView,
-    /// When it started, by its own clock.
+    /// The moment of its start, by its own clock.
     #[schema(format = DateTime)]
     start_time: String,
-    /// When it last said that it lives, by the database's clock.
+    /// The moment of its last heartbeat, by the database's clock.
     #[schema(format = DateTime)]
     last_heartbeat: String,
     /// Executions that it runs at once; 0 for one that takes none from the queue.
@@ -29,7 +29,7 @@ pub struct NodeView {
     capacity: u32,
     /// Names of the jobs that it knows.
     jobs: Vec<String>,
-    /// What it runs now, oldest first.
+    /// The executions that it runs now, oldest first.
     running: Vec<RunningView>,
     /// The request to drain it.
     #[schema(required)]
@@ -49,13 +49,13 @@ pub struct RunningView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Drain)]
 pub struct DrainView {
-    /// Whether what runs is stopped at its next safe point, to be resumed by another node.
+    /// `true` if what runs is stopped at its next safe point, to be resumed by another node.
     stop: bool,
-    /// Whether its process ends by itself once nothing runs any more.
+    /// `true` if its process ends by itself once nothing runs any more.
     exit: bool,
 }
 
-/// How a node stands.
+/// The state of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = NodeState)]

@@ -1,4 +1,4 @@
-//! The first items of a step, input beside output.
+//! The first items of a step, input next to output.
 
 use std::collections::BTreeMap;
 
@@ -44,24 +44,24 @@ pub struct PreviewItemView {
     /// The item as it was read; null where it could not be read.
     #[schema(required, value_type = Option<Value>)]
     input: Option<Value>,
-    /// What would be written; null without an output.
+    /// The output that would be written; null without one.
     #[schema(required, value_type = Option<Value>)]
     output: Option<Value>,
-    /// Where a failed item failed.
+    /// The phase in which a failed item failed.
     #[schema(required)]
     phase: Option<SkipPhaseView>,
-    /// Where a failed item stands in the source, where that is known.
+    /// The position of a failed item in the source, where that is known.
     #[schema(required)]
     position: Option<String>,
     /// The raw text of an item that could not be read, where that is known.
     #[schema(required)]
     raw: Option<String>,
-    /// Why a failed item failed.
+    /// The error of a failed item.
     #[schema(required)]
     error: Option<String>,
 }
 
-/// What became of a previewed item.
+/// The outcome of a previewed item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[schema(as = PreviewResult)]
@@ -74,7 +74,7 @@ pub enum PreviewResultView {
     Failed,
 }
 
-/// Why a preview shows no more items.
+/// The reason why a preview shows no more items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[schema(as = PreviewEnd)]

@@ -40,7 +40,7 @@ pub struct RerunView {
 #[schema(as = LeftItem)]
 pub struct LeftView {
     step_name: String,
-    /// Why, and what to do.
+    /// The reason, and the remedy.
     reason: String,
     skip: SkipView,
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::value::time;
 
-/// Where an item failed.
+/// The phase in which an item failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = SkipPhase)]
 #[serde(rename_all = "UPPERCASE")]
@@ -28,20 +28,20 @@ pub struct SkipView {
     #[schema(minimum = 1)]
     step_execution_id: i64,
     phase: SkipPhaseView,
-    /// Where it stands in the source: a line, a key.
+    /// Its position in the source: a line, a key.
     #[schema(required)]
     position: Option<String>,
     /// The item that was read, as JSON, or its raw text where it could not be read.
     #[schema(required)]
     item: Option<String>,
-    /// Whether that is all of it: one that was cut cannot be run again.
+    /// `true` if that is all of it: one that was cut cannot be run again.
     complete: bool,
     /// The execution that has run it again; null while nobody has.
     #[schema(minimum = 1, required)]
     rerun_execution_id: Option<i64>,
-    /// Why it failed.
+    /// The error.
     error: String,
-    /// When its chunk was committed.
+    /// The moment at which its chunk was committed.
     #[schema(format = DateTime)]
     create_time: String,
 }

@@ -4,7 +4,7 @@ use oxbatch_core::Status;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Where an execution or a step stands.
+/// The status of an execution or a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[schema(as = Status)]

@@ -20,16 +20,16 @@ pub struct StepView {
     job_execution_id: i64,
     step_name: String,
     status: StatusView,
-    /// When it began.
+    /// The moment of its start.
     #[schema(format = DateTime)]
     start_time: String,
-    /// When it ended.
+    /// The moment of its end.
     #[schema(format = DateTime, required)]
     end_time: Option<String>,
     /// Free text, by default the name of the final status.
     #[schema(required)]
     exit_code: Option<String>,
-    /// What there is to say of the end; for a failure the whole chain of causes.
+    /// The message of the end; for a failure the whole chain of causes.
     #[schema(required)]
     exit_message: Option<String>,
     /// Additional attempts made.
@@ -65,10 +65,11 @@ pub struct StepView {
     /// Items read per second so far.
     #[schema(minimum = 0, required)]
     items_per_second: Option<f64>,
-    /// Share of the input that is done, where the reader can tell.
+    /// Share of the input that is done, where the reader knows it.
     #[schema(minimum = 0, maximum = 1, required)]
     progress: Option<f64>,
-    /// The step's control totals as of its last commit, over all attempts since it began anew; empty where it takes none.
+    /// The step's control totals as of its last commit, over all attempts since it began anew; empty where it takes
+    /// none.
     control_totals: Vec<ControlTotalView>,
 }
 

@@ -1,4 +1,4 @@
-//! Leases: who runs an execution, and until when.
+//! Leases: the owner of an execution, and the time until which it is.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The bound of all connections, and work on them that survives deadlocks, lost connections and restarts of the server.
+//! The pool of connections: its slots, and the retry of work after deadlocks, lost connections and restarts, with back-off.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Whose turn it is to write: a fair queue in front of SQLite's one write lock.
+//! The write lock of this process: a fair queue in front of SQLite's own, so that nobody starves in its busy timeout.
 
 use std::future::Future;
 use std::pin::pin;

@@ -1,4 +1,4 @@
-//! The one thread that writes what must be durable: commands that come together share one commit, one wait for the disk.
+//! Group commit: the one thread that writes what must be durable; commands that come together share one commit.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;

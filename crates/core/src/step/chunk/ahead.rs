@@ -1,4 +1,4 @@
-//! Where the chunks come from: filled on the step's own thread, or by threads that are ahead of it.
+//! Prefetch: the chunks of a step, filled on its own thread, or by threads that read and process ahead of it.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The memory of a chunk: outputs and items, used again for the next.
+//! The buffers of a chunk: memory for its items and outputs, used again for the next.
 
 use crate::item::Origin;
 

@@ -1,4 +1,4 @@
-//! Joins the saves of several chunks into one: when the next is due.
+//! Group commit of chunks: joins the saves of several into one, and knows when the next is due.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
