@@ -126,7 +126,10 @@ mod tests {
 
     #[test]
     fn unknown_keys_and_wrong_shapes_are_named() {
-        assert_eq!(refusal("[server]\nlistn = 1"), "unknown key 'server.listn' in 'x.toml'; the keys are server.listen");
+        assert_eq!(
+            refusal("[server]\nlistn = 1"),
+            "unknown key 'server.listn' in 'x.toml'; the keys are server.listen"
+        );
         assert_eq!(refusal("listen = 'a'"), "unknown key 'listen' in 'x.toml'; the keys are server.listen");
         assert_eq!(refusal("[server]\nlisten = 1.5"), "key 'server.listen' in 'x.toml': a float is not expected here");
         let broken = refusal("[server]\nlisten = ");

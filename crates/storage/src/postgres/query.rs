@@ -3,8 +3,8 @@
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
 use oxbatch_core::repository::rules::list::{NARROW_SPAN, Span, time_question};
 use oxbatch_core::repository::{
-    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, PageRequest,
-    Missing, RepositoryError, SkipPage, rows_to_read,
+    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, Missing,
+    PageRequest, RepositoryError, SkipPage, rows_to_read,
 };
 use tokio_postgres::types::{ToSql, Type};
 

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
 use oxbatch_core::repository::rules::list::{NARROW_SPAN, Span, time_question};
 use oxbatch_core::repository::{
-    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, PageRequest,
-    Missing, RepositoryError, SkipPage, rows_to_read,
+    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, Missing,
+    PageRequest, RepositoryError, SkipPage, rows_to_read,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};

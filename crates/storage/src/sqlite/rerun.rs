@@ -4,7 +4,7 @@ use oxbatch_core::execution::{ExecutionId, InstanceId};
 use oxbatch_core::job::JobParameters;
 use oxbatch_core::repository::rules::rerun::{self as rules, LastRerun, RerunInstance};
 use oxbatch_core::repository::{
-    KeptSkips, LaunchError, LaunchRequest, Launched, PendingSkips, Missing, RepositoryError, RerunRequest, SkipPage,
+    KeptSkips, LaunchError, LaunchRequest, Launched, Missing, PendingSkips, RepositoryError, RerunRequest, SkipPage,
     rows_to_read,
 };
 use rusqlite::{Connection, OptionalExtension, params};
