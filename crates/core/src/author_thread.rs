@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::{io, thread};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tracing::Span;
 
@@ -25,6 +25,23 @@ pub(crate) fn start<T: Send + 'static>(
     body: impl FnOnce(&Runtime) -> T + Send + 'static,
 ) -> io::Result<oneshot::Receiver<thread::Result<T>>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
+    start_with(runtime, name, held, body)
+}
+
+/// The same for a runtime that others use, as long as the body lasts.
+pub(crate) fn start_runtime(name: String, body: impl FnOnce(&Runtime) + Send + 'static) -> io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    start_with(runtime, name, (), body)?;
+    Ok(handle)
+}
+
+fn start_with<T: Send + 'static>(
+    runtime: Runtime,
+    name: String,
+    held: impl Send + 'static,
+    body: impl FnOnce(&Runtime) -> T + Send + 'static,
+) -> io::Result<oneshot::Receiver<thread::Result<T>>> {
     let (sender, ended) = oneshot::channel();
     let span = Span::current();
     thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || {

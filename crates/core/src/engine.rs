@@ -5,6 +5,7 @@ mod clock;
 mod config;
 mod dispatch;
 mod heartbeat;
+mod job_listeners;
 mod local;
 mod notifications;
 mod operator;

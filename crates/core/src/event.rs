@@ -56,6 +56,17 @@ pub enum Event<'a> {
         /// The error.
         cause: &'a str,
     },
+    /// A listener has failed in a way that changes nothing: its error is recorded with the end of its step or execution.
+    ListenerFailed {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// The step; `None` for a listener of the job.
+        step_name: Option<&'a str>,
+        /// The method that failed.
+        method: &'static str,
+        /// The error, with its causes.
+        cause: &'a str,
+    },
     /// A stop was requested of an execution that runs here.
     StopRequested {
         /// The execution.

@@ -17,6 +17,7 @@ pub use registry::{JobRegistry, RegistryError};
 
 use std::sync::Arc;
 
+use crate::listener::ListenerFactory;
 use crate::step::Step;
 
 /// Lowest priority of a launch.
@@ -38,6 +39,7 @@ struct Definition {
     steps: Vec<Step>,
     priority: i32,
     max_running: Option<u32>,
+    listeners: Vec<ListenerFactory>,
 }
 
 impl Job {
@@ -74,6 +76,10 @@ impl Job {
     /// How many of its executions run at once, on all nodes together; `None` for any number.
     pub fn max_running(&self) -> Option<u32> {
         self.definition.max_running
+    }
+
+    pub(crate) fn listeners(&self) -> &[ListenerFactory] {
+        &self.definition.listeners
     }
 
     /// Checks what a launch gives against what the job declares, and fills in the defaults.

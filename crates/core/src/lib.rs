@@ -56,6 +56,7 @@ mod event;
 pub mod execution;
 pub mod item;
 pub mod job;
+pub mod listener;
 pub mod repository;
 pub mod step;
 

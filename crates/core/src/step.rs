@@ -9,6 +9,7 @@ mod live;
 mod overlay;
 mod policy;
 mod preview;
+mod runtime;
 mod shared;
 mod task;
 
@@ -26,5 +27,6 @@ pub use live::LiveCounters;
 pub use policy::{Backoff, RetryPolicy, SkipPolicy, SkippableError};
 pub use preview::{PreviewOutcome, PreviewedItem};
 pub(crate) use preview::{PreviewRun, ReadToEnd};
+pub(crate) use runtime::ExecutionRuntime;
 pub(crate) use shared::Shared;
 pub use task::{TaskOutcome, TaskStep, TaskStepBuilder};

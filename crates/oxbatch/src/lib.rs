@@ -94,6 +94,7 @@ mod parameters;
 mod program;
 mod progress;
 mod remote;
+mod service;
 mod settings;
 mod signals;
 mod table;
@@ -105,12 +106,13 @@ pub use oxbatch_core::job::RegistryError;
 pub use oxbatch_core::{
     BoxError, BuildError, ChunkStep, DateTime, Decimal, Engine, EngineConfig, ItemError, ItemProcessor, ItemReader,
     ItemWriter, Job, JobExecution, JobParameters, JobRegistry, ParameterDeclaration, ParameterValue, RetryPolicy,
-    SkipPolicy, Status, Step, StepContext, StepExecution, TaskOutcome, TaskStep, engine, execution, job, repository,
-    step,
+    SkipPolicy, Status, Step, StepContext, StepExecution, TaskOutcome, TaskStep, engine, execution, job, listener,
+    repository, step,
 };
 pub use program::{IntoRegistry, run};
 /// Derives the types of items: `#[serde(crate = "oxbatch::serde")]`.
 pub use serde;
+pub use service::{Service, service};
 
 /// Readers, processors and writers, and the contracts between the engine and the authors of items' ways.
 pub mod item {

@@ -104,6 +104,9 @@ impl EventConsumer for EventLog {
                     "will be tried again"
                 );
             }
+            Event::ListenerFailed { execution_id, step_name, method, cause } => {
+                warn!(execution.id = execution_id.0, step.name = step_name, method, cause, "listener failed");
+            }
             Event::StopRequested { execution_id } => {
                 info!(execution.id = execution_id.0, "asked to stop")
             }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use oxbatch_core::engine::{Operator, OperatorError};
 use oxbatch_core::execution::cause_chain;
+use oxbatch_core::listener::ListenerFactory;
 use oxbatch_core::{BoxError, JobRegistry};
 
 use crate::cli::{Cli, Command, GlobalArgs, Reply, ServeArgs, parse};
@@ -47,8 +48,12 @@ impl<E: Into<BoxError>> IntoRegistry for Result<JobRegistry, E> {
 ///
 /// An error is reported on standard error in one sentence; `--help` lists the exit codes.
 pub fn run(registry: impl IntoRegistry) -> ExitCode {
+    start(registry.into_registry(), Vec::new())
+}
+
+/// Runs the command line of a service with these jobs and listeners of all of them.
+pub(crate) fn start(registry: Result<JobRegistry, BoxError>, listeners: Vec<ListenerFactory>) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let registry = registry.into_registry();
     if let Ok(registry) = &registry {
         match completion::answer(registry, &arguments) {
             Ok(false) => {}
@@ -61,12 +66,14 @@ pub fn run(registry: impl IntoRegistry) -> ExitCode {
         Err(reply) => return reply.print(),
     };
     hide::password(&arguments);
-    execute(cli, registry).map_or_else(CliError::print, ExitCode::from)
+    execute(cli, registry, listeners).map_or_else(CliError::print, ExitCode::from)
 }
 
 /// The environment of every command.
 pub(crate) struct Program {
     pub(crate) registry: JobRegistry,
+    /// Of all jobs.
+    pub(crate) listeners: Vec<ListenerFactory>,
     pub(crate) globals: GlobalArgs,
     pub(crate) sources: Sources,
 }
@@ -110,7 +117,11 @@ impl Program {
     }
 }
 
-fn execute(cli: Cli, registry: Result<JobRegistry, BoxError>) -> Result<Exit, CliError> {
+fn execute(
+    cli: Cli,
+    registry: Result<JobRegistry, BoxError>,
+    listeners: Vec<ListenerFactory>,
+) -> Result<Exit, CliError> {
     let Cli { globals, command } = cli;
     let command = command.unwrap_or_else(|| Command::Serve(ServeArgs::default()));
     if let Command::Completions(arguments) = command {
@@ -127,7 +138,7 @@ fn execute(cli: Cli, registry: Result<JobRegistry, BoxError>) -> Result<Exit, Cl
     };
     log::init(LogSettings::resolve(&globals, &sources)?, level);
     let registry = registry.map_err(|error| CliError::Registry { problem: cause_chain(error.as_ref()) })?;
-    let program = Program { registry, globals, sources };
+    let program = Program { registry, listeners, globals, sources };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(worker_threads())
         .enable_all()

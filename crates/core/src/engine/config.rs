@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::clock::{Clock, SystemClock};
 use crate::event::EventConsumer;
+use crate::listener::ListenerFactory;
 use crate::repository::{Node, RecoverPolicy};
 
 /// Executions that run at once on a node.
@@ -66,6 +67,8 @@ pub struct EngineConfig {
     pub clock: Arc<dyn Clock>,
     /// The consumers of events.
     pub consumers: Vec<Arc<dyn EventConsumer>>,
+    /// Listeners of all jobs, each set built for an execution.
+    pub listeners: Vec<ListenerFactory>,
 }
 
 impl EngineConfig {
@@ -89,6 +92,7 @@ impl EngineConfig {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             clock: Arc::new(SystemClock),
             consumers: Vec::new(),
+            listeners: Vec::new(),
         }
     }
 

@@ -13,9 +13,11 @@ use crate::author_thread::{self, panic_message};
 use crate::event::EventSink;
 use crate::execution::{ExecutionId, InstanceId, MAX_SKIPPED_BYTES, StepExecutionId};
 use crate::job::{GivenParameters, InvalidParameters, Job, JobParameters};
+use crate::listener::{JobListening, StepListening};
 use crate::repository::JobRepository;
 use crate::step::{
-    JobScope, PreviewOutcome, PreviewRun, PreviewedItem, ReadToEnd, Shared, Step, StepContext, StepKind, StepScope,
+    ExecutionRuntime, JobScope, PreviewOutcome, PreviewRun, PreviewedItem, ReadToEnd, Shared, Step, StepContext,
+    StepKind, StepScope,
 };
 
 /// Items that a preview shows when nothing is said.
@@ -186,6 +188,8 @@ fn context(
         stop,
         repository,
         events: EventSink::new(Vec::new()),
+        listening: JobListening::default(),
+        runtime: ExecutionRuntime::new(ExecutionId(0)),
     };
     StepContext::new(Arc::new(StepScope {
         job: Arc::new(scope),
@@ -194,6 +198,7 @@ fn context(
         context: Shared::default(),
         live: Arc::default(),
         beside: Arc::default(),
+        listening: StepListening::default(),
     }))
 }
 

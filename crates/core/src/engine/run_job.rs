@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::job_listeners;
 use super::persist::{persist, persist_end};
 use super::rerun_plan::{StepsOf, gone, steps_of};
 use super::run_step::run_step;
@@ -13,8 +14,9 @@ use super::step_end::StepEnd;
 use crate::event::Event;
 use crate::execution::{EXIT_SHUTDOWN, ExecutionContext, JobExecution, StatusEvent, cause_chain};
 use crate::job::Job;
+use crate::listener::JobListening;
 use crate::repository::{ExecutionOutcome, Lease, NewStep, RepositoryError, StartedStep, StepStart};
-use crate::step::{JobScope, Shared, Step, StepKind};
+use crate::step::{ExecutionRuntime, JobScope, Shared, Step, StepKind};
 
 /// The end of an execution, before it is recorded.
 enum JobEnd {
@@ -49,8 +51,13 @@ pub(super) fn spawn(
 async fn run(state: &Arc<EngineState>, execution: JobExecution, handle: &Handle) {
     state.events.emit(&Event::ExecutionStarted { execution: &execution });
     let execution_id = execution.id;
+    let scope = job_scope(state, &execution, handle);
     let end = match state.registry.get(&execution.job_name) {
-        Some(job) => run_steps(state, job.clone(), execution, handle).await,
+        Some(job) => match job_listeners::before(state, job, &scope, handle).await {
+            Ok(()) => run_steps(state, job.clone(), execution, &scope, handle).await,
+            Err(message) if handle.cause().is_some() => JobEnd::Stopped { message: Some(message) },
+            Err(message) => JobEnd::Failed { message },
+        },
         None => JobEnd::Failed { message: format!("this node does not know the job '{}'", execution.job_name) },
     };
     let lost = || {
@@ -59,7 +66,11 @@ async fn run(state: &Arc<EngineState>, execution: JobExecution, handle: &Handle)
             state.events.emit(&Event::LeaseLost { execution_id });
         }
     };
-    let Some(outcome) = outcome(state, end, handle) else { return lost() };
+    let Some(mut outcome) = outcome(state, end, handle) else { return lost() };
+    job_listeners::after(state, &scope, handle, &mut outcome).await;
+    if handle.cause().is_some_and(StopCause::is_loss) {
+        return lost();
+    }
     let recorded = persist_end(state, "record the end of an execution", || {
         state.repository.finish_execution(&handle.lease, outcome.clone())
     });
@@ -85,7 +96,29 @@ fn outcome(state: &EngineState, end: JobEnd, handle: &Handle) -> Option<Executio
     Some(ExecutionOutcome { event, exit_code, exit_message, resume, time })
 }
 
-async fn run_steps(state: &Arc<EngineState>, job: Job, execution: JobExecution, handle: &Handle) -> JobEnd {
+fn job_scope(state: &EngineState, execution: &JobExecution, handle: &Handle) -> Arc<JobScope> {
+    Arc::new(JobScope {
+        job_name: execution.job_name.clone(),
+        execution_id: execution.id,
+        instance_id: execution.instance_id,
+        rerun_of: execution.rerun_of,
+        parameters: execution.parameters.clone(),
+        context: Shared::default(),
+        stop: handle.stop.clone(),
+        repository: Arc::clone(&state.repository),
+        events: state.events.clone(),
+        listening: JobListening::default(),
+        runtime: ExecutionRuntime::new(execution.id),
+    })
+}
+
+async fn run_steps(
+    state: &Arc<EngineState>,
+    job: Job,
+    execution: JobExecution,
+    scope: &Arc<JobScope>,
+    handle: &Handle,
+) -> JobEnd {
     let find =
         persist(state, "find the steps of an execution", || steps_of(state.repository.as_ref(), &job, &execution));
     let steps = match find.await {
@@ -93,21 +126,10 @@ async fn run_steps(state: &Arc<EngineState>, job: Job, execution: JobExecution, 
         Ok(StepsOf::Gone(of)) => return JobEnd::Failed { message: gone(of) },
         Err(error) => return JobEnd::Failed { message: cause_chain(&error) },
     };
-    let scope = Arc::new(JobScope {
-        job_name: execution.job_name,
-        execution_id: execution.id,
-        instance_id: execution.instance_id,
-        rerun_of: execution.rerun_of,
-        parameters: execution.parameters,
-        context: Shared::default(),
-        stop: handle.stop.clone(),
-        repository: Arc::clone(&state.repository),
-        events: state.events.clone(),
-    });
     let mut ran = 0_usize;
     let mut exit_code = None;
     for step in steps {
-        let started = match start_step(state, step, &scope, handle).await {
+        let started = match start_step(state, step, scope, handle).await {
             Ok(Some(started)) => started,
             Ok(None) => continue,
             Err(end) => return end,
@@ -121,7 +143,7 @@ async fn run_steps(state: &Arc<EngineState>, job: Job, execution: JobExecution, 
             }
         }
         ran += 1;
-        match run_step(state, step, &scope, handle, started).await {
+        match run_step(state, step, scope, handle, started).await {
             StepEnd::Completed { exit_code: own } => exit_code = own,
             StepEnd::Failed { message } => {
                 return JobEnd::Failed { message: format!("step '{}' failed: {message}", step.name()) };

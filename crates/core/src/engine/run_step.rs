@@ -17,6 +17,7 @@ use super::step_end::{EndedStep, Report, StepEnd};
 use crate::author_thread;
 use crate::event::Event;
 use crate::execution::{StepState, cause_chain};
+use crate::listener::{StepListening, run_listened};
 use crate::repository::{RepositoryError, StartedStep};
 use crate::step::{BodyError, BodyRun, JobScope, LiveCounters, Shared, Step, StepContext, StepScope};
 
@@ -43,6 +44,7 @@ pub(super) async fn run_step(
         context: Shared::default(),
         live: Arc::clone(&live),
         beside: Arc::default(),
+        listening: StepListening::default(),
     });
     let step_name = step.name();
     handle.begin_step(LiveStep { step_id, step_name: step_name.to_owned(), live: Arc::clone(&live) });
@@ -152,7 +154,7 @@ fn start_thread(
         runtime.block_on(async {
             tokio::select! {
                 biased;
-                ended = step.body().run(run) => match ended {
+                ended = run_listened(&step, run) => match ended {
                     Ok(end) => Report::Ended(end),
                     Err(error) => Report::Body(error),
                 },

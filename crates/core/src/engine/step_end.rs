@@ -95,8 +95,11 @@ impl EndedStep<'_> {
         if self.handle.cause() == Some(StopCause::Shutdown) && ending.event == StatusEvent::Stop {
             ending.exit_code.get_or_insert_with(|| EXIT_SHUTDOWN.to_owned());
         }
-        ending.message = ending.message.map(cut_message);
         let (scope, started) = (self.scope, self.started);
+        if let Some(code) = scope.listening.exit_code().filter(|_| ending.event != StatusEvent::Stop) {
+            ending.exit_code = Some(code);
+        }
+        ending.message = scope.listening.completed(ending.message).map(cut_message);
         match unsaved_contexts(self.step, scope, self.kept, &self.job_context, ending.event) {
             Ok((own, of_job)) => (ending.state, ending.job_context) = (own, of_job),
             Err(message) => ending = Ending::failed(message),

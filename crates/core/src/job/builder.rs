@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::declaration::MAX_NAME_CHARS;
 use super::{Definition, Job, MAX_PRIORITY, MIN_PRIORITY, ParameterDeclaration};
+use crate::item::BoxError;
+use crate::listener::{JobContext, ListenerFactory, Listeners, job_methods, step_methods};
 use crate::step::{IntoStep, Step};
 
 /// Builds a [`Job`].
@@ -16,6 +18,7 @@ pub struct JobBuilder {
     steps: Vec<Result<Step, BuildError>>,
     priority: i32,
     max_running: Option<u32>,
+    listeners: Vec<ListenerFactory>,
 }
 
 /// Why a job cannot be built.
@@ -74,7 +77,15 @@ pub enum BuildError {
 
 impl JobBuilder {
     pub(super) fn new(name: String) -> Self {
-        Self { name, description: String::new(), parameters: None, steps: Vec::new(), priority: 0, max_running: None }
+        Self {
+            name,
+            description: String::new(),
+            parameters: None,
+            steps: Vec::new(),
+            priority: 0,
+            max_running: None,
+            listeners: Vec::new(),
+        }
     }
 
     /// What the job does, for people.
@@ -121,6 +132,26 @@ impl JobBuilder {
         self
     }
 
+    /// Adds listeners of the job and of all of its steps, by a function that builds them for each execution: see
+    /// [`listener`](crate::listener).
+    #[must_use]
+    pub fn listener<F>(mut self, factory: F) -> Self
+    where
+        F: Fn(&JobContext) -> Result<Listeners, BoxError> + Send + Sync + 'static,
+    {
+        self.listeners.push(ListenerFactory::new(factory));
+        self
+    }
+
+    fn listen(mut self, listeners: Listeners) -> Self {
+        self.listeners.push(ListenerFactory::fixed(listeners));
+        self
+    }
+
+    job_methods!();
+    step_methods!(task);
+    step_methods!(chunk);
+
     /// Builds the job.
     ///
     /// # Errors
@@ -164,6 +195,7 @@ impl JobBuilder {
             steps,
             priority: self.priority,
             max_running: self.max_running,
+            listeners: self.listeners,
         };
         Ok(Job { definition: Arc::new(definition) })
     }

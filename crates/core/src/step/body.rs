@@ -5,6 +5,7 @@ use futures_util::future::LocalBoxFuture;
 use super::context::StepContext;
 use super::preview::{PreviewRun, ReadToEnd};
 use crate::execution::StepState;
+use crate::listener::StepListeners;
 use crate::repository::ChunkTransaction;
 
 /// How a step's body ended, when not by an error.
@@ -58,6 +59,11 @@ pub(crate) trait StepBody: Send + Sync {
     fn preview(&self, run: PreviewRun) -> LocalBoxFuture<'_, Result<ReadToEnd, String>> {
         drop(run);
         Box::pin(std::future::ready(Err("the step has no preview".to_owned())))
+    }
+
+    /// The listeners that the step declares.
+    fn listeners(&self) -> Option<&StepListeners> {
+        None
     }
 
     /// Whether its items can be shown.

@@ -15,6 +15,7 @@ mod isolate;
 mod joining;
 mod kept;
 mod kept_ids;
+mod listening;
 mod mapping;
 mod parallel;
 mod part;

@@ -9,10 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::item_origin::ItemOrigin;
 use super::live::LiveCounters;
+use super::runtime::ExecutionRuntime;
 use super::shared::{Shared, Side};
 use crate::event::EventSink;
-use crate::execution::{ContextError, ExecutionId, InstanceId, StepExecutionId};
+use crate::execution::{ContextError, Counters, ExecutionId, InstanceId, StepExecutionId};
 use crate::job::JobParameters;
+use crate::listener::{JobListening, Listeners, StepListening};
 use crate::repository::JobRepository;
 
 /// What an execution shares among its steps.
@@ -28,6 +30,9 @@ pub(crate) struct JobScope {
     pub(crate) stop: CancellationToken,
     pub(crate) repository: Arc<dyn JobRepository>,
     pub(crate) events: EventSink,
+    pub(crate) listening: JobListening,
+    /// Where the author's code runs that belongs to no step.
+    pub(crate) runtime: ExecutionRuntime,
 }
 
 /// What belongs to one step execution.
@@ -39,6 +44,7 @@ pub(crate) struct StepScope {
     pub(crate) live: Arc<LiveCounters>,
     /// How many threads beside the step's own run the author's code.
     pub(crate) beside: Arc<AtomicUsize>,
+    pub(crate) listening: StepListening,
 }
 
 /// The execution as the author's code sees it: parameters, contexts, the request to stop. Cheap to clone.
@@ -87,6 +93,12 @@ impl StepContext {
         &self.scope
     }
 
+    /// The listeners of the step, where there are any.
+    #[inline]
+    pub(crate) fn listeners(&self) -> Option<&Listeners> {
+        self.scope.listening.get()
+    }
+
     /// Name of the job.
     pub fn job_name(&self) -> &str {
         &self.scope.job.job_name
@@ -126,6 +138,11 @@ impl StepContext {
     /// The parameters of the launch, defaults included.
     pub fn parameters(&self) -> &JobParameters {
         &self.scope.job.parameters
+    }
+
+    /// The counters of the step that runs, as of its last commit.
+    pub fn counters(&self) -> Counters {
+        self.scope.live.counters()
     }
 
     /// An entry of the step's own context, which a restart of the step gets back.

@@ -85,6 +85,11 @@ impl Shared {
         self.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// An entry as it stands between two steps.
+    pub(crate) fn read<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, ContextError> {
+        self.get(Side::Settling, key)
+    }
+
     pub(super) fn get<T: serde::de::DeserializeOwned>(&self, side: Side, key: &str) -> Result<Option<T>, ContextError> {
         let layers = self.lock();
         let Layers { settling, reading, writing } = &*layers;

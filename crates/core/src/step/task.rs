@@ -15,6 +15,7 @@ use crate::event::Event;
 use crate::execution::{Counters, cause_chain};
 use crate::item::{BoxError, ErrorKind, ItemError, as_item_error};
 use crate::job::BuildError;
+use crate::listener::{Listeners, RetryPhase, StepListeners, report_retry, step_methods};
 use crate::repository::{ChunkSave, RepositoryError};
 
 /// What a task reports when it returns without an error. `()` is [`TaskOutcome::Completed`].
@@ -104,6 +105,7 @@ pub struct TaskStepBuilder {
     retry_delay: Option<Duration>,
     classify: Option<Classify>,
     rules: StepRules,
+    listeners: StepListeners,
 }
 
 impl std::fmt::Debug for TaskStepBuilder {
@@ -114,8 +116,8 @@ impl std::fmt::Debug for TaskStepBuilder {
 
 impl TaskStepBuilder {
     fn new(name: String, task: Task) -> Self {
-        let (retry, rules) = (RetryPolicy::default(), StepRules::default());
-        Self { name, task, retry, max_retries: 0, retry_delay: None, classify: None, rules }
+        let (retry, rules, listeners) = (RetryPolicy::default(), StepRules::default(), StepListeners::default());
+        Self { name, task, retry, max_retries: 0, retry_delay: None, classify: None, rules, listeners }
     }
 
     /// Repeats the task at most this often when it fails.
@@ -178,6 +180,23 @@ impl TaskStepBuilder {
         self.rules.rerun_if_complete = true;
         self
     }
+
+    /// Adds listeners of the step, by a function that builds them for each step execution: see [`listener`](crate::listener).
+    #[must_use]
+    pub fn listener<F>(mut self, factory: F) -> Self
+    where
+        F: Fn(&StepContext) -> Result<Listeners, BoxError> + Send + Sync + 'static,
+    {
+        self.listeners.add(factory);
+        self
+    }
+
+    fn listen(mut self, listeners: Listeners) -> Self {
+        self.listeners.add_fixed(listeners);
+        self
+    }
+
+    step_methods!(task);
 }
 
 impl IntoStep for TaskStepBuilder {
@@ -190,7 +209,7 @@ impl TryFrom<TaskStepBuilder> for Step {
     type Error = BuildError;
 
     fn try_from(builder: TaskStepBuilder) -> Result<Self, BuildError> {
-        let TaskStepBuilder { name, task, retry, max_retries, retry_delay, classify, mut rules } = builder;
+        let TaskStepBuilder { name, task, retry, max_retries, retry_delay, classify, mut rules, listeners } = builder;
         if rules.start_limit == Some(0) {
             return Err(BuildError::Step { step: name, problem: "a start limit of 0 never lets it run".to_owned() });
         }
@@ -200,7 +219,7 @@ impl TryFrom<TaskStepBuilder> for Step {
             None => RetryPolicy::new(max_retries),
         };
         rules.max_retries = max_retries;
-        Ok(Self::new(name, StepKind::Task, rules, TaskBody { task, retry, classify }))
+        Ok(Self::new(name, StepKind::Task, rules, TaskBody { task, retry, classify, listeners }))
     }
 }
 
@@ -208,11 +227,16 @@ struct TaskBody {
     task: Task,
     retry: RetryPolicy,
     classify: Option<Classify>,
+    listeners: StepListeners,
 }
 
 impl StepBody for TaskBody {
     fn run(&self, run: BodyRun) -> LocalBoxFuture<'_, Result<BodyEnd, BodyError>> {
         self.attempts(run).boxed_local()
+    }
+
+    fn listeners(&self) -> Option<&StepListeners> {
+        Some(&self.listeners)
     }
 }
 
@@ -232,7 +256,8 @@ impl TaskBody {
                 Err(error) => error,
             };
             let cause = cause_chain(error.as_ref());
-            if !self.repeats(error.as_ref(), retries) {
+            let kind = self.kind(error.as_ref());
+            if !self.repeats(error.as_ref(), kind, retries) {
                 return Err(BodyError::Failed(after_retries(cause, retries)));
             }
             retries += 1;
@@ -247,6 +272,7 @@ impl TaskBody {
                 delay,
                 cause: &cause,
             });
+            report_retry(&context, RetryPhase::Task, (retries, delay), (kind, &cause));
             // Shown while it waits; the author's own changes of the context are kept for the next attempt as well.
             match self.save(&mut run, &counters).await {
                 Ok(()) => {}
@@ -260,12 +286,15 @@ impl TaskBody {
         }
     }
 
-    fn repeats(&self, error: &(dyn std::error::Error + 'static), retries: u32) -> bool {
+    fn kind(&self, error: &(dyn std::error::Error + 'static)) -> ErrorKind {
         let of_item = as_item_error(error);
         let cause = of_item.map_or(error, ItemError::cause);
         let kind = of_item.map(ItemError::kind).filter(|kind| *kind != ErrorKind::Other);
-        let kind = kind.or_else(|| self.classify.as_ref()?(cause)).unwrap_or(ErrorKind::Other);
-        !of_item.is_some_and(ItemError::is_fatal) && self.retry.allows(kind, retries)
+        kind.or_else(|| self.classify.as_ref()?(cause)).unwrap_or(ErrorKind::Other)
+    }
+
+    fn repeats(&self, error: &(dyn std::error::Error + 'static), kind: ErrorKind, retries: u32) -> bool {
+        !as_item_error(error).is_some_and(ItemError::is_fatal) && self.retry.allows(kind, retries)
     }
 
     async fn save(&self, run: &mut BodyRun, counters: &Counters) -> Result<(), RepositoryError> {

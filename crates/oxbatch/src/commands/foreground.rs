@@ -35,6 +35,7 @@ pub(super) async fn run(
     let progress = Progress::on_terminal(&program.registry);
     let mut config = program.engine(None)?.config();
     config.take_work = false;
+    config.listeners.clone_from(&program.listeners);
     config.consumers.push(Arc::new(EventLog::in_foreground()));
     config.consumers.push(watch.clone());
     if let Some(progress) = &progress {

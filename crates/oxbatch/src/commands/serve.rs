@@ -28,6 +28,7 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
     let mut config = program.engine(Some(&arguments))?.config();
     let settings = settings.for_concurrency(config.concurrency)?;
     config.consumers.push(Arc::new(EventLog::of_service()));
+    config.listeners.clone_from(&program.listeners);
     let mut signals = Signals::install().map_err(|source| CliError::Runtime { source })?;
     // The address first: a service that cannot listen must not touch the database.
     let bound = bind(&server).await?;

@@ -14,6 +14,7 @@ mod kinds;
 mod lifecycle;
 pub(crate) mod lifeline;
 mod limits;
+mod listeners;
 mod model;
 mod one_by_one;
 mod origins;

@@ -109,17 +109,17 @@ pub struct NoWriter(());
 
 /// Builds a chunk step; given to [`JobBuilder::step`](crate::JobBuilder::step) as it is.
 pub struct ChunkStepBuilder<R: ItemReader, P, W> {
-    name: String,
-    reader: Factory<R>,
+    pub(super) name: String,
+    pub(super) reader: Factory<R>,
     pub(super) processor: Factory<P>,
-    writer: Factory<W>,
-    settings: Settings,
-    items: ItemSettings<R>,
+    pub(super) writer: Factory<W>,
+    pub(super) settings: Settings,
+    pub(super) items: ItemSettings<R>,
     pub(super) totals: Declared<R::Item>,
-    rerun: DeclaredRerun<R::Item>,
+    pub(super) rerun: DeclaredRerun<R::Item>,
     /// A `RunPreview` of the parts that are set at the time; its type shows whether they still are.
-    preview: Option<Box<dyn Any>>,
-    rules: StepRules,
+    pub(super) preview: Option<Box<dyn Any>>,
+    pub(super) rules: StepRules,
 }
 
 impl<R: ItemReader, P, W> fmt::Debug for ChunkStepBuilder<R, P, W> {
@@ -396,7 +396,9 @@ where
         let preview = match preview.map(|preview| preview.downcast::<RunPreview<R, P>>()) {
             None => None,
             Some(Ok(preview)) => Some(*preview),
-            Some(Err(_)) => return Err(fault("preview must come after the processor".to_owned())),
+            Some(Err(_)) => {
+                return Err(fault("preview must come after the processor and the item listener".to_owned()));
+            }
         };
         let problem = settings
             .problem(P::NEEDS_ALL_ITEMS)

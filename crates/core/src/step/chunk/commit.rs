@@ -10,6 +10,7 @@ use super::standing::{Save, Standing};
 use super::target::{Failure, Target};
 use crate::execution::Counters;
 use crate::item::{ErrorKind, ItemError, ItemReader, ItemWriter};
+use crate::listener::RetryPhase;
 use crate::step::body::BodyError;
 use crate::step::context::StepContext;
 
@@ -49,6 +50,10 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
             self.mend(target, &mut hand, failure).await?;
         }
         target.writer.committed();
+        if let Some(listeners) = self.context.listeners() {
+            listeners.after_chunk(self.context);
+            listeners.on_skips(self.context, hand.skips.as_slice());
+        }
         Ok(hand.buffers)
     }
 
@@ -84,6 +89,10 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         target: &mut Target<'_, W>,
         hand: &Hand<R::Item, O>,
     ) -> Result<(), Failure> {
+        if let Some(listeners) = self.context.listeners() {
+            let begun = listeners.before_chunk(self.context);
+            begun.map_err(|error| Failure::Output("begin the chunk", error))?;
+        }
         if !hand.to_write().is_empty() {
             target.write(hand.to_write()).await?;
         }
@@ -106,6 +115,9 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         failure: Failure,
     ) -> Result<(), Interrupt> {
         let was_lost = self.roll_back(target, hand).await?;
+        if let (Some(listeners), Some(told)) = (self.context.listeners(), failure.told()) {
+            listeners.on_chunk_error(self.context, &told);
+        }
         if self.standing.has_lost() {
             return Err(failure.fails(Some(self.context)));
         }
@@ -119,7 +131,8 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         if self.rules.retry.repeats(&error, hand.tries.repeated) {
             hand.tries.repeated += 1;
             self.standing.repeated(hand.progress);
-            return wait(&self.rules.retry, self.context, hand.tries.repeated, &error).await;
+            let phase = if what == "commit" { RetryPhase::Commit } else { RetryPhase::Write };
+            return wait(&self.rules.retry, self.context, phase, hand.tries.repeated, &error).await;
         }
         let fault = error_after(what, &error, hand.tries.repeated, self.context);
         match (what, fault) {
@@ -184,7 +197,7 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
                 Err(Unsettled::Write(error)) if self.rules.retry.repeats(&error, hand.tries.trials) => {
                     hand.tries.trials += 1;
                     self.standing.repeated(hand.progress);
-                    wait(&self.rules.retry, self.context, hand.tries.trials, &error).await?;
+                    wait(&self.rules.retry, self.context, RetryPhase::Write, hand.tries.trials, &error).await?;
                 }
                 // Nothing of the chunk is committed, so nothing of it is lost.
                 Err(Unsettled::Write(error)) => {

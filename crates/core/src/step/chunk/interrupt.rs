@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use crate::event::Event;
 use crate::item::ItemError;
+use crate::listener::{RetryPhase, report_retry};
 use crate::repository::RepositoryError;
 use crate::step::body::BodyError;
 use crate::step::context::{StepContext, StopRequested};
@@ -44,17 +45,20 @@ pub(super) fn error_after(what: &str, error: &ItemError, made: u32, context: &St
 pub(super) async fn wait(
     policy: &RetryPolicy,
     context: &StepContext,
+    phase: RetryPhase,
     retry: u32,
     error: &ItemError,
 ) -> Result<(), Interrupt> {
     let delay = policy.delay(retry, random_share());
+    let cause = error.to_string();
     context.scope().job.events.emit(&Event::RetryScheduled {
         execution_id: context.execution_id(),
         step_name: context.step_name(),
         retry,
         delay,
-        cause: &error.to_string(),
+        cause: &cause,
     });
+    report_retry(context, phase, (retry, delay), (error.kind(), &cause));
     context.sleep(delay).await.map_err(|StopRequested| Interrupt::Stopped)
 }
 

@@ -6,6 +6,7 @@ use super::settings::{CopyItem, Rules};
 use super::tally::Tally;
 use super::totals::ReadTally;
 use crate::item::{ItemError, ItemProcessor, ItemReader, Origin};
+use crate::listener::RetryPhase;
 use crate::step::context::StepContext;
 use crate::step::item_origin::ItemOrigin;
 use crate::step::shared::Side;
@@ -124,7 +125,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
             }
             made += 1;
             tally.retries += 1;
-            wait(&self.rules.retry, &self.context, made, &error).await?;
+            wait(&self.rules.retry, &self.context, RetryPhase::Process, made, &error).await?;
         }
     }
 }

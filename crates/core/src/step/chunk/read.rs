@@ -12,6 +12,7 @@ use super::sealed::Seal;
 use super::settings::{Rules, Weight};
 use super::tally::Tally;
 use crate::item::{ErrorKind, ItemError, ItemReader};
+use crate::listener::RetryPhase;
 use crate::step::context::StepContext;
 use crate::step::overlay::Overlay;
 use crate::step::shared::Side;
@@ -112,7 +113,7 @@ impl<R: ItemReader + 'static> Reading<R> {
             scope.job.context.undo(Side::Settling);
             made += 1;
             tally.retries += 1;
-            wait(&self.rules.retry, &self.context, made, &error).await?;
+            wait(&self.rules.retry, &self.context, RetryPhase::Read, made, &error).await?;
             match self.input.read(full.deadline, &self.context).await? {
                 Ok(read) => return Ok(read),
                 Err(next) => error = next,

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::{ChunkBody, FromRaw, Rerun, RunKept};
 use super::kept_ids::KeptIds;
-use super::settings::{FromJson, ItemSettings, Skip, Weight};
+use super::listening::of_another_reader;
+use super::settings::{FromJson, ItemSettings};
 use crate::execution::{ExecutionId, SkipPhase, StoredSkip};
 use crate::item::{Checkpoint, ItemError, ItemProcessor, ItemReader, ItemWriter, Origin, Position};
 use crate::repository::{JobRepository, PendingSkips};
@@ -52,7 +53,7 @@ impl<I: Send> DeclaredRerun<I> {
         }
         match run.downcast::<RunKept<R, P, W>>() {
             Ok(run) => Ok(Some(Rerun { from_json, from_raw: self.from_raw, run: *run })),
-            Err(_) => Err("rerun_skips must come after the processor and the writer".to_owned()),
+            Err(_) => Err("rerun_skips must come after the processor, the writer and the item listener".to_owned()),
         }
     }
 }
@@ -88,18 +89,7 @@ where
                 ended: false,
             })
         };
-        let items = ItemSettings::<KeptReader<R>> {
-            copy: body.items.copy,
-            weight: body.items.weight.as_ref().map(|weight| {
-                let measure = Arc::clone(&weight.measure);
-                Weight { limit: weight.limit, measure }
-            }),
-            skip: body.items.skip.as_ref().map(|skip| Skip {
-                policy: skip.policy.clone(),
-                describe: skip.describe,
-                read_back: skip.read_back,
-            }),
-        };
+        let items: ItemSettings<KeptReader<R>> = of_another_reader(&body.items);
         let kept = ChunkBody {
             reader: Arc::new(reader),
             processor: Arc::clone(&body.processor),

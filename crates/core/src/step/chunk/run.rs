@@ -25,6 +25,7 @@ use super::totals::{ReadTally, TotalsLedger};
 use super::workers::Workers;
 use crate::execution::{StepState, cause_chain};
 use crate::item::{ItemProcessor, ItemReader, ItemWriter};
+use crate::listener::StepListeners;
 use crate::step::body::{BodyEnd, BodyError, BodyRun, Reruns, StepBody};
 use crate::step::context::StepContext;
 use crate::step::item_origin::ItemOrigin;
@@ -60,6 +61,10 @@ where
 
     fn can_preview(&self) -> bool {
         self.preview.is_some()
+    }
+
+    fn listeners(&self) -> Option<&StepListeners> {
+        Some(&self.settings.listeners)
     }
 
     fn reruns(&self) -> Reruns {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::workers::Workers;
 use crate::execution::{SkipPhase, SkippedItem};
 use crate::item::{BoxError, ErrorKind, FiniteJson, ItemError, ItemReader, ShownJson};
+use crate::listener::StepListeners;
 use crate::step::context::StepContext;
 use crate::step::policy::{Classify, RetryPolicy, SkipPolicy};
 
@@ -176,6 +177,7 @@ pub(super) struct Settings {
     pub(super) retry: RetryPolicy,
     pub(super) classify: Option<Classify>,
     pub(super) read_ahead: ReadAhead,
+    pub(super) listeners: StepListeners,
 }
 
 impl Default for Settings {
@@ -189,6 +191,7 @@ impl Default for Settings {
             retry: RetryPolicy::default(),
             classify: None,
             read_ahead: ReadAhead::default(),
+            listeners: StepListeners::default(),
         }
     }
 }

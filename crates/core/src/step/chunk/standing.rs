@@ -9,6 +9,7 @@ use super::target::{Failure, Target};
 use super::totals::TotalsLedger;
 use crate::execution::{ContextError, Counters, ExecutionContext, SkippedItem, StepState, cause_chain};
 use crate::item::{Checkpoint, ErrorKind, ItemError, ItemWriter};
+use crate::listener::RetryPhase;
 use crate::repository::ChunkSave;
 use crate::step::body::BodyError;
 use crate::step::context::StepContext;
@@ -186,7 +187,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
             match failure {
                 Failure::Save(error) if error.is_transient() && retry.allows(ErrorKind::Transient, made) => {
                     made += 1;
-                    wait(retry, self.context, made, &ItemError::transient(error)).await?;
+                    wait(retry, self.context, RetryPhase::Commit, made, &ItemError::transient(error)).await?;
                 }
                 failure => return Err(failure.fails(Some(self.context))),
             }

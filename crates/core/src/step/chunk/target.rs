@@ -35,6 +35,17 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// The error for listeners; `None` for what is none of the chunk's.
+    pub(super) fn told(&self) -> Option<String> {
+        match self {
+            Self::Output(what, error) => Some(format!("failed to {what}: {error}")),
+            Self::Save(RepositoryError::LeaseLost { .. } | RepositoryError::WaitStopped { .. }) => None,
+            Self::Save(error) => Some(format!("failed to commit: {}", cause_chain(error))),
+            Self::Body(BodyError::Failed(message)) => Some(message.clone()),
+            Self::Body(BodyError::LeaseLost) | Self::Stopped => None,
+        }
+    }
+
     /// What was to be done, and the error of it, that a policy is asked about; any other ends the step.
     pub(super) fn for_policies(self) -> Result<(&'static str, ItemError), Interrupt> {
         match self {
