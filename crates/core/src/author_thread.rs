@@ -68,7 +68,7 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
              service (ulimit -u, TasksMax), or run less at once"
         ),
         None if text.contains(RUNTIME_ENDED) => format!(
-            "panicked: {text} (something that outlives its execution, a timer or a client that a factory keeps, belongs to the runtime of an earlier execution, which ended with it: build it anew for each execution, or on a runtime of the program's own)"
+            "panicked: {text} (something that outlives its execution, a timer or a client that a factory keeps, belongs to the runtime of an earlier execution, which ended with it: build it anew for each execution, share it within one by `context.shared`, or build it on a runtime of the program's own)"
         ),
         None => format!("panicked: {text}"),
     }

@@ -1,5 +1,6 @@
 //! A step: a named part of a job, a task or a chunk loop, with the rules of its repetition.
 
+mod block;
 mod body;
 mod chunk;
 mod context;
@@ -9,9 +10,13 @@ mod live;
 mod overlay;
 mod policy;
 mod preview;
+mod rate_limiter;
 mod runtime;
 mod shared;
+mod shared_values;
+mod sharing;
 mod task;
+mod task_progress;
 
 pub use body::Reruns;
 pub(crate) use body::{BodyEnd, BodyError, BodyRun};
@@ -27,6 +32,8 @@ pub use live::LiveCounters;
 pub use policy::{Backoff, RetryPolicy, SkipPolicy, SkippableError};
 pub use preview::{PreviewOutcome, PreviewedItem};
 pub(crate) use preview::{PreviewRun, ReadToEnd};
+pub use rate_limiter::RateLimiter;
 pub(crate) use runtime::ExecutionRuntime;
 pub(crate) use shared::Shared;
 pub use task::{TaskOutcome, TaskStep, TaskStepBuilder};
+pub use task_progress::SaveError;

@@ -1,7 +1,7 @@
 //! Previews: the first items of a chunk step, read and processed on a thread of their own; nothing is written or
 //! stored.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
@@ -178,6 +178,8 @@ fn context(
     stop: CancellationToken,
     repository: Arc<dyn JobRepository>,
 ) -> StepContext {
+    let asked = stop.clone();
+    let request_stop = move || asked.cancel();
     let scope = JobScope {
         job_name: job.name().to_owned(),
         execution_id: ExecutionId(0),
@@ -189,7 +191,8 @@ fn context(
         repository,
         events: EventSink::new(Vec::new()),
         listening: JobListening::default(),
-        runtime: ExecutionRuntime::new(ExecutionId(0)),
+        runtime: ExecutionRuntime::new(job.name(), ExecutionId(0)),
+        request_stop: Box::new(request_stop),
     };
     StepContext::new(Arc::new(StepScope {
         job: Arc::new(scope),
@@ -199,6 +202,8 @@ fn context(
         live: Arc::default(),
         beside: Arc::default(),
         listening: StepListening::default(),
+        progress: OnceLock::new(),
+        totals: Mutex::default(),
     }))
 }
 

@@ -68,6 +68,7 @@ async fn run(state: &Arc<EngineState>, execution: JobExecution, handle: &Handle)
     };
     let Some(mut outcome) = outcome(state, end, handle) else { return lost() };
     job_listeners::after(state, &scope, handle, &mut outcome).await;
+    scope.runtime.end();
     if handle.cause().is_some_and(StopCause::is_loss) {
         return lost();
     }
@@ -96,7 +97,11 @@ fn outcome(state: &EngineState, end: JobEnd, handle: &Handle) -> Option<Executio
     Some(ExecutionOutcome { event, exit_code, exit_message, resume, time })
 }
 
-fn job_scope(state: &EngineState, execution: &JobExecution, handle: &Handle) -> Arc<JobScope> {
+fn job_scope(state: &Arc<EngineState>, execution: &JobExecution, handle: &Handle) -> Arc<JobScope> {
+    let (node, id) = (Arc::clone(state), execution.id);
+    let request_stop = move || {
+        node.local.running.stop(id, &node.events);
+    };
     Arc::new(JobScope {
         job_name: execution.job_name.clone(),
         execution_id: execution.id,
@@ -108,7 +113,8 @@ fn job_scope(state: &EngineState, execution: &JobExecution, handle: &Handle) -> 
         repository: Arc::clone(&state.repository),
         events: state.events.clone(),
         listening: JobListening::default(),
-        runtime: ExecutionRuntime::new(execution.id),
+        runtime: ExecutionRuntime::new(&execution.job_name, execution.id),
+        request_stop: Box::new(request_stop),
     })
 }
 

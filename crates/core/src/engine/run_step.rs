@@ -1,7 +1,7 @@
 //! Runs one step execution on a thread of its own, and sees to it that a stop ends it.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub(super) async fn run_step(
         live: Arc::clone(&live),
         beside: Arc::default(),
         listening: StepListening::default(),
+        progress: OnceLock::new(),
+        totals: Mutex::default(),
     });
     let step_name = step.name();
     handle.begin_step(LiveStep { step_id, step_name: step_name.to_owned(), live: Arc::clone(&live) });

@@ -60,6 +60,10 @@ impl JobContext {
         Self { scope }
     }
 
+    pub(crate) fn scope(&self) -> &JobScope {
+        &self.scope
+    }
+
     /// Name of the job.
     pub fn job_name(&self) -> &str {
         &self.scope.job_name

@@ -1,8 +1,8 @@
 //! What the author's code sees of the execution that it runs in.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -11,8 +11,9 @@ use super::item_origin::ItemOrigin;
 use super::live::LiveCounters;
 use super::runtime::ExecutionRuntime;
 use super::shared::{Shared, Side};
+use super::task_progress::TaskProgress;
 use crate::event::EventSink;
-use crate::execution::{ContextError, Counters, ExecutionId, InstanceId, StepExecutionId};
+use crate::execution::{ContextError, ControlTotals, Counters, ExecutionId, InstanceId, StepExecutionId};
 use crate::job::JobParameters;
 use crate::listener::{JobListening, Listeners, StepListening};
 use crate::repository::JobRepository;
@@ -33,6 +34,8 @@ pub(crate) struct JobScope {
     pub(crate) listening: JobListening,
     /// Where the author's code runs that belongs to no step.
     pub(crate) runtime: ExecutionRuntime,
+    /// Stops the execution as a person does.
+    pub(crate) request_stop: Box<dyn Fn() + Send + Sync>,
 }
 
 /// What belongs to one step execution.
@@ -45,6 +48,15 @@ pub(crate) struct StepScope {
     /// How many threads beside the step's own run the author's code.
     pub(crate) beside: Arc<AtomicUsize>,
     pub(crate) listening: StepListening,
+    /// Of a task, as long as it runs.
+    pub(crate) progress: OnceLock<TaskProgress>,
+    pub(crate) totals: Mutex<ControlTotals>,
+}
+
+impl StepScope {
+    pub(crate) fn show_totals(&self, totals: ControlTotals) {
+        *self.totals.lock().unwrap_or_else(PoisonError::into_inner) = totals;
+    }
 }
 
 /// The execution as the author's code sees it: parameters, contexts, the request to stop. Cheap to clone.
@@ -54,8 +66,9 @@ pub(crate) struct StepScope {
 /// sockets. A step that reads ahead, has a chunk time or several processors runs reader and processors on more such threads,
 /// each with a runtime of its own. All of these runtimes end with the execution: what was made within one (a timer, a
 /// connection, a client with a pool, a rate limiter that sleeps) does not work in the next. Such things are built by the
-/// factory, for each execution anew. What is to outlive executions is made on a runtime of the program's own, and parts
-/// hand their work over to it by its `tokio::runtime::Handle`.
+/// factory, for each execution anew, or once for all steps of an execution as a [shared value](Self::shared), within the
+/// [runtime of the execution](Self::execution_runtime). What is to outlive executions is made on a runtime of the program's own,
+/// and parts hand their work over to it by its `tokio::runtime::Handle`.
 ///
 /// # Entries
 /// Entries of the contexts are saved with the chunk in which they were put. The reader and the processor may be ahead of the
@@ -143,6 +156,26 @@ impl StepContext {
     /// The counters of the step that runs, as of its last commit.
     pub fn counters(&self) -> Counters {
         self.scope.live.counters()
+    }
+
+    /// The control totals of the step that runs, as of its last commit: the sums over all of its attempts. At the end of the
+    /// input they are complete, so a footer can hold them, right over restarts, retries and skips:
+    ///
+    /// ```
+    /// use oxbatch_core::StepContext;
+    ///
+    /// /// Given to the `footer` of a file writer, which the factory of the writer builds.
+    /// fn footer(context: &StepContext) -> impl Fn() -> String + Send + use<> {
+    ///     let context = context.clone();
+    ///     move || {
+    ///         let totals = context.control_totals();
+    ///         let amount = totals.get("amount").and_then(|total| total.written);
+    ///         format!("TOTAL;{}\n", amount.unwrap_or_default())
+    ///     }
+    /// }
+    /// ```
+    pub fn control_totals(&self) -> ControlTotals {
+        self.scope.totals.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// An entry of the step's own context, which a restart of the step gets back.

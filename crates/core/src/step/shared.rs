@@ -214,6 +214,12 @@ impl Shared {
         })
     }
 
+    /// What was taken to be saved was not saved: it is a change still.
+    pub(crate) fn keep_changed(&self) {
+        self.lock().settling.changed = true;
+        self.touched.store(true, Ordering::Release);
+    }
+
     /// A copy of what the reader's side holds.
     pub(crate) fn current(&self) -> ExecutionContext {
         self.lock().settling.entries.set().clone()

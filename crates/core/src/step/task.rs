@@ -11,12 +11,13 @@ use super::body::{BodyEnd, BodyError, BodyRun, StepBody};
 use super::context::{StepContext, StopRequested};
 use super::definition::{IntoStep, Step, StepKind, StepRules};
 use super::policy::{Backoff, Classify, RetryPolicy, after_retries, random_share};
+use super::task_progress::{Occasion, SaveError, TaskProgress};
 use crate::event::Event;
-use crate::execution::{Counters, cause_chain};
+use crate::execution::cause_chain;
 use crate::item::{BoxError, ErrorKind, ItemError, as_item_error};
 use crate::job::BuildError;
 use crate::listener::{Listeners, RetryPhase, StepListeners, report_retry, step_methods};
-use crate::repository::{ChunkSave, RepositoryError};
+use crate::repository::RepositoryError;
 
 /// What a task reports when it returns without an error. `()` is [`TaskOutcome::Completed`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -232,7 +233,7 @@ struct TaskBody {
 
 impl StepBody for TaskBody {
     fn run(&self, run: BodyRun) -> LocalBoxFuture<'_, Result<BodyEnd, BodyError>> {
-        self.attempts(run).boxed_local()
+        self.run_task(run).boxed_local()
     }
 
     fn listeners(&self) -> Option<&StepListeners> {
@@ -241,9 +242,16 @@ impl StepBody for TaskBody {
 }
 
 impl TaskBody {
-    async fn attempts(&self, mut run: BodyRun) -> Result<BodyEnd, BodyError> {
-        let context = run.context.clone();
-        let mut counters = Counters::default();
+    async fn run_task(&self, run: BodyRun) -> Result<BodyEnd, BodyError> {
+        let BodyRun { context, state, transaction, .. } = run;
+        let job = context.scope().job.context.current();
+        let progress = context.scope().progress.get_or_init(|| TaskProgress::new(transaction, state, job));
+        let end = self.attempts(&context).await;
+        progress.end().await;
+        end
+    }
+
+    async fn attempts(&self, context: &StepContext) -> Result<BodyEnd, BodyError> {
         let mut retries = 0;
         loop {
             let error = match (self.task)(context.clone()).await {
@@ -252,7 +260,7 @@ impl TaskBody {
                     return Ok(BodyEnd::Completed { exit_code: Some(exit_code) });
                 }
                 Ok(TaskOutcome::Stopped) => return Ok(BodyEnd::Stopped),
-                Err(error) if context.is_stopping() && error.is::<StopRequested>() => return Ok(BodyEnd::Stopped),
+                Err(error) if context.is_stopping() && is_stop(error.as_ref()) => return Ok(BodyEnd::Stopped),
                 Err(error) => error,
             };
             let cause = cause_chain(error.as_ref());
@@ -261,10 +269,8 @@ impl TaskBody {
                 return Err(BodyError::Failed(after_retries(cause, retries)));
             }
             retries += 1;
-            counters.retry += 1;
             let delay = self.retry.delay(retries, random_share());
             let scope = context.scope();
-            scope.live.store(&counters, None);
             scope.job.events.emit(&Event::RetryScheduled {
                 execution_id: context.execution_id(),
                 step_name: context.step_name(),
@@ -272,12 +278,14 @@ impl TaskBody {
                 delay,
                 cause: &cause,
             });
-            report_retry(&context, RetryPhase::Task, (retries, delay), (kind, &cause));
+            report_retry(context, RetryPhase::Task, (retries, delay), (kind, &cause));
             // Shown while it waits; the author's own changes of the context are kept for the next attempt as well.
-            match self.save(&mut run, &counters).await {
+            match context.save_on(Occasion::Retry).await {
                 Ok(()) => {}
-                Err(RepositoryError::LeaseLost { .. }) => return Err(BodyError::LeaseLost),
-                Err(RepositoryError::WaitStopped { .. }) if context.is_stopping() => return Ok(BodyEnd::Stopped),
+                Err(SaveError::Repository(RepositoryError::LeaseLost { .. })) => return Err(BodyError::LeaseLost),
+                Err(SaveError::Repository(RepositoryError::WaitStopped { .. })) if context.is_stopping() => {
+                    return Ok(BodyEnd::Stopped);
+                }
                 Err(error) => return Err(BodyError::Failed(cause_chain(&error))),
             }
             if context.sleep(delay).await.is_err() {
@@ -296,23 +304,10 @@ impl TaskBody {
     fn repeats(&self, error: &(dyn std::error::Error + 'static), kind: ErrorKind, retries: u32) -> bool {
         !as_item_error(error).is_some_and(ItemError::is_fatal) && self.retry.allows(kind, retries)
     }
+}
 
-    async fn save(&self, run: &mut BodyRun, counters: &Counters) -> Result<(), RepositoryError> {
-        if let Some(changed) = run.context.scope().context.take_change() {
-            run.state.context = changed;
-        }
-        let mut state = String::new();
-        run.state.write_json(&mut state)?;
-        let save = ChunkSave {
-            state: &state,
-            counters,
-            control_totals: None,
-            progress: None,
-            job_context: None,
-            skips: &[],
-            rerun: &[],
-            time: None,
-        };
-        run.transaction.commit(save).await.map(drop)
-    }
+/// Whether the author passes on that a stop was requested.
+fn is_stop(error: &(dyn std::error::Error + 'static)) -> bool {
+    let wait_ended = |error: &SaveError| matches!(error, SaveError::Repository(RepositoryError::WaitStopped { .. }));
+    error.is::<StopRequested>() || error.downcast_ref().is_some_and(wait_ended)
 }

@@ -30,6 +30,7 @@ mod sharing;
 mod skips;
 mod stopping;
 mod syncs;
+mod task_contexts;
 mod tasks;
 mod totals;
 mod unreadable;

@@ -296,3 +296,42 @@ fn totals_that_contradict_themselves_are_build_errors() {
     let expected = "control total 'a' is taken of what another processor makes: declare it after the processor";
     assert_eq!(problem(too_early), expected);
 }
+
+#[tokio::test]
+async fn a_footer_holds_the_sums_of_what_was_written_right_over_restarts_retries_and_skips() {
+    let store = TestStore::new();
+    let path = store.path("numbers.jsonl");
+    let (target, broken, busy) = (path.clone(), Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
+    let step = ChunkStep::builder("Copy")
+        .reader(|_| Ok(Numbers::skipping(20, |n| n == 1)))
+        .processor(move |_| {
+            let (broken, busy) = (Arc::clone(&broken), Arc::clone(&busy));
+            Ok(FunctionProcessor::new(move |n: u64| match n {
+                3 => Err(ItemError::validation("three")),
+                9 if broken.swap(false, Ordering::SeqCst) => Err(ItemError::other("broken").fatal()),
+                13 if busy.swap(false, Ordering::SeqCst) => Err(ItemError::transient("busy")),
+                n => Ok(Some(n)),
+            }))
+        })
+        .control_total_written("sum", |n: &u64| *n)
+        .writer(move |context| {
+            let context = context.clone();
+            Ok(oxbatch_formats::JsonLinesWriter::<u64>::new(&context, &target).footer(move |summary| {
+                let sum = context.control_totals().get("sum").and_then(|total| total.written);
+                format!("{} numbers, sum {}\n", summary.items, sum.unwrap_or_default())
+            }))
+        })
+        .chunk_size(4)
+        .retry(RetryPolicy::new(1))
+        .skip(SkipPolicy::new(5));
+    let job = Job::builder("Job").step(step).build().unwrap();
+    let engine = store.node([job]).await;
+    assert_eq!(launch(&engine, "Job").await.status, Status::Failed);
+    let execution = launch(&engine, "Job").await;
+    assert_eq!(execution.status, Status::Completed, "{execution:?}");
+    let text = std::fs::read_to_string(path).unwrap();
+    let written: Vec<u64> = text.lines().filter_map(|line| line.parse().ok()).collect();
+    assert_eq!(written, (0..20).filter(|n| ![1, 3].contains(n)).collect::<Vec<_>>());
+    assert_eq!(text.lines().last(), Some("18 numbers, sum 186"));
+    engine.shutdown().await;
+}

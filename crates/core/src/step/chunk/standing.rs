@@ -57,6 +57,9 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         totals: Option<TotalsLedger<I, O>>,
         joining: Option<Joining>,
     ) -> Self {
+        if let Some(totals) = &totals {
+            context.scope().show_totals(totals.committed());
+        }
         let contexts = Contexts::new(state.context.clone(), context.scope().job.context.current());
         Self {
             context,
@@ -157,6 +160,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         self.counters = counters;
         if let Some(totals) = &mut self.totals {
             totals.commit();
+            self.context.scope().show_totals(totals.committed());
         }
     }
 

@@ -307,10 +307,9 @@ impl<I, O> TotalsLedger<I, O> {
         self.committed.copy_from_slice(&self.next);
     }
 
-    /// Checks the rule over what is committed.
-    pub(super) fn check(&self, context: &StepContext) -> Result<(), BodyError> {
-        let totals: ControlTotals = self
-            .totals
+    /// The totals as committed.
+    pub(super) fn committed(&self) -> ControlTotals {
+        self.totals
             .totals
             .iter()
             .zip(&self.committed)
@@ -324,7 +323,12 @@ impl<I, O> TotalsLedger<I, O> {
                     written: total.written.as_ref().map(|_| sums.written),
                 }
             })
-            .collect();
+            .collect()
+    }
+
+    /// Checks the rule over what is committed.
+    pub(super) fn check(&self, context: &StepContext) -> Result<(), BodyError> {
+        let totals = self.committed();
         // A rule of the author's is about the whole input, of which a re-run has a few items.
         let Some(rule) = self.totals.rule.as_ref().filter(|_| context.rerun_of().is_none()) else {
             return totals.balance().map_err(|error| BodyError::Failed(cause_chain(&error)));
