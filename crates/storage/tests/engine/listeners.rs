@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use oxbatch_core::execution::SkippedItem;
 use oxbatch_core::item::{FunctionProcessor, FunctionWriter};
 use oxbatch_core::listener::{
     ChunkListener, ItemListener, JobContext, JobEnd, JobListener, ListenerFactory, Listeners, Retry, RetryListener,
-    RetryPhase, SkipListener, StepEnd, StepListener,
+    RetryPhase, StepEnd, StepListener,
 };
 use oxbatch_core::{
     BoxError, ChunkStep, ItemError, Job, RetryPolicy, SkipPolicy, Status, StepContext, TaskOutcome, TaskStep,
@@ -551,36 +550,36 @@ async fn a_retry_listener_sees_the_phase_the_attempt_and_the_error() {
 
 #[tokio::test]
 async fn a_listener_that_hangs_is_ended_by_a_stop_and_its_grace() {
-    struct Hangs;
+    struct Hangs(Arc<tokio::sync::Notify>);
     impl JobListener for Hangs {
         async fn before_job(&self, _: &JobContext) -> Result<(), BoxError> {
+            self.0.notify_one();
             std::future::pending().await
         }
     }
     impl StepListener for Hangs {
         async fn before_step(&self, _: &StepContext) -> Result<(), BoxError> {
+            self.0.notify_one();
             std::future::pending().await
         }
     }
-    impl SkipListener for Hangs {
-        fn on_skip(&self, _: &StepContext, _: &SkippedItem) -> Result<(), BoxError> {
-            Ok(())
-        }
-    }
-    let job = |name: &str, listeners: fn() -> Listeners| {
+    let begun = Arc::new(tokio::sync::Notify::new());
+    let job = |name: &str, listeners: fn(Hangs) -> Listeners| {
+        let begun = Arc::clone(&begun);
         Job::builder(name)
-            .listener(move |_| Ok(listeners()))
+            .listener(move |_| Ok(listeners(Hangs(Arc::clone(&begun)))))
             .step(TaskStep::builder("Step", |_| Ok(())))
             .build()
             .unwrap()
     };
-    let jobs = [job("Job", || Listeners::new().job(Hangs)), job("Step", || Listeners::new().step(Hangs))];
+    let jobs = [job("Job", |hangs| Listeners::new().job(hangs)), job("Step", |hangs| Listeners::new().step(hangs))];
     let store = TestStore::new();
     let engine = store.node_with(jobs, |config| config.stop_grace = Duration::from_millis(50)).await;
     for (name, status, said) in
         [("Job", Status::Stopped, "left behind"), ("Step", Status::Stopped, "stopped on request in step 'Step'")]
     {
         let id = begin(&engine, name).await;
+        begun.notified().await;
         engine.stop(id).await.unwrap();
         let execution = ended(&engine, id).await;
         let message = execution.exit_message.unwrap_or_default();

@@ -107,7 +107,7 @@ async fn what_cannot_be_previewed_is_refused_with_a_sentence() {
         .processor(|_| Ok(FunctionProcessor::new(|n: u64| Ok(Some(n)))))
         .writer(|_| Ok(ListWriter::new(list())));
     let Err(BuildError::Step { problem, .. }) = Job::builder("Early").step(too_early).build() else { panic!() };
-    assert_eq!(problem, "preview must come after the processor");
+    assert_eq!(problem, "preview must come after the processor and the item listener");
 }
 
 /// A job of one step whose processor does what it is reported.

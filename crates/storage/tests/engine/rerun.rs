@@ -473,7 +473,7 @@ fn reruns_that_contradict_themselves_are_build_errors() {
         .writer(|_| Ok(ListWriter::new(list::<u64>())))
         .rerun_skips()
         .writer(|_| Ok(crate::harness::FailingWriter { at: "never" }));
-    assert_eq!(problem(too_early), "rerun_skips must come after the processor and the writer");
+    assert_eq!(problem(too_early), "rerun_skips must come after the processor, the writer and the item listener");
 }
 
 /// A reader on a thread of its own is ahead of the chunk: each chunk marks its own items all the same.

@@ -294,20 +294,28 @@ async fn a_shared_value_that_cannot_be_built_fails_who_asks_and_is_built_by_the_
 
 #[tokio::test]
 async fn a_rate_limiter_hears_a_stop_in_async_and_in_blocking_code() {
-    let blocking = Job::builder("Blocking").step(TaskStep::builder("Task", |context| {
+    let begun = Arc::new(tokio::sync::Notify::new());
+    let (of_blocking, of_waiting) = (Arc::clone(&begun), Arc::clone(&begun));
+    let blocking = Job::builder("Blocking").step(TaskStep::builder("Task", move |context| {
+        of_blocking.notify_one();
         RateLimiter::per_second(0).acquire_blocking(context)?;
         Ok(())
     }));
-    let waiting = Job::builder("Waiting").step(TaskStep::builder_async("Task", |context: StepContext| async move {
-        let limiter = RateLimiter::every(Duration::from_secs(3_600));
-        limiter.acquire(&context).await?;
-        limiter.acquire(&context).await?;
-        Ok::<_, BoxError>(())
+    let waiting = Job::builder("Waiting").step(TaskStep::builder_async("Task", move |context: StepContext| {
+        let begun = Arc::clone(&of_waiting);
+        async move {
+            let limiter = RateLimiter::every(Duration::from_secs(3_600));
+            limiter.acquire(&context).await?;
+            begun.notify_one();
+            limiter.acquire(&context).await?;
+            Ok::<_, BoxError>(())
+        }
     }));
     let store = TestStore::new();
     let engine = store.node([blocking.build().unwrap(), waiting.build().unwrap()]).await;
     for name in ["Blocking", "Waiting"] {
         let id = begin(&engine, name).await;
+        begun.notified().await;
         engine.stop(id).await.unwrap();
         assert_eq!(ended(&engine, id).await.status, Status::Stopped, "{name}");
     }
