@@ -1,4 +1,5 @@
-//! Listeners: the author's code that is called before and after a job, a step, a chunk or an item, on skips and on retries.
+//! Listeners: the author's code that is called before and after a job, a step, a chunk or an item, on skips and on
+//! retries.
 //!
 //! | trait | called | may return |
 //! |---|---|---|
@@ -9,11 +10,12 @@
 //! | [`SkipListener`] | once for each skipped item, when its chunk is committed | |
 //! | [`RetryListener`] | before each repetition | |
 //!
-//! All methods have empty defaults. A set of them, [`Listeners`], is built anew for each execution by a function that is given
-//! to [`JobBuilder::listener`](crate::JobBuilder::listener), and for each step execution by one that is given to
-//! [`ChunkStepBuilder::listener`](crate::step::ChunkStepBuilder::listener) or
-//! [`TaskStepBuilder::listener`](crate::step::TaskStepBuilder::listener). [`EngineConfig::listeners`](crate::EngineConfig::listeners)
-//! adds one for all jobs of a node. One object can stand in a set several times, as an [`Arc`](std::sync::Arc):
+//! All methods have empty defaults. A set of them, [`Listeners`], is built anew for each execution by a function that
+//! is given to [`JobBuilder::listener`](crate::JobBuilder::listener), and for each step execution by one that is given
+//! to [`ChunkStepBuilder::listener`](crate::step::ChunkStepBuilder::listener) or
+//! [`TaskStepBuilder::listener`](crate::step::TaskStepBuilder::listener).
+//! [`EngineConfig::listeners`](crate::EngineConfig::listeners) adds one for all jobs of a node. One object can stand in
+//! a set several times, as an [`Arc`](std::sync::Arc):
 //!
 //! ```
 //! use std::sync::Arc;
@@ -57,22 +59,24 @@
 //! ```
 //!
 //! # Order
-//! Listeners of the node come first, then those of the job, then those of the step, each in the order in which they were
-//! added. What is called afterwards (`after_…`, `on_…`) is called in the reverse order.
+//! Listeners of the node come first, then those of the job, then those of the step, each in the order in which they
+//! were added. What is called afterwards (`after_…`, `on_…`) is called in the reverse order.
 //!
 //! # Errors
-//! An error of a `before_…` method fails what it precedes: the job, the step, the chunk, the read, the processing or the write.
-//! An error of an `after_…` or `on_…` method changes nothing: it is recorded in the exit message of the step, or of the
-//! execution, and is an [`Event::ListenerFailed`](crate::engine::Event::ListenerFailed). A panic is an error with its message.
+//! An error of a `before_…` method fails what it precedes: the job, the step, the chunk, the read, the processing or
+//! the write. An error of an `after_…` or `on_…` method changes nothing: it is recorded in the exit message of the
+//! step, or of the execution, and is an [`Event::ListenerFailed`](crate::engine::Event::ListenerFailed). A panic is an
+//! error with its message.
 //!
 //! # Threads
-//! Listeners of steps, chunks, items, skips and retries are called on the threads of the step, next to its reader, processor
-//! and writer. Listeners of jobs run on the thread of the execution's own runtime, which ends with the execution. One that
-//! hangs is treated as any author's code: a stop waits for it as long as its grace lasts, then it is left behind.
+//! Listeners of steps, chunks, items, skips and retries are called on the threads of the step, next to its reader,
+//! processor and writer. Listeners of jobs run on the thread of the execution's own runtime, which ends with the
+//! execution. One that hangs is treated as any author's code: a stop waits for it as long as its grace lasts, then it
+//! is left behind.
 //!
 //! # Deliveries that must not be lost
-//! A listener is called in the process that runs the execution, so its call is lost when that process dies. The statuses, the
-//! counters and the skipped items are in the repository all the same.
+//! A listener is called in the process that runs the execution, so its call is lost when that process dies. The
+//! statuses, the counters and the skipped items are in the repository all the same.
 
 mod call;
 mod chunk;

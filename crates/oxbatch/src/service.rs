@@ -43,7 +43,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Adds listeners of all jobs, by a function that builds them for each execution: see [`listener`](crate::listener).
+    /// Adds listeners of all jobs, by a function that builds them for each execution: see
+    /// [`listener`](crate::listener).
     #[must_use]
     pub fn listener<F>(mut self, factory: F) -> Self
     where

@@ -15,7 +15,7 @@ use crate::listener::{JobEnd, JobMoment, run_listened_job};
 use crate::repository::ExecutionOutcome;
 use crate::step::JobScope;
 
-/// What is said of listeners that are left behind.
+/// The message of an execution whose listeners are left behind.
 const LEFT_BEHIND: &str = "the listeners of the job did not end in time and were left behind";
 
 /// Builds the listeners of an execution and calls what precedes it.
@@ -69,7 +69,7 @@ async fn call(state: &EngineState, scope: &Arc<JobScope>, handle: &Handle, momen
     }
 }
 
-/// How long listeners may go on after a request to stop.
+/// The time for which listeners may go on after a request to stop.
 fn grace(state: &EngineState, handle: &Handle) -> Duration {
     match handle.cause() {
         Some(cause) if cause.is_loss() => Duration::ZERO,

@@ -10,14 +10,15 @@ use crate::step::StepContext;
 /// Is called around each attempt to write a chunk and commit it.
 ///
 /// # Contract
-/// - For each attempt `before_chunk`, then either `after_chunk` or `on_chunk_error`. The trials by which an item is found that
-///   cannot be written are no attempts of their own.
-/// - The chunk was read and processed before: with [read-ahead](crate::step::ReadAhead), so were the first items behind it.
+/// - For each attempt `before_chunk`, then either `after_chunk` or `on_chunk_error`. The trials by which an item is
+///   found that cannot be written are no attempts of their own.
+/// - The chunk was read and processed before: with [read-ahead](crate::step::ReadAhead), so were the first items behind
+///   it.
 /// - `after_chunk` is called once the chunk is committed; where
 ///   [saves are joined](crate::step::ChunkStepBuilder::commit_every), once it is written.
 pub trait ChunkListener: Send + Sync + 'static {
-    /// The chunk is to be written. An error rolls it back, as an error of the writer does; a transient one is repeated where
-    /// the step's retry policy allows it.
+    /// The chunk is to be written. An error rolls it back, as an error of the writer does; a transient one is repeated
+    /// where the step's retry policy allows it.
     fn before_chunk(&self, context: &StepContext) -> Result<(), ItemError> {
         let _ = context;
         Ok(())
@@ -52,7 +53,7 @@ pub trait SkipListener: Send + Sync + 'static {
 
 /// Is called before each repetition, and before its wait.
 pub trait RetryListener: Send + Sync + 'static {
-    /// What failed is to be repeated.
+    /// A repetition is due.
     fn on_retry(&self, context: &StepContext, retry: &Retry<'_>) -> Result<(), BoxError> {
         let _ = (context, retry);
         Ok(())

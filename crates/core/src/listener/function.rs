@@ -109,8 +109,8 @@ macro_rules! job_methods {
     };
 }
 
-/// The methods of builders that take functions as listeners of steps: `task` those that all steps have, `chunk` the others. The
-/// builder has `listen(Listeners)`.
+/// The methods of builders that take functions as listeners of steps: `task` those that all steps have, `chunk` the
+/// others. The builder has `listen(Listeners)`.
 macro_rules! step_methods {
     (task) => {
         /// Calls a function before the step, as

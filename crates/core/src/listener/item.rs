@@ -1,4 +1,5 @@
-//! Listeners of items: reader, processor and writer of a step with calls around theirs, and without a cost for other steps.
+//! Listeners of items: reader, processor and writer of a step with calls around theirs, and without a cost for other
+//! steps.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,17 +15,17 @@ use crate::item::{
 use crate::repository::ChunkTransaction;
 use crate::step::StepContext;
 
-/// Is called around each read, each processing and each write of a chunk step, statically: `I` is what is read, `O` what is
-/// written.
+/// Is called around each read, each processing and each write of a chunk step, statically: `I` is what is read, `O`
+/// what is written.
 ///
 /// # Contract
-/// - One instance sees all items of a step execution. Where several processors work at once, or a reader is ahead, it is
-///   called from several threads.
-/// - An error of `before_read` ends the step unless it is transient, since nothing was read that could be skipped; those of
-///   `before_process` and `before_write` are treated as errors of the processor and the writer: repeated, skipped or failed, by
-///   the policies of the step.
-/// - What is repeated is called for again: copies of an item that is processed again, a chunk that is written again, the
-///   parts of a chunk that are tried while an item is searched that cannot be written.
+/// - One instance sees all items of a step execution. Where several processors work at once, or a reader is ahead, it
+///   is called from several threads.
+/// - An error of `before_read` ends the step unless it is transient, since nothing was read that could be skipped;
+///   those of `before_process` and `before_write` are treated as errors of the processor and the writer: repeated,
+///   skipped or failed, by the policies of the step.
+/// - What is repeated is called for again: copies of an item that is processed again, a chunk that is written again,
+///   the parts of a chunk that are tried while an item is searched that cannot be written.
 /// - In a re-run of skipped items nothing is called around the reads, since it is the kept items that are read.
 pub trait ItemListener<I, O>: Send + Sync + 'static {
     /// The next item is to be read.
@@ -117,7 +118,7 @@ pub struct ListenedReader<R, L, O> {
     hook: Hook<L>,
     /// `before_read` was called, and nothing read yet.
     begun: bool,
-    /// What `before_read` came to when there was no way to say it.
+    /// The error of a `before_read` that could not be returned at once.
     refused: Option<ItemError>,
     outputs: PhantomData<fn() -> O>,
 }

@@ -14,8 +14,8 @@ use crate::step::JobScope;
 ///
 /// # Contract
 /// - `before_job` is called once this node has taken the execution; its error fails the execution, which runs no step.
-/// - `after_job` is called when the last step has ended, whatever the end is, before the end is recorded. It is called after a
-///   `before_job` that failed, too, and is not when the execution belongs to another node by then.
+/// - `after_job` is called when the last step has ended, whatever the end is, before the end is recorded. It is called
+///   after a `before_job` that failed, too, and is not when the execution belongs to another node by then.
 /// - A restart and a recovery are executions of their own, for which both are called again.
 pub trait JobListener: Send + Sync + 'static {
     /// The first step is to begin.
@@ -105,7 +105,7 @@ impl JobContext {
         self.scope.repository.steps(self.scope.execution_id).await
     }
 
-    /// Whether a stop was requested or the service is shutting down.
+    /// True once a stop was requested or the service is shutting down.
     pub fn is_stopping(&self) -> bool {
         self.scope.stop.is_cancelled()
     }

@@ -1,4 +1,4 @@
-//! What an execution and a step execution keep for their listeners: the instances, and the errors to be recorded.
+//! The state of listeners in an execution and a step execution: the instances, and the errors to be recorded.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -17,7 +17,7 @@ pub(crate) struct JobListening {
 }
 
 impl JobListening {
-    /// Whether there are listeners of the job itself.
+    /// True where there are listeners of the job itself.
     pub(crate) fn has_job_listeners(&self) -> bool {
         self.listeners.get().is_some_and(|listeners| !listeners.jobs.is_empty())
     }

@@ -11,9 +11,9 @@ use crate::step::StepContext;
 ///
 /// # Contract
 /// - `before_step` is called before anything of the step is built; its error fails the step.
-/// - `after_step` is called when the step has ended, whatever the end is, before the end is recorded. It is called after a
-///   `before_step` that failed, too. It is not called when the execution belongs to another node by then, nor for a step that
-///   was dropped or left behind since it did not stop in time.
+/// - `after_step` is called when the step has ended, whatever the end is, before the end is recorded. It is called
+///   after a `before_step` that failed, too. It is not called when the execution belongs to another node by then, nor
+///   for a step that was dropped or left behind since it did not stop in time.
 pub trait StepListener: Send + Sync + 'static {
     /// The step is to begin.
     fn before_step(&self, context: &StepContext) -> impl Future<Output = Result<(), BoxError>> + Send {
@@ -21,8 +21,8 @@ pub trait StepListener: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// The step has ended. An exit code that is returned is recorded instead of the step's own, where it is COMPLETED or
-    /// FAILED; the listeners that are called next see it.
+    /// The step has ended. An exit code that is returned is recorded instead of the step's own, where it is COMPLETED
+    /// or FAILED; the listeners that are called next see it.
     fn after_step(
         &self,
         context: &StepContext,

@@ -62,18 +62,18 @@ impl StepScope {
 /// The execution as the author's code sees it: parameters, contexts, the request to stop. Cheap to clone.
 ///
 /// # Threads and runtimes
-/// The factories of a step and its parts run on a thread of the step execution, with a tokio runtime of its own for timers and
-/// sockets. A step that reads ahead, has a chunk time or several processors runs reader and processors on more such threads,
-/// each with a runtime of its own. All of these runtimes end with the execution: what was made within one (a timer, a
-/// connection, a client with a pool, a rate limiter that sleeps) does not work in the next. Such things are built by the
-/// factory, for each execution anew, or once for all steps of an execution as a [shared value](Self::shared), within the
-/// [runtime of the execution](Self::execution_runtime). What is to outlive executions is made on a runtime of the program's own,
-/// and parts hand their work over to it by its `tokio::runtime::Handle`.
+/// The factories of a step and its parts run on a thread of the step execution, with a tokio runtime of its own for
+/// timers and sockets. A step that reads ahead, has a chunk time or several processors runs reader and processors on
+/// more such threads, each with a runtime of its own. All of these runtimes end with the execution: what was made
+/// within one (a timer, a connection, a client with a pool, a rate limiter that sleeps) does not work in the next. Such
+/// things are built by the factory, for each execution anew, or once for all steps of an execution as a [shared
+/// value](Self::shared), within the [runtime of the execution](Self::execution_runtime). What is to outlive executions
+/// is made on a runtime of the program's own, and parts hand their work over to it by its `tokio::runtime::Handle`.
 ///
 /// # Entries
-/// Entries of the contexts are saved with the chunk in which they were put. The reader and the processor may be ahead of the
-/// writer, so an entry is either theirs or the writer's: of one that both put, the writer's is stored. A processor of which
-/// there are several at once can read entries, but put none.
+/// Entries of the contexts are saved with the chunk in which they were put. The reader and the processor may be ahead
+/// of the writer, so an entry is either theirs or the writer's: of one that both put, the writer's is stored. A
+/// processor of which there are several at once can read entries, but put none.
 #[derive(Clone)]
 pub struct StepContext {
     scope: Arc<StepScope>,
@@ -132,8 +132,8 @@ impl StepContext {
         self.scope.job.execution_id
     }
 
-    /// The execution whose skipped items this one runs again; `None` for every other execution. File writers then write a
-    /// file of their own beside the first one.
+    /// The execution whose skipped items this one runs again; `None` for every other execution. File writers then write
+    /// a file of their own beside the first one.
     pub fn rerun_of(&self) -> Option<ExecutionId> {
         self.scope.job.rerun_of
     }
@@ -158,8 +158,8 @@ impl StepContext {
         self.scope.live.counters()
     }
 
-    /// The control totals of the step that runs, as of its last commit: the sums over all of its attempts. At the end of the
-    /// input they are complete, so a footer can hold them, right over restarts, retries and skips:
+    /// The control totals of the step that runs, as of its last commit: the sums over all of its attempts. At the end
+    /// of the input they are complete, so a footer can hold them, right over restarts, retries and skips:
     ///
     /// ```
     /// use oxbatch_core::StepContext;
@@ -194,7 +194,8 @@ impl StepContext {
         self.scope.context.put(self.side, key, value)
     }
 
-    /// Removes an entry of the step's own context, with the next commit: rolled back with its chunk as [`put`](Self::put) is.
+    /// Removes an entry of the step's own context, with the next commit: rolled back with its chunk as
+    /// [`put`](Self::put) is.
     ///
     /// # Errors
     /// [`ContextError::Beside`] by one of several processors at once.
@@ -256,8 +257,8 @@ impl StepContext {
         }
     }
 
-    /// A handle that shows a processor where the item in its hand comes from: its file and line. Asked for in the factory of
-    /// the processor, so that steps whose processors do not ask pay nothing for it.
+    /// A handle that shows a processor where the item in its hand comes from: its file and line. Asked for in the
+    /// factory of the processor, so that steps whose processors do not ask pay nothing for it.
     ///
     /// ```
     /// use oxbatch::ChunkStep;
@@ -277,8 +278,8 @@ impl StepContext {
     /// # Ok::<(), oxbatch::BuildError>(())
     /// ```
     ///
-    /// An error of a processor or a writer needs none of it: its item's origin is added to it, and kept with it when it is
-    /// skipped.
+    /// An error of a processor or a writer needs none of it: its item's origin is added to it, and kept with it when it
+    /// is skipped.
     pub fn item_origin(&self) -> ItemOrigin {
         self.origin.as_ref().map(ItemOrigin::wanted).unwrap_or_default()
     }

@@ -56,7 +56,7 @@ impl RateLimiter {
         Self { interval: Some(interval), burst: 1, taken: Mutex::new(None) }
     }
 
-    /// How many permits may be taken at once after a pause: at least 1.
+    /// The number of permits that may be taken at once after a pause: at least 1.
     #[must_use]
     pub fn burst(mut self, permits: u32) -> Self {
         self.burst = permits.max(1);

@@ -1,4 +1,4 @@
-//! What a step can do with its execution: share values and a runtime among the steps, and stop it.
+//! The means of a step to share values and a runtime with the other steps of its execution, and to stop it.
 
 use std::future::Future;
 use std::io;
@@ -39,9 +39,9 @@ impl JobScope {
 }
 
 impl StepContext {
-    /// A value that the execution builds once, one of each type: a client, a pool, a [rate limiter](super::RateLimiter). The
-    /// first who asks builds it, others wait for it meanwhile. All steps of the execution share it; it is dropped when the
-    /// execution has ended.
+    /// A value that the execution builds once, one of each type: a client, a pool, a [rate
+    /// limiter](super::RateLimiter). The first who asks builds it, others wait for it meanwhile. All steps of the
+    /// execution share it; it is dropped when the execution has ended.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,8 +57,8 @@ impl StepContext {
     /// });
     /// ```
     ///
-    /// `build` runs on the calling thread, within the [runtime of the execution](Self::execution_runtime): what it spawns, and
-    /// the timers and sockets that it makes, live there.
+    /// `build` runs on the calling thread, within the [runtime of the execution](Self::execution_runtime): what it
+    /// spawns, and the timers and sockets that it makes, live there.
     ///
     /// # Errors
     /// That of `build`, which is called again by the next who asks; or no thread can be started.
@@ -83,9 +83,9 @@ impl StepContext {
         self.scope().job.shared_async(build).await
     }
 
-    /// The runtime of the execution: on one thread, started by its first use, and ended with the execution, while those of the
-    /// steps end with each step. A client that keeps connections is used on it, since they belong to the runtime on which
-    /// they were opened:
+    /// The runtime of the execution: on one thread, started by its first use, and ended with the execution, while those
+    /// of the steps end with each step. A client that keeps connections is used on it, since they belong to the runtime
+    /// on which they were opened:
     ///
     /// ```
     /// use oxbatch_core::{StepContext, TaskStep};
@@ -103,8 +103,8 @@ impl StepContext {
         self.scope().job.runtime.handle()
     }
 
-    /// Stops the execution as a person's request does: the step ends STOPPED behind the chunk in hand, no other step begins,
-    /// and a restart goes on from there. From any part, and from listeners. A task sees it by
+    /// Stops the execution as a person's request does: the step ends STOPPED behind the chunk in hand, no other step
+    /// begins, and a restart goes on from there. From any part, and from listeners. A task sees it by
     /// [`check_stop`](Self::check_stop) as any other stop.
     ///
     /// It is stored with the end that it leads to, not before: an execution whose process dies in between is recovered.

@@ -38,7 +38,7 @@ pub enum SaveError {
     Thread(#[from] io::Error),
 }
 
-/// What a task has saved.
+/// The last save of a task.
 pub(crate) struct TaskProgress {
     /// `None` once the task has ended.
     saved: Mutex<Option<Saved>>,
@@ -127,8 +127,8 @@ impl Saved {
 }
 
 impl StepContext {
-    /// Makes the entries of the step's and the job's context durable now, in one fenced statement: a task that does its work
-    /// in parts says so after each, and when its process is killed the next attempt goes on from there.
+    /// Makes the entries of the step's and the job's context durable now, in one fenced statement: a task that does its
+    /// work in parts says so after each, and when its process is killed the next attempt goes on from there.
     ///
     /// ```
     /// use oxbatch_core::TaskStep;
@@ -145,9 +145,9 @@ impl StepContext {
     /// });
     /// ```
     ///
-    /// What the part did outside comes before the save, so it is done again when the process dies between the two: at least
-    /// once. Each save counts as a commit. It blocks the thread until the store has answered; on the
-    /// [runtime of the execution](Self::execution_runtime) use [`save_async`](Self::save_async).
+    /// The work of a part comes before its save, so it is done again when the process dies between the two: at
+    /// least once. Each save counts as a commit. It blocks the thread until the store has answered; on the [runtime of
+    /// the execution](Self::execution_runtime) use [`save_async`](Self::save_async).
     ///
     /// # Errors
     /// [`SaveError`]; the entries stay, and are saved by the next call or the end of the task.

@@ -1,4 +1,4 @@
-//! How a chunk step is given its listeners.
+//! The methods by which a chunk step is given its listeners.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use crate::listener::{
 use crate::step::context::StepContext;
 
 impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
-    /// Adds listeners of the step, by a function that builds them for each step execution: see [`listener`](crate::listener).
+    /// Adds listeners of the step, by a function that builds them for each step execution: see
+    /// [`listener`](crate::listener).
     #[must_use]
     pub fn listener<F>(mut self, factory: F) -> Self
     where
@@ -29,8 +30,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     step_methods!(task);
     step_methods!(chunk);
 
-    /// Calls a listener around each read, processing and write, built for each step execution. Set after reader, processor and
-    /// writer; [`rerun_skips`](Self::rerun_skips) and [`preview`](Self::preview) come after it.
+    /// Calls a listener around each read, processing and write, built for each step execution. Set after reader,
+    /// processor and writer; [`rerun_skips`](Self::rerun_skips) and [`preview`](Self::preview) come after it.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU64, Ordering};
