@@ -3,6 +3,7 @@
 mod context;
 mod control_total;
 mod counters;
+mod flow;
 mod skip;
 mod status;
 
@@ -14,6 +15,10 @@ use serde::{Deserialize, Serialize};
 pub use context::{ContextChanges, ContextError, ExecutionContext, MAX_CONTEXT_BYTES, StepState};
 pub use control_total::{ControlTotal, ControlTotals, Imbalance};
 pub use counters::Counters;
+pub use flow::{
+    EXIT_COMPLETED_WITH_SKIPS, EXIT_FINALLY_FAILED, FlowEntry, MainResult, StepSummaries, StepSummary, Taken,
+    TakenKind, UnknownTransition,
+};
 pub use skip::{MAX_SKIPPED_BYTES, SkipPhase, SkippedItem, StoredSkip, UnknownSkipPhase};
 pub use status::{IllegalTransition, Status, StatusEvent, UnknownStatus, next};
 
@@ -114,6 +119,8 @@ pub struct StepExecution {
     pub execution_id: ExecutionId,
     /// Name of the step.
     pub step_name: String,
+    /// Number of the round of a cycle, from 1.
+    pub iteration: u32,
     /// Where it stands.
     pub status: Status,
     /// When it began.

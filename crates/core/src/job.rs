@@ -3,6 +3,7 @@
 mod builder;
 mod datetime;
 mod declaration;
+pub(crate) mod flow;
 mod given;
 mod parameters;
 mod read_parameters;
@@ -11,6 +12,7 @@ mod registry;
 pub use builder::{BuildError, JobBuilder};
 pub use datetime::{DateTime, DateTimeError};
 pub use declaration::{InvalidParameter, InvalidParameters, ParameterDeclaration};
+pub use flow::{DecisionFacts, Element, ElementState, FinallyStep, FinallyWhen, Flow, FlowGraph, LastElement, On};
 pub use given::{GivenParameters, GivenValue};
 pub use parameters::{JobParameters, Parameter, ParameterError, ParameterType, ParameterValue};
 pub use registry::{JobRegistry, RegistryError};
@@ -36,7 +38,9 @@ struct Definition {
     name: String,
     description: String,
     parameters: Option<Vec<ParameterDeclaration>>,
+    /// Those of the flow, then those that run at its end.
     steps: Vec<Step>,
+    flow: FlowGraph,
     priority: i32,
     max_running: Option<u32>,
     listeners: Vec<ListenerFactory>,
@@ -63,9 +67,15 @@ impl Job {
         self.definition.parameters.as_deref()
     }
 
-    /// The steps in the order in which they run.
+    /// The steps in the order in which they were defined: without transitions, that in which they run. Those that run at
+    /// the end of an execution come last.
     pub fn steps(&self) -> &[Step] {
         &self.definition.steps
+    }
+
+    /// The elements, the transitions between them, and what runs at the end.
+    pub fn flow(&self) -> &FlowGraph {
+        &self.definition.flow
     }
 
     /// The priority of its launches unless they say otherwise.

@@ -65,6 +65,7 @@ pub use engine::{Engine, EngineConfig};
 pub use execution::{JobExecution, Status, StepExecution};
 pub use item::{BoxError, ItemError, ItemProcessor, ItemReader, ItemWriter};
 pub use job::{
-    BuildError, DateTime, Job, JobBuilder, JobParameters, JobRegistry, ParameterDeclaration, ParameterValue,
+    BuildError, DateTime, DecisionFacts, FinallyWhen, Flow, Job, JobBuilder, JobParameters, JobRegistry,
+    ParameterDeclaration, ParameterValue,
 };
 pub use step::{ChunkStep, RetryPolicy, SkipPolicy, Step, StepContext, TaskOutcome, TaskStep};

@@ -25,14 +25,16 @@ pub use query::{
     KeptSkips, PageRequest, PendingSkips, SkipPage, rows_to_read,
 };
 pub use requests::{
-    Admission, ChunkAck, ChunkSave, ClaimRequest, Claimed, Compacted, ExecutionOutcome, IdempotencyKey, LaunchRequest,
-    Launched, NewStep, PurgeReport, PurgeRequest, RecoverPolicy, RecoverRequest, Recovered, RenewedLease, RerunRequest,
-    RerunStep, StartedStep, StepOutcome, StepStart,
+    Admission, ChunkAck, ChunkSave, ClaimRequest, Claimed, Compacted, ExecutionOutcome, FlowPast, FlowRecord,
+    IdempotencyKey, LaunchRequest, Launched, NewStep, PreviousExecution, PurgeReport, PurgeRequest, RecoverPolicy,
+    RecoverRequest, Recovered, RenewedLease, RerunRequest, RerunStep, StartedStep, StepOutcome, StepStart,
 };
 
 pub use retention::purge_in_batches;
 
-use crate::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, Status, StepExecution, StepExecutionId};
+use crate::execution::{
+    ExecutionId, FlowEntry, InstanceId, JobExecution, JobInstance, MainResult, Status, StepExecution, StepExecutionId,
+};
 
 /// The result of a repository's method.
 pub type RepositoryFuture<'a, T> = BoxFuture<'a, Result<T, RepositoryError>>;
@@ -107,6 +109,16 @@ pub trait Executions: Send + Sync + 'static {
     /// with the counters that it kept, whatever the outcome was: the answer says so.
     fn finish_step<'a>(&'a self, fence: &'a StepFence, outcome: StepOutcome) -> RepositoryFuture<'a, StepExecution>;
 
+    /// The past of the flow that an execution goes on with. Fenced by the lease as far as the execution is this node's.
+    fn flow_past<'a>(&'a self, lease: &'a Lease) -> RepositoryFuture<'a, FlowPast>;
+
+    /// Records an entry of the flow history that comes with no end of a step: a decision, or another way behind a step that
+    /// an earlier execution has finished. Fenced, durable.
+    fn record_flow<'a>(&'a self, lease: &'a Lease, record: FlowRecord) -> RepositoryFuture<'a, ()>;
+
+    /// Records the result of the main part of an execution, before the steps that run at its end begin. Fenced, durable.
+    fn record_main_result<'a>(&'a self, lease: &'a Lease, result: MainResult) -> RepositoryFuture<'a, ()>;
+
     /// Ends an execution and gives its lease back. Fenced, durable.
     fn finish_execution<'a>(
         &'a self,
@@ -156,6 +168,9 @@ pub trait History: Send + Sync + 'static {
 
     /// The step executions of an execution in the order in which they began.
     fn steps(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<StepExecution>>;
+
+    /// The flow history of the instance of an execution, as it has been since the last forced launch before it.
+    fn flow_history(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<FlowEntry>>;
 
     /// The items that a step execution skipped, in their order, at most `limit` of them, those after the
     /// row `after`.

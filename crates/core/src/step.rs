@@ -5,6 +5,7 @@ mod body;
 mod chunk;
 mod context;
 mod definition;
+pub mod exit_codes;
 mod item_origin;
 mod live;
 mod overlay;
@@ -24,7 +25,7 @@ pub use chunk::{
     ByResult, ByValue, ChunkStep, ChunkStepBuilder, ChunkStepStart, DEFAULT_CHUNK_SIZE, IntoProcessor, IntoReader,
     IntoWriter, MAX_CHUNK_SIZE, MAX_PROCESSORS, NoWriter, ReadAhead,
 };
-pub(crate) use context::{JobScope, StepScope};
+pub(crate) use context::{EXIT_CODE_ENTRY, JobScope, StepScope};
 pub use context::{StepContext, StopRequested};
 pub use definition::{IntoStep, Step, StepKind};
 pub use item_origin::ItemOrigin;

@@ -63,8 +63,14 @@ async fn repository(folder: &std::path::Path) -> (SqliteRepository, oxbatch_core
         idempotency: None,
     };
     let lease = repository.launch(request).await.unwrap().lease.unwrap();
-    let step =
-        NewStep { step_name: "Step".to_owned(), rerun_if_complete: false, start_limit: None, time: Timestamp::now() };
+    let step = NewStep {
+        step_name: "Step".to_owned(),
+        iteration: 1,
+        since: None,
+        rerun_if_complete: false,
+        start_limit: None,
+        time: Timestamp::now(),
+    };
     match repository.start_step(&lease, step).await.unwrap() {
         StepStart::Run(started) => (repository, started.fence),
         _ => unreachable!("a new step runs"),

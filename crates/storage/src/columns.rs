@@ -20,8 +20,16 @@ macro_rules! step_columns {
     () => {
         "id, job_execution_id, step_name, status, start_time, end_time, exit_code, exit_message, read_count, \
          write_count, filter_count, commit_count, rollback_count, read_skip_count, process_skip_count, \
-         write_skip_count, retry_count, progress, control_totals"
+         write_skip_count, retry_count, progress, control_totals, iteration"
     };
 }
 
-pub(crate) use {execution_columns, skip_columns, step_columns};
+/// The columns of an entry of the flow history in the order in which `rows::flow_entry` reads them.
+macro_rules! flow_columns {
+    () => {
+        "position, element, iteration, job_execution_id, step_execution_id, status, exit_code, taken, target, \
+         taken_exit_code"
+    };
+}
+
+pub(crate) use {execution_columns, flow_columns, skip_columns, step_columns};

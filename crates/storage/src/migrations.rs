@@ -53,6 +53,13 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         #[cfg(feature = "postgres")]
         postgres: include_str!("../migrations/postgres/0006_changes.sql"),
     },
+    Migration {
+        number: 7,
+        name: "flow",
+        sqlite: include_str!("../migrations/sqlite/0007_flow.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0007_flow.sql"),
+    },
 ];
 
 /// Number of the newest migration that this version knows.

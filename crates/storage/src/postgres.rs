@@ -7,6 +7,7 @@ mod connect;
 mod context;
 mod error;
 mod finish;
+mod flow;
 mod launch;
 mod migrate;
 mod node;

@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 use oxbatch_core::execution::{
-    ControlTotals, Counters, ExecutionId, InstanceId, JobExecution, JobInstance, SkippedItem, Status, StepExecution,
-    StepExecutionId, StoredSkip,
+    ControlTotals, Counters, ExecutionId, FlowEntry, InstanceId, JobExecution, JobInstance, MainResult, SkippedItem,
+    Status, StepExecution, StepExecutionId, StoredSkip, Taken,
 };
 use oxbatch_core::job::{DateTime, JobParameters, Parameter, ParameterValue};
-use oxbatch_core::repository::InstanceParameter;
 use oxbatch_core::repository::rules::launch::LastExecution;
 use oxbatch_core::repository::rules::purge::EndedExecution;
+use oxbatch_core::repository::rules::step::LastAttempt;
+use oxbatch_core::repository::{InstanceParameter, PreviousExecution};
 
 /// The number of columns of `execution_columns!()`: the position of what a statement asks for besides.
 pub(crate) const EXECUTION_COLUMNS: usize = 16;
@@ -91,6 +92,7 @@ pub(crate) fn step<R: StoredRow>(row: &R) -> Result<StepExecution, R::Error> {
         end_time: row.time(5, id)?,
         exit_code: row.value(6)?,
         exit_message: row.value(7)?,
+        iteration: count(row, 19, id)?,
         counters: Counters {
             read: row.value(8)?,
             write: row.value(9)?,
@@ -109,6 +111,47 @@ pub(crate) fn step<R: StoredRow>(row: &R) -> Result<StepExecution, R::Error> {
             None => ControlTotals::default(),
         },
     })
+}
+
+/// A number of rounds or a position.
+fn count<R: StoredRow>(row: &R, column: usize, id: i64) -> Result<u32, R::Error> {
+    u32::try_from(row.value::<i64>(column)?).map_err(|error| R::unreadable("a count", id, error))
+}
+
+/// Reads `step_columns!(), state, control_totals, earlier_counters`.
+pub(crate) fn attempt<R: StoredRow>(row: &R) -> Result<LastAttempt, R::Error> {
+    Ok(LastAttempt { step: step(row)?, state: row.value(20)?, control_totals: row.value(21)?, earlier: row.value(22)? })
+}
+
+/// Reads `flow_columns!()`.
+pub(crate) fn flow_entry<R: StoredRow>(row: &R) -> Result<FlowEntry, R::Error> {
+    let id: i64 = row.value(0)?;
+    Ok(FlowEntry {
+        position: count(row, 0, id)?,
+        element: row.value(1)?,
+        iteration: count(row, 2, id)?,
+        execution_id: ExecutionId(row.value(3)?),
+        step_id: row.value::<Option<i64>>(4)?.map(StepExecutionId),
+        status: status(row, 5, id)?,
+        exit_code: row.value(6)?,
+        taken: Taken::from_stored(row.text(7)?, row.value(8)?, row.value(9)?)
+            .map_err(|error| R::unreadable("transition of flow entry", id, error))?,
+    })
+}
+
+/// Reads id, status, exit_code, main_execution_id, main_status, main_exit_code, main_exit_message.
+pub(crate) fn previous<R: StoredRow>(row: &R) -> Result<PreviousExecution, R::Error> {
+    let id = row.value(0)?;
+    let main = match row.value::<Option<i64>>(3)? {
+        Some(execution) => Some(MainResult {
+            execution_id: ExecutionId(execution),
+            status: status(row, 4, id)?,
+            exit_code: row.value(5)?,
+            exit_message: row.value(6)?,
+        }),
+        None => None,
+    };
+    Ok(PreviousExecution { status: status(row, 1, id)?, exit_code: row.value(2)?, main })
 }
 
 /// Reads id, job_name, job_key, create_time.

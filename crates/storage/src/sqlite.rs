@@ -7,6 +7,7 @@ mod context;
 mod deferred;
 mod error;
 mod finish;
+mod flow;
 mod identifier;
 mod launch;
 mod migrate;

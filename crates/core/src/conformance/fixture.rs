@@ -60,7 +60,14 @@ pub fn changes(stored: &str, context: &str) -> ContextChanges {
 
 /// A step without rules.
 pub fn step_of(name: &str) -> NewStep {
-    NewStep { step_name: name.to_owned(), rerun_if_complete: false, start_limit: None, time: Timestamp::now() }
+    NewStep {
+        step_name: name.to_owned(),
+        iteration: 1,
+        since: None,
+        rerun_if_complete: false,
+        start_limit: None,
+        time: Timestamp::now(),
+    }
 }
 
 impl Process {
@@ -129,7 +136,7 @@ impl Process {
     /// Begins a step that has to run.
     pub async fn start_step(&self, lease: &Lease, name: &str) -> StartedStep {
         match self.repository.start_step(lease, step_of(name)).await.unwrap() {
-            StepStart::Run(started) => started,
+            StepStart::Run(started) => *started,
             other => panic!("step {name} does not run: {other:?}"),
         }
     }
@@ -209,6 +216,7 @@ pub fn step_outcome(event: StatusEvent) -> StepOutcome {
         progress: None,
         state: None,
         job_context: None,
+        flow: None,
         time: Timestamp::now(),
     }
 }

@@ -144,8 +144,10 @@ fn reason_of(skip: &StoredSkip) -> &'static str {
 
 /// The steps that an execution runs.
 pub(super) enum StepsOf<'a> {
-    /// All steps of its job, or those whose skipped items it runs again.
-    Steps(Vec<&'a Step>),
+    /// All that its job has.
+    All,
+    /// The steps whose skipped items it runs again.
+    Some(Vec<&'a Step>),
     /// The execution whose skipped items it was to run again is not there any more, and they went with it.
     Gone(ExecutionId),
 }
@@ -161,7 +163,7 @@ pub(super) async fn steps_of<'a>(
     job: &'a Job,
     execution: &JobExecution,
 ) -> Result<StepsOf<'a>, RepositoryError> {
-    let Some(of) = execution.rerun_of else { return Ok(StepsOf::Steps(job.steps().iter().collect())) };
+    let Some(of) = execution.rerun_of else { return Ok(StepsOf::All) };
     // Without it nothing would be found to run, which must not pass for a re-run that is complete.
     if repository.execution(of).await?.is_none() {
         return Ok(StepsOf::Gone(of));
@@ -172,5 +174,5 @@ pub(super) async fn steps_of<'a>(
     let begun = kept.iter().filter(|kept| kept.rerun > 0).map(|kept| kept.step_name.as_str());
     let mut names: Vec<&str> = plan.steps.iter().map(|step| step.step_name.as_str()).collect();
     names.extend(begun);
-    Ok(StepsOf::Steps(job.steps().iter().filter(|step| names.contains(&step.name())).collect()))
+    Ok(StepsOf::Some(job.steps().iter().filter(|step| names.contains(&step.name())).collect()))
 }

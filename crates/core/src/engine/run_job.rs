@@ -1,30 +1,19 @@
-//! Runs one execution: its steps one after the other, then the record of its end.
+//! Runs one execution in the background, and records its end.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::job_listeners;
-use super::persist::{persist, persist_end};
-use super::rerun_plan::{StepsOf, gone, steps_of};
-use super::run_step::run_step;
+use super::persist::persist_end;
+use super::run_flow::{JobEnd, run_flow};
 use super::running::{Handle, StopCause};
 use super::state::EngineState;
-use super::step_end::StepEnd;
 use crate::event::Event;
-use crate::execution::{EXIT_SHUTDOWN, ExecutionContext, JobExecution, StatusEvent, cause_chain};
-use crate::job::Job;
+use crate::execution::{EXIT_SHUTDOWN, JobExecution, StatusEvent};
 use crate::listener::JobListening;
-use crate::repository::{ExecutionOutcome, Lease, NewStep, RepositoryError, StartedStep, StepStart};
-use crate::step::{ExecutionRuntime, JobScope, Shared, Step, StepKind};
-
-/// The end of an execution, before it is recorded.
-enum JobEnd {
-    Completed { exit_code: Option<String>, message: Option<String> },
-    Failed { message: String },
-    Stopped { message: Option<String> },
-    LeaseLost,
-}
+use crate::repository::{ExecutionOutcome, Lease, RepositoryError};
+use crate::step::{ExecutionRuntime, JobScope, Shared};
 
 /// Runs an execution of this node in the background; `permit` is given back when it has ended.
 pub(super) fn spawn(
@@ -54,11 +43,11 @@ async fn run(state: &Arc<EngineState>, execution: JobExecution, handle: &Handle)
     let scope = job_scope(state, &execution, handle);
     let end = match state.registry.get(&execution.job_name) {
         Some(job) => match job_listeners::before(state, job, &scope, handle).await {
-            Ok(()) => run_steps(state, job.clone(), execution, &scope, handle).await,
+            Ok(()) => run_flow(state, job.clone(), &execution, &scope, handle).await,
             Err(message) if handle.cause().is_some() => JobEnd::Stopped { message: Some(message) },
-            Err(message) => JobEnd::Failed { message },
+            Err(message) => JobEnd::failed(message),
         },
-        None => JobEnd::Failed { message: format!("this node does not know the job '{}'", execution.job_name) },
+        None => JobEnd::failed(format!("this node does not know the job '{}'", execution.job_name)),
     };
     let lost = || {
         // That the store is gone is an event of its own.
@@ -88,7 +77,8 @@ fn outcome(state: &EngineState, end: JobEnd, handle: &Handle) -> Option<Executio
     let (event, exit_code, exit_message, resume) = match end {
         JobEnd::LeaseLost => return None,
         JobEnd::Completed { exit_code, message } => (StatusEvent::Complete, exit_code, message, false),
-        JobEnd::Failed { message } => (StatusEvent::Fail, None, Some(message), false),
+        JobEnd::Failed { exit_code, message } => (StatusEvent::Fail, exit_code, Some(message), false),
+        JobEnd::StoppedByFlow { exit_code, message } => (StatusEvent::Stop, exit_code, Some(message), false),
         JobEnd::Stopped { message } if handle.cause() == Some(StopCause::Shutdown) => {
             (StatusEvent::Stop, Some(EXIT_SHUTDOWN.to_owned()), message, true)
         }
@@ -109,6 +99,7 @@ fn job_scope(state: &Arc<EngineState>, execution: &JobExecution, handle: &Handle
         rerun_of: execution.rerun_of,
         parameters: execution.parameters.clone(),
         context: Shared::default(),
+        steps: RwLock::default(),
         stop: handle.stop.clone(),
         repository: Arc::clone(&state.repository),
         events: state.events.clone(),
@@ -116,114 +107,4 @@ fn job_scope(state: &Arc<EngineState>, execution: &JobExecution, handle: &Handle
         runtime: ExecutionRuntime::new(&execution.job_name, execution.id),
         request_stop: Box::new(request_stop),
     })
-}
-
-async fn run_steps(
-    state: &Arc<EngineState>,
-    job: Job,
-    execution: JobExecution,
-    scope: &Arc<JobScope>,
-    handle: &Handle,
-) -> JobEnd {
-    let find =
-        persist(state, "find the steps of an execution", || steps_of(state.repository.as_ref(), &job, &execution));
-    let steps = match find.await {
-        Ok(StepsOf::Steps(steps)) => steps,
-        Ok(StepsOf::Gone(of)) => return JobEnd::Failed { message: gone(of) },
-        Err(error) => return JobEnd::Failed { message: cause_chain(&error) },
-    };
-    let mut ran = 0_usize;
-    let mut exit_code = None;
-    for step in steps {
-        let started = match start_step(state, step, scope, handle).await {
-            Ok(Some(started)) => started,
-            Ok(None) => continue,
-            Err(end) => return end,
-        };
-        if ran == 0
-            && let Some(json) = &started.job_context
-        {
-            match ExecutionContext::from_json(json) {
-                Ok(context) => scope.context.replace(context),
-                Err(error) => return JobEnd::Failed { message: cause_chain(&error) },
-            }
-        }
-        ran += 1;
-        match run_step(state, step, scope, handle, started).await {
-            StepEnd::Completed { exit_code: own } => exit_code = own,
-            StepEnd::Failed { message } => {
-                return JobEnd::Failed { message: format!("step '{}' failed: {message}", step.name()) };
-            }
-            StepEnd::Stopped => return JobEnd::Stopped { message: Some(stopped_in(state, step, handle)) },
-            StepEnd::LeaseLost => return JobEnd::LeaseLost,
-        }
-    }
-    let message = (ran == 0).then(|| {
-        "every step was already complete in an earlier execution, nothing was run; launch with force to run them again"
-            .to_owned()
-    });
-    JobEnd::Completed { exit_code, message }
-}
-
-/// Begins a step; `None` when an earlier execution has completed it.
-///
-/// # Errors
-/// The end of the execution, when the step cannot begin.
-async fn start_step(
-    state: &EngineState,
-    step: &Step,
-    scope: &JobScope,
-    handle: &Handle,
-) -> Result<Option<StartedStep>, JobEnd> {
-    if handle.cause().is_some() {
-        return Err(stopped_before(step, handle));
-    }
-    let new = NewStep {
-        step_name: step.name().to_owned(),
-        rerun_if_complete: step.reruns_if_complete(),
-        start_limit: step.start_limit(),
-        time: state.config.clock.now(),
-    };
-    let start = persist(state, "begin a step", || state.repository.start_step(&handle.lease, new.clone())).await;
-    match start {
-        Ok(StepStart::Run(started)) => Ok(Some(started)),
-        Ok(StepStart::AlreadyComplete) => {
-            let (execution_id, step_name) = (scope.execution_id, step.name());
-            state.events.emit(&Event::StepAlreadyComplete { execution_id, step_name });
-            Ok(None)
-        }
-        Ok(StepStart::StopRequested) => {
-            state.local.running.stop(scope.execution_id, &state.events);
-            Err(stopped_before(step, handle))
-        }
-        Ok(StepStart::StartLimitReached { attempts }) => Err(JobEnd::Failed {
-            message: format!(
-                "step '{}' was attempted {attempts} times, as often as its start limit allows; launch with force to begin anew",
-                step.name()
-            ),
-        }),
-        Err(RepositoryError::LeaseLost { .. }) => Err(JobEnd::LeaseLost),
-        Err(error) => Err(JobEnd::Failed { message: cause_chain(&error) }),
-    }
-}
-
-/// The message of an execution that stopped in a step.
-fn stopped_in(state: &EngineState, step: &Step, handle: &Handle) -> String {
-    match handle.cause() {
-        Some(StopCause::Shutdown) if state.local.closing.is_cancelled() => {
-            "stopped by the shutdown of its node; it resumes by itself".to_owned()
-        }
-        Some(StopCause::Shutdown) => "stopped because its node is drained; it resumes by itself".to_owned(),
-        Some(_) => format!("stopped on request in step '{}'", step.name()),
-        // A chunk step stops for no other reason: it heard of the request by its commit.
-        None if step.kind() != StepKind::Task => format!("stopped on request in step '{}'", step.name()),
-        None => format!("step '{}' stopped of itself", step.name()),
-    }
-}
-
-fn stopped_before(step: &Step, handle: &Handle) -> JobEnd {
-    match handle.cause() {
-        Some(cause) if cause.is_loss() => JobEnd::LeaseLost,
-        _ => JobEnd::Stopped { message: Some(format!("stopped before step '{}'", step.name())) },
-    }
 }

@@ -13,7 +13,7 @@ use tracing::error_span;
 use super::persist::persist;
 use super::running::{Handle, LiveStep, StopCause};
 use super::state::EngineState;
-use super::step_end::{EndedStep, Report, StepEnd};
+use super::step_end::{EndedStep, FlowOf, Report, StepEnd};
 use crate::author_thread;
 use crate::event::Event;
 use crate::execution::{StepState, cause_chain};
@@ -33,6 +33,7 @@ pub(super) async fn run_step(
     job: &Arc<JobScope>,
     handle: &Handle,
     started: StartedStep,
+    flow: FlowOf<'_>,
 ) -> StepEnd {
     let step_id = started.fence.step_id;
     let live = Arc::new(LiveCounters::default());
@@ -43,6 +44,7 @@ pub(super) async fn run_step(
         step_id,
         context: Shared::default(),
         live: Arc::clone(&live),
+        earlier: started.earlier,
         beside: Arc::default(),
         listening: StepListening::default(),
         progress: OnceLock::new(),
@@ -76,7 +78,7 @@ pub(super) async fn run_step(
         }
         Err(error) => (StepState::default(), Report::Body(BodyError::Failed(cause_chain(&error)))),
     };
-    let ended = EndedStep { step, scope: &scope, handle, started: &started, kept, job_context };
+    let ended = EndedStep { step, scope: &scope, handle, started: &started, kept, job_context, flow };
     let end = ended.record(state, report).await;
     handle.end_step(step_id);
     end

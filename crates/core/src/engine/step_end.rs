@@ -6,15 +6,24 @@ use super::state::EngineState;
 use crate::author_thread::panic_message;
 use crate::event::Event;
 use crate::execution::{
-    ContextChanges, EXIT_SHUTDOWN, ExecutionContext, Status, StatusEvent, StepState, cause_chain, cut_message,
+    ContextChanges, EXIT_SHUTDOWN, ExecutionContext, Status, StatusEvent, StepExecution, StepExecutionId, StepState,
+    StepSummary, cause_chain, cut_message,
 };
-use crate::repository::{RepositoryError, StartedStep, StepOutcome};
+use crate::job::flow::Ended;
+use crate::repository::{FlowRecord, RepositoryError, StartedStep, StepOutcome};
 use crate::step::{BodyEnd, BodyError, Step, StepKind, StepScope};
 
 /// The end of a step as it is recorded.
 pub(super) enum StepEnd {
-    Completed { exit_code: Option<String> },
-    Failed { message: String },
+    /// COMPLETED or FAILED by itself.
+    Ended {
+        ended: Ended,
+        summary: Box<StepSummary>,
+    },
+    /// FAILED without having come to an end of its own: no transition sees it.
+    Broken {
+        message: String,
+    },
     Stopped,
     LeaseLost,
 }
@@ -58,6 +67,9 @@ impl Ending {
             Report::Ended(BodyEnd::Completed { exit_code }) => {
                 Self { exit_code, ..Self::new(StatusEvent::Complete, None) }
             }
+            Report::Ended(BodyEnd::Failed { exit_code, message }) => {
+                Self { exit_code: Some(exit_code), ..Self::new(StatusEvent::Fail, message) }
+            }
             Report::Body(BodyError::Failed(message)) => Self::failed(message),
             Report::Panicked(payload) => Self::failed(panic_message(payload.as_ref())),
             Report::Died => Self::failed("its thread died".to_owned()),
@@ -83,7 +95,12 @@ pub(super) struct EndedStep<'a> {
     pub(super) kept: StepState,
     /// The job's context with which it began.
     pub(super) job_context: ExecutionContext,
+    /// The entry of the flow history for its end.
+    pub(super) flow: FlowOf<'a>,
 }
+
+/// The entry of the flow history for the end of a step; `None` where none is kept.
+pub(super) type FlowOf<'a> = &'a (dyn Fn(&Ended, StepExecutionId) -> Option<FlowRecord> + Sync);
 
 impl EndedStep<'_> {
     /// Records the end.
@@ -100,10 +117,12 @@ impl EndedStep<'_> {
             ending.exit_code = Some(code);
         }
         ending.message = scope.listening.completed(ending.message).map(cut_message);
-        match unsaved_contexts(self.step, scope, self.kept, &self.job_context, ending.event) {
+        match unsaved_contexts(self.step, scope, self.kept.clone(), &self.job_context, ending.event) {
             Ok((own, of_job)) => (ending.state, ending.job_context) = (own, of_job),
             Err(message) => ending = Ending::failed(message),
         }
+        let ended = ending.ended();
+        let flow = ended.as_ref().and_then(|ended| (self.flow)(ended, started.fence.step_id));
         let Ending { event, exit_code, message, .. } = &ending;
         let outcome = StepOutcome {
             event: *event,
@@ -113,26 +132,57 @@ impl EndedStep<'_> {
             progress: scope.live.progress(),
             state: ending.state.clone(),
             job_context: ending.job_context.clone(),
+            flow,
             time: state.config.clock.now(),
         };
         let recorded = persist_end(state, "record the end of a step", || {
             state.repository.finish_step(&started.fence, outcome.clone())
         });
-        match recorded.await {
+        let step = match recorded.await {
             Ok(step) => {
                 state.events.emit(&Event::StepFinished { step: &step });
                 // The store has lost chunks that it had answered, and knows better how the step stands.
                 if step.status == Status::Failed && ending.event != StatusEvent::Fail {
-                    return StepEnd::Failed { message: step.exit_message.unwrap_or_default() };
+                    return StepEnd::Broken { message: step.exit_message.unwrap_or_default() };
                 }
+                step
             }
             Err(RepositoryError::LeaseLost { .. }) => return StepEnd::LeaseLost,
-            Err(error) => return StepEnd::Failed { message: cause_chain(&error) },
+            Err(error) => return StepEnd::Broken { message: cause_chain(&error) },
+        };
+        match ended {
+            Some(ended) => StepEnd::Ended { ended, summary: Box::new(self.summary(step)) },
+            None => StepEnd::Stopped,
         }
-        match ending.event {
-            StatusEvent::Complete => StepEnd::Completed { exit_code: ending.exit_code },
-            StatusEvent::Stop => StepEnd::Stopped,
-            _ => StepEnd::Failed { message: ending.message.unwrap_or_default() },
+    }
+}
+
+impl Ending {
+    /// The end that transitions see; `None` for a stop.
+    fn ended(&self) -> Option<Ended> {
+        let status = match self.event {
+            StatusEvent::Complete => Status::Completed,
+            StatusEvent::Fail => Status::Failed,
+            _ => return None,
+        };
+        let exit_code = self.exit_code.clone().unwrap_or_else(|| status.as_str().to_owned());
+        Some(Ended { status, exit_code, message: self.message.clone(), has_run: true })
+    }
+}
+
+impl EndedStep<'_> {
+    /// The step as later elements see it.
+    fn summary(&self, step: StepExecution) -> StepSummary {
+        StepSummary {
+            step_name: step.step_name,
+            iteration: step.iteration,
+            step_id: step.id,
+            status: step.status,
+            exit_code: step.exit_code,
+            exit_message: step.exit_message,
+            counters: self.started.earlier.plus(&step.counters),
+            control_totals: step.control_totals,
+            context: self.scope.context.current(),
         }
     }
 }

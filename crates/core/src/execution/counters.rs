@@ -26,6 +26,22 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// These and those of another attempt.
+    #[must_use]
+    pub const fn plus(&self, other: &Self) -> Self {
+        Self {
+            read: self.read + other.read,
+            write: self.write + other.write,
+            filter: self.filter + other.filter,
+            commit: self.commit + other.commit,
+            rollback: self.rollback + other.rollback,
+            read_skip: self.read_skip + other.read_skip,
+            process_skip: self.process_skip + other.process_skip,
+            write_skip: self.write_skip + other.write_skip,
+            retry: self.retry + other.retry,
+        }
+    }
+
     /// The sum of the three skips.
     pub const fn skip(&self) -> i64 {
         self.read_skip + self.process_skip + self.write_skip

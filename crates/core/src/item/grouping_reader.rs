@@ -54,7 +54,7 @@ pub struct GroupingReader<R: ItemReader, F> {
     group: Vec<R::Item>,
     /// Why the group that is being read is none.
     fault: Option<ItemError>,
-    /// Records of that group beside the one at error.
+    /// Records of that group beside the bad one.
     others: u64,
     /// The position before the group that is being read.
     border: Option<Mark>,

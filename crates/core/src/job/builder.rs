@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::declaration::MAX_NAME_CHARS;
+use super::flow::{Element, Elements, FinallyStep, FinallyWhen, HasElements, flow_methods, graph};
 use super::{Definition, Job, MAX_PRIORITY, MIN_PRIORITY, ParameterDeclaration};
 use crate::item::BoxError;
 use crate::listener::{JobContext, ListenerFactory, Listeners, job_methods, step_methods};
@@ -15,7 +16,8 @@ pub struct JobBuilder {
     name: String,
     description: String,
     parameters: Option<Vec<ParameterDeclaration>>,
-    steps: Vec<Result<Step, BuildError>>,
+    elements: Elements,
+    finally: Vec<(Result<Step, BuildError>, FinallyWhen)>,
     priority: i32,
     max_running: Option<u32>,
     listeners: Vec<ListenerFactory>,
@@ -41,13 +43,13 @@ pub enum BuildError {
         /// Name of the job.
         job: String,
     },
-    /// Two steps share a name.
-    #[error("job '{job}' has two steps named '{step}'")]
-    DuplicateStep {
+    /// The flow contradicts itself: all problems at once.
+    #[error("job '{job}': {problem}")]
+    Flow {
         /// Name of the job.
         job: String,
-        /// Their name.
-        step: String,
+        /// What is wrong.
+        problem: String,
     },
     /// A setting of a step is missing or contradicts another.
     #[error("step '{step}': {problem}")]
@@ -81,7 +83,8 @@ impl JobBuilder {
             name,
             description: String::new(),
             parameters: None,
-            steps: Vec::new(),
+            elements: Elements::default(),
+            finally: Vec::new(),
             priority: 0,
             max_running: None,
             listeners: Vec::new(),
@@ -109,10 +112,20 @@ impl JobBuilder {
         self
     }
 
-    /// Adds a step; steps run in the order in which they are added. Takes a step or the builder of one.
+    /// Adds a step that runs at the end of each execution that ends COMPLETED or FAILED, behind those that were added before.
+    ///
+    /// It belongs to the execution, and not to the instance: each execution runs it. It does not run after an execution that
+    /// is STOPPED, or that recovery goes on with. When it fails, a COMPLETED execution is FAILED with the exit code
+    /// [`EXIT_FINALLY_FAILED`](crate::execution::EXIT_FINALLY_FAILED), and a restart runs the steps at the end alone.
     #[must_use]
-    pub fn step(mut self, step: impl IntoStep) -> Self {
-        self.steps.push(step.into_step());
+    pub fn finally(self, step: impl IntoStep) -> Self {
+        self.finally_when(FinallyWhen::Always, step)
+    }
+
+    /// Adds a step that runs at the end of an execution with a certain result, see [`finally`](Self::finally).
+    #[must_use]
+    pub fn finally_when(mut self, when: FinallyWhen, step: impl IntoStep) -> Self {
+        self.finally.push((step.into_step(), when));
         self
     }
 
@@ -168,16 +181,17 @@ impl JobBuilder {
         if let Some(problem) = problem {
             return Err(BuildError::Job { job: self.name, problem });
         }
-        let steps = self.steps.into_iter().collect::<Result<Vec<_>, _>>()?;
-        if steps.is_empty() {
-            return Err(BuildError::NoSteps { job: self.name });
-        }
-        let mut names = HashSet::new();
-        for step in &steps {
+        let mut finally = Vec::new();
+        for (step, when) in self.finally {
+            let step = step?;
             check_name("step", step.name())?;
-            if !names.insert(step.name().to_owned()) {
-                return Err(BuildError::DuplicateStep { job: self.name, step: step.name().to_owned() });
-            }
+            finally.push(FinallyStep::new(step, when));
+        }
+        let flow = graph(&self.name, self.elements, finally)?;
+        let of_flow = flow.elements().iter().filter_map(Element::step);
+        let steps: Vec<Step> = of_flow.chain(flow.finally().iter().map(FinallyStep::step)).cloned().collect();
+        if flow.elements().is_empty() {
+            return Err(BuildError::NoSteps { job: self.name });
         }
         let mut names = HashSet::new();
         for declaration in self.parameters.iter().flatten() {
@@ -193,6 +207,7 @@ impl JobBuilder {
             description: self.description,
             parameters: self.parameters,
             steps,
+            flow,
             priority: self.priority,
             max_running: self.max_running,
             listeners: self.listeners,
@@ -201,13 +216,21 @@ impl JobBuilder {
     }
 }
 
+impl HasElements for JobBuilder {
+    fn elements(&mut self) -> &mut Elements {
+        &mut self.elements
+    }
+}
+
+flow_methods!(JobBuilder);
+
 impl From<std::convert::Infallible> for BuildError {
     fn from(never: std::convert::Infallible) -> Self {
         match never {}
     }
 }
 
-fn check_name(what: &'static str, name: &str) -> Result<(), BuildError> {
+pub(super) fn check_name(what: &'static str, name: &str) -> Result<(), BuildError> {
     let fits = (1..=MAX_NAME_CHARS).contains(&name.chars().count());
     if fits && !name.contains(|c: char| c == '/' || c.is_control()) && name.trim() == name {
         return Ok(());

@@ -136,12 +136,13 @@ pub(crate) async fn run_listened(step: &Step, run: BodyRun) -> Result<BodyEnd, B
     let (status, exit_code, message) = match &ran {
         Ok(Err(BodyError::LeaseLost)) => return Err(BodyError::LeaseLost),
         Ok(Ok(BodyEnd::Completed { exit_code })) => (Status::Completed, exit_code.clone(), None),
+        Ok(Ok(BodyEnd::Failed { exit_code, message })) => (Status::Failed, Some(exit_code.clone()), message.clone()),
         Ok(Ok(BodyEnd::Stopped)) => (Status::Stopped, None, None),
         Ok(Err(BodyError::Failed(message))) => (Status::Failed, None, Some(message.clone())),
         Err(payload) => (Status::Failed, None, Some(panic_message(payload.as_ref()))),
     };
     let exit_code = exit_code.unwrap_or_else(|| status.as_str().to_owned());
-    let end = StepEnd { status, exit_code, message, counters: scope.live.counters() };
+    let end = StepEnd { status, exit_code, message, counters: scope.earlier.plus(&scope.live.counters()) };
     listeners.after_step(&context, end).await;
     ran.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
 }

@@ -43,7 +43,7 @@ pub struct StepEnd {
     pub exit_code: String,
     /// The error, with its causes.
     pub message: Option<String>,
-    /// The counters of the attempt, as of its last commit.
+    /// The counters as of the last commit, summed over all attempts since the last forced launch.
     pub counters: Counters,
 }
 

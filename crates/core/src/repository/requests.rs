@@ -7,7 +7,10 @@ use jiff::Timestamp;
 
 use super::rules::purge::PurgePosition;
 use super::{Lease, Node, RunLimits, StepFence};
-use crate::execution::{ContextChanges, Counters, ExecutionId, JobExecution, SkippedItem, Status, StatusEvent};
+use crate::execution::{
+    ContextChanges, Counters, ExecutionId, FlowEntry, JobExecution, MainResult, SkippedItem, Status, StatusEvent,
+    StepSummaries, StepSummary,
+};
 use crate::job::JobParameters;
 
 /// How a new execution comes to run: from the queue, or at once on the node that launches it.
@@ -135,9 +138,13 @@ pub struct RenewedLease {
 pub struct NewStep {
     /// Its name.
     pub step_name: String,
+    /// Number of the round of a cycle, from 1: attempts, states and limits are those of a round.
+    pub iteration: u32,
+    /// The execution from which its attempts count; `None` for that from which completed steps count.
+    pub since: Option<ExecutionId>,
     /// Whether it runs again although it is COMPLETED.
     pub rerun_if_complete: bool,
-    /// How many attempts the instance allows it.
+    /// How many attempts the instance allows it in a round.
     pub start_limit: Option<u32>,
     /// Now.
     pub time: Timestamp,
@@ -147,9 +154,9 @@ pub struct NewStep {
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepStart {
     /// It has to run.
-    Run(StartedStep),
+    Run(Box<StartedStep>),
     /// An earlier execution has completed it.
-    AlreadyComplete,
+    AlreadyComplete(Box<StepSummary>),
     /// It was attempted as often as it may be.
     StartLimitReached {
         /// Attempts made.
@@ -168,6 +175,8 @@ pub struct StartedStep {
     pub state: Option<String>,
     /// Control totals of the last attempt, as JSON; they come with its state.
     pub control_totals: Option<String>,
+    /// Sums of the counters of the attempts before this one.
+    pub earlier: Counters,
     /// The job execution's context, as JSON.
     pub job_context: Option<String>,
 }
@@ -217,8 +226,43 @@ pub struct StepOutcome {
     pub state: Option<String>,
     /// The entries of the job execution's context that have changed.
     pub job_context: Option<ContextChanges>,
+    /// The entry of the flow history that is recorded with it. It is left out when the step does not end as the outcome says.
+    pub flow: Option<FlowRecord>,
     /// Now.
     pub time: Timestamp,
+}
+
+/// An entry of the flow history that is to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowRecord {
+    /// The entry. It replaces the one that stands at its position.
+    pub entry: FlowEntry,
+    /// Whether the entries behind it are removed: another way was taken.
+    pub discards_later: bool,
+}
+
+/// The past of a flow: what earlier executions of the instance have done since its last forced launch.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FlowPast {
+    /// The flow history, in the order of the positions.
+    pub entries: Vec<FlowEntry>,
+    /// The latest iteration of each step.
+    pub steps: StepSummaries,
+    /// The execution before this one.
+    pub previous: Option<PreviousExecution>,
+    /// The job execution's context, as JSON.
+    pub job_context: Option<String>,
+}
+
+/// The execution before one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviousExecution {
+    /// Its status.
+    pub status: Status,
+    /// Its exit code.
+    pub exit_code: Option<String>,
+    /// The result of its main part, where it has come to one and its job has steps that run at the end.
+    pub main: Option<MainResult>,
 }
 
 impl StepOutcome {

@@ -2,6 +2,7 @@
 
 pub mod context;
 pub mod finish;
+pub mod flow;
 pub mod launch;
 pub mod list;
 pub mod purge;

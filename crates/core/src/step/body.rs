@@ -16,6 +16,13 @@ pub(crate) enum BodyEnd {
         /// Exit code other than the status.
         exit_code: Option<String>,
     },
+    /// It failed by its own word, with an exit code.
+    Failed {
+        /// Exit code other than the status.
+        exit_code: String,
+        /// What there is to say.
+        message: Option<String>,
+    },
     /// It stopped at a safe point because of a request.
     Stopped,
 }

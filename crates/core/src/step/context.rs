@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -13,10 +13,15 @@ use super::runtime::ExecutionRuntime;
 use super::shared::{Shared, Side};
 use super::task_progress::TaskProgress;
 use crate::event::EventSink;
-use crate::execution::{ContextError, ControlTotals, Counters, ExecutionId, InstanceId, StepExecutionId};
+use crate::execution::{
+    ContextError, ControlTotals, Counters, ExecutionId, InstanceId, StepExecutionId, StepSummaries, StepSummary,
+};
 use crate::job::JobParameters;
 use crate::listener::{JobListening, Listeners, StepListening};
 use crate::repository::JobRepository;
+
+/// The entry of the job's context that holds the exit code which a step has set for the job.
+pub(crate) const EXIT_CODE_ENTRY: &str = "oxbatch.exit_code";
 
 /// What an execution shares among its steps.
 pub(crate) struct JobScope {
@@ -27,6 +32,8 @@ pub(crate) struct JobScope {
     pub(crate) rerun_of: Option<ExecutionId>,
     pub(crate) parameters: JobParameters,
     pub(crate) context: Shared,
+    /// The steps that have run before, as later ones see them.
+    pub(crate) steps: RwLock<StepSummaries>,
     /// Cancelled by a stop request or the node's shutdown.
     pub(crate) stop: CancellationToken,
     pub(crate) repository: Arc<dyn JobRepository>,
@@ -45,6 +52,8 @@ pub(crate) struct StepScope {
     pub(crate) step_id: StepExecutionId,
     pub(crate) context: Shared,
     pub(crate) live: Arc<LiveCounters>,
+    /// Sums of the counters of earlier attempts.
+    pub(crate) earlier: Counters,
     /// How many threads beside the step's own run the author's code.
     pub(crate) beside: Arc<AtomicUsize>,
     pub(crate) listening: StepListening,
@@ -146,6 +155,22 @@ impl StepContext {
     /// This attempt of the step.
     pub fn step_execution_id(&self) -> StepExecutionId {
         self.scope.step_id
+    }
+
+    /// A step that has run before in this execution or an earlier one of the instance: status, exit code, counters, control
+    /// totals and context, summed over all attempts since the last forced launch. In a cycle it is the latest round.
+    /// `None` for a step that has not run.
+    pub fn step(&self, name: &str) -> Option<StepSummary> {
+        self.scope.job.steps.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Sets the exit code of the job: it is stored with the chunk or the end of the step, and stands when the transition that
+    /// ends the job names none. The last one that was set counts.
+    ///
+    /// # Errors
+    /// [`ContextError`] when the job's context is full.
+    pub fn set_job_exit_code(&self, exit_code: &str) -> Result<(), ContextError> {
+        self.put_into_job(EXIT_CODE_ENTRY, exit_code)
     }
 
     /// The parameters of the launch, defaults included.

@@ -9,11 +9,11 @@ use crate::job::BuildError;
 /// The definition of a step. Cheap to clone; built by [`TaskStep::builder`](crate::TaskStep::builder) or [`ChunkStep::builder`](crate::ChunkStep::builder).
 #[derive(Clone)]
 pub struct Step {
+    name: Arc<str>,
     definition: Arc<Definition>,
 }
 
 struct Definition {
-    name: String,
     kind: StepKind,
     rules: StepRules,
     body: Box<dyn StepBody>,
@@ -41,12 +41,17 @@ pub(crate) struct StepRules {
 
 impl Step {
     pub(super) fn new(name: String, kind: StepKind, rules: StepRules, body: impl StepBody + 'static) -> Self {
-        Self { definition: Arc::new(Definition { name, kind, rules, body: Box::new(body) }) }
+        Self { name: name.into(), definition: Arc::new(Definition { kind, rules, body: Box::new(body) }) }
+    }
+
+    /// The same step under another name: that of a flow stands before its own.
+    pub(crate) fn named(self, name: &str) -> Self {
+        Self { name: name.into(), ..self }
     }
 
     /// Its name, unique within the job.
     pub fn name(&self) -> &str {
-        &self.definition.name
+        &self.name
     }
 
     /// What it does.

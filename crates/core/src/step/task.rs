@@ -30,6 +30,14 @@ pub enum TaskOutcome {
         /// The exit code.
         exit_code: String,
     },
+    /// It has failed, with an exit code of its own that transitions can match. It is not repeated by a retry; a restart
+    /// runs it again.
+    FailedWith {
+        /// The exit code.
+        exit_code: String,
+        /// What there is to say.
+        message: String,
+    },
     /// It stopped because it was asked to; a restart runs it again.
     Stopped,
 }
@@ -258,6 +266,9 @@ impl TaskBody {
                 Ok(TaskOutcome::Completed) => return Ok(BodyEnd::Completed { exit_code: None }),
                 Ok(TaskOutcome::CompletedWith { exit_code }) => {
                     return Ok(BodyEnd::Completed { exit_code: Some(exit_code) });
+                }
+                Ok(TaskOutcome::FailedWith { exit_code, message }) => {
+                    return Ok(BodyEnd::Failed { exit_code, message: Some(message) });
                 }
                 Ok(TaskOutcome::Stopped) => return Ok(BodyEnd::Stopped),
                 Err(error) if context.is_stopping() && is_stop(error.as_ref()) => return Ok(BodyEnd::Stopped),

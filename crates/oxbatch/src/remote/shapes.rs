@@ -173,6 +173,8 @@ pub(super) struct StepShape {
     id: i64,
     job_execution_id: i64,
     step_name: String,
+    #[serde(default = "first")]
+    iteration: u32,
     status: String,
     start_time: Timestamp,
     end_time: Option<Timestamp>,
@@ -301,10 +303,16 @@ impl ExecutionShape {
     }
 }
 
+/// The iteration of a step outside of cycles, which older services leave out.
+fn first() -> u32 {
+    1
+}
+
 impl StepShape {
     pub(super) fn into_step(self) -> Result<StepExecution, String> {
         let totals = self.control_totals.into_iter().map(ControlTotalShape::into_total);
         Ok(StepExecution {
+            iteration: self.iteration,
             id: StepExecutionId(self.id),
             execution_id: ExecutionId(self.job_execution_id),
             step_name: self.step_name,

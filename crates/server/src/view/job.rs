@@ -122,7 +122,7 @@ impl JobView {
             description: job.description().to_owned(),
             parameters: job.parameters().map(|declared| declared.iter().map(Into::into).collect()),
             steps: job.steps().iter().map(Into::into).collect(),
-            flow: job.steps().iter().map(|step| step.name().to_owned()).collect(),
+            flow: job.flow().elements().iter().map(|element| element.name().to_owned()).collect(),
             priority: job.priority(),
             max_running: job.max_running(),
             last_execution,

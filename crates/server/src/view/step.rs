@@ -19,6 +19,9 @@ pub struct StepView {
     #[schema(minimum = 1)]
     job_execution_id: i64,
     step_name: String,
+    /// Number of the round of a cycle.
+    #[schema(minimum = 1)]
+    iteration: u32,
     status: StatusView,
     /// The moment of its start.
     #[schema(format = DateTime)]
@@ -123,6 +126,7 @@ impl StepView {
             id: step.id.0,
             job_execution_id: step.execution_id.0,
             step_name: step.step_name,
+            iteration: step.iteration,
             status: step.status.into(),
             start_time: time(step.start_time),
             end_time: step.end_time.map(time),

@@ -73,7 +73,7 @@ async fn the_steps_show_what_they_counted() {
     assert!(is_time(&step["start_time"]) && is_time(&step["end_time"]));
     assert!(step["items_per_second"].as_f64().unwrap() > 0.0);
     assert_eq!(step["control_totals"], json!([]));
-    assert_eq!(step.as_object().unwrap().len(), 21);
+    assert_eq!(step.as_object().unwrap().len(), 22);
 }
 
 #[tokio::test]

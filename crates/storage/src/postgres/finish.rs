@@ -10,10 +10,10 @@ use oxbatch_core::repository::{ExecutionOutcome, Lease, Missing, RepositoryError
 use super::error::StoreError;
 use super::session::{Session, Values};
 use super::sql::{execution_columns, now, step_columns};
-use super::{context, rows};
+use super::{context, flow, rows};
 
 /// Text as PostgreSQL can hold it: an author's message may have a NUL, and its end must be recorded all the same.
-fn storable(text: &str) -> String {
+pub(super) fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
@@ -45,6 +45,9 @@ pub(super) async fn step(
         StepEnd::Told(end) => end,
         StepEnd::AsKept(end) => return end_as_kept(session, fence, &end, outcome.time).await,
     };
+    if let Some(record) = &outcome.flow {
+        flow::record(session, lease, record).await?;
+    }
     let (counters, progress) = outcome.counted(counters);
     let row = session
         .one(

@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
+use oxbatch_core::execution::{
+    ExecutionId, FlowEntry, InstanceId, JobExecution, JobInstance, MainResult, StepExecution, StepExecutionId,
+};
 use oxbatch_core::repository::{
     Changes, ChunkTransaction, ClaimRequest, Claimed, Compacted, Drain, ExecutionFilter, ExecutionOutcome,
-    ExecutionPage, Executions, Health, History, InstanceFilter, InstancePage, InstanceParameter, JobRepository,
-    JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node, NodeReport,
-    NodeStatus, Nodes, Notification, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered,
-    RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome, StepStart,
+    ExecutionPage, Executions, FlowPast, FlowRecord, Health, History, InstanceFilter, InstancePage, InstanceParameter,
+    JobRepository, JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node,
+    NodeReport, NodeStatus, Nodes, Notification, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest,
+    Recovered, RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome,
+    StepStart,
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;
@@ -22,8 +25,8 @@ use super::error::{StoreError, is_unique_violation};
 use super::pool::Work;
 use super::session::Session;
 use super::{
-    PostgresChunkTransaction, PostgresRepository, changes, claim, finish, launch, node, purge, query, recover, rerun,
-    step,
+    PostgresChunkTransaction, PostgresRepository, changes, claim, finish, flow, launch, node, purge, query, recover,
+    rerun, step,
 };
 
 /// Launches that are tried again because what stood in their way has ended in the same moment.
@@ -209,6 +212,25 @@ impl Executions for PostgresRepository {
         .boxed()
     }
 
+    fn flow_past<'a>(&'a self, lease: &'a Lease) -> RepositoryFuture<'a, FlowPast> {
+        self.read("read the past of a flow", lease.execution_id(), |session, id| flow::past(session, *id).boxed())
+            .boxed()
+    }
+
+    fn record_flow<'a>(&'a self, lease: &'a Lease, record: FlowRecord) -> RepositoryFuture<'a, ()> {
+        self.write("record a flow", (*lease, record), |session, (lease, record)| {
+            flow::record_fenced(session, *lease, record).boxed()
+        })
+        .boxed()
+    }
+
+    fn record_main_result<'a>(&'a self, lease: &'a Lease, result: MainResult) -> RepositoryFuture<'a, ()> {
+        self.write("record a main result", (*lease, result), |session, (lease, result)| {
+            flow::record_main(session, *lease, result).boxed()
+        })
+        .boxed()
+    }
+
     fn finish_execution<'a>(
         &'a self,
         lease: &'a Lease,
@@ -321,6 +343,10 @@ impl History for PostgresRepository {
 
     fn steps(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<StepExecution>> {
         self.read("list steps", id, |session, id| query::steps(session, *id).boxed()).boxed()
+    }
+
+    fn flow_history(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<FlowEntry>> {
+        self.read("read a flow", id, |session, id| flow::history(session, *id).boxed()).boxed()
     }
 
     fn skips(&self, id: StepExecutionId, after: Option<i64>, limit: u32) -> RepositoryFuture<'_, SkipPage> {

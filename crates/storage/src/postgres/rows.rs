@@ -6,7 +6,9 @@ use tokio_postgres::Row;
 
 use super::error::{StoreError, corrupt};
 use crate::rows::{self, Source, Stored, StoredRow};
-pub(super) use crate::rows::{EXECUTION_COLUMNS, ended, execution, instance, last_execution, skip, status, step};
+pub(super) use crate::rows::{
+    EXECUTION_COLUMNS, attempt, ended, execution, flow_entry, instance, last_execution, previous, skip, status, step,
+};
 
 /// A moment before all that is stored, which PostgreSQL knows: the first of the year 1.
 pub(super) const FIRST_TIME: Timestamp = Timestamp::constant(-62_135_596_800, 0);

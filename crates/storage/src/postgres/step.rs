@@ -1,12 +1,13 @@
 //! The beginning of steps: which have to run, and with what state.
 
 use oxbatch_core::execution::{ExecutionId, Status, StepExecutionId};
-use oxbatch_core::repository::rules::step::{Inherited, LastAttempt, begun, check_attempts, inherited};
+use oxbatch_core::repository::rules::step::{Inherited, begun, check_attempts, inherited};
 use oxbatch_core::repository::{Lease, NewStep, RepositoryError, StartedStep, StepFence, StepStart};
 
 use super::error::StoreError;
 use super::rows;
 use super::session::{Session, Values};
+use super::sql::step_columns;
 
 /// The execution as a step needs it.
 struct Running {
@@ -21,20 +22,22 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
     let Some(running) = running(session, lease).await? else {
         return Err(RepositoryError::LeaseLost { id: lease.execution_id() }.into());
     };
-    let of_step: Values<'_> = &[&running.instance_id, &step.step_name, &running.lineage];
+    let (since, iteration) = (step.since.map_or(running.lineage, |since| since.0), i64::from(step.iteration));
+    let of_step: Values<'_> = &[&running.instance_id, &step.step_name, &since, &iteration];
     let last = session
         .optional(
-            "SELECT id, status, state, control_totals FROM oxbatch_step_execution
-             WHERE job_instance_id = $1 AND step_name = $2 AND job_execution_id >= $3
-             ORDER BY job_execution_id DESC, id DESC LIMIT 1",
+            concat!(
+                "SELECT ",
+                step_columns!(),
+                ", state, control_totals, earlier_counters FROM oxbatch_step_execution
+                 WHERE job_instance_id = $1 AND step_name = $2 AND job_execution_id >= $3 AND iteration = $4
+                 ORDER BY job_execution_id DESC, id DESC LIMIT 1"
+            ),
             of_step,
         )
         .await?;
-    let last = last.map(|row| {
-        let status = rows::status(&row, 1, row.try_get(0)?)?;
-        Ok::<_, StoreError>(LastAttempt { status, state: row.try_get(2)?, control_totals: row.try_get(3)? })
-    });
-    let Inherited { state, control_totals } = match inherited(running.status, last.transpose()?, step) {
+    let last = last.as_ref().map(rows::attempt).transpose()?;
+    let inherited = match inherited(running.status, last, step)? {
         Ok(inherited) => inherited,
         Err(not_run) => return Ok(not_run),
     };
@@ -42,7 +45,7 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
         let attempts = session
             .one(
                 "SELECT count(*) FROM oxbatch_step_execution
-                 WHERE job_instance_id = $1 AND step_name = $2 AND job_execution_id >= $3",
+                 WHERE job_instance_id = $1 AND step_name = $2 AND job_execution_id >= $3 AND iteration = $4",
                 of_step,
             )
             .await?;
@@ -51,11 +54,14 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
         }
     }
     let status = begun()?;
+    let earlier_counters = inherited.earlier_json();
+    let Inherited { state, control_totals, earlier } = inherited;
     // The state is copied: an attempt that dies before its first commit leaves what it was given to the next one.
     let id: i64 = session
         .one(
             "INSERT INTO oxbatch_step_execution (job_execution_id, job_instance_id, step_name, status, start_time,
-                 lease_epoch, state, control_totals) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
+                 lease_epoch, state, control_totals, iteration, earlier_counters)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
             &[
                 &lease.execution_id().0,
                 &running.instance_id,
@@ -65,12 +71,15 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
                 &lease.epoch,
                 &state,
                 &control_totals,
+                &iteration,
+                &earlier_counters,
             ],
         )
         .await?
         .try_get(0)?;
     let fence = StepFence { lease, step_id: StepExecutionId(id) };
-    Ok(StepStart::Run(StartedStep { fence, state, control_totals, job_context: running.context }))
+    let started = StartedStep { fence, state, control_totals, earlier, job_context: running.context };
+    Ok(StepStart::Run(Box::new(started)))
 }
 
 /// The execution under a lease; `None` when the lease is void. Its row is locked: a recovery or a request to stop that

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
 use super::sql::{execution_columns, now, step_columns};
-use super::{context, rows};
+use super::{context, flow, rows};
 
 /// Ends a step execution under its fence.
 pub(super) fn step(
@@ -30,6 +30,9 @@ pub(super) fn step(
     // The one file loses no save that was answered while this process lives.
     let (StepEnd::Told(end) | StepEnd::AsKept(end)) =
         rules::step(lease.execution_id(), kept.status, outcome, SaveCounts::default())?;
+    if let Some(record) = &outcome.flow {
+        flow::record(connection, lease, record)?;
+    }
     let (counters, progress) = outcome.counted(kept.counters);
     let step = connection
         .prepare_cached(concat!(

@@ -272,6 +272,8 @@ mod tests {
             let lease = launched.lease.unwrap();
             let new = NewStep {
                 step_name: "Step".to_owned(),
+                iteration: 1,
+                since: None,
                 rerun_if_complete: true,
                 start_limit: None,
                 time: Timestamp::UNIX_EPOCH,

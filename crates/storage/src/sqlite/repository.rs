@@ -7,20 +7,22 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
+use oxbatch_core::execution::{
+    ExecutionId, FlowEntry, InstanceId, JobExecution, JobInstance, MainResult, StepExecution, StepExecutionId,
+};
 use oxbatch_core::repository::{
     Changes, ChunkTransaction, ClaimRequest, Claimed, Compacted, Drain, ExecutionFilter, ExecutionOutcome,
-    ExecutionPage, Executions, Health, History, InstanceFilter, InstancePage, InstanceParameter, JobRepository,
-    JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node, NodeReport,
-    NodeStatus, Nodes, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered, RenewedLease,
-    RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome, StepStart,
+    ExecutionPage, Executions, FlowPast, FlowRecord, Health, History, InstanceFilter, InstancePage, InstanceParameter,
+    JobRepository, JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node,
+    NodeReport, NodeStatus, Nodes, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered,
+    RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome, StepStart,
 };
 use uuid::Uuid;
 
 use super::error::classify;
 use super::open::{self, Durability, check_in_place, unusable};
 use super::{
-    SqliteChunkTransaction, SqliteRepository, Store, changes, claim, finish, launch, node, purge, query, recover,
+    SqliteChunkTransaction, SqliteRepository, Store, changes, claim, finish, flow, launch, node, purge, query, recover,
     rerun, step,
 };
 
@@ -123,6 +125,23 @@ impl Executions for SqliteRepository {
         self.store.writer.run("end a step", move |connection| finish::step(connection, fence, &outcome)).boxed()
     }
 
+    fn flow_past<'a>(&'a self, lease: &'a Lease) -> RepositoryFuture<'a, FlowPast> {
+        let id = lease.execution_id();
+        self.store.readers.ask("read the past of a flow", move |connection| flow::past(connection, id)).boxed()
+    }
+
+    fn record_flow<'a>(&'a self, lease: &'a Lease, record: FlowRecord) -> RepositoryFuture<'a, ()> {
+        let lease = *lease;
+        let work = move |connection: &rusqlite::Connection| flow::record_fenced(connection, lease, &record);
+        self.store.writer.run("record a flow", work).boxed()
+    }
+
+    fn record_main_result<'a>(&'a self, lease: &'a Lease, result: MainResult) -> RepositoryFuture<'a, ()> {
+        let lease = *lease;
+        let work = move |connection: &rusqlite::Connection| flow::record_main(connection, lease, &result);
+        self.store.writer.run("record a main result", work).boxed()
+    }
+
     fn finish_execution<'a>(
         &'a self,
         lease: &'a Lease,
@@ -201,6 +220,10 @@ impl History for SqliteRepository {
 
     fn steps(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<StepExecution>> {
         self.store.readers.ask("list steps", move |connection| query::steps(connection, id)).boxed()
+    }
+
+    fn flow_history(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<FlowEntry>> {
+        self.store.readers.ask("read a flow", move |connection| flow::history(connection, id)).boxed()
     }
 
     fn skips(&self, id: StepExecutionId, after: Option<i64>, limit: u32) -> RepositoryFuture<'_, SkipPage> {

@@ -1,10 +1,11 @@
 //! From SQLite's rows to the model.
 
 use jiff::Timestamp;
-use oxbatch_core::execution::{JobExecution, JobInstance, Status, StepExecution, StoredSkip};
-use oxbatch_core::repository::InstanceParameter;
+use oxbatch_core::execution::{FlowEntry, JobExecution, JobInstance, Status, StepExecution, StoredSkip};
 use oxbatch_core::repository::rules::launch::LastExecution;
 use oxbatch_core::repository::rules::purge::EndedExecution;
+use oxbatch_core::repository::rules::step::LastAttempt;
+use oxbatch_core::repository::{InstanceParameter, PreviousExecution};
 use rusqlite::{Error, Result, Row};
 
 use super::error::unreadable;
@@ -45,6 +46,18 @@ pub(super) fn execution(row: &Row<'_>) -> Result<JobExecution> {
 
 pub(super) fn step(row: &Row<'_>) -> Result<StepExecution> {
     rows::step(row)
+}
+
+pub(super) fn attempt(row: &Row<'_>) -> Result<LastAttempt> {
+    rows::attempt(row)
+}
+
+pub(super) fn flow_entry(row: &Row<'_>) -> Result<FlowEntry> {
+    rows::flow_entry(row)
+}
+
+pub(super) fn previous(row: &Row<'_>) -> Result<PreviousExecution> {
+    rows::previous(row)
 }
 
 pub(super) fn instance(row: &Row<'_>) -> Result<JobInstance> {

@@ -1,12 +1,13 @@
 //! The beginning of steps: which have to run, and with what state.
 
 use oxbatch_core::execution::{ExecutionId, Status, StepExecutionId};
-use oxbatch_core::repository::rules::step::{Inherited, LastAttempt, begun, check_attempts, inherited};
+use oxbatch_core::repository::rules::step::{Inherited, begun, check_attempts, inherited};
 use oxbatch_core::repository::{Lease, NewStep, RepositoryError, StartedStep, StepFence, StepStart};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
 use super::rows;
+use super::sql::step_columns;
 
 /// The execution as a step needs it.
 struct Running {
@@ -21,19 +22,19 @@ pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Re
     let Some(running) = running(connection, lease)? else {
         return Err(RepositoryError::LeaseLost { id: lease.execution_id() }.into());
     };
-    let of_step = params![running.instance_id, step.step_name, running.lineage];
+    let since = step.since.map_or(running.lineage, |since| since.0);
+    let of_step = params![running.instance_id, step.step_name, since, step.iteration];
     let last = connection
-        .prepare_cached(
-            "SELECT id, status, state, control_totals FROM oxbatch_step_execution
-             WHERE job_instance_id = ?1 AND step_name = ?2 AND job_execution_id >= ?3
+        .prepare_cached(concat!(
+            "SELECT ",
+            step_columns!(),
+            ", state, control_totals, earlier_counters FROM oxbatch_step_execution
+             WHERE job_instance_id = ?1 AND step_name = ?2 AND job_execution_id >= ?3 AND iteration = ?4
              ORDER BY job_execution_id DESC, id DESC LIMIT 1",
-        )?
-        .query_row(of_step, |row| {
-            let status = rows::status(row, 1, row.get(0)?)?;
-            Ok(LastAttempt { status, state: row.get(2)?, control_totals: row.get(3)? })
-        })
+        ))?
+        .query_row(of_step, rows::attempt)
         .optional()?;
-    let Inherited { state, control_totals } = match inherited(running.status, last, step) {
+    let inherited = match inherited(running.status, last, step)? {
         Ok(inherited) => inherited,
         Err(not_run) => return Ok(not_run),
     };
@@ -41,7 +42,7 @@ pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Re
         let attempts = connection
             .prepare_cached(
                 "SELECT count(*) FROM oxbatch_step_execution
-                 WHERE job_instance_id = ?1 AND step_name = ?2 AND job_execution_id >= ?3",
+                 WHERE job_instance_id = ?1 AND step_name = ?2 AND job_execution_id >= ?3 AND iteration = ?4",
             )?
             .query_row(of_step, |row| row.get(0))?;
         if let Err(not_run) = check_attempts(step, attempts) {
@@ -49,11 +50,14 @@ pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Re
         }
     }
     let status = begun()?;
+    let earlier_counters = inherited.earlier_json();
+    let Inherited { state, control_totals, earlier } = inherited;
     // The state is copied: an attempt that dies before its first commit leaves what it was given to the next one.
     let id = connection
         .prepare_cached(
             "INSERT INTO oxbatch_step_execution (job_execution_id, job_instance_id, step_name, status, start_time,
-                 lease_epoch, state, control_totals) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 lease_epoch, state, control_totals, iteration, earlier_counters)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .insert(params![
             lease.execution_id().0,
@@ -64,9 +68,12 @@ pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Re
             lease.epoch,
             state,
             control_totals,
+            step.iteration,
+            earlier_counters,
         ])?;
     let fence = StepFence { lease, step_id: StepExecutionId(id) };
-    Ok(StepStart::Run(StartedStep { fence, state, control_totals, job_context: running.context }))
+    let started = StartedStep { fence, state, control_totals, earlier, job_context: running.context };
+    Ok(StepStart::Run(Box::new(started)))
 }
 
 /// The execution under a lease; `None` when the lease is void.

@@ -23,7 +23,8 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 const POLL_EVERY: Duration = Duration::from_millis(5);
 
 /// The tests are compiled once for each database: the name of the target says for which.
-pub(crate) const ON_POSTGRES: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"engine_on_postgres");
+pub(crate) const ON_POSTGRES: bool =
+    matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"engine_on_postgres" | b"flow_on_postgres");
 
 /// A folder and a database; nodes are started on it one after the other or side by side.
 ///

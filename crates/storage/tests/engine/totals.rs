@@ -234,7 +234,7 @@ async fn a_number_that_cannot_be_added_fails_the_step_although_items_may_be_skip
         let execution = launch(&engine, "Totals").await;
         let told = execution.exit_message.clone().unwrap_or_default();
         assert!(told.starts_with(&format!("step 'Copy' failed: {message}")), "{told}");
-        // Nothing of the chunk at error counts.
+        // Nothing of the failed chunk counts.
         let known = &totals(&engine, &execution).await[0];
         assert_eq!(known.read.or(known.written), Some(45_i64.into()));
         engine.shutdown().await;

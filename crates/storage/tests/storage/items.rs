@@ -76,6 +76,8 @@ impl Step {
         let lease = repository.launch(request).await.unwrap().lease.unwrap();
         let step = NewStep {
             step_name: "Step".to_owned(),
+            iteration: 1,
+            since: None,
             rerun_if_complete: false,
             start_limit: None,
             time: Timestamp::now(),

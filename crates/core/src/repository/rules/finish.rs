@@ -161,6 +161,7 @@ mod tests {
             progress: None,
             state: None,
             job_context: None,
+            flow: None,
             time: Timestamp::UNIX_EPOCH,
         }
     }

@@ -1,18 +1,63 @@
 //! The begin of a step: whether it has to run, and with what state.
 
 use super::corrupt;
-use crate::execution::{Status, StatusEvent, next};
+use crate::execution::{Counters, Status, StatusEvent, StepExecution, StepState, StepSummary, next};
+use crate::item::BoxError;
 use crate::repository::{NewStep, RepositoryError, StepStart};
 
-/// The last attempt of a step since the execution from which completed steps count.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The last attempt of a step in a round, since the execution from which its attempts count.
+#[derive(Debug, Clone, PartialEq)]
 pub struct LastAttempt {
-    /// Its status.
-    pub status: Status,
+    /// Its row.
+    pub step: StepExecution,
     /// Its state as JSON.
     pub state: Option<String>,
     /// Its control totals as JSON.
     pub control_totals: Option<String>,
+    /// Sums of the counters of the attempts before it, as JSON.
+    pub earlier: Option<String>,
+}
+
+impl LastAttempt {
+    /// Sums of the counters of the attempts up to this one.
+    ///
+    /// # Errors
+    /// The stored sums cannot be read.
+    pub fn sums(&self) -> Result<Counters, RepositoryError> {
+        let Some(json) = &self.earlier else { return Ok(self.step.counters) };
+        let earlier: Counters =
+            serde_json::from_str(json).map_err(|error| self.unreadable("earlier counters", error))?;
+        Ok(earlier.plus(&self.step.counters))
+    }
+
+    /// The step as later elements see it.
+    ///
+    /// # Errors
+    /// Its stored state cannot be read.
+    pub fn summary(self) -> Result<StepSummary, RepositoryError> {
+        let counters = self.sums()?;
+        let state = self.state.as_deref().map(StepState::from_json).transpose();
+        let context = state.map_err(|error| self.unreadable("state", error))?.unwrap_or_default().context;
+        let StepExecution { id, step_name, iteration, status, exit_code, exit_message, control_totals, .. } = self.step;
+        Ok(StepSummary {
+            step_name,
+            iteration,
+            step_id: id,
+            status,
+            exit_code,
+            exit_message,
+            counters,
+            control_totals,
+            context,
+        })
+    }
+
+    fn unreadable(&self, what: &str, source: impl Into<BoxError>) -> RepositoryError {
+        RepositoryError::Corrupt {
+            what: format!("{what} of step execution in row {}", self.step.id),
+            source: source.into(),
+        }
+    }
 }
 
 /// What an attempt of a step begins with.
@@ -22,24 +67,40 @@ pub struct Inherited {
     pub state: Option<String>,
     /// The control totals as JSON.
     pub control_totals: Option<String>,
+    /// Sums of the counters of the attempts before. An attempt behind a complete one begins a new series.
+    pub earlier: Counters,
 }
 
-/// What a step of an execution with a status begins with, or why it does not run.
+impl Inherited {
+    /// The sums as they are stored; `None` where nothing was counted.
+    pub fn earlier_json(&self) -> Option<String> {
+        (self.earlier != Counters::default()).then(|| serde_json::json!(self.earlier).to_string())
+    }
+}
+
+/// What a step of an execution with a status begins with, or the answer that it does not run.
 ///
 /// # Errors
-/// The answer that the step does not run.
-pub fn inherited(execution: Status, last: Option<LastAttempt>, step: &NewStep) -> Result<Inherited, StepStart> {
+/// What is stored of the last attempt cannot be read.
+pub fn inherited(
+    execution: Status,
+    last: Option<LastAttempt>,
+    step: &NewStep,
+) -> Result<Result<Inherited, StepStart>, RepositoryError> {
     if execution == Status::Stopping {
-        return Err(StepStart::StopRequested);
+        return Ok(Err(StepStart::StopRequested));
     }
-    match last {
+    Ok(match last {
         None => Ok(Inherited::default()),
-        Some(last) if last.status == Status::Completed => match step.rerun_if_complete {
+        Some(last) if last.step.status == Status::Completed => match step.rerun_if_complete {
             true => Ok(Inherited::default()),
-            false => Err(StepStart::AlreadyComplete),
+            false => Err(StepStart::AlreadyComplete(Box::new(last.summary()?))),
         },
-        Some(last) => Ok(Inherited { state: last.state, control_totals: last.control_totals }),
-    }
+        Some(last) => {
+            let earlier = last.sums()?;
+            Ok(Inherited { state: last.state, control_totals: last.control_totals, earlier })
+        }
+    })
 }
 
 /// Refuses a step that was attempted as often as it may be.
@@ -66,27 +127,66 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::execution::{ControlTotals, ExecutionId, StepExecutionId};
 
-    #[test]
-    fn a_step_runs_with_the_state_of_its_last_attempt_or_fresh_or_not_at_all() {
-        let step = |rerun_if_complete| NewStep {
+    fn step(rerun_if_complete: bool) -> NewStep {
+        NewStep {
             step_name: "Step".to_owned(),
+            iteration: 1,
+            since: None,
             rerun_if_complete,
             start_limit: Some(2),
             time: Timestamp::UNIX_EPOCH,
-        };
-        let last = |status| Some(LastAttempt { status, state: Some("{}".to_owned()), control_totals: None });
-        let fresh = Ok(Inherited::default());
-        assert_eq!(inherited(Status::Started, None, &step(false)), fresh);
-        assert_eq!(inherited(Status::Started, last(Status::Completed), &step(true)), fresh);
-        assert_eq!(inherited(Status::Started, last(Status::Completed), &step(false)), Err(StepStart::AlreadyComplete));
-        for status in [Status::Failed, Status::Stopped, Status::Started, Status::Stopping] {
-            let begun = inherited(Status::Started, last(status), &step(false)).unwrap();
-            assert_eq!(begun.state.as_deref(), Some("{}"), "{status}");
         }
-        assert_eq!(inherited(Status::Stopping, last(Status::Failed), &step(false)), Err(StepStart::StopRequested));
-        let limited = |attempts| check_attempts(&step(false), attempts).is_err();
-        assert_eq!([limited(0), limited(1), limited(2), limited(3)], [false, false, true, true]);
+    }
+
+    fn last(status: Status) -> LastAttempt {
+        let counters = Counters { read: 3, ..Counters::default() };
+        let step = StepExecution {
+            id: StepExecutionId(7),
+            execution_id: ExecutionId(2),
+            step_name: "Step".to_owned(),
+            iteration: 1,
+            status,
+            start_time: Timestamp::UNIX_EPOCH,
+            end_time: None,
+            exit_code: Some("CODE".to_owned()),
+            exit_message: None,
+            counters,
+            control_totals: ControlTotals::default(),
+            progress: None,
+        };
+        let earlier = serde_json::json!(Counters { read: 4, ..counters }).to_string();
+        LastAttempt {
+            step,
+            state: Some("{}".to_owned()),
+            control_totals: Some("[]".to_owned()),
+            earlier: Some(earlier),
+        }
+    }
+
+    #[test]
+    fn a_step_goes_on_with_the_state_and_the_sums_of_its_last_attempt_unless_that_was_complete() {
+        let begins = |execution, last, step: &NewStep| inherited(execution, last, step).unwrap();
+        assert_eq!(begins(Status::Started, None, &step(false)), Ok(Inherited::default()));
+        for status in [Status::Failed, Status::Stopped] {
+            let inherited = begins(Status::Started, Some(last(status)), &step(false)).unwrap();
+            assert_eq!((inherited.state.as_deref(), inherited.control_totals.as_deref()), (Some("{}"), Some("[]")));
+            assert_eq!(inherited.earlier.read, 7);
+        }
+        let complete = begins(Status::Started, Some(last(Status::Completed)), &step(false));
+        let Err(StepStart::AlreadyComplete(summary)) = complete else { panic!("{complete:?}") };
+        assert_eq!((summary.counters.read, summary.exit_code.as_deref()), (7, Some("CODE")));
+        let again = begins(Status::Started, Some(last(Status::Completed)), &step(true));
+        assert_eq!(again, Ok(Inherited::default()));
+        let stopping = begins(Status::Stopping, Some(last(Status::Failed)), &step(false));
+        assert_eq!(stopping, Err(StepStart::StopRequested));
+    }
+
+    #[test]
+    fn a_start_limit_counts_attempts() {
+        assert!(check_attempts(&step(false), 1).is_ok());
+        assert_eq!(check_attempts(&step(false), 2), Err(StepStart::StartLimitReached { attempts: 2 }));
         assert!(check_attempts(&NewStep { start_limit: None, ..step(false) }, 1_000).is_ok());
     }
 }

@@ -11,10 +11,12 @@ use super::preview;
 use super::rerun::{self, DeclaredRerun};
 use super::settings::{ChunkSize, Factory, ItemSettings, KeptText, ReadAhead, Settings, Skip, Weight};
 use super::totals::Declared;
+use crate::execution::Counters;
 use crate::item::{BoxError, ErrorKind, ItemProcessor, ItemReader, ItemWriter, PassThrough};
 use crate::job::BuildError;
 use crate::step::context::StepContext;
 use crate::step::definition::{IntoStep, Step, StepKind, StepRules};
+use crate::step::exit_codes::ExitCode;
 use crate::step::policy::{RetryPolicy, SkipPolicy};
 
 /// A step that reads, processes and writes items in chunks, each one transaction.
@@ -240,6 +242,21 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     #[must_use]
     pub fn commit_every(mut self, time: Duration) -> Self {
         self.settings.commit_every = Some(time);
+        self
+    }
+
+    /// Takes the exit code of the step, once it is complete, from its counters, for transitions to match; `None` leaves the
+    /// name of the status. The counters are sums over all attempts since the last forced launch, so that a crash does not change
+    /// the way. [`exit_codes`](crate::step::exit_codes) has functions that are ready to use.
+    ///
+    /// It is called when all chunks are committed. When it fails or panics, the step is FAILED, and a restart calls it again
+    /// and writes nothing.
+    #[must_use]
+    pub fn exit_code<F>(mut self, function: F) -> Self
+    where
+        F: Fn(&Counters) -> Result<Option<String>, BoxError> + Send + Sync + 'static,
+    {
+        self.settings.exit_code = Some(ExitCode::new(function));
         self
     }
 

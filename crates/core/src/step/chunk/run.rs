@@ -112,7 +112,16 @@ where
             Err(Interrupt::Stopped) => BodyEnd::Stopped,
             Err(Interrupt::Body(fault)) => return Err(fault),
         };
-        closed.and(writer_closed).map(|()| end)
+        closed.and(writer_closed)?;
+        self.with_exit_code(end, &context)
+    }
+
+    /// A complete end with the exit code of the step's function.
+    fn with_exit_code(&self, end: BodyEnd, context: &StepContext) -> Result<BodyEnd, BodyError> {
+        let (BodyEnd::Completed { .. }, Some(function)) = (&end, &self.settings.exit_code) else { return Ok(end) };
+        let scope = context.scope();
+        let exit_code = function.of(&scope.earlier.plus(&scope.live.counters())).map_err(BodyError::Failed)?;
+        Ok(BodyEnd::Completed { exit_code })
     }
 
     fn build_reader(&self, context: &StepContext) -> Result<Reading<R>, BodyError> {

@@ -10,6 +10,7 @@ use crate::execution::{SkipPhase, SkippedItem};
 use crate::item::{BoxError, ErrorKind, FiniteJson, ItemError, ItemReader, ShownJson};
 use crate::listener::StepListeners;
 use crate::step::context::StepContext;
+use crate::step::exit_codes::ExitCode;
 use crate::step::policy::{Classify, RetryPolicy, SkipPolicy};
 
 /// Items in a chunk when the step does not say.
@@ -178,6 +179,8 @@ pub(super) struct Settings {
     pub(super) classify: Option<Classify>,
     pub(super) read_ahead: ReadAhead,
     pub(super) listeners: StepListeners,
+    /// The exit code of a complete step, by its counters.
+    pub(super) exit_code: Option<ExitCode>,
 }
 
 impl Default for Settings {
@@ -192,6 +195,7 @@ impl Default for Settings {
             classify: None,
             read_ahead: ReadAhead::default(),
             listeners: StepListeners::default(),
+            exit_code: None,
         }
     }
 }

@@ -264,7 +264,7 @@ fn not_looked_up() -> ItemError {
     ItemError::other("the writer is used before it is open")
 }
 
-/// Whether a write is to find the row at error.
+/// Whether a write is to find the bad row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Located {
     No,

@@ -1,0 +1,315 @@
+//! Carries out the walk of an execution through its job's flow, then the steps at its end.
+
+use std::sync::{Arc, PoisonError};
+
+use super::decide::{Decided, decide};
+use super::persist::{persist, persist_end};
+use super::rerun_plan::{StepsOf, gone, steps_of};
+use super::run_step::run_step;
+use super::running::Handle;
+use super::start_step::{Begun, start_step, stopped_before, stopped_in};
+use super::state::EngineState;
+use super::step_end::{FlowOf, StepEnd};
+use crate::event::Event;
+use crate::execution::{ExecutionContext, JobExecution, MainResult, Status, StepSummary, cause_chain};
+use crate::job::flow::{Body, Decision, EndCode, Ended, Stop, Visit, Walk, WalkEnd};
+use crate::job::{DecisionFacts, FlowGraph, Job};
+use crate::repository::rules::flow::{pending_main, with_finally};
+use crate::repository::{FlowPast, FlowRecord, RepositoryError};
+use crate::step::{EXIT_CODE_ENTRY, JobScope, Step};
+
+/// The end of an execution, before it is recorded.
+pub(super) enum JobEnd {
+    Completed {
+        exit_code: Option<String>,
+        message: Option<String>,
+    },
+    Failed {
+        exit_code: Option<String>,
+        message: String,
+    },
+    /// By a transition.
+    StoppedByFlow {
+        exit_code: Option<String>,
+        message: String,
+    },
+    /// On request.
+    Stopped {
+        message: Option<String>,
+    },
+    LeaseLost,
+}
+
+impl JobEnd {
+    pub(super) fn failed(message: String) -> Self {
+        Self::Failed { exit_code: None, message }
+    }
+}
+
+/// An execution under way.
+struct Run<'a> {
+    state: &'a Arc<EngineState>,
+    graph: &'a FlowGraph,
+    handle: &'a Handle,
+    scope: Arc<JobScope>,
+    /// Whether the job's context is at hand: it comes with the first step, or with the past of the flow.
+    has_context: bool,
+}
+
+/// Runs the elements of a job, or the steps whose skipped items are run again.
+pub(super) async fn run_flow(
+    state: &Arc<EngineState>,
+    job: Job,
+    execution: &JobExecution,
+    scope: &Arc<JobScope>,
+    handle: &Handle,
+) -> JobEnd {
+    let find =
+        persist(state, "find the steps of an execution", || steps_of(state.repository.as_ref(), &job, execution));
+    let graph = match find.await {
+        Ok(StepsOf::All) => job.flow().clone(),
+        Ok(StepsOf::Some(steps)) => FlowGraph::sequence(steps.into_iter().cloned()),
+        Ok(StepsOf::Gone(of)) => return JobEnd::failed(gone(of)),
+        Err(error) => return JobEnd::failed(cause_chain(&error)),
+    };
+    let mut past = FlowPast::default();
+    if graph.keeps_history() || !graph.finally().is_empty() {
+        let find = persist(state, "read the past of a flow", || state.repository.flow_past(&handle.lease));
+        past = match find.await {
+            Ok(past) => past,
+            Err(RepositoryError::LeaseLost { .. }) => return JobEnd::LeaseLost,
+            Err(error) => return JobEnd::failed(cause_chain(&error)),
+        };
+    }
+    *scope.steps.write().unwrap_or_else(PoisonError::into_inner) = std::mem::take(&mut past.steps);
+    let mut run = Run { state, graph: &graph, handle, scope: Arc::clone(scope), has_context: false };
+    if let Err(end) = run.take_context(past.job_context.as_deref()) {
+        return end;
+    }
+    run.all(past).await
+}
+
+impl Run<'_> {
+    /// Takes over the job's context, where it is not at hand yet.
+    fn take_context(&mut self, json: Option<&str>) -> Result<(), JobEnd> {
+        let Some(json) = json.filter(|_| !self.has_context) else { return Ok(()) };
+        let context = ExecutionContext::from_json(json).map_err(|error| JobEnd::failed(cause_chain(&error)))?;
+        self.scope.context.replace(context);
+        self.has_context = true;
+        Ok(())
+    }
+
+    /// The main part, unless that is over, and what runs at the end.
+    async fn all(&mut self, past: FlowPast) -> JobEnd {
+        let FlowPast { entries, previous, .. } = past;
+        if self.graph.finally().is_empty() {
+            return self.main(entries).await;
+        }
+        let main = match pending_main(previous) {
+            Some(main) => main,
+            None => match self.main(entries).await {
+                JobEnd::Completed { exit_code, message } => self.main_result(Status::Completed, exit_code, message),
+                JobEnd::Failed { exit_code, message } => self.main_result(Status::Failed, exit_code, Some(message)),
+                other => return other,
+            },
+        };
+        self.finally(main).await
+    }
+
+    fn main_result(&self, status: Status, exit_code: Option<String>, exit_message: Option<String>) -> MainResult {
+        MainResult { execution_id: self.scope.execution_id, status, exit_code, exit_message }
+    }
+
+    /// Walks through the graph.
+    async fn main(&mut self, entries: Vec<crate::execution::FlowEntry>) -> JobEnd {
+        let patterns = match self.graph.patterns(&self.scope.parameters) {
+            Ok(patterns) => patterns,
+            Err(message) => return JobEnd::failed(message),
+        };
+        let mut walk = Walk::new(self.graph, patterns, entries);
+        loop {
+            let followed = match walk.visit() {
+                Visit::Step(stop) => self.step(&mut walk, stop).await,
+                Visit::Decide(stop) => self.decision(&mut walk, stop).await,
+                Visit::Pass(decision) => self.pass(&mut walk, decision).await,
+                Visit::Over(end) => return self.over(end),
+            };
+            if let Err(end) = followed {
+                return end;
+            }
+        }
+    }
+
+    fn over(&self, end: WalkEnd) -> JobEnd {
+        let exit_code = |EndCode { named, own }| {
+            let by_step = || self.scope.context.current().get::<String>(EXIT_CODE_ENTRY).ok().flatten();
+            named.or_else(by_step).or(own)
+        };
+        match end {
+            WalkEnd::Completed { code, message } => JobEnd::Completed { exit_code: exit_code(code), message },
+            WalkEnd::Failed { code, message } => JobEnd::Failed { exit_code: exit_code(code), message },
+            WalkEnd::Stopped { code, message } => JobEnd::StoppedByFlow { exit_code: exit_code(code), message },
+        }
+    }
+
+    /// Runs a step, or passes it when an earlier execution has completed it.
+    async fn step(&mut self, walk: &mut Walk<'_>, stop: Stop) -> Result<(), JobEnd> {
+        let Body::Step(step) = self.graph.element(stop.element).body() else { return Ok(()) };
+        let started = match start_step(self.state, step, &self.scope, self.handle, (stop.iteration, None)).await? {
+            Begun::Run(started) => started,
+            Begun::AlreadyComplete(summary) => {
+                let exit_code = summary.exit_code.clone().unwrap_or_else(|| summary.status.as_str().to_owned());
+                let ended = Ended { status: summary.status, exit_code, message: None, has_run: false };
+                self.note(*summary);
+                let decision = walk.decide(stop, ended);
+                return self.record_and_follow(walk, decision).await;
+            }
+        };
+        self.take_context(started.job_context.as_deref())?;
+        self.has_context = true;
+        let execution_id = self.scope.execution_id;
+        let flow = |ended: &Ended, step_id| {
+            let decision = walk.decide(stop, ended.clone());
+            let entry = walk.entry(&decision, execution_id, Some(step_id))?;
+            Some(FlowRecord { entry, discards_later: decision.discards_later })
+        };
+        let (ended, summary) =
+            self.ended(step, run_step(self.state, step, &self.scope, self.handle, *started, &flow).await)?;
+        self.note(summary);
+        let decision = walk.decide(stop, ended);
+        walk.follow(decision);
+        Ok(())
+    }
+
+    /// The end of a step by itself.
+    ///
+    /// # Errors
+    /// The end of the execution, when the step has not come to an end of its own.
+    fn ended(&self, step: &Step, end: StepEnd) -> Result<(Ended, StepSummary), JobEnd> {
+        match end {
+            StepEnd::Ended { ended, summary } => Ok((ended, *summary)),
+            StepEnd::Broken { message } => Err(JobEnd::failed(format!("step '{}' failed: {message}", step.name()))),
+            StepEnd::Stopped => Err(JobEnd::Stopped { message: Some(stopped_in(self.state, step, self.handle)) }),
+            StepEnd::LeaseLost => Err(JobEnd::LeaseLost),
+        }
+    }
+
+    /// Notes what later elements see of a step.
+    fn note(&self, summary: StepSummary) {
+        let mut steps = self.scope.steps.write().unwrap_or_else(PoisonError::into_inner);
+        steps.insert(summary.step_name.clone(), summary);
+    }
+
+    /// Asks a decider.
+    async fn decision(&mut self, walk: &mut Walk<'_>, stop: Stop) -> Result<(), JobEnd> {
+        let element = self.graph.element(stop.element);
+        let Body::Decider(decider) = element.body() else { return Ok(()) };
+        self.check_stop(element.name())?;
+        let facts = DecisionFacts {
+            execution_id: self.scope.execution_id,
+            iteration: stop.iteration,
+            parameters: self.scope.parameters.clone(),
+            steps: self.scope.steps.read().unwrap_or_else(PoisonError::into_inner).clone(),
+            last: walk.last().cloned(),
+            job_context: self.scope.context.current(),
+        };
+        let exit_code = match decide(self.state, element.name(), decider, facts, self.handle).await {
+            Decided::Code(code) => code,
+            Decided::Failed(message) => return Err(JobEnd::failed(message)),
+            Decided::Stopped(message) => return Err(JobEnd::Stopped { message: Some(message) }),
+            Decided::Lost => return Err(JobEnd::LeaseLost),
+        };
+        let decision = walk.decide(stop, Ended { status: Status::Completed, exit_code, message: None, has_run: true });
+        self.record_and_follow(walk, decision).await
+    }
+
+    /// Passes an element that an earlier execution has finished.
+    async fn pass(&mut self, walk: &mut Walk<'_>, decision: Decision) -> Result<(), JobEnd> {
+        let element = self.graph.element(decision.stop.element);
+        self.check_stop(element.name())?;
+        if element.step().is_some() {
+            let (execution_id, step_name) = (self.scope.execution_id, element.name());
+            self.state.events.emit(&Event::StepAlreadyComplete { execution_id, step_name });
+        }
+        self.record_and_follow(walk, decision).await
+    }
+
+    async fn record_and_follow(&self, walk: &mut Walk<'_>, decision: Decision) -> Result<(), JobEnd> {
+        if let Some(entry) = walk.entry(&decision, self.scope.execution_id, None) {
+            let record = FlowRecord { entry, discards_later: decision.discards_later };
+            self.persisted("record a flow", || self.state.repository.record_flow(&self.handle.lease, record.clone()))
+                .await?;
+        }
+        walk.follow(decision);
+        Ok(())
+    }
+
+    async fn persisted<F>(&self, doing: &'static str, attempt: impl Fn() -> F) -> Result<(), JobEnd>
+    where
+        F: Future<Output = Result<(), RepositoryError>>,
+    {
+        match persist_end(self.state, doing, attempt).await {
+            Ok(()) => Ok(()),
+            Err(RepositoryError::LeaseLost { .. }) => Err(JobEnd::LeaseLost),
+            Err(error) => Err(JobEnd::failed(cause_chain(&error))),
+        }
+    }
+
+    fn check_stop(&self, element: &str) -> Result<(), JobEnd> {
+        match self.handle.cause() {
+            Some(_) => Err(stopped_before(element, self.handle)),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs the steps at the end, under a main result that is stored before.
+    async fn finally(&mut self, main: MainResult) -> JobEnd {
+        let stored = self
+            .persisted("record a main result", || {
+                self.state.repository.record_main_result(&self.handle.lease, main.clone())
+            })
+            .await;
+        if let Err(end) = stored {
+            return end;
+        }
+        let mut failure = None;
+        let none: FlowOf<'_> = &|_, _| None;
+        for step in self.graph.finally().iter().filter(|step| step.runs_after(main.status)).map(|one| one.step()) {
+            match self.final_step(step, main.execution_id, none).await {
+                Ok(None) => {}
+                Ok(Some(message)) => {
+                    failure.get_or_insert_with(|| format!("step '{}' at the end failed: {message}", step.name()));
+                }
+                Err(JobEnd::Failed { message, .. }) => {
+                    failure.get_or_insert(message);
+                }
+                Err(end) => return end,
+            }
+        }
+        let MainResult { status, exit_code, exit_message, .. } = with_finally(main, failure);
+        match status {
+            Status::Completed => JobEnd::Completed { exit_code, message: exit_message },
+            _ => JobEnd::Failed { exit_code, message: exit_message.unwrap_or_default() },
+        }
+    }
+
+    /// Runs a step at the end; the message of its failure.
+    async fn final_step(
+        &mut self,
+        step: &Step,
+        since: crate::execution::ExecutionId,
+        flow: FlowOf<'_>,
+    ) -> Result<Option<String>, JobEnd> {
+        match start_step(self.state, step, &self.scope, self.handle, (1, Some(since))).await? {
+            Begun::AlreadyComplete(_) => Ok(None),
+            Begun::Run(started) => {
+                self.take_context(started.job_context.as_deref())?;
+                self.has_context = true;
+                let end = run_step(self.state, step, &self.scope, self.handle, *started, flow).await;
+                let (ended, summary) = self.ended(step, end)?;
+                self.note(summary);
+                Ok((ended.status == Status::Failed).then(|| ended.message.unwrap_or_default()))
+            }
+        }
+    }
+}

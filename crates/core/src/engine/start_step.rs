@@ -1,0 +1,81 @@
+//! The begin of a step, and the sentences for an execution that stopped before or within one.
+
+use super::persist::persist;
+use super::run_flow::JobEnd;
+use super::running::{Handle, StopCause};
+use super::state::EngineState;
+use crate::event::Event;
+use crate::execution::{ExecutionId, StepSummary, cause_chain};
+use crate::repository::{NewStep, RepositoryError, StartedStep, StepStart};
+use crate::step::{JobScope, Step, StepKind};
+
+/// The answer to the begin of a step.
+pub(super) enum Begun {
+    Run(Box<StartedStep>),
+    /// An earlier execution has completed it.
+    AlreadyComplete(Box<StepSummary>),
+}
+
+/// Begins a step in a round of its own, whose attempts count from an execution where that is another one than for the flow.
+///
+/// # Errors
+/// The end of the execution, when the step cannot begin.
+pub(super) async fn start_step(
+    state: &EngineState,
+    step: &Step,
+    scope: &JobScope,
+    handle: &Handle,
+    (iteration, since): (u32, Option<ExecutionId>),
+) -> Result<Begun, JobEnd> {
+    if handle.cause().is_some() {
+        return Err(stopped_before(step.name(), handle));
+    }
+    let new = NewStep {
+        step_name: step.name().to_owned(),
+        iteration,
+        since,
+        rerun_if_complete: step.reruns_if_complete(),
+        start_limit: step.start_limit(),
+        time: state.config.clock.now(),
+    };
+    let start = persist(state, "begin a step", || state.repository.start_step(&handle.lease, new.clone())).await;
+    match start {
+        Ok(StepStart::Run(started)) => Ok(Begun::Run(started)),
+        Ok(StepStart::AlreadyComplete(summary)) => {
+            let (execution_id, step_name) = (scope.execution_id, step.name());
+            state.events.emit(&Event::StepAlreadyComplete { execution_id, step_name });
+            Ok(Begun::AlreadyComplete(summary))
+        }
+        Ok(StepStart::StopRequested) => {
+            state.local.running.stop(scope.execution_id, &state.events);
+            Err(stopped_before(step.name(), handle))
+        }
+        Ok(StepStart::StartLimitReached { attempts }) => Err(JobEnd::failed(format!(
+            "step '{}' was attempted {attempts} times, as often as its start limit allows; launch with force to begin anew",
+            step.name()
+        ))),
+        Err(RepositoryError::LeaseLost { .. }) => Err(JobEnd::LeaseLost),
+        Err(error) => Err(JobEnd::failed(cause_chain(&error))),
+    }
+}
+
+/// The message of an execution that stopped in a step.
+pub(super) fn stopped_in(state: &EngineState, step: &Step, handle: &Handle) -> String {
+    match handle.cause() {
+        Some(StopCause::Shutdown) if state.local.closing.is_cancelled() => {
+            "stopped by the shutdown of its node; it resumes by itself".to_owned()
+        }
+        Some(StopCause::Shutdown) => "stopped because its node is drained; it resumes by itself".to_owned(),
+        Some(_) => format!("stopped on request in step '{}'", step.name()),
+        // A chunk step stops for no other reason: it heard of the request by its commit.
+        None if step.kind() != StepKind::Task => format!("stopped on request in step '{}'", step.name()),
+        None => format!("step '{}' stopped of itself", step.name()),
+    }
+}
+
+pub(super) fn stopped_before(element: &str, handle: &Handle) -> JobEnd {
+    match handle.cause() {
+        Some(cause) if cause.is_loss() => JobEnd::LeaseLost,
+        _ => JobEnd::Stopped { message: Some(format!("stopped before step '{element}'")) },
+    }
+}

@@ -1,0 +1,20 @@
+//! The flow of a job: its elements, the transitions between them, and what runs at its end.
+
+mod check;
+mod decider;
+mod draft;
+mod graph;
+mod mermaid;
+mod next;
+mod pattern;
+mod walk;
+
+pub(super) use check::graph;
+pub(crate) use decider::Decider;
+pub use decider::{DecisionFacts, LastElement};
+pub(super) use draft::{Elements, HasElements, flow_methods};
+pub use draft::{Flow, On};
+pub(crate) use graph::Body;
+pub use graph::{Element, FinallyStep, FinallyWhen, FlowGraph};
+pub use mermaid::ElementState;
+pub(crate) use walk::{Decision, EndCode, Ended, Stop, Visit, Walk, WalkEnd};

@@ -1,0 +1,102 @@
+//! Deciders: functions that choose the way by what has run before them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::execution::{ContextError, ExecutionContext, ExecutionId, Status, StepSummaries, StepSummary};
+use crate::item::BoxError;
+use crate::job::JobParameters;
+
+type Decide = Arc<dyn Fn(&DecisionFacts) -> Result<String, BoxError> + Send + Sync>;
+
+/// A function that chooses the way. It runs no step.
+#[derive(Clone)]
+pub(crate) struct Decider {
+    function: Decide,
+}
+
+impl fmt::Debug for Decider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Decider")
+    }
+}
+
+impl Decider {
+    pub(crate) fn new<F, C>(function: F) -> Self
+    where
+        F: Fn(&DecisionFacts) -> Result<C, BoxError> + Send + Sync + 'static,
+        C: Into<String>,
+    {
+        Self { function: Arc::new(move |facts| function(facts).map(Into::into)) }
+    }
+
+    pub(crate) fn decide(&self, facts: &DecisionFacts) -> Result<String, BoxError> {
+        (self.function)(facts)
+    }
+}
+
+/// The facts that a decider sees: the parameters and contexts of the execution, and the steps that have run before.
+///
+/// Counters are sums over all attempts since the last forced launch, so that a crash does not change the way.
+#[derive(Debug, Clone)]
+pub struct DecisionFacts {
+    pub(crate) execution_id: ExecutionId,
+    pub(crate) iteration: u32,
+    pub(crate) parameters: JobParameters,
+    pub(crate) steps: StepSummaries,
+    pub(crate) last: Option<LastElement>,
+    pub(crate) job_context: ExecutionContext,
+}
+
+/// The element that ended last before a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastElement {
+    /// Its name.
+    pub name: String,
+    /// COMPLETED or FAILED.
+    pub status: Status,
+    /// Its exit code.
+    pub exit_code: String,
+}
+
+impl DecisionFacts {
+    /// The execution in which the decision is taken.
+    pub fn execution_id(&self) -> ExecutionId {
+        self.execution_id
+    }
+
+    /// The number of the round of a cycle, from 1.
+    pub fn iteration(&self) -> u32 {
+        self.iteration
+    }
+
+    /// The parameters of the execution.
+    pub fn parameters(&self) -> &JobParameters {
+        &self.parameters
+    }
+
+    /// The latest iteration of a step that has run; `None` for one that has not.
+    pub fn step(&self, name: &str) -> Option<&StepSummary> {
+        self.steps.get(name)
+    }
+
+    /// All steps that have run, by name.
+    pub fn steps(&self) -> &StepSummaries {
+        &self.steps
+    }
+
+    /// The element that ended last; `None` for a decider that is the first element.
+    pub fn last(&self) -> Option<&LastElement> {
+        self.last.as_ref()
+    }
+
+    /// An entry of the job's context.
+    ///
+    /// # Errors
+    /// It cannot be read as a `T`.
+    pub fn get_from_job<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, ContextError> {
+        self.job_context.get(key)
+    }
+}

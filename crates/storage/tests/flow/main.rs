@@ -1,0 +1,14 @@
+//! Flows on each real repository: transitions, deciders, flows within jobs, cycles, ends, restarts, crashes.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod crashes;
+mod cycles;
+mod deciders;
+mod exit_codes;
+mod finally;
+mod flows;
+#[path = "../engine/harness.rs"]
+#[expect(dead_code, reason = "the tests of the engine use the rest of it")]
+pub(crate) mod harness;
+pub(crate) mod script;
+mod transitions;
