@@ -42,16 +42,16 @@ pub type RepositoryFuture<'a, T> = BoxFuture<'a, Result<T, RepositoryError>>;
 /// The durable store of instances, executions, steps and their contexts.
 ///
 /// # Contract
-/// - Identity, exclusion and fencing are constraints of the store, not code: `(job_name, job_key)` is unique, at most one
-///   execution of an instance is running, and nothing of an execution is written without its lease's epoch.
+/// - Identity, exclusion and fencing are constraints of the store, not code: `(job_name, job_key)` is unique, at most
+///   one execution of an instance is running, and nothing of an execution is written without its lease's epoch.
 /// - *Durable* below means: it survives the loss of the machine's power once the method has returned. A crash before
 ///   that means that it happened wholly or not at all.
 /// - Deadlocks, serialization failures and a busy database are retried inside, within a bound.
 /// - Leases are compared with the store's own clock.
 /// - The number of statements of each method is constant: it does not grow with the history that is stored.
 /// - Each status change goes through [`crate::execution::next`].
-/// - A store that can be taken away under a process, as a file can, answers no launch and no heartbeat after that, but says
-///   [`RepositoryError::Gone`].
+/// - A store that can be taken away under a process, as a file can, answers no launch and no heartbeat after that, but
+///   says [`RepositoryError::Gone`].
 pub trait JobRepository: Executions + History + Nodes {
     /// The kind of the store and where it is, without secrets, for messages: `SQLite oxbatch.db`.
     fn location(&self) -> String;
@@ -59,7 +59,7 @@ pub trait JobRepository: Executions + History + Nodes {
     /// The repository itself, for readers and writers that work on the same database.
     fn as_any(&self) -> &dyn Any;
 
-    /// Whether the store answers and its migrations are current.
+    /// Returns whether the store answers and its migrations are current.
     fn health(&self) -> RepositoryFuture<'_, Health>;
 
     /// Releases the node's mark, closes connections and makes everything durable. From then on it claims nothing.
@@ -75,8 +75,8 @@ pub trait Executions: Send + Sync + 'static {
     /// `docs/SEMANTICS.md` says which launches are refused.
     fn launch(&self, request: LaunchRequest) -> BoxFuture<'_, Result<Launched, LaunchError>>;
 
-    /// Creates the execution that runs the skipped items of another again, in an instance of its own, or resumes the last one
-    /// that failed or was stopped. One transaction, durable. Of several callers one wins.
+    /// Creates the execution that runs the skipped items of another again, in an instance of its own, or resumes the
+    /// last one that failed or was stopped. One transaction, durable. Of several callers one wins.
     ///
     /// # Errors
     /// [`LaunchError::AlreadyRunning`] while the instance or a re-run of the execution is running,
@@ -105,8 +105,8 @@ pub trait Executions: Send + Sync + 'static {
 
     /// Ends a step execution and, with it, makes its chunks durable. Fenced, durable.
     ///
-    /// A store that has lost chunks of the step, which it may when it crashes while this process lives on, ends it FAILED
-    /// with the counters that it kept, whatever the outcome was: the answer says so.
+    /// A store that has lost chunks of the step, which it may when it crashes while this process lives on, ends it
+    /// FAILED with the counters that it kept, whatever the outcome was: the answer says so.
     fn finish_step<'a>(&'a self, fence: &'a StepFence, outcome: StepOutcome) -> RepositoryFuture<'a, StepExecution>;
 
     /// The past of the flow that an execution goes on with. Fenced by the lease as far as the execution is this node's.
@@ -137,13 +137,13 @@ pub trait Executions: Send + Sync + 'static {
     fn recover(&self, request: RecoverRequest) -> RepositoryFuture<'_, Vec<Recovered>>;
 }
 
-/// What is kept of executions: lists and details, and how old ones are removed.
+/// The history of executions: lists and details, and the removal of old ones.
 ///
 /// # Contract
 /// That of [`JobRepository`].
 pub trait History: Send + Sync + 'static {
-    /// Removes finished executions among the next ones of a batch, or counts what it would remove. The report says where
-    /// the next batch goes on; [`purge_in_batches`] makes all of them, with pauses for others.
+    /// Removes finished executions among the next ones of a batch, or counts what it would remove. The report says
+    /// where the next batch goes on; [`purge_in_batches`] makes all of them, with pauses for others.
     fn purge(&self, request: PurgeRequest) -> RepositoryFuture<'_, PurgeReport>;
 
     /// Gives free space of the store back to the disk, as far as it can be done.
@@ -158,9 +158,9 @@ pub trait History: Send + Sync + 'static {
     /// Executions, newest first, one page.
     fn executions(&self, filter: ExecutionFilter, page: PageRequest) -> RepositoryFuture<'_, ExecutionPage>;
 
-    /// Executions whose status has changed since a position, at most `limit` of them: new ones, and those that have begun, are
-    /// being stopped, have ended or were given up, whoever did it. Without a position, or with one that this store cannot
-    /// have told, it tells none, and where the history is now.
+    /// Executions whose status has changed since a position, at most `limit` of them: new ones, and those that have
+    /// begun, are being stopped, have ended or were given up, whoever did it. Without a position, or with one that this
+    /// store cannot have told, it tells none, and where the history is now.
     fn changes<'a>(&'a self, since: Option<&'a str>, limit: u32) -> RepositoryFuture<'a, Changes>;
 
     /// The step executions of the executions that have an owner now, in the order in which they began, at most `limit`.
@@ -179,7 +179,7 @@ pub trait History: Send + Sync + 'static {
     /// [`RepositoryError::NotFound`] when there is no such step execution.
     fn skips(&self, id: StepExecutionId, after: Option<i64>, limit: u32) -> RepositoryFuture<'_, SkipPage>;
 
-    /// What is left of the items that an execution skipped, for each of its steps that skipped any, in the order in which
+    /// The skipped items of an execution that are left, for each of its steps that skipped any, in the order in which
     /// they began; and how many of them were run again by the instance `by`.
     fn kept_skips(&self, id: ExecutionId, by: Option<InstanceId>) -> RepositoryFuture<'_, Vec<KeptSkips>>;
 
@@ -233,38 +233,41 @@ pub trait Nodes: Send + Sync + 'static {
 /// The transaction of a chunk, one after the other for all chunks of a step.
 ///
 /// # Contract
-/// - It begins with the first use by a writer or with `commit`, so that writers that do not take part in it hold no lock
-///   of the database while they write.
-/// - `commit` writes the chunk's state and counters in **one** statement that is fenced by the lease, and commits it with
-///   whatever the writer wrote. It is atomic; it is made durable by the end of the step at the latest.
+/// - It begins with the first use by a writer or with `commit`, so that writers that do not take part in it hold no
+///   lock of the database while they write.
+/// - `commit` writes the chunk's state and counters in **one** statement that is fenced by the lease, and commits it
+///   with whatever the writer wrote. It is atomic; it is made durable by the end of the step at the latest.
 /// - After an error, or `rollback`, nothing of the chunk is in the store.
 /// - Dropped without a commit, it rolls back.
 pub trait ChunkTransaction: Send {
     /// The transaction itself, for writers of the same database.
     fn as_any_mut(&mut self) -> &mut dyn Any;
 
-    /// Whether it has begun since the last commit or rollback, or may have: a chunk that a writer has used it for is
-    /// committed by itself, while others may be saved several at a time where the step asks for that.
+    /// Returns whether it has begun since the last commit or rollback, or may have: a chunk that a writer has used it
+    /// for is committed by itself, while others may be saved several at a time where the step asks for that.
     fn has_begun(&self) -> bool {
         true
     }
 
-    /// Gives the transaction the token that ends its waits for the store: for a connection, for the write lock, for a server
-    /// that is away. What is being committed is not abandoned by it.
+    /// Gives the transaction the token that ends its waits for the store: for a connection, for the write lock, for a
+    /// server that is away. What is being committed is not abandoned by it.
     fn end_waits_at(&mut self, _stop: CancellationToken) {}
 
-    /// Makes the next commit wait for the disk, and all commits before it with it, also when it changes nothing: what comes
-    /// after it cannot be rolled back. Holds until a commit succeeds. It costs least before the transaction has begun.
+    /// Makes the next commit wait for the disk, and all commits before it with it, also when it changes nothing: what
+    /// comes after it cannot be rolled back. Holds until a commit succeeds. It costs least before the transaction has
+    /// begun.
     fn make_next_durable(&mut self) {}
 
-    /// Whether what was rolled back last failed through no error of its own: the connection to the store was lost, or the
-    /// store could not serve it at that moment. Nothing of the chunk was committed, and it may be written again.
+    /// Returns whether what was rolled back last failed through no error of its own: the connection to the store was
+    /// lost, or the store could not serve it at that moment. Nothing of the chunk was committed, and it may be written
+    /// again.
     fn was_lost(&self) -> bool {
         false
     }
 
-    /// Checks what only a commit checks of the rows that a writer has written, as deferred foreign keys are: for a trial of a
-    /// part of a chunk. It commits nothing, and what was written may be gone after it: only `rollback` may follow.
+    /// Checks what only a commit checks of the rows that a writer has written, as deferred foreign keys are: for a
+    /// trial of a part of a chunk. It commits nothing, and what was written may be gone after it: only `rollback` may
+    /// follow.
     ///
     /// # Errors
     /// [`RepositoryError::RowsRefused`] when a commit would be refused for the rows.
@@ -275,8 +278,8 @@ pub trait ChunkTransaction: Send {
     /// Saves and commits.
     ///
     /// # Errors
-    /// [`RepositoryError::LeaseLost`] when another node owns the execution by now, [`RepositoryError::RowsRefused`] when the
-    /// rows of a writer break a constraint that is checked no earlier: everything is rolled back.
+    /// [`RepositoryError::LeaseLost`] when another node owns the execution by now, [`RepositoryError::RowsRefused`]
+    /// when the rows of a writer break a constraint that is checked no earlier: everything is rolled back.
     fn commit<'a>(&'a mut self, save: ChunkSave<'a>) -> RepositoryFuture<'a, ChunkAck>;
 
     /// Rolls back what was written since the last commit.

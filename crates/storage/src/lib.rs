@@ -17,8 +17,8 @@
 //! # }
 //! ```
 //!
-//! `PostgresRepository` (feature `postgres`) keeps the same in a PostgreSQL database, which many nodes may share; what a job writes
-//! to tables there through the chunk's transaction is exactly once in the same way.
+//! `PostgresRepository` (feature `postgres`) keeps the same in a PostgreSQL database, which many nodes may share; what
+//! a job writes to tables there through the chunk's transaction is exactly once in the same way.
 //!
 //! # Items
 //!
@@ -37,8 +37,9 @@
 //!
 //! Whatever the outside can see as final (a launch, the end of a step or of an execution, a stop) waits for the disk;
 //! launches that come at the same time share one wait. The commit of a chunk does not wait: rows and checkpoint are in
-//! one transaction, so after a loss of power both are there or both are not, and the end of the step makes all durable. A
-//! PostgreSQL server that crashes alone may forget the last chunks; their step is FAILED then, and restarts from what was kept.
+//! one transaction, so after a loss of power both are there or both are not, and the end of the step makes all durable.
+//! A PostgreSQL server that crashes alone may forget the last chunks; their step is FAILED then, and restarts from what
+//! was kept.
 //!
 //! # Beside the database
 //!

@@ -14,15 +14,15 @@ pub(crate) enum Value {
     Time(Timestamp),
 }
 
-/// What the two databases say differently.
+/// The differences between the two databases.
 pub(crate) struct Dialect {
     /// The sign before the number of a bound value.
     pub(crate) sign: char,
     /// The table, with what leads the planner.
     pub(crate) table: &'static str,
-    /// What the rows of a branch are ordered by.
+    /// The order of the rows of a branch.
     pub(crate) order: &'static str,
-    /// What begins a branch with an order of its own, which a bracket ends.
+    /// The begin of a branch with an order of its own, which a bracket ends.
     pub(crate) branch: &'static str,
 }
 

@@ -65,7 +65,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
 /// Number of the newest migration that this version knows.
 pub(crate) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
-/// Whether as many migrations as these are all that this version knows.
+/// Returns whether as many migrations as these are all that this version knows.
 pub(crate) fn are_all(applied: i64) -> bool {
     usize::try_from(applied) == Ok(MIGRATIONS.len())
 }

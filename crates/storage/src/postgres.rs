@@ -54,7 +54,7 @@ pub struct PostgresRepository {
     store: Arc<Store>,
 }
 
-/// What the clones of a repository and its chunk transactions share.
+/// The state that the clones of a repository and its chunk transactions share.
 struct Store {
     connections: Connections,
     presence: Arc<Presence>,
@@ -65,7 +65,8 @@ struct Store {
 }
 
 impl PostgresRepository {
-    /// Connects and brings the tables up to date; of several nodes that do so at once, one migrates and the others wait.
+    /// Connects and brings the tables up to date; of several nodes that do so at once, one migrates and the others
+    /// wait.
     ///
     /// The repository's own connections live on the runtime on which this is called.
     ///
@@ -81,8 +82,8 @@ impl PostgresRepository {
         Self::start(connections, session, &settings).await
     }
 
-    /// Opens the database to read it: it takes no right to write, and what would write fails. One of an older version is brought
-    /// up to date, where that is allowed.
+    /// Opens the database to read it: it takes no right to write, and what would write fails. One of an older version
+    /// is brought up to date, where that is allowed.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -116,7 +117,7 @@ impl PostgresRepository {
         repository.as_any().downcast_ref()
     }
 
-    /// Whether executions are kept in a database already. It is not changed.
+    /// Returns whether executions are kept in a database already. It is not changed.
     ///
     /// # Errors
     /// When it cannot be reached.
@@ -176,7 +177,8 @@ mod tests {
         let settings = PostgresSettings::from_url(database.url()).unwrap();
         let repository = PostgresRepository::open(settings).await.unwrap();
         let request = admitted(launch_of(1), |admission| admission.claim = Some((Node::new("node"), LONG)));
-        // What is reported to other nodes is sent beside the work, several words at a time: a sum over ten hides its moment.
+        // What is reported to other nodes is sent beside the work, several words at a time: a sum over ten hides its
+        // moment.
         let mut costs = Vec::new();
         for _ in 0..6 {
             statements();

@@ -1,4 +1,4 @@
-//! How the death of a process is seen at once: each node holds a lock on a file, and the system frees it at its death.
+//! The marks of living processes: each node holds a lock on a file, and the system frees it at its death.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use oxbatch_core::repository::Node;
 use uuid::Uuid;
 
-/// What it means that a node has no mark.
+/// The meaning of a missing mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Absent {
     /// Every node of the database leaves one in the same place: its process has ended, and its mark was removed.
@@ -64,13 +64,13 @@ impl Presence {
         }
     }
 
-    /// Whether the process of an owner, as it stands in a lease, has certainly ended.
+    /// Returns whether the process of an owner, as it stands in a lease, has certainly ended.
     pub(crate) fn is_dead(&self, owner: &str) -> bool {
         let Some(boot_id) = boot_id(owner) else { return false };
         is_free(&self.mark(boot_id), self.absent, self.absent == Absent::Dead)
     }
 
-    /// Whether another process marks a node of the database as alive.
+    /// Returns whether another process marks a node of the database as alive.
     pub(crate) fn others_live(&self) -> bool {
         let own: HashSet<Uuid> = self.held().iter().map(|(boot_id, _)| *boot_id).collect();
         let others = self.marks().into_iter().filter(|(boot_id, _)| !own.contains(boot_id));
@@ -116,7 +116,7 @@ fn beside(database: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-/// Whether nobody holds the mark. Where locks cannot be reported, the lease alone decides.
+/// Returns whether nobody holds the mark. Where locks cannot be reported, the lease alone decides.
 fn is_free(mark: &Path, absent: Absent, remove: bool) -> bool {
     let file = match OpenOptions::new().read(true).write(true).open(mark) {
         Ok(file) => file,

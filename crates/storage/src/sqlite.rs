@@ -49,7 +49,7 @@ pub struct SqliteRepository {
     store: Arc<Store>,
 }
 
-/// What the clones of a repository and its chunk transactions share.
+/// The state that the clones of a repository and its chunk transactions share.
 struct Store {
     path: PathBuf,
     /// The file that the path named when it was opened.
@@ -78,8 +78,8 @@ impl SqliteRepository {
         Self::start(path, Some(connection))
     }
 
-    /// Opens the database at `path` to read it: it takes no right to write, and what would write fails. One of an older version
-    /// is brought up to date, where that is allowed.
+    /// Opens the database at `path` to read it: it takes no right to write, and what would write fails. One of an older
+    /// version is brought up to date, where that is allowed.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -119,7 +119,7 @@ impl SqliteRepository {
         &self.store.path
     }
 
-    /// Whether a file is a database in which executions are kept already. It is not changed.
+    /// Returns whether a file is a database in which executions are kept already. It is not changed.
     ///
     /// `true` also when that cannot be reported: [`open`](Self::open) then says why.
     pub fn is_kept_in(path: &Path) -> bool {

@@ -1,4 +1,4 @@
-//! What the cases share: short ways to launch, run and end executions.
+//! Short ways to launch, run and end executions, for all cases.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "a case fails by panicking")]
 
 use std::sync::Arc;
@@ -79,7 +79,7 @@ impl Process {
         process
     }
 
-    /// What the node tells of itself.
+    /// The report of the node about itself.
     pub fn report(&self, lease: Duration) -> NodeReport {
         NodeReport {
             node: self.node.clone(),
@@ -96,7 +96,7 @@ impl Process {
         self.repository.heartbeat(&self.report(lease)).await.unwrap()
     }
 
-    /// How the store sees the node.
+    /// The node as the store sees it.
     pub async fn seen_by(&self, other: &Self) -> Option<NodeStatus> {
         let nodes = other.repository.nodes().await.unwrap();
         nodes.into_iter().find(|status| status.report.node == self.node)
@@ -192,7 +192,7 @@ impl Process {
     }
 }
 
-/// What a chunk saves.
+/// The content of a chunk's save.
 pub fn save<'a>(state: &'a str, counters: &'a Counters) -> ChunkSave<'a> {
     ChunkSave {
         state,
@@ -206,7 +206,7 @@ pub fn save<'a>(state: &'a str, counters: &'a Counters) -> ChunkSave<'a> {
     }
 }
 
-/// How a step ends.
+/// The end of a step.
 pub fn step_outcome(event: StatusEvent) -> StepOutcome {
     StepOutcome {
         event,
@@ -221,7 +221,7 @@ pub fn step_outcome(event: StatusEvent) -> StepOutcome {
     }
 }
 
-/// How an execution ends.
+/// The end of an execution.
 pub fn outcome(event: StatusEvent, resume: bool) -> ExecutionOutcome {
     ExecutionOutcome { event, exit_code: None, exit_message: None, resume, time: Timestamp::now() }
 }

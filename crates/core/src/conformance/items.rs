@@ -1,4 +1,4 @@
-//! What every reader and writer has to pass: it goes on from every position, and is cut back at every commit.
+//! The cases for every reader and writer: it goes on from every position, and is cut back at every commit.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case fails by panicking")]
 
 use std::any::Any;
@@ -29,13 +29,13 @@ impl ChunkTransaction for NoTransaction {
     }
 }
 
-/// What a store gives back of a checkpoint: it keeps its text, and no more than fits.
+/// A checkpoint as a store gives it back: with its text, and no more than fits.
 pub fn stored(checkpoint: &Checkpoint) -> Checkpoint {
     assert!(checkpoint.as_json().len() <= MAX_CONTEXT_BYTES, "a checkpoint must be small: {}", checkpoint.as_json());
     Checkpoint::new(&serde_json::from_str::<serde_json::Value>(checkpoint.as_json()).unwrap()).unwrap()
 }
 
-/// What a reader comes to: its items, and its errors as text.
+/// The results of a reader: its items, and its errors as text.
 pub type Outcomes<T> = Vec<Result<T, String>>;
 
 /// Reads on, at most `limit` items and errors, to the end or to an error that no item comes behind.
@@ -97,12 +97,12 @@ where
 
 /// A writer under test: one target of its own for each case.
 pub trait Target {
-    /// What is written.
+    /// The content of the output.
     type Output: Send + Sync;
-    /// What writes it.
+    /// The writer.
     type Writer: ItemWriter<Self::Output>;
 
-    /// What is to be written, at least four of it.
+    /// The outputs to write, at least four.
     fn outputs(&self) -> Vec<Self::Output>;
 
     /// The writer of a new attempt.
@@ -120,7 +120,7 @@ pub trait Target {
     fn leave_garbage(&self) {}
 }
 
-/// How an attempt to commit a chunk goes.
+/// The course of an attempt to commit a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Committed,
@@ -142,9 +142,9 @@ const FATES: [Fate; 6] = [
     Fate::DiesAfterCommit,
 ];
 
-/// Interrupts the writer in every way at every chunk, in chunks of several sizes: what stands in the target is always what
-/// an uninterrupted writer of the same chunks has left there, which is returned for chunks of one item. `new` makes an
-/// empty target.
+/// Interrupts the writer in every way at every chunk, in chunks of several sizes: what stands in the target is always
+/// what an uninterrupted writer of the same chunks has left there, which is returned for chunks of one item. `new`
+/// makes an empty target.
 pub async fn a_writer_is_cut_back_at_every_chunk<T: Target>(new: impl Fn() -> T) -> Vec<u8> {
     let mut of_single_items = Vec::new();
     let count = new().outputs().len();

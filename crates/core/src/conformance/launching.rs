@@ -54,7 +54,7 @@ pub async fn of_64_racing_launches_one_is_accepted(backend: &dyn Backend) {
     }
 }
 
-/// What was given up is refused by a plain launch, and begins anew by a forced one.
+/// An abandoned execution is refused by a plain launch, and begins anew by a forced one.
 pub async fn an_abandoned_instance_can_only_be_forced(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     let lease = process.run(1, LONG).await;

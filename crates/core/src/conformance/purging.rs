@@ -60,7 +60,7 @@ pub async fn a_purge_keeps_what_runs_and_what_can_be_restarted(backend: &dyn Bac
     assert!(process.repository.steps(ids[1]).await.unwrap().is_empty());
 }
 
-/// What a later execution that stays would resume from stays too.
+/// An execution that a later one would resume from stays with it.
 pub async fn a_purge_keeps_the_steps_that_a_later_execution_relies_on(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     let first = process.run(1, LONG).await;
@@ -93,7 +93,7 @@ pub async fn a_dry_run_counts_what_a_purge_removes(backend: &dyn Backend) {
     assert_eq!((executions, instances), (4, 4));
 }
 
-/// What came after a failure does not go alone: the failure would become the last, and finished work would run again.
+/// Executions after a failure do not go alone: the failure would become the last, and finished work would run again.
 pub async fn a_purge_by_status_never_makes_an_earlier_execution_the_last(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     for event in [StatusEvent::Fail, StatusEvent::Complete] {
@@ -108,7 +108,8 @@ pub async fn a_purge_by_status_never_makes_an_earlier_execution_the_last(backend
     assert!(matches!(start, StepStart::AlreadyComplete(_)), "{start:?}");
 }
 
-/// What is kept at the front keeps no batch busy: each looks at as many executions as it was reported, and goes on behind them.
+/// Executions that stay at the front keep no batch busy: each batch reads as many as it was asked for, and goes on
+/// behind them.
 pub async fn a_purge_goes_on_behind_what_it_keeps(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     for key in 0..12 {
@@ -126,8 +127,8 @@ pub async fn a_purge_goes_on_behind_what_it_keeps(backend: &dyn Backend) {
     assert!(batches <= 4, "{batches}");
 }
 
-/// An instance with more executions than a batch goes in several, and until its last one has gone the steps that a launch
-/// would look up are there.
+/// An instance with more executions than a batch goes in several, and until its last one has gone the steps that a
+/// launch would look up are there.
 pub async fn a_long_history_of_one_instance_goes_in_batches(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     let first = process.run(1, LONG).await;

@@ -22,8 +22,8 @@ pub async fn a_live_lease_is_never_taken(backend: &dyn Backend) {
     assert_eq!(other.execution(waiting.id).await, waiting);
 }
 
-/// An answer to a claim that was lost: the node does not know that it runs the execution, so nobody does. It is not renewed
-/// with what the node runs, and recovered when it has run out, by the node itself if there is no other.
+/// An answer to a claim that was lost: the node does not know that it runs the execution, so nobody does. It is not
+/// renewed with what the node runs, and recovered when it has run out, by the node itself if there is no other.
 pub async fn a_lease_that_its_node_does_not_know_of_runs_out_and_is_recovered(backend: &dyn Backend) {
     let node = Process::start(backend).await;
     let known = node.run(1, NONE).await;
@@ -39,7 +39,7 @@ pub async fn a_lease_that_its_node_does_not_know_of_runs_out_and_is_recovered(ba
     assert!(node.repository.recover(of_node).await.unwrap().is_empty(), "its lease has not run out yet");
 }
 
-/// What a dead process ran is FAILED with ABORTED, and a successor waits to resume it. One caller wins.
+/// The executions of a dead process are FAILED with ABORTED, and a successor waits to resume it. One caller wins.
 pub async fn a_dead_process_is_recovered_at_once_or_when_its_lease_has_run_out(backend: &dyn Backend) {
     let (dead, one, other) =
         (Process::start(backend).await, Process::start(backend).await, Process::start(backend).await);
@@ -122,7 +122,7 @@ pub async fn what_was_being_stopped_is_stopped_and_not_restarted(backend: &dyn B
     assert!(keeper.recover().await.is_empty());
 }
 
-/// What a shutdown stopped goes on by itself, once; what was launched meanwhile is left alone.
+/// An execution that a shutdown stopped goes on by itself, once; one that was launched meanwhile is left alone.
 pub async fn a_shutdown_is_resumed_once_and_only_if_nobody_was_faster(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     let (one, two) = (process.run(1, LONG).await, process.run(2, LONG).await);

@@ -77,7 +77,7 @@ async fn mark(process: &Process, step: &StartedStep, ids: &[i64]) -> Result<(), 
     transaction.commit(ChunkSave { rerun: ids, ..save("{}", &counters) }).await.map(|_| ())
 }
 
-/// What can be run again is distinguished from what cannot, page by page.
+/// Items that can be run again are distinguished from those that cannot, page by page.
 pub async fn kept_items_are_counted_and_listed_by_what_can_be_done_with_them(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     let id = skipping(&process, 1).await;
@@ -152,7 +152,8 @@ pub async fn a_kept_item_is_run_again_once(backend: &dyn Backend) {
     assert_eq!(pending(&process, pending_of(id, true, true)).await, ids[2..]);
 }
 
-/// A re-run that failed is resumed by the next call; one that is complete is followed by a new one, as long as items are left.
+/// A re-run that failed is resumed by the next call; one that is complete is followed by a new one, as long as items
+/// are left.
 pub async fn a_failed_rerun_is_resumed_and_a_complete_one_is_not_repeated(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     let id = skipping(&process, 1).await;
@@ -198,7 +199,7 @@ pub async fn a_rerun_whose_owner_dies_is_recovered_as_one(backend: &dyn Backend)
     assert_eq!(other.execution(id).await.rerun_by, Some(successor.id));
 }
 
-/// What is being run again, or could be resumed, is not purged under its re-run.
+/// An execution whose items are being run again, or could be, is not purged under its re-run.
 pub async fn a_purge_keeps_what_is_being_rerun(backend: &dyn Backend) {
     let everything = || PurgeRequest { batch: 100, ..PurgeRequest::default() };
     let process = Process::start(backend).await;

@@ -27,7 +27,7 @@ pub async fn completed_steps_are_not_run_again_unless_told_so(backend: &dyn Back
     assert_eq!(process.start_step(&forced, "Step").await.state, None);
 }
 
-/// What was committed last comes back byte by byte, also after an attempt that committed nothing.
+/// The last commit comes back byte by byte, also after an attempt that committed nothing.
 pub async fn a_failed_step_gets_its_state_and_the_job_its_context_back(backend: &dyn Backend) {
     const STATE: &str = r#"{"v":2,"reader":{"byte":17},"future":{"kept":true}}"#;
     const CONTEXT: &str = r#"{"name":"Möwe","total":1.5}"#;
@@ -145,7 +145,7 @@ pub async fn a_stop_reaches_the_chunk_the_renewal_and_the_next_step(backend: &dy
     assert!(owner.renew(&[lease]).await.is_empty());
 }
 
-/// What waits is stopped at once, and its instance is free.
+/// A waiting execution is stopped at once, and its instance is free.
 pub async fn a_waiting_execution_is_stopped_at_once(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     let id = process.launch(launch_of(1)).await.unwrap().execution.id;
@@ -281,7 +281,7 @@ pub async fn control_totals_commit_with_their_chunk_and_come_back_with_the_state
     assert!(shown(&forced).await.is_empty());
 }
 
-/// What a step's row shows after each save is that save, whatever has changed since the one before and whatever has not.
+/// The row of a step shows each save, whatever has changed since the one before and whatever has not.
 pub async fn each_save_is_shown_whole_while_the_step_runs(backend: &dyn Backend) {
     const TOTALS: &str = r#"[{"name":"amount","read":"1.5","filtered":"0","skipped":"0","written":"1.5"}]"#;
     let process = Process::start(backend).await;

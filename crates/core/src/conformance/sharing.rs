@@ -19,7 +19,7 @@ fn other(key: i64) -> LaunchRequest {
     LaunchRequest { job_name: OTHER_JOB.to_owned(), ..launch_of(key) }
 }
 
-/// Who lives is listed with what it told and what it runs; who has ended in order is not.
+/// A living node is listed with its report and its executions; one that has ended in order is not.
 pub async fn a_node_is_listed_with_what_it_runs_until_it_ends_in_order(backend: &dyn Backend) {
     let (one, two) = (Process::start(backend).await, Process::start(backend).await);
     let first = one.run(1, LONG).await.execution_id();
@@ -165,7 +165,7 @@ pub async fn limits_hold_exactly_when_many_claim_at_once(backend: &dyn Backend) 
     }
 }
 
-/// What would run at once beside the queue is refused at a limit, and leaves nothing behind.
+/// A launch that would bypass the queue is refused at a limit, and leaves nothing behind.
 pub async fn a_launch_that_runs_at_once_keeps_to_the_limits(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     let at_once = |key, limits| {

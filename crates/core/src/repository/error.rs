@@ -1,4 +1,4 @@
-//! What a repository reports when it cannot do what it was asked.
+//! The errors of a repository.
 
 use crate::execution::{ContextError, ExecutionId, IllegalTransition};
 use crate::item::BoxError;
@@ -29,7 +29,7 @@ pub enum RepositoryError {
         id: ExecutionId,
         /// The transition that does not exist.
         transition: IllegalTransition,
-        /// What to do instead.
+        /// The advice for the caller.
         reason: &'static str,
     },
     /// Another node owns the execution by now, or it has ended.
@@ -46,7 +46,8 @@ pub enum RepositoryError {
         /// Its id.
         id: i64,
     },
-    /// The store crashed and lost the last commits of the step, which did not wait for the disk. What it kept fits together.
+    /// The store crashed and lost the last commits of the step, which did not wait for the disk. What it kept fits
+    /// together.
     #[error(
         "the database crashed and lost the last chunks of the step; rows and checkpoint are those of an earlier chunk, from which a restart goes on"
     )]
@@ -54,8 +55,8 @@ pub enum RepositoryError {
         /// The execution.
         id: ExecutionId,
     },
-    /// The answer of a commit was lost, and the store could not be asked in time what became of it. It was made: the rows and
-    /// the checkpoint are those behind it.
+    /// The answer of a commit was lost, and the store could not be asked in time what became of it. It was made: the
+    /// rows and the checkpoint are those behind it.
     #[error(
         "the answer of a commit was lost, and it could not be found out in time that it was made; a restart goes on behind it"
     )]
@@ -75,10 +76,11 @@ pub enum RepositoryError {
          the free space is not given back, but new executions use it"
     )]
     InUse,
-    /// The rows of a chunk break a constraint that its commit checks, as a deferred foreign key does. Nothing of it was committed.
+    /// The rows of a chunk break a constraint that its commit checks, as a deferred foreign key does. Nothing of it was
+    /// committed.
     #[error("the database refused the rows of the chunk when it was committed")]
     RowsRefused {
-        /// What the database says.
+        /// The database's own error.
         #[source]
         source: BoxError,
     },
@@ -88,31 +90,31 @@ pub enum RepositoryError {
     /// The database is busy or out of reach; a later attempt may succeed.
     #[error("{operation}: the database does not answer in time")]
     Unavailable {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
-        /// What the database says.
+        /// The database's own error.
         #[source]
         source: BoxError,
     },
     /// A stop was asked for while the store was waited for. Nothing was changed.
     #[error("{operation}: a stop ended the wait for the database")]
     WaitStopped {
-        /// What was to be done.
+        /// The operation.
         operation: &'static str,
     },
     /// The disk or the database is full.
     #[error("{operation}: no space left for the database")]
     Full {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
-        /// What the database says.
+        /// The database's own error.
         #[source]
         source: BoxError,
     },
     /// A stored value is none that this version knows.
     #[error("stored {what} is unreadable")]
     Corrupt {
-        /// What is unreadable.
+        /// The name of the value.
         what: String,
         /// Why.
         #[source]
@@ -123,28 +125,28 @@ pub enum RepositoryError {
     Unusable {
         /// A sentence fragment that says what to do.
         problem: String,
-        /// What the database says.
+        /// The database's own error.
         #[source]
         source: Option<BoxError>,
     },
     /// Anything else that the database says.
     #[error("{operation}: the database refused")]
     Database {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
-        /// What the database says.
+        /// The database's own error.
         #[source]
         source: BoxError,
     },
 }
 
 impl RepositoryError {
-    /// Whether the same call may succeed a moment later.
+    /// Returns whether the same call may succeed a moment later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::WaitStopped { .. } | Self::Full { .. })
     }
 
-    /// Whether the store itself is lost to this process, so that no call can succeed any more.
+    /// Returns whether the store itself is lost to this process, so that no call can succeed any more.
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Gone { .. })
     }
@@ -177,7 +179,7 @@ pub enum LaunchError {
     /// As many launches wait as may.
     #[error("the queue is full: {limit} launches wait already; try again later")]
     QueueFull {
-        /// How many may wait.
+        /// The number of launches that may wait.
         limit: u32,
     },
     /// As many executions run as may, and this one would not wait in the queue.
@@ -185,7 +187,7 @@ pub enum LaunchError {
     LimitReached {
         /// The job whose limit it is; `None` for that of all jobs together.
         job: Option<String>,
-        /// How many may run.
+        /// The number of executions that may run.
         limit: u32,
     },
     /// The idempotency key was used for something else.
@@ -193,7 +195,7 @@ pub enum LaunchError {
     KeyReused {
         /// The key.
         key: String,
-        /// What it launched.
+        /// The execution that was launched with it.
         execution_id: ExecutionId,
     },
     /// The store failed.

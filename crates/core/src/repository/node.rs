@@ -1,4 +1,4 @@
-//! What the nodes that share a store know of each other: who lives, what runs where, who is to be drained.
+//! The nodes that share a store: which of them live, what they run, and which are to be drained.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use jiff::Timestamp;
 use super::Node;
 use crate::execution::ExecutionId;
 
-/// How long the row of a node stays after its last heartbeat. A node that ends in order takes its row with it.
+/// The time that the row of a node stays after its last heartbeat. A node that ends in order takes its row with it.
 pub const NODE_RETENTION: Duration = Duration::from_secs(24 * 3600);
 /// A node is silent once it has missed its heartbeat for this share of its lease; at the whole lease it is gone.
 pub const SILENT_AFTER: u32 = 2;
 
-/// What a node tells of itself with each heartbeat.
+/// The report of a node with each heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeReport {
-    /// Who it is.
+    /// The node.
     pub node: Node,
     /// Version of the program.
     pub version: String,
@@ -24,37 +24,37 @@ pub struct NodeReport {
     pub jobs: Arc<[String]>,
     /// Executions that it runs at once; 0 for one that takes none from the queue.
     pub capacity: u32,
-    /// How long its executions stay with it when it says nothing.
+    /// The time that its executions stay with it without a renewal.
     pub lease: Duration,
-    /// When it started, by its own clock.
+    /// The time of its start, by its own clock.
     pub start_time: Timestamp,
 }
 
 /// A node takes no new work and lets what it runs come to an end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Drain {
-    /// Whether what runs is stopped at its next safe point, to be resumed by another node.
+    /// `true` if what runs is stopped at its next safe point, to be resumed by another node.
     pub stop: bool,
-    /// Whether its process ends by itself once nothing runs any more.
+    /// `true` if its process ends by itself once nothing runs any more.
     pub exit: bool,
 }
 
-/// What is known of a node.
+/// A node as the store knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeStatus {
-    /// What it told of itself.
+    /// The node's own report.
     pub report: NodeReport,
     /// Its last heartbeat, by the store's clock.
     pub heartbeat: Timestamp,
-    /// How it stands.
+    /// The state of the node.
     pub state: NodeState,
     /// The request to drain it.
     pub drain: Option<Drain>,
-    /// What it runs, in the order of the ids: executions and the names of their jobs.
+    /// Its executions in the order of their ids, with the names of their jobs.
     pub running: Vec<(ExecutionId, String)>,
 }
 
-/// How a node stands.
+/// The state of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NodeState {
     /// It works.
@@ -68,7 +68,7 @@ pub enum NodeState {
 }
 
 impl NodeState {
-    /// How a node stands whose last heartbeat is `age` old.
+    /// The state of a node whose last heartbeat is `age` old.
     pub fn of(age: Duration, lease: Duration, drain: Option<Drain>) -> Self {
         if age >= lease {
             Self::Gone
@@ -81,8 +81,8 @@ impl NodeState {
         }
     }
 
-    /// How the node stands when it is seen whether its process lives: one that does is not gone, however old its heartbeat
-    /// is, and one that has ended is, however fresh.
+    /// The state of the node where it is known whether its process lives: one that does is not gone, however old its
+    /// heartbeat is, and one that has ended is, however fresh.
     pub fn with_process(self, lives: bool) -> Self {
         match (self, lives) {
             (_, false) => Self::Gone,
@@ -102,7 +102,8 @@ impl NodeState {
     }
 }
 
-/// How many executions may run at once, on all nodes together. They hold exactly, for whoever claims with them.
+/// The number of executions that may run at once, on all nodes together. They hold exactly, for whoever claims with
+/// them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunLimits {
     /// Of all jobs.
@@ -112,7 +113,7 @@ pub struct RunLimits {
 }
 
 impl RunLimits {
-    /// Whether nothing is limited.
+    /// Returns whether nothing is limited.
     pub fn is_empty(&self) -> bool {
         self.total.is_none() && self.of_jobs.is_empty()
     }

@@ -6,7 +6,7 @@ use super::{RerunStep, StatusCounts};
 use crate::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, Status, StoredSkip};
 use crate::job::Parameter;
 
-/// Which executions a list shows; an empty filter shows all.
+/// The filter of a list of executions; an empty one shows all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExecutionFilter {
     /// Of this job.
@@ -21,14 +21,14 @@ pub struct ExecutionFilter {
     pub instance_id: Option<InstanceId>,
 }
 
-/// Which instances a list shows; an empty filter shows all.
+/// The filter of a list of instances; an empty one shows all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InstanceFilter {
     /// Of this job.
     pub job_name: Option<String>,
 }
 
-/// Which page of a list: keyset, so the cost does not depend on how far it is from the start.
+/// The page of a list: keyset, so the cost does not depend on the distance from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest {
     /// Only rows with a smaller id.
@@ -69,7 +69,7 @@ fn cut<T>(rows: &mut Vec<T>, limit: u32) -> Option<&T> {
 pub struct ExecutionPage {
     /// The rows, newest first.
     pub executions: Vec<JobExecution>,
-    /// Where the next page begins; `None` on the last.
+    /// The begin of the next page; `None` on the last.
     pub next: Option<i64>,
 }
 
@@ -86,15 +86,15 @@ impl ExecutionPage {
 pub struct Changes {
     /// As they stand, those first that changed first. What changed several times is there once.
     pub executions: Vec<JobExecution>,
-    /// From where the next call goes on: it tells what has changed by then and is not in any page until here, no matter in
-    /// which order it was committed.
+    /// From where the next call goes on: it tells what has changed by then and is not in any page until here, no matter
+    /// in which order it was committed.
     pub position: String,
-    /// A short position that can be kept and sent around. It is at or before the exact one: who goes on from it is reported
-    /// some changes again, and misses none.
+    /// A short position that can be kept and sent around. It is at or before the exact one: who goes on from it is
+    /// reported some changes again, and misses none.
     pub resume: String,
-    /// Whether more has changed already than fits this page.
+    /// `true` if more has changed already than fits this page.
     pub more: bool,
-    /// Whether it went on from a position; otherwise it only tells where the history is.
+    /// `true` if it went on from a position; otherwise it only says where the history is now.
     pub resumed: bool,
 }
 
@@ -103,7 +103,7 @@ pub struct Changes {
 pub struct InstancePage {
     /// The rows, newest first.
     pub instances: Vec<JobInstance>,
-    /// Where the next page begins; `None` on the last.
+    /// The begin of the next page; `None` on the last.
     pub next: Option<i64>,
 }
 
@@ -115,7 +115,7 @@ impl InstancePage {
     }
 }
 
-/// What is left of the items that an execution skipped in one of its steps.
+/// The skipped items of a step that are left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptSkips {
     /// Name of the step.
@@ -139,7 +139,7 @@ pub struct PendingSkips {
     pub step_name: String,
     /// Those that can be run again, or all others.
     pub rerunnable: bool,
-    /// Whether raw text can be run again.
+    /// `true` if raw text can be run again.
     pub raw: bool,
     /// Only those after this row.
     pub after: Option<i64>,
@@ -159,7 +159,7 @@ impl PendingSkips {
 pub struct SkipPage {
     /// The items, in the order in which they were skipped.
     pub skips: Vec<StoredSkip>,
-    /// Where the next page begins; `None` on the last.
+    /// The begin of the next page; `None` on the last.
     pub next: Option<i64>,
 }
 
@@ -184,16 +184,16 @@ pub struct InstanceParameter {
     pub parameter: Parameter,
 }
 
-/// What a list of jobs shows of one.
+/// A job as a list of jobs shows it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct JobSummary {
     /// Its newest execution.
     pub last_execution: Option<JobExecution>,
-    /// How many executions have which status; statuses without any are left out.
+    /// The number of executions by status; statuses without any are left out.
     pub counts: StatusCounts,
 }
 
-/// Whether a repository can be used.
+/// The state of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     /// Number of the newest migration that the database has.

@@ -1,4 +1,4 @@
-//! What a repository is asked to do, and what it answers.
+//! The requests to a repository, and its answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +13,18 @@ use crate::execution::{
 };
 use crate::job::JobParameters;
 
-/// How a new execution comes to run: from the queue, or at once on the node that launches it.
+/// The way in which a new execution comes to run: from the queue, or at once on the node that launches it.
 #[derive(Debug, Clone)]
 pub struct Admission {
-    /// Now.
+    /// The current time.
     pub time: Timestamp,
     /// A node that takes the execution in the same transaction, and how long its lease lasts; `None` queues it.
     pub claim: Option<(Node, Duration)>,
     /// Higher ones leave the queue first.
     pub priority: i32,
-    /// What a node that takes it at once has to keep to.
+    /// The limits for a node that takes it at once.
     pub limits: RunLimits,
-    /// How many launches may wait.
+    /// The number of launches that may wait.
     pub queue_limit: u32,
 }
 
@@ -37,7 +37,7 @@ pub struct LaunchRequest {
     pub parameters: JobParameters,
     /// Run every step from the start.
     pub force: bool,
-    /// How the execution comes to run.
+    /// The way in which the execution comes to run.
     pub admission: Admission,
     /// Makes the same launch again answer the same execution.
     pub idempotency: Option<IdempotencyKey>,
@@ -50,7 +50,7 @@ pub struct RerunRequest {
     pub execution_id: ExecutionId,
     /// The steps that can run theirs again.
     pub steps: Vec<RerunStep>,
-    /// How the execution comes to run.
+    /// The way in which the execution comes to run.
     pub admission: Admission,
 }
 
@@ -59,7 +59,7 @@ pub struct RerunRequest {
 pub struct RerunStep {
     /// Its name.
     pub step_name: String,
-    /// Whether raw text can be run again.
+    /// `true` if raw text can be run again.
     pub raw: bool,
 }
 
@@ -81,7 +81,7 @@ pub struct Launched {
     pub execution: JobExecution,
     /// Its lease, when it was claimed at once.
     pub lease: Option<Lease>,
-    /// Whether it is the answer to an earlier launch with the same idempotency key.
+    /// `true` if it is the answer to an earlier launch with the same idempotency key.
     pub replayed: bool,
 }
 
@@ -101,15 +101,15 @@ impl Launched {
 /// Asks for work.
 #[derive(Debug, Clone)]
 pub struct ClaimRequest {
-    /// Who asks.
+    /// The node that asks.
     pub node: Node,
-    /// How long the lease lasts without renewal.
+    /// The time that the lease lasts without a renewal.
     pub lease: Duration,
     /// Names of the jobs that the node knows.
     pub jobs: Arc<[String]>,
-    /// How many executions may run at once.
+    /// The number of executions that may run at once.
     pub limits: RunLimits,
-    /// Now.
+    /// The current time.
     pub time: Timestamp,
     /// Just this one, if it waits.
     pub only: Option<ExecutionId>,
@@ -124,7 +124,7 @@ pub struct Claimed {
     pub lease: Lease,
 }
 
-/// What became of one of the node's executions at a renewal.
+/// The state of one of the node's leases at a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RenewedLease {
     /// The lease.
@@ -146,11 +146,11 @@ pub struct NewStep {
     pub rerun_if_complete: bool,
     /// How many attempts the instance allows it in a round.
     pub start_limit: Option<u32>,
-    /// Now.
+    /// The current time.
     pub time: Timestamp,
 }
 
-/// What a step has to do.
+/// The verdict on a step that may have to run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepStart {
     /// It has to run.
@@ -181,7 +181,7 @@ pub struct StartedStep {
     pub job_context: Option<String>,
 }
 
-/// What one chunk commit saves.
+/// The content of one chunk's commit.
 #[derive(Debug, Clone, Copy)]
 pub struct ChunkSave<'a> {
     /// The step's state as JSON.
@@ -198,25 +198,25 @@ pub struct ChunkSave<'a> {
     pub skips: &'a [SkippedItem],
     /// Kept items of an earlier execution that this chunk has run again: they are marked with it, each at most once.
     pub rerun: &'a [i64],
-    /// Now; told only where there are skips.
+    /// The current time; set only where there are skips.
     pub time: Option<Timestamp>,
 }
 
-/// What a chunk commit answers.
+/// The answer to a chunk's commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkAck {
-    /// Whether somebody asked for a stop.
+    /// `true` if somebody asked for a stop.
     pub stop_requested: bool,
 }
 
-/// How a step ended.
+/// The end of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepOutcome {
     /// Complete, Fail or Stop.
     pub event: StatusEvent,
     /// Exit code; `None` for the name of the status.
     pub exit_code: Option<String>,
-    /// What there is to say.
+    /// The message for people.
     pub exit_message: Option<String>,
     /// Final counters.
     pub counters: Counters,
@@ -266,30 +266,30 @@ pub struct PreviousExecution {
 }
 
 impl StepOutcome {
-    /// The counters and the progress that are recorded with the end, where the step's row holds `kept`. They are those of its
-    /// last commit: a thread that is left behind may commit a chunk between the moment at which its step is reported to have
-    /// ended and the moment at which that is recorded.
+    /// The counters and the progress that are recorded with the end, where the step's row holds `kept`. They are those
+    /// of its last commit: a thread that is left behind may commit a chunk between the moment at which its step is
+    /// reported to have ended and the moment at which that is recorded.
     pub fn counted(&self, kept: Counters) -> (Counters, Option<f64>) {
         if kept.commit > self.counters.commit { (kept, None) } else { (self.counters, self.progress) }
     }
 }
 
-/// How an execution ended.
+/// The end of an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecutionOutcome {
     /// Complete, Fail or Stop.
     pub event: StatusEvent,
     /// Exit code; `None` for the name of the status.
     pub exit_code: Option<String>,
-    /// What there is to say.
+    /// The message for people.
     pub exit_message: Option<String>,
-    /// Whether it resumes by itself at the next start: stopped by a shutdown.
+    /// `true` if it resumes by itself at the next start: stopped by a shutdown.
     pub resume: bool,
-    /// Now.
+    /// The current time.
     pub time: Timestamp,
 }
 
-/// What happens to an execution whose owner died.
+/// The policy for an execution whose owner died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RecoverPolicy {
     /// It is FAILED and a new execution resumes it.
@@ -302,16 +302,16 @@ pub enum RecoverPolicy {
 /// Asks for the recovery of what dead owners left.
 #[derive(Debug, Clone)]
 pub struct RecoverRequest {
-    /// Who asks.
+    /// The node that asks.
     pub node: Node,
-    /// What the node that asks runs. Another lease of its own that has run out is one that it does not know of, since the
-    /// answer to its claim was lost.
+    /// The executions that the node runs. Another lease of its own that has run out is one that it does not know of,
+    /// since the answer to its claim was lost.
     pub held: Vec<ExecutionId>,
-    /// What happens to them.
+    /// The policy for them.
     pub policy: RecoverPolicy,
-    /// How many recoveries in a row without a committed chunk are made.
+    /// The number of recoveries in a row without a committed chunk that are made.
     pub max_recoveries: i64,
-    /// Now.
+    /// The current time.
     pub time: Timestamp,
     /// Just executions of the instance with this job and key, none of them restarted: a launch in the foreground clears
     /// the way for itself.
@@ -321,7 +321,7 @@ pub struct RecoverRequest {
 /// An execution that was recovered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recovered {
-    /// What its owner left, as it is now.
+    /// The execution that its owner left, as it is now.
     pub lost: JobExecution,
     /// The execution that resumes it.
     pub successor: Option<ExecutionId>,
@@ -356,7 +356,7 @@ pub struct PurgeReport {
     pub instances: i64,
     /// The place at which the next batch goes on; `None` when there is nothing left to look at.
     pub next: Option<PurgePosition>,
-    /// How long others had to wait for the batch.
+    /// The time that others had to wait for the batch.
     pub held: Duration,
 }
 

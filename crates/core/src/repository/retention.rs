@@ -18,14 +18,14 @@ const SHORT_BATCH: Duration = Duration::from_millis(20);
 const PAUSE: Duration = Duration::from_millis(50);
 /// The pause is longer by as many times the time that the batch took: the store belongs to others for most of the time.
 const PAUSE_FACTOR: u32 = 2;
-/// How long a store that is busy or out of reach is waited for, and the pause between attempts.
+/// The time that a store which is busy or out of reach is waited for, and the pause between attempts.
 const PATIENCE: Duration = Duration::from_secs(60);
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Removes all executions that a request asks for, or counts them, batch by batch. `request.batch` is no matter.
 ///
-/// It ends between two batches when `stop` is cancelled: the report says what was removed until then, and has a place at
-/// which it could go on.
+/// It ends between two batches when `stop` is cancelled: the report says what was removed until then, and has a place
+/// at which it could go on.
 ///
 /// # Errors
 /// When the repository fails, or is busy for a minute. What was removed until then is gone.

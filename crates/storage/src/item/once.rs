@@ -1,10 +1,11 @@
 //! Exactly once in a database that is not the repository's: what a target knows of the chunks that it holds.
 //!
 //! Two databases cannot commit at the same moment. So the target commits first, and keeps in the same transaction how
-//! many rows it holds and the fingerprints of those that the repository may not know of, or may forget: its chunks do not
-//! wait for the disk. An attempt that comes after a death between the two commits, or after a loss of power, finds them
-//! here, and leaves out the rows that are there already. Now and then a save of the repository is made to wait for the
-//! disk, so that they never become many. The row is also a fence: whoever opened it last is the only one that can commit.
+//! many rows it holds and the fingerprints of those that the repository may not know of, or may forget: its chunks do
+//! not wait for the disk. An attempt that comes after a death between the two commits, or after a loss of power, finds
+//! them here, and leaves out the rows that are there already. Now and then a save of the repository is made to wait for
+//! the disk, so that they never become many. The row is also a fence: whoever opened it last is the only one that can
+//! commit.
 
 use std::collections::VecDeque;
 
@@ -26,14 +27,14 @@ const MOST_FORGETTABLE_CHUNKS: usize = 16;
 /// Rows of other runs that are looked at when a run begins.
 pub(super) const MOST_LEFT: i64 = 100;
 
-/// Which step of which run it is.
+/// The step and the run.
 #[derive(Debug, Clone)]
 pub(super) struct RunKey {
     pub(super) job_name: String,
     pub(super) step_name: String,
     pub(super) instance_id: i64,
     pub(super) execution_id: i64,
-    /// What is written, so that two writers of a step do not share a row.
+    /// The name of the target, so that two writers of a step do not share a row.
     pub(super) target: String,
 }
 
@@ -54,7 +55,7 @@ pub(super) struct Left {
     pub(super) execution_id: i64,
 }
 
-/// What the target says of a run.
+/// A run as the target's row has it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Resumed {
     /// It begins here: the row has to be saved.
@@ -65,12 +66,12 @@ pub(super) enum Resumed {
     },
 }
 
-/// What the target knows.
+/// The content of the target's row.
 #[derive(Debug)]
 pub(super) struct Ledger {
     key: RunKey,
     created: Option<jiff::Timestamp>,
-    /// How many rows the repository knows of, whatever happens: a save that told it of them has waited for the disk.
+    /// The number of rows that the repository knows of, whatever happens: a save of them has waited for the disk.
     durable: u64,
     /// Fingerprints of the rows behind them that it knows of as long as the machine has power.
     forgettable: Vec<u64>,
@@ -119,7 +120,7 @@ impl Ledger {
         }
     }
 
-    /// Which run it is, and when its instance was created: an identifier alone may be that of another repository.
+    /// The run, and the time at which its instance was created: an identifier alone may be that of another repository.
     ///
     /// # Errors
     /// When the instance was removed.
@@ -136,8 +137,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Goes on from what the target's row held when it was taken over. `committed` is how many rows the repository knows of;
-    /// none for a fresh start.
+    /// Goes on from what the target's row held when it was taken over. `committed` is how many rows the repository
+    /// knows of; none for a fresh start.
     ///
     /// # Errors
     /// When a later execution has taken it over, or when target and repository do not fit together.
@@ -180,21 +181,23 @@ impl Ledger {
         }
     }
 
-    /// Whether the run that execution `owner` has left in the target is none that goes on: its step is complete, or a launch
-    /// with force came after it.
+    /// Returns whether the run that execution `owner` has left in the target is none that goes on: its step is
+    /// complete, or a launch with force came after it.
     async fn is_over(&self, repository: &dyn JobRepository, owner: i64) -> Result<bool, ItemError> {
         Ok(self.is_complete(repository, owner).await? || self.forced_since(repository, owner).await?)
     }
 
-    /// Whether the step is recorded as complete in an execution. What is recorded as the end of a step is on the disk.
+    /// Returns whether the step is recorded as complete in an execution. What is recorded as the end of a step is on
+    /// the disk.
     async fn is_complete(&self, repository: &dyn JobRepository, execution_id: i64) -> Result<bool, ItemError> {
         let steps = repository.steps(ExecutionId(execution_id)).await?;
         let is_ours = |step: &StepExecution| step.step_name == self.key.step_name && step.status == Status::Completed;
         Ok(steps.iter().any(is_ours))
     }
 
-    /// Of rows that other runs of the step have left in the target, those that nobody needs: their step is complete in this
-    /// repository. A row can go no sooner, since the end of a step is durable after all that the target is reported.
+    /// Of rows that other runs of the step have left in the target, those that nobody needs: their step is complete in
+    /// this repository. A row can go no sooner, since the end of a step is durable after all that the target is
+    /// reported.
     pub(super) async fn complete(
         &self,
         repository: &dyn JobRepository,
@@ -212,8 +215,8 @@ impl Ledger {
         Ok(complete)
     }
 
-    /// Whether a launch with force came after execution `owner` and up to this one: what was left before is of no run that
-    /// goes on.
+    /// Returns whether a launch with force came after execution `owner` and up to this one: what was left before is of
+    /// no run that goes on.
     async fn forced_since(&self, repository: &dyn JobRepository, owner: i64) -> Result<bool, ItemError> {
         let instance_id = Some(InstanceId(self.key.instance_id));
         let mut before = Some(self.key.execution_id + 1);
@@ -233,7 +236,7 @@ impl Ledger {
         Ok(false)
     }
 
-    /// Whether the repository's save of the next chunk, which has so many rows, must wait for the disk.
+    /// Returns whether the repository's save of the next chunk, which has so many rows, must wait for the disk.
     pub(super) fn is_durable_due(&mut self, rows: usize) -> bool {
         self.saves_durably = self.forgettable.len() + rows > MOST_FORGETTABLE_ROWS
             || self.forgettable_chunks + 1 >= MOST_FORGETTABLE_CHUNKS;
@@ -269,8 +272,8 @@ impl Ledger {
         Ok(wanted)
     }
 
-    /// What the target has to keep with this chunk: the number of its rows, and the fingerprints of those that the repository
-    /// may not know of, or may forget.
+    /// The state that the target has to keep with this chunk: the number of its rows, and the fingerprints of those
+    /// that the repository may not know of, or may forget.
     pub(super) fn state(&self) -> Result<(i64, Vec<u8>), ItemError> {
         let unsettled = self.unsettled();
         let rows = self.durable + (self.forgettable.len() + unsettled.len()) as u64;
@@ -311,8 +314,8 @@ impl Ledger {
         self.end_chunk();
     }
 
-    /// The repository has not committed. What the target has committed stays there, and will come again; the answer says
-    /// whether there is any.
+    /// The repository has not committed. What the target has committed stays there, and will come again; the answer
+    /// says whether there is any.
     pub(super) fn rolled_back(&mut self) -> bool {
         let stays = self.target_committed;
         if stays {

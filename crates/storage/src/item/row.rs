@@ -50,7 +50,7 @@ pub(super) fn bind(
     Ok(())
 }
 
-/// What is done with each field of a row.
+/// The action on each field of a row.
 pub(super) trait Fields {
     fn field<T: ?Sized + Serialize>(&mut self, name: &'static str, value: &T) -> Result<(), RowError>;
 }

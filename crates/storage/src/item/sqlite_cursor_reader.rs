@@ -1,4 +1,5 @@
-//! `SqliteCursorReader`: rows of one query on the repository's database or another file, in whatever order the query gives.
+//! `SqliteCursorReader`: rows of one query on the repository's database or another file, in whatever order the query
+//! gives.
 
 use std::path::PathBuf;
 use std::thread::JoinHandle;
@@ -32,9 +33,9 @@ const BATCHES: usize = 2;
 /// # }
 /// ```
 ///
-/// It sees the database as it was when the step's attempt began, and nothing of what is written meanwhile. As long as it is
-/// open, SQLite's log of changes cannot be cut and grows with all that is written: where there is a unique key, prefer
-/// [`SqliteReader`](crate::SqliteReader), which also seeks.
+/// It sees the database as it was when the step's attempt began, and nothing of what is written meanwhile. As long as
+/// it is open, SQLite's log of changes cannot be cut and grows with all that is written: where there is a unique key,
+/// prefer [`SqliteReader`](crate::SqliteReader), which also seeks.
 ///
 /// # Restart
 /// There is no key to seek, so rows are counted: a restart runs the query again and passes over as many rows as were
@@ -51,7 +52,7 @@ pub struct SqliteCursorReader<T, F> {
     place: CursorPosition,
 }
 
-/// What is stored with each commit.
+/// The state that is stored with each commit.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct CursorPosition {
     /// Rows that were settled.
@@ -84,8 +85,8 @@ where
         Self::build(SqliteSource::Repository(Some(repository.clone())), query.into(), map)
     }
 
-    /// As [`new`](Self::new), on another file of SQLite. It must be there; it is read only. While it is read nobody can write
-    /// to it, unless its journal mode is WAL.
+    /// As [`new`](Self::new), on another file of SQLite. It must be there; it is read only. While it is read nobody can
+    /// write to it, unless its journal mode is WAL.
     pub fn from_file(path: impl Into<PathBuf>, query: impl Into<String>, map: F) -> Self {
         Self::build(SqliteSource::File(path.into()), query.into(), map)
     }

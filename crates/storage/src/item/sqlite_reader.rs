@@ -18,8 +18,8 @@ const DEFAULT_PAGE_SIZE: u32 = 1_000;
 ///
 /// Each page is a query of its own, so no read transaction stays open while the step works; a row that is added behind
 /// the current key meanwhile is read too. The query is wrapped as a sub-select: it may have a WHERE, a GROUP BY and
-/// parameters `?1` …, and needs no ORDER BY. The key columns must be among its columns, never NULL, and unique together:
-/// a breach is an error, never a lost row. An index over them makes each page as fast as the first.
+/// parameters `?1` …, and needs no ORDER BY. The key columns must be among its columns, never NULL, and unique
+/// together: a breach is an error, never a lost row. An index over them makes each page as fast as the first.
 ///
 /// ```no_run
 /// # fn build(context: &oxbatch::StepContext) {
@@ -77,8 +77,8 @@ where
         Self::build(SqliteSource::Repository(Some(repository.clone())), query.into(), keys, map)
     }
 
-    /// As [`new`](Self::new), on another file of SQLite. It must be there; it is read only, and other writers need not wait
-    /// if its journal mode is WAL.
+    /// As [`new`](Self::new), on another file of SQLite. It must be there; it is read only, and other writers need not
+    /// wait if its journal mode is WAL.
     pub fn from_file<K: Into<String>>(
         path: impl Into<PathBuf>,
         query: impl Into<String>,

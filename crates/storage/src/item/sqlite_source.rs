@@ -1,4 +1,4 @@
-//! Where the readers of SQLite read: the repository's own file, or another one.
+//! The source of the readers of SQLite: the repository's own file, or another one.
 
 use std::path::PathBuf;
 

@@ -23,18 +23,20 @@ use table_rows::TableRows;
 
 /// Writes rows into a table of SQLite.
 ///
-/// - [`new`](Self::new) writes to the repository's own database: **exactly once**. Rows, checkpoint and counters commit together.
-/// - [`to_file`](Self::to_file) writes to another file, whatever the repository is: **at least once**, since it commits before
-///   the repository does; with [`exactly_once`](Self::exactly_once) the file keeps a checkpoint of its own.
+/// - [`new`](Self::new) writes to the repository's own database: **exactly once**. Rows, checkpoint and counters commit
+///   together.
+/// - [`to_file`](Self::to_file) writes to another file, whatever the repository is: **at least once**, since it commits
+///   before the repository does; with [`exactly_once`](Self::exactly_once) the file keeps a checkpoint of its own.
 ///
-/// Rows are inserted unless [`upsert`](Self::upsert), [`update`](Self::update) or [`delete`](Self::delete) says otherwise.
-/// What the table refuses is an error of kind *constraint*, which a skip policy may go on without.
+/// Rows are inserted unless [`upsert`](Self::upsert), [`update`](Self::update) or [`delete`](Self::delete) says
+/// otherwise. A row that the table refuses is an error of kind *constraint*, which a skip policy may go on without.
 ///
-/// A row is a struct with [`Serialize`]; its fields are the columns of the same name. `None` becomes NULL; booleans 0 or
-/// 1; dates, unit variants and everything that serialises as text become text; bytes become a BLOB. Nested structs,
+/// A row is a struct with [`Serialize`]; its fields are the columns of the same name. `None` becomes NULL; booleans 0
+/// or 1; dates, unit variants and everything that serialises as text become text; bytes become a BLOB. Nested structs,
 /// sequences, NaN and numbers outside of i64 are errors that name the field. A field that serde leaves out
-/// (`skip_serializing_if`) is NULL. Foreign keys that are deferred are checked by the chunk's commit, where SQLite does not
-/// name the row: under a skip policy the row is found by trials, which costs two writes of the chunk and some of its parts.
+/// (`skip_serializing_if`) is NULL. Foreign keys that are deferred are checked by the chunk's commit, where SQLite does
+/// not name the row: under a skip policy the row is found by trials, which costs two writes of the chunk and some of
+/// its parts.
 ///
 /// ```
 /// # use oxbatch::sqlite::SqliteWriter;
@@ -57,10 +59,10 @@ enum Target {
     File(OtherFile),
 }
 
-/// What is saved with each chunk.
+/// The state that is saved with each chunk.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Progress {
-    /// Whether the table was created and emptied.
+    /// `true` if the table was created and emptied.
     prepared: bool,
     /// Rows written.
     rows: u64,
@@ -72,11 +74,11 @@ impl<T> SqliteWriter<T> {
         Self::build(Target::Repository, table.into())
     }
 
-    /// Writes into `table` of another file, at least once: a restart writes again what the repository has not saved. After the
-    /// death of the process that is one chunk at most, the one between the commits of the two databases; with
-    /// [`commit_every`](oxbatch_core::step::ChunkStepBuilder::commit_every) it is those that waited for their save. After a loss of power it is all chunks that
-    /// the repository had not made durable yet: each commit of this file waits for its disk, those of the repository wait
-    /// for it at the ends of steps. A file that is missing is created.
+    /// Writes into `table` of another file, at least once: a restart writes again what the repository has not saved.
+    /// After the death of the process that is one chunk at most, the one between the commits of the two databases; with
+    /// [`commit_every`](oxbatch_core::step::ChunkStepBuilder::commit_every) it is those that waited for their save.
+    /// After a loss of power it is all chunks that the repository had not made durable yet: each commit of this file
+    /// waits for its disk, those of the repository wait for it at the ends of steps. A file that is missing is created.
     ///
     /// The file is locked for writing from a chunk's first row to its commit. The repository's own file is refused.
     pub fn to_file(path: impl Into<PathBuf>, table: impl Into<String>) -> Self {
@@ -93,15 +95,15 @@ impl<T> SqliteWriter<T> {
         }
     }
 
-    /// Writes to another file exactly once: each of its transactions updates a row of its table `oxbatch_checkpoint`, which is
-    /// created when it is missing, and a restart leaves out the rows that are there already, also after a loss of power that
-    /// has taken many chunks from the repository. It costs a fingerprint of each row, and a wait for the repository's disk
-    /// every 16 chunks or 4,096 rows. The input must bring the same rows again after a restart, and the processor make the same
-    /// of them: no time of day; when they do not, the step fails and says so. Each chunk is saved by itself, whatever
-    /// `commit_every` says. In the repository's own database nothing is changed by it.
+    /// Writes to another file exactly once: each of its transactions updates a row of its table `oxbatch_checkpoint`,
+    /// which is created when it is missing, and a restart leaves out the rows that are there already, also after a loss
+    /// of power that has taken many chunks from the repository. It costs a fingerprint of each row, and a wait for the
+    /// repository's disk every 16 chunks or 4,096 rows. The input must bring the same rows again after a restart, and
+    /// the processor make the same of them: no time of day; when they do not, the step fails and says so. Each chunk is
+    /// saved by itself, whatever `commit_every` says. In the repository's own database nothing is changed by it.
     ///
-    /// The row of a run that is complete goes when the next run of the step begins; those of runs that were purged before are
-    /// needed by nobody.
+    /// The row of a run that is complete goes when the next run of the step begins; those of runs that were purged
+    /// before are needed by nobody.
     #[must_use]
     pub fn exactly_once(mut self, context: &StepContext) -> Self {
         if let Target::File(file) = &mut self.target {
@@ -110,8 +112,8 @@ impl<T> SqliteWriter<T> {
         self
     }
 
-    /// Rows replace those with the same key, over whose columns the table must have a unique index or its primary key; all
-    /// other columns are updated. Of rows with the same key the last one wins.
+    /// Rows replace those with the same key, over whose columns the table must have a unique index or its primary key;
+    /// all other columns are updated. Of rows with the same key the last one wins.
     #[must_use]
     pub fn upsert<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         self.rows.mode = Mode::Upsert { keys: keys.into_iter().map(Into::into).collect() };
@@ -134,16 +136,16 @@ impl<T> SqliteWriter<T> {
         self
     }
 
-    /// Statements that create what is missing, run in the transaction of the first chunk, or at the end of an empty input:
-    /// `CREATE TABLE IF NOT EXISTS …; CREATE INDEX IF NOT EXISTS …`.
+    /// Statements that create what is missing, run in the transaction of the first chunk, or at the end of an empty
+    /// input: `CREATE TABLE IF NOT EXISTS …; CREATE INDEX IF NOT EXISTS …`.
     #[must_use]
     pub fn create(mut self, statements: impl Into<String>) -> Self {
         self.rows.create = Some(statements.into());
         self
     }
 
-    /// A statement that removes what an earlier run has left, run in the transaction of the first chunk of a fresh start
-    /// and never on a resume: `DELETE FROM strikes WHERE source = ?1`.
+    /// A statement that removes what an earlier run has left, run in the transaction of the first chunk of a fresh
+    /// start and never on a resume: `DELETE FROM strikes WHERE source = ?1`.
     #[must_use]
     pub fn replace<V: Into<Value>>(
         mut self,

@@ -49,7 +49,7 @@ macro_rules! set {
 }
 use set;
 
-/// Whether the executions are kept in PostgreSQL.
+/// Returns whether the executions are kept in PostgreSQL.
 #[cfg(feature = "postgres")]
 fn is_on_postgres(context: &StepContext) -> bool {
     crate::postgres::PostgresRepository::of(context.repository().as_ref()).is_some()

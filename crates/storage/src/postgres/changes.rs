@@ -1,7 +1,7 @@
-//! What has changed since a look: each change that the snapshot of now sees and the one of then did not.
+//! The changes since a poll: each change that the current snapshot sees and the earlier one did not.
 //!
-//! Numbers that are given when a transaction begins do not become visible in their order: who only remembers the highest
-//! one misses what is committed late. A snapshot knows which transactions were still under way.
+//! Numbers that are given when a transaction begins do not become visible in their order: who only remembers the
+//! highest one misses what is committed late. A snapshot knows which transactions were still under way.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use super::rows;
 use super::session::Session;
 use super::sql::{execution_columns, step_columns};
 
-/// Which transactions a look could see; the form is that of PostgreSQL's `pg_snapshot`.
+/// The transactions that a poll could see; the form is that of PostgreSQL's `pg_snapshot`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Snapshot {
     /// The oldest that was still under way.
@@ -24,7 +24,7 @@ struct Snapshot {
     under_way: Vec<u64>,
 }
 
-/// Where a look goes on.
+/// The position at which a poll goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Position {
     /// All that it sees was reported.

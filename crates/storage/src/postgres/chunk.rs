@@ -43,7 +43,7 @@ pub struct PostgresChunkTransaction {
     opened: u64,
     /// The next commit waits for the disk.
     durable: bool,
-    /// How many saves the step's row has had, as far as this process knows.
+    /// The number of saves that the step's row has had, as far as this process knows.
     saves: SavesOfStep,
     /// It ends the waits for the database.
     stop: CancellationToken,
@@ -75,8 +75,8 @@ impl PostgresChunkTransaction {
         })
     }
 
-    /// The connection, inside of the chunk's transaction, which begins with the first call of each chunk. Savepoints may
-    /// be made on it.
+    /// The connection, inside of the chunk's transaction, which begins with the first call of each chunk. Savepoints
+    /// may be made on it.
     ///
     /// Whoever commits or rolls back on the connection itself gives the guarantee up.
     ///
@@ -129,7 +129,8 @@ impl PostgresChunkTransaction {
         }
     }
 
-    /// Rolls back on the connection; one on which that fails is closed, which undoes it too. The answer is whether it lives.
+    /// Rolls back on the connection; one on which that fails is closed, which undoes it too. The answer is whether it
+    /// lives.
     async fn undo_begun(&mut self) -> bool {
         if let (true, Some(connection)) = (self.phase.has_begun(), &self.connection)
             && connection.client.batch_execute("ROLLBACK").await.is_err()

@@ -23,8 +23,8 @@ use super::settings::PostgresSettings;
 use super::sql::chunk_session;
 use super::tls;
 
-/// What every connection of the repository relies on, whatever the role or the database has set. That it may only read is
-/// obeyed, and refused at the start of whatever has to write.
+/// The settings that every connection of the repository relies on, whatever the role or the database has set. That it
+/// may only read is obeyed, and refused at the start of whatever has to write.
 const FOR_ALL: &str = "SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off; \
      SET client_min_messages = warning";
 /// Metadata: commits that wait for the disk, even where the server's own default does not; nobody waits for ever.
@@ -34,7 +34,7 @@ const FOR_METADATA: &str = "SELECT set_config('synchronous_commit', 'on', false)
 /// Chunks: they become durable with the end of their step, and may take as long as their writer does.
 const FOR_CHUNKS: &str = "SET synchronous_commit = off; SET idle_in_transaction_session_timeout = 0";
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     Metadata,
@@ -61,7 +61,7 @@ impl Connector {
         &self.settings
     }
 
-    /// How long a connection may take in all.
+    /// The time that a connection may take in all.
     pub(super) fn timeout(&self) -> Duration {
         self.settings.config.get_connect_timeout().copied().unwrap_or(super::settings::DEFAULT_CONNECT_TIMEOUT)
     }
@@ -174,8 +174,8 @@ impl Listening {
 }
 
 impl PostgresSettings {
-    /// A connection of one's own to the database, for work that is no repository's. It lives on the runtime of the caller
-    /// and ends when it is dropped.
+    /// A connection of one's own to the database, for work that is no repository's. It lives on the runtime of the
+    /// caller and ends when it is dropped.
     ///
     /// # Errors
     /// [`RepositoryError::Unusable`] with one sentence.

@@ -8,7 +8,8 @@ use tokio_postgres::Row;
 use super::error::StoreError;
 use super::session::Session;
 
-/// What is not changed stays as it was written, digit by digit, which jsonb would not keep; nor does it hold all strings.
+/// A value that is not changed stays as it was written, digit by digit, which jsonb would not keep; nor does it hold
+/// all strings.
 macro_rules! changed {
     () => {
         "(SELECT '{' || coalesce(string_agg(to_json(key)::text || ':' || value::text, ','), '') || '}' FROM (

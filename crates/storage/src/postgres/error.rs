@@ -16,7 +16,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Why a piece of work ends without a result.
 pub(super) type StoreError = crate::error::StoreError<ServerError>;
 
-/// What PostgreSQL or the connection to it says.
+/// An error of PostgreSQL or of the connection to it.
 #[derive(Debug)]
 pub(crate) enum ServerError {
     /// The server or the driver says so.
@@ -126,7 +126,8 @@ pub(super) fn unavailable(operation: &'static str, why: impl Into<BoxError>) -> 
     RepositoryError::Unavailable { operation, source: why.into() }
 }
 
-/// The error of a commit, or of what checks the same: one of the rows, where it finds a constraint broken that was deferred.
+/// The error of a commit, or of what checks the same: one of the rows, where it finds a constraint broken that was
+/// deferred.
 pub(super) fn rows_refused(error: Error) -> StoreError {
     match error.as_db_error() {
         Some(said) if said.code().code().starts_with("23") => {
@@ -136,7 +137,7 @@ pub(super) fn rows_refused(error: Error) -> StoreError {
     }
 }
 
-/// Whether the connection is gone: nothing is known of what was asked last.
+/// Returns whether the connection is gone: nothing is known of what was asked last.
 fn is_lost(error: &Error) -> bool {
     match error.code() {
         Some(code) => {
@@ -208,7 +209,7 @@ fn unreadable_in(error: &Error) -> Option<String> {
     text.starts_with("error deserializing column").then(|| "value".to_owned())
 }
 
-/// What the server says, in one line, with what a person can do about it.
+/// The server's message in one line, with advice for people.
 #[derive(Debug)]
 pub(super) struct Said {
     message: String,

@@ -1,6 +1,7 @@
 //! The ends of steps and executions: recorded by their owner, asked for by a person.
 //!
-//! Whoever changes an execution and its steps takes the execution's row first, so that nobody waits for another in a ring.
+//! Whoever changes an execution and its steps takes the execution's row first, so that nobody waits for another in a
+//! ring.
 
 use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, JobExecution, Status, StepExecution, StepExecutionId};
@@ -17,8 +18,8 @@ pub(super) fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// Ends a step execution under its fence. The commit waits for the disk, and with it everything before it in the one log
-/// of the server: the chunks of the step, which did not wait, are durable then.
+/// Ends a step execution under its fence. The commit waits for the disk, and with it everything before it in the one
+/// log of the server: the chunks of the step, which did not wait, are durable then.
 ///
 /// `saves` of its chunks are known to have been committed. A server that has fewer has lost some in a crash.
 pub(super) async fn step(

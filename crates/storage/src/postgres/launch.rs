@@ -136,8 +136,8 @@ async fn last(session: &Session, instance_id: i64) -> Result<Option<LastExecutio
     row.map(|row| rows::last_execution(&row, 0)).transpose()
 }
 
-/// How many executions wait, as far as it matters. Looks at no more rows than that. Launches that come at the same moment do
-/// not see each other: the queue may be longer by as many.
+/// Counts the executions that wait, as far as it matters, and reads no more rows than that. Launches that come at the
+/// same moment do not see each other: the queue may be longer by as many.
 pub(super) async fn waiting(session: &Session, admission: &Admission) -> Result<i64, StoreError> {
     if admission.claim.is_some() {
         return Ok(0);

@@ -124,7 +124,8 @@ fn refused(settings: &PostgresSettings, fault: StoreError) -> RepositoryError {
 
 /// Number of the newest migration of the database; 0 for one without any.
 pub(super) async fn applied(session: &Session) -> Result<i64, StoreError> {
-    // Asked of the catalog's table, not of to_regclass alone: after a wait for the lock that one may answer from a cache.
+    // Asked of the catalog's table, not of to_regclass alone: after a wait for the lock that one may answer from a
+    // cache.
     let sql = "SELECT EXISTS (SELECT 1 FROM pg_class WHERE relname = 'oxbatch_migration' AND pg_table_is_visible(oid))";
     let exists: bool = session.one(sql, &[]).await?.try_get(0)?;
     if !exists {
@@ -133,14 +134,14 @@ pub(super) async fn applied(session: &Session) -> Result<i64, StoreError> {
     Ok(session.one("SELECT coalesce(max(number), 0) FROM oxbatch_migration", &[]).await?.try_get(0)?)
 }
 
-/// What no other database has: when its first table was made.
+/// The identity of the database: the time at which its first table was made.
 pub(super) async fn identity(session: &Session) -> Result<String, StoreError> {
     let sql = "SELECT (SELECT oid FROM pg_database WHERE datname = current_database())::text || '-' ||
          (extract(epoch FROM applied_at) * 1000000)::bigint FROM oxbatch_migration WHERE number = 1";
     Ok(session.one(sql, &[]).await?.try_get(0)?)
 }
 
-/// Whether the database has a migration; numbers that were set aside may be filled after higher ones.
+/// Returns whether the database has a migration; numbers that were set aside may be filled after higher ones.
 async fn has(session: &Session, number: i64) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM oxbatch_migration WHERE number = $1)";
     Ok(session.one(sql, &[&number]).await?.try_get(0)?)

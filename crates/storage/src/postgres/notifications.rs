@@ -21,7 +21,7 @@ const CHANNEL: &str = "oxbatch";
 const OUTBOX: usize = 1024;
 /// Notification that wait for who listens here; one who is slower is reported that some were missed.
 const HEARD: usize = 1024;
-/// How long a command may be held up by telling what it has asked for.
+/// The time that a command may be held up by its own notification.
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// Pause between two batches: what comes meanwhile goes out together.
 const BATCH_PAUSE: Duration = Duration::from_millis(10);

@@ -18,13 +18,13 @@ use super::session::{Mark, Session};
 /// First wait before work that failed is tried again; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How long is still waited after a stop: what is ready to be saved should be saved, if that can be done at all.
+/// The time that is still waited after a stop: what is ready to be saved should be saved, if that can be done at all.
 const STOP_GRACE: Duration = Duration::from_secs(2);
-/// How long is waited until the log says so, and then between two lines.
+/// The time that is waited until the log says so, and then between two lines.
 const FIRST_LINE: Duration = Duration::from_millis(500);
 const NEXT_LINE: Duration = Duration::from_secs(10);
 
-/// What a piece of work is: a function of a connection and of what was asked.
+/// A piece of work: a function of a connection and of the request.
 pub(super) type Work<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// All connections of a repository. Steps hold theirs for as long as they run, so they have a share of their own: the
@@ -75,7 +75,7 @@ impl Connections {
         self.pool.retain(|_, _| false);
     }
 
-    /// When what is tried again is given up.
+    /// The moment at which retries are given up.
     pub(super) fn deadline(&self) -> Instant {
         Instant::now() + self.connector.settings().retry_time
     }
@@ -197,7 +197,7 @@ pub(super) struct Patience {
     deadline: Instant,
     pause: Duration,
     stop: CancellationToken,
-    /// When the stop was noticed.
+    /// The moment at which the stop was noticed.
     stopped: Option<Instant>,
     next_line: Instant,
 }
@@ -212,13 +212,13 @@ impl Patience {
         Self { deadline, pause: FIRST_PAUSE, stop, stopped: None, next_line: Instant::now() + FIRST_LINE }
     }
 
-    /// What is reported of a wait that is over: the error, or the stop that ended it.
+    /// The error of a wait that is over: the one that was waited for, or the stop that ended it.
     pub(super) fn ended_by(&self, fault: StoreError) -> StoreError {
         if self.stop.is_cancelled() && fault.passes() { ServerError::Stopped.into() } else { fault }
     }
 
-    /// Waits because of an error; `false` when there is no time left for another attempt. A stop leaves a moment, in which
-    /// what is ready to be saved is saved.
+    /// Waits because of an error; `false` when there is no time left for another attempt. A stop leaves a moment, in
+    /// which what is ready to be saved is saved.
     pub(super) async fn wait(&mut self, fault: &StoreError) -> bool {
         let now = Instant::now();
         if self.stop.is_cancelled() {

@@ -12,8 +12,8 @@ use super::error::{StoreError, corrupt};
 use super::rows;
 use super::session::Session;
 
-/// Ended executions in the order of their ends. What may go is a first part of an instance: whether one is the first left
-/// of its instance is reported beside. The condition on the time alone lets the index begin there.
+/// Ended executions in the order of their ends. What may go is a first part of an instance: whether one is the first
+/// left of its instance is reported beside. The condition on the time alone lets the index begin there.
 const ENDED: &str = "SELECT id, end_time, job_instance_id, job_name, NOT EXISTS (
          SELECT 1 FROM oxbatch_job_execution AS earlier
          WHERE earlier.job_instance_id = ended.job_instance_id AND earlier.id < ended.id)
@@ -21,8 +21,8 @@ const ENDED: &str = "SELECT id, end_time, job_instance_id, job_name, NOT EXISTS 
      WHERE end_time IS NOT NULL AND end_time < $1 AND (end_time, id) > ($2, $3)
      ORDER BY end_time, id LIMIT $4";
 
-/// The first executions of instances, after one of them where that is given: whether a step was not attempted again later,
-/// and in which statuses the instances ended, or are, that run skipped items again.
+/// The first executions of instances, after one of them where that is given: whether a step was not attempted again
+/// later, and in which statuses the instances ended, or are, that run skipped items again.
 const HISTORIES: &str = "SELECT chosen.id, last.id, last.lineage, last.job_name, past.id, past.status, past.end_time,
          EXISTS (SELECT 1 FROM oxbatch_step_execution AS step
              WHERE step.job_execution_id = past.id AND NOT EXISTS (
@@ -90,7 +90,7 @@ async fn ended(
     ended.iter().map(rows::ended).collect()
 }
 
-/// What the rules have to know of instances, which are held from here on where some of them may go: nobody launches one
+/// Reads the histories of instances, which are locked from here on where some of them may go: nobody launches one
 /// while it is decided what its executions are needed for.
 async fn histories(
     session: &Session,
@@ -160,8 +160,8 @@ async fn remove(session: &Session, purge: &Purge<'_>) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Makes the space of removed rows free for new ones. It holds up nobody, and gives back to the disk only what lies at the
-/// end of a table: the rest takes `VACUUM FULL`, under which nobody can work.
+/// Makes the space of removed rows free for new ones. It holds up nobody, and gives back to the disk only what lies at
+/// the end of a table: the rest takes `VACUUM FULL`, under which nobody can work.
 pub(super) async fn compact(session: &Session) -> Result<Compacted, StoreError> {
     let before = size(session).await?;
     for statement in COMPACT {

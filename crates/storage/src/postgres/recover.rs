@@ -74,9 +74,9 @@ pub(super) async fn recover(
     end_lost(session, lease.id, &Loss::new(lease, process_ended, status, request), request).await.map(Some)
 }
 
-/// Ends the sessions in which a dead owner has left a chunk: it may be frozen, or gone without the server's notice, and its
-/// rows would keep its successor waiting. One that is alive writes the chunk again and finds its lease lost. A role that may
-/// not see the sessions finds none.
+/// Ends the sessions in which a dead owner has left a chunk: it may be frozen, or gone without the server's notice, and
+/// its rows would keep its successor waiting. One that is alive writes the chunk again and finds its lease lost. A role
+/// that may not see the sessions finds none.
 async fn end_sessions(session: &Session, execution: i64, epoch: i64) -> Result<(), StoreError> {
     let ended = session
         .query(
@@ -120,7 +120,7 @@ async fn end_lost(
     Ok(Recovered { lost, successor })
 }
 
-/// Whether the execution has committed anything, and how many recoveries in a row led to it.
+/// Returns whether the execution has committed anything, and how many recoveries in a row led to it.
 async fn progress(session: &Session, id: ExecutionId) -> Result<Progress, StoreError> {
     let row = session
         .one(

@@ -86,7 +86,7 @@ impl PostgresRepository {
         }
     }
 
-    /// Who has leases: their marks are still needed.
+    /// The owners of leases: their marks are still needed.
     async fn owners(&self) -> Result<Vec<String>, RepositoryError> {
         self.read("list the owners of leases", (), |session, ()| {
             async move {

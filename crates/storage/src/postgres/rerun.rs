@@ -94,7 +94,7 @@ async fn is_anything_pending(session: &Session, request: &RerunRequest) -> Resul
     Ok(false)
 }
 
-/// What is left of the items that an execution skipped, step by step.
+/// The skipped items of an execution that are left, step by step.
 pub(super) async fn kept(
     session: &Session,
     id: ExecutionId,

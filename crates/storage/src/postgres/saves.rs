@@ -1,4 +1,4 @@
-//! How many saves of each running step were answered: by them a server is found out that has lost some in a crash.
+//! The number of acknowledged saves of each running step: it shows that a server has lost some in a crash.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,7 +9,8 @@ use oxbatch_core::execution::StepExecutionId;
 /// The counts of the steps that run in this process.
 ///
 /// Chunks do not wait for the disk. A server that crashes and comes back has lost the last of them, rows and checkpoint
-/// together; but the step lives on in this process, and its position is behind them. It must not go on, nor be COMPLETED.
+/// together; but the step lives on in this process, and its position is behind them. It must not go on, nor be
+/// COMPLETED.
 #[derive(Default)]
 pub(super) struct Saves(Mutex<HashMap<StepExecutionId, Arc<AtomicI64>>>);
 
@@ -27,7 +28,7 @@ impl Saves {
         SavesOfStep(Arc::clone(self.counts().entry(id).or_default()))
     }
 
-    /// How many saves of a step this process knows to be committed.
+    /// The number of a step's saves that this process knows to be committed.
     pub(super) fn known(&self, id: StepExecutionId) -> i64 {
         self.counts().get(&id).map_or(0, |count| count.load(Ordering::Acquire))
     }

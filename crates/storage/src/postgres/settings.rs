@@ -1,4 +1,4 @@
-//! Where the server is and how it is reached: the URL without its secrets, TLS, the bound of the connections.
+//! The address and settings of the server: the URL without its secrets, TLS, the bound of the connections.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ pub const DEFAULT_CONNECTIONS: usize = 20;
 pub const MIN_CONNECTIONS: usize = 3;
 /// The repository's own work never needs more.
 const MOST_FOR_METADATA: usize = 8;
-/// How long a connection may take, and how long one waits for a free one.
+/// The time that a connection may take, and that one waits for a free one.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long what fails for a reason that passes (a restart of the server, a lost connection) is tried again.
+/// The time that work is retried which fails for a reason that passes (a restart of the server, a lost connection).
 pub const DEFAULT_RETRY_TIME: Duration = Duration::from_secs(30);
 
-/// How a PostgreSQL server is reached. It never shows its password.
+/// The address and settings of a PostgreSQL server. It never shows its password.
 #[derive(Clone)]
 pub struct PostgresSettings {
     pub(super) config: Config,
@@ -28,7 +28,7 @@ pub struct PostgresSettings {
     pub(super) notifications: bool,
 }
 
-/// What is asked of the encryption, in the words of `sslmode`.
+/// The demand on encryption, in the words of `sslmode`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tls {
     pub(super) verify: Verify,
@@ -36,7 +36,7 @@ pub(super) struct Tls {
     pub(super) roots: Option<PathBuf>,
 }
 
-/// What is checked of the server's certificate.
+/// The check of the server's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verify {
     /// Nothing: encryption against who only listens.
@@ -57,19 +57,19 @@ pub enum PostgresSettingsError {
     /// A part of it is wrong.
     #[error("the URL of the PostgreSQL database is not valid: {problem}")]
     Invalid {
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
     /// The encryption is of no known kind.
     #[error("sslmode '{mode}' is none of disable, allow, prefer, require, verify-ca, verify-full")]
     UnknownMode {
-        /// What stands there.
+        /// The value that was given.
         mode: String,
     },
     /// Too few connections to work with.
     #[error("{connections} connections are too few: a service needs at least {MIN_CONNECTIONS}")]
     TooFewConnections {
-        /// How many were asked for.
+        /// The number that was asked for.
         connections: usize,
     },
 }
@@ -79,7 +79,7 @@ impl PostgresSettings {
     /// folder of a socket as `%2Frun%2Fpostgresql`.
     ///
     /// # Errors
-    /// What is wrong with it, without its password.
+    /// The problem, without its password.
     pub fn from_url(url: &str) -> Result<Self, PostgresSettingsError> {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(PostgresSettingsError::NotAUrl);
@@ -155,23 +155,23 @@ impl PostgresSettings {
         Ok(self)
     }
 
-    /// How many of the connections serve the repository's own work, which is short; steps share the others.
+    /// The number of connections that serve the repository's own work, which is short; steps share the others.
     pub(super) fn for_metadata(&self) -> usize {
         (self.connections / 4).clamp(2, MOST_FOR_METADATA)
     }
 
-    /// How many steps can write at once: each needs a connection of its own.
+    /// The number of steps that can write at once: each needs a connection of its own.
     pub fn steps_at_once(&self) -> usize {
         self.connections - self.for_metadata()
     }
 
-    /// How long what may pass is tried again. [`DEFAULT_RETRY_TIME`]
+    /// Sets the time that work is retried whose error may pass. [`DEFAULT_RETRY_TIME`]
     pub fn with_retry_time(mut self, time: Duration) -> Self {
         self.retry_time = time;
         self
     }
 
-    /// Whether nodes tell each other of notifications by LISTEN and NOTIFY; without, they look. A pooler between nodes and server
+    /// Sets whether nodes notify each other by LISTEN and NOTIFY; without, they poll. A pooler between nodes and server
     /// that hands connections on after each transaction passes none on.
     pub fn with_notifications(mut self, wanted: bool) -> Self {
         self.notifications = wanted;
@@ -187,7 +187,7 @@ impl PostgresSettings {
         self
     }
 
-    /// Whether a password is known.
+    /// Returns whether a password is known.
     pub fn has_password(&self) -> bool {
         self.config.get_password().is_some()
     }

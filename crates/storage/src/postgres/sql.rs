@@ -10,8 +10,8 @@ macro_rules! now {
     };
 }
 
-/// The name of a session that holds chunks: by it recovery finds what a dead owner has left. `lease` has `execution` and
-/// `epoch`; the table distinguishes repositories of several schemas. The server keeps 63 bytes of a name.
+/// The name of a session that holds chunks: by it recovery finds what a dead owner has left. `lease` has `execution`
+/// and `epoch`; the table distinguishes repositories of several schemas. The server keeps 63 bytes of a name.
 macro_rules! chunk_session {
     () => {
         "left(format('oxbatch chunk %s.%s %s', lease.execution, lease.epoch, 'oxbatch_job_execution'::regclass::oid), 63)"

@@ -11,15 +11,16 @@ use super::pool::Connections;
 use super::session::Session;
 use super::settings::PostgresSettings;
 
-/// Attempts to see the server process change under a connection. A pooler hands the process that was used last to the next
-/// one who asks; one that takes them in turn shows it with the second question.
+/// Attempts to see the server process change under a connection. A pooler hands the process that was used last to the
+/// next one who asks; one that takes them in turn shows it with the second question.
 const ATTEMPTS: u32 = 3;
-/// How long the answer of a pooler is waited for that has a single connection to the server.
+/// The time that the answer of a pooler with a single connection to the server is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The connection that listens, besides those that the settings bound.
 const LISTENING: i64 = 1;
 
-/// Refuses a pooler that hands connections on after each transaction, and a role, database or server that allows too few.
+/// Refuses a pooler that hands connections on after each transaction, and a role, database or server that allows too
+/// few.
 ///
 /// # Errors
 /// [`RepositoryError::Unusable`] with one sentence.
@@ -47,7 +48,7 @@ pub(super) async fn check(
     }
 }
 
-/// Whether the server process changes under a connection while another connection is in a transaction.
+/// Returns whether the server process changes under a connection while another connection is in a transaction.
 async fn changes_process(connections: &Connections, session: &Session) -> Result<bool, StoreError> {
     const PROCESS: &str = "SELECT pg_backend_pid()";
     let own = session.text(PROCESS).await?;

@@ -13,7 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::settings::{Tls, Verify};
 
-/// How connections are encrypted. Certificates are read once.
+/// The encryption of connections. Certificates are read once.
 pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect, RepositoryError> {
     let provider = Arc::new(ring::default_provider());
     let chain = match tls.verify {

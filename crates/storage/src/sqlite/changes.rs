@@ -1,4 +1,4 @@
-//! What has changed since a look: the numbers that the triggers of the table give in the order of the commits.
+//! The changes since a poll: the numbers that the triggers of the table give in the order of the commits.
 
 use oxbatch_core::execution::{JobExecution, StepExecution};
 use oxbatch_core::repository::Changes;

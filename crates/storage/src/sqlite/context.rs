@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
 
-/// What is not changed stays as it was written, digit by digit: `->` gives the text of a value. json_patch would merge
-/// objects, and take a null for a removal.
+/// A value that is not changed stays as it was written, digit by digit: `->` gives the text of a value. json_patch
+/// would merge objects, and take a null for a removal.
 const SAVE: &str = "UPDATE oxbatch_job_execution SET context = (SELECT json_group_object(key, json(entry)) FROM (
          SELECT key, coalesce(context, '{}') -> fullkey AS entry FROM json_each(coalesce(context, '{}'))
          WHERE key NOT IN (SELECT value FROM json_each(?4))

@@ -2,11 +2,12 @@
 
 use rusqlite::{Connection, Error, ffi};
 
-/// Checks the deferred foreign keys of the transaction that is open, and undoes it: a commit checks them before it asks the hook,
-/// which turns it into a roll-back.
+/// Checks the deferred foreign keys of the transaction that is open, and undoes it: a commit checks them before it asks
+/// the hook, which turns it into a roll-back.
 ///
 /// # Errors
-/// That of the commit, for which [`is_deferred_violation`] holds when a foreign key is broken; the transaction is still open then.
+/// That of the commit, for which [`is_deferred_violation`] holds when a foreign key is broken; the transaction is still
+/// open then.
 pub(crate) fn check_deferred(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.commit_hook(Some(|| true))?;
     let ended = connection.execute_batch("COMMIT");

@@ -99,8 +99,8 @@ fn is_moved(error: &Error) -> bool {
     matches!(error, Error::SqliteFailure(code, _) if code.extended_code == ffi::SQLITE_READONLY_DBMOVED)
 }
 
-/// Whether there is no more space: of the disk, or up to the limit of a file's size that the process was started with, which
-/// SQLite tells as any failed write.
+/// Returns whether there is no more space: of the disk, or up to the limit of a file's size that the process was
+/// started with, which SQLite tells as any failed write.
 pub(super) fn is_full(error: &Error) -> bool {
     match error {
         // The second is the write of the file of shared memory beside the log.
@@ -115,7 +115,7 @@ pub(super) fn is_full(error: &Error) -> bool {
     }
 }
 
-/// Whether a unique index refused a row.
+/// Returns whether a unique index refused a row.
 pub(super) fn is_unique_violation(error: &Error) -> bool {
     matches!(error, Error::SqliteFailure(code, _) if code.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
 }

@@ -90,7 +90,8 @@ fn before(
     Ok(statement.query_row(params![job_name, job_key], read).optional()?)
 }
 
-/// Refuses what would wait beyond the queue's limit, or run at once beyond another. Looks at no more rows than the limit.
+/// Refuses what would wait beyond the queue's limit, or run at once beyond another. Looks at no more rows than the
+/// limit.
 pub(super) fn admit(connection: &Connection, job_name: &str, admission: &Admission) -> Result<(), StoreError> {
     if admission.claim.is_some() {
         return node::check_limits(connection, job_name, &admission.limits);

@@ -75,7 +75,7 @@ pub(super) fn applied(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT coalesce(max(number), 0) FROM oxbatch_migration", [], |row| row.get(0))
 }
 
-/// Whether the database has a migration; numbers that were set aside may be filled after higher ones.
+/// Returns whether the database has a migration; numbers that were set aside may be filled after higher ones.
 fn has(connection: &Connection, number: i64) -> rusqlite::Result<bool> {
     connection
         .query_row("SELECT EXISTS (SELECT 1 FROM oxbatch_migration WHERE number = ?1)", [number], |row| row.get(0))

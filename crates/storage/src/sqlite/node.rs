@@ -55,8 +55,8 @@ pub(super) fn heartbeat(connection: &Connection, report: &NodeReport) -> Result<
     Ok(drain)
 }
 
-/// All nodes. One whose process has ended is gone, however fresh its heartbeat is; one that lives is not: it may wait for
-/// the write lock behind another that is frozen.
+/// All nodes. One whose process has ended is gone, however fresh its heartbeat is; one that lives is not: it may wait
+/// for the write lock behind another that is frozen.
 pub(super) fn nodes(connection: &Connection, presence: &Presence) -> Result<Vec<NodeStatus>, StoreError> {
     let now: i64 = connection.prepare_cached(concat!("SELECT ", now!()))?.query_row([], |row| row.get(0))?;
     let mut statement = connection.prepare_cached(concat!(
@@ -158,7 +158,7 @@ pub(super) fn status(nodes: Vec<NodeStatus>, boot_id: Uuid) -> Result<NodeStatus
     found.ok_or(StoreError::Repository(RepositoryError::NodeNotFound { id: boot_id }))
 }
 
-/// Whether a node may be given work.
+/// Returns whether a node may be given work.
 pub(super) fn is_draining(connection: &Connection, node: &Node) -> Result<bool, StoreError> {
     let draining = connection
         .prepare_cached("SELECT draining FROM oxbatch_node WHERE boot_id = ?1")?

@@ -11,10 +11,10 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::error::{is_full, moved};
 
-/// How long a connection waits for a lock that another process holds.
+/// The time that a connection waits for a lock that another process holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Pauses between attempts to get a lock: short, so that one who works in batches with pauses starves nobody. SQLite's own
-/// reach a tenth of a second.
+/// Pauses between attempts to get a lock: short, so that one who works in batches with pauses starves nobody. SQLite's
+/// own reach a tenth of a second.
 const FIRST_PAUSES: (i32, Duration) = (20, Duration::from_millis(1));
 const PAUSE: Duration = Duration::from_millis(5);
 /// Statements that a connection keeps prepared: all of the repository's and some of an author's.
@@ -22,13 +22,13 @@ const STATEMENT_CACHE: usize = 64;
 /// Time between attempts to switch a new file to WAL while another process does the same.
 const WAL_PAUSE: Duration = Duration::from_millis(10);
 
-/// How much a commit waits for the disk.
+/// The durability of a commit.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Durability {
     /// Each commit is on the disk.
     EachCommit,
-    /// Each commit is on the disk in whatever journal mode: where a journal is deleted to commit, its folder is synced too,
-    /// or a loss of power could bring the journal back and undo what was committed.
+    /// Each commit is on the disk in whatever journal mode: where a journal is deleted to commit, its folder is synced
+    /// too, or a loss of power could bring the journal back and undo what was committed.
     EachCommitInAnyMode,
     /// A commit is on the disk with the next durable one at the latest; nothing is ever half there.
     Later,
@@ -64,7 +64,7 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf, RepositoryError> {
     Err(unusable(problem, None))
 }
 
-/// What is wrong with a file that was to be opened for this.
+/// The error of a file that was to be opened for this.
 fn told(path: &Path, purpose: &str, error: rusqlite::Error) -> RepositoryError {
     let shown = path.display();
     let problem = match error.sqlite_error_code() {
@@ -141,7 +141,7 @@ fn needs_rights(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied))
 }
 
-/// Whether a process works on the file, or has left something in its log: then it has a log beside it.
+/// Returns whether a process works on the file, or has left something in its log: then it has a log beside it.
 fn is_in_use(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
@@ -154,8 +154,8 @@ fn immutable(path: &Path) -> PathBuf {
     PathBuf::from(format!("file:{path}?immutable=1"))
 }
 
-/// A connection that writes to a file that need not be a repository's, with each commit on the disk. One that is created here
-/// can be read while it is written; one that is there keeps its journal mode.
+/// A connection that writes to a file that need not be a repository's, with each commit on the disk. One that is
+/// created here can be read while it is written; one that is there keeps its journal mode.
 ///
 /// # Errors
 /// One sentence that names the file.
@@ -189,7 +189,7 @@ pub(crate) fn file_reader(path: &Path) -> Result<Connection, RepositoryError> {
     Ok(connection)
 }
 
-/// Which file a path named at a moment.
+/// The file that a path named at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileId(Option<(u64, u64)>);
 
@@ -211,8 +211,8 @@ impl FileId {
     }
 }
 
-/// Makes sure that a connection's file is still the one that its path names: one that was deleted or replaced takes writes as
-/// before, and nobody ever finds them again. One system call.
+/// Makes sure that a connection's file is still the one that its path names: one that was deleted or replaced takes
+/// writes as before, and nobody ever finds them again. One system call.
 pub(super) fn check_in_place(connection: &Connection) -> rusqlite::Result<()> {
     #[cfg(unix)]
     {

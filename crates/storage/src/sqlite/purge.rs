@@ -12,8 +12,8 @@ use super::error::{StoreError, unreadable};
 use super::rows;
 use crate::rows::StoredRow;
 
-/// Ended executions in the order of their ends. What may go is a first part of an instance: whether one is the first left
-/// of its instance is reported beside.
+/// Ended executions in the order of their ends. What may go is a first part of an instance: whether one is the first
+/// left of its instance is reported beside.
 const ENDED: &str = "SELECT id, end_time, job_instance_id, job_name, NOT EXISTS (
          SELECT 1 FROM oxbatch_job_execution AS earlier
          WHERE earlier.job_instance_id = ended.job_instance_id AND earlier.id < ended.id)
@@ -81,7 +81,7 @@ fn ended(
     Ok(ended.collect::<Result<_, _>>()?)
 }
 
-/// What the rules have to know of an instance; `None` when it is gone.
+/// Reads the history of an instance; `None` when it is gone.
 fn history(
     connection: &Connection,
     purge: &Purge<'_>,

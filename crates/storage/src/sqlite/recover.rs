@@ -88,7 +88,7 @@ fn end_lost(
     Ok(Recovered { lost, successor })
 }
 
-/// Whether the execution has committed anything, and how many recoveries in a row led to it.
+/// Returns whether the execution has committed anything, and how many recoveries in a row led to it.
 fn progress(connection: &Connection, id: ExecutionId) -> Result<Progress, StoreError> {
     let found = connection
         .prepare_cached(

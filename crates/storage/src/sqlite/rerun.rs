@@ -99,7 +99,7 @@ fn is_anything_pending(connection: &Connection, request: &RerunRequest) -> Resul
     Ok(false)
 }
 
-/// What is left of the items that an execution skipped, step by step.
+/// The skipped items of an execution that are left, step by step.
 pub(super) fn kept(
     connection: &Connection,
     id: ExecutionId,

@@ -11,9 +11,9 @@ use oxbatch_core::repository::RepositoryError;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
-/// How long a step waits for the others: they may hold the lock for as long as their writers take.
+/// The time that a step waits for the others: they may hold the lock for as long as their writers take.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
-/// How long is still waited after a stop: a chunk that is ready is saved, if others let it.
+/// The time that is still waited after a stop: a chunk that is ready is saved, if others let it.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 /// Time between two lines in the log about a step that waits.
 const LINE_EVERY: Duration = Duration::from_secs(10);

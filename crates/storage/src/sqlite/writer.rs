@@ -24,15 +24,16 @@ pub(super) struct Writer {
     sender: mpsc::Sender<Box<dyn Command>>,
 }
 
-/// What the thread does for a caller.
+/// A piece of work that the thread does for a caller.
 trait Command: Send {
-    /// Does the work inside of the transaction; whether it may be committed. Done again when the transaction was undone.
+    /// Does the work inside of the transaction; whether it may be committed. Done again when the transaction was
+    /// undone.
     fn run(&mut self, connection: &Connection) -> bool;
     /// Tells the caller. `committed` is the error that undid the work after it was done.
     fn answer(self: Box<Self>, committed: Result<(), &Arc<Error>>);
-    /// When it was sent.
+    /// The time at which it was sent.
     fn sent(&self) -> Instant;
-    /// Whether the connection is to be closed after it.
+    /// Returns whether the connection is to be closed after it.
     fn closes(&self) -> bool {
         false
     }
@@ -159,7 +160,7 @@ struct Thread {
     write_lock: WriteLock,
     connection: Option<Connection>,
     receiver: mpsc::Receiver<Box<dyn Command>>,
-    /// How long a command may wait for the write lock from when it was sent, also behind others that wait for it.
+    /// The time that a command may wait for the write lock from when it was sent, also behind others that wait for it.
     patience: Duration,
 }
 
@@ -242,8 +243,8 @@ fn answer(commands: impl IntoIterator<Item = Box<dyn Command>>, committed: Resul
     }
 }
 
-/// Runs commands in one transaction, without a savepoint around each: most batches need none, and they are a third of its
-/// cost. Gives the commands back, with nothing done, when one of them failed after it had changed something.
+/// Runs commands in one transaction, without a savepoint around each: most batches need none, and they are a third of
+/// its cost. Gives the commands back, with nothing done, when one of them failed after it had changed something.
 fn run_together(connection: &Connection, mut batch: Vec<Box<dyn Command>>) -> Option<Vec<Box<dyn Command>>> {
     if batch.len() == 1 {
         return Some(batch);
@@ -260,8 +261,8 @@ fn run_together(connection: &Connection, mut batch: Vec<Box<dyn Command>>) -> Op
     None
 }
 
-/// Runs commands in one transaction, each of which can fail for itself, until all are done or SQLite gives the transaction
-/// up, as it does on a full disk.
+/// Runs commands in one transaction, each of which can fail for itself, until all are done or SQLite gives the
+/// transaction up, as it does on a full disk.
 fn run_apart(connection: &Connection, waiting: &mut std::vec::IntoIter<Box<dyn Command>>) {
     if connection.is_autocommit()
         && let Err(error) = execute(connection, "BEGIN IMMEDIATE")
@@ -338,10 +339,10 @@ mod tests {
         StoreError::Database(failure(ffi::SQLITE_MISUSE, "the second is refused"))
     }
 
-    /// What came of three commands that shared one batch.
+    /// The results of three commands that shared one batch.
     struct Batch {
         answers: Vec<Result<(), String>>,
-        /// How often each was run.
+        /// The number of runs of each.
         runs: Vec<usize>,
         /// The numbers that are in the table.
         rows: Vec<i64>,

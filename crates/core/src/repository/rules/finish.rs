@@ -13,23 +13,23 @@ fn after(id: ExecutionId, status: Status, event: StatusEvent, reason: &'static s
     next(status, event).map_err(|transition| RepositoryError::Refused { id, transition, reason })
 }
 
-/// How something ends.
+/// The end of an execution or a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
     /// Its last status.
     pub status: Status,
     /// Its exit code.
     pub exit_code: String,
-    /// What there is to say.
+    /// The message for people.
     pub exit_message: Option<String>,
 }
 
-/// How an execution ends, and with it the steps of it that still run.
+/// The end of an execution, and with it that of its steps that still run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecutionEnd {
     /// The execution's end.
     pub end: End,
-    /// Whether it is resumed by itself at the next start.
+    /// `true` if it is resumed by itself at the next start.
     pub resume: bool,
     /// The end of its running steps: nothing is left running. Work that is complete has no such step.
     pub steps: End,
@@ -53,8 +53,8 @@ pub enum StepEnd {
     AsKept(End),
 }
 
-/// How a step ends whose execution is `id`. A store that has fewer saves than were answered has lost some in a crash; one
-/// that has more knows of one whose answer was lost.
+/// The end of a step of the execution `id`. A store that has fewer saves than were answered has lost some in a crash;
+/// one that has more knows of one whose answer was lost.
 ///
 /// # Errors
 /// The outcome is no end.
@@ -84,7 +84,7 @@ fn stop_or_fail(event: StatusEvent) -> StatusEvent {
     if event == StatusEvent::Stop { StatusEvent::Stop } else { StatusEvent::Fail }
 }
 
-/// How an execution ends.
+/// The end of an execution.
 ///
 /// # Errors
 /// The outcome is no end.
@@ -100,7 +100,7 @@ pub fn execution(id: ExecutionId, status: Status, outcome: &ExecutionOutcome) ->
     })
 }
 
-/// How the running steps of an execution end with it. Both running statuses of a step lead to the same end.
+/// The end of the running steps of an execution that ends. Both running statuses of a step lead to the same end.
 pub(super) fn running_steps(
     id: ExecutionId,
     event: StatusEvent,
@@ -121,7 +121,7 @@ pub enum Stop {
     Asked(Status),
 }
 
-/// What a request to stop an execution does.
+/// The effect of a request to stop an execution.
 ///
 /// # Errors
 /// It has ended.

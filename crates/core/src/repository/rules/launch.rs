@@ -33,7 +33,7 @@ pub struct Origin {
     pub rerun_of: Option<ExecutionId>,
 }
 
-/// What a launch of an instance goes on from.
+/// The past that a launch of an instance goes on from.
 ///
 /// # Errors
 /// The launch is refused while the last execution runs, and unless it is forced after one that was abandoned.
@@ -88,7 +88,7 @@ pub fn check_limits(job_name: &str, limits: &RunLimits, running: Running) -> Res
     }
 }
 
-/// How many executions run.
+/// The number of running executions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Running {
     /// Of the job that is launched.
@@ -102,7 +102,7 @@ pub struct Running {
 pub struct Begin {
     /// Its status.
     pub status: Status,
-    /// When it began to run.
+    /// The time at which it began to run.
     pub start_time: Option<Timestamp>,
     /// Name of the node that runs it.
     pub node: Option<String>,
@@ -110,11 +110,11 @@ pub struct Begin {
     pub owner: Option<String>,
     /// Epoch of its lease; 0 before there was one.
     pub epoch: i64,
-    /// How long its lease lasts.
+    /// The time that its lease lasts.
     pub lease: Option<std::time::Duration>,
 }
 
-/// How a new execution begins.
+/// The begin of a new execution.
 ///
 /// # Errors
 /// A defect of the state machine.

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use crate::execution::Status;
 use crate::repository::{ExecutionFilter, PageRequest};
 
-/// The number of executions of a span of time up to which it is cheaper to sort them than to search for them from the newest on.
+/// The number of executions of a span of time up to which it is cheaper to sort them than to search for them from the
+/// newest on.
 pub const NARROW_SPAN: i64 = 10_000;
 
 /// A span of creation times, open where it has no bound.
@@ -17,8 +18,8 @@ pub struct Span {
     pub to: Option<Timestamp>,
 }
 
-/// The question by which the way of a list is chosen: the index on times, or a walk from the newest on, which passes over all
-/// that is newer than the span, and for a rare job also over all of it.
+/// The question by which the way of a list is chosen: the index on times, or a walk from the newest on, which passes
+/// over all that is newer than the span, and for a rare job also over all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeQuestion {
     /// The index on times is better where this span has fewer than [`NARROW_SPAN`] executions,
@@ -38,8 +39,8 @@ pub fn time_question(filter: &ExecutionFilter, page: PageRequest) -> Option<Time
     Some(TimeQuestion { span: Span { from: filter.from, to: filter.to }, newer })
 }
 
-/// The statuses of a filter, each once and in the order of their names: each has a branch of its own, which walks its index
-/// from the newest on. `None` alone for a filter that takes any.
+/// The statuses of a filter, each once and in the order of their names: each has a branch of its own, which walks its
+/// index from the newest on. `None` alone for a filter that takes any.
 pub fn branches(filter: &ExecutionFilter) -> Vec<Option<&'static str>> {
     let mut statuses: Vec<_> = filter.statuses.iter().copied().map(Status::as_str).map(Some).collect();
     statuses.sort_unstable();

@@ -34,13 +34,13 @@ pub struct UnfinishedInstance {
 pub struct EndedExecution {
     /// Its id.
     pub id: ExecutionId,
-    /// When it ended.
+    /// The time of its end.
     pub end_time: Timestamp,
     /// Its instance.
     pub instance_id: InstanceId,
     /// Its job.
     pub job_name: String,
-    /// Whether no earlier execution of its instance is left: what may go is always a first part of its instance.
+    /// `true` if no earlier execution of its instance is left: what may go is always a first part of its instance.
     pub is_first: bool,
 }
 
@@ -66,16 +66,16 @@ pub struct PastExecution {
     pub id: ExecutionId,
     /// Its status.
     pub status: Status,
-    /// When it ended.
+    /// The time of its end.
     pub end_time: Option<Timestamp>,
-    /// Whether one of its steps was not attempted again by a later execution: a resumption looks it up here.
+    /// `true` if one of its steps was not attempted again by a later execution: a resumption looks it up here.
     pub has_newest_step: bool,
     /// The statuses of the last executions of those instances that run its skipped items again.
     pub reruns: Vec<Status>,
 }
 
-/// Least executions of an instance that are judged together: more than a job has steps, so that there is always one among
-/// them that no step is looked up in, or the last one.
+/// Least executions of an instance that are judged together: more than a job has steps, so that there is always one
+/// among them that no step is looked up in, or the last one.
 const LEAST_WINDOW: usize = 64;
 
 /// The removal that one batch decides upon.
@@ -115,7 +115,7 @@ impl<'a> Purge<'a> {
         self.request.batch.max(1) as usize
     }
 
-    /// Whether nothing is removed.
+    /// Returns whether nothing is removed.
     pub fn is_dry_run(&self) -> bool {
         self.request.dry_run
     }
@@ -131,12 +131,13 @@ impl<'a> Purge<'a> {
         Some((unfinished.id, self.request.dry_run.then_some(unfinished.counted_to)))
     }
 
-    /// How many of the newest ended executions of a job stay, where the batch has to ask which those are.
+    /// The number of a job's newest ended executions that stay, where the batch has to ask which those are.
     pub fn asks_newest(&self, job_name: &str) -> Option<u32> {
         self.request.keep_per_job.filter(|keep| *keep > 0 && !self.position.newest.contains_key(job_name))
     }
 
-    /// Notes the oldest execution of a job that stays because of `keep_per_job`; `None` where the job has not that many.
+    /// Notes the oldest execution of a job that stays because of `keep_per_job`; `None` where the job has not that
+    /// many.
     pub fn note_newest(&mut self, job_name: &str, oldest_kept: Option<ExecutionId>) {
         self.position.newest.insert(job_name.to_owned(), oldest_kept);
     }
@@ -156,8 +157,8 @@ impl<'a> Purge<'a> {
         let before = self.position.unfinished.take().map_or(0, |unfinished| unfinished.needed);
         let executions = &history.executions;
         self.left = self.left.saturating_sub(executions.len());
-        // A first part alone: were one removed after which an earlier one stays, that one could become the last, and what
-        // came of it later would be forgotten.
+        // A first part alone: were one removed after which an earlier one stays, that one could become the last, and
+        // what came of it later would be forgotten.
         let part = executions.iter().take_while(|execution| self.is_asked_for(execution, history)).count();
         let part = &executions[..part];
         let is_whole_window = part.len() == executions.len();
@@ -179,13 +180,14 @@ impl<'a> Purge<'a> {
         }
     }
 
-    /// Whether the batch goes on to the next instance.
+    /// Returns whether the batch goes on to the next instance.
     pub fn goes_on(&self) -> bool {
         self.left > 0 && self.position.unfinished.is_none()
     }
 
-    /// Whether an execution is one of those that were asked for. One whose skipped items are being run again, or whose
-    /// re-run could be restarted, is not: the items would go with it, and the re-run would find nothing left to do.
+    /// Returns whether an execution is one of those that were asked for. One whose skipped items are being run again,
+    /// or whose re-run could be restarted, is not: the items would go with it, and the re-run would find nothing left
+    /// to do.
     fn is_asked_for(&self, execution: &PastExecution, history: &InstanceHistory) -> bool {
         let request = self.request;
         let Some(end_time) = execution.end_time else { return false };

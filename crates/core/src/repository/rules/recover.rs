@@ -16,7 +16,7 @@ pub struct Leased {
     pub owner: String,
     /// The epoch of the lease.
     pub epoch: i64,
-    /// Whether the lease has run out by the store's clock.
+    /// `true` if the lease has run out by the store's clock.
     pub is_outdated: bool,
 }
 
@@ -27,7 +27,7 @@ pub enum Candidate {
     Lost {
         /// The lease that it was found with.
         lease: Leased,
-        /// Whether the owner's process has certainly ended: then its lease need not run out.
+        /// `true` if the owner's process has certainly ended: then its lease need not run out.
         process_ended: bool,
     },
     /// A shutdown stopped it.
@@ -54,21 +54,21 @@ pub fn lost(leased: Vec<Leased>, request: &RecoverRequest, is_dead: impl Fn(&str
     lost
 }
 
-/// Whether what a shutdown has stopped is resumed by this recovery.
+/// Returns whether what a shutdown has stopped is resumed by this recovery.
 pub fn resumes(request: &RecoverRequest) -> bool {
     request.policy == RecoverPolicy::Restart && request.only.is_none()
 }
 
-/// What an execution has made of its life.
+/// The progress of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Whether it has committed a chunk, or completed a step.
+    /// `true` if it has committed a chunk, or completed a step.
     pub has_progressed: bool,
-    /// How many recoveries in a row led to it.
+    /// The number of recoveries in a row that led to it.
     pub recoveries: i64,
 }
 
-/// How an execution that has lost its owner is ended.
+/// The end of an execution that has lost its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
     id: ExecutionId,

@@ -22,13 +22,13 @@ pub enum RerunInstance {
     New {
         /// Its key.
         job_key: String,
-        /// What its execution goes on from.
+        /// The past that its execution goes on from.
         origin: Origin,
     },
 }
 
-/// Where the skipped items of the execution `of` run again. Its context is `context`, `running` runs in its instance, and
-/// `last` ran them before.
+/// The instance in which the skipped items of the execution `of` run again. Its context is `context`, `running` runs in
+/// its instance, and `last` ran them before.
 ///
 /// # Errors
 /// Something of them runs already.
@@ -48,8 +48,8 @@ pub fn instance(
             let origin = Origin { context: execution.context, lineage: Some(execution.lineage), rerun_of };
             RerunInstance::Resumed(instance_id, origin)
         }
-        // An instance of its own: the first one's steps, checkpoints and restarts have nothing to do with it. No parameters
-        // have this key, and no other re-run comes after the same execution, also when some were purged.
+        // An instance of its own: the first one's steps, checkpoints and restarts have nothing to do with it. No
+        // parameters have this key, and no other re-run comes after the same execution, also when some were purged.
         last => {
             let before = last.map_or(of, |last| last.execution.id);
             let job_key = format!("skips of execution {of}, re-run after execution {before}");

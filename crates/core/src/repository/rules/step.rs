@@ -60,7 +60,7 @@ impl LastAttempt {
     }
 }
 
-/// What an attempt of a step begins with.
+/// The begin of an attempt of a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inherited {
     /// The state as JSON; `None` for a fresh start.

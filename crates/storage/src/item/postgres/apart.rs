@@ -1,7 +1,7 @@
 //! A connection of a reader's own, served by a thread of its own.
 //!
-//! A reader moves to another thread when it reads ahead, while a connection stays on the runtime on which it was opened,
-//! and is served there only while that thread waits. So it gets a thread that does nothing else.
+//! A reader moves to another thread when it reads ahead, while a connection stays on the runtime on which it was
+//! opened, and is served there only while that thread waits. So it gets a thread that does nothing else.
 
 use std::thread;
 

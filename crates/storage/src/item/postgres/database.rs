@@ -1,4 +1,4 @@
-//! Where rows come from and go to: the repository's own database, or another one.
+//! The databases of rows: the repository's own, or another one.
 
 use oxbatch_core::StepContext;
 use oxbatch_core::item::{ErrorKind, ItemError};

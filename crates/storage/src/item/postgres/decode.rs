@@ -64,7 +64,8 @@ pub(super) trait Wire {
     fn value(&self, number: usize) -> Option<&[u8]>;
 }
 
-/// The item of a row: a struct or map by the names of the columns, a tuple by their order, the value of a single column.
+/// The item of a row: a struct or map by the names of the columns, a tuple by their order, the value of a single
+/// column.
 ///
 /// # Errors
 /// Names the column that does not fit.

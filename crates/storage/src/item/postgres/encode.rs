@@ -27,7 +27,7 @@ pub(super) struct Slot {
     pub(super) type_name: String,
 }
 
-/// What is encoded, used again for each chunk: all values behind each other, or each column by itself.
+/// The encoded values, in buffers that are used again for each chunk: one after the other, or each column by itself.
 #[derive(Debug)]
 pub(super) struct Buffers {
     parts: Vec<BytesMut>,

@@ -4,7 +4,7 @@ use oxbatch_core::item::{ErrorKind, ItemError};
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
 
-/// What a table or query was used for when the server refused.
+/// The error of the server, with the purpose of the statement.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 struct Refused {
@@ -56,7 +56,7 @@ fn kind(error: &DbError) -> ErrorKind {
     }
 }
 
-/// What the server says, the value and the constraint included.
+/// The server's message, the value and the constraint included.
 fn sentence(error: &DbError) -> String {
     let mut sentence = match error.code().code() {
         "57014" => format!("the statement took longer than the server allows ({})", error.message()),

@@ -76,7 +76,7 @@ impl Kind {
         Self::Many { element, element_type: if element == Scalar::Other { TEXT } else { element_type } }
     }
 
-    /// Whether values travel as text and are cast by the server.
+    /// Returns whether values travel as text and are cast by the server.
     pub(super) fn is_cast(self) -> bool {
         matches!(self, Self::One(Scalar::Other) | Self::Many { element: Scalar::Other, .. })
     }

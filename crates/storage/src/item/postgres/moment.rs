@@ -137,7 +137,8 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days since 2000-01-01 in the proleptic Gregorian calendar (Howard Hinnant, "chrono-compatible low-level date algorithms").
+/// Days since 2000-01-01 in the proleptic Gregorian calendar (Howard Hinnant, "chrono-compatible low-level date
+/// algorithms").
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
@@ -195,8 +196,8 @@ pub(super) fn show_timestamp(micros: i64, instant: bool, out: &mut String) {
     }
 }
 
-/// A date or timestamp that was written here, as the server reads it: it knows no signs of years, and counts those before
-/// Christ from 1.
+/// A date or timestamp that was written here, as the server reads it: it knows no signs of years, and counts those
+/// before Christ from 1.
 pub(super) fn for_server(text: &str) -> String {
     let (sign, digits) = match text.as_bytes().first() {
         Some(b'-') => (-1, &text[1..]),

@@ -44,7 +44,7 @@ const REMOVE: &str = "DELETE FROM oxbatch_checkpoint WHERE ctid = ANY (ARRAY (
            AND execution_id = $6
          FOR UPDATE SKIP LOCKED))";
 
-/// What the target knows, and how it is kept there.
+/// The checkpoint of a run in the target, and the way in which it is kept there.
 #[derive(Debug)]
 pub(super) struct Once {
     pub(super) ledger: Ledger,
@@ -66,8 +66,8 @@ impl Once {
         Self { ledger: Ledger::new(key), save: None, held: 0, saved: 0, unsure: false }
     }
 
-    /// Takes the run over in the target. `committed` is how many rows the repository knows of; none for a fresh start. The
-    /// answer says whether the target holds rows of this run already.
+    /// Takes the run over in the target. `committed` is how many rows the repository knows of; none for a fresh start.
+    /// The answer says whether the target holds rows of this run already.
     ///
     /// # Errors
     /// When a later execution has taken it over, or when target and repository do not fit together.
@@ -96,8 +96,8 @@ impl Once {
         Ok(taken)
     }
 
-    /// Takes the run over once more when nobody knows whether the last chunk was committed: the row tells, and a commit that
-    /// is still under way is waited for by it. The answer is that of [`open`](Self::open).
+    /// Takes the run over once more when nobody knows whether the last chunk was committed: the row tells, and a commit
+    /// that is still under way is waited for by it. The answer is that of [`open`](Self::open).
     pub(super) async fn settle(
         &mut self,
         client: &Client,
@@ -107,7 +107,7 @@ impl Once {
         self.open(client, repository, Some(committed)).await
     }
 
-    /// Whether the answer to the last commit is missing.
+    /// Returns whether the answer to the last commit is missing.
     pub(super) fn is_unsure(&self) -> bool {
         self.unsure
     }
@@ -231,8 +231,8 @@ impl Once {
         self.ledger.target_committed();
     }
 
-    /// The repository has not committed; the connection may be another one from now on. The answer says whether the target
-    /// keeps what it has committed.
+    /// The repository has not committed; the connection may be another one from now on. The answer says whether the
+    /// target keeps what it has committed.
     pub(super) fn rolled_back(&mut self) -> bool {
         self.save = None;
         self.ledger.rolled_back()

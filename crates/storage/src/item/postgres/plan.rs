@@ -12,7 +12,7 @@ use crate::sqlite::quoted;
 /// Number of a row in its chunk, beside the columns of the rows.
 const NUMBER: &str = "oxbatch_row";
 
-/// What becomes of rows.
+/// The action on the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
     Insert,
@@ -38,7 +38,7 @@ impl Action {
         }
     }
 
-    /// What it does, as it reads behind "failed to".
+    /// The action as it reads behind "failed to".
     pub(super) fn verb(&self) -> &'static str {
         match self {
             Self::Insert | Self::Upsert { .. } => "write to",
@@ -51,9 +51,9 @@ impl Action {
 /// The statements for rows with certain columns.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Where each field goes; those that are not wanted go nowhere.
+    /// The column of each field; fields that are not wanted have none.
     pub(super) slots: Vec<Slot>,
-    /// How many go somewhere.
+    /// The number of fields that have a column.
     pub(super) width: i16,
     /// Types of the elements, for arrays of whole columns.
     pub(super) element_types: Vec<u32>,
@@ -262,8 +262,8 @@ impl Statements<'_> {
         (name, Staged { create, apply })
     }
 
-    /// What is done with rows of a source; of those with the same key the last one counts. For updates and deletions the
-    /// answer is the first row whose key nobody has: its number and its key.
+    /// The statement for the rows of a source; of those with the same key the last one counts. For updates and
+    /// deletions the answer is the first row whose key nobody has: its number and its key.
     fn apply(&self, source: &str) -> String {
         let (keys, number, table) = (self.keys(), quoted(NUMBER), &self.table.sql);
         let same = self.same_keys();

@@ -27,15 +27,16 @@ const COPY_HEADER: usize = 19;
 
 /// Reads the rows of a query in the ascending order of a unique key, and resumes behind the last key by seeking.
 ///
-/// The query is wrapped as a sub-select: it may have a WHERE, a GROUP BY and parameters `$1` …, and needs no ORDER BY. The
-/// key columns must be among its columns, never NULL, and unique together: a breach is an error, never a lost row. An
-/// index over them makes a resume, and each page, as fast as the first. A text key whose collation is not deterministic is
-/// refused when the step opens: to it different texts are the same, and those behind the first would be lost.
+/// The query is wrapped as a sub-select: it may have a WHERE, a GROUP BY and parameters `$1` …, and needs no ORDER BY.
+/// The key columns must be among its columns, never NULL, and unique together: a breach is an error, never a lost row.
+/// An index over them makes a resume, and each page, as fast as the first. A text key whose collation is not
+/// deterministic is refused when the step opens: to it different texts are the same, and those behind the first would
+/// be lost.
 ///
 /// An item is a struct or map by the names of the columns, a tuple by their order, or the value of a single column. All
-/// types of [`PostgresWriter`](crate::PostgresWriter) come back as they went: `numeric` as its exact text, or as a number
-/// where one is wanted; dates, times and timestamps as ISO 8601 text; `uuid` as text; `json` and `jsonb` as whatever
-/// they hold; types that it does not know as text.
+/// types of [`PostgresWriter`](crate::PostgresWriter) come back as they went: `numeric` as its exact text, or as a
+/// number where one is wanted; dates, times and timestamps as ISO 8601 text; `uuid` as text; `json` and `jsonb` as
+/// whatever they hold; types that it does not know as text.
 ///
 /// It has a connection of its own, outside of the chunk's transaction. How the rows come is up to the author:
 ///
@@ -74,7 +75,7 @@ pub struct PostgresReader<T> {
     items: PhantomData<fn() -> T>,
 }
 
-/// How the rows come.
+/// The way in which rows are fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Pages(u32),
@@ -82,7 +83,7 @@ enum Way {
     Copy,
 }
 
-/// Where the next rows are.
+/// The source of the next rows.
 enum Rows {
     /// Nothing is under way: the query begins behind the last key.
     None,

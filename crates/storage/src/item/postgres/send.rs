@@ -22,7 +22,7 @@ const MESSAGE: usize = 64 * 1024;
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: i16 = -1;
 
-/// What went wrong on the way.
+/// The error of a write.
 pub(super) enum SendError {
     /// A row does not fit its columns; nothing of it has left.
     Row(ItemError),
@@ -91,8 +91,8 @@ fn values(row: &Bytes) -> Vec<Raw> {
     values
 }
 
-/// Writes rows by COPY. The first message is encoded while the server makes ready, the others while it works on the last.
-/// With `numbered`, the place of each row goes before its columns.
+/// Writes rows by COPY. The first message is encoded while the server makes ready, the others while it works on the
+/// last. With `numbered`, the place of each row goes before its columns.
 pub(super) async fn copy<'r, T: Serialize + 'r>(
     client: &Client,
     statement: &Statement,

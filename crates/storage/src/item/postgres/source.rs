@@ -203,7 +203,7 @@ impl Source {
         self.keys.iter().zip(&saved.key).map(value).collect()
     }
 
-    /// Whether two keys are the same to the server.
+    /// Returns whether two keys are the same to the server.
     pub(super) fn same(&self, left: &Key, right: &Key) -> bool {
         let value = |((place, left), right): ((&usize, &Vec<u8>), &Vec<u8>)| match self.columns[*place].kind {
             // The number of digits behind the point makes no difference: 1.0 is 1.00.

@@ -14,9 +14,9 @@ const FIND: &str = "SELECT c.oid, c.relkind, row_security_active(c.oid) OR c.rel
      FROM pg_class c WHERE c.oid = to_regclass($1)";
 
 /// Each column with the type under its domains, and the type of its elements where that is an array. Of an array of
-/// domains the type under it is the array of what they are over: a cast to the domain itself would cut values to its length
-/// without a word, which the assignment to the column refuses to do. Of collations those alone count to which different texts
-/// are the same.
+/// domains the type under it is the array of what they are over: a cast to the domain itself would cut values to its
+/// length without a word, which the assignment to the column refuses to do. Of collations those alone count to which
+/// different texts are the same.
 const COLUMNS: &str = "WITH RECURSIVE under (attnum, type, strict, preset) AS (
          SELECT a.attnum, a.atttypid, a.attnotnull, a.atthasdef OR a.attidentity <> ''
          FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
@@ -60,7 +60,8 @@ pub(super) struct Table {
     /// As it stands in statements.
     pub(super) sql: String,
     pub(super) columns: Vec<Column>,
-    /// Whether COPY can write to it: not to views, nor where policies decide about rows, and it would pass over rules.
+    /// `true` if COPY can write to it: not to views, nor where policies decide about rows, and it would pass over
+    /// rules.
     pub(super) copies: bool,
     /// Some of its constraints are checked by the commit.
     pub(super) defers: bool,

@@ -11,19 +11,19 @@ use super::send::{self, Rows, SendError};
 use super::table::Table;
 use crate::item::row;
 
-/// From so many rows on, COPY is taken instead of arrays. The three thresholds are measured, see `docs/PERFORMANCE.md`; any
-/// of the forms is correct at any number.
+/// From so many rows on, COPY is taken instead of arrays. The three thresholds are measured, see `docs/PERFORMANCE.md`;
+/// any of the forms is correct at any number.
 const COPY_FROM: usize = 30;
 /// The same, where COPY goes through a temporary table first.
 const STAGE_FROM: usize = 10_000;
 /// Up to so many rows a statement for each is sent instead of arrays.
 const EACH_TO: usize = 1;
 
-/// How the rows of a chunk come to the server.
+/// The way in which the rows of a chunk come to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WriteForm {
-    /// What is fastest for their number, and can serve.
+    /// The fastest form for their number that can serve.
     #[default]
     Auto,
     /// `COPY … FROM STDIN` in its binary form; for writes by key into a temporary table.
@@ -78,7 +78,7 @@ impl TableRows {
         }
     }
 
-    /// What it does with the table, as it reads behind "failed to".
+    /// The purpose of a write, as it reads behind "failed to".
     pub(super) fn purpose(&self) -> String {
         format!("{} table '{}'", self.action.verb(), self.name)
     }
@@ -164,7 +164,8 @@ impl TableRows {
     /// Writes rows in the transaction of the connection.
     ///
     /// # Errors
-    /// The kind of the error and, where it can be reported, the row; `Located::No` when another look by COPY could tell it.
+    /// The kind of the error and, where it can be reported, the row; `Located::No` when another look by COPY could tell
+    /// it.
     pub(super) async fn write<'r, T: Serialize + 'r>(
         &mut self,
         client: &Client,

@@ -38,11 +38,12 @@ type Parameter = Box<dyn ToSql + Sync + Send>;
 /// | arrays of these, of one dimension | sequences |
 /// | any other type | text, which the server casts |
 ///
-/// Domains are taken as what they are over. `None` is NULL. What does not fit is an error of kind *validation*, a breach of
-/// a constraint one of kind *constraint*: both name the row and may be skipped. Deadlocks, serialization failures, time-outs
-/// and lost connections are *transient*.
+/// Domains are taken as what they are over. `None` is NULL. What does not fit is an error of kind *validation*, a
+/// breach of a constraint one of kind *constraint*: both name the row and may be skipped. Deadlocks, serialization
+/// failures, time-outs and lost connections are *transient*.
 ///
-/// - [`new`](Self::new) writes to the repository's own database: **exactly once**. Rows, checkpoint and counters commit together.
+/// - [`new`](Self::new) writes to the repository's own database: **exactly once**. Rows, checkpoint and counters commit
+///   together.
 /// - [`to`](Self::to) writes to another database: **at least once**, since it commits before the repository does; with
 ///   [`exactly_once`](Self::exactly_once) the target keeps a checkpoint of its own.
 ///
@@ -84,25 +85,26 @@ struct Checkpointed {
     context: StepContext,
 }
 
-/// What is saved with each chunk.
+/// The state that is saved with each chunk.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Progress {
-    /// Whether the table was created and emptied.
+    /// `true` if the table was created and emptied.
     prepared: bool,
     /// Rows written.
     rows: u64,
 }
 
 impl<T> PostgresWriter<T> {
-    /// Writes into `table` of the repository's own database, exactly once: `strikes`, or with its schema `facts.strikes`,
-    /// as the catalogue spells it.
+    /// Writes into `table` of the repository's own database, exactly once: `strikes`, or with its schema
+    /// `facts.strikes`, as the catalogue spells it.
     pub fn new(context: &StepContext, table: impl Into<String>) -> Self {
         Self::build(Target::Repository { place: Database::of(context), connection: 0 }, table.into())
     }
 
     /// Writes into `table` of another database, at least once: the chunk in hand is written again by a restart when the
-    /// process dies between the commits of the two databases, and after a loss of power all chunks that the repository has
-    /// forgotten, whose saves do not wait for the disk. Each commit waits for the target's disk, whatever the server's default.
+    /// process dies between the commits of the two databases, and after a loss of power all chunks that the repository
+    /// has forgotten, whose saves do not wait for the disk. Each commit waits for the target's disk, whatever the
+    /// server's default.
     pub fn to(database: &PostgresSettings, table: impl Into<String>) -> Self {
         Self::build(Target::Remote { remote: Remote::new(database.clone()), once: None }, table.into())
     }
@@ -119,15 +121,15 @@ impl<T> PostgresWriter<T> {
         }
     }
 
-    /// Writes to another database exactly once: each of its transactions updates a row of its table `oxbatch_checkpoint`,
-    /// which is created when it is missing, and a restart leaves out the rows that are there already, also after a loss of
-    /// power that has taken many chunks from the repository. It costs a fingerprint of each row, and a wait for the
-    /// repository's disk every 16 chunks or 4,096 rows. The input must bring the same rows again after a restart, and the
-    /// processor make the same of them: no time of day; when they do not, the step fails and says so. In the repository's own
-    /// database nothing is changed by it.
+    /// Writes to another database exactly once: each of its transactions updates a row of its table
+    /// `oxbatch_checkpoint`, which is created when it is missing, and a restart leaves out the rows that are there
+    /// already, also after a loss of power that has taken many chunks from the repository. It costs a fingerprint of
+    /// each row, and a wait for the repository's disk every 16 chunks or 4,096 rows. The input must bring the same rows
+    /// again after a restart, and the processor make the same of them: no time of day; when they do not, the step fails
+    /// and says so. In the repository's own database nothing is changed by it.
     ///
-    /// The row of a run that is complete goes when the next run of the step begins; those of runs that were purged before are
-    /// needed by nobody.
+    /// The row of a run that is complete goes when the next run of the step begins; those of runs that were purged
+    /// before are needed by nobody.
     #[must_use]
     pub fn exactly_once(mut self, context: &StepContext) -> Self {
         if let Target::Remote { once, .. } = &mut self.target {
@@ -137,16 +139,16 @@ impl<T> PostgresWriter<T> {
         self
     }
 
-    /// Rows replace those with the same key, over whose columns the table must have a unique index; all other columns are
-    /// updated. Of rows with the same key within a chunk the last one wins.
+    /// Rows replace those with the same key, over whose columns the table must have a unique index; all other columns
+    /// are updated. Of rows with the same key within a chunk the last one wins.
     #[must_use]
     pub fn upsert<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         self.rows.action = Action::Upsert { keys: names(keys), updates: None };
         self
     }
 
-    /// As [`upsert`](Self::upsert), but of a row that is there only these columns are updated; without any, it is left as
-    /// it is.
+    /// As [`upsert`](Self::upsert), but of a row that is there only these columns are updated; without any, it is left
+    /// as it is.
     #[must_use]
     pub fn upsert_only<K: Into<String>, C: Into<String>>(
         mut self,
@@ -157,8 +159,8 @@ impl<T> PostgresWriter<T> {
         self
     }
 
-    /// Rows update those with the same key. A key that no row has is an error of kind *constraint* that names it. Of rows with
-    /// the same key within a chunk the last one wins.
+    /// Rows update those with the same key. A key that no row has is an error of kind *constraint* that names it. Of
+    /// rows with the same key within a chunk the last one wins.
     #[must_use]
     pub fn update<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         self.rows.action = Action::Update { keys: names(keys) };
@@ -173,40 +175,41 @@ impl<T> PostgresWriter<T> {
         self
     }
 
-    /// Names the fields that are written; the others are left out. The columns are then checked when the step opens, and
-    /// not with its first row.
+    /// Names the fields that are written; the others are left out. The columns are then checked when the step opens,
+    /// and not with its first row.
     #[must_use]
     pub fn columns<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
         self.rows.only = Some(names(columns));
         self
     }
 
-    /// How rows are sent; [`WriteForm::Auto`] when it is not set. A form that cannot serve is replaced by one that can.
+    /// Sets the way in which rows are sent; [`WriteForm::Auto`] when it is not set. A form that cannot serve is
+    /// replaced by one that can.
     #[must_use]
     pub fn form(mut self, form: WriteForm) -> Self {
         self.rows.form = form;
         self
     }
 
-    /// Leaves constraints that are deferred to the commit of the chunk, for a step that keeps them by what another writer
-    /// writes after this one; a breach fails the step then, whatever its skip policy says. Otherwise they are checked with the
-    /// rows of each chunk, and a row that breaches one can be skipped.
+    /// Leaves constraints that are deferred to the commit of the chunk, for a step that keeps them by what another
+    /// writer writes after this one; a breach fails the step then, whatever its skip policy says. Otherwise they are
+    /// checked with the rows of each chunk, and a row that breaches one can be skipped.
     #[must_use]
     pub fn leave_deferred(mut self) -> Self {
         self.rows.leaves_deferred = true;
         self
     }
 
-    /// Statements that create what is missing, run in the transaction of the first chunk, or at the end of an empty input:
-    /// `CREATE TABLE IF NOT EXISTS …; CREATE INDEX IF NOT EXISTS …`.
+    /// Statements that create what is missing, run in the transaction of the first chunk, or at the end of an empty
+    /// input: `CREATE TABLE IF NOT EXISTS …; CREATE INDEX IF NOT EXISTS …`.
     #[must_use]
     pub fn create(mut self, statements: impl Into<String>) -> Self {
         self.create = Some(statements.into());
         self
     }
 
-    /// A statement that removes what an earlier run has left, run in the transaction of the first chunk of a fresh start
-    /// and never on a resume: `DELETE FROM strikes WHERE source = $1`.
+    /// A statement that removes what an earlier run has left, run in the transaction of the first chunk of a fresh
+    /// start and never on a resume: `DELETE FROM strikes WHERE source = $1`.
     #[must_use]
     pub fn replace<V: ToSql + Sync + Send + 'static>(
         mut self,
@@ -223,7 +226,7 @@ fn names<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Vec<String> {
     names.into_iter().map(Into::into).collect()
 }
 
-/// What a chunk is written with.
+/// The parts that write a chunk.
 struct Chunk<'a> {
     client: &'a Client,
     ledger: Option<&'a mut Ledger>,

@@ -31,7 +31,7 @@ const REMOVE: &str = "DELETE FROM oxbatch_checkpoint
      WHERE job_name = ?1 AND instance_id = ?2 AND instance_created = ?3 AND step_name = ?4 AND target = ?5
        AND execution_id = ?6";
 
-/// What the file knows, and how it is kept there.
+/// The checkpoint of a run in the file, and the way in which it is kept there.
 pub(super) struct Once {
     pub(super) ledger: Ledger,
     pub(super) context: StepContext,
@@ -52,8 +52,8 @@ impl Once {
         Self { ledger: Ledger::new(key), context }
     }
 
-    /// Takes the run over in the file. `committed` is how many rows the repository knows of; none for a fresh start. The
-    /// answer says whether the file holds rows of this run already.
+    /// Takes the run over in the file. `committed` is how many rows the repository knows of; none for a fresh start.
+    /// The answer says whether the file holds rows of this run already.
     ///
     /// # Errors
     /// When a later execution has taken it over, or when file and repository do not fit together.

@@ -77,7 +77,7 @@ impl OtherFile {
         Ok((connection, self.once.as_mut().map(|once| &mut once.ledger)))
     }
 
-    /// Whether the repository's save of the next chunk, which has so many rows, must wait for the disk.
+    /// Returns whether the repository's save of the next chunk, which has so many rows, must wait for the disk.
     pub(super) fn is_durable_due(&mut self, rows: usize) -> bool {
         self.once.as_mut().is_some_and(|once| once.ledger.is_durable_due(rows))
     }
@@ -105,8 +105,8 @@ impl OtherFile {
         Ok(())
     }
 
-    /// Whether the rows of the next write must be tried: they begin a chunk whose commit was refused. Only then is nothing
-    /// but they undone by it.
+    /// Returns whether the rows of the next write must be tried: they begin a chunk whose commit was refused. Only then
+    /// is nothing but they undone by it.
     pub(super) fn must_try(&self) -> bool {
         self.refused && !self.begun
     }

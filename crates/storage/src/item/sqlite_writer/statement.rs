@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::item::row::{self, RowError};
 use crate::sqlite::quoted;
 
-/// What is done with each row.
+/// The action on each row.
 #[derive(Debug, Clone)]
 pub(super) enum Mode {
     Insert,

@@ -28,7 +28,7 @@ struct WriteError {
     source: rusqlite::Error,
 }
 
-/// What kind of error SQLite tells of.
+/// The kind of an error of SQLite.
 pub(super) fn kind_of(error: &rusqlite::Error) -> ErrorKind {
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => ErrorKind::Constraint,

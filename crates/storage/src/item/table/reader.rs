@@ -14,13 +14,13 @@ use super::{TableValue, ask, set};
 use crate::PostgresReader;
 use crate::SqliteReader;
 
-/// Reads the rows of a query on the database that keeps the executions, SQLite or PostgreSQL, in the ascending order of a
-/// unique key, and resumes behind the last key by seeking.
+/// Reads the rows of a query on the database that keeps the executions, SQLite or PostgreSQL, in the ascending order of
+/// a unique key, and resumes behind the last key by seeking.
 ///
 /// It is a [`SqliteReader`] or a `PostgresReader`, by the repository of the service. A job that uses it runs on either
-/// database. The query may have a WHERE, a GROUP BY and parameters `$1` …, and needs no ORDER BY; the key columns must be
-/// among its columns, never NULL, and unique together. Text keys are in the order of their bytes on SQLite, and in that of
-/// their collation on PostgreSQL.
+/// database. The query may have a WHERE, a GROUP BY and parameters `$1` …, and needs no ORDER BY; the key columns must
+/// be among its columns, never NULL, and unique together. Text keys are in the order of their bytes on SQLite, and in
+/// that of their collation on PostgreSQL.
 ///
 /// An item is a struct or map by the names of the columns, a tuple by their order, or the value of a single column.
 ///

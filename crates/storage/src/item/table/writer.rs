@@ -16,9 +16,9 @@ use crate::SqliteWriter;
 /// Writes rows into a table of the database that keeps the executions, SQLite or PostgreSQL: **exactly once**. Rows,
 /// checkpoint and counters commit together.
 ///
-/// It is a [`SqliteWriter`] or a `PostgresWriter`, by the repository of the service, and takes rows as they do: a struct with
-/// [`Serialize`], whose fields are the columns of the same name. A job that uses it runs on either database. Where the two
-/// understand different SQL, each is given its own.
+/// It is a [`SqliteWriter`] or a `PostgresWriter`, by the repository of the service, and takes rows as they do: a
+/// struct with [`Serialize`], whose fields are the columns of the same name. A job that uses it runs on either
+/// database. Where the two understand different SQL, each is given its own.
 ///
 /// ```
 /// # fn build(context: &oxbatch::StepContext) {
@@ -59,7 +59,8 @@ impl<T> TableWriter<T> {
         Self { on: On::Sqlite(SqliteWriter::new(table)) }
     }
 
-    /// Statements that create what is missing, run in the transaction of the first chunk, or at the end of an empty input.
+    /// Statements that create what is missing, run in the transaction of the first chunk, or at the end of an empty
+    /// input.
     #[must_use]
     pub fn create(self, statements: impl Into<String>) -> Self {
         set!(self, writer => writer.create(statements))
@@ -78,8 +79,8 @@ impl<T> TableWriter<T> {
         }
     }
 
-    /// A statement that removes what an earlier run has left, run in the transaction of the first chunk of a fresh start
-    /// and never on a resume. Its parameters are `$1`, `$2` … on either database.
+    /// A statement that removes what an earlier run has left, run in the transaction of the first chunk of a fresh
+    /// start and never on a resume. Its parameters are `$1`, `$2` … on either database.
     #[must_use]
     pub fn replace<V: TableValue>(self, statement: impl Into<String>, parameters: impl IntoIterator<Item = V>) -> Self {
         let statement = statement.into();
@@ -90,8 +91,8 @@ impl<T> TableWriter<T> {
         }
     }
 
-    /// Rows replace those with the same key, over whose columns the table must have a unique index or its primary key; all
-    /// other columns are updated. Of rows with the same key the last one wins.
+    /// Rows replace those with the same key, over whose columns the table must have a unique index or its primary key;
+    /// all other columns are updated. Of rows with the same key the last one wins.
     #[must_use]
     pub fn upsert<K: Into<String>>(self, keys: impl IntoIterator<Item = K>) -> Self {
         set!(self, writer => writer.upsert(keys))

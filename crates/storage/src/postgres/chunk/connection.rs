@@ -24,7 +24,7 @@ pub(super) struct ChunkConnection {
 /// A save that the server has and this process does not know to be committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NewerSave {
-    /// What may have been committed is never written again: a restart goes on behind it.
+    /// It is an error: a chunk that may have been committed is never written again, and a restart goes on behind it.
     Refused,
     /// It is being found out what became of it.
     Expected,
@@ -33,7 +33,8 @@ pub(super) enum NewerSave {
 impl PostgresChunkTransaction {
     /// The connection, opened when there is none.
     pub(super) async fn connected(&mut self, newer: NewerSave) -> Result<&ChunkConnection, StoreError> {
-        // What has begun on a connection ends with it: on another one the checkpoint would be committed without its rows.
+        // What has begun on a connection ends with it: on another one the checkpoint would be committed without its
+        // rows.
         if self.phase.has_begun() && self.connection.as_ref().is_none_or(|connection| connection.client.is_closed()) {
             return Err(ServerError::NoAnswer.into());
         }

@@ -1,4 +1,4 @@
-//! What a chunk saves besides its step's row: the job's context and the items that were skipped.
+//! The further parts of a chunk's save: the job's context and the items that were skipped.
 
 use futures_util::future::join;
 use oxbatch_core::repository::{ChunkSave, StepFence};
@@ -23,8 +23,8 @@ pub(super) async fn save_more(
     saving: impl Future<Output = Result<Row, Error>>,
 ) -> Result<Row, StoreError> {
     let (execution, epoch, step) = (fence.lease.execution_id().0, fence.lease.epoch, fence.step_id.0);
-    // The job's context, fenced in the same way. It comes before the step's row, as in every other transaction: two that take
-    // both rows in one order never wait for each other in a ring.
+    // The job's context, fenced in the same way. It comes before the step's row, as in every other transaction: two
+    // that take both rows in one order never wait for each other in a ring.
     let context = async {
         let Some(changes) = save.job_context else { return Ok(()) };
         let (set, keys) = context::values(changes)?;

@@ -25,13 +25,13 @@ pub(super) const SAVE: &str = "WITH saved AS (
      SELECT min(status), 1 / count(*) FROM saved";
 const MARK_RERUN: &str = "UPDATE oxbatch_skipped_item SET rerun_execution_id = $2
      WHERE id = ANY ($1) AND rerun_execution_id IS NULL RETURNING id";
-/// Finds out whether a save whose answer was lost has been committed, and makes sure that it will not be later: one that
-/// is still on its way finds another revision.
+/// Finds out whether a save whose answer was lost has been committed, and makes sure that it will not be later: one
+/// that is still on its way finds another revision.
 const SETTLE: &str = "UPDATE oxbatch_step_execution
      SET revision = CASE WHEN revision = $3 THEN revision + 2 ELSE revision END
      WHERE id = $1 AND lease_epoch = $2 RETURNING revision, status";
 
-/// What a save came to.
+/// The result of a save.
 pub(super) enum Saved {
     Done(ChunkAck),
     LeaseLost,
@@ -58,7 +58,8 @@ impl PostgresChunkTransaction {
                 return Err(fault);
             }
             if !patience.wait(&fault).await {
-                // It was waited for as long as one may: the chunk is not written again, which would wait as long once more.
+                // It was waited for as long as one may: the chunk is not written again, which would wait as long once
+                // more.
                 self.phase.undo(false);
                 return Err(patience.ended_by(fault));
             }
@@ -153,7 +154,7 @@ impl PostgresChunkTransaction {
         }
     }
 
-    /// What became of a save whose answer was lost: `None` when it was not committed and never will be.
+    /// The result of a save whose answer was lost: `None` when it was not committed and never will be.
     async fn settle(&mut self) -> Result<Option<Saved>, StoreError> {
         // Not even a stop ends it: a commit that may have been made must not be taken for none.
         let mut patience = Patience::until(self.store.connections.deadline());

@@ -1,4 +1,4 @@
-//! What the serializers of values share: the kinds that all of them refuse, and tuples, which are sequences.
+//! The common parts of the serializers of values: the kinds that all of them refuse, and tuples, which are sequences.
 
 /// Nothing can be collected of the compound kinds that are refused.
 macro_rules! refused_compounds {

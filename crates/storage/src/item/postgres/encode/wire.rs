@@ -1,4 +1,4 @@
-//! What stands around the values on the wire: lengths, NULL, the header of an array.
+//! The framing of values on the wire: lengths, NULL, the header of an array.
 
 use bytes::{BufMut, BytesMut};
 
