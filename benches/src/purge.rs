@@ -124,7 +124,8 @@ fn report(executions: i64, before: &Work, (said, time): &(String, Duration), wor
 fn inputs(folder: &Path) -> Result<(), BoxError> {
     let records = std::fs::read_to_string(RECORDS)?;
     let (header, records) = records.split_once('\n').ok_or("the records have no header")?;
-    std::fs::write(folder.join("input.csv"), format!("{header}\n{}", records.repeat(REPEATED)))?;
+    let records = format!("{}\n", records.trim_end()).repeat(REPEATED);
+    std::fs::write(folder.join("input.csv"), format!("{header}\n{records}"))?;
     Ok(())
 }
 
@@ -142,7 +143,11 @@ fn imports(service: &Service, place: usize, folder: &Path, ends: &AtomicBool) ->
         let body = serde_json::json!({ "input": input, "output": output, "chunk_size": CHUNK }).to_string();
         match service.launch("WildlifeStrikes", &body).and_then(|id| service.ended(id, ends)) {
             Ok(Some(status)) if status == "COMPLETED" => work.imports += 1,
-            Ok(Some(status)) => work.problems.push(format!("an import ended {status}")),
+            Ok(Some(status)) => {
+                // Another would end in the same way.
+                work.problems.push(format!("an import ended {status}"));
+                break;
+            }
             // It was still running when the purge was done.
             Ok(None) => break,
             Err(error) => work.problems.push(format!("an import: {error}")),

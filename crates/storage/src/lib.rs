@@ -41,9 +41,9 @@
 //! A PostgreSQL server that crashes alone may forget the last chunks; their step is FAILED then, and restarts from what
 //! was kept.
 //!
-//! # Beside the database
+//! # Next to the database
 //!
-//! SQLite keeps `-wal` and `-shm` files beside the database while it is open. Each running node holds a lock on a file
+//! SQLite keeps `-wal` and `-shm` files next to the database while it is open. Each running node holds a lock on a file
 //! `<database>-node-<id>`; the operating system frees it when the process dies, and that is how the next start
 //! sees at once that executions have lost their owner.
 

@@ -177,7 +177,7 @@ mod tests {
         let settings = PostgresSettings::from_url(database.url()).unwrap();
         let repository = PostgresRepository::open(settings).await.unwrap();
         let request = admitted(launch_of(1), |admission| admission.claim = Some((Node::new("node"), LONG)));
-        // What is reported to other nodes is sent beside the work, several words at a time: a sum over ten hides its
+        // What is reported to other nodes is sent next to the work, several at a time: a sum over ten hides its
         // moment.
         let mut costs = Vec::new();
         for _ in 0..6 {

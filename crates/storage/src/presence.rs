@@ -36,7 +36,7 @@ impl Presence {
     }
 
     fn mark(&self, boot_id: Uuid) -> PathBuf {
-        beside(&self.database, &format!("-node-{boot_id}"))
+        next_to(&self.database, &format!("-node-{boot_id}"))
     }
 
     /// Marks a node as alive for as long as this process lives.
@@ -45,7 +45,7 @@ impl Presence {
             return Ok(());
         }
         // Locked before it has its name: nobody may ever see it unlocked.
-        let unnamed = beside(&self.database, &format!("-node-{}.new", node.boot_id));
+        let unnamed = next_to(&self.database, &format!("-node-{}.new", node.boot_id));
         let file = File::create(&unnamed)?;
         file.try_lock()?;
         std::fs::rename(&unnamed, self.mark(node.boot_id))?;
@@ -110,7 +110,7 @@ fn boot_id(owner: &str) -> Option<Uuid> {
     owner.rsplit('/').next().and_then(|text| Uuid::parse_str(text).ok())
 }
 
-fn beside(database: &Path, suffix: &str) -> PathBuf {
+fn next_to(database: &Path, suffix: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(suffix);
     path.into()
@@ -125,7 +125,7 @@ fn is_free(mark: &Path, absent: Absent, remove: bool) -> bool {
     match file.try_lock() {
         Ok(()) => {
             if remove {
-                // Removed while it is locked, so that two who look at the same time do not trip over each other.
+                // Removed while it is locked, so that two that search at the same time do not disturb each other.
                 let _ = std::fs::remove_file(mark);
             }
             true
@@ -160,8 +160,8 @@ mod tests {
         let database = folder.path().join("a.db");
         let presence = Presence::new(database.clone(), Absent::Dead);
         presence.announce(&Node::new("alive")).unwrap();
-        File::create(beside(&database, &format!("-node-{}", Uuid::new_v4()))).unwrap();
-        File::create(beside(&database, "-node-of-somebody-else")).unwrap();
+        File::create(next_to(&database, &format!("-node-{}", Uuid::new_v4()))).unwrap();
+        File::create(next_to(&database, "-node-of-somebody-else")).unwrap();
         assert!(!presence.others_live());
         assert!(Presence::new(database.clone(), Absent::Dead).others_live());
         presence.sweep([]);
@@ -179,7 +179,7 @@ mod tests {
         one.announce(&node).unwrap();
         assert!(!other.is_dead(&node.to_string()) && !other.is_dead(&elsewhere.to_string()));
         drop(one);
-        // Everybody who looks finds it, until nothing is left to recover.
+        // Everybody who searches finds it, until nothing is left to recover.
         assert!(other.is_dead(&node.to_string()) && other.is_dead(&node.to_string()));
         other.sweep([node.to_string().as_str()]);
         assert!(other.is_dead(&node.to_string()));

@@ -124,8 +124,8 @@ impl RunLimits {
     }
 }
 
-/// A hint that something has changed in the store. It may come twice, late or never: whoever hears it looks at the
-/// store, and looks there now and then without it.
+/// A hint that something has changed in the store. It may come twice, late or never: whoever hears it polls the
+/// store, and polls it now and then without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notification {
     /// An execution waits for a node.

@@ -341,7 +341,7 @@ pub struct PurgeRequest {
     pub include_restartable: bool,
     /// Only counts.
     pub dry_run: bool,
-    /// Ended executions that one call looks at: it bounds the time for which others wait.
+    /// Ended executions that one call examines: it bounds the time for which others wait.
     pub batch: u32,
     /// The place at which an earlier batch left off; `None` for the first.
     pub after: Option<PurgePosition>,
@@ -354,7 +354,7 @@ pub struct PurgeReport {
     pub executions: i64,
     /// Instances that have no execution left.
     pub instances: i64,
-    /// The place at which the next batch goes on; `None` when there is nothing left to look at.
+    /// The position at which the next batch goes on; `None` when there is nothing left to examine.
     pub next: Option<PurgePosition>,
     /// The time that others had to wait for the batch.
     pub held: Duration,

@@ -21,6 +21,7 @@ struct Definition {
 
 /// What a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StepKind {
     /// One call of a function.
     Task,

@@ -70,9 +70,9 @@ fn parameter(declaration: &ParameterDeclaration) -> Vec<String> {
 
 fn step(step: &Step) -> Vec<String> {
     let text = match step.kind() {
-        StepKind::Task => "a task".to_owned(),
         StepKind::Chunk { size: Some(size) } => format!("reads, processes and writes items in chunks of {size}"),
         StepKind::Chunk { size: None } => "reads, processes and writes items in chunks".to_owned(),
+        _ => "a task".to_owned(),
     };
     vec![step.name().to_owned(), text]
 }

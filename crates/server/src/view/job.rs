@@ -172,8 +172,9 @@ impl From<&ParameterDeclaration> for DeclarationView {
 impl From<&Step> for JobStepView {
     fn from(step: &Step) -> Self {
         let (kind, chunk_size) = match step.kind() {
-            StepKind::Task => (KindView::Task, None),
             StepKind::Chunk { size } => (KindView::Chunk, size),
+            // Whatever else a step is, it is one call.
+            _ => (KindView::Task, None),
         };
         Self {
             name: step.name().to_owned(),

@@ -7,64 +7,29 @@
 //! the disk, so that they never become many. The row is also a fence: whoever opened it last is the only one that can
 //! commit.
 
+mod fingerprint;
+mod run;
+
 use std::collections::VecDeque;
 
-use oxbatch_core::StepContext;
 use oxbatch_core::execution::{ExecutionId, InstanceId, Status, StepExecution};
 use oxbatch_core::item::ItemError;
 use oxbatch_core::repository::{ExecutionFilter, JobRepository, PageRequest};
 
+pub(super) use fingerprint::fingerprint;
+use fingerprint::fingerprints;
+pub(super) use run::{Found, Left, Resumed, RunKey};
+
 /// Entry of the step's context with the rows that are in another database.
 pub(super) const EXACTLY_ONCE: &str = "oxbatch.exactly_once";
-/// Executions of an instance that are looked through at once.
+/// Executions of an instance that are searched at once.
 const PAGE: u32 = 100;
-/// Length of a stored fingerprint.
-const FINGERPRINT_BYTES: usize = 8;
 /// Rows that the repository may forget, and chunks of them, before one of its saves waits for the disk: few enough for
 /// the target's row to stay small, which is written with each chunk, and many enough to hide the price of the wait.
 const MOST_FORGETTABLE_ROWS: usize = 4_096;
 const MOST_FORGETTABLE_CHUNKS: usize = 16;
-/// Rows of other runs that are looked at when a run begins.
+/// Rows of other runs that are examined when a run begins.
 pub(super) const MOST_LEFT: i64 = 100;
-
-/// The step and the run.
-#[derive(Debug, Clone)]
-pub(super) struct RunKey {
-    pub(super) job_name: String,
-    pub(super) step_name: String,
-    pub(super) instance_id: i64,
-    pub(super) execution_id: i64,
-    /// The name of the target, so that two writers of a step do not share a row.
-    pub(super) target: String,
-}
-
-/// The row of the run, as it was before it was taken over.
-#[derive(Debug)]
-pub(super) struct Found {
-    /// The execution that could commit.
-    pub(super) owner: i64,
-    pub(super) written: i64,
-    pub(super) unsettled: Vec<u8>,
-}
-
-/// The row of another run of the same step.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Left {
-    pub(super) instance_id: i64,
-    pub(super) instance_created: jiff::Timestamp,
-    pub(super) execution_id: i64,
-}
-
-/// A run as the target's row has it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Resumed {
-    /// It begins here: the row has to be saved.
-    Anew,
-    GoesOn {
-        /// Rows of this run are there already.
-        holds_rows: bool,
-    },
-}
 
 /// The content of the target's row.
 #[derive(Debug)]
@@ -89,18 +54,6 @@ pub(super) struct Ledger {
     target_committed: bool,
     /// The target knows nothing of a run that is under way: it ended, or the target was replaced.
     forgotten: bool,
-}
-
-impl RunKey {
-    pub(super) fn new(context: &StepContext, target: String) -> Self {
-        Self {
-            job_name: context.job_name().to_owned(),
-            step_name: context.step_name().to_owned(),
-            instance_id: context.instance_id().0,
-            execution_id: context.execution_id().0,
-            target,
-        }
-    }
 }
 
 impl Ledger {
@@ -130,7 +83,7 @@ impl Ledger {
         Ok((&self.key, created))
     }
 
-    /// Looks up what [`run`](Self::run) tells.
+    /// Looks up what [`run`](Self::run) returns.
     pub(super) async fn look_up(&mut self, repository: &dyn JobRepository) -> Result<(), ItemError> {
         let instance = repository.instance(InstanceId(self.key.instance_id)).await?;
         self.created = instance.map(|instance| instance.create_time);
@@ -279,7 +232,7 @@ impl Ledger {
         let rows = self.durable + (self.forgettable.len() + unsettled.len()) as u64;
         let written = i64::try_from(rows).map_err(ItemError::other)?;
         let prints = self.forgettable.iter().chain(&unsettled);
-        Ok((written, prints.flat_map(|fingerprint| fingerprint.to_be_bytes()).collect()))
+        Ok((written, prints.flat_map(|print| print.to_be_bytes()).collect()))
     }
 
     /// The error of a save that found the row of another execution.
@@ -348,28 +301,6 @@ fn vanished_rows(rows: usize) -> ItemError {
     ))
 }
 
-fn fingerprints(bytes: &[u8]) -> Vec<u64> {
-    bytes.as_chunks::<FINGERPRINT_BYTES>().0.iter().map(|chunk| u64::from_be_bytes(*chunk)).collect()
-}
-
-/// A fingerprint of a row's binary form: eight bytes at a time, multiplied and folded. It is stored, so it may never
-/// change; it need not resist an attacker, only tell the rows of one chunk apart.
-pub(super) fn fingerprint(row: &[u8]) -> u64 {
-    const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
-    let fold = |hash: u64, word: u64| {
-        let product = u128::from(hash ^ word) * u128::from(PRIME);
-        #[expect(clippy::cast_possible_truncation, reason = "both halves are folded into one")]
-        let folded = (product as u64) ^ ((product >> 64) as u64);
-        folded.wrapping_add(PRIME)
-    };
-    let (words, rest) = row.as_chunks::<8>();
-    let mut hash = words.iter().fold(row.len() as u64, |hash, word| fold(hash, u64::from_le_bytes(*word)));
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    hash = fold(hash, u64::from_le_bytes(last));
-    fold(hash, PRIME)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -384,14 +315,6 @@ mod tests {
         };
         Ledger { pending: pending.iter().copied().collect(), ..Ledger::new(key) }
     }
-
-    #[test]
-    fn a_fingerprint_never_changes() {
-        assert_eq!([fingerprint(b""), fingerprint(b"one row"), fingerprint(b"a row of some length")], GOLDEN);
-        assert_ne!(fingerprint(b"\0"), fingerprint(b"\0\0"));
-    }
-
-    const GOLDEN: [u64; 3] = [11_400_714_819_323_198_485, 2_560_114_342_252_138_295, 2_790_694_269_466_417_192];
 
     #[test]
     fn rows_that_are_there_are_left_out_whatever_the_chunks_are() {

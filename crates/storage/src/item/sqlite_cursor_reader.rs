@@ -222,7 +222,7 @@ where
                 Some(batch) => self.batch = batch?.into_iter(),
                 None => {
                     let Some(Running { thread, .. }) = self.running.take() else { return Ok(None) };
-                    // It has ended: what is left of it is to tell a panic of the author's function.
+                    // It has ended: what is left of it is to report a panic of the author's function.
                     if let Err(panic) = thread.join() {
                         std::panic::resume_unwind(panic);
                     }

@@ -28,7 +28,7 @@ struct Snapshot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Position {
     /// All that it sees was reported.
-    told: Snapshot,
+    seen: Snapshot,
     /// Of the changes since then, those up to this one were reported too; when all are, it goes on from the snapshot.
     page: Option<(u64, i64, Snapshot)>,
 }
@@ -66,10 +66,10 @@ impl Position {
     fn read(text: &str) -> Option<Self> {
         let text = text.strip_prefix('p')?;
         if let Ok(xmin @ 1..) = text.parse() {
-            return Some(Self { told: Snapshot::before(xmin), page: None });
+            return Some(Self { seen: Snapshot::before(xmin), page: None });
         }
         let mut parts = text.split('/');
-        let told = Snapshot::read(parts.next()?)?;
+        let seen = Snapshot::read(parts.next()?)?;
         let page = match parts.next() {
             Some(change) => {
                 let (id, next) = (parts.next()?.parse().ok()?, Snapshot::read(parts.next()?)?);
@@ -77,13 +77,13 @@ impl Position {
             }
             None => None,
         };
-        parts.next().is_none().then_some(Self { told, page })
+        parts.next().is_none().then_some(Self { seen, page })
     }
 }
 
 impl fmt::Display for Position {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "p{}", self.told)?;
+        write!(formatter, "p{}", self.seen)?;
         match &self.page {
             Some((change, id, next)) => write!(formatter, "/{change}/{id}/{next}"),
             None => Ok(()),
@@ -94,7 +94,7 @@ impl fmt::Display for Position {
 pub(super) async fn changes(session: &Session, since: Option<&str>, limit: u32) -> Result<Changes, StoreError> {
     let Some(since) = since.and_then(Position::read) else {
         let row = session.one("SELECT pg_current_snapshot()::text", &[]).await?;
-        return Ok(Changes { resumed: false, ..told_all(snapshot(row.try_get(0)?)?) });
+        return Ok(Changes { resumed: false, ..none_left(snapshot(row.try_get(0)?)?) });
     };
     let limit = limit.max(1) as usize;
     let rows_asked = i64::try_from(limit + 1).unwrap_or(i64::MAX);
@@ -119,22 +119,22 @@ pub(super) async fn changes(session: &Session, since: Option<&str>, limit: u32) 
                      ORDER BY change, id LIMIT $4
                  ) AS changed ON TRUE ORDER BY changed.change, changed.id"
             ),
-            &[&since.told.to_string(), &change.to_string(), &id, &rows_asked, &until],
+            &[&since.seen.to_string(), &change.to_string(), &id, &rows_asked, &until],
         )
         .await?;
     let first = found.first().ok_or_else(|| corrupt("answer", 0, "it has no row although it must have one"))?;
     let next = snapshot(first.try_get(rows::EXECUTION_COLUMNS + 2)?)?;
     if first.try_get::<_, Option<i64>>(0)?.is_none() {
-        return Ok(told_all(next));
+        return Ok(none_left(next));
     }
     let executions = found.iter().take(limit).map(rows::execution).collect::<Result<Vec<_>, _>>()?;
     let last = found.get(limit - 1).filter(|_| found.len() > limit);
-    let Some(last) = last else { return Ok(Changes { executions, ..told_all(next) }) };
+    let Some(last) = last else { return Ok(Changes { executions, ..none_left(next) }) };
     let id = last.try_get(0)?;
     let change = last.try_get::<_, &str>(rows::EXECUTION_COLUMNS + 1)?;
     let change = change.parse().map_err(|error: std::num::ParseIntError| corrupt("change of execution", id, error))?;
-    let resume = format!("p{}", since.told.xmin);
-    let position = Position { told: since.told, page: Some((change, id, next)) }.to_string();
+    let resume = format!("p{}", since.seen.xmin);
+    let position = Position { seen: since.seen, page: Some((change, id, next)) }.to_string();
     Ok(Changes { executions, position, resume, more: true, resumed: true })
 }
 
@@ -143,12 +143,12 @@ fn snapshot(text: &str) -> Result<Snapshot, StoreError> {
     Snapshot::read(text).ok_or_else(|| corrupt("snapshot", 0, format!("'{text}' is none")))
 }
 
-/// Nothing that the snapshot sees is left to tell.
-fn told_all(told: Snapshot) -> Changes {
-    let resume = format!("p{}", told.xmin);
+/// The answer when all changes that the snapshot sees were reported.
+fn none_left(seen: Snapshot) -> Changes {
+    let resume = format!("p{}", seen.xmin);
     Changes {
         executions: Vec::new(),
-        position: Position { told, page: None }.to_string(),
+        position: Position { seen, page: None }.to_string(),
         resume,
         more: false,
         resumed: true,

@@ -214,7 +214,7 @@ pub(super) fn unusable(settings: &PostgresSettings, fault: StoreError) -> Reposi
     let error = match fault {
         StoreError::Database(ServerError::Sql(error)) => error,
         StoreError::Database(ServerError::NoAnswer) => {
-            return told(format!("the PostgreSQL server at {place} does not answer"), None);
+            return unusable_for(format!("the PostgreSQL server at {place} does not answer"), None);
         }
         fault => return fault.into_repository("open the database"),
     };
@@ -249,11 +249,11 @@ pub(super) fn unusable(settings: &PostgresSettings, fault: StoreError) -> Reposi
         },
     };
     match error.as_db_error() {
-        Some(said) => told(problem, Some(Box::new(Said::of(said)))),
-        None => told(problem, Some(Box::new(error))),
+        Some(said) => unusable_for(problem, Some(Box::new(Said::of(said)))),
+        None => unusable_for(problem, Some(Box::new(error))),
     }
 }
 
-fn told(problem: String, source: Option<Box<dyn std::error::Error + Send + Sync>>) -> RepositoryError {
+fn unusable_for(problem: String, source: Option<Box<dyn std::error::Error + Send + Sync>>) -> RepositoryError {
     RepositoryError::Unusable { problem, source }
 }

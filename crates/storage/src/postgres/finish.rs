@@ -43,7 +43,7 @@ pub(super) async fn step(
     let StepExecution { status, counters, .. } = rows::step(&row)?;
     let saves = SaveCounts { kept: row.try_get("revision")?, known: saves };
     let end = match rules::step(lease.execution_id(), status, outcome, saves)? {
-        StepEnd::Told(end) => end,
+        StepEnd::AsReported(end) => end,
         StepEnd::AsKept(end) => return end_as_kept(session, fence, &end, outcome.time).await,
     };
     if let Some(record) = &outcome.flow {

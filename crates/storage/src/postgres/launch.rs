@@ -15,8 +15,8 @@ use super::rows;
 use super::session::{Session, Values};
 use super::sql::{execution_columns, now};
 
-/// Looks for an instance that others create and purge at the same time.
-const LOOKS: u32 = 5;
+/// Searches for an instance that others create and purge at the same time.
+const ATTEMPTS: u32 = 5;
 
 const KEEP_KEY: &str = concat!(
     "INSERT INTO oxbatch_idempotency_key (key, request_hash, job_execution_id, create_time)
@@ -99,7 +99,7 @@ pub(super) async fn instance(
     request: &LaunchRequest,
     job_key: &str,
 ) -> Result<(i64, bool), StoreError> {
-    for _ in 0..LOOKS {
+    for _ in 0..ATTEMPTS {
         let found = session
             .optional(
                 "SELECT id FROM oxbatch_job_instance WHERE job_name = $1 AND job_key = $2 FOR NO KEY UPDATE",

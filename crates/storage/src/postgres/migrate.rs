@@ -55,7 +55,7 @@ pub(super) async fn migrate(session: &mut Session, settings: &PostgresSettings) 
 }
 
 async fn check_server(session: &Session, settings: &PostgresSettings) -> Result<(), RepositoryError> {
-    let told = |problem| RepositoryError::Unusable { problem, source: None };
+    let unusable_for = |problem| RepositoryError::Unusable { problem, source: None };
     let sql = "SELECT current_setting('server_version_num')::int / 10000, current_setting('server_version'),
          pg_is_in_recovery(), current_setting('server_encoding'), current_setting('default_transaction_read_only') = 'on'";
     let row = session.one(sql, &[]).await.map_err(|fault| unusable(settings, fault))?;
@@ -66,19 +66,21 @@ async fn check_server(session: &Session, settings: &PostgresSettings) -> Result<
         read().map_err(|error| unusable(settings, error.into()))?;
     let place = settings.place();
     if version < LEAST_SERVER {
-        return Err(told(format!("the server of {place} is PostgreSQL {name}; {LEAST_SERVER} or newer is needed")));
+        return Err(unusable_for(format!(
+            "the server of {place} is PostgreSQL {name}; {LEAST_SERVER} or newer is needed"
+        )));
     }
     if is_standby {
-        return Err(told(format!("the server of {place} is a read-only standby; name the primary")));
+        return Err(unusable_for(format!("the server of {place} is a read-only standby; name the primary")));
     }
     if is_read_only {
-        return Err(told(format!(
+        return Err(unusable_for(format!(
             "default_transaction_read_only is on for the user or the database of {place}, and what is run has to be recorded: \
              name another user, or take it off with ALTER ROLE … RESET default_transaction_read_only"
         )));
     }
     if encoding != "UTF8" {
-        return Err(told(format!(
+        return Err(unusable_for(format!(
             "the database {place} is encoded in {encoding}; create one with: createdb --encoding=UTF8 --template=template0"
         )));
     }

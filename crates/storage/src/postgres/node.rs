@@ -81,7 +81,7 @@ pub(super) async fn nodes(session: &Session, presence: &Presence) -> Result<Vec<
     Ok(nodes)
 }
 
-/// Asks a node to drain, or to take work again, and tells how it stands then.
+/// Asks a node to drain, or to take work again, and returns its state then.
 pub(super) async fn drain(
     session: &Session,
     presence: &Presence,
@@ -113,8 +113,8 @@ pub(super) async fn remove(session: &Session, node: &Node) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Takes the turn of those who claim within limits, until the end of the transaction. A statement that comes after it
-/// sees all claims that were made before: each was committed before its turn was over.
+/// Takes the lock of those who claim within limits, until the end of the transaction. A statement that comes after it
+/// sees all claims that were made before: each was committed before its lock was released.
 pub(super) async fn lock_queue(session: &Session, limits: &RunLimits) -> Result<(), StoreError> {
     if !limits.is_empty() {
         session.query("SELECT id FROM oxbatch_claim_turn WHERE id = 1 FOR NO KEY UPDATE", &[]).await?;

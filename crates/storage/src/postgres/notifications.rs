@@ -1,4 +1,4 @@
-//! Notification by LISTEN and NOTIFY: hints that shorten waits, sent and heard beside the work, and never relied on.
+//! Notification by LISTEN and NOTIFY: hints that shorten waits, sent and heard next to the work, and never relied on.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -36,7 +36,7 @@ const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::f
 const TELL: &str = "WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
      SELECT pg_notify($1, message) FROM quick, unnest($2::text[]) AS message";
 
-/// The notifications of a repository: what it tells, and what it hears of others.
+/// The notifications of a repository: those that it sends, and those of others.
 pub(super) struct Bulletin {
     /// Marks one's own messages, which are not heard again.
     sender_id: String,
@@ -61,7 +61,7 @@ impl Bulletin {
         }
     }
 
-    /// Hears what others tell; the connection for it is made by the first who listens.
+    /// Hears the notifications of others; the connection for it is made by the first who listens.
     pub(super) fn listen(&self, store: &Arc<Store>) -> broadcast::Receiver<Notification> {
         let receiver = self.heard.subscribe();
         self.listening.call_once(|| {
@@ -76,7 +76,7 @@ impl Bulletin {
         if let Some(unsent) = unsent {
             self.runtime.spawn(send(Arc::downgrade(store), unsent));
         }
-        // A full box means that much is reported anyway; who listens looks by itself.
+        // A full box means that much is reported anyway; a listener polls by itself.
         let _ = self.outbox.try_send(notification);
     }
 
@@ -114,7 +114,7 @@ fn read(message: &str, own: &str) -> Option<Notification> {
         ("stop", Some(id)) => Some(Notification::StopRequested(id)),
         ("started", Some(id)) => Some(Notification::Started(id)),
         ("ended", Some(id)) => Some(Notification::Ended(id)),
-        // A newer version may tell more.
+        // A newer version may send more.
         _ => None,
     }
 }
@@ -140,7 +140,7 @@ async fn post(store: &Store, messages: &[String]) -> Result<(), StoreError> {
     session.query(TELL, &[&CHANNEL, &messages]).await.map(drop)
 }
 
-/// Hears what others tell, over and over again, until the repository is gone.
+/// Hears the notifications of others, over and over again, until the repository is gone.
 async fn hear(store: Weak<Store>, heard: broadcast::Sender<Notification>, own: String) {
     let mut pause = RECONNECT.0;
     loop {

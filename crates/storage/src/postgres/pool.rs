@@ -156,15 +156,15 @@ impl Connections {
     /// Finds out whether a transaction was committed whose answer is lost; `None` when nobody can say within the time.
     async fn was_committed(&self, mark: &Mark, deadline: Instant) -> Option<bool> {
         let mut patience = Patience::until(deadline);
-        let mut looked = false;
+        let mut asked = false;
         loop {
             let mut cause = StoreError::from(ServerError::NoAnswer);
             let status = async {
                 let session = self.session().await?;
                 let sql = "SELECT pg_xact_status($1::text::xid8)";
                 let status: Option<String> = session.one(sql, &[&mark.transaction]).await?.try_get(0)?;
-                // Its process may wait for a word that never comes: after a first look it is reported to end.
-                if status.as_deref() == Some("in progress") && looked {
+                // Its process may wait for a word that never comes: after a first question it is ended.
+                if status.as_deref() == Some("in progress") && asked {
                     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                          WHERE pid = $2 AND backend_xid = $1::text::xid8::xid";
                     session.query(sql, &[&mark.transaction, &mark.process]).await?;
@@ -174,7 +174,7 @@ impl Connections {
             match status.await {
                 Ok(Some(status)) if status == "committed" => return Some(true),
                 Ok(Some(status)) if status == "aborted" => return Some(false),
-                Ok(Some(_)) => looked = true,
+                Ok(Some(_)) => asked = true,
                 Ok(None) => return None,
                 Err(fault) if fault.passes() => cause = fault,
                 Err(_) => return None,

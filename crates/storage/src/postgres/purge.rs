@@ -13,7 +13,7 @@ use super::rows;
 use super::session::Session;
 
 /// Ended executions in the order of their ends. What may go is a first part of an instance: whether one is the first
-/// left of its instance is reported beside. The condition on the time alone lets the index begin there.
+/// left of its instance is read with it. The condition on the time alone lets the index begin there.
 const ENDED: &str = "SELECT id, end_time, job_instance_id, job_name, NOT EXISTS (
          SELECT 1 FROM oxbatch_job_execution AS earlier
          WHERE earlier.job_instance_id = ended.job_instance_id AND earlier.id < ended.id)
@@ -170,7 +170,7 @@ pub(super) async fn compact(session: &Session) -> Result<Compacted, StoreError> 
     Ok(Compacted { before, after: size(session).await? })
 }
 
-/// Each for itself: VACUUM refuses to stand beside another statement.
+/// Each for itself: VACUUM refuses to be sent with another statement.
 const COMPACT: [&str; 6] = [
     "VACUUM (ANALYZE) oxbatch_job_execution",
     "VACUUM (ANALYZE) oxbatch_step_execution",

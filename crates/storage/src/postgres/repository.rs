@@ -54,14 +54,14 @@ impl PostgresRepository {
 
     async fn try_launch(&self, request: &LaunchRequest) -> Result<Launched, StoreError> {
         let connections = &self.store.connections;
-        let mut looks = 0;
+        let mut attempts = 0;
         loop {
             let launched =
                 connections.write("launch", request, |session, request| launch::launch(session, request).boxed()).await;
             match launched {
                 // The index that allows one running execution has refused another.
-                Err(fault) if is_unique_violation(&fault) && looks < LAUNCHES => {
-                    looks += 1;
+                Err(fault) if is_unique_violation(&fault) && attempts < LAUNCHES => {
+                    attempts += 1;
                     let running =
                         connections.read(request, |session, request| launch::running(session, request).boxed()).await?;
                     if let Some(execution_id) = running {
@@ -179,7 +179,7 @@ impl Executions for PostgresRepository {
         held: Vec<LeaseKey>,
         lease: Duration,
     ) -> RepositoryFuture<'a, Vec<RenewedLease>> {
-        // Done twice it is done once: it needs no transaction whose outcome is looked into.
+        // Done twice it is done once: it needs no transaction whose outcome is found out.
         self.read("renew leases", (node.clone(), held, lease), |session, (node, held, lease)| {
             claim::renew(session, node, held, *lease).boxed()
         })
@@ -270,7 +270,7 @@ impl Executions for PostgresRepository {
                 .store
                 .connections
                 .read(&asked, |session, (request, presence)| recover::candidates(session, request, presence).boxed());
-            let candidates = candidates.await.map_err(|fault| fault.into_repository("look for dead nodes"))?;
+            let candidates = candidates.await.map_err(|fault| fault.into_repository("search for dead nodes"))?;
             let mut recovered = Vec::new();
             for candidate in candidates {
                 const OPERATION: &str = "recover an execution";
@@ -395,10 +395,8 @@ impl Nodes for PostgresRepository {
 
     fn heartbeat<'a>(&'a self, report: &'a NodeReport) -> RepositoryFuture<'a, Option<Drain>> {
         // Done twice it is done once, as a renewal is.
-        self.read("tell that the node lives", report.clone(), |session, report| {
-            node::heartbeat(session, report).boxed()
-        })
-        .boxed()
+        self.read("write the heartbeat", report.clone(), |session, report| node::heartbeat(session, report).boxed())
+            .boxed()
     }
 
     fn nodes(&self) -> RepositoryFuture<'_, Vec<NodeStatus>> {

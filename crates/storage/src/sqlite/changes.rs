@@ -30,7 +30,7 @@ pub(super) fn changes(connection: &Connection, since: Option<&str>, limit: u32) 
         .collect::<Result<_, _>>()?;
     let more = found.len() > limit;
     found.truncate(limit);
-    // One that changes between the two looks has a number behind the newest of the first.
+    // One that changes between the two reads has a number behind the newest of the first.
     let last = found.last().map_or(newest, |(_, change)| *change);
     let position = write(if more { last } else { last.max(newest) });
     let executions = found.into_iter().map(|(execution, _)| execution).collect();

@@ -1,8 +1,10 @@
 //! The transactions of a chunk step: the author's rows, the checkpoint and the counters commit together.
 
+mod idle;
+
 use std::any::Any;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use oxbatch_core::ItemError;
 use oxbatch_core::execution::Counters;
@@ -15,9 +17,7 @@ use super::error::classify;
 use super::open::{self, Durability};
 use super::write_lock::WriteGuard;
 use super::{Store, context};
-
-/// Connections that are kept for the next step.
-const IDLE: usize = 4;
+pub(super) use idle::IdleConnections;
 
 const SAVE: &str = "UPDATE oxbatch_step_execution
      SET state = ?4, progress = coalesce(?5, progress), read_count = ?6, write_count = ?7, filter_count = ?8,
@@ -39,27 +39,6 @@ const STATE: &str = "UPDATE oxbatch_step_execution SET state = ?3 WHERE id = ?1 
 const COMMIT: &str = "commit a chunk";
 const FORCE: &str = "wait for the disk with a chunk that is committed";
 
-/// Connections of steps that have ended.
-#[derive(Default)]
-pub(super) struct IdleConnections(Mutex<Vec<Connection>>);
-
-impl IdleConnections {
-    fn take(&self) -> Option<Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
-    }
-
-    fn keep(&self, connection: Connection) {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE {
-            idle.push(connection);
-        }
-    }
-
-    pub(super) fn close(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
-
 /// The transaction of a chunk in the repository's own database.
 ///
 /// A writer that writes through its [`connection`](Self::connection) is exactly once: its rows commit together with the
@@ -68,7 +47,7 @@ pub struct SqliteChunkTransaction {
     store: Arc<Store>,
     fence: StepFence,
     connection: Option<Connection>,
-    /// The write write_lock, from the first write to the end of the transaction.
+    /// The write lock, from the first write to the end of the transaction.
     write_lock: Option<WriteGuard>,
     /// An author had the connection in hand and may have changed its settings: nobody else gets it.
     lent: bool,
@@ -123,7 +102,7 @@ impl SqliteChunkTransaction {
         self.store.path == path
     }
 
-    /// The connection, inside of the chunk's transaction. The first call of a chunk waits for the write write_lock: no
+    /// The connection, inside of the chunk's transaction. The first call of a chunk waits for the write lock: no
     /// other step and no launch can write from then to the commit, so slow work belongs before it.
     ///
     /// Whoever commits or rolls back on the connection itself gives the guarantee up, and the chunk fails.
@@ -146,7 +125,7 @@ impl SqliteChunkTransaction {
         Ok(())
     }
 
-    /// Waits for the write write_lock, and has a connection whose commits wait for the disk as the next one has to.
+    /// Waits for the write lock, and has a connection whose commits wait for the disk as the next one has to.
     async fn lock_writes(&mut self) -> Result<(WriteGuard, &Connection), RepositoryError> {
         let write_lock = self.store.write_lock.take_unless(&self.stop).await?;
         let fault = |error| classify("begin a chunk", error);
@@ -165,12 +144,12 @@ impl SqliteChunkTransaction {
         Ok((write_lock, connection))
     }
 
-    /// The transaction is over: what comes next need not wait for the disk, and others have their write_lock.
+    /// The transaction is over: what comes next need not wait for the disk, and others have the write lock.
     fn end(&mut self) {
         if self.waits_for_disk {
             self.waits_for_disk = false;
             let relaxed = self.connection.as_ref().map(|one| open::set_durability(one, Durability::Later));
-            // No error of what was committed or undone, which is settled: the next one gets another connection.
+            // No error of what was committed or undone, which is certain: the next one gets another connection.
             if let Some(Err(_)) = relaxed {
                 self.connection = None;
             }
@@ -310,7 +289,7 @@ impl SqliteChunkTransaction {
         Ok(())
     }
 
-    /// Undoes what has begun and gives the turn to the next.
+    /// Undoes what has begun and releases the write lock.
     fn undo(&mut self) -> rusqlite::Result<()> {
         let result = match (&self.connection, &self.write_lock) {
             (Some(connection), Some(_)) if !connection.is_autocommit() => execute(connection, "ROLLBACK"),

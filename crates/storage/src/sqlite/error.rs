@@ -76,7 +76,7 @@ pub(super) fn unreadable(
     Error::FromSqlConversionFailure(0, Type::Text, Box::new(Unreadable { column, id, source: source.into() }))
 }
 
-/// An error of SQLite's own, to be made once and told to several callers.
+/// An error of SQLite's own, to be made once and reported to several callers.
 pub(super) fn failure(code: i32, message: &str) -> Error {
     Error::SqliteFailure(ffi::Error::new(code), Some(message.to_owned()))
 }
@@ -100,10 +100,10 @@ fn is_moved(error: &Error) -> bool {
 }
 
 /// Returns whether there is no more space: of the disk, or up to the limit of a file's size that the process was
-/// started with, which SQLite tells as any failed write.
+/// started with, which SQLite reports as any failed write.
 pub(super) fn is_full(error: &Error) -> bool {
     match error {
-        // The second is the write of the file of shared memory beside the log.
+        // The second is the write of the file of shared memory next to the log.
         Error::SqliteFailure(code, _)
             if matches!(code.extended_code, ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_SHMSIZE) =>
         {

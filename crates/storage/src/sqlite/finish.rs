@@ -28,7 +28,7 @@ pub(super) fn step(
         .optional()?
         .ok_or_else(lost)?;
     // The one file loses no save that was answered while this process lives.
-    let (StepEnd::Told(end) | StepEnd::AsKept(end)) =
+    let (StepEnd::AsReported(end) | StepEnd::AsKept(end)) =
         rules::step(lease.execution_id(), kept.status, outcome, SaveCounts::default())?;
     if let Some(record) = &outcome.flow {
         flow::record(connection, lease, record)?;

@@ -65,7 +65,7 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf, RepositoryError> {
 }
 
 /// The error of a file that was to be opened for this.
-fn told(path: &Path, purpose: &str, error: rusqlite::Error) -> RepositoryError {
+fn cannot_open(path: &Path, purpose: &str, error: rusqlite::Error) -> RepositoryError {
     let shown = path.display();
     let problem = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => format!("the file '{shown}' is no SQLite database"),
@@ -84,7 +84,7 @@ fn told(path: &Path, purpose: &str, error: rusqlite::Error) -> RepositoryError {
 
 /// The first connection to a file: it must be a database that can be written.
 pub(super) fn first(path: &Path) -> Result<Connection, RepositoryError> {
-    let fault = |error| told(path, "writing", error);
+    let fault = |error| cannot_open(path, "writing", error);
     let connection = connect(path).map_err(fault)?;
     let mode = switch_to_wal(&connection).map_err(fault)?;
     if connection.is_readonly(MAIN_DB).map_err(fault)? {
@@ -141,14 +141,14 @@ fn needs_rights(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied))
 }
 
-/// Returns whether a process works on the file, or has left something in its log: then it has a log beside it.
+/// Returns whether a process works on the file, or has left something in its log: then it has a log next to it.
 fn is_in_use(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     Path::new(&log).exists()
 }
 
-/// The file as one that nobody changes, for which SQLite makes no files beside it.
+/// The file as one that nobody changes, for which SQLite makes no files next to it.
 fn immutable(path: &Path) -> PathBuf {
     let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     PathBuf::from(format!("file:{path}?immutable=1"))
@@ -160,7 +160,7 @@ fn immutable(path: &Path) -> PathBuf {
 /// # Errors
 /// One sentence that names the file.
 pub(crate) fn file_writer(path: &Path) -> Result<Connection, RepositoryError> {
-    let fault = |error| told(path, "writing", error);
+    let fault = |error| cannot_open(path, "writing", error);
     let connection = connect(path).map_err(fault)?;
     let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).map_err(fault)?;
     if pages == 0 {
@@ -182,7 +182,7 @@ pub(crate) fn file_reader(path: &Path) -> Result<Connection, RepositoryError> {
     if !path.exists() {
         return Err(unusable(format!("the database '{}' does not exist", path.display()), None));
     }
-    let fault = |error| told(path, "reading", error);
+    let fault = |error| cannot_open(path, "reading", error);
     let connection = connect_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fault)?;
     connection.execute_batch("PRAGMA query_only = ON").map_err(fault)?;
     connection.query_row("PRAGMA schema_version", [], |_| Ok(())).map_err(fault)?;

@@ -13,7 +13,7 @@ use super::rows;
 use crate::rows::StoredRow;
 
 /// Ended executions in the order of their ends. What may go is a first part of an instance: whether one is the first
-/// left of its instance is reported beside.
+/// left of its instance is read with it.
 const ENDED: &str = "SELECT id, end_time, job_instance_id, job_name, NOT EXISTS (
          SELECT 1 FROM oxbatch_job_execution AS earlier
          WHERE earlier.job_instance_id = ended.job_instance_id AND earlier.id < ended.id)

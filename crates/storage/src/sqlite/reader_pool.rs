@@ -1,4 +1,4 @@
-//! A few threads with read connections: lists and details are answered beside the writer, and block no caller's thread.
+//! A few threads with read connections: lists and details are answered next to the writer, and block no caller's thread.
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -74,7 +74,7 @@ fn serve(path: &Path, receiver: &Mutex<mpsc::Receiver<Question>>, idle: &Mutex<V
         let connection = kept.map_or_else(|| open::reader(path), Ok);
         match connection {
             Ok(connection) => {
-                // A panic drops the reply, which tells the caller; the thread goes on with another connection.
+                // A panic drops the reply, which the caller notices; the thread goes on with another connection.
                 let asked = std::panic::catch_unwind(AssertUnwindSafe(|| question(Ok(&connection))));
                 if let Ok(reply) = asked {
                     idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);

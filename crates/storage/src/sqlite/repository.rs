@@ -167,7 +167,7 @@ impl Executions for SqliteRepository {
             let (presence, asked) = (Arc::clone(&self.store.presence), request.clone());
             let find = move |connection: &rusqlite::Connection| recover::candidates(connection, &asked, &presence);
             let mut recovered = Vec::new();
-            for candidate in self.store.readers.ask("look for dead nodes", find).await? {
+            for candidate in self.store.readers.ask("search for dead nodes", find).await? {
                 let request = request.clone();
                 let work = move |connection: &rusqlite::Connection| recover::recover(connection, &candidate, &request);
                 recovered.extend(self.store.writer.run("recover an execution", work).await?);
@@ -266,17 +266,14 @@ impl Nodes for SqliteRepository {
         // Two system calls on a local disk: not worth a thread.
         self.store.presence.sweep([]);
         let announced = self.store.presence.announce(node).map_err(|error| {
-            unusable(format!("the node cannot be announced beside '{}': {error}", self.store.path.display()), None)
+            unusable(format!("the node cannot be announced next to '{}': {error}", self.store.path.display()), None)
         });
         std::future::ready(announced).boxed()
     }
 
     fn heartbeat<'a>(&'a self, report: &'a NodeReport) -> RepositoryFuture<'a, Option<Drain>> {
         let report = report.clone();
-        self.store
-            .writer
-            .run("tell that the node lives", move |connection| node::heartbeat(connection, &report))
-            .boxed()
+        self.store.writer.run("write the heartbeat", move |connection| node::heartbeat(connection, &report)).boxed()
     }
 
     fn nodes(&self) -> RepositoryFuture<'_, Vec<NodeStatus>> {

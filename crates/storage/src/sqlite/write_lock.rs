@@ -18,20 +18,20 @@ const STOP_GRACE: Duration = Duration::from_secs(2);
 /// Time between two lines in the log about a step that waits.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// The write turn of this process. SQLite's busy handler lets those who wait starve; this queue serves them in order.
+/// The write lock of this process. SQLite's busy handler lets those who wait starve; this queue serves them in order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct WriteLock(Arc<Mutex<()>>);
 
-/// The write_lock, until it is dropped.
+/// The write lock, until it is dropped.
 pub(super) type WriteGuard = OwnedMutexGuard<()>;
 
 impl WriteLock {
-    /// Waits for the write_lock.
+    /// Waits for the write lock.
     pub(super) async fn take(&self) -> WriteGuard {
         Arc::clone(&self.0).lock_owned().await
     }
 
-    /// Waits for the write_lock, with a line in the log where that takes long, until a stop ends it.
+    /// Waits for the write lock, with a line in the log where that takes long, until a stop ends it.
     pub(super) async fn take_unless(&self, stop: &CancellationToken) -> Result<WriteGuard, RepositoryError> {
         if let Ok(write_lock) = Arc::clone(&self.0).try_lock_owned() {
             return Ok(write_lock);
@@ -41,21 +41,21 @@ impl WriteLock {
         let refuse = |why: &str| Err(RepositoryError::Unavailable { operation: "begin a chunk", source: why.into() });
         let mut stopped = pin!(stopped_for(stop, STOP_GRACE));
         loop {
-            let look = deadline.min(tokio::time::Instant::now() + LINE_EVERY);
+            let next_line = deadline.min(tokio::time::Instant::now() + LINE_EVERY);
             tokio::select! {
                 biased;
                 write_lock = &mut write_lock => return Ok(write_lock),
                 () = &mut stopped => return Err(RepositoryError::WaitStopped { operation: "begin a chunk" }),
-                () = tokio::time::sleep_until(look) => {}
+                () = tokio::time::sleep_until(next_line) => {}
             }
-            if look == deadline {
+            if next_line == deadline {
                 return refuse("another step of this process holds the write lock");
             }
             tracing::warn!("a step waits for another one, which has held the write lock for {LINE_EVERY:?} or more");
         }
     }
 
-    /// Waits for the turn on a thread without a runtime, but not for ever: a step that holds it may hang.
+    /// Waits for the write lock on a thread without a runtime, but not for ever: a step that holds it may hang.
     pub(super) fn take_within(&self, at_most: Duration) -> Option<WriteGuard> {
         let deadline = Instant::now() + at_most;
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_thread_gets_the_turn_once_it_is_free_and_gives_up_when_it_is_not() {
+    async fn a_thread_gets_the_lock_once_it_is_free_and_gives_up_when_it_is_not() {
         let write_lock = WriteLock::default();
         let guard = write_lock.take().await;
         assert!(write_lock.take_within(Duration::from_millis(5)).is_none());

@@ -48,7 +48,7 @@ pub struct SaveCounts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepEnd {
     /// As its owner says.
-    Told(End),
+    AsReported(End),
     /// With the state and the counters that its row has: the store knows better how far it came.
     AsKept(End),
 }
@@ -68,15 +68,15 @@ pub fn step(
         std::cmp::Ordering::Equal => {
             let status = after(id, status, outcome.event, NO_SUCH_END)?;
             let exit_code = outcome.exit_code.clone().unwrap_or_else(|| status.as_str().to_owned());
-            return Ok(StepEnd::Told(End { status, exit_code, exit_message: outcome.exit_message.clone() }));
+            return Ok(StepEnd::AsReported(End { status, exit_code, exit_message: outcome.exit_message.clone() }));
         }
         std::cmp::Ordering::Less => (StatusEvent::Fail, RepositoryError::ChunksLost { id }),
         std::cmp::Ordering::Greater => (stop_or_fail(outcome.event), RepositoryError::CommitUnknown { id }),
     };
     let status = after(id, status, event, NO_SUCH_END)?;
     let problem = problem.to_string();
-    let told = outcome.exit_message.as_deref().filter(|told| !told.contains(&problem));
-    let exit_message = Some(told.map_or_else(|| problem.clone(), |told| format!("{problem}; {told}")));
+    let own = outcome.exit_message.as_deref().filter(|own| !own.contains(&problem));
+    let exit_message = Some(own.map_or_else(|| problem.clone(), |own| format!("{problem}; {own}")));
     Ok(StepEnd::AsKept(End { status, exit_code: status.as_str().to_owned(), exit_message }))
 }
 
@@ -172,8 +172,8 @@ mod tests {
             let saves = SaveCounts { kept, known };
             step(ID, Status::Started, &step_outcome(event, Some("told")), saves).unwrap()
         };
-        let StepEnd::Told(told) = end(StatusEvent::Complete, 3, 3) else { panic!() };
-        assert_eq!((told.status, told.exit_code.as_str()), (Status::Completed, "COMPLETED"));
+        let StepEnd::AsReported(reported) = end(StatusEvent::Complete, 3, 3) else { panic!() };
+        assert_eq!((reported.status, reported.exit_code.as_str()), (Status::Completed, "COMPLETED"));
         for (event, kept, status, said) in [
             (StatusEvent::Complete, 2, Status::Failed, "lost the last chunks"),
             (StatusEvent::Stop, 2, Status::Failed, "lost the last chunks"),

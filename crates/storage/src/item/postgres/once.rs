@@ -96,7 +96,7 @@ impl Once {
         Ok(taken)
     }
 
-    /// Takes the run over once more when nobody knows whether the last chunk was committed: the row tells, and a commit
+    /// Takes the run over once more when nobody knows whether the last chunk was committed: the row says it, and a commit
     /// that is still under way is waited for by it. The answer is that of [`open`](Self::open).
     pub(super) async fn settle(
         &mut self,
@@ -200,7 +200,7 @@ impl Once {
     /// Why the target's row did not take a save.
     #[cold]
     async fn refused(&self, client: &Client) -> ItemError {
-        let look = async {
+        let search = async {
             let (key, created) = self.ledger.run()?;
             let of_run: [&(dyn ToSql + Sync); 5] =
                 [&key.job_name, &key.instance_id, &created, &key.step_name, &key.target];
@@ -216,7 +216,7 @@ impl Once {
                 _ => self.ledger.fenced_off(),
             })
         };
-        look.await.unwrap_or_else(|error: ItemError| error)
+        search.await.unwrap_or_else(|error: ItemError| error)
     }
 
     /// From here on the target may have committed the chunk, until the answer says so.

@@ -9,7 +9,7 @@ use super::kind::Kind;
 use super::table::{Column, Table};
 use crate::sqlite::quoted;
 
-/// Number of a row in its chunk, beside the columns of the rows.
+/// Number of a row in its chunk, next to the columns of the rows.
 const NUMBER: &str = "oxbatch_row";
 
 /// The action on the rows.

@@ -40,7 +40,7 @@ const COPY_HEADER: usize = 19;
 ///
 /// It has a connection of its own, outside of the chunk's transaction. How the rows come is up to the author:
 ///
-/// - [`pages`](Self::pages), which is what it does unless told otherwise: each page is a query of its own, so no
+/// - [`pages`](Self::pages), which is what it does unless set otherwise: each page is a query of its own, so no
 ///   transaction stays open while the step works, and rows that are added behind the current key are read too.
 /// - [`cursor`](Self::cursor): one query behind a server-side cursor in one long read-only transaction; all rows are of
 ///   one moment. The transaction keeps the server from clearing away dead rows as long as the step reads.

@@ -186,7 +186,7 @@ pub(super) async fn each<'r, T: Serialize + 'r>(
         put_row(buffers, row, &plan.slots, place)?;
         let values = values(&buffers.rows_mut().split().freeze());
         let mut execution = Box::pin(client.execute_raw(statement, values));
-        // The first look sends it.
+        // The first poll sends it.
         match poll!(&mut execution) {
             std::task::Poll::Ready(done) => drop(done.map_err(|error| SendError::Server(error, Some(place)))?),
             std::task::Poll::Pending => sent.push((place, execution)),

@@ -43,7 +43,7 @@ pub(super) struct TableRows {
     pub(super) form: WriteForm,
     /// Constraints that are checked by the commit are left to it.
     pub(super) leaves_deferred: bool,
-    /// Once it was looked up.
+    /// Its description, once it was read from the catalogue.
     pub(super) table: Option<Table>,
     plan: Option<Plan>,
     rows: Buffers,
@@ -164,7 +164,7 @@ impl TableRows {
     /// Writes rows in the transaction of the connection.
     ///
     /// # Errors
-    /// The kind of the error and, where it can be reported, the row; `Located::No` when another look by COPY could tell
+    /// The kind of the error and, where it can be reported, the row; `Located::No` when another attempt by COPY could name
     /// it.
     pub(super) async fn write<'r, T: Serialize + 'r>(
         &mut self,
@@ -197,8 +197,8 @@ impl TableRows {
             }
         };
         let of_a_row = matches!(error.kind(), ErrorKind::Constraint | ErrorKind::Validation);
-        let another_look = can_locate && of_a_row && error.position().is_none();
-        Err(WriteError { error, another_look })
+        let another_attempt = can_locate && of_a_row && error.position().is_none();
+        Err(WriteError { error, another_attempt })
     }
 
     /// Checks what the commit would check: there it would be no error of the rows, which can be skipped.
@@ -275,12 +275,12 @@ pub(super) enum Located {
 /// Why rows could not be written.
 pub(super) struct WriteError {
     pub(super) error: ItemError,
-    /// Writing them again, to find the row, would tell more.
-    pub(super) another_look: bool,
+    /// Another attempt, to find the row, would say more.
+    pub(super) another_attempt: bool,
 }
 
 impl From<ItemError> for WriteError {
     fn from(error: ItemError) -> Self {
-        Self { error, another_look: false }
+        Self { error, another_attempt: false }
     }
 }

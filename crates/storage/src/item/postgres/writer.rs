@@ -349,10 +349,10 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
                 self.now.rows = self.committed.rows + outputs.len() as u64;
                 return Ok(());
             }
-            Err(fault) if fault.another_look => fault,
+            Err(fault) if fault.another_attempt => fault,
             Err(fault) => return Err(fault.error),
         };
-        // The chunk is void. Once more by COPY, whose error tells the row; what comes of it is rolled back in any case.
+        // The chunk is void. Once more by COPY, whose error names the row; what comes of it is rolled back in any case.
         self.undo(transaction).await?;
         let again = self.begin(transaction).await?.write(outputs, Located::Yes).await;
         Err(match again {

@@ -61,7 +61,7 @@ impl TableRows {
         Ok(())
     }
 
-    /// Of each row what tells it apart from the others of its chunk.
+    /// The fingerprint of each row, which distinguishes it from the others of its chunk.
     pub(super) fn fingerprints<T: Serialize>(&self, outputs: &[T]) -> Result<Vec<u64>, ItemError> {
         let mut bytes = Vec::new();
         let print = |(index, output): (usize, &T)| {
