@@ -112,11 +112,12 @@ pub trait Executions: Send + Sync + 'static {
     /// The past of the flow that an execution goes on with. Fenced by the lease as far as the execution is this node's.
     fn flow_past<'a>(&'a self, lease: &'a Lease) -> RepositoryFuture<'a, FlowPast>;
 
-    /// Records an entry of the flow history that comes with no end of a step: a decision, or another way behind a step that
-    /// an earlier execution has finished. Fenced, durable.
+    /// Records an entry of the flow history that comes with no end of a step: a decision, or another way behind a step
+    /// that an earlier execution has finished. Fenced, durable.
     fn record_flow<'a>(&'a self, lease: &'a Lease, record: FlowRecord) -> RepositoryFuture<'a, ()>;
 
-    /// Records the result of the main part of an execution, before the steps that run at its end begin. Fenced, durable.
+    /// Records the result of the main part of an execution, before the steps that run at its end begin. Fenced,
+    /// durable.
     fn record_main_result<'a>(&'a self, lease: &'a Lease, result: MainResult) -> RepositoryFuture<'a, ()>;
 
     /// Ends an execution and gives its lease back. Fenced, durable.

@@ -1,4 +1,5 @@
-//! The words for things that a caller names and that are not there: the command line and the HTTP interface use them alike.
+//! The words for things that a caller names and that are not there: the command line and the HTTP interface use them
+//! alike.
 
 use std::fmt;
 

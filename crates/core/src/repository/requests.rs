@@ -142,9 +142,9 @@ pub struct NewStep {
     pub iteration: u32,
     /// The execution from which its attempts count; `None` for that from which completed steps count.
     pub since: Option<ExecutionId>,
-    /// Whether it runs again although it is COMPLETED.
+    /// `true` if it runs again although it is COMPLETED.
     pub rerun_if_complete: bool,
-    /// How many attempts the instance allows it in a round.
+    /// The number of attempts that the instance allows it in a round.
     pub start_limit: Option<u32>,
     /// The current time.
     pub time: Timestamp,
@@ -226,9 +226,10 @@ pub struct StepOutcome {
     pub state: Option<String>,
     /// The entries of the job execution's context that have changed.
     pub job_context: Option<ContextChanges>,
-    /// The entry of the flow history that is recorded with it. It is left out when the step does not end as the outcome says.
+    /// The entry of the flow history that is recorded with it. It is left out when the step does not end as the outcome
+    /// says.
     pub flow: Option<FlowRecord>,
-    /// Now.
+    /// The current time.
     pub time: Timestamp,
 }
 
@@ -237,7 +238,7 @@ pub struct StepOutcome {
 pub struct FlowRecord {
     /// The entry. It replaces the one that stands at its position.
     pub entry: FlowEntry,
-    /// Whether the entries behind it are removed: another way was taken.
+    /// `true` if the entries behind it are removed: another way was taken.
     pub discards_later: bool,
 }
 

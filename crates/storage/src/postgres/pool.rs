@@ -1,4 +1,5 @@
-//! The pool of connections: its slots, and the retry of work after deadlocks, lost connections and restarts, with back-off.
+//! The pool of connections: its slots, and the retry of work after deadlocks, lost connections and restarts, with
+//! back-off.
 
 use std::sync::Arc;
 use std::time::Duration;

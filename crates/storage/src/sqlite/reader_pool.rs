@@ -1,4 +1,5 @@
-//! A few threads with read connections: lists and details are answered next to the writer, and block no caller's thread.
+//! A few threads with read connections: lists and details are answered next to the writer, and block no caller's
+//! thread.
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;

@@ -5,8 +5,8 @@ use crate::repository::PreviousExecution;
 
 /// The main result that an execution takes over from the one before it: it runs the steps at the end alone.
 ///
-/// That is so behind a COMPLETED main part whose end was not reached, and behind a FAILED one whose end was interrupted. After
-/// a FAILED main part whose end was reached a restart runs the main part again.
+/// That is so behind a COMPLETED main part whose end was not reached, and behind a FAILED one whose end was
+/// interrupted. After a FAILED main part whose end was reached a restart runs the main part again.
 pub fn pending_main(previous: Option<PreviousExecution>) -> Option<MainResult> {
     let PreviousExecution { status, exit_code, main } = previous?;
     let main = main?;

@@ -78,10 +78,10 @@ impl Inherited {
     }
 }
 
-/// What a step of an execution with a status begins with, or the answer that it does not run.
+/// The begin of a step of an execution with a status, or the answer that it does not run.
 ///
 /// # Errors
-/// What is stored of the last attempt cannot be read.
+/// The stored state of the last attempt cannot be read.
 pub fn inherited(
     execution: Status,
     last: Option<LastAttempt>,

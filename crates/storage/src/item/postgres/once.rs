@@ -96,8 +96,8 @@ impl Once {
         Ok(taken)
     }
 
-    /// Takes the run over once more when nobody knows whether the last chunk was committed: the row says it, and a commit
-    /// that is still under way is waited for by it. The answer is that of [`open`](Self::open).
+    /// Takes the run over once more when nobody knows whether the last chunk was committed: the row says it, and a
+    /// commit that is still under way is waited for by it. The answer is that of [`open`](Self::open).
     pub(super) async fn settle(
         &mut self,
         client: &Client,

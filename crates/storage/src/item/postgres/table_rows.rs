@@ -164,8 +164,8 @@ impl TableRows {
     /// Writes rows in the transaction of the connection.
     ///
     /// # Errors
-    /// The kind of the error and, where it can be reported, the row; `Located::No` when another attempt by COPY could name
-    /// it.
+    /// The kind of the error and, where it can be reported, the row; `Located::No` when another attempt by COPY could
+    /// name it.
     pub(super) async fn write<'r, T: Serialize + 'r>(
         &mut self,
         client: &Client,
@@ -265,7 +265,7 @@ fn not_looked_up() -> ItemError {
     ItemError::other("the writer is used before it is open")
 }
 
-/// Whether a write is to find the bad row.
+/// `true` if a write is to find the bad row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Located {
     No,
