@@ -100,7 +100,7 @@ mod tests {
             "  day    DATETIME  Day of the file [required]\n",
             "  size   INTEGER   [default: 100] [from 1 to 1000]\n",
             "  mode   STRING    [one of: full, delta] [does not identify the instance]\n",
-            "  token  STRING    [has a default] [secret]\n",
+            "  token  STRING    [has a default] [secret] [does not identify the instance]\n",
             "  Only  a task\n",
         ] {
             assert!(help.contains(line), "{line:?} is missing in {help}");
