@@ -1,5 +1,5 @@
-//! Collects the Rust examples of the documentation: those of README and `docs/` as they are, those of the crates that `oxbatch`
-//! passes on from the comments of their sources.
+//! Collects the Rust examples of the documentation: those of README and `docs/` as they are, those of the crates that
+//! `oxbatch` passes on from the comments of their sources.
 
 use std::error::Error;
 use std::fmt::Write as _;

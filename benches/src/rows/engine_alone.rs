@@ -1,5 +1,5 @@
-//! Row 1: the engine alone, items from memory into a sum, against the same loop without a repository. Once with a save for
-//! each chunk, once with the saves of chunks joined, as a step asks for whose chunks are quicker than a save.
+//! Row 1: the engine alone, items from memory into a sum, against the same loop without a repository. Once with a save
+//! for each chunk, once with the saves of chunks joined, as a step asks for whose chunks are quicker than a save.
 
 use std::hint::black_box;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! The forms of writing to PostgreSQL by the size of the chunk: COPY, arrays, one INSERT for each row, and COPY as text.
+//! The forms of writing to PostgreSQL by the size of the chunk: COPY, arrays, one INSERT for each row, and COPY as
+//! text.
 
 use std::any::Any;
 use std::fmt::Write as _;

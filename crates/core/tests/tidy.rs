@@ -10,9 +10,9 @@ const HARD_CAP_LINES: usize = 800;
 /// Widest line of a document or a doc comment, in characters.
 const COLUMNS: usize = 120;
 /// Doc comments that are wider. This number may only go down.
-const WIDE_DOC_COMMENTS: usize = 430;
+const WIDE_DOC_COMMENTS: usize = 265;
 /// Doc comments whose line begins with What, Whether, Who, Whose or How instead of a noun. This number may only go down.
-const DOCS_WITHOUT_A_NOUN: usize = 700;
+const DOCS_WITHOUT_A_NOUN: usize = 436;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()

@@ -1,4 +1,5 @@
-//! A proxy before the test server: it cuts a connection before a message arrives or before its answer, or all of them for good.
+//! A proxy before the test server: it cuts a connection before a message arrives or before its answer, or all of them
+//! for good.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};

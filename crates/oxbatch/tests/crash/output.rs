@@ -8,7 +8,8 @@ use std::path::Path;
 /// Items of a file of a sequence.
 pub(crate) const ROLL_ITEMS: usize = 7_000;
 
-/// What makes rows equal where each key is to come once: every fourth row comes after one with its key, at all distances.
+/// What makes rows equal where each key is to come once: every fourth row comes after one with its key, at all
+/// distances.
 pub(crate) fn key(id: u64) -> u64 {
     if id % 4 == 3 { key(id / 2) } else { id }
 }

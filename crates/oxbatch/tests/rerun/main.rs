@@ -1,6 +1,7 @@
 //! Kills a real service with SIGKILL while it runs skipped items again, and counts every row afterwards.
 //!
-//! As the crash test, it is its own service: started with arguments it is an ordinary `oxbatch` binary with one more job.
+//! As the crash test, it is its own service: started with arguments it is an ordinary `oxbatch` binary with one more
+//! job.
 #![expect(clippy::print_stdout, reason = "a test program without a harness reports by itself")]
 
 mod jobs;
