@@ -48,6 +48,7 @@
 //! sees at once that executions have lost their owner.
 
 mod columns;
+mod conditions;
 mod error;
 mod item;
 mod list;

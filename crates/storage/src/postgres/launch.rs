@@ -14,6 +14,7 @@ use super::rerun;
 use super::rows;
 use super::session::{Session, Values};
 use super::sql::{execution_columns, now};
+use crate::conditions::overwrites_key;
 
 /// Searches for an instance that others create and purge at the same time.
 const ATTEMPTS: u32 = 5;
@@ -22,8 +23,8 @@ const KEEP_KEY: &str = concat!(
     "INSERT INTO oxbatch_idempotency_key (key, request_hash, job_execution_id, create_time)
      VALUES ($1, $2, $3, ",
     now!(),
-    ") ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash,
-         job_execution_id = excluded.job_execution_id, create_time = excluded.create_time"
+    ")",
+    overwrites_key!()
 );
 const CLEAR_KEYS: &str = concat!(
     "DELETE FROM oxbatch_idempotency_key WHERE key IN (

@@ -11,34 +11,35 @@ use tokio_postgres::Row;
 use super::error::{StoreError, corrupt};
 use super::rows;
 use super::session::Session;
+use crate::conditions::{has_newest_step, is_first_of_instance, last_reruns};
 
 /// Ended executions in the order of their ends. What may go is a first part of an instance: whether one is the first
 /// left of its instance is read with it. The condition on the time alone lets the index begin there.
-const ENDED: &str = "SELECT id, end_time, job_instance_id, job_name, NOT EXISTS (
-         SELECT 1 FROM oxbatch_job_execution AS earlier
-         WHERE earlier.job_instance_id = ended.job_instance_id AND earlier.id < ended.id)
-     FROM oxbatch_job_execution AS ended
+const ENDED: &str = concat!(
+    "SELECT id, end_time, job_instance_id, job_name, ",
+    is_first_of_instance!(),
+    " FROM oxbatch_job_execution AS ended
      WHERE end_time IS NOT NULL AND end_time < $1 AND (end_time, id) > ($2, $3)
-     ORDER BY end_time, id LIMIT $4";
+     ORDER BY end_time, id LIMIT $4"
+);
 
 /// The first executions of instances, after one of them where that is given: whether a step was not attempted again
 /// later, and in which statuses the instances ended, or are, that run skipped items again.
-const HISTORIES: &str = "SELECT chosen.id, last.id, last.lineage, last.job_name, past.id, past.status, past.end_time,
-         EXISTS (SELECT 1 FROM oxbatch_step_execution AS step
-             WHERE step.job_execution_id = past.id AND NOT EXISTS (
-                 SELECT 1 FROM oxbatch_step_execution AS later
-                 WHERE later.job_instance_id = step.job_instance_id AND later.step_name = step.step_name
-                     AND later.job_execution_id > step.job_execution_id)),
-         ARRAY (SELECT DISTINCT rerun.status FROM oxbatch_job_execution AS rerun
-             WHERE rerun.rerun_of = past.id AND NOT EXISTS (
-                 SELECT 1 FROM oxbatch_job_execution AS next
-                 WHERE next.job_instance_id = rerun.job_instance_id AND next.id > rerun.id))
+const HISTORIES: &str = concat!(
+    "SELECT chosen.id, last.id, last.lineage, last.job_name, past.id, past.status, past.end_time,
+         ",
+    has_newest_step!(),
+    ",
+         ARRAY (SELECT DISTINCT rerun.status FROM ",
+    last_reruns!(),
+    ")
      FROM unnest($1::bigint[]) WITH ORDINALITY AS chosen (id, place)
      CROSS JOIN LATERAL (SELECT id, coalesce(first_execution_id, id) AS lineage, job_name
          FROM oxbatch_job_execution WHERE job_instance_id = chosen.id ORDER BY id DESC LIMIT 1) AS last
      LEFT JOIN LATERAL (SELECT id, status, end_time FROM oxbatch_job_execution
          WHERE job_instance_id = chosen.id AND id > $2 ORDER BY id LIMIT $3) AS past ON TRUE
-     ORDER BY chosen.place, past.id";
+     ORDER BY chosen.place, past.id"
+);
 
 /// Removes what the rules let go of the next batch, or counts it.
 pub(super) async fn purge(session: &Session, request: &PurgeRequest) -> Result<PurgeReport, StoreError> {

@@ -10,6 +10,7 @@ use super::launch::create_successor;
 use super::rows;
 use super::session::{Session, Values};
 use super::sql::{chunk_session, execution_columns, now};
+use crate::conditions::is_last_of_instance;
 use crate::presence::Presence;
 
 /// Looks for candidates; writes nothing, since mostly there are none.
@@ -139,9 +140,8 @@ async fn resume(session: &Session, id: ExecutionId, request: &RecoverRequest) ->
             concat!(
                 "UPDATE oxbatch_job_execution SET resume_pending = FALSE WHERE id = $1 AND resume_pending RETURNING ",
                 execution_columns!(),
-                ", NOT EXISTS (SELECT 1 FROM oxbatch_job_execution AS later
-                     WHERE later.job_instance_id = oxbatch_job_execution.job_instance_id
-                         AND later.id > oxbatch_job_execution.id)"
+                ", ",
+                is_last_of_instance!()
             ),
             &[&id.0],
         )

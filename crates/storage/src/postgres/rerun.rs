@@ -15,6 +15,7 @@ use super::node;
 use super::rows;
 use super::session::Session;
 use super::sql::skip_columns;
+use crate::conditions::{kept_counts, kept_items};
 
 /// Creates the execution of a re-run, or resumes the last one, in the transaction of the caller.
 ///
@@ -102,15 +103,13 @@ pub(super) async fn kept(
 ) -> Result<Vec<KeptSkips>, StoreError> {
     let found = session
         .query(
-            "SELECT step.step_name,
-                 count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND kept.complete AND kept.phase <> 'READ'),
-                 count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND kept.complete AND kept.phase = 'READ'),
-                 count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND NOT kept.complete),
-                 count(*) FILTER (WHERE kept.rerun_execution_id IN
-                     (SELECT id FROM oxbatch_job_execution WHERE job_instance_id = $2))
-             FROM oxbatch_step_execution AS step JOIN oxbatch_skipped_item AS kept ON kept.step_execution_id = step.id
-             WHERE step.job_execution_id = $1
-             GROUP BY step.step_name ORDER BY min(step.id)",
+            concat!(
+                "SELECT ",
+                kept_counts!(),
+                "(SELECT id FROM oxbatch_job_execution WHERE job_instance_id = $2))",
+                kept_items!(),
+                "WHERE step.job_execution_id = $1 GROUP BY step.step_name ORDER BY min(step.id)"
+            ),
             &[&id.0, &by.map(|by| by.0)],
         )
         .await?;

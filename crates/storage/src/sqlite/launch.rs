@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::error::{StoreError, is_unique_violation};
 use super::sql::{execution_columns, now};
 use super::{node, rerun, rows};
+use crate::conditions::overwrites_key;
 
 /// Launches, in the transaction of the caller. The number of statements does not depend on the history.
 pub(super) fn launch(connection: &Connection, request: &LaunchRequest) -> Result<Launched, StoreError> {
@@ -55,8 +56,8 @@ fn keep_key(connection: &Connection, idempotency: &IdempotencyKey, id: Execution
             "INSERT INTO oxbatch_idempotency_key (key, request_hash, job_execution_id, create_time)
              VALUES (?1, ?2, ?3, ",
             now!(),
-            ") ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash,
-                 job_execution_id = excluded.job_execution_id, create_time = excluded.create_time"
+            ")",
+            overwrites_key!()
         ))?
         .execute(params![idempotency.key, idempotency.request_hash, id.0])?;
     connection

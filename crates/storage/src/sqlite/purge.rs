@@ -10,30 +10,31 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::{StoreError, unreadable};
 use super::rows;
+use crate::conditions::{has_newest_step, is_first_of_instance, last_reruns};
 use crate::rows::StoredRow;
 
 /// Ended executions in the order of their ends. What may go is a first part of an instance: whether one is the first
 /// left of its instance is read with it.
-const ENDED: &str = "SELECT id, end_time, job_instance_id, job_name, NOT EXISTS (
-         SELECT 1 FROM oxbatch_job_execution AS earlier
-         WHERE earlier.job_instance_id = ended.job_instance_id AND earlier.id < ended.id)
-     FROM oxbatch_job_execution AS ended INDEXED BY oxbatch_job_execution_ended
+const ENDED: &str = concat!(
+    "SELECT id, end_time, job_instance_id, job_name, ",
+    is_first_of_instance!(),
+    " FROM oxbatch_job_execution AS ended INDEXED BY oxbatch_job_execution_ended
      WHERE end_time IS NOT NULL AND end_time < ?1 AND (end_time, id) > (?2, ?3)
-     ORDER BY end_time, id LIMIT ?4";
+     ORDER BY end_time, id LIMIT ?4"
+);
 
 /// The executions of an instance after one, oldest first: whether a step was not attempted again later, and in which
 /// statuses the instances ended, or are, that run skipped items again.
-const HISTORY: &str = "SELECT id, status, end_time,
-         EXISTS (SELECT 1 FROM oxbatch_step_execution AS step
-             WHERE step.job_execution_id = past.id AND NOT EXISTS (
-                 SELECT 1 FROM oxbatch_step_execution AS later
-                 WHERE later.job_instance_id = step.job_instance_id AND later.step_name = step.step_name
-                     AND later.job_execution_id > step.job_execution_id)),
-         (SELECT json_group_array(DISTINCT rerun.status) FROM oxbatch_job_execution AS rerun
-             WHERE rerun.rerun_of = past.id AND NOT EXISTS (
-                 SELECT 1 FROM oxbatch_job_execution AS next
-                 WHERE next.job_instance_id = rerun.job_instance_id AND next.id > rerun.id))
-     FROM oxbatch_job_execution AS past WHERE job_instance_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+const HISTORY: &str = concat!(
+    "SELECT id, status, end_time,
+         ",
+    has_newest_step!(),
+    ",
+         (SELECT json_group_array(DISTINCT rerun.status) FROM ",
+    last_reruns!(),
+    ")
+     FROM oxbatch_job_execution AS past WHERE job_instance_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+);
 
 /// Removes what the rules let go of the next batch, or counts it, in the transaction of the caller.
 pub(super) fn purge(connection: &Connection, request: &PurgeRequest) -> Result<PurgeReport, StoreError> {

@@ -10,6 +10,7 @@ use super::finish::end_running_steps;
 use super::launch::create_successor;
 use super::rows;
 use super::sql::{execution_columns, now};
+use crate::conditions::is_last_of_instance;
 use crate::presence::Presence;
 
 /// Looks for candidates; writes nothing, since mostly there are none.
@@ -105,9 +106,8 @@ fn resume(connection: &Connection, id: ExecutionId, request: &RecoverRequest) ->
         .prepare_cached(concat!(
             "UPDATE oxbatch_job_execution SET resume_pending = 0 WHERE id = ?1 AND resume_pending = 1 RETURNING ",
             execution_columns!(),
-            ", NOT EXISTS (SELECT 1 FROM oxbatch_job_execution AS later
-                 WHERE later.job_instance_id = oxbatch_job_execution.job_instance_id
-                     AND later.id > oxbatch_job_execution.id)"
+            ", ",
+            is_last_of_instance!()
         ))?
         .query_row([id.0], |row| Ok((rows::execution(row)?, row.get(rows::EXECUTION_COLUMNS)?)))
         .optional()?;

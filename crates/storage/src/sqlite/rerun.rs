@@ -13,6 +13,7 @@ use super::error::{StoreError, unreadable};
 use super::launch;
 use super::rows;
 use super::sql::skip_columns;
+use crate::conditions::{kept_counts, kept_items};
 
 /// The execution whose skipped items are run again.
 struct First {
@@ -105,17 +106,13 @@ pub(super) fn kept(
     id: ExecutionId,
     by: Option<InstanceId>,
 ) -> Result<Vec<KeptSkips>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT step.step_name,
-             count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND kept.complete AND kept.phase <> 'READ'),
-             count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND kept.complete AND kept.phase = 'READ'),
-             count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND NOT kept.complete),
-             count(*) FILTER (WHERE kept.rerun_execution_id IN
-                 (SELECT id FROM oxbatch_job_execution WHERE job_instance_id = ?2))
-         FROM oxbatch_step_execution AS step JOIN oxbatch_skipped_item AS kept ON kept.step_execution_id = step.id
-         WHERE step.job_execution_id = ?1
-         GROUP BY step.step_name ORDER BY min(step.id)",
-    )?;
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        kept_counts!(),
+        "(SELECT id FROM oxbatch_job_execution WHERE job_instance_id = ?2))",
+        kept_items!(),
+        "WHERE step.job_execution_id = ?1 GROUP BY step.step_name ORDER BY min(step.id)"
+    ))?;
     let kept = statement
         .query_map(params![id.0, by.map(|by| by.0)], |row| {
             Ok(KeptSkips {

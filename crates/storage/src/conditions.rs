@@ -1,0 +1,71 @@
+//! Conditions and values of statements, alike in both databases, as macros, so that every statement stays static text.
+
+/// An execution `ended` is the first of its instance that is left.
+macro_rules! is_first_of_instance {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM oxbatch_job_execution AS earlier
+             WHERE earlier.job_instance_id = ended.job_instance_id AND earlier.id < ended.id)"
+    };
+}
+
+/// The execution that is updated is the last of its instance.
+macro_rules! is_last_of_instance {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM oxbatch_job_execution AS later
+             WHERE later.job_instance_id = oxbatch_job_execution.job_instance_id
+                 AND later.id > oxbatch_job_execution.id)"
+    };
+}
+
+/// An execution `past` has attempted a step that no later one has attempted again.
+macro_rules! has_newest_step {
+    () => {
+        "EXISTS (SELECT 1 FROM oxbatch_step_execution AS step
+             WHERE step.job_execution_id = past.id AND NOT EXISTS (
+                 SELECT 1 FROM oxbatch_step_execution AS later
+                 WHERE later.job_instance_id = step.job_instance_id AND later.step_name = step.step_name
+                     AND later.job_execution_id > step.job_execution_id))"
+    };
+}
+
+/// The last executions `rerun` of the instances that run the skipped items of `past` again.
+macro_rules! last_reruns {
+    () => {
+        "oxbatch_job_execution AS rerun
+             WHERE rerun.rerun_of = past.id AND NOT EXISTS (
+                 SELECT 1 FROM oxbatch_job_execution AS next
+                 WHERE next.job_instance_id = rerun.job_instance_id AND next.id > rerun.id)"
+    };
+}
+
+/// The step and the counts of its kept items; the last count is of those that were run again by executions which the
+/// statement names.
+macro_rules! kept_counts {
+    () => {
+        "step.step_name,
+             count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND kept.complete AND kept.phase <> 'READ'),
+             count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND kept.complete AND kept.phase = 'READ'),
+             count(*) FILTER (WHERE kept.rerun_execution_id IS NULL AND NOT kept.complete),
+             count(*) FILTER (WHERE kept.rerun_execution_id IN "
+    };
+}
+
+/// The steps and their kept items.
+macro_rules! kept_items {
+    () => {
+        " FROM oxbatch_step_execution AS step
+             JOIN oxbatch_skipped_item AS kept ON kept.step_execution_id = step.id "
+    };
+}
+
+/// An idempotency key that has outlived its time is overwritten.
+macro_rules! overwrites_key {
+    () => {
+        " ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash,
+             job_execution_id = excluded.job_execution_id, create_time = excluded.create_time"
+    };
+}
+
+pub(crate) use {
+    has_newest_step, is_first_of_instance, is_last_of_instance, kept_counts, kept_items, last_reruns, overwrites_key,
+};
