@@ -1,4 +1,5 @@
-//! `DistinctProcessor`: only the first item of each key, however many keys there are and however often the step restarts.
+//! `DistinctProcessor`: only the first item of each key, however many keys there are and however often the step
+//! restarts.
 
 mod index;
 mod run;
@@ -43,20 +44,20 @@ use oxbatch_core::step::StepContext;
 /// # Ok::<(), oxbatch_core::BuildError>(())
 /// ```
 ///
-/// A key is compared by the first 128 bits of its SHA-256: among 10¹² keys the chance that any two are taken for one is below
-/// one in 10¹⁴.
+/// A key is compared by the first 128 bits of its SHA-256: among 10¹² keys the chance that any two are taken for one is
+/// below one in 10¹⁴.
 ///
 /// # Memory
-/// About 30 MiB, and a byte for each 32 keys: what has been seen lies in a file `<path>.<instance>-<step>.part`, 16 bytes a
-/// key, and in sorted files beside it that nobody else sees. The keys of one chunk are in memory.
+/// About 30 MiB, and a byte for each 32 keys: what has been seen lies in a file `<path>.<instance>-<step>.part`, 16
+/// bytes a key, and in sorted files next to it that nobody else sees. The keys of one chunk are in memory.
 ///
 /// # Restart
 /// Exact: the length of that file is committed with each chunk and a restart cuts it back to it, so a key is known when
-/// its item was settled in a committed chunk, or comes earlier in this attempt. An item that is skipped because it could
-/// not be written is settled; one that a processor behind this one fails is not, its key may come again. A restart reads
-/// the file once. It must be where it was: on another machine, give a path that both see. A file that is missing or
-/// changed fails the step with a sentence. It is on disk before the state that counts on it, so this holds after a loss of
-/// power too; see [`sync`](Self::sync). It is removed when the step has completed.
+/// its item was settled in a committed chunk, or comes earlier in this attempt. An item that is skipped because it
+/// could not be written is settled; one that a processor behind this one fails is not, its key may come again. A
+/// restart reads the file once. It must be where it was: on another machine, give a path that both see. A file that is
+/// missing or changed fails the step with a sentence. It is on disk before the state that counts on it, so this holds
+/// after a loss of power too; see [`sync`](Self::sync). It is removed when the step has completed.
 pub struct DistinctProcessor<F> {
     key_of: F,
     key: DistinctKey,
@@ -80,14 +81,14 @@ struct Lost {
 #[derive(Debug, Default)]
 pub struct DistinctKey {
     bytes: Vec<u8>,
-    fault: Option<ItemError>,
+    error: Option<ItemError>,
 }
 
 impl DistinctKey {
     /// Adds a part. Parts are compared as their JSON, so `1` and `1.0` differ, and so do `"1"` and `1`.
     pub fn push(&mut self, part: &(impl Serialize + ?Sized)) -> &mut Self {
-        if let Err(fault) = oxbatch_core::item::write_json(part, &mut self.bytes) {
-            self.fault = Some(fault);
+        if let Err(error) = oxbatch_core::item::write_json(part, &mut self.bytes) {
+            self.error = Some(error);
         }
         // No JSON text goes on behind a comma.
         self.bytes.push(b',');
@@ -109,7 +110,8 @@ impl<F> DistinctProcessor<F> {
         Self::with_tag(&OutputFile::tag(context), path, key_of)
     }
 
-    /// As [`new`](Self::new), outside of a step; the name of the file carries `tag`, which must be the same in all attempts.
+    /// As [`new`](Self::new), outside of a step; the name of the file carries `tag`, which must be the same in all
+    /// attempts.
     pub fn with_tag<I>(tag: &str, path: impl Into<PathBuf>, key_of: F) -> Self
     where
         F: FnMut(&I, &mut DistinctKey),
@@ -126,16 +128,17 @@ impl<F> DistinctProcessor<F> {
         }
     }
 
-    /// An item whose key came before is an error of kind [`ErrorKind::Validation`](oxbatch_core::item::ErrorKind::Validation) that names
-    /// the key, in place of being filtered.
+    /// An item whose key came before is an error of kind
+    /// [`ErrorKind::Validation`](oxbatch_core::item::ErrorKind::Validation) that names the key, in place of being
+    /// filtered.
     #[must_use]
     pub fn duplicates_fail(mut self) -> Self {
         self.duplicates_fail = true;
         self
     }
 
-    /// When the file is forced to the disk; [`FileSync::EverySave`] when it is not set. It does not join the saves of its
-    /// step: that is up to the writer.
+    /// The times at which the file is forced to the disk; [`FileSync::EverySave`] when it is not set. It does not join
+    /// the saves of its step: that is up to the writer.
     #[must_use]
     pub fn sync(mut self, sync: FileSync) -> Self {
         self.log.sync(sync);
@@ -153,8 +156,8 @@ impl<F> DistinctProcessor<F> {
         self.last = None;
         self.key.bytes.clear();
         (self.key_of)(&item, &mut self.key);
-        if let Some(fault) = self.key.fault.take() {
-            return Err(fault.at("key"));
+        if let Some(error) = self.key.error.take() {
+            return Err(error.at("key"));
         }
         let hash = self.key.hash();
         if self.index.insert(hash)? {

@@ -16,17 +16,19 @@ const BUFFER_BYTES: usize = 128 * 1024;
 /// cost nothing.
 const DRAIN_ITEMS: usize = 1_024;
 
-/// How a format is written: what stands before, around, between and after the items of a file.
+/// Writes the items of a file in a format, with what stands before, between and after them; the counterpart of a
+/// [`RecordDecoder`](crate::RecordDecoder).
 ///
 /// # Contract
-/// - For each file: `begin`, then `encode` for each item, then `end`; `begin` is put off until there is an item or the end.
-/// - `reset` comes at any time: what was collected is void. The next call is `begin`, or `encode` of an item that follows
-///   others in a file of an earlier attempt.
+/// - For each file: `begin`, then `encode` for each item, then `end`; `begin` is put off until there is an item or the
+///   end.
+/// - `reset` comes at any time: what was collected is void. The next call is `begin`, or `encode` of an item that
+///   follows others in a file of an earlier attempt.
 /// - Bytes may be kept back until `drain`. Without failing it gives all of them.
 /// - In a file that is [appended to](OnExisting::Append) and holds text already, `begin` is left out.
 /// - Nothing is remembered of the items: the same file comes out wherever chunks end and attempts die.
 pub trait RecordEncoder<T>: Send {
-    /// Whether the settings make a whole; called before the file is touched.
+    /// Checks the settings. Called before the file is touched.
     ///
     /// # Errors
     /// When one is missing or contradicts another.
@@ -34,8 +36,8 @@ pub trait RecordEncoder<T>: Send {
         Ok(())
     }
 
-    /// Whether items may stand behind those of another file: true of lines, not of a document that has an end. Called
-    /// before the file is touched, where [`OnExisting::Append`] is set.
+    /// Checks that items may stand behind those of another file: true of lines, not of a document that has an end.
+    /// Called before the file is touched, where [`OnExisting::Append`] is set.
     ///
     /// # Errors
     /// When they may not, unless a format says otherwise.
@@ -48,7 +50,7 @@ pub trait RecordEncoder<T>: Send {
     /// Forgets what was collected and not drained.
     fn reset(&mut self) {}
 
-    /// Writes the start of a file, with the author's header where the format has room for it.
+    /// Writes the start of a file, with the author's header where the format has a place for it.
     ///
     /// # Errors
     /// When the start cannot be written in this format.
@@ -72,7 +74,7 @@ pub trait RecordEncoder<T>: Send {
         Ok(())
     }
 
-    /// Writes the end of a file of so many items, with the author's footer where the format has room for it.
+    /// Writes the end of a file of so many items, with the author's footer where the format has a place for it.
     ///
     /// # Errors
     /// When the end cannot be written in this format.
@@ -83,7 +85,7 @@ pub trait RecordEncoder<T>: Send {
     }
 }
 
-/// What the author's header and footer see of a file.
+/// The part of a file's state that the author's header and footer see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileSummary {
@@ -102,26 +104,26 @@ type Hook = Box<dyn Fn(&FileSummary) -> String + Send>;
 /// The formats are [aliases](crate#items) with an encoder of their own. What holds for all of them:
 ///
 /// **Exactly once, by cutting back.** The length of the file is committed with each chunk; a restart cuts the file back
-/// to it and appends. That holds however the process dies, and when the machine loses its power, since the file is on disk
-/// before the state that counts on it; see [`FileSync`] for its price.
+/// to it and appends. That holds however the process dies, and when the machine loses its power, since the file is on
+/// disk before the state that counts on it; see [`FileSync`] for its price.
 ///
-/// - The output grows as `<final name>.<instance>-<step>.part` in the folder of the final name, which is created when it
-///   is missing. When the input has ended it is forced to the disk and renamed in one move: nobody sees half a file.
+/// - The output grows as `<final name>.<instance>-<step>.part` in the folder of the final name, which is created when
+///   it is missing. When the input has ended it is forced to the disk and renamed in one move: nobody sees half a file.
 /// - While it is open it is locked: an earlier attempt that is still alive makes the next one fail, never write between
 ///   its lines. The file system must support advisory locks.
-/// - A file that is missing, shorter than its checkpoint or changed since then fails the step with a sentence that names
-///   it. Restore it, or launch with force, which starts anew.
+/// - A file that is missing, shorter than its checkpoint or changed since then fails the step with a sentence that
+///   names it. Restore it, or launch with force, which starts anew.
 /// - A file of the final name is replaced unless [`on_existing`](Self::on_existing) refuses or appends. What is no file
 ///   (a folder, a device) is never replaced, nor is a file that the step reads.
-/// - On Unix the output gets the mode of the file that it replaces, and its owner and group as far as the process may give
-///   files away (access control lists and extended attributes are not copied). A final name that is a link stays one: what
-///   it leads to is written, and the temporary file stands beside that.
+/// - On Unix the output gets the mode of the file that it replaces, and its owner and group as far as the process may
+///   give files away (access control lists and extended attributes are not copied). A final name that is a link stays
+///   one: what it leads to is written, and the temporary file stands next to that.
 /// - Of two executions that write to one final name at once the second fails with a sentence.
 /// - [`header`](Self::header) and [`footer`](Self::footer) put the author's text at the start and the end of each file.
 /// - [`roll_after_items`](Self::roll_after_items) and [`roll_after_bytes`](Self::roll_after_bytes) make a sequence:
 ///   `orders.csv` becomes `orders-0001.csv`, `orders-0002.csv`, …, each with its header and footer. All of them are
-///   published when the step completes, the last one last. Files with higher numbers that an earlier, longer output left
-///   are not touched.
+///   published when the step completes, the last one last. Files with higher numbers that an earlier, longer output
+///   left are not touched.
 /// - [`compression`](Self::compression) makes gzip or zstd of it.
 pub struct FileWriter<E, T> {
     files: OutputFiles,
@@ -161,21 +163,21 @@ impl<E: Default, T> FileWriter<E, T> {
 }
 
 impl<E, T> FileWriter<E, T> {
-    /// When the file is forced to the disk; [`FileSync::EverySave`] when it is not set.
+    /// The times at which the file is forced to the disk; [`FileSync::EverySave`] when it is not set.
     #[must_use]
     pub fn sync(mut self, sync: FileSync) -> Self {
         self.files.sync = sync;
         self
     }
 
-    /// What becomes of a file that has the final name already; [`OnExisting::Replace`] when it is not set.
+    /// The treatment of a file that has the final name already; [`OnExisting::Replace`] when it is not set.
     #[must_use]
     pub fn on_existing(mut self, on_existing: OnExisting) -> Self {
         self.files.on_existing = on_existing;
         self
     }
 
-    /// How the file is compressed; [`Compression::None`] when it is not set.
+    /// The compression of the file; [`Compression::None`] when it is not set.
     #[must_use]
     pub fn compression(mut self, compression: Compression) -> Self {
         self.files.compression = compression;

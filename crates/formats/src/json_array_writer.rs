@@ -20,8 +20,9 @@ use oxbatch_core::item::{ItemError, write_json};
 /// ```
 ///
 /// An empty input makes `[]`. The author's [`header`](FileWriter::header) stands before the bracket and the
-/// [`footer`](FileWriter::footer) behind it, for an envelope: `{"species": ` … `, "count": 2}`. A number that JSON does not have (NaN, the
-/// infinite ones) is an error of its item, of kind [`ErrorKind::Validation`](oxbatch_core::item::ErrorKind::Validation).
+/// [`footer`](FileWriter::footer) behind it, for an envelope: `{"species": ` … `, "count": 2}`. A number that JSON does
+/// not have (NaN, the infinite ones) is an error of its item, of kind
+/// [`ErrorKind::Validation`](oxbatch_core::item::ErrorKind::Validation).
 ///
 /// **Exactly once, by cutting back**: files, locks and errors are those of every [`FileWriter`].
 pub type JsonArrayWriter<T> = FileWriter<JsonArrayEncoder, T>;

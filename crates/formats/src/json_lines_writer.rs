@@ -25,8 +25,8 @@ use oxbatch_core::item::{ItemError, write_json};
 /// # Ok::<(), oxbatch_core::BuildError>(())
 /// ```
 ///
-/// An empty input makes an empty file. A number that JSON does not have (NaN, the infinite ones) is an error of its item, of kind
-/// [`ErrorKind::Validation`](oxbatch_core::item::ErrorKind::Validation).
+/// An empty input makes an empty file. A number that JSON does not have (NaN, the infinite ones) is an error of its
+/// item, of kind [`ErrorKind::Validation`](oxbatch_core::item::ErrorKind::Validation).
 ///
 /// **Exactly once, by cutting back**: files, locks and errors are those of every [`FileWriter`].
 pub type JsonLinesWriter<T> = FileWriter<JsonLinesEncoder, T>;

@@ -1,4 +1,4 @@
-//! What all file writers share: a file that grows chunk by chunk under a temporary name and can be cut back.
+//! The output of all file writers: a file that grows chunk by chunk under a temporary name and can be cut back.
 
 mod compression;
 mod disk;
@@ -69,7 +69,7 @@ pub(super) struct OutputFile {
 }
 
 impl OutputFile {
-    /// What the temporary names of a step carry: the same in all attempts of the instance's step.
+    /// The mark in the temporary names of a step: the same in all attempts of the instance's step.
     pub(super) fn tag(context: &StepContext) -> String {
         format!("{}-{}", context.instance_id(), context.step_name())
     }
@@ -128,12 +128,12 @@ impl OutputFile {
         self.check_target()?;
         // Never truncated by `open` itself: that would come before the lock.
         let file = self.open_locked(OpenOptions::new().create(true).truncate(false))?;
-        if let Err(fault) = self.refuse_rivals() {
+        if let Err(error) = self.refuse_rivals() {
             if file.metadata().is_ok_and(|found| found.len() == 0) {
                 // Nothing needs it, and the lock on it is still held.
                 let _ = fs::remove_file(&self.part_path);
             }
-            return Err(fault);
+            return Err(error);
         }
         self.follow_target(&file, true)?;
         file.set_len(0).map_err(|source| FileError::Cut { path: self.part_path.clone(), length: 0, source })?;
@@ -159,7 +159,7 @@ impl OutputFile {
             Err(FileError::Open { source, .. }) if source.kind() == ErrorKind::NotFound => {
                 return self.resume_published(position);
             }
-            Err(fault) => return Err(fault),
+            Err(error) => return Err(error),
         };
         self.refuse_rivals()?;
         self.tail = check(&self.part_path, &file, position)?;
@@ -250,22 +250,22 @@ impl OutputFile {
 
     /// Gives all of the file's bytes to a function, piece by piece, and goes back to the end.
     pub(super) fn read_back(&mut self, mut take: impl FnMut(&[u8]) -> std::io::Result<()>) -> Result<(), FileError> {
-        let fault = |source| FileError::Open { path: self.part_path.clone(), source };
+        let failure = |source| FileError::Open { path: self.part_path.clone(), source };
         let mut file = self.file()?;
-        file.seek(SeekFrom::Start(0)).map_err(fault)?;
+        file.seek(SeekFrom::Start(0)).map_err(failure)?;
         let mut piece = vec![0; READ_BACK_BYTES];
         let mut left = self.now.length;
         while left > 0 {
             let length = usize::try_from(left).unwrap_or(READ_BACK_BYTES).min(READ_BACK_BYTES);
-            file.read_exact(&mut piece[..length]).map_err(fault)?;
-            take(&piece[..length]).map_err(fault)?;
+            file.read_exact(&mut piece[..length]).map_err(failure)?;
+            take(&piece[..length]).map_err(failure)?;
             left -= length as u64;
         }
-        file.seek(SeekFrom::Start(self.now.length)).map(|_| ()).map_err(fault)
+        file.seek(SeekFrom::Start(self.now.length)).map(|_| ()).map_err(failure)
     }
 
-    /// Removes the file, which nobody needs any more, such that it does not come back with the machine's power; one that is
-    /// gone already is fine.
+    /// Removes the file, which nobody needs any more, such that it does not come back with the machine's power; one
+    /// that is gone already is fine.
     pub(super) fn remove(&mut self) -> Result<(), FileError> {
         self.close();
         match fs::remove_file(&self.part_path) {
@@ -298,8 +298,8 @@ impl OutputFile {
         self.force_name()
     }
 
-    /// Forces the file's temporary name to the disk, once, and with it those of the files before it in a sequence: without
-    /// its name a file is lost with the machine's power, whatever was forced of its bytes.
+    /// Forces the file's temporary name to the disk, once, and with it those of the files before it in a sequence:
+    /// without its name a file is lost with the machine's power, whatever was forced of its bytes.
     fn force_name(&mut self) -> Result<(), FileError> {
         if !self.named && !self.published {
             sync_folder(&self.part_path).map_err(|source| FileError::Sync { path: self.part_path.clone(), source })?;
@@ -327,9 +327,9 @@ impl OutputFile {
 
     fn cut(&mut self, mark: Mark) -> Result<(), FileError> {
         let mut file = self.file()?;
-        let fault = |source| FileError::Cut { path: self.part_path.clone(), length: mark.length, source };
-        file.set_len(mark.length).map_err(fault)?;
-        file.seek(SeekFrom::Start(mark.length)).map_err(fault)?;
+        let failure = |source| FileError::Cut { path: self.part_path.clone(), length: mark.length, source };
+        file.set_len(mark.length).map_err(failure)?;
+        file.seek(SeekFrom::Start(mark.length)).map_err(failure)?;
         self.now = mark;
         Ok(())
     }
@@ -351,17 +351,17 @@ impl OutputFile {
 
 /// Checks that a file is what its checkpoint says, up to the checkpoint's length.
 fn check(path: &Path, file: &File, position: &Position) -> Result<Tail, FileError> {
-    let fault = |source| FileError::Open { path: path.to_owned(), source };
-    let length = file.metadata().map_err(fault)?.len();
+    let failure = |source| FileError::Open { path: path.to_owned(), source };
+    let length = file.metadata().map_err(failure)?.len();
     if length < position.length {
         return Err(FileError::Short { path: path.to_owned(), length, expected: position.length });
     }
-    let tail = Tail::read(file, position.length).map_err(fault)?;
+    let tail = Tail::read(file, position.length).map_err(failure)?;
     if tail.fingerprint() != position.tail {
         return Err(FileError::Changed { path: path.to_owned() });
     }
     let mark = Mark::of(position);
-    if !mark.is_whole(file).map_err(fault)? {
+    if !mark.is_whole(file).map_err(failure)? {
         return Err(FileError::Torn { path: path.to_owned(), forced: mark.forced(), length: position.length });
     }
     Ok(tail)

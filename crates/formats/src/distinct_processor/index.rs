@@ -11,7 +11,8 @@ use super::run::Run;
 pub(super) const HASH_BYTES: usize = 16;
 /// Keys in memory after which they are sorted into a run: about 18 MiB.
 const MEMORY_KEYS: usize = 512 * 1024;
-/// Bits of the filter before the runs: 8 MiB. It lets 4 % of ten million new keys through to the disk, and more of more.
+/// Bits of the filter before the runs: 8 MiB. It lets 4 % of ten million new keys through to the disk, and more of
+/// more.
 const FILTER_BITS: usize = 64 * 1024 * 1024;
 const FILTER_HASHES: u32 = 4;
 
@@ -20,7 +21,7 @@ pub(super) struct Index {
     recent: HashSet<u128, BuildHasherDefault<Hashed>>,
     /// The longest first; each is longer than the next one.
     runs: Vec<Run>,
-    /// Which keys may be in the runs.
+    /// The filter of the keys that may be in the runs.
     filter: Vec<u64>,
     memory_keys: usize,
 }
@@ -60,7 +61,7 @@ impl Index {
         Ok(false)
     }
 
-    /// Moves the keys of the memory to the disk when they are many, into files beside `path`.
+    /// Moves the keys of the memory to the disk when they are many, into files next to `path`.
     pub(super) fn spill(&mut self, path: &Path) -> io::Result<()> {
         if self.recent.len() < self.memory_keys {
             return Ok(());
@@ -90,7 +91,7 @@ fn bits(hash: u128) -> impl Iterator<Item = (usize, u64)> {
     })
 }
 
-/// What is a hash already is hashed no more.
+/// A hasher of what is a hash already.
 #[derive(Default)]
 struct Hashed(u64);
 

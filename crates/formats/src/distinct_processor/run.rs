@@ -20,10 +20,10 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Writes keys, which come in their order, to a file without a name in the folder of `beside`: it is gone with the
+    /// Writes keys, which come in their order, to a file without a name in the folder of `sibling`: it is gone with the
     /// process, and with the machine, however they die.
-    pub(super) fn write(beside: &Path, keys: impl Iterator<Item = io::Result<u128>>) -> io::Result<Self> {
-        let folder = beside.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    pub(super) fn write(sibling: &Path, keys: impl Iterator<Item = io::Result<u128>>) -> io::Result<Self> {
+        let folder = sibling.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = tempfile::tempfile_in(folder)?;
         let mut run = Self { file, keys: 0, fences: Vec::new(), block: vec![0; BLOCK_BYTES] };
         let mut writer = BufWriter::with_capacity(16 * BLOCK_BYTES, &run.file);
@@ -41,7 +41,7 @@ impl Run {
     }
 
     /// One run of two that have no key in common.
-    pub(super) fn merge(beside: &Path, first: Self, second: Self) -> io::Result<Self> {
+    pub(super) fn merge(sibling: &Path, first: Self, second: Self) -> io::Result<Self> {
         let (mut first_keys, mut second_keys) = (first.stream()?.peekable(), second.stream()?.peekable());
         let merged = std::iter::from_fn(|| match (first_keys.peek(), second_keys.peek()) {
             (Some(Ok(a)), Some(Ok(b))) => {
@@ -56,10 +56,10 @@ impl Run {
             (Some(Err(_)), _) => first_keys.next(),
             (_, Some(Err(_))) => second_keys.next(),
         });
-        Self::write(beside, merged)
+        Self::write(sibling, merged)
     }
 
-    /// How many keys it has.
+    /// The number of its keys.
     pub(super) fn keys(&self) -> u64 {
         self.keys
     }
@@ -75,7 +75,7 @@ impl Run {
         }))
     }
 
-    /// Whether a key is in it: one block is read.
+    /// True if a key is in it: one block is read.
     pub(super) fn contains(&mut self, key: u128) -> io::Result<bool> {
         let Some(block) = self.fences.partition_point(|first| *first <= key).checked_sub(1) else { return Ok(false) };
         let start = (block * BLOCK_BYTES) as u64;

@@ -2,11 +2,11 @@
 
 use std::io::{self, Read};
 
-/// How a file writer compresses what it writes.
+/// The compression of a file that is written.
 ///
-/// What a chunk puts into a file is a complete gzip member or zstd frame, so a file that is cut back to a commit is a
-/// whole one, and `gzip -d` or `zstd -d` read all of it. Small chunks therefore compress worse than big ones. The name of
-/// the file is the author's: nothing is appended to it.
+/// The output of a chunk is a complete gzip member or zstd frame, so a file that is cut back to a commit is a whole
+/// one, and `gzip -d` or `zstd -d` read all of it. Small chunks therefore compress worse than big ones. The name of the
+/// file is the author's: nothing is appended to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Compression {
@@ -29,7 +29,7 @@ impl Compression {
     #[cfg(feature = "zstd")]
     pub const DEFAULT_ZSTD_LEVEL: i32 = 3;
 
-    /// What it is called; `None` where nothing is compressed.
+    /// Its name; `None` where nothing is compressed.
     pub(super) fn name(self) -> Option<&'static str> {
         match self {
             Self::None => None,
@@ -40,7 +40,7 @@ impl Compression {
         }
     }
 
-    /// What the compression of a file that starts so is called, also where its feature is not built in.
+    /// The name of the compression of a file that starts so, also where its feature is not built in.
     pub(super) fn name_of(head: &[u8]) -> Option<&'static str> {
         match head {
             [0x1f, 0x8b, ..] => Some("gzip"),
@@ -50,7 +50,7 @@ impl Compression {
         }
     }
 
-    /// Whether a file that is compressed so holds any text.
+    /// True if a file that is compressed so holds any text.
     pub(super) fn has_text(self, mut file: impl Read) -> io::Result<bool> {
         let mut first = [0; 1];
         let count = match self {
@@ -104,7 +104,7 @@ impl Member {
         }
     }
 
-    /// What can be written already; the caller empties it.
+    /// The buffer of what can be written already; the caller empties it.
     pub(super) fn compressed(&mut self) -> &mut Vec<u8> {
         match *self {
             #[cfg(feature = "gzip")]

@@ -1,14 +1,14 @@
-//! What is asked of the system about a file beside its bytes: its lock, its name, its folder.
+//! The lock, the name and the folder of a file.
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long a lock that somebody holds is tried for.
+/// The time for which a lock that another process holds is tried.
 pub(super) const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
-/// Whether a path still leads to an open file.
+/// True if a path still leads to an open file.
 #[cfg(unix)]
 pub(super) fn is_same(file: &File, path: &Path) -> std::io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
@@ -25,7 +25,7 @@ pub(super) fn is_same(_: &File, path: &Path) -> std::io::Result<bool> {
     path.try_exists()
 }
 
-/// Whether two paths lead to one file.
+/// True if two paths lead to one file.
 #[cfg(unix)]
 pub(super) fn is_same_file(first: &Path, second: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -53,9 +53,9 @@ pub(crate) fn sync_folder(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Makes a folder and those above it that are missing, and forces their names to the disk, one by one from above: where a
-/// folder has something in it, its own name is on disk. So only the lowest one that is there already may have lost its maker
-/// before that.
+/// Makes a folder and those above it that are missing, and forces their names to the disk, one by one from above: where
+/// a folder has something in it, its own name is on disk. So only the lowest one that is there already may have lost
+/// its maker before that.
 pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
     let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.is_dir();
     let missing: Vec<&Path> = folder.ancestors().take_while(is_missing).collect();
@@ -75,8 +75,8 @@ pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Locks a file, with a little patience: a process that is just being started holds copies of all open files, and with them
-/// their locks, until it runs its own program.
+/// Locks a file, with a little patience: a process that is just being started holds copies of all open files, and with
+/// them their locks, until it runs its own program.
 pub(super) fn lock(file: &File) -> Result<(), TryLockError> {
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {

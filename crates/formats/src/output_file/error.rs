@@ -1,9 +1,9 @@
-//! What can go wrong with an output file; each error names the file.
+//! The errors of an output file; each names the file.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why an output file cannot be written. Messages read well after "failed to open the writer".
+/// The reason for which an output file cannot be written. Messages read well after "failed to open the writer".
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
     #[error("folder '{path}' cannot be created", path = path.display())]
@@ -137,12 +137,13 @@ impl FileError {
         Self::Missing { path: path.to_owned(), length }
     }
 
-    /// Why a file is not forced again: the system says once that pages could not be written, and nothing of them after that.
+    /// The reason for which a file is not forced again: the system says once that pages could not be written, and
+    /// nothing of them after that.
     pub(super) fn forced_in_vain() -> io::Error {
         io::Error::other("it could not be forced before, and what was lost then is not known")
     }
 
-    /// Whether the file of a checkpoint is not there.
+    /// True if the file of a checkpoint is not there.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Missing { .. })
     }

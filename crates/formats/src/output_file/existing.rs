@@ -1,4 +1,4 @@
-//! What becomes of a file that has the final name already: replaced, refused, or copied and so appended to.
+//! The treatment of a file that has the final name already: replaced, refused, or copied and so appended to.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
@@ -6,10 +6,10 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use super::compression::Compression;
 use super::{FileError, Mark, OutputFile, READ_BACK_BYTES, Tail, is_same};
 
-/// Bytes at the start of a file that tell how it is compressed.
+/// Bytes at the start of a file by which its compression is known.
 const MAGIC_BYTES: u64 = 4;
 
-/// What a file writer does when a file of the final name is there already.
+/// The treatment of a file that has the final name already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnExisting {
     /// It is replaced, in one move, when the output is published.
@@ -20,11 +20,12 @@ pub enum OnExisting {
     /// The output stands behind what is there already; where nothing is there, it begins as any other.
     ///
     /// The writer begins its temporary file with a copy of what is there, and replaces the other file in one move as
-    /// always: nobody sees half of it, and an output that was published is not appended twice, however the process dies.
-    /// That takes the time and, until the step ends, the room of a copy.
+    /// always: nobody sees half of it, and an output that was published is not appended twice, however the process
+    /// dies. That takes the time and, until the step ends, the disk space of a copy.
     ///
-    /// - Before it moves, what is there must be what was copied. Otherwise the step fails with a sentence: two outputs that
-    ///   grow side by side are never lost, the later one is launched with force. One that is restarted tells it at once.
+    /// - Before it moves, what is there must be what was copied. Otherwise the step fails with a sentence: two outputs
+    ///   that grow side by side are never lost, the later one is launched with force. One that is restarted reports it
+    ///   at once.
     /// - What stands at the start of a file, a header line or the author's header, is not written again, not even when
     ///   it would be another one: that the records are alike is the author's business. A footer follows each output.
     /// - A last line that has no end gets one, except in a compressed file, where it is not seen.
@@ -37,40 +38,40 @@ pub enum OnExisting {
 impl OutputFile {
     /// Begins the open and empty file with what stands under the final name.
     pub(super) fn copy_target(&mut self) -> Result<(), FileError> {
-        let fault = |source| FileError::CopyTarget { path: self.path.clone(), source };
+        let failure = |source| FileError::CopyTarget { path: self.path.clone(), source };
         let mut target = match File::open(&self.path) {
             Ok(target) => target,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(fault(error)),
+            Err(error) => return Err(failure(error)),
         };
         let mut file = self.file()?;
-        let copied = io::copy(&mut target, &mut file).map_err(fault)?;
+        let copied = io::copy(&mut target, &mut file).map_err(failure)?;
         // Forced at once: it is not summed, and has to be on disk before the first save.
-        file.sync_data().map_err(fault)?;
-        let tail = Tail::read(file, copied).map_err(fault)?;
+        file.sync_data().map_err(failure)?;
+        let tail = Tail::read(file, copied).map_err(failure)?;
         (self.copied, self.tail) = (copied, tail);
         self.now = Mark::on_disk(copied);
         (self.flushed, self.committed) = (self.now, self.now);
         Ok(())
     }
 
-    /// Whether the output stands behind text; what was copied must be compressed as the output is.
+    /// True if the output stands behind text; what was copied must be compressed as the output is.
     pub(super) fn follows_text(&self, compression: Compression) -> Result<bool, FileError> {
         if self.copied == 0 || self.file.is_none() {
             return Ok(false);
         }
-        let fault = |source| FileError::CopyTarget { path: self.path.clone(), source };
+        let failure = |source| FileError::CopyTarget { path: self.path.clone(), source };
         let mut file = self.file()?;
         let mut head = Vec::new();
-        file.seek(SeekFrom::Start(0)).map_err(fault)?;
-        file.take(self.copied.min(MAGIC_BYTES)).read_to_end(&mut head).map_err(fault)?;
+        file.seek(SeekFrom::Start(0)).map_err(failure)?;
+        file.take(self.copied.min(MAGIC_BYTES)).read_to_end(&mut head).map_err(failure)?;
         let found = Compression::name_of(&head);
         if found != compression.name() {
             return Err(FileError::OtherCompression { path: self.path.clone(), found, expected: compression.name() });
         }
-        file.seek(SeekFrom::Start(0)).map_err(fault)?;
-        let follows = compression.has_text(file.take(self.copied)).map_err(fault)?;
-        file.seek(SeekFrom::Start(self.now.length)).map_err(fault)?;
+        file.seek(SeekFrom::Start(0)).map_err(failure)?;
+        let follows = compression.has_text(file.take(self.copied)).map_err(failure)?;
+        file.seek(SeekFrom::Start(self.now.length)).map_err(failure)?;
         Ok(follows)
     }
 
@@ -89,31 +90,32 @@ impl OutputFile {
         }
     }
 
-    /// Locks what stands under the final name, once it is what was copied; `None` where nothing stood there and stands now.
+    /// Locks what stands under the final name, once it is what was copied; `None` where nothing stood there and stands
+    /// now.
     pub(super) fn claim_target(&self) -> Result<Option<File>, FileError> {
-        let fault = |source| FileError::CopyTarget { path: self.path.clone(), source };
+        let failure = |source| FileError::CopyTarget { path: self.path.clone(), source };
         let target = match OpenOptions::new().read(true).write(true).open(&self.path) {
             Ok(target) => target,
             Err(error) if error.kind() == ErrorKind::NotFound && self.copied == 0 => return Ok(None),
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(self.target_changed()),
-            Err(error) => return Err(fault(error)),
+            Err(error) => return Err(failure(error)),
         };
         match super::lock(&target) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(FileError::TargetLocked { path: self.path.clone() }),
             Err(TryLockError::Error(source)) => return Err(FileError::Lock { path: self.path.clone(), source }),
         }
-        let found = target.metadata().map_err(fault)?;
+        let found = target.metadata().map_err(failure)?;
         let unchanged = found.len() == self.copied
-            && is_same(&target, &self.path).map_err(fault)?
-            && self.starts_with(&target).map_err(fault)?;
+            && is_same(&target, &self.path).map_err(failure)?
+            && self.starts_with(&target).map_err(failure)?;
         if !unchanged {
             return Err(self.target_changed());
         }
         Ok(Some(target))
     }
 
-    /// Whether the copy at its start still equals the other file.
+    /// True if the copy at its start still equals the other file.
     fn starts_with(&self, mut target: &File) -> io::Result<bool> {
         let Some(mut file) = self.file.as_ref() else { return Ok(false) };
         file.seek(SeekFrom::Start(0))?;

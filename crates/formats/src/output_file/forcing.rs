@@ -13,7 +13,7 @@ use super::{FileError, FileSync, OutputFile, sync_folder};
 struct Forcing {
     file: File,
     part_path: PathBuf,
-    /// Whether its bytes are forced, and not its name alone.
+    /// True if its bytes are forced, and not its name alone.
     forces_bytes: bool,
     state: Mutex<State>,
 }
@@ -28,8 +28,8 @@ struct State {
 }
 
 impl OutputFile {
-    /// What makes sure that a save may count on what was flushed, while the file grows on another thread; `None` where each
-    /// flush does that.
+    /// The syncer, after which a save may count on what was flushed, while the file grows on another thread; `None`
+    /// where each flush does that.
     pub(crate) fn syncer(&self) -> Result<Option<Syncer>, FileError> {
         if self.sync == FileSync::EveryChunk || self.published {
             return Ok(None);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Counts, READ_BACK_BYTES};
 
-/// What is stored with each commit.
+/// The position in the output, as it is stored with each commit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Position {
     /// Temporary name, without the folder.
@@ -24,7 +24,7 @@ pub(crate) struct Position {
     /// The end of the file that was not known to be on disk when the position was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unforced: Option<Unforced>,
-    /// What stands in it, and where it stands among the files of the output.
+    /// The counts of its content, and its number among the files of the output.
     pub(super) counts: Counts,
 }
 
@@ -38,9 +38,9 @@ pub(super) struct Unforced {
 
 /// A point of the file to cut back to.
 ///
-/// A file whose newest bytes were not forced may lose any pages of them with the machine's power and keep its length: pages
-/// in its middle then read as zeros. So they are counted and summed, and a restart trusts them only when they still have
-/// the sum.
+/// A file whose newest bytes were not forced may lose any pages of them with the machine's power and keep its length:
+/// pages in its middle then read as zeros. So they are counted and summed, and a restart trusts them only when they
+/// still have the sum.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) length: u64,
@@ -95,7 +95,7 @@ impl Mark {
         (bytes > 0).then_some(Unforced { bytes, sum: self.sum })
     }
 
-    /// Whether the bytes that were not forced are in the file as they were written.
+    /// True if the bytes that were not forced are in the file as they were written.
     pub(super) fn is_whole(&self, mut file: &File) -> io::Result<bool> {
         let mut left = self.length - self.forced;
         let mut sum = crc32fast::Hasher::new();

@@ -57,8 +57,8 @@ impl OutputFile {
         FileError::Rename { from: self.part_path.clone(), path: self.path.clone(), source }
     }
 
-    /// Gives a file that was finished before the last one its final name, unless an earlier attempt has. The caller makes
-    /// the names durable.
+    /// Gives a file that was finished before the last one its final name, unless an earlier attempt has. The caller
+    /// makes the names durable.
     pub(super) fn publish_finished(&mut self) -> Result<(), FileError> {
         if self.has_part() {
             self.file = Some(self.open_locked(&mut OpenOptions::new())?);

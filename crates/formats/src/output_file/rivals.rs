@@ -1,4 +1,4 @@
-//! Two outputs of one final name at once: the second is refused, by the locks on the temporary files beside its own.
+//! Two outputs of one final name at once: the second is refused, by the locks on the temporary files next to its own.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -30,7 +30,7 @@ impl FinalNames {
         }
     }
 
-    /// Whether a file is the temporary one of such a name. A tag has no full stop.
+    /// True if a file is the temporary one of such a name. A tag has no full stop.
     fn has_part(&self, part: &OsStr) -> bool {
         let name = part.to_str().and_then(|part| part.strip_suffix(".part")?.rsplit_once('.'));
         name.is_some_and(|(name, _)| self.has(name))
@@ -40,8 +40,9 @@ impl FinalNames {
 impl OutputFile {
     /// Fails while another output of the same names is being written.
     ///
-    /// Each holds the lock on its own temporary file before it looks at those of the others, so of two that begin at once at
-    /// least one sees the other. Where both do, the one with the lesser name waits for longer than the other one holds out.
+    /// Each holds the lock on its own temporary file before it looks at those of the others, so of two that begin at
+    /// once at least one sees the other. Where both do, the one with the lesser name waits for longer than the other
+    /// one holds out.
     pub(super) fn refuse_rivals(&self) -> Result<(), FileError> {
         let Some(names) = &self.final_names else { return Ok(()) };
         let folder = self.part_path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -61,7 +62,7 @@ impl OutputFile {
         Ok(())
     }
 
-    /// Whether a temporary file carries the tag of this one.
+    /// True if a temporary file carries the tag of this one.
     fn is_own(&self, part: &OsStr) -> bool {
         let tag = |name: &str| {
             name.strip_suffix(".part").and_then(|name| name.rsplit_once('.')).map(|(_, tag)| tag.to_owned())
@@ -70,7 +71,7 @@ impl OutputFile {
     }
 }
 
-/// Whether somebody holds the lock on a file, and goes on to hold it.
+/// True if another process holds the lock on a file, and goes on to hold it.
 fn is_held(path: &Path, patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
     loop {

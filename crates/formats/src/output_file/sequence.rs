@@ -17,7 +17,7 @@ use oxbatch_core::step::StepContext;
 /// Endings that say how a file is compressed; the number stands before the ending under them.
 const COMPRESSED: [&str; 3] = ["gz", "zst", "zstd"];
 
-/// What stands in the current file, and where it stands among the files of the output.
+/// The counts of the current file, and its number among the files of the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counts {
     /// The number of the file, from 1; 0 when there is only one.
@@ -54,8 +54,9 @@ pub(crate) struct OutputFiles {
 }
 
 impl OutputFiles {
-    /// The output of a step: its temporary names are the same in all attempts of the instance's step. A re-run of skipped
-    /// items is an instance of its own and has a file of its own: what the first one has published stays as it is.
+    /// The output of a step: its temporary names are the same in all attempts of the instance's step. A re-run of
+    /// skipped items is an instance of its own and has a file of its own: what the first one has published stays as it
+    /// is.
     pub(crate) fn new(context: &StepContext, path: PathBuf) -> Self {
         let path = match context.rerun_of() {
             Some(_) => marked(&path, &format!(".rerun-{}", context.instance_id())),
@@ -90,7 +91,8 @@ impl OutputFiles {
         file
     }
 
-    /// The names that no other output may write to while this one does; where one is a link, that of the file behind it.
+    /// The names that no other output may write to while this one does; where one is a link, that of the file behind
+    /// it.
     fn final_names(&self) -> FinalNames {
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if !self.numbered {
@@ -163,7 +165,7 @@ impl OutputFiles {
         Ok(())
     }
 
-    /// Whether the input has ended in this attempt or an earlier one.
+    /// True if the input has ended in this attempt or an earlier one.
     pub(crate) fn is_complete(&self) -> bool {
         self.current.now.complete
     }
@@ -184,12 +186,12 @@ impl OutputFiles {
     }
 
     fn compress(&mut self, text: &[u8]) -> Result<(), FileError> {
-        let fault = |source| FileError::Compress { path: self.current.part_path.clone(), source };
+        let failure = |source| FileError::Compress { path: self.current.part_path.clone(), source };
         if self.member.is_none() {
-            self.member = self.compression.begin().map_err(fault)?;
+            self.member = self.compression.begin().map_err(failure)?;
         }
         if let Some(member) = &mut self.member {
-            member.push(text).map_err(fault)?;
+            member.push(text).map_err(failure)?;
             let compressed = member.compressed();
             self.current.append(compressed)?;
             compressed.clear();
@@ -284,8 +286,8 @@ impl OutputFiles {
         }
         if self.counts.file > 1 && !self.current.published {
             // Whoever sees the last one sees all of them, also after a loss of power.
-            let fault = |source| FileError::Sync { path: self.path.clone(), source };
-            super::sync_folder(&self.current.path).map_err(fault)?;
+            let failure = |source| FileError::Sync { path: self.path.clone(), source };
+            super::sync_folder(&self.current.path).map_err(failure)?;
         }
         self.current.publish()
     }

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// How many bytes before a position are compared on resume: enough for a record or two, cheap at every commit.
+/// The number of bytes before a position that are compared on resume: enough for a record or two, cheap at every
+/// commit.
 pub(crate) const TAIL_BYTES: usize = 256;
 
 /// The last bytes that were written.

@@ -17,7 +17,7 @@ pub(super) fn behind_links(path: &Path) -> PathBuf {
         let Ok(next) = fs::read_link(&found) else { return found };
         found = found.parent().unwrap_or(Path::new("")).join(next);
     }
-    // It leads to itself: opening it will tell.
+    // It leads to itself: opening it will fail.
     path.to_owned()
 }
 
@@ -41,14 +41,14 @@ impl OutputFile {
         }
     }
 
-    /// Whether the file has its final name already, and its temporary one still: a death left both, where the system cannot
-    /// rename without replacing in one move.
+    /// True if the file has its final name already, and its temporary one still: a death left both, where the system
+    /// cannot rename without replacing in one move.
     pub(super) fn has_both_names(&self) -> bool {
         is_same_file(&self.part_path, &self.path)
     }
 
-    /// Gives the temporary file the owner, the group and the mode of the file that it will replace, as far as the process
-    /// may. While it is written its owner may write to it, so that another attempt can go on.
+    /// Gives the temporary file the owner, the group and the mode of the file that it will replace, as far as the
+    /// process may. While it is written its owner may write to it, so that another attempt can go on.
     pub(super) fn follow_target(&self, file: &File, is_written: bool) -> Result<(), FileError> {
         match fs::metadata(&self.path) {
             Ok(found) => follow(file, &found, is_written).map_err(|source| FileError::Follow {
