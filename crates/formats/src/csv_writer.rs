@@ -1,5 +1,7 @@
 //! `CsvWriter`: delimited text, exactly once.
 
+mod columns;
+mod key;
 mod row;
 
 use std::io;
@@ -10,7 +12,7 @@ use serde::Serialize;
 
 use super::{FileWriter, RecordEncoder};
 use oxbatch_core::item::ItemError;
-use row::Row;
+use row::{NEEDS_HEADERS, Row};
 
 /// Bytes that `csv` collects before it hands them on.
 const RECORD_BUFFER_BYTES: usize = 16 * 1024;
@@ -36,25 +38,34 @@ const RECORD_BUFFER_BYTES: usize = 16 * 1024;
 /// ```
 ///
 /// The header is made of the names of the record's fields when the first record is written; records without names
-/// (tuples) have none. An empty input makes an empty file, or one with a header when
-/// [`headers`](FileWriter::headers) gave it. The author's [`header`](FileWriter::header) stands above it. Where the output
-/// is [appended](super::OnExisting::Append) to a file that is not empty, neither is written.
+/// (tuples) have none. An empty input makes an empty file, or one with a header when [`headers`](FileWriter::headers)
+/// gave it. The author's [`header`](FileWriter::header) stands above it. Where the output is
+/// [appended](super::OnExisting::Append) to a file that is not empty, neither is written.
 ///
-/// A field that serde leaves out of an item (`skip_serializing_if`) is an empty one: those behind it keep their columns.
-/// Maps and structs with a flattened part need the names of all columns by [`headers`](CsvWriter::headers): each value
-/// stands under its own, whatever their order, and one without a column is an error.
+/// A field that serde leaves out of an item (`skip_serializing_if`) is an empty one: those behind it keep their
+/// columns. Maps and structs with a flattened part need the names of all columns by [`headers`](CsvWriter::headers):
+/// each value stands under its own, whatever their order, and one without a column is an error. An item that cannot be
+/// written is an error of kind [`ErrorKind::Validation`](oxbatch_core::item::ErrorKind::Validation).
 ///
 /// **Exactly once, by cutting back**: files, locks and errors are those of every [`FileWriter`].
 pub type CsvWriter<T> = FileWriter<CsvEncoder, T>;
 
 impl<T> CsvWriter<T> {
-    /// What stands between two fields unless [`delimiter`](Self::delimiter) says otherwise.
+    /// The character between two fields unless [`delimiter`](Self::delimiter) is set.
     pub const DEFAULT_DELIMITER: u8 = b',';
 
-    /// What stands between two fields; [`DEFAULT_DELIMITER`](Self::DEFAULT_DELIMITER) when it is not set.
+    /// The character between two fields; [`DEFAULT_DELIMITER`](Self::DEFAULT_DELIMITER) when it is not set.
     #[must_use]
     pub fn delimiter(self, delimiter: u8) -> Self {
-        self.encoder(|encoder| encoder.delimiter = delimiter)
+        self.encoder(|encoder| encoder.dialect.delimiter = delimiter)
+    }
+
+    /// The character that a reader of the file takes for the start of a comment: a field that begins with it is quoted,
+    /// so that no record is taken for one. There are no comments when it is not set; the author's own are written by
+    /// [`header`](FileWriter::header) and [`footer`](FileWriter::footer).
+    #[must_use]
+    pub fn comment(self, comment: u8) -> Self {
+        self.encoder(|encoder| encoder.dialect.comment = Some(comment))
     }
 
     /// The header, in place of the names of the fields; written even when the input is empty.
@@ -82,14 +93,21 @@ enum Header {
 pub struct CsvEncoder {
     csv: Option<csv::Writer<Collected>>,
     collected: Collected,
-    delimiter: u8,
+    dialect: Dialect,
     header: Header,
+}
+
+/// The special characters of the file.
+#[derive(Debug, Clone, Copy)]
+struct Dialect {
+    delimiter: u8,
+    comment: Option<u8>,
 }
 
 impl Default for CsvEncoder {
     fn default() -> Self {
-        let delimiter = CsvWriter::<()>::DEFAULT_DELIMITER;
-        Self { csv: None, collected: Collected::default(), delimiter, header: Header::FieldNames }
+        let dialect = Dialect { delimiter: CsvWriter::<()>::DEFAULT_DELIMITER, comment: None };
+        Self { csv: None, collected: Collected::default(), dialect, header: Header::FieldNames }
     }
 }
 
@@ -113,19 +131,19 @@ impl<T: Serialize> RecordEncoder<T> for CsvEncoder {
     fn begin(&mut self, header: &str, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
         buffer.extend_from_slice(header.as_bytes());
         self.forget();
-        let mut csv = self.collected.new_csv(self.delimiter, matches!(self.header, Header::FieldNames));
+        let mut csv = self.collected.new_csv(self.dialect, matches!(self.header, Header::FieldNames));
         if let Header::Given(names) = &self.header {
-            csv.write_record(names).map_err(fault)?;
+            csv.write_record(names).map_err(item_error)?;
         }
         self.csv = Some(csv);
         Ok(())
     }
 
     fn encode(&mut self, item: &T, _: u64, _: &mut Vec<u8>) -> Result<(), ItemError> {
-        let Self { csv, collected, delimiter, header } = self;
+        let Self { csv, collected, dialect, header } = self;
         let columns = if let Header::Given(names) = header { Some(&names[..]) } else { None };
-        let csv = csv.get_or_insert_with(|| collected.new_csv(*delimiter, false));
-        csv.serialize(Row { item, columns }).map_err(fault)
+        let csv = csv.get_or_insert_with(|| collected.new_csv(*dialect, false));
+        csv.serialize(Row { item, columns }).map_err(item_error)
     }
 
     fn drain(&mut self, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
@@ -144,19 +162,20 @@ impl<T: Serialize> RecordEncoder<T> for CsvEncoder {
 
 impl std::fmt::Debug for CsvEncoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CsvEncoder").field("delimiter", &self.delimiter).field("header", &self.header).finish()
+        f.debug_struct("CsvEncoder").field("dialect", &self.dialect).field("header", &self.header).finish()
     }
 }
 
-/// Where the writer of records puts what it has collected; shared with `csv`, which does not give it back.
+/// The buffer of the writer of records; shared with `csv`, which does not give it back.
 #[derive(Clone, Default)]
 struct Collected(Arc<Mutex<Vec<u8>>>);
 
 impl Collected {
     /// A writer of records into it.
-    fn new_csv(&self, delimiter: u8, names_due: bool) -> csv::Writer<Self> {
+    fn new_csv(&self, dialect: Dialect, names_due: bool) -> csv::Writer<Self> {
         csv::WriterBuilder::new()
-            .delimiter(delimiter)
+            .delimiter(dialect.delimiter)
+            .comment(dialect.comment)
             .has_headers(names_due)
             .buffer_capacity(RECORD_BUFFER_BYTES)
             .from_writer(self.clone())
@@ -179,12 +198,14 @@ impl io::Write for Collected {
     }
 }
 
-fn fault(error: csv::Error) -> ItemError {
+/// The error of an item that is no record, for which the item can be skipped unless it is one of the settings.
+fn item_error(error: csv::Error) -> ItemError {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => ItemError::other(error),
-        csv::ErrorKind::Serialize(problem) => ItemError::other(problem),
+        csv::ErrorKind::Serialize(problem) if problem == NEEDS_HEADERS => ItemError::other(problem),
+        csv::ErrorKind::Serialize(problem) => ItemError::validation(problem),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            ItemError::other(format!("record has {len} fields, but the records before it have {expected_len}"))
+            ItemError::validation(format!("record has {len} fields, but the records before it have {expected_len}"))
         }
         kind => ItemError::other(format!("record cannot be written: {kind:?}")),
     }

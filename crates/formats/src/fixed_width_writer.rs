@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::{FileWriter, RecordEncoder};
 use oxbatch_core::item::ItemError;
-use record::{Cell, RecordSerializer};
+use record::{Cell, CellError, RecordSerializer};
 
-/// Where a value stands in a column that is wider.
+/// The side of a column on which a value stands that is shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
     /// At its start, padded behind.
@@ -41,9 +41,10 @@ pub enum Align {
 /// ```
 ///
 /// Columns stand in the order in which they are named here, whatever the order of the fields; each field has its column
-/// and each column its field, or the item is an error. Widths are counted in characters. A value that is too long or holds
-/// the end of a line is an error that names column and item: it is never cut. `None` is an empty column. The pad is a
-/// blank unless [`padded_column`](Self::padded_column) says otherwise; zeros stand behind the sign of a number.
+/// and each column its field, or the item is an error. Widths are counted in characters. A value that is too long or
+/// holds the end of a line is an error that names column and item: it is never cut. Such an error is of kind
+/// [`ErrorKind::Validation`](oxbatch_core::item::ErrorKind::Validation). `None` is an empty column. The pad is a blank
+/// unless [`padded_column`](Self::padded_column) says otherwise; zeros stand behind the sign of a number.
 ///
 /// An empty input makes an empty file.
 ///
@@ -51,7 +52,7 @@ pub enum Align {
 pub type FixedWidthWriter<T> = FileWriter<FixedWidthEncoder, T>;
 
 impl<T> FixedWidthWriter<T> {
-    /// What fills a column up unless [`padded_column`](Self::padded_column) says otherwise.
+    /// The character that fills up a column unless [`padded_column`](Self::padded_column) names another.
     pub const DEFAULT_PAD: char = ' ';
 
     /// The next column: the field of this name, filled up by blanks.
@@ -68,6 +69,14 @@ impl<T> FixedWidthWriter<T> {
             encoder.cells.push(Cell::default());
         })
     }
+
+    /// The text that a reader of the file takes for the start of a comment: an item whose line would begin with it is
+    /// an error. There are no comments when it is not set; the author's own are written by
+    /// [`header`](FileWriter::header) and [`footer`](FileWriter::footer).
+    #[must_use]
+    pub fn comment(self, mark: impl Into<String>) -> Self {
+        self.encoder(|encoder| encoder.comment = Some(mark.into()))
+    }
 }
 
 #[derive(Debug)]
@@ -82,6 +91,8 @@ struct Column {
 #[derive(Debug, Default)]
 pub struct FixedWidthEncoder {
     columns: Vec<Column>,
+    /// The mark of comments.
+    comment: Option<String>,
     /// Used again for all items, one for each column.
     cells: Vec<Cell>,
 }
@@ -112,9 +123,15 @@ impl<T: Serialize> RecordEncoder<T> for FixedWidthEncoder {
 
     fn encode(&mut self, item: &T, _: u64, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
         self.cells.iter_mut().for_each(Cell::clear);
-        item.serialize(RecordSerializer::new(&self.columns, &mut self.cells))?;
+        item.serialize(RecordSerializer::new(&self.columns, &mut self.cells)).map_err(CellError::into_item_error)?;
+        let start = buffer.len();
         for (column, cell) in self.columns.iter().zip(&self.cells) {
-            column.put(cell, buffer).map_err(ItemError::other)?;
+            column.put(cell, buffer).map_err(ItemError::validation)?;
+        }
+        if let Some(comment) = &self.comment
+            && buffer[start..].starts_with(comment.as_bytes())
+        {
+            return Err(ItemError::validation(format!("line begins with '{comment}', as comments do")));
         }
         buffer.push(b'\n');
         Ok(())

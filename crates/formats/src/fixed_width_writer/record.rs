@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::ser::{Error, Impossible, SerializeMap, SerializeStruct, Serializer};
 
 use super::Column;
+use oxbatch_core::item::ItemError;
 
 /// The text of one column of the current item.
 #[derive(Debug, Default)]
@@ -31,11 +32,19 @@ impl Cell {
     }
 }
 
-/// Why an item is no line of columns.
+/// The reason for which an item is no line of columns.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(super) struct CellError {
     message: String,
+}
+
+impl CellError {
+    /// An error of the item, for which it can be skipped, unless no item of its type has fields.
+    #[cold]
+    pub(super) fn into_item_error(self) -> ItemError {
+        if self.message == NOT_A_RECORD { ItemError::other(self) } else { ItemError::validation(self) }
+    }
 }
 
 impl Error for CellError {
@@ -68,7 +77,7 @@ impl<'a> RecordSerializer<'a> {
         cell.is_set = true;
         value
             .serialize(CellSerializer(cell))
-            .map_err(|fault| CellError::custom(format_args!("column '{name}': {fault}")))
+            .map_err(|error| CellError::custom(format_args!("column '{name}': {error}")))
     }
 }
 
