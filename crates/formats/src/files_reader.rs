@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::output_file::fingerprint;
-use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
+use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, Origin};
 
 /// Reads the files that match a pattern, in the order of their paths, one after the other.
 ///
@@ -31,14 +31,14 @@ use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
 /// # Ok::<(), oxbatch_core::BuildError>(())
 /// ```
 ///
-/// In a pattern, `*` and `?` stand for characters of a name, `**` for any folders, `[a-z]` for one of a set. Folders are
-/// passed over. A pattern that no file matches fails the step, for a wrong path looks the same; see
+/// In a pattern, `*` and `?` stand for characters of a name, `**` for any folders, `[a-z]` for one of a set. Folders
+/// are passed over. A pattern that no file matches fails the step, for a wrong path looks the same; see
 /// [`none_is_fine`](Self::none_is_fine). Errors name their file.
 ///
 /// # Restart
 /// The checkpoint is the file and its reader's checkpoint. The list is made once, at the start: when a file has been
-/// added, removed or renamed since, or has another size, a restart fails the step with a sentence. Restore the files, or
-/// launch with force, which starts anew.
+/// added, removed or renamed since, or has another size, a restart fails the step with a sentence. Restore the files,
+/// or launch with force, which starts anew.
 pub struct FilesReader<R, F> {
     pattern: String,
     make: F,
@@ -46,7 +46,7 @@ pub struct FilesReader<R, F> {
     open: Option<Open<R>>,
 }
 
-/// What is stored with each commit.
+/// The position in the files, as it is stored with each commit.
 #[derive(Serialize, Deserialize)]
 struct FilesPosition {
     /// Files that have been read to their ends.
@@ -56,7 +56,7 @@ struct FilesPosition {
     list: u64,
     /// The path of the next file, for people.
     file: Option<PathBuf>,
-    /// Where in it to go on; none at its start.
+    /// The position in it; none at its start.
     inner: Option<Box<RawValue>>,
 }
 
@@ -68,7 +68,7 @@ struct Open<R> {
     reader: Option<R>,
 }
 
-/// Why the files cannot be listed, or are not those of the last attempt.
+/// The reason for which the files cannot be listed, or are not those of the last attempt.
 #[derive(Debug, thiserror::Error)]
 enum FilesError {
     #[error("pattern '{pattern}' is none")]
@@ -224,13 +224,17 @@ where
         (!open.paths.is_empty()).then(|| (open.done as f64 + of_file) / open.paths.len() as f64)
     }
 
+    fn origin(&self) -> Option<Origin> {
+        self.open.as_ref()?.reader.as_ref()?.origin()
+    }
+
     async fn close(&mut self) -> Result<(), ItemError> {
         let Some(Open { reader: Some(mut reader), .. }) = self.open.take() else { return Ok(()) };
         reader.close().await
     }
 }
 
-/// Says in which file an error is, unless its cause does.
+/// Adds the file to an error, unless its cause names it.
 #[cold]
 fn within(path: &Path, error: ItemError) -> ItemError {
     if error.cause_text().contains(&path.display().to_string()) { error } else { error.in_file(path) }

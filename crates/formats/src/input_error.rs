@@ -1,15 +1,15 @@
-//! What can go wrong with an input file, and with a record of it.
+//! The errors of an input file, and of a record in it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use oxbatch_core::item::ItemError;
 
 /// Longest piece of a field that a message shows, in bytes.
-#[cfg(feature = "fixed-width")]
+#[cfg(any(feature = "csv", feature = "fixed-width"))]
 const MAX_SHOWN_BYTES: usize = 100;
 
-/// Why a file cannot be read.
+/// The reason for which a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InputError {
     #[error("input file '{path}' cannot be opened", path = path.display())]
@@ -34,8 +34,21 @@ pub(super) enum InputError {
     #[error("input file '{path}' is {format}, which cannot be read; unpack it before", path = path.display())]
     Foreign { path: PathBuf, format: &'static str },
 
-    #[error("input file '{path}' is UTF-16; convert it to UTF-8", path = path.display())]
+    #[error(
+        "input file '{path}' is UTF-16; convert it to UTF-8, or read it with `.encoding(\"utf-16\")`",
+        path = path.display()
+    )]
     Utf16 { path: PathBuf },
+
+    #[error("encoding '{label}' of input file '{path}' is not known", path = path.display())]
+    #[cfg(feature = "encoding")]
+    Encoding { path: PathBuf, label: String },
+
+    #[error(
+        "input file '{path}' ends within the {lines} lines to be skipped at its start: it has {found}",
+        path = path.display()
+    )]
+    FewLines { path: PathBuf, lines: u64, found: u64 },
 
     #[error("input file '{path}' changed while it was read: it had {before} bytes and has {now} now", path = path.display())]
     Unsteady { path: PathBuf, before: u64, now: u64 },
@@ -54,17 +67,8 @@ pub(super) enum InputError {
 }
 
 impl InputError {
-    /// Checks that what a checkpoint counts, of which each takes a byte, can stand before its offset.
-    pub(super) fn check_counts(path: &Path, byte: u64, line: u64, records: u64) -> Result<(), Self> {
-        // The first line is 1, and the last record may have its end behind the offset.
-        let most = byte.saturating_add(1);
-        if (1..=most).contains(&line) && records <= most {
-            return Ok(());
-        }
-        Err(Self::Impossible { path: path.to_owned(), byte })
-    }
-
-    /// An error of the system may be gone at the next attempt; any other is there to stay, and nothing can be skipped for it.
+    /// An error of the system may be gone at the next attempt; any other is there to stay, and nothing can be skipped
+    /// for it.
     pub(super) fn into_item_error(self) -> ItemError {
         match self {
             Self::Read { .. } => ItemError::transient(self),
@@ -73,15 +77,17 @@ impl InputError {
     }
 }
 
-/// Why a record cannot be read.
-#[cfg(any(feature = "fixed-width", feature = "json", feature = "xml"))]
+/// The reason for which a record cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RecordError {
     #[error("text is not UTF-8")]
     NotUtf8,
 
-    #[error("record is longer than {limit} bytes")]
-    TooLong { limit: usize },
+    #[error("text has bytes that stand for nothing in {encoding}")]
+    NotEncoded { encoding: &'static str },
+
+    #[error("record is longer than {limit} bytes{hint}")]
+    TooLong { limit: usize, hint: &'static str },
 
     #[error("{problem}")]
     #[cfg(feature = "json")]
@@ -96,16 +102,16 @@ pub(super) enum RecordError {
     LineWidth { expected: usize, found: usize },
 
     #[error("'{found}' is none of the record types {known}")]
-    #[cfg(feature = "fixed-width")]
+    #[cfg(any(feature = "csv", feature = "fixed-width"))]
     Type { found: String, known: String },
 
     #[error("{}{problem}", value.as_ref().map(|value| format!("'{value}' does not fit: ")).unwrap_or_default())]
-    #[cfg(feature = "fixed-width")]
+    #[cfg(any(feature = "csv", feature = "fixed-width"))]
     Field { value: Option<String>, problem: String },
 }
 
 /// The beginning of a field, for a message.
-#[cfg(feature = "fixed-width")]
+#[cfg(any(feature = "csv", feature = "fixed-width"))]
 pub(super) fn shown(value: &str) -> String {
     if value.len() <= MAX_SHOWN_BYTES {
         return value.to_owned();

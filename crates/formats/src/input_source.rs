@@ -1,5 +1,7 @@
-//! Where the text of an input file comes from: the file itself, or what was compressed into it.
+//! The source of the text of an input file: decompressed by its content, decoded from its encoding.
 
+#[cfg(feature = "encoding")]
+mod decoded;
 #[cfg(feature = "gzip")]
 mod gzip;
 
@@ -36,20 +38,20 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
     FOREIGN.iter().find(|(_, magic)| head.starts_with(magic)).map(|(name, _)| *name)
 }
 
-/// Whether a file begins as a gzip file does; nothing but its first byte is one that was cut off.
+/// True if a file begins as a gzip file does; nothing but its first byte is one that was cut off.
 fn is_gzip(head: &[u8]) -> bool {
     head.starts_with(GZIP_MAGIC) || head == &GZIP_MAGIC[..1]
 }
 
-/// Whether a file begins as a zstd file does, which may be with a frame to pass over. One that was cut off within its
+/// True if a file begins as a zstd file does, which may be with a frame to pass over. One that was cut off within its
 /// first bytes is known by two of them; one alone is a bracket.
 fn is_zstd(head: &[u8]) -> bool {
     let head = &head[..head.len().min(ZSTD_MAGIC.len())];
     (head.len() >= 2 && ZSTD_MAGIC.starts_with(head)) || matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18])
 }
 
-/// The text of a file, by its content.
-pub(super) enum Source {
+/// The bytes of a file, by its content.
+enum Bytes {
     Plain(File),
     #[cfg(feature = "gzip")]
     Gzip(Box<gzip::GzipMembers>),
@@ -59,17 +61,17 @@ pub(super) enum Source {
 
 /// Opens what is a file for reading.
 pub(super) fn open_file(path: &Path) -> Result<File, InputError> {
-    let fault = |source| InputError::Open { path: path.to_owned(), source };
+    let failure = |source| InputError::Open { path: path.to_owned(), source };
     // Asked before it is opened: to open a named pipe waits for its other end.
-    if !std::fs::metadata(path).map_err(fault)?.is_file() {
+    if !std::fs::metadata(path).map_err(failure)?.is_file() {
         return Err(InputError::NotAFile { path: path.to_owned() });
     }
-    File::open(path).map_err(fault)
+    File::open(path).map_err(failure)
 }
 
-impl Source {
-    /// The text from its start. The position of `file` becomes that of the source.
-    pub(super) fn open(path: &Path, file: &File) -> Result<Self, InputError> {
+impl Bytes {
+    /// The bytes from their start. The position of `file` becomes that of the source.
+    fn open(path: &Path, file: &File, is_utf8: bool) -> Result<Self, InputError> {
         let unreadable = |source| InputError::Read { path: path.to_owned(), source };
         let mut handle = file.try_clone().map_err(unreadable)?;
         let mut head = Vec::with_capacity(MAGIC_BYTES);
@@ -88,7 +90,7 @@ impl Source {
             #[cfg(not(feature = "zstd"))]
             return Err(InputError::Compressed { path: path.to_owned(), format: "zstd" });
         }
-        if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
+        if is_utf8 && (head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff])) {
             return Err(InputError::Utf16 { path: path.to_owned() });
         }
         if let Some(format) = foreign(&head) {
@@ -97,10 +99,10 @@ impl Source {
         Ok(Self::Plain(handle))
     }
 
-    /// Goes to an offset of the text; `false` when the text ends before it.
+    /// Goes to an offset; `false` when the bytes end before it.
     ///
-    /// Compressed text is read again from its start: it leaves no choice.
-    pub(super) fn restart(&mut self, file: &File, offset: u64) -> io::Result<bool> {
+    /// Compressed bytes are read again from their start: there is no way to seek in them.
+    fn restart(&mut self, file: &File, offset: u64) -> io::Result<bool> {
         // The handles share one position.
         let mut handle = file;
         match self {
@@ -119,25 +121,15 @@ impl Source {
             }
         }
     }
-
-    /// Whether the text is the file as it lies on the disk.
-    pub(super) fn is_plain(&self) -> bool {
-        matches!(self, Self::Plain(_))
-    }
-
-    /// How much of the file has been read, where that is not how much of the text has been.
-    pub(super) fn read_of_file(&self, file: &File) -> Option<u64> {
-        let mut file = file;
-        if self.is_plain() { None } else { file.stream_position().ok() }
-    }
 }
 
-#[cfg(any(feature = "gzip", feature = "zstd"))]
+#[cfg(any(feature = "encoding", feature = "gzip", feature = "zstd"))]
 fn pass_over(text: &mut impl Read, bytes: u64) -> io::Result<bool> {
     Ok(io::copy(&mut text.take(bytes), &mut io::sink())? == bytes)
 }
 
-impl Read for Source {
+impl Read for Bytes {
+    #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(file) => file.read(buffer),
@@ -145,6 +137,77 @@ impl Read for Source {
             Self::Gzip(decoder) => decoder.read(buffer),
             #[cfg(feature = "zstd")]
             Self::Zstd(decoder) => decoder.read(buffer),
+        }
+    }
+}
+
+/// The text of a file.
+pub(super) struct Source(Text);
+
+enum Text {
+    Utf8(Bytes),
+    #[cfg(feature = "encoding")]
+    Decoded(Box<decoded::Decoded>),
+}
+
+impl Source {
+    /// The text from its start, in UTF-8 or the encoding of a label. The position of `file` becomes that of the source.
+    pub(super) fn open(path: &Path, file: &File, encoding: Option<&str>) -> Result<Self, InputError> {
+        #[cfg(feature = "encoding")]
+        if let Some(label) = encoding {
+            let known = decoded::encoding(label);
+            let encoding =
+                known.ok_or_else(|| InputError::Encoding { path: path.to_owned(), label: label.to_owned() })?;
+            if let Some(encoding) = encoding {
+                let bytes = Bytes::open(path, file, false)?;
+                return Ok(Self(Text::Decoded(Box::new(decoded::Decoded::new(encoding, bytes)))));
+            }
+        }
+        #[cfg(not(feature = "encoding"))]
+        let _ = encoding;
+        Bytes::open(path, file, true).map(|bytes| Self(Text::Utf8(bytes)))
+    }
+
+    /// Goes to an offset of the text; `false` when the text ends before it.
+    pub(super) fn restart(&mut self, file: &File, offset: u64) -> io::Result<bool> {
+        match &mut self.0 {
+            Text::Utf8(bytes) => bytes.restart(file, offset),
+            #[cfg(feature = "encoding")]
+            Text::Decoded(decoded) => {
+                decoded.restart(file)?;
+                pass_over(decoded, offset)
+            }
+        }
+    }
+
+    /// True if the text is the file as it lies on the disk.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.0, Text::Utf8(Bytes::Plain(_)))
+    }
+
+    /// The name of the encoding that the text is decoded from.
+    pub(super) fn encoding(&self) -> Option<&'static str> {
+        match &self.0 {
+            Text::Utf8(_) => None,
+            #[cfg(feature = "encoding")]
+            Text::Decoded(decoded) => Some(decoded.encoding()),
+        }
+    }
+
+    /// The number of bytes of the file that have been read, where it is not that of the text.
+    pub(super) fn read_of_file(&self, file: &File) -> Option<u64> {
+        let mut file = file;
+        if self.is_plain() { None } else { file.stream_position().ok() }
+    }
+}
+
+impl Read for Source {
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Text::Utf8(bytes) => bytes.read(buffer),
+            #[cfg(feature = "encoding")]
+            Text::Decoded(decoded) => decoded.read(buffer),
         }
     }
 }

@@ -1,12 +1,12 @@
-//! The error of a JSON value in a file: where in it, and what.
+//! The error of a JSON value in a file: its place in the record, and the reason.
 
-use std::ops::Range;
+use super::DecodeError;
+use super::input_error::RecordError;
+use oxbatch_core::item::JsonError;
 
-use super::input_file::{InputFile, RecordError};
-use oxbatch_core::item::{ItemError, JsonError};
-
-/// The error of a value; `start` says where the value begins.
+/// The error of a record that is a JSON value.
 #[cold]
-pub(super) fn json_error(input: &InputFile, value: &Range<usize>, start: &str, fault: &JsonError) -> ItemError {
-    input.record_error(value, &fault.position(start), RecordError::Json { problem: fault.to_string() })
+pub(super) fn json_error(error: &JsonError) -> DecodeError {
+    let part = error.position("");
+    DecodeError::new(RecordError::Json { problem: error.to_string() }).at(part.trim_start_matches(", "))
 }

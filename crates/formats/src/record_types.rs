@@ -1,8 +1,8 @@
-//! Several types of records in one file: which type a record is of, by a tag of its own.
+//! Several types of records in one file: the type of a record, known by a tag of its own.
 
 use oxbatch_core::item::ItemError;
 
-/// How a record of one type becomes an item.
+/// A type of records: its tag, and what makes items of them.
 pub(super) struct RecordType<D> {
     pub(super) tag: String,
     pub(super) decode: D,
@@ -41,12 +41,10 @@ impl<D> RecordTypes<D> {
 
     /// The type of a record, by the text that holds its tag.
     #[inline]
-    pub(super) fn of(&self, text: &str) -> Option<&D> {
-        let found = match self.by_prefix {
-            true => self.types.iter().find(|found| text.starts_with(&found.tag)),
-            false => self.types.iter().find(|found| text == found.tag),
-        };
-        found.map(|found| &found.decode)
+    pub(super) fn of(&mut self, text: &str) -> Option<&mut D> {
+        let by_prefix = self.by_prefix;
+        let is_it = |tag: &str| if by_prefix { text.starts_with(tag) } else { text == tag };
+        self.types.iter_mut().find(|found| is_it(&found.tag)).map(|found| &mut found.decode)
     }
 
     /// The tags, for a message.

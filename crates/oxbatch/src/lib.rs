@@ -44,8 +44,9 @@
 //! | fixed width with lines of several types | [`item::MixedFixedWidthReader`] | | `fixed-width` | |
 //! | XML | [`item::XmlReader`] | [`item::XmlWriter`] | `xml` | exactly once |
 //! | many files by pattern | [`item::FilesReader`], each by any reader | | `files` | |
-//! | an author's own text format | | [`item::FileWriter`] of a [`item::RecordEncoder`] | | exactly once |
+//! | an author's own text format | [`item::FileReader`] of a [`item::RecordDecoder`] | [`item::FileWriter`] of a [`item::RecordEncoder`] | | exactly once |
 //! | gzip, Zstandard | by content, under any reader of text | [`item::Compression`], for any file writer | `gzip`, `zstd` | exactly once |
+//! | other encodings than UTF-8 | `encoding`, of any reader of text | | `encoding` | |
 //! | several readers' items as one, or looked at | [`item::GroupingReader`], [`item::PeekableReader`], [`item::ChainReader`] | | | |
 //! | another reader's items, mapped, numbered or the first of them | [`item::ItemReaderExt`] | | | |
 //! | several targets | | [`item::TeeWriter`] to all, [`item::ClassifyingWriter`] to one by name, [`item::ItemWriterExt::map_input`] | | as each by itself |

@@ -1,191 +1,186 @@
-//! How delimited text is written: its special characters, and by them the end of a record.
+//! The dialect of a delimited file: its special characters, and how strictly they are read.
 
-use std::io::{self, BufRead, BufReader, Read};
+use memchr::{memchr, memchr2};
 
-use super::BUFFER_BYTES;
+/// The text between two fields: a character, or several.
+///
+/// ```
+/// use oxbatch_formats::CsvReader;
+///
+/// let tabs = CsvReader::<(String, u32)>::new("data/strikes.tsv").delimiter(b'\t');
+/// let bars = CsvReader::<(String, u32)>::new("data/strikes.txt").delimiter("||");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delimiter(Vec<u8>);
 
-/// The special characters of a delimited file.
-#[derive(Debug, Clone, Copy)]
+impl From<u8> for Delimiter {
+    fn from(character: u8) -> Self {
+        Self(vec![character])
+    }
+}
+
+impl From<char> for Delimiter {
+    fn from(character: char) -> Self {
+        Self(character.to_string().into_bytes())
+    }
+}
+
+impl From<&str> for Delimiter {
+    fn from(text: &str) -> Self {
+        Self(text.as_bytes().to_vec())
+    }
+}
+
+impl From<String> for Delimiter {
+    fn from(text: String) -> Self {
+        Self(text.into_bytes())
+    }
+}
+
+impl Delimiter {
+    /// Its first byte; that of a delimiter that has been checked.
+    #[inline(always)]
+    pub(super) fn first(&self) -> u8 {
+        self.0.first().copied().unwrap_or_default()
+    }
+
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// `Some(true)` if a text begins with it; `None` when the text is too short to know.
+    #[inline]
+    pub(super) fn starts(&self, text: &[u8]) -> Option<bool> {
+        match text.get(..self.0.len()) {
+            Some(text) => Some(text == self.0),
+            None if self.0.starts_with(text) => None,
+            None => Some(false),
+        }
+    }
+
+    /// The offset of the first delimiter of a text.
+    #[inline]
+    pub(super) fn find(&self, text: &[u8]) -> Option<usize> {
+        if self.0.len() == 1 {
+            return memchr(self.first(), text);
+        }
+        memchr::memmem::find(text, &self.0)
+    }
+}
+
+/// The special characters of a delimited file, and how they are read.
+#[derive(Debug, Clone)]
 pub(super) struct Dialect {
-    pub(super) delimiter: u8,
+    pub(super) delimiter: Delimiter,
     pub(super) quote: Option<u8>,
     pub(super) escape: Option<u8>,
     pub(super) comment: Option<u8>,
+    /// Blanks around fields, and around the quotes of those that have some, are no part of them.
+    pub(super) trimmed: bool,
+    /// Text behind a closing quote and quotes within fields are taken as they are.
+    pub(super) lenient: bool,
 }
 
-/// The first record of a text, blank lines and comments before it included.
-pub(super) struct RecordLength {
-    pub(super) bytes: u64,
-    /// Ends of lines.
-    pub(super) lines: u64,
-    pub(super) ends_within: Within,
-}
-
-/// Within what a text ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Within {
-    /// No record has begun: there are blank lines and comments alone.
-    Nothing,
-    /// A record, with its end or without.
-    Record,
-    Quotes,
-}
-
-/// Two special characters are one.
+/// The reason for which a dialect cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the {first} and the {second} of input are the same character, {character:?}")]
-pub(super) struct SameCharacter {
-    first: &'static str,
-    second: &'static str,
-    character: char,
+pub(super) enum DialectError {
+    #[error("the {first} and the {second} of input are the same character, {character:?}")]
+    SameCharacter { first: &'static str, second: &'static str, character: char },
+
+    #[error("the delimiter of input is empty")]
+    NoDelimiter,
+
+    #[error("the {name} of input is the byte {byte:#04x}, which is no character of its own in UTF-8")]
+    NotAscii { name: &'static str, byte: u8 },
 }
 
 impl Dialect {
-    /// The characters must be distinguished.
-    pub(super) fn check(self) -> Result<(), SameCharacter> {
-        let characters = [
-            ("delimiter", Some(self.delimiter)),
+    /// Checks that the characters can be distinguished.
+    pub(super) fn check(&self) -> Result<(), DialectError> {
+        if self.delimiter.0.is_empty() {
+            return Err(DialectError::NoDelimiter);
+        }
+        // The bytes of a longer one are those of a text.
+        if self.delimiter.len() == 1 && !self.delimiter.first().is_ascii() {
+            return Err(DialectError::NotAscii { name: "delimiter", byte: self.delimiter.first() });
+        }
+        let others = [
             ("quote", self.quote),
             ("escape", self.escape),
             ("comment", self.comment),
             ("end of a line", Some(b'\n')),
             ("end of a line", Some(b'\r')),
         ];
-        for (index, (second, byte)) in characters.iter().enumerate() {
-            let Some(byte) = byte else { continue };
-            if let Some((first, _)) = characters[..index].iter().find(|(_, other)| *other == Some(*byte)) {
-                return Err(SameCharacter { first, second, character: char::from(*byte) });
+        for (index, (second, byte)) in others.iter().enumerate() {
+            let Some(byte) = *byte else { continue };
+            if !byte.is_ascii() {
+                return Err(DialectError::NotAscii { name: second, byte });
+            }
+            let earlier = others[..index].iter().find(|(_, other)| *other == Some(byte)).map(|(first, _)| *first);
+            let first = if self.delimiter.0.contains(&byte) { Some("delimiter") } else { earlier };
+            if let Some(first) = first {
+                return Err(DialectError::SameCharacter { first, second, character: char::from(byte) });
             }
         }
         Ok(())
     }
 
-    /// A parser of it. A quote within quotes is doubled, or stands behind the escape where there is one.
-    pub(super) fn parser(self) -> csv::ReaderBuilder {
-        let mut builder = csv::ReaderBuilder::new();
-        builder.delimiter(self.delimiter).escape(self.escape).comment(self.comment);
-        match self.quote {
-            Some(quote) => builder.quote(quote),
-            None => builder.quoting(false),
-        };
-        builder
+    /// True if a byte is a blank that is no part of a field.
+    #[inline]
+    pub(super) fn is_trimmed(&self, byte: u8) -> bool {
+        self.trimmed && matches!(byte, b' ' | b'\t') && byte != self.delimiter.first()
     }
 
-    /// Bytes before the first record: blank lines and comments.
-    pub(super) fn blank(self, text: &[u8]) -> usize {
-        let mut at = 0;
-        loop {
-            match text.get(at) {
-                Some(b'\n' | b'\r') => at += 1,
-                Some(byte) if self.comment == Some(*byte) => {
-                    at += text[at..].iter().position(|byte| *byte == b'\n').unwrap_or(text.len() - at);
-                }
-                _ => return at,
+    /// The range within a text without the blanks around it.
+    #[inline]
+    pub(super) fn trim(&self, text: &[u8], mut start: usize, mut end: usize) -> std::ops::Range<usize> {
+        if self.trimmed {
+            while start < end && self.is_trimmed(text[start]) {
+                start += 1;
+            }
+            while start < end && self.is_trimmed(text[end - 1]) {
+                end -= 1;
             }
         }
+        start..end
     }
 
-    /// The first record of a text, found without keeping it.
-    pub(super) fn length_of_record(self, text: impl Read) -> io::Result<RecordLength> {
-        enum State {
-            RecordStart,
-            Comment,
-            FieldStart,
-            Field,
-            Quoted,
-            /// Behind an escape within quotes.
-            Escaped,
-            /// Behind a quote within quotes: the field's end or one half of a doubled quote.
-            Quote,
-        }
-        let mut text = BufReader::with_capacity(BUFFER_BYTES, text);
-        let (mut bytes, mut lines) = (0, 0);
-        let mut state = State::RecordStart;
-        loop {
-            let buffer = text.fill_buf()?;
-            if buffer.is_empty() {
-                let ends_within = match state {
-                    State::RecordStart | State::Comment => Within::Nothing,
-                    State::Quoted | State::Escaped => Within::Quotes,
-                    _ => Within::Record,
-                };
-                return Ok(RecordLength { bytes, lines, ends_within });
-            }
-            for byte in buffer {
-                bytes += 1;
-                lines += u64::from(*byte == b'\n');
-                let is_end = matches!(byte, b'\n' | b'\r');
-                let is_quote = self.quote == Some(*byte);
-                state = match state {
-                    State::RecordStart if is_end => State::RecordStart,
-                    State::RecordStart if self.comment == Some(*byte) => State::Comment,
-                    State::Comment if *byte == b'\n' => State::RecordStart,
-                    State::Comment => State::Comment,
-                    State::RecordStart | State::FieldStart if is_quote => State::Quoted,
-                    State::Quoted if is_quote => State::Quote,
-                    State::Quoted if self.escape == Some(*byte) => State::Escaped,
-                    State::Quote if is_quote => State::Quoted,
-                    State::Quoted | State::Escaped => State::Quoted,
-                    _ if is_end => return Ok(RecordLength { bytes, lines, ends_within: Within::Record }),
-                    _ if *byte == self.delimiter => State::FieldStart,
-                    _ => State::Field,
-                };
-            }
-            let used = buffer.len();
-            text.consume(used);
+    /// The next quote or escape within quotes.
+    #[inline]
+    pub(super) fn find_within_quotes(&self, quote: u8, text: &[u8]) -> Option<usize> {
+        match self.escape {
+            Some(escape) => memchr2(quote, escape, text),
+            None => memchr(quote, text),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const PLAIN: Dialect = Dialect { delimiter: b',', quote: Some(b'"'), escape: None, comment: None };
-
-    #[test]
-    fn a_record_ends_where_its_quotes_allow_it() {
-        for (text, length) in [
-            ("a,b\nc", 4),
-            ("\n\r\na,b\rc", 7),
-            ("\"a\nb\",c\nd", 8),
-            ("\"a\"\"\nb\",c\nd", 10),
-            ("a\"b\nc", 4),
-            ("\"a\"b\nc", 5),
-            ("a,\"\n\nb", 6),
-            ("", 0),
-        ] {
-            assert_eq!(PLAIN.length_of_record(text.as_bytes()).unwrap().bytes, length, "{text:?}");
+    pub(in crate::csv_reader) fn plain() -> Dialect {
+        Dialect {
+            delimiter: b','.into(),
+            quote: Some(b'"'),
+            escape: None,
+            comment: None,
+            trimmed: false,
+            lenient: false,
         }
     }
 
     #[test]
-    fn a_record_ends_as_the_parser_has_it_in_any_dialect() {
-        let pieces = ["a", ",", "\n", "'", "\\", "#", "\r\n"];
-        for quote in [None, Some(b'\'')] {
-            for escape in [None, Some(b'\\')] {
-                let dialect = Dialect { delimiter: b',', quote, escape, comment: Some(b'#') };
-                // All texts of four pieces.
-                for number in 0..pieces.len().pow(4) {
-                    let text: String =
-                        (0..4).map(|place| pieces[number / pieces.len().pow(place) % pieces.len()]).collect();
-                    let text = text + "\nend";
-                    let mut parser = dialect.parser();
-                    let mut parser = parser.has_headers(false).flexible(true).from_reader(text.as_bytes());
-                    parser.read_byte_record(&mut csv::ByteRecord::new()).unwrap();
-                    let expected = parser.position().byte();
-                    let found = dialect.length_of_record(text.as_bytes()).unwrap().bytes;
-                    assert_eq!(found, expected, "{text:?} {dialect:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn characters_that_cannot_be_told_apart_are_named() {
-        let fault = Dialect { quote: Some(b','), ..PLAIN }.check().unwrap_err().to_string();
-        assert_eq!(fault, "the delimiter and the quote of input are the same character, ','");
-        assert!(Dialect { comment: Some(b'\n'), ..PLAIN }.check().is_err());
-        assert!(PLAIN.check().is_ok());
+    fn characters_that_cannot_be_distinguished_are_named() {
+        let check = |dialect: Dialect| dialect.check().map_err(|error| error.to_string());
+        let same = "the delimiter and the quote of input are the same character, ','".to_owned();
+        assert_eq!(check(Dialect { quote: Some(b','), ..plain() }), Err(same));
+        assert!(check(Dialect { comment: Some(b'\n'), ..plain() }).is_err());
+        assert!(check(Dialect { delimiter: "|\r".into(), ..plain() }).is_err());
+        assert!(check(Dialect { delimiter: "".into(), ..plain() }).is_err());
+        assert!(check(Dialect { delimiter: 0xa7.into(), ..plain() }).unwrap_err().contains("the byte 0xa7"));
+        assert!(check(Dialect { delimiter: "§".into(), ..plain() }).is_ok());
+        assert!(check(plain()).is_ok());
     }
 }

@@ -1,27 +1,27 @@
 //! `MixedCsvReader`: delimited text whose records are of several types.
 
-use std::cell::RefCell;
-use std::path::PathBuf;
-
-use csv::StringRecord;
 use serde::de::DeserializeOwned;
 
-use super::CsvReader;
-use super::error::{CsvError, shown};
-use crate::record_fields::{FieldError, FieldTypes};
+use super::columns::{Columns, field_error};
+use super::error::CsvError;
+use super::framer::CsvFramer;
+use super::{CsvDecoder, CsvReader};
+use crate::input_error::{RecordError, shown};
+use crate::record_fields::{FieldError, FieldTypes, Record, column};
 use crate::record_types::RecordTypes;
-use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
+use crate::{DecodeError, FileReader, RecordDecoder};
+use oxbatch_core::item::ItemError;
 
-type Decode<T> = Box<dyn Fn(&StringRecord, &StringRecord) -> Result<T, FieldError> + Send>;
+type Decode<T> = Box<dyn FnMut(Record<'_>, &[String]) -> Result<T, FieldError> + Send>;
 
-/// The columns of a record type, and what becomes of its records.
+/// The columns of a record type, and the item that becomes of its records.
 struct Layout<T> {
-    names: StringRecord,
+    names: Vec<String>,
     decode: Decode<T>,
 }
 
-/// Reads a delimited file whose records are of several types, such as a header, details and a trailer, each told by one
-/// of its columns, as the variants of one enum.
+/// Reads a delimited file whose records are of several types, such as a header, details and a trailer, each known by
+/// one of its columns, as the variants of one enum.
 ///
 /// ```
 /// use oxbatch_core::ChunkStep;
@@ -60,36 +60,41 @@ struct Layout<T> {
 /// ```
 ///
 /// The file has no header of column names: each record type names its own columns, and a record of it must have as many
-/// fields. A struct takes its fields by these names, a tuple by their position. Everything else, restarts and errors too,
-/// is as for [`CsvReader`]; a record of no declared type is an error of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse).
-pub struct MixedCsvReader<T> {
-    reader: CsvReader<T>,
-    column: usize,
+/// fields. A struct takes its fields by these names, a tuple by their position. Everything else, restarts and errors
+/// too, is as for [`CsvReader`]; a record of no declared type is an error of kind
+/// [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse).
+pub type MixedCsvReader<T> = FileReader<MixedCsvDecoder<T>>;
+
+/// Reads records of several types; made by [`MixedCsvReader`].
+pub struct MixedCsvDecoder<T> {
+    columns: Columns,
+    type_column: usize,
     types: RecordTypes<Layout<T>>,
 }
 
+impl<T> Default for MixedCsvDecoder<T> {
+    fn default() -> Self {
+        Self { columns: Columns::new(), type_column: 0, types: RecordTypes::new(false) }
+    }
+}
+
 impl<T> MixedCsvReader<T> {
-    /// Reads the file at `path`, which is not touched before the step runs.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self::over(CsvReader::new(path))
-    }
-
-    /// Reads a file whose delimiter, quotes and limits are those of `reader`.
+    /// Reads a file whose settings, such as delimiter, quotes and limits, are those of `reader`.
     pub fn over(reader: CsvReader<T>) -> Self {
-        Self { reader: reader.without_headers(), column: 0, types: RecordTypes::new(false) }
+        reader.map_decoder(|CsvDecoder { columns, .. }| MixedCsvDecoder { columns, ..MixedCsvDecoder::default() })
     }
 
-    /// The column that tells the type, from 0; the first one when it is not set.
+    /// The column that holds the type of a record, from 0; the first one when it is not set.
     #[must_use]
     pub fn type_column(mut self, column: usize) -> Self {
-        self.column = column;
+        self.decoder.type_column = column;
         self
     }
 
-    /// The column that tells the type begins with its tag and may go on, as in `P0001`.
+    /// The column that holds the type begins with its tag and may go on, as in `P0001`.
     #[must_use]
     pub fn type_by_prefix(mut self) -> Self {
-        self.types.by_prefix();
+        self.decoder.types.by_prefix();
         self
     }
 
@@ -102,71 +107,52 @@ impl<T> MixedCsvReader<T> {
         columns: impl IntoIterator<Item = impl AsRef<str>>,
         item: impl Fn(R) -> T + Send + 'static,
     ) -> Self {
-        let names = columns.into_iter().fold(StringRecord::new(), |mut names, name| {
-            names.push_field(name.as_ref());
-            names
-        });
-        let types = RefCell::new(FieldTypes::default());
-        let decode: Decode<T> =
-            Box::new(move |record, names| types.borrow_mut().decode(record, Some(names)).map(&item));
-        self.types.add(tag.into(), Layout { names, decode });
+        let names = columns.into_iter().map(|name| name.as_ref().to_owned()).collect();
+        let mut types = FieldTypes::default();
+        let decode: Decode<T> = Box::new(move |record, names| types.decode(record, Some(names)).map(&item));
+        self.decoder.types.add(tag.into(), Layout { names, decode });
         self
     }
 }
 
-impl<T: Send> ItemReader for MixedCsvReader<T> {
+impl<T: Send> RecordDecoder for MixedCsvDecoder<T> {
     type Item = T;
+    type Framer = CsvFramer;
 
-    async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
-        self.types.check()?;
-        self.reader.open_file(checkpoint)
+    #[inline]
+    fn framer(&mut self) -> &mut CsvFramer {
+        &mut self.columns.framer
+    }
+
+    fn check(&mut self) -> Result<(), ItemError> {
+        self.types.check()
     }
 
     #[inline]
-    async fn read(&mut self) -> Result<Option<T>, ItemError> {
-        let Self { reader, column, types } = self;
-        let open = reader.opened()?;
-        // Records differ in their widths.
-        open.width = 0;
-        if !open.advance()? {
+    fn decode(&mut self, text: &str) -> Result<Option<T>, DecodeError> {
+        let Self { columns, type_column, types } = self;
+        if !columns.split(text)? {
             return Ok(None);
         }
-        let Some(tag) = open.record.get(*column) else {
-            return Err(open.record_error(None, CsvError::NoType { column: *column + 1 }));
+        let Some(tag) = Record::new(text, &columns.fields, &columns.nulls).get(*type_column) else {
+            return Err(DecodeError::new(CsvError::NoType { column: *type_column + 1 }));
         };
-        let Some(layout) = types.of(tag) else {
-            let found = shown(tag);
-            return Err(open.record_error(Some(*column), CsvError::Type { found, known: types.tags() }));
+        let Some(Layout { names, decode }) = types.of(tag) else {
+            let (found, known) = (shown(tag), types.tags().join(", "));
+            return Err(DecodeError::new(RecordError::Type { found, known }).at(column(*type_column, None)));
         };
-        let (expected, found) = (layout.names.len(), open.record.len());
-        if expected != found {
-            return Err(open.record_error(None, CsvError::FieldCount { expected, found }));
-        }
-        (layout.decode)(&open.record, &layout.names)
-            .map(Some)
-            .map_err(|fault| open.field_error(fault, Some(&layout.names)))
+        columns.fit(names.len())?;
+        let record = Record::new(text, &columns.fields, &columns.nulls);
+        decode(record, names).map(Some).map_err(|error| field_error(error, record, Some(names)))
     }
 
-    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
-        self.reader.place().map(Some)
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        vec![self.reader.path.clone()]
-    }
-
-    fn progress(&self) -> Option<f64> {
-        self.reader.share()
-    }
-
-    async fn close(&mut self) -> Result<(), ItemError> {
-        self.reader.open = None;
-        Ok(())
+    fn part_at(&mut self, text: &str) -> String {
+        self.columns.column_behind(text)
     }
 }
 
-impl<T> std::fmt::Debug for MixedCsvReader<T> {
+impl<T> std::fmt::Debug for MixedCsvDecoder<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MixedCsvReader").field("reader", &self.reader).finish_non_exhaustive()
+        f.debug_struct("MixedCsvDecoder").field("columns", &self.columns).finish_non_exhaustive()
     }
 }

@@ -1,18 +1,18 @@
-//! `FixedWidthLayout`: where the columns of a line stand.
+//! `FixedWidthLayout`: the places of the columns in a line.
 
 use std::ops::Range;
 
-use csv::StringRecord;
-
-use crate::input_file::RecordError;
+use crate::input_error::RecordError;
+use crate::record_fields::Fields;
 
 /// The columns of a line of fixed width, in characters.
 #[derive(Debug, Clone, Default)]
 pub struct FixedWidthLayout {
     columns: Vec<Column>,
-    names: StringRecord,
+    names: Vec<String>,
     line_width: Option<usize>,
     short_lines: bool,
+    long_lines: bool,
     /// Characters of a line, once it is checked.
     width: usize,
 }
@@ -23,7 +23,7 @@ struct Column {
     trimmed: bool,
 }
 
-/// What is wrong with the columns themselves.
+/// The reason for which columns are none of a line.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ColumnError {
     #[error("no column is declared")]
@@ -58,7 +58,7 @@ impl FixedWidthLayout {
     }
 
     fn add(mut self, name: &str, characters: Range<usize>, trimmed: bool) -> Self {
-        self.names.push_field(name);
+        self.names.push(name.to_owned());
         self.columns.push(Column { characters, trimmed });
         self
     }
@@ -78,8 +78,15 @@ impl FixedWidthLayout {
         self
     }
 
+    /// Takes lines that are longer than they should be: what stands behind their width is dropped.
+    #[must_use]
+    pub fn long_lines(mut self) -> Self {
+        self.long_lines = true;
+        self
+    }
+
     /// The names of the columns in their order.
-    pub(super) fn names(&self) -> &StringRecord {
+    pub(super) fn names(&self) -> &[String] {
         &self.names
     }
 
@@ -90,14 +97,14 @@ impl FixedWidthLayout {
         };
         let width = self.line_width.unwrap_or(last);
         for (index, (name, column)) in self.names.iter().zip(&self.columns).enumerate() {
-            let (name, end) = (name.to_owned(), column.characters.end);
+            let (name, end) = (name.clone(), column.characters.end);
             if column.characters.is_empty() {
                 return Err(ColumnError::NoWidth { name });
             }
             if end > width {
                 return Err(ColumnError::BehindLine { name, end, width });
             }
-            if self.names.iter().take(index).any(|earlier| earlier == name) {
+            if self.names[..index].contains(&name) {
                 return Err(ColumnError::Twice { name });
             }
         }
@@ -105,14 +112,9 @@ impl FixedWidthLayout {
         Ok(())
     }
 
-    /// Cuts a line into its columns. `starts` is room for the beginnings of its characters.
+    /// Cuts a line into its columns. `starts` is a buffer for the offsets of its characters.
     #[inline]
-    pub(super) fn cut(
-        &self,
-        text: &str,
-        record: &mut StringRecord,
-        starts: &mut Vec<usize>,
-    ) -> Result<(), RecordError> {
+    pub(super) fn cut(&self, text: &str, fields: &mut Fields, starts: &mut Vec<usize>) -> Result<(), RecordError> {
         starts.clear();
         let length = if text.is_ascii() {
             text.len()
@@ -120,10 +122,10 @@ impl FixedWidthLayout {
             starts.extend(text.char_indices().map(|(start, _)| start));
             starts.len()
         };
-        if length > self.width || (length < self.width && !self.short_lines) {
+        if (length > self.width && !self.long_lines) || (length < self.width && !self.short_lines) {
             return Err(RecordError::LineWidth { expected: self.width, found: length });
         }
-        record.clear();
+        fields.clear();
         for column in &self.columns {
             let byte = |character: usize| {
                 if starts.is_empty() {
@@ -132,9 +134,21 @@ impl FixedWidthLayout {
                     starts.get(character).copied().unwrap_or(text.len())
                 }
             };
-            let field = &text[byte(column.characters.start)..byte(column.characters.end)];
-            record.push_field(if column.trimmed { field.trim_matches(' ') } else { field });
+            let (start, end) = (byte(column.characters.start), byte(column.characters.end));
+            fields.push(if column.trimmed { without_blanks(text.as_bytes(), start, end) } else { start..end });
         }
         Ok(())
     }
+}
+
+/// A part of a text without the blanks around it.
+#[inline]
+fn without_blanks(text: &[u8], mut start: usize, mut end: usize) -> Range<usize> {
+    while start < end && text[start] == b' ' {
+        start += 1;
+    }
+    while start < end && text[end - 1] == b' ' {
+        end -= 1;
+    }
+    start..end
 }

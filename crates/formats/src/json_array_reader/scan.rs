@@ -1,4 +1,4 @@
-//! Where an element of a JSON array ends: knows strings, escapes and nesting, leaves all else to the parser.
+//! The end of an element of a JSON array: knows strings, escapes and nesting, leaves all else to the parser.
 
 use memchr::memchr2;
 
@@ -23,7 +23,7 @@ enum State {
 }
 
 impl Element {
-    /// How many of the next bytes belong to the element, and whether it ends with them.
+    /// The number of the next bytes that belong to the element, and `true` if it ends with them.
     #[inline]
     pub(super) fn scan(&mut self, bytes: &[u8]) -> (usize, bool) {
         let mut at = 0;

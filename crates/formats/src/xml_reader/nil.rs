@@ -1,4 +1,4 @@
-//! `xsi:nil`: which prefixes mean it where a record stands, so that the record can be read by itself.
+//! `xsi:nil`: the prefixes that mean it around a record, so that the record can be read by itself.
 
 use quick_xml::events::BytesStart;
 use quick_xml::name::{Namespace, NamespaceError, NamespaceResolver, PrefixDeclaration};
@@ -20,7 +20,7 @@ struct Declared {
     prefix: String,
     /// Elements around the one that declares it.
     depth: usize,
-    /// Whether it is a prefix of [`INSTANCE`]: one that was may be declared again.
+    /// True if it is a prefix of [`INSTANCE`]: one that was may be declared again.
     nil: bool,
 }
 
@@ -29,7 +29,7 @@ impl NilPrefixes {
         self.0.is_empty()
     }
 
-    /// Takes note of what a start tag declares that has `depth` elements around it.
+    /// Records what a start tag declares that has `depth` elements around it.
     pub(super) fn enter(&mut self, tag: &str, depth: usize) {
         let content = tag.trim_start_matches('<').trim_end_matches('>');
         let name = content.find(|letter: char| letter.is_ascii_whitespace()).unwrap_or(content.len());
@@ -47,7 +47,7 @@ impl NilPrefixes {
         while self.0.pop_if(|declared| declared.depth >= depth).is_some() {}
     }
 
-    /// Tells the parser of a record.
+    /// Declares them to the parser of a record.
     pub(super) fn declare(&self, resolver: &mut NamespaceResolver) -> Result<(), NamespaceError> {
         for Declared { prefix, nil, .. } in &self.0 {
             let namespace = if *nil { INSTANCE } else { "" };

@@ -1,8 +1,8 @@
-//! Where tags, comments and the like end in XML, and where an element ends; leaves all else to the parser.
+//! The ends of tags, comments and the like in XML, and of elements; all else is left to the parser.
 
 use memchr::{memchr, memchr_iter};
 
-/// What a piece of markup is.
+/// The kind of a piece of markup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Start,
@@ -114,8 +114,8 @@ pub(super) struct Element {
 }
 
 impl Element {
-    /// How many of the next bytes are known to belong to the element, and whether it ends with them. What is not known
-    /// yet must be given again, with more behind it.
+    /// The number of the next bytes that are known to belong to the element, and `true` if it ends with them. Bytes of
+    /// which that is not known yet must be given again, with more behind them.
     pub(super) fn scan(&mut self, text: &[u8]) -> (usize, bool) {
         let mut at = 0;
         loop {

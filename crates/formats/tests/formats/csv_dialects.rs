@@ -87,7 +87,7 @@ fn a_struct_takes_fields_by_position_where_there_is_no_header() {
 fn characters_that_cannot_be_told_apart_are_refused_before_the_file_is_touched() {
     let mut reader = CsvReader::<Record>::new("absent.csv").comment(b',');
     let message = block_on(reader.open(None)).unwrap_err().to_string();
-    assert_eq!(message, "the delimiter and the comment of input are the same character, ','");
+    assert_eq!(message, "file 'absent.csv': the delimiter and the comment of input are the same character, ','");
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn columns_that_cannot_be_are_named() {
         (new().column("a", 0..3).column("a", 3..4), "column 'a' is declared twice"),
         (new().column("a", 0..3).line_width(2), "column 'a' ends at character 3, behind the line width of 2"),
     ] {
-        assert_eq!(read_from(reader).unwrap_err().to_string(), format!("input file 'no': {problem}"));
+        assert_eq!(read_from(reader).unwrap_err().to_string(), format!("file 'no': {problem}"));
     }
 }
 

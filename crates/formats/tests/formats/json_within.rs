@@ -63,8 +63,8 @@ fn a_document_that_is_not_whole_or_without_the_array_fails_and_stays() {
         ("/a/b", r#"{"a":3}"#, "line 1: there is no '/a/b' in the document"),
         ("/a", r#"{"a":null}"#, "line 1: '/a' is no array"),
         ("/3", "[[],[]]", "line 1: there is no '/3' in the document"),
-        ("/a", r#"{"a":[1],"b":[],"a":[2]}"#, "line 1: the name 'a' stands twice on the way to '/a'"),
-        ("/a/b", r#"{"a":{"b":[1]},"a":1}"#, "line 1: the name 'a' stands twice on the way to '/a/b'"),
+        ("/a", r#"{"a":[1],"b":[],"a":[2]}"#, "line 1: the name 'a' stands twice on the path to '/a'"),
+        ("/a/b", r#"{"a":{"b":[1]},"a":1}"#, "line 1: the name 'a' stands twice on the path to '/a/b'"),
         ("", r#"{"a":1}"#, "line 1: an array must begin with '['"),
     ] {
         let (_folder, path) = file(text);
@@ -82,7 +82,8 @@ fn a_document_that_is_not_whole_or_without_the_array_fails_and_stays() {
 #[test]
 fn a_pointer_that_is_none_and_a_checkpoint_of_another_are_refused_with_a_sentence() {
     for (pointer, why) in [("a/b", "it must begin with '/'"), ("/a~2", "'~' is written '~0' in it")] {
-        assert_eq!(read(pointer, "[]").unwrap_err().to_string(), format!("'{pointer}' is no JSON pointer: {why}"));
+        let message = read(pointer, "[]").unwrap_err().to_string();
+        assert!(message.ends_with(&format!("a.json': '{pointer}' is no JSON pointer: {why}")), "{message}");
     }
     let (_folder, path) = file(r#"{"a":[1],"b":[2]}"#);
     block_on(async {

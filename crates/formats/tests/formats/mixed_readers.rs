@@ -125,12 +125,12 @@ fn types_that_cannot_be_told_apart_are_refused() {
     let error = |mut reader: MixedCsvReader<String>| block_on(reader.open(None)).unwrap_err();
     let tagged = |reader: MixedCsvReader<String>, tag: &str| reader.record_type(tag, ["a"], |(a,): (String,)| a);
     let none = error(MixedCsvReader::new(&path));
-    assert_eq!((none.kind(), none.to_string().as_str()), (ErrorKind::Other, "no record type is declared"));
+    assert_eq!((none.kind(), none.cause_text().as_str()), (ErrorKind::Other, "no record type is declared"));
     let twice = error(tagged(tagged(MixedCsvReader::new(&path), "P"), "P"));
-    assert_eq!(twice.to_string(), "record type 'P' is never found: 'P' stands before it");
+    assert_eq!(twice.cause_text(), "record type 'P' is never found: 'P' stands before it");
     let hidden = error(tagged(tagged(MixedCsvReader::new(&path).type_by_prefix(), "P"), "P1"));
-    assert_eq!(hidden.to_string(), "record type 'P1' is never found: 'P' stands before it");
+    assert_eq!(hidden.cause_text(), "record type 'P1' is never found: 'P' stands before it");
     let mut empty = MixedFixedWidthReader::new("no").record_type("P", FixedWidthLayout::new(), |(a,): (String,)| a);
     let message = block_on(empty.open(None)).unwrap_err().to_string();
-    assert_eq!(message, "input file 'no', record type 'P': no column is declared");
+    assert_eq!(message, "file 'no', record type 'P': no column is declared");
 }

@@ -173,7 +173,7 @@ fn the_encoding_is_seen_whatever_blanks_stand_around_it() {
     ] {
         let error = read::<Row>(&format!("{declaration}<a/>")).unwrap_err().to_string();
         assert!(
-            error.ends_with("encoding 'ISO-8859-1' is not read; convert the file to UTF-8"),
+            error.contains("encoding 'ISO-8859-1' is not read; convert the file to UTF-8, or read it with `.encoding("),
             "{declaration}: {error}"
         );
     }

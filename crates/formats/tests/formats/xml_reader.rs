@@ -79,7 +79,7 @@ fn a_document_that_is_not_whole_is_no_end_and_stays_a_fault() {
         ("<a/>\n \n x\n", "line 3: text stands outside of the root element"),
         (
             "<?xml version='1.0' encoding='latin1'?><a/>",
-            "line 1: encoding 'latin1' is not read; convert the file to UTF-8",
+            "line 1: encoding 'latin1' is not read; convert the file to UTF-8, or read it with `.encoding(\"latin1\")`",
         ),
     ] {
         let (_folder, path) = file(text);

@@ -14,10 +14,6 @@ fn a_checkpoint_with_an_impossible_number_fails_the_step_with_a_sentence() {
         let value: Value = serde_json::from_str(&text).unwrap();
         let mut tried = 0;
         for (pointer, number) in numbers("", &value) {
-            // How many columns a file has is reported by each of its records.
-            if pointer.ends_with("/width") {
-                continue;
-            }
             for changed in [u64::MAX, u64::MAX - 1, u64::MAX / 2, u64::from(u32::MAX)] {
                 let mut value = value.clone();
                 *value.pointer_mut(&pointer).unwrap() = changed.into();

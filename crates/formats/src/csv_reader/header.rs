@@ -1,13 +1,13 @@
-//! Whether a header fits the type that is read by it, known before the first record.
+//! The check of a header against the type that is read by it, before the first record.
 
 use std::fmt;
 
-use csv::StringRecord;
 use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::error::{CsvError, shown};
+use super::error::CsvError;
+use crate::input_error::shown;
 
 /// Compares a header with what a type asks for. `true` when the type is a struct whose fields, as serde knows them, are
 /// just the names of the header: then each record's fields are taken by position, without a look at their names,
@@ -15,36 +15,37 @@ use super::error::{CsvError, shown};
 /// read by name.
 ///
 /// # Errors
-/// When no record could be read by this header: it names none of the fields, lacks one that must be there, names one that
-/// is refused, or names one twice.
-pub(super) fn check_header<T: DeserializeOwned>(headers: &StringRecord) -> Result<bool, CsvError> {
+/// When no record could be read by this header: it names none of the fields, lacks one that must be there, names one
+/// that is refused, or names one twice.
+pub(super) fn check_header<T: DeserializeOwned>(headers: &[String]) -> Result<bool, CsvError> {
     let mut asked = Asked::Nothing;
     let found = T::deserialize(Probe { headers, asked: &mut asked }).err();
-    let fault = |problem| Err(CsvError::Header { problem, header: shown(&join(headers.iter())) });
+    let refuse = |problem| Err(CsvError::Header { problem, header: shown(&join(headers)) });
     match asked {
         Asked::Nothing => Ok(false),
         Asked::Names => {
-            let named = |index: usize, name: &str| !name.is_empty() && headers.iter().take(index).any(|it| it == name);
+            let named =
+                |index: usize, name: &str| !name.is_empty() && headers[..index].iter().any(|earlier| earlier == name);
             match headers.iter().enumerate().find(|(index, name)| named(*index, name)) {
-                Some((_, name)) => fault(format!("column '{}' is named twice", shown(name))),
+                Some((_, name)) => refuse(format!("column '{}' is named twice", shown(name))),
                 None => Ok(false),
             }
         }
-        Asked::Fields(fields) if !fields.is_empty() && !headers.iter().any(|name| fields.contains(&name)) => {
-            fault(format!("none of the fields {} is named", shown(&join(fields.iter().copied()))))
+        Asked::Fields(fields) if !fields.is_empty() && !headers.iter().any(|name| fields.contains(&name.as_str())) => {
+            refuse(format!("none of the fields {} is named", shown(&join(fields))))
         }
         Asked::Fields(fields) => match found {
-            Some(Answer::Refused(problem)) => fault(problem),
-            Some(Answer::Unknown) | None => Ok(headers.iter().eq(fields.iter().copied())),
+            Some(Answer::Refused(problem)) => refuse(problem),
+            Some(Answer::Unknown) | None => Ok(headers.iter().eq(fields)),
         },
     }
 }
 
-fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.collect::<Vec<_>>().join(",")
+fn join(names: &[impl AsRef<str>]) -> String {
+    names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(",")
 }
 
-/// How a type asks for the fields of a record.
+/// The way in which a type asks for the fields of a record.
 enum Asked {
     /// Not by name.
     Nothing,
@@ -54,13 +55,13 @@ enum Asked {
     Fields(&'static [&'static str]),
 }
 
-/// Hears which fields a type asks for, and answers as a record of this header would, with values that mean nothing.
+/// Records which fields a type asks for, and answers as a record of this header would, with values that mean nothing.
 struct Probe<'a> {
-    headers: &'a StringRecord,
+    headers: &'a [String],
     asked: &'a mut Asked,
 }
 
-/// Why there is no value.
+/// The reason for which there is no value.
 #[derive(Debug)]
 enum Answer {
     /// Another value might do.
@@ -131,7 +132,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
 }
 
 struct Columns<'a> {
-    names: csv::StringRecordIter<'a>,
+    names: std::slice::Iter<'a, String>,
 }
 
 impl<'de> MapAccess<'de> for Columns<'_> {
@@ -139,7 +140,7 @@ impl<'de> MapAccess<'de> for Columns<'_> {
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Answer> {
         let Some(name) = self.names.next() else { return Ok(None) };
-        let name: StrDeserializer<'_, Answer> = name.into_deserializer();
+        let name: StrDeserializer<'_, Answer> = name.as_str().into_deserializer();
         seed.deserialize(name).map(Some)
     }
 
