@@ -60,7 +60,7 @@ impl<T> CsvWriter<T> {
         self.encoder(|encoder| encoder.dialect.delimiter = delimiter)
     }
 
-    /// The character that a reader of the file takes for the start of a comment: a field that begins with it is quoted,
+    /// The character that a reader of the file takes for the start of a comment: a field that holds it is quoted,
     /// so that no record is taken for one. There are no comments when it is not set; the author's own are written by
     /// [`header`](FileWriter::header) and [`footer`](FileWriter::footer).
     #[must_use]
