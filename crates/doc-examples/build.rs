@@ -15,7 +15,7 @@ fn main() -> Result<()> {
     for folder in ["crates/core/src", "crates/formats/src", "crates/storage/src", "docs"] {
         println!("cargo::rerun-if-changed={}", root.join(folder).display());
     }
-    let mut pages = vec![root.join("examples/own-service/README.md")];
+    let mut pages = vec![root.join("README.md"), root.join("examples/own-service/README.md")];
     files(&root.join("docs"), "md", &mut pages)?;
     for page in pages {
         println!("cargo::rerun-if-changed={}", page.display());

@@ -81,12 +81,12 @@ use crate::repository::ChunkTransaction;
     note = "a chunk step's `.reader(…)` takes a function that returns something that implements `ItemReader`, or `Ok` of it"
 )]
 pub trait ItemReader: Send {
-    /// What it reads.
+    /// The type of the items.
     type Item: Send;
 
-    /// Whether [`read`](Self::read) may be dropped where it waits: [`checkpoint`](Self::checkpoint) then still describes the
-    /// position behind the last item that was returned. A stop drops a read that waits. With this the items of the chunk
-    /// before it are written and committed; without it they are read again by the next attempt.
+    /// True if [`read`](Self::read) may be dropped where it waits: [`checkpoint`](Self::checkpoint) then still
+    /// describes the position behind the last item that was returned. A stop drops a read that waits. With this the
+    /// items of the chunk before it are written and committed; without it they are read again by the next attempt.
     const CANCEL_SAFE: bool = false;
 
     /// Opens the source, at its start or at a checkpoint of an earlier attempt.
@@ -98,9 +98,9 @@ pub trait ItemReader: Send {
     /// The next item; `None` at the end of the source.
     fn read(&mut self) -> impl Future<Output = Result<Option<Self::Item>, ItemError>> + Send;
 
-    /// The next item when it is at hand: without waiting, and without an error. Readers that need not wait spare
-    /// the price of a future by it. For all others, after an error and at the end it is `None`, and [`read`](Self::read), which is
-    /// called next, before anything else, tells more.
+    /// The next item when it is at hand: without waiting, and without an error. Readers that need not wait spare the
+    /// price of a future by it. For all others, after an error and at the end it is `None`, and [`read`](Self::read),
+    /// which is called next, before anything else, tells more.
     #[inline]
     fn read_now(&mut self) -> Option<Self::Item> {
         None
@@ -121,9 +121,9 @@ pub trait ItemReader: Send {
         Vec::new()
     }
 
-    /// The file and the position of the last item that was returned, where they are known; asked for right behind it, and
-    /// cheap: no text is made of it yet. An error of the item in processing or writing carries it, and so does what is kept
-    /// of it when it is skipped.
+    /// The file and the position of the last item that was returned, where they are known; asked for right behind it,
+    /// and cheap: no text is made of it yet. An error of the item in processing or writing carries it, and so does what
+    /// is kept of it when it is skipped.
     fn origin(&self) -> Option<Origin> {
         None
     }
@@ -134,7 +134,7 @@ pub trait ItemReader: Send {
     }
 }
 
-/// What a processor makes of an item without waiting.
+/// The outcome of an item that is processed without waiting.
 #[derive(Debug)]
 pub enum Processed<I, O> {
     /// Its output.
@@ -174,15 +174,15 @@ impl<I, O> From<Result<Option<O>, ItemError>> for Processed<I, O> {
     note = "items own what they hold: a processor of `&str`, or of another type with a lifetime, cannot be a step's"
 )]
 pub trait ItemProcessor<I: Send>: Send {
-    /// What it makes of an item.
+    /// The type of its outputs.
     type Output: Send + Sync;
 
-    /// Whether one instance must see all items in their order, because what it makes of an item depends on those before
+    /// True if one instance must see all items in their order, because its output for an item depends on those before
     /// it. A step that would process by several at once cannot be built with it.
     const NEEDS_ALL_ITEMS: bool = false;
 
-    /// Whether [`process_now`](Self::process_now) gives no item back, whatever the item. A chain asks for it: once its first
-    /// processor has had an item, there is none to be given back.
+    /// True if [`process_now`](Self::process_now) gives no item back, whatever the item. A chain asks for it: once its
+    /// first processor has had an item, there is none to be given back.
     const IS_SYNCHRONOUS: bool = false;
 
     /// Prepares it, anew or with what it remembered at a checkpoint of an earlier attempt.
@@ -200,25 +200,25 @@ pub trait ItemProcessor<I: Send>: Send {
         Processed::Later(item)
     }
 
-    /// The last item came to nothing: a processor behind this one, in a chain, failed with its output. It may come again,
-    /// so what was remembered of it is void.
+    /// The last item came to nothing: a processor behind this one, in a chain, failed with its output. It may come
+    /// again, so what was remembered of it is void.
     fn roll_back(&mut self) {}
 
-    /// What it remembers of the items so far, committed with the chunk that ends here; `None` when that is nothing. It is
+    /// The memory of the items so far, committed with the chunk that ends here; `None` when there is none. It is
     /// stored with each chunk beside the contexts, so it must be small.
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         Ok(None)
     }
 
-    /// What makes durable whatever the checkpoints count on outside of the repository; asked for once, after `open`. The
-    /// engine calls it before each save that counts on a checkpoint; an error fails the chunk, as one of the writer's
-    /// [`sync`](ItemWriter::sync) does. Several processors at once have no checkpoints, and are not asked.
+    /// A handle that makes durable whatever the checkpoints count on outside of the repository; asked for once, after
+    /// `open`. The engine calls it before each save that counts on a checkpoint; an error fails the chunk, as one of
+    /// the writer's [`sync`](ItemWriter::sync) does. Several processors at once have no checkpoints, and are not asked.
     fn syncer(&mut self) -> Result<Option<Syncer>, ItemError> {
         Ok(None)
     }
 
-    /// The step is complete, all is committed: removes what only a restart would have needed. Several processors at once
-    /// have nothing that a restart needs, and are not told.
+    /// The step is complete, all is committed: removes what only a restart would have needed. Several processors at
+    /// once have nothing that a restart needs, and are not told.
     fn completed(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
         async { Ok(()) }
     }
@@ -232,12 +232,12 @@ pub trait ItemProcessor<I: Send>: Send {
 /// Writes chunks of outputs.
 ///
 /// # Contract
-/// - Call order: `save_interval`, `inputs` and `open`; for each chunk `write` (once, never with an empty slice) and `flush`, then the
-///   engine commits and calls `committed`, or rolls back and calls `rolled_back`; at the end of the input `finish`,
-///   `flush`, a commit, `publish`; `close` at last, whatever happened.
+/// - Call order: `save_interval`, `inputs` and `open`; for each chunk `write` (once, never with an empty slice) and
+///   `flush`, then the engine commits and calls `committed`, or rolls back and calls `rolled_back`; at the end of the
+///   input `finish`, `flush`, a commit, `publish`; `close` at last, whatever happened.
 /// - A commit is a save of the repository, or it is joined with those of later chunks and saved with the last of them.
-///   Before each save, joined or not, the engine calls `sync`: a checkpoint is never durable ahead of its output. The save
-///   counts on everything that was flushed and not rolled back.
+///   Before each save, joined or not, the engine calls `sync`: a checkpoint is never durable ahead of its output. The
+///   save counts on everything that was flushed and not rolled back.
 /// - `flush` hands everything to the system and returns what `open` needs to cut back to this very point. What was
 ///   written after it is not there any more once `open` or `rolled_back` has returned.
 /// - Exactly once: a writer that writes through the `transaction` and one whose checkpoint can cut its output back. Any
@@ -248,8 +248,8 @@ pub trait ItemProcessor<I: Send>: Send {
     note = "`NoWriter` stands for a `.writer(…)` that is missing: a chunk step needs one"
 )]
 pub trait ItemWriter<O: Send + Sync>: Send {
-    /// Takes the [files](ItemReader::files) that the step reads, before `open`: a writer of files refuses to write to one of
-    /// them.
+    /// Takes the [files](ItemReader::files) that the step reads, before `open`: a writer of files refuses to write to
+    /// one of them.
     fn inputs(&mut self, files: &[PathBuf]) {
         let _ = files;
     }
@@ -275,22 +275,24 @@ pub trait ItemWriter<O: Send + Sync>: Send {
     /// Makes durable what was flushed: the save of the repository that follows counts on it, and must not outlive it. A
     /// writer whose output is as durable as the save itself, because it is in its transaction, has nothing to do.
     ///
-    /// An error fails the chunk as one of `flush` does: it is rolled back, and written again where a retry is allowed. Where
-    /// chunks before it wait for the same save, nothing can be written again, and the step fails: it resumes from the last save.
+    /// An error fails the chunk as one of `flush` does: it is rolled back, and written again where a retry is allowed.
+    /// Where chunks before it wait for the same save, nothing can be written again, and the step fails: it resumes from
+    /// the last save.
     fn sync(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
         async { Ok(()) }
     }
 
-    /// Whether [`rolled_back`](Self::rolled_back), or the roll-back of the transaction, rolls back what was written. A
-    /// writer whose output is gone for good, a mail or a call of a service, says no: when an output of its chunk cannot be
-    /// written and is to be skipped, it is not tried by parts, but given the outputs one by one, each once more at
+    /// True if [`rolled_back`](Self::rolled_back), or the roll-back of the transaction, rolls back what was written. A
+    /// writer whose output is gone for good, a mail or a call of a service, says no: when an output of its chunk cannot
+    /// be written and is to be skipped, it is not tried by parts, but given the outputs one by one, each once more at
     /// most, and what it has written so stays. It must not use the transaction.
     fn can_roll_back(&self) -> bool {
         true
     }
 
-    /// How long the saves of its step are to be joined when the author does not say, because each `sync` has its price:
-    /// the step behaves as with [`commit_every`](crate::step::ChunkStepBuilder::commit_every). Asked for once, before `open`.
+    /// The time for which the saves of its step are to be joined when the author does not say, because each `sync` has
+    /// its price: the step behaves as with [`commit_every`](crate::step::ChunkStepBuilder::commit_every). Asked for
+    /// once, before `open`.
     fn save_interval(&self) -> Option<Duration> {
         None
     }

@@ -57,7 +57,7 @@ impl Job {
         &self.definition.name
     }
 
-    /// What it does, for people; may be empty.
+    /// A description, for people; may be empty.
     pub fn description(&self) -> &str {
         &self.definition.description
     }
@@ -67,8 +67,8 @@ impl Job {
         self.definition.parameters.as_deref()
     }
 
-    /// The steps in the order in which they were defined: without transitions, that in which they run. Those that run at
-    /// the end of an execution come last.
+    /// The steps in the order in which they were defined: without transitions, that in which they run. Those that run
+    /// at the end of an execution come last.
     pub fn steps(&self) -> &[Step] {
         &self.definition.steps
     }
@@ -83,7 +83,7 @@ impl Job {
         self.definition.priority
     }
 
-    /// How many of its executions run at once, on all nodes together; `None` for any number.
+    /// The most of its executions that run at once, on all nodes together; `None` for any number.
     pub fn max_running(&self) -> Option<u32> {
         self.definition.max_running
     }

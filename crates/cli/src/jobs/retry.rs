@@ -5,7 +5,7 @@ use std::time::Duration;
 use oxbatch::{BoxError, BuildError, Job, StepContext, TaskStep};
 use tracing::info;
 
-/// How often the step fails in each execution.
+/// The number of failures of the step in each execution.
 const FAILURES: u32 = 2;
 
 pub(super) fn job() -> Result<Job, BuildError> {

@@ -26,16 +26,16 @@ use super::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 /// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
-/// An item that one of them filters does not reach those behind it. One that fails in one of them is
-/// [rolled back](ItemProcessor::roll_back) by those before it, so that it may come again. The checkpoint holds that of each,
-/// by its place.
+/// An item that one of them filters does not reach those behind it. One that fails in one of them is [rolled
+/// back](ItemProcessor::roll_back) by those before it, so that it may come again. The checkpoint holds that of each, by
+/// its place.
 #[derive(Debug)]
 pub struct ChainProcessor<A, B> {
     first: A,
     second: B,
 }
 
-/// What is stored with each commit.
+/// The checkpoint.
 #[derive(Serialize, Deserialize)]
 struct Positions {
     first: Option<Box<RawValue>>,

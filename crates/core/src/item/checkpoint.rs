@@ -1,4 +1,4 @@
-//! What a reader or writer saves to resume from: a small JSON value.
+//! The position that a reader or writer saves to resume from: a small JSON value.
 
 use std::fmt;
 

@@ -32,8 +32,8 @@ use super::{Checkpoint, ItemError, ItemProcessor, Processed, Syncer};
 ///
 /// All of them make outputs of one type. An item whose name no processor has is an error of kind
 /// [`Validation`](super::ErrorKind::Validation) that names it. Which processor has which name is part of the type, so
-/// nothing is boxed and nothing is called by pointer. The checkpoint holds that of each by its name; one with a name that
-/// the step no longer has is refused.
+/// nothing is boxed and nothing is called by pointer. The checkpoint holds that of each by its name; one with a name
+/// that the step no longer has is refused.
 pub struct ClassifyingProcessor<F, R> {
     classify: F,
     routes: R,
@@ -89,13 +89,13 @@ pub struct ProcessorRoute<P, R> {
     others: R,
 }
 
-/// Where the routes of a [`ClassifyingProcessor`] end.
+/// The end of the routes of a [`ClassifyingProcessor`].
 #[derive(Debug)]
 pub struct NoRoutes(());
 
 /// The named processors of a [`ClassifyingProcessor`]: at least one [`ProcessorRoute`].
 pub trait ProcessorRoutes<I: Send>: Send {
-    /// What they make of an item.
+    /// The type of their outputs.
     type Output: Send + Sync;
 
     /// Processes an item by the processor of a name.
@@ -110,11 +110,11 @@ pub trait ProcessorRoutes<I: Send>: Send {
     #[doc(hidden)]
     fn process_now(&mut self, index: usize, item: I) -> Processed<I, Self::Output>;
 
-    /// Whether one of them must see all of its items.
+    /// True if one of them must see all of its items.
     #[doc(hidden)]
     const NEEDS_ALL_ITEMS: bool;
 
-    /// Whether none of them ever waits.
+    /// True if none of them ever waits.
     #[doc(hidden)]
     const IS_SYNCHRONOUS: bool;
 

@@ -38,14 +38,14 @@ use crate::repository::ChunkTransaction;
 /// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
-/// The function is called once for each output and borrows its answer from it or from the program. An output whose name no
-/// writer has is an error of kind [`Validation`](super::ErrorKind::Validation) that names it. The outputs of a chunk are
-/// copied or [mapped](Self::route_map), name by name, so that each writer gets its part of the chunk in one piece and in
-/// order.
+/// The function is called once for each output and borrows its answer from it or from the program. An output whose name
+/// no writer has is an error of kind [`Validation`](super::ErrorKind::Validation) that names it. The outputs of a chunk
+/// are copied or [mapped](Self::route_map), name by name, so that each writer gets its part of the chunk in one piece
+/// and in order.
 ///
-/// All writers are opened, finished and published, also those that get nothing; the checkpoint holds that of each by its
-/// name. A checkpoint with a name that the step no longer has is refused. **Exactly once** in each writer that is so by
-/// itself. Two file writers of one step need different paths.
+/// All writers are opened, finished and published, also those that get nothing; the checkpoint holds that of each by
+/// its name. A checkpoint with a name that the step no longer has is refused. **Exactly once** in each writer that is
+/// so by itself. Two file writers of one step need different paths.
 pub struct ClassifyingWriter<O, F> {
     classify: F,
     routes: Vec<Route<O>>,
@@ -77,8 +77,8 @@ where
         self.route_map(name, O::clone, writer)
     }
 
-    /// Writes what `function` makes of the outputs of a name to a writer, which may be of another type than those of the
-    /// other names.
+    /// Writes what `function` makes of the outputs of a name to a writer, which may be of another type than those of
+    /// the other names.
     #[must_use]
     pub fn route_map<T, M, W>(mut self, name: impl Into<String>, function: M, writer: W) -> Self
     where

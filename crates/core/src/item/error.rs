@@ -1,4 +1,4 @@
-//! What a reader, processor or writer reports when an item cannot be handled.
+//! The error of a reader, processor or writer that cannot handle an item.
 
 use std::fmt;
 use std::path::Path;
@@ -12,7 +12,7 @@ const MAX_RAW_BYTES: usize = 4 * 1024;
 /// Any error of user code.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What kind of error it is; policies match on it.
+/// The kind of an error; policies match on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -32,8 +32,9 @@ pub enum ErrorKind {
 
 /// An error with an item: its kind, its cause and, where known, where it is and how it reads.
 ///
-/// Any `std::error::Error` becomes one of kind [`ErrorKind::Other`] by `?`; a step may
-/// [know better](crate::step::ChunkStepBuilder::classify_errors). It becomes a [`BoxError`] by `?` as well, which a task returns.
+/// Any `std::error::Error` becomes one of kind [`ErrorKind::Other`] by `?`; a step may [know
+/// better](crate::step::ChunkStepBuilder::classify_errors). It becomes a [`BoxError`] by `?` as well, which a task
+/// returns.
 pub struct ItemError {
     kind: ErrorKind,
     file: Option<String>,
@@ -70,8 +71,8 @@ impl ItemError {
         Self::new(ErrorKind::Transient, cause)
     }
 
-    /// Says that the source or the target is broken for good: whatever is asked of it next fails as well. Such an error is
-    /// neither repeated nor skipped, whatever the policies of the step: it fails.
+    /// Says that the source or the target is broken for good: whatever is asked of it next fails as well. Such an error
+    /// is neither repeated nor skipped, whatever the policies of the step: it fails.
     #[must_use]
     pub fn fatal(mut self) -> Self {
         self.fatal = true;
@@ -85,7 +86,7 @@ impl ItemError {
         self
     }
 
-    /// Whether it [stays](Self::fatal).
+    /// True if it [stays](Self::fatal).
     pub fn is_fatal(&self) -> bool {
         self.fatal
     }
@@ -119,8 +120,8 @@ impl ItemError {
         self
     }
 
-    /// Adds the origin of its item, unless its file is known. A position that it has itself stays behind that of the item:
-    /// `line 17, order 4711`.
+    /// Adds the origin of its item, unless its file is known. A position that it has itself stays behind that of the
+    /// item: `line 17, order 4711`.
     #[must_use]
     pub(crate) fn with_origin(mut self, origin: Option<&Origin>) -> Self {
         let Some(origin) = origin.filter(|_| self.file.is_none()) else { return self };
@@ -133,9 +134,9 @@ impl ItemError {
         self
     }
 
-    /// Says that the raw text is not all that is lost with this error: the beginning of a record, or one record of a group. A
-    /// re-run of the skipped items leaves it alone. A reader over another one that makes one item of several says so of
-    /// the other's errors.
+    /// Says that the raw text is not all that is lost with this error: the beginning of a record, or one record of a
+    /// group. A re-run of the skipped items leaves it alone. A reader over another one that makes one item of several
+    /// says so of the other's errors.
     #[must_use]
     pub fn raw_is_part(mut self) -> Self {
         self.raw_is_whole = false;
@@ -156,7 +157,7 @@ impl ItemError {
         self
     }
 
-    /// Whether [`raw`](Self::raw) is all of the text, so that it can be read again.
+    /// True if [`raw`](Self::raw) is all of the text, so that it can be read again.
     pub(crate) fn raw_is_whole(&self) -> bool {
         self.raw_is_whole
     }
@@ -171,7 +172,7 @@ impl ItemError {
         self.file.as_deref()
     }
 
-    /// Where the item stands, the file included: `file 'orders.csv', line 17`.
+    /// The position of the item, the file included: `file 'orders.csv', line 17`.
     pub fn place(&self) -> Option<String> {
         match (&self.file, &self.position) {
             (Some(file), Some(position)) => Some(format!("file '{file}', {position}")),
@@ -180,7 +181,7 @@ impl ItemError {
         }
     }
 
-    /// Where the item stands in its file.
+    /// The position of the item in its file.
     pub fn position(&self) -> Option<&str> {
         self.position.as_deref()
     }

@@ -10,8 +10,8 @@ use crate::repository::ChunkTransaction;
 
 /// Reads what an iterator returns.
 ///
-/// An iterator cannot seek: on resume the factory builds it anew and the items that were settled are passed over, so
-/// it must return the same items in the same order each time. Items that may fail, and sources that can seek, are read by
+/// An iterator cannot seek: on resume the factory builds it anew and the items that were settled are passed over, so it
+/// must return the same items in the same order each time. Items that may fail, and sources that can seek, are read by
 /// a [`StreamReader`](super::StreamReader).
 #[derive(Debug)]
 pub struct IteratorReader<I> {
@@ -229,8 +229,9 @@ impl<I: Send + Sync> ItemProcessor<I> for PassThrough {
 
 /// Writes each chunk by a function.
 ///
-/// At least once: a chunk whose commit failed after the function returned is given to it again. Of a chunk with an output
-/// that is skipped the function is given the outputs [one by one](ItemWriter::can_roll_back), so each of them twice at most.
+/// At least once: a chunk whose commit failed after the function returned is given to it again. Of a chunk with an
+/// output that is skipped the function is given the outputs [one by one](ItemWriter::can_roll_back), so each of them
+/// twice at most.
 #[derive(Debug)]
 pub struct FunctionWriter<F> {
     function: F,
@@ -283,9 +284,9 @@ where
 /// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
-/// At least once: a chunk whose commit failed after the future has ended is given to the function again. Of a chunk with an
-/// output that is skipped the function is given the outputs [one by one](ItemWriter::can_roll_back), so each of them
-/// twice at most.
+/// At least once: a chunk whose commit failed after the future has ended is given to the function again. Of a chunk
+/// with an output that is skipped the function is given the outputs [one by one](ItemWriter::can_roll_back), so each of
+/// them twice at most.
 #[derive(Debug)]
 pub struct AsyncFunctionWriter<F> {
     function: F,

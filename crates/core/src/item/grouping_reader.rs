@@ -34,17 +34,19 @@ use super::{BoxError, Checkpoint, ErrorKind, ItemError, ItemReader, Origin};
 /// input is not sorted: a key that comes again later makes another group.
 ///
 /// # Restart
-/// The checkpoint is always between two groups. It is an earlier checkpoint of the other reader together with the number
-/// of items since, as [`PeekableReader`] says: a restart reads at most a group and
+/// The checkpoint is always between two groups. It is an earlier checkpoint of the other reader together with the
+/// number of items since, as [`PeekableReader`] says: a restart reads at most a group and
 /// [`ANCHOR_ITEMS`](PeekableReader::ANCHOR_ITEMS) items once more.
 ///
 /// # Errors
 /// A record within a group that cannot be read makes the whole group one that cannot be read, with that record's error:
 /// half an order must not pass for a whole one. Its other records are passed over and the next `read` goes on with the
-/// next group. What is kept of a skipped group is that record, which says how many others went with it; a re-run of the skipped items
-/// leaves it alone, for the record is no group. A record that cannot be read where a group would begin stands alone, for nobody knows its key. A group of
-/// more than [`max_group_items`](Self::max_group_items) is an error of kind [`ErrorKind::Validation`] and is passed over
-/// as well. An error of kind [`ErrorKind::Other`] ends the group at once, for it may be one that stays. After a [transient](ErrorKind::Transient) error the next `read` goes on within the group.
+/// next group. What is kept of a skipped group is that record, which says how many others went with it; a re-run of the
+/// skipped items leaves it alone, for the record is no group. A record that cannot be read where a group would begin
+/// stands alone, for nobody knows its key. A group of more than [`max_group_items`](Self::max_group_items) is an error
+/// of kind [`ErrorKind::Validation`] and is passed over as well. An error of kind [`ErrorKind::Other`] ends the group
+/// at once, for it may be one that stays. After a [transient](ErrorKind::Transient) error the next `read` goes on
+/// within the group.
 #[derive(Debug)]
 pub struct GroupingReader<R: ItemReader, F> {
     reader: PeekableReader<R>,
@@ -52,7 +54,7 @@ pub struct GroupingReader<R: ItemReader, F> {
     max_group_items: usize,
     /// The group that is being read.
     group: Vec<R::Item>,
-    /// Why the group that is being read is none.
+    /// The error by which the group that is being read is none.
     fault: Option<ItemError>,
     /// Records of that group beside the bad one.
     others: u64,

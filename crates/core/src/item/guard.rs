@@ -9,7 +9,7 @@ use super::none::is_none;
 
 /// A rule of a format for what its serializer would write wrongly without a word.
 pub trait Guard: Copy {
-    /// Whether fields and entries that are `None` are left out, and those of lists are errors.
+    /// True if fields and entries that are `None` are left out, and those of lists are errors.
     const LEAVES_OUT_NONE: bool = false;
 
     /// Writes a float that is NaN or infinite, or refuses it.

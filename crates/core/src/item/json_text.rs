@@ -28,14 +28,14 @@ impl<T: Serialize + ?Sized> Serialize for FiniteJson<'_, T> {
 /// Appends a value as JSON, for the writers of formats that are JSON or hold it.
 ///
 /// # Errors
-/// An error of the item, of kind [`ErrorKind::Validation`](super::ErrorKind::Validation), that names the field: the value has a number
-/// that is not finite, or something else that is no JSON.
+/// An error of the item, of kind [`ErrorKind::Validation`](super::ErrorKind::Validation), that names the field: the
+/// value has a number that is not finite, or something else that is no JSON.
 #[inline]
 pub fn write_json<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
     serde_json::to_writer(buffer, &FiniteJson(value)).map_err(|_| ItemError::validation(json_problem(value)))
 }
 
-/// Why a value cannot be written as JSON, with the path to what is wrong in it.
+/// The reason for which a value cannot be written as JSON, with the path to it.
 #[cold]
 fn json_problem<T: Serialize + ?Sized>(value: &T) -> BoxError {
     let mut nowhere = serde_json::Serializer::new(std::io::sink());

@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, DeserializeSeed};
 
 use exact::Exact;
 
-/// Why a text is no JSON value, or not a `T`.
+/// The reason for which a text is no JSON value, or not a `T`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct JsonError {
@@ -20,7 +20,7 @@ pub struct JsonError {
 }
 
 impl JsonError {
-    /// Where it is, for a value that begins at `start`: `line 17, column 3`.
+    /// The position of the error, for a value that begins at `start`: `line 17, column 3`.
     pub fn position(&self, start: &str) -> String {
         match self.line {
             1 => format!("{start}, column {}", self.column),
@@ -31,9 +31,9 @@ impl JsonError {
 
 /// Reads a value from its JSON, for the readers of formats that are JSON or hold it.
 ///
-/// A number that the type would change is an error: one with more digits than the 64-bit number that
-/// a type without an opinion, such as `serde_json`'s `Value`, makes of it, and one that is too small to be anything but 0.
-/// A field of type `f64` is rounded as floats are, and one of `RawValue` keeps what is written.
+/// A number that the type would change is an error: one with more digits than the 64-bit number that a type without an
+/// opinion, such as `serde_json`'s `Value`, makes of it, and one that is too small to be anything but 0. A field of
+/// type `f64` is rounded as floats are, and one of `RawValue` keeps what is written.
 ///
 /// # Errors
 /// [`JsonError`] tells the path within the value and the place in the text.

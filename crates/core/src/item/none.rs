@@ -1,10 +1,10 @@
-//! Whether a value that can be serialised is `None`.
+//! The test of a value that can be serialised for `None`.
 
 use std::fmt;
 
 use serde::ser::{Impossible, Serialize, Serializer};
 
-/// Whether a value is an `Option` without content, within newtypes or not.
+/// True if a value is an `Option` without content, within newtypes or not.
 #[inline]
 pub(super) fn is_none<T: Serialize + ?Sized>(value: &T) -> bool {
     value.serialize(Probe) == Err(Seen::None)
@@ -12,7 +12,7 @@ pub(super) fn is_none<T: Serialize + ?Sized>(value: &T) -> bool {
 
 struct Probe;
 
-/// What a probe has come to, which no value can be written to.
+/// The finding of a probe, which no value can be written to.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
     None,

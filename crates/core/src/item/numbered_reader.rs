@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::counted::Counted;
 use super::{Checkpoint, ItemError, ItemReader, Origin};
 
-/// Reads the items of another reader with their numbers from 1: [`ItemReaderExt::numbered`](super::ItemReaderExt::numbered).
+/// Reads the items of another reader with their numbers from 1:
+/// [`ItemReaderExt::numbered`](super::ItemReaderExt::numbered).
 ///
 /// They are counted through restarts: an item has the same number in each attempt, as long as the input is the same. An
 /// item that cannot be read has a number too.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 /// The place in its source that an item comes from: a file, and a position such as a line.
 ///
-/// Made by a reader, in [`ItemReader::origin`](super::ItemReader::origin). A copy costs two counters at most; text is made when it is
-/// shown.
+/// Made by a reader, in [`ItemReader::origin`](super::ItemReader::origin). A copy costs two counters at most; text is
+/// made when it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Origin {
     file: Option<Arc<Path>>,

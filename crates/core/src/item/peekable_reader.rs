@@ -30,7 +30,7 @@ use super::{Checkpoint, ErrorKind, ItemError, ItemReader, Origin};
 #[derive(Debug)]
 pub struct PeekableReader<R: ItemReader> {
     reader: R,
-    /// What was shown: an item, or the end.
+    /// The item that was shown, or the end.
     peeked: Option<Option<R::Item>>,
     anchor: Option<Arc<Checkpoint>>,
     /// Items and errors of the other reader behind the anchor, what was shown included.
@@ -39,7 +39,7 @@ pub struct PeekableReader<R: ItemReader> {
     returned: Option<Origin>,
 }
 
-/// What is stored with each commit.
+/// The checkpoint.
 #[derive(Serialize, Deserialize)]
 struct PeekedPosition {
     inner: Box<RawValue>,

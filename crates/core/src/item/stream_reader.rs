@@ -30,12 +30,12 @@ use super::{Checkpoint, ErrorKind, ItemError, ItemReader};
 ///
 /// # Restart
 /// The checkpoint is the number of items and errors that have been settled. The stream must return the same ones in the
-/// same order each time: one made by [`starting_at`](Self::starting_at) is reported how many of them to leave out; one made by
-/// [`new`](Self::new) cannot seek, so they are read once more and passed over.
+/// same order each time: one made by [`starting_at`](Self::starting_at) is reported how many of them to leave out; one
+/// made by [`new`](Self::new) cannot seek, so they are read once more and passed over.
 ///
 /// # Errors
-/// Those of the stream. One of kind [`ErrorKind::Transient`] stands for no item: the stream's next one is that item. Any
-/// other stands in the place of an item that cannot be read.
+/// Those of the stream. One of kind [`ErrorKind::Transient`] stands for no item: the stream's next one is that item.
+/// Any other stands in the place of an item that cannot be read.
 pub struct StreamReader<S, F> {
     /// Makes the stream, behind what was settled.
     make: Option<F>,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::ItemError;
 
-/// Makes durable what the checkpoints of a processor count on. It is called on the thread that saves; the processor may be
-/// on another one and some chunks ahead.
+/// Makes durable what the checkpoints of a processor count on. It is called on the thread that saves; the processor may
+/// be on another one and some chunks ahead.
 #[derive(Clone)]
 pub struct Syncer(Arc<dyn Fn() -> Result<(), ItemError> + Send + Sync>);
 

@@ -7,8 +7,8 @@ use super::{Checkpoint, ItemError, ItemReader, Origin};
 
 /// Reads the first items of another reader: [`ItemReaderExt::take`](super::ItemReaderExt::take).
 ///
-/// They are counted through restarts: so many items at most in all attempts together. An item that cannot be read counts
-/// too.
+/// They are counted through restarts: so many items at most in all attempts together. An item that cannot be read
+/// counts too.
 #[derive(Debug)]
 pub struct TakeReader<R> {
     counted: Counted<R>,

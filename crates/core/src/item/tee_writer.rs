@@ -26,16 +26,16 @@ use crate::repository::ChunkTransaction;
 /// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
-/// All of them take part in the chunk: it is committed when each has written and flushed it, and rolled back in each when
-/// one fails. The checkpoint holds that of each, by its place. **Exactly once** in each writer that is so by itself. Two
-/// file writers of one step need different paths.
+/// All of them take part in the chunk: it is committed when each has written and flushed it, and rolled back in each
+/// when one fails. The checkpoint holds that of each, by its place. **Exactly once** in each writer that is so by
+/// itself. Two file writers of one step need different paths.
 #[derive(Debug)]
 pub struct TeeWriter<A, B> {
     first: A,
     second: B,
 }
 
-/// What is stored with each commit.
+/// The checkpoint.
 #[derive(Serialize, Deserialize)]
 struct Positions {
     first: Option<Box<RawValue>>,
@@ -83,7 +83,7 @@ impl<O: Send + Sync, A: ItemWriter<O>, B: ItemWriter<O>> ItemWriter<O> for TeeWr
         self.second.sync().await
     }
 
-    /// What one of them keeps it would keep twice when it were given the outputs of a chunk one by one.
+    /// True if one of them can: it would keep twice what it were given one by one.
     fn can_roll_back(&self) -> bool {
         self.first.can_roll_back() || self.second.can_roll_back()
     }

@@ -35,11 +35,11 @@ use super::{ItemError, ItemProcessor, Processed};
 /// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
-/// An item that breaks rules is one error of kind [`ErrorKind::Validation`](super::ErrorKind::Validation) that tells all
-/// of them, each with its field: `species: length is lower than 1; speed: greater than 500`.
+/// An item that breaks rules is one error of kind [`ErrorKind::Validation`](super::ErrorKind::Validation) that tells
+/// all of them, each with its field: `species: length is lower than 1; speed: greater than 500`.
 ///
-/// The derive macro needs the crate `garde` among the author's own dependencies; its features for e-mail addresses, URLs,
-/// regular expressions and the like are switched on there.
+/// The derive macro needs the crate `garde` among the author's own dependencies; its features for e-mail addresses,
+/// URLs, regular expressions and the like are switched on there.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ValidatingProcessor<C = ()> {
     context: C,

@@ -23,7 +23,7 @@ pub struct JobBuilder {
     listeners: Vec<ListenerFactory>,
 }
 
-/// Why a job cannot be built.
+/// The reason for which a job cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -48,7 +48,7 @@ pub enum BuildError {
     Flow {
         /// Name of the job.
         job: String,
-        /// What is wrong.
+        /// The problem, as a sentence fragment.
         problem: String,
     },
     /// A setting of a step is missing or contradicts another.
@@ -56,7 +56,7 @@ pub enum BuildError {
     Step {
         /// Name of the step.
         step: String,
-        /// What is wrong.
+        /// The problem, as a sentence fragment.
         problem: String,
     },
     /// A setting of the job itself is out of its range.
@@ -64,7 +64,7 @@ pub enum BuildError {
     Job {
         /// Name of the job.
         job: String,
-        /// What is wrong.
+        /// The problem, as a sentence fragment.
         problem: String,
     },
     /// A declared parameter contradicts itself or another.
@@ -72,7 +72,7 @@ pub enum BuildError {
     Parameter {
         /// Name of the job.
         job: String,
-        /// What is wrong.
+        /// The problem, as a sentence fragment.
         problem: String,
     },
 }
@@ -91,7 +91,7 @@ impl JobBuilder {
         }
     }
 
-    /// What the job does, for people.
+    /// A description of the job, for people.
     #[must_use]
     pub fn description(mut self, text: impl Into<String>) -> Self {
         self.description = text.into();
@@ -112,11 +112,13 @@ impl JobBuilder {
         self
     }
 
-    /// Adds a step that runs at the end of each execution that ends COMPLETED or FAILED, behind those that were added before.
+    /// Adds a step that runs at the end of each execution that ends COMPLETED or FAILED, behind those that were added
+    /// before.
     ///
-    /// It belongs to the execution, and not to the instance: each execution runs it. It does not run after an execution that
-    /// is STOPPED, or that recovery goes on with. When it fails, a COMPLETED execution is FAILED with the exit code
-    /// [`EXIT_FINALLY_FAILED`](crate::execution::EXIT_FINALLY_FAILED), and a restart runs the steps at the end alone.
+    /// It belongs to the execution, and not to the instance: each execution runs it. It does not run after an execution
+    /// that is STOPPED, or that recovery goes on with. When it fails, a COMPLETED execution is FAILED with the exit
+    /// code [`EXIT_FINALLY_FAILED`](crate::execution::EXIT_FINALLY_FAILED), and a restart runs the steps at the end
+    /// alone.
     #[must_use]
     pub fn finally(self, step: impl IntoStep) -> Self {
         self.finally_when(FinallyWhen::Always, step)
@@ -137,8 +139,8 @@ impl JobBuilder {
         self
     }
 
-    /// How many of its executions run at once, on all nodes together; any number unless set. Further ones wait, and
-    /// hold up no other job.
+    /// The most of its executions that run at once, on all nodes together; any number unless set. Further ones wait,
+    /// and hold up no other job.
     #[must_use]
     pub fn max_running(mut self, executions: u32) -> Self {
         self.max_running = Some(executions);

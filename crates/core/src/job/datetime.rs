@@ -114,7 +114,7 @@ impl DateTime {
         self.utc.date()
     }
 
-    /// Whether it was given without a time.
+    /// True if it was given without a time.
     pub fn is_date(self) -> bool {
         self.date_only
     }

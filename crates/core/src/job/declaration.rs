@@ -98,7 +98,7 @@ impl ParameterDeclaration {
         self
     }
 
-    /// What it is for, for people.
+    /// Its purpose, for people.
     #[must_use]
     pub fn description(mut self, text: &str) -> Self {
         text.clone_into(&mut self.description);
@@ -129,17 +129,17 @@ impl ParameterDeclaration {
         self.kind
     }
 
-    /// Whether a launch must give it.
+    /// True if a launch must give it.
     pub fn is_required(&self) -> bool {
         self.required
     }
 
-    /// Whether it takes part in the identity of the instance.
+    /// True if it takes part in the identity of the instance.
     pub fn is_identifying(&self) -> bool {
         self.identifying
     }
 
-    /// Whether it is shown as `***`.
+    /// True if it is shown as `***`.
     pub fn is_secret(&self) -> bool {
         self.secret
     }
@@ -149,7 +149,7 @@ impl ParameterDeclaration {
         self.default.as_ref()
     }
 
-    /// What it is for; may be empty.
+    /// Its purpose; may be empty.
     pub fn text(&self) -> &str {
         &self.description
     }
@@ -164,7 +164,7 @@ impl ParameterDeclaration {
         self.range
     }
 
-    /// What contradicts itself in the declaration, as a sentence fragment.
+    /// The contradiction in the declaration, as a sentence fragment.
     pub(crate) fn contradiction(&self) -> Option<String> {
         if self.name.is_empty() || self.name.chars().count() > MAX_NAME_CHARS || self.name.contains('\0') {
             return Some(format!("parameter name '{}' is empty, too long or has a NUL", self.name));
@@ -187,7 +187,7 @@ impl ParameterDeclaration {
         Some(format!("default {default} of parameter '{}' {refused}", self.name))
     }
 
-    /// Why a value of the right type is refused.
+    /// The reason for which a value of the right type is refused.
     fn refuses(&self, value: &ParameterValue) -> Option<String> {
         if !self.allowed.is_empty() && !self.allowed.contains(value) {
             let allowed: Vec<_> = self.allowed.iter().map(ToString::to_string).collect();
@@ -202,7 +202,7 @@ impl ParameterDeclaration {
     }
 }
 
-/// What is wrong with one parameter of a launch.
+/// The problem of one parameter of a launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidParameter {
     /// Its name.

@@ -11,8 +11,8 @@ use super::{DateTime, DateTimeError, ParameterType, ParameterValue};
 /// A value as it was given.
 #[derive(Debug, Clone, PartialEq)]
 pub enum GivenValue {
-    /// A text whose type is open: from a command line. A number is what JSON takes for one, so `00123` is a string; dates
-    /// are detected.
+    /// A text whose type is open: from a command line. A number is what JSON takes for one, so `00123` is a string;
+    /// dates are detected.
     Text(String),
     /// A JSON string: a date or a string.
     JsonString(String),
@@ -42,7 +42,7 @@ impl GivenParameters {
     /// Reads the JSON object of a launch body; numbers keep their text, so that none is silently rounded.
     ///
     /// # Errors
-    /// When the text is no JSON object. What is wrong with a single value is left to the resolution, which names it.
+    /// When the text is no JSON object. A single value that is wrong is left to the resolution, which names it.
     pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(json)
     }
@@ -101,7 +101,7 @@ fn string_or_date(text: String) -> Result<ParameterValue, String> {
     }
 }
 
-/// Whether a text is written as a JSON number; `inf`, `nan` and `.5` are not.
+/// True if a text is written as a JSON number; `inf`, `nan` and `.5` are not.
 fn is_number(text: &str) -> bool {
     text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
         && serde_json::from_str::<&RawValue>(text).is_ok()
@@ -122,7 +122,7 @@ fn number_value(text: &str) -> Result<ParameterValue, String> {
     }
 }
 
-/// Whether a digit other than 0 stands before the exponent: such a number is not 0, however small.
+/// True if a digit other than 0 stands before the exponent: such a number is not 0, however small.
 fn has_digits(number: &str) -> bool {
     number.bytes().take_while(|byte| !matches!(byte, b'e' | b'E')).any(|byte| matches!(byte, b'1'..=b'9'))
 }

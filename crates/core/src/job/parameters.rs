@@ -119,9 +119,9 @@ impl From<DateTime> for ParameterValue {
 pub struct Parameter {
     /// Its value.
     pub value: ParameterValue,
-    /// Whether it takes part in the identity of the job instance.
+    /// True if it takes part in the identity of the job instance.
     pub identifying: bool,
-    /// Whether it is shown as `***`.
+    /// True if it is shown as `***`.
     pub secret: bool,
 }
 
@@ -190,12 +190,12 @@ impl JobParameters {
         self.by_name.iter().map(|(name, parameter)| (name.as_str(), parameter))
     }
 
-    /// How many there are.
+    /// The number of parameters.
     pub fn len(&self) -> usize {
         self.by_name.len()
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()
     }

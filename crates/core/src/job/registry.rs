@@ -10,7 +10,7 @@ pub struct JobRegistry {
     by_name: BTreeMap<String, Job>,
 }
 
-/// Why a job cannot be registered.
+/// The reason for which a job cannot be registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {

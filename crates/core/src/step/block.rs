@@ -15,7 +15,7 @@ impl Wake for Unpark {
     }
 }
 
-/// What the future comes to; `None` when the time is over before it is ready. It must need nothing of the runtime of
+/// The value of the future; `None` when the time is over before it is ready. It must need nothing of the runtime of
 /// this thread, which stands still.
 pub(super) fn block_on<T>(future: impl Future<Output = T>, at_most: Duration) -> Option<T> {
     // Polled as often as it takes, within one poll of the step's own future, whose budget is for that.

@@ -8,7 +8,7 @@ use crate::execution::StepState;
 use crate::listener::StepListeners;
 use crate::repository::ChunkTransaction;
 
-/// How a step's body ended, when not by an error.
+/// The end of a step's body that is no error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BodyEnd {
     /// All work is done.
@@ -27,7 +27,7 @@ pub(crate) enum BodyEnd {
     Stopped,
 }
 
-/// Which of its skipped items a step can read back and run again.
+/// The skipped items that a step can read back and run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reruns {
     /// None: it does not say how.
@@ -38,13 +38,13 @@ pub enum Reruns {
     ItemsAndRaw,
 }
 
-/// What a body gets to run one attempt.
+/// The input of a body for one attempt.
 pub(crate) struct BodyRun {
     pub(crate) context: StepContext,
     pub(crate) state: StepState,
     /// Control totals of the earlier attempts, as JSON.
     pub(crate) control_totals: Option<String>,
-    /// Whether an earlier attempt has left a state.
+    /// True if an earlier attempt has left a state.
     pub(crate) resumed: bool,
     pub(crate) transaction: Box<dyn ChunkTransaction>,
 }
@@ -73,12 +73,12 @@ pub(crate) trait StepBody: Send + Sync {
         None
     }
 
-    /// Whether its items can be shown.
+    /// True if its items can be shown.
     fn can_preview(&self) -> bool {
         false
     }
 
-    /// Which of its skipped items it runs again when its execution is a re-run.
+    /// The skipped items that it runs again when its execution is a re-run.
     fn reruns(&self) -> Reruns {
         Reruns::Nothing
     }

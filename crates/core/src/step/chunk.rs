@@ -1,4 +1,4 @@
-//! A chunk step: how it is built (`builder`), its loop (`run`), its reading half (`fill`) and its writing half (`commit`).
+//! A chunk step: its builder (`builder`), its loop (`run`), its reading half (`fill`) and its writing half (`commit`).
 
 mod ahead;
 mod buffers;

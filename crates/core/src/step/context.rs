@@ -1,4 +1,4 @@
-//! What the author's code sees of the execution that it runs in.
+//! The execution as the author's code sees it.
 
 use std::fmt;
 use std::sync::atomic::AtomicUsize;
@@ -23,7 +23,7 @@ use crate::repository::JobRepository;
 /// The entry of the job's context that holds the exit code which a step has set for the job.
 pub(crate) const EXIT_CODE_ENTRY: &str = "oxbatch.exit_code";
 
-/// What an execution shares among its steps.
+/// The part of an execution that its steps share.
 pub(crate) struct JobScope {
     pub(crate) job_name: String,
     pub(crate) execution_id: ExecutionId,
@@ -45,7 +45,7 @@ pub(crate) struct JobScope {
     pub(crate) request_stop: Box<dyn Fn() + Send + Sync>,
 }
 
-/// What belongs to one step execution.
+/// The part of an execution that belongs to one step execution.
 pub(crate) struct StepScope {
     pub(crate) job: Arc<JobScope>,
     pub(crate) step_name: String,
@@ -54,7 +54,7 @@ pub(crate) struct StepScope {
     pub(crate) live: Arc<LiveCounters>,
     /// Sums of the counters of earlier attempts.
     pub(crate) earlier: Counters,
-    /// How many threads beside the step's own run the author's code.
+    /// The number of threads next to the step's own that run the author's code.
     pub(crate) beside: Arc<AtomicUsize>,
     pub(crate) listening: StepListening,
     /// Of a task, as long as it runs.
@@ -147,7 +147,7 @@ impl StepContext {
         self.scope.job.rerun_of
     }
 
-    /// Whether this is a preview: items are read and processed, and nothing is written or stored. Its ids are 0.
+    /// True if this is a preview: items are read and processed, and nothing is written or stored. Its ids are 0.
     pub fn is_preview(&self) -> bool {
         self.execution_id() == ExecutionId(0)
     }
@@ -157,15 +157,15 @@ impl StepContext {
         self.scope.step_id
     }
 
-    /// A step that has run before in this execution or an earlier one of the instance: status, exit code, counters, control
-    /// totals and context, summed over all attempts since the last forced launch. In a cycle it is the latest round.
-    /// `None` for a step that has not run.
+    /// A step that has run before in this execution or an earlier one of the instance: status, exit code, counters,
+    /// control totals and context, summed over all attempts since the last forced launch. In a cycle it is the latest
+    /// round. `None` for a step that has not run.
     pub fn step(&self, name: &str) -> Option<StepSummary> {
         self.scope.job.steps.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// Sets the exit code of the job: it is stored with the chunk or the end of the step, and stands when the transition that
-    /// ends the job names none. The last one that was set counts.
+    /// Sets the exit code of the job: it is stored with the chunk or the end of the step, and stands when the
+    /// transition that ends the job names none. The last one that was set counts.
     ///
     /// # Errors
     /// [`ContextError`] when the job's context is full.
@@ -252,7 +252,7 @@ impl StepContext {
         self.scope.job.context.remove(self.side, key)
     }
 
-    /// Whether a stop was requested or the service is shutting down.
+    /// True if a stop was requested or the service is shutting down.
     pub fn is_stopping(&self) -> bool {
         self.scope.job.stop.is_cancelled()
     }

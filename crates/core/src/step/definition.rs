@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::body::{Reruns, StepBody};
 use crate::job::BuildError;
 
-/// The definition of a step. Cheap to clone; built by [`TaskStep::builder`](crate::TaskStep::builder) or [`ChunkStep::builder`](crate::ChunkStep::builder).
+/// The definition of a step. Cheap to clone; built by [`TaskStep::builder`](crate::TaskStep::builder) or
+/// [`ChunkStep::builder`](crate::ChunkStep::builder).
 #[derive(Clone)]
 pub struct Step {
     name: Arc<str>,
@@ -19,7 +20,7 @@ struct Definition {
     body: Box<dyn StepBody>,
 }
 
-/// What a step does.
+/// The kind of work of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StepKind {
@@ -32,7 +33,7 @@ pub enum StepKind {
     },
 }
 
-/// When a step runs again.
+/// The rules by which a step runs again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct StepRules {
     pub(crate) start_limit: Option<u32>,
@@ -55,32 +56,32 @@ impl Step {
         &self.name
     }
 
-    /// What it does.
+    /// The kind of its work.
     pub fn kind(&self) -> StepKind {
         self.definition.kind
     }
 
-    /// How many attempts an instance allows it; `None` for any number.
+    /// The number of attempts that an instance allows it; `None` for any.
     pub fn start_limit(&self) -> Option<u32> {
         self.definition.rules.start_limit
     }
 
-    /// Whether it runs again although an earlier execution of the instance has completed it.
+    /// True if it runs again although an earlier execution of the instance has completed it.
     pub fn reruns_if_complete(&self) -> bool {
         self.definition.rules.rerun_if_complete
     }
 
-    /// How many additional attempts its work is given within one step execution.
+    /// The number of additional attempts that its work is given within one step execution.
     pub fn max_retries(&self) -> u32 {
         self.definition.rules.max_retries
     }
 
-    /// Whether its first items can be shown by a preview.
+    /// True if its first items can be shown by a preview.
     pub fn can_preview(&self) -> bool {
         self.definition.body.can_preview()
     }
 
-    /// Which of its skipped items it can read back and run again.
+    /// The skipped items that it can read back and run again.
     pub fn reruns(&self) -> Reruns {
         self.definition.body.reruns()
     }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::item::Origin;
 
-/// Shows a processor where the item in its hand comes from: [`StepContext::item_origin`](super::StepContext::item_origin).
+/// Shows a processor where the item in its hand comes from:
+/// [`StepContext::item_origin`](super::StepContext::item_origin).
 #[derive(Clone, Default)]
 pub struct ItemOrigin {
     slot: Arc<Slot>,
@@ -20,8 +21,8 @@ struct Slot {
 }
 
 impl ItemOrigin {
-    /// The file and position of the item that is processed; `None` where the reader does not tell it, and anywhere but in a
-    /// processor.
+    /// The file and position of the item that is processed; `None` where the reader does not tell it, and anywhere but
+    /// in a processor.
     pub fn get(&self) -> Option<Origin> {
         self.slot.origin.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

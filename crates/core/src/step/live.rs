@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::execution::Counters;
 
-/// What a running step has committed so far. Progress bars and pages sample it; nothing is pushed per item.
+/// The counts that a running step has committed so far. Progress bars and pages sample them; nothing is pushed per
+/// item.
 #[derive(Debug)]
 pub struct LiveCounters {
     fields: [AtomicI64; 9],

@@ -10,7 +10,7 @@ use crate::item::{ErrorKind, ItemError};
 /// The author's function that knows the kind of an error.
 pub(super) type Classify = Arc<dyn Fn(&(dyn std::error::Error + 'static)) -> Option<ErrorKind> + Send + Sync>;
 
-/// How long to wait before an additional attempt.
+/// The wait before an additional attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Backoff {
     /// Always the same time.
@@ -25,7 +25,7 @@ pub enum Backoff {
     },
 }
 
-/// How a step repeats work that failed.
+/// The rule by which a step repeats work that failed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetryPolicy {
     max_retries: u32,
@@ -59,7 +59,7 @@ impl RetryPolicy {
         self.max_retries
     }
 
-    /// Whether an error of this kind is worth another attempt, `retries` of which were made.
+    /// True if an error of this kind is worth another attempt, `retries` of which were made.
     pub(crate) fn allows(&self, kind: ErrorKind, retries: u32) -> bool {
         let fits = match &self.retry_on {
             Some(kinds) => kinds.contains(&kind),
@@ -68,7 +68,7 @@ impl RetryPolicy {
         fits && retries < self.max_retries
     }
 
-    /// Whether this error is worth another attempt, `retries` of which were made.
+    /// True if this error is worth another attempt, `retries` of which were made.
     pub(crate) fn repeats(&self, error: &ItemError, retries: u32) -> bool {
         !error.is_fatal() && self.allows(error.kind(), retries)
     }
@@ -92,9 +92,10 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Which errors of items a step goes on without, and how many of them it may.
+/// The errors of items that a step goes on after without the item, and the most of them that it may.
 ///
-/// Skips of reading, processing and writing count together. Every skipped item is kept, in the transaction of its chunk.
+/// Skips of reading, processing and writing count together. Every skipped item is kept, in the transaction of its
+/// chunk.
 ///
 /// ```
 /// use oxbatch::SkipPolicy;
@@ -106,8 +107,8 @@ impl Default for RetryPolicy {
 /// ```
 ///
 /// Two errors are never skipped, whatever the policy: a [transient](ErrorKind::Transient) one, since the item is read
-/// or written by the next attempt, and a [fatal](crate::ItemError::fatal) one, since no item comes behind it. When they are
-/// not repeated any more the step fails.
+/// or written by the next attempt, and a [fatal](crate::ItemError::fatal) one, since no item comes behind it. When they
+/// are not repeated any more the step fails.
 #[derive(Clone)]
 pub struct SkipPolicy {
     limit: u64,
@@ -125,19 +126,19 @@ enum SkipRule {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct SkippableError<'a> {
-    /// Where the item failed.
+    /// The phase in which the item failed.
     pub phase: SkipPhase,
     /// The kind of the error.
     pub kind: ErrorKind,
-    /// Where the item stands in its source.
+    /// The position of the item in its source.
     pub position: Option<&'a str>,
-    /// Why it failed, with its causes.
+    /// The error with its causes.
     pub error: &'a str,
-    /// How many items the step execution has skipped before this one.
+    /// The number of items that the step execution has skipped before this one.
     pub skipped: u64,
 }
 
-/// Why an error is not skipped.
+/// The reason for which an error is not skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SkipRefusal {
     /// It is none of those that are skipped.
@@ -166,8 +167,8 @@ impl SkipPolicy {
         Self { limit, rule: SkipRule::Kinds(data) }
     }
 
-    /// Allows any number of skips, of the same kinds as [`new`](Self::new). Memory stays bounded: skipped items count for
-    /// the size of their chunk, and are kept with it.
+    /// Allows any number of skips, of the same kinds as [`new`](Self::new). Memory stays bounded: skipped items count
+    /// for the size of their chunk, and are kept with it.
     pub fn unlimited() -> Self {
         Self::new(u64::MAX)
     }
@@ -179,15 +180,16 @@ impl SkipPolicy {
         self
     }
 
-    /// Skips items whatever the kind of their error, those of the author's own and [`Other`](ErrorKind::Other) included.
+    /// Skips items whatever the kind of their error, those of the author's own and [`Other`](ErrorKind::Other)
+    /// included.
     #[must_use]
     pub fn any_kind(mut self) -> Self {
         self.rule = SkipRule::Any;
         self
     }
 
-    /// Skips items by a function of the error and of how many were skipped before. It is asked when the item fails, with
-    /// as many as are known by then, and again before the chunk is committed, with all of them.
+    /// Skips items by a function of the error and of how many were skipped before. It is asked when the item fails,
+    /// with as many as are known by then, and again before the chunk is committed, with all of them.
     #[must_use]
     pub fn when(mut self, function: impl Fn(&SkippableError<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.rule = SkipRule::Function(Arc::new(function));
@@ -199,7 +201,8 @@ impl SkipPolicy {
         self.limit
     }
 
-    /// Whether an item is skipped. Kinds are asked before the limit: what is not skipped has an error of its own to tell.
+    /// True if an item is skipped. Kinds are asked before the limit: what is not skipped has an error of its own to
+    /// tell.
     pub(crate) fn verdict(&self, fault: &SkippableError<'_>) -> Result<(), SkipRefusal> {
         let fits = fault.kind != ErrorKind::Transient
             && match &self.rule {
@@ -214,7 +217,7 @@ impl SkipPolicy {
         }
     }
 
-    /// Whether an item with this error is skipped, where it is known that `skipped` were before it.
+    /// True if an item with this error is skipped, where it is known that `skipped` were before it.
     pub(crate) fn asks(&self, phase: SkipPhase, error: &ItemError, skipped: u64) -> Result<(), SkipRefusal> {
         if error.is_fatal() {
             return Err(SkipRefusal::Other);

@@ -1,4 +1,4 @@
-//! What a preview of a step shows, and what its body gets to run one.
+//! The items that a preview of a step shows, and the input of its body.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,11 +12,11 @@ use crate::execution::SkipPhase;
 pub struct PreviewedItem {
     /// The item as it was read, as JSON; `None` where it could not be read.
     pub input: Option<Value>,
-    /// What became of it.
+    /// The outcome.
     pub outcome: PreviewOutcome,
 }
 
-/// What became of a previewed item.
+/// The outcome of a previewed item.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PreviewOutcome {
     /// The output that would be written, as JSON.
@@ -25,25 +25,25 @@ pub enum PreviewOutcome {
     Filtered,
     /// It cannot be read or processed.
     Failed {
-        /// Where it failed.
+        /// The phase in which it failed.
         phase: SkipPhase,
-        /// Where it stands in the source.
+        /// The position in the source.
         position: Option<String>,
         /// Its raw text, where that is known.
         raw: Option<String>,
-        /// Why, with its causes.
+        /// The error with its causes.
         error: String,
     },
 }
 
-/// Whether a preview has seen the end of the input.
+/// True if a preview has seen the end of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadToEnd {
     Yes,
     No,
 }
 
-/// What a body gets to run a preview.
+/// The input of a body for a preview.
 #[derive(Clone)]
 pub(crate) struct PreviewRun {
     pub(crate) context: StepContext,

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::overlay::{Entry, Overlay};
 use crate::execution::{ContextError, ExecutionContext};
 
-/// Whose hands a [`StepContext`](super::StepContext) is in.
+/// The part of a step that holds a [`StepContext`](super::StepContext).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     /// The reader, the processor, a task.
@@ -30,12 +30,13 @@ impl Side {
     }
 }
 
-/// A context behind a lock, in layers: what the reader and the processor put, who may be a chunk ahead, what a reader puts
-/// that is ahead of the chunk that is filled, and what the writer puts. Each is saved with the chunk that it belongs to.
+/// A context behind a lock, in layers: what the reader and the processor put, who may be a chunk ahead, what a reader
+/// puts that is ahead of the chunk that is filled, and what the writer puts. Each is saved with the chunk that it
+/// belongs to.
 #[derive(Default)]
 pub(crate) struct Shared {
     layers: Mutex<Layers>,
-    /// Whether a layer may have changed: spares the lock for each chunk of a step that never puts anything.
+    /// True if a layer may have changed: spares the lock for each chunk of a step that never puts anything.
     touched: AtomicBool,
     /// The sides with changes that can be undone, as bits: spares the lock for each item.
     undoable: AtomicU8,
@@ -71,12 +72,12 @@ struct Layer {
     journal: Option<Journal>,
 }
 
-/// What it takes to undo the changes of a layer since the last mark.
+/// The changes of a layer since the last mark, to undo them.
 #[derive(Default)]
 struct Journal {
     /// Each entry as it was before it was changed, in the order of the changes.
     before: Vec<(String, Entry)>,
-    /// Whether the layer had changed before the first of them.
+    /// True if the layer had changed before the first of them.
     changed: bool,
 }
 
@@ -146,7 +147,7 @@ impl Shared {
         self.undoable.store(0, Ordering::Release);
     }
 
-    /// What one side has put so far stays.
+    /// Keeps what one side has put so far.
     #[inline]
     pub(crate) fn mark(&self, side: Side) {
         if self.undoable.load(Ordering::Acquire) & side.bit() != 0 {
@@ -177,7 +178,7 @@ impl Shared {
         self.touched.store(layers.any_changed(), Ordering::Release);
     }
 
-    /// What a reader on a thread of its own has put, for the chunk that takes the item that came with it.
+    /// Takes over what a reader on a thread of its own has put, for the chunk that takes the item that came with it.
     pub(crate) fn take_over(&self, change: &Overlay) {
         let mut layers = self.lock();
         layers.settling.entries.merge(change);
@@ -197,7 +198,7 @@ impl Shared {
         change
     }
 
-    /// Whether there is something to take of one side.
+    /// True if there is something to take of one side.
     pub(crate) fn has_change_of(&self, side: Side) -> bool {
         self.touched.load(Ordering::Acquire) && self.lock().layer(side).is_some_and(|layer| layer.changed)
     }
@@ -214,7 +215,7 @@ impl Shared {
         })
     }
 
-    /// What was taken to be saved was not saved: it is a change still.
+    /// Marks as a change again what was taken to be saved and was not saved.
     pub(crate) fn keep_changed(&self) {
         self.lock().settling.changed = true;
         self.touched.store(true, Ordering::Release);

@@ -19,7 +19,7 @@ use crate::job::BuildError;
 use crate::listener::{Listeners, RetryPhase, StepListeners, report_retry, step_methods};
 use crate::repository::RepositoryError;
 
-/// What a task reports when it returns without an error. `()` is [`TaskOutcome::Completed`].
+/// The outcome of a task that returns without an error. `()` is [`TaskOutcome::Completed`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TaskOutcome {
@@ -190,7 +190,8 @@ impl TaskStepBuilder {
         self
     }
 
-    /// Adds listeners of the step, by a function that builds them for each step execution: see [`listener`](crate::listener).
+    /// Adds listeners of the step, by a function that builds them for each step execution: see
+    /// [`listener`](crate::listener).
     #[must_use]
     pub fn listener<F>(mut self, factory: F) -> Self
     where
@@ -317,7 +318,7 @@ impl TaskBody {
     }
 }
 
-/// Whether the author passes on that a stop was requested.
+/// True if the author passes on that a stop was requested.
 fn is_stop(error: &(dyn std::error::Error + 'static)) -> bool {
     let wait_ended = |error: &SaveError| matches!(error, SaveError::Repository(RepositoryError::WaitStopped { .. }));
     error.is::<StopRequested>() || error.downcast_ref().is_some_and(wait_ended)

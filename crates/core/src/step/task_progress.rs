@@ -11,7 +11,7 @@ use super::context::{StepContext, StepScope};
 use crate::execution::{ContextError, Counters, ExecutionContext, StepState};
 use crate::repository::{ChunkSave, ChunkTransaction, RepositoryError};
 
-/// Why the progress of a task could not be saved.
+/// The reason for which the progress of a task could not be saved.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SaveError {

@@ -1,5 +1,6 @@
-//! A deserializer that refuses numbers which the type that asks for them would change. It looks at the text of each before
-//! the type gets it, so a value is parsed as often as it is deep: for records alone that hold a number worth the doubt.
+//! A deserializer that refuses numbers which the type that asks for them would change. It looks at the text of each
+//! before the type gets it, so a value is parsed as often as it is deep: for records alone that hold a number worth the
+//! doubt.
 
 use std::fmt;
 
@@ -30,7 +31,7 @@ fn too_small<E: Error>(number: &str) -> E {
     E::custom(format_args!("{number} is too small for the type: it would be read as 0"))
 }
 
-/// What a type asks for that has no numbers of a size of its own in it, or none that are cut without a word.
+/// The request of a type that has no numbers of a size of its own in it, or none that are cut without a word.
 macro_rules! pass_on {
     ($($name:ident)*) => {$(
         fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -39,7 +40,7 @@ macro_rules! pass_on {
     )*};
 }
 
-/// What may hold numbers.
+/// A value that may hold numbers.
 macro_rules! keep_watch {
     ($($name:ident($($argument:ident: $type:ty),*))*) => {$(
         fn $name<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, D::Error> {

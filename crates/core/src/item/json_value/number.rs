@@ -11,7 +11,8 @@ const STRIDE: usize = 16;
 /// A number with no long run in it and a smaller negative exponent is not too small for an `f32`.
 const SMALL_EXPONENT: usize = 20;
 
-/// Whether there may be a number in a text that a type would change. Cheap: few bytes of an ordinary record are looked at.
+/// True if there may be a number in a text that a type would change. Cheap: few bytes of an ordinary record are looked
+/// at.
 #[inline]
 pub(super) fn may_be_inexact(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -77,12 +78,12 @@ fn string_end(text: &[u8], mut at: usize) -> usize {
     text.len()
 }
 
-/// Whether any type may change a number.
+/// True if any type may change a number.
 fn is_suspicious(token: &str) -> bool {
     loses_digits(token) || vanishes(token, true)
 }
 
-/// Whether a type without an opinion, which takes an integer of 64 bits or a double, keeps less than is written.
+/// True if a type without an opinion, which takes an integer of 64 bits or a double, keeps less than is written.
 pub(super) fn loses_digits(token: &str) -> bool {
     let whole = !token.contains(['.', 'e', 'E']);
     if whole && (token.parse::<i64>().is_ok() || token.parse::<u64>().is_ok()) {
@@ -99,7 +100,7 @@ pub(super) fn loses_digits(token: &str) -> bool {
     !of_double
 }
 
-/// Whether a number that is not 0 would be 0 as an `f64`, or an `f32`.
+/// True if a number that is not 0 would be 0 as an `f64`, or an `f32`.
 pub(super) fn vanishes(token: &str, single: bool) -> bool {
     let zero = match single {
         true => token.parse::<f32>().is_ok_and(|number| number == 0.0),
@@ -153,7 +154,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is too quick to look at all of a record must overlook no number.
+        /// A check that is too quick to read all of a record must overlook no number.
         #[test]
         fn no_number_is_overlooked(before in "[ a-z]{0,40}", token in "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,30})?([eE][-+]?[0-9]{1,4})?") {
             // One that is too large for a double is the parser's to refuse.

@@ -243,7 +243,8 @@ fn unreachable_elements(graph: &FlowGraph) -> Vec<String> {
     lost.map(|(element, _)| format!("nothing leads to '{}'", element.name)).collect()
 }
 
-/// One cycle without a bound, if there is any: what is left when elements that lead nowhere are taken away, again and again.
+/// One cycle without a bound, if there is any: what is left when elements that lead nowhere are taken away, again and
+/// again.
 fn endless_cycles(graph: &FlowGraph) -> Option<String> {
     let is_bound = |index: usize| graph.elements[index].at_most.is_some();
     let count = graph.elements.len();

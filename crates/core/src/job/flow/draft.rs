@@ -104,8 +104,8 @@ impl Elements {
 /// A flow of its own: a group of elements that a job runs as one, under a name.
 ///
 /// Used twice in a job it is given two names. Its elements are called `flow/element`, and their transitions lead to
-/// elements of the same flow or to an end of the job. A flow has ended when one of its elements has no way on within it;
-/// its exit code is that element's, and its own transitions decide on it.
+/// elements of the same flow or to an end of the job. A flow has ended when one of its elements has no way on within
+/// it; its exit code is that element's, and its own transitions decide on it.
 ///
 /// ```
 /// use oxbatch_core::{Flow, Job, TaskStep};
@@ -231,19 +231,19 @@ impl<B: HasElements> On<B> {
 macro_rules! flow_methods {
     ($builder:ty) => {
         impl $builder {
-            /// Adds a step. Steps run in the order in which they are added, unless transitions lead elsewhere. Takes a step or
-            /// the builder of one.
+            /// Adds a step. Steps run in the order in which they are added, unless transitions lead elsewhere. Takes a
+            /// step or the builder of one.
             #[must_use]
             pub fn step(mut self, step: impl $crate::step::IntoStep) -> Self {
                 self.elements.push_step(step.into_step());
                 self
             }
 
-            /// Adds a decider: a function of what has run before that returns an exit code, for transitions to match. It
-            /// runs no step, and may be the first element.
+            /// Adds a decider: a function of what has run before that returns an exit code, for transitions to match.
+            /// It runs no step, and may be the first element.
             ///
-            /// It is called on a thread of its own, once: a restart takes over what it said, unless a step that it saw was run
-            /// anew. An error or a panic fails the job, and a restart asks it again.
+            /// It is called on a thread of its own, once: a restart takes over what it said, unless a step that it saw
+            /// was run anew. An error or a panic fails the job, and a restart asks it again.
             #[must_use]
             pub fn decider<F, C>(mut self, name: impl Into<String>, function: F) -> Self
             where
@@ -261,8 +261,8 @@ macro_rules! flow_methods {
                 self
             }
 
-            /// Adds a transition to the element that was added last: taken when its exit code fits `pattern`, in which `*`
-            /// stands for any text and `?` for one character. The first that fits decides. What none fits goes by
+            /// Adds a transition to the element that was added last: taken when its exit code fits `pattern`, in which
+            /// `*` stands for any text and `?` for one character. The first that fits decides. What none fits goes by
             /// the status: COMPLETED goes on, FAILED fails the job.
             pub fn on(self, pattern: impl Into<String>) -> $crate::job::On<Self> {
                 $crate::job::On::text(self, pattern.into())
@@ -290,8 +290,8 @@ macro_rules! flow_methods {
                 self
             }
 
-            /// Makes the transitions of the element that was added last a closed list: an exit code that fits none of them
-            /// fails the job.
+            /// Makes the transitions of the element that was added last a closed list: an exit code that fits none of
+            /// them fails the job.
             #[must_use]
             pub fn or_fail(mut self) -> Self {
                 self.elements.close();

@@ -52,7 +52,7 @@ pub(super) struct Group {
 #[derive(Debug, Clone)]
 pub(super) struct Exits {
     pub(super) transitions: Vec<Transition>,
-    /// Whether an exit code that fits none of the transitions is an error.
+    /// True if an exit code that fits none of the transitions is an error.
     pub(super) is_closed: bool,
     pub(super) next: Next,
 }
@@ -143,7 +143,7 @@ impl FinallyStep {
         self.when
     }
 
-    /// Whether it runs after a main part with this result.
+    /// True if it runs after a main part with this result.
     pub fn runs_after(&self, main: Status) -> bool {
         match self.when {
             FinallyWhen::Always => true,
@@ -212,7 +212,7 @@ impl FlowGraph {
         &self.finally
     }
 
-    /// Whether the way through it depends on more than the order of its steps, so that it is kept for a restart.
+    /// True if the way through it depends on more than the order of its steps, so that it is kept for a restart.
     pub fn keeps_history(&self) -> bool {
         let plain = |exits: &Exits| exits.transitions.is_empty() && !exits.is_closed && exits.next != Next::Ends;
         let in_order = |(index, element): (usize, &Element)| {

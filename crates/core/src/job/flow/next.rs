@@ -22,8 +22,8 @@ pub(crate) enum Move {
 
 /// The move behind an element that has ended by itself: COMPLETED or FAILED, with an exit code.
 ///
-/// The transitions of the element decide, then those of the flow that it leaves. What none of them catches is decided by
-/// the status.
+/// The transitions of the element decide, then those of the flow that it leaves. What none of them catches is decided
+/// by the status.
 pub(crate) fn next(graph: &FlowGraph, patterns: &Patterns, element: usize, status: Status, exit_code: &str) -> Move {
     for (level, exits) in graph.levels(element) {
         if let Some(index) = patterns.first_fit(element, level, exit_code) {

@@ -1,6 +1,6 @@
 //! Patterns of exit codes: `*` for any text, `?` for one character.
 
-/// Whether `pattern` fits all of `text`. Every other character than `*` and `?` stands for itself.
+/// True if `pattern` fits all of `text`. Every other character than `*` and `?` stands for itself.
 pub(crate) fn fits(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut from) = (0, 0);
@@ -25,7 +25,7 @@ pub(crate) fn fits(pattern: &str, text: &str) -> bool {
     pattern[at..].iter().all(|&c| c == '*')
 }
 
-/// Whether `earlier` fits every text that `later` fits, as far as that can be seen: never wrongly yes.
+/// True if `earlier` fits every text that `later` fits, as far as that can be seen: never wrongly yes.
 pub(crate) fn covers(earlier: &str, later: &str) -> bool {
     let (earlier, later): (Vec<char>, Vec<char>) = (earlier.chars().collect(), later.chars().collect());
     covers_from(&earlier, &later)

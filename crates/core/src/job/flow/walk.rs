@@ -24,9 +24,9 @@ pub(crate) struct Walk<'a> {
     position: u32,
     /// Rounds by element.
     rounds: HashMap<usize, u32>,
-    /// Whether a step was run anew that an earlier execution had finished.
+    /// True if a step was run anew that an earlier execution had finished.
     has_rerun: bool,
-    /// Whether a step was run or a decision taken.
+    /// True if a step was run or a decision taken.
     has_run: bool,
     last: Option<LastElement>,
 }
@@ -81,7 +81,7 @@ pub(crate) struct Ended {
     pub(crate) status: Status,
     pub(crate) exit_code: String,
     pub(crate) message: Option<String>,
-    /// Whether it was run now, and not by an earlier execution.
+    /// True if it was run now, and not by an earlier execution.
     pub(crate) has_run: bool,
 }
 
@@ -91,9 +91,9 @@ pub(crate) struct Decision {
     pub(crate) stop: Stop,
     ended: Ended,
     taken: Move,
-    /// Whether it is to be recorded.
+    /// True if it is to be recorded.
     pub(crate) is_new: bool,
-    /// Whether the history behind it is void.
+    /// True if the history behind it is void.
     pub(crate) discards_later: bool,
 }
 

@@ -20,12 +20,12 @@ const SEALED_AHEAD: usize = 1;
 /// Chunks over which it is measured whether reading ahead pays, and how often that is asked.
 const MEASURED: i64 = 8;
 const MEASURED_EVERY: i64 = 512;
-/// Handing a chunk to another thread costs about 10 µs; what is to run beside it must take clearly longer.
+/// Handing a chunk to another thread costs about 10 µs; what is to run next to it must take clearly longer.
 const WORTHWHILE: Duration = Duration::from_micros(40);
 
 type Filled<P, I> = Result<Sealed<I, <P as ItemProcessor<I>>::Output>, Interrupt>;
 
-/// Where the chunks of a step come from.
+/// The source of the chunks of a step.
 #[expect(clippy::large_enum_variant, reason = "there is one for each step, and the direct way is to cost no pointer")]
 pub(super) enum Source<R: ItemReader, P: ItemProcessor<R::Item>> {
     /// Filled when they are asked for.
@@ -85,8 +85,8 @@ where
         Ok(Self::Ahead(Ahead { sealed, buffers, thread }))
     }
 
-    /// Ends the reading and closes reader and processors, as far as they were not lost in a panic that was reported and their
-    /// threads end within `at_most`: otherwise they sit in the author's code, and end after that.
+    /// Ends the reading and closes reader and processors, as far as they were not lost in a panic that was reported and
+    /// their threads end within `at_most`: otherwise they sit in the author's code, and end after that.
     pub(super) async fn close(self, at_most: Duration, completed: bool) -> Result<(), BodyError> {
         match self {
             Self::Direct(filler) => filler.close(at_most, completed).await,
@@ -134,12 +134,12 @@ impl Measure {
         Self { read_ahead, chunks: 0, filling: Duration::ZERO, committing: Duration::ZERO }
     }
 
-    /// Now, when it is to be measured; most chunks are not.
+    /// The time, when it is to be measured; most chunks are not.
     pub(super) fn clock(&self) -> Option<Instant> {
         (self.read_ahead == ReadAhead::Auto && self.chunks % MEASURED_EVERY < MEASURED).then(Instant::now)
     }
 
-    /// Whether to read ahead from now on, after a chunk that was filled from `start` to `sealed`.
+    /// True if reading ahead pays from now on, after a chunk that was filled from `start` to `sealed`.
     pub(super) fn pays(&mut self, start: Option<Instant>, sealed: Option<Instant>) -> bool {
         let place = self.chunks % MEASURED_EVERY;
         self.chunks += 1;

@@ -2,7 +2,7 @@
 
 use crate::item::Origin;
 
-/// What a chunk holds; its memory is used again.
+/// The contents of a chunk; their memory is used again.
 pub(super) struct Buffers<I, O> {
     pub(super) outputs: Vec<O>,
     /// The item of each output, where skipped items are kept.

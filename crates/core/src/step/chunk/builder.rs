@@ -46,7 +46,8 @@ use crate::step::policy::{RetryPolicy, SkipPolicy};
 pub struct ChunkStep;
 
 impl ChunkStep {
-    /// Starts the definition of a chunk step. It needs a reader and a writer; without a processor items pass as they are.
+    /// Starts the definition of a chunk step. It needs a reader and a writer; without a processor items pass as they
+    /// are.
     pub fn builder(name: impl Into<String>) -> ChunkStepStart {
         ChunkStepStart { name: name.into() }
     }
@@ -81,8 +82,8 @@ impl ChunkStepStart {
     }
 }
 
-/// A setting that stands before the reader: nothing is one. Without it the compiler would take these three for the methods of
-/// iterators that they are named like.
+/// A setting that stands before the reader: nothing is one. Without it the compiler would take these three for the
+/// methods of iterators that they are named like.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "the `.reader(…)` of a chunk step comes before all else that is set",
@@ -159,15 +160,15 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         ChunkStepBuilder { name, reader, processor, writer, settings, items, totals, rerun, preview, rules }
     }
 
-    /// How many items are read for a chunk; [`DEFAULT_CHUNK_SIZE`](crate::step::DEFAULT_CHUNK_SIZE) when it is not set, at most
-    /// [`MAX_CHUNK_SIZE`](crate::step::MAX_CHUNK_SIZE).
+    /// The number of items of a chunk; [`DEFAULT_CHUNK_SIZE`](crate::step::DEFAULT_CHUNK_SIZE) when it is not set, at
+    /// most [`MAX_CHUNK_SIZE`](crate::step::MAX_CHUNK_SIZE).
     #[must_use]
     pub fn chunk_size(mut self, items: u32) -> Self {
         self.settings.size = ChunkSize::Fixed(items);
         self
     }
 
-    /// How many items are read for a chunk, by a function that sees the parameters of the execution.
+    /// The number of items of a chunk, by a function that sees the parameters of the execution.
     #[must_use]
     pub fn chunk_size_from<F>(mut self, function: F) -> Self
     where
@@ -188,24 +189,25 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
-    /// Seals a chunk when so much time has passed since its first item, also while the reader waits for more: for input that
-    /// comes slowly. [`chunk_size`](Self::chunk_size) is a limit too.
+    /// Seals a chunk when so much time has passed since its first item, also while the reader waits for more: for input
+    /// that comes slowly. [`chunk_size`](Self::chunk_size) is a limit too.
     ///
-    /// The reader runs on a thread of its own, a few items ahead, and is asked for its checkpoint behind each item, which costs
-    /// about a tenth of a microsecond. Of an entry of the contexts that reader and processor both put, the reader's is
-    /// stored. A read that fails and is repeated is waited for.
+    /// The reader runs on a thread of its own, a few items ahead, and is asked for its checkpoint behind each item,
+    /// which costs about a tenth of a microsecond. Of an entry of the contexts that reader and processor both put, the
+    /// reader's is stored. A read that fails and is repeated is waited for.
     #[must_use]
     pub fn chunk_time(mut self, time: Duration) -> Self {
         self.settings.time = Some(time);
         self
     }
 
-    /// Processes by so many processors at once, each built by the factory and on a thread of its own: for processors that
-    /// keep a processor busy. What comes of it is the same as with one: the order of the outputs, the counts, the skipped
-    /// items, the checkpoints.
+    /// Processes by so many processors at once, each built by the factory and on a thread of its own: for processors
+    /// that keep a processor busy. What comes of it is the same as with one: the order of the outputs, the counts, the
+    /// skipped items, the checkpoints.
     ///
-    /// - Each processor sees some of the items. One that must see all of them
-    ///   [says so](ItemProcessor::NEEDS_ALL_ITEMS), and the step is not built; one that keeps a checkpoint fails the step at its start.
+    /// - Each processor sees some of the items. One that must see all of them [says
+    ///   so](ItemProcessor::NEEDS_ALL_ITEMS), and the step is not built; one that keeps a checkpoint fails the step at
+    ///   its start.
     /// - A processor can read the entries of the contexts and put none.
     /// - Items behind one that fails the step may have been processed too: effects are at least once, as ever.
     /// - A stop does not wait for the chunk in hand: its items are processed again by the next attempt.
@@ -216,26 +218,27 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
-    /// Keeps so many items in flight, each in a processor of its own, built by the factory: for async processors that wait,
-    /// as for the answer of a service. They share one thread. All else is as with
-    /// [`processing_threads`](Self::processing_threads); both together make so many items in flight on each of the threads.
-    /// A retry waits in its item's place, while the others go on. A processor that is awaited when the step is stopped, or
-    /// fails, is dropped where it waits.
+    /// Keeps so many items in flight, each in a processor of its own, built by the factory: for async processors that
+    /// wait, as for the answer of a service. They share one thread. All else is as with
+    /// [`processing_threads`](Self::processing_threads); both together make so many items in flight on each of the
+    /// threads. A retry waits in its item's place, while the others go on. A processor that is awaited when the step is
+    /// stopped, or fails, is dropped where it waits.
     #[must_use]
     pub fn concurrency(mut self, items: u32) -> Self {
         self.settings.concurrency = items;
         self
     }
 
-    /// Saves the states of several chunks at once, when so much time has passed since the last save: for chunks that take
-    /// less time than a save, about 10 µs. Without it the [writer decides](ItemWriter::save_interval): files ask for such a
-    /// time, since each save waits for them to be on disk. Zero saves each chunk as it is committed.
+    /// Saves the states of several chunks at once, when so much time has passed since the last save: for chunks that
+    /// take less time than a save, about 10 µs. Without it the [writer decides](ItemWriter::save_interval): files ask
+    /// for such a time, since each save waits for them to be on disk. Zero saves each chunk as it is committed.
     ///
-    /// A chunk whose state waits is written and flushed, and the writer will not be asked to take it back. It is saved at the
-    /// end of that time, at a stop, an error, and the end of the input. After a kill, a loss of the lease or a panic the
-    /// next attempt repeats what was not saved: files are cut back and hold everything once as before, other targets outside
-    /// of the repository may be given more again than the last chunk. A chunk is never kept waiting that was written through the
-    /// repository's transaction, that holds skipped items, or in which a context has changed.
+    /// A chunk whose state waits is written and flushed, and the writer will not be asked to take it back. It is saved
+    /// at the end of that time, at a stop, an error, and the end of the input. After a kill, a loss of the lease or a
+    /// panic the next attempt repeats what was not saved: files are cut back and hold everything once as before, other
+    /// targets outside of the repository may be given more again than the last chunk. A chunk is never kept waiting
+    /// that was written through the repository's transaction, that holds skipped items, or in which a context has
+    /// changed.
     ///
     /// A stop that another node records is seen with the next save, at the latest. Where a reader or processor blocks
     /// its thread, the save waits for it, unless the step [reads ahead](ReadAhead::Always).
@@ -245,12 +248,12 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
-    /// Takes the exit code of the step, once it is complete, from its counters, for transitions to match; `None` leaves the
-    /// name of the status. The counters are sums over all attempts since the last forced launch, so that a crash does not change
-    /// the way. [`exit_codes`](crate::step::exit_codes) has functions that are ready to use.
+    /// Takes the exit code of the step, once it is complete, from its counters, for transitions to match; `None` leaves
+    /// the name of the status. The counters are sums over all attempts since the last forced launch, so that a crash
+    /// does not change the way. [`exit_codes`](crate::step::exit_codes) has functions that are ready to use.
     ///
-    /// It is called when all chunks are committed. When it fails or panics, the step is FAILED, and a restart calls it again
-    /// and writes nothing.
+    /// It is called when all chunks are committed. When it fails or panics, the step is FAILED, and a restart calls it
+    /// again and writes nothing.
     #[must_use]
     pub fn exit_code<F>(mut self, function: F) -> Self
     where
@@ -274,8 +277,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
-    /// The kinds of errors that became an [`ItemError`](crate::ItemError) by `?` in the processor or the writer, and are
-    /// [`Other`](ErrorKind::Other) otherwise: so that [`retry_on`](RetryPolicy::retry_on) and
+    /// The kinds of errors that became an [`ItemError`](crate::ItemError) by `?` in the processor or the writer, and
+    /// are [`Other`](ErrorKind::Other) otherwise: so that [`retry_on`](RetryPolicy::retry_on) and
     /// [`skip_on`](SkipPolicy::skip_on) know a timeout from a refusal. `None` leaves them as they are.
     ///
     /// ```
@@ -302,11 +305,11 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
 
     /// Goes on without items that fail, up to a limit. An error that is also repeated is repeated first.
     ///
-    /// An item that cannot be written is found by writing parts of its chunk, each rolled back before the next. A writer
-    /// [that cannot roll back](ItemWriter::can_roll_back) is given the items of such a chunk one by one instead, so each of
-    /// them twice at most.
+    /// An item that cannot be written is found by writing parts of its chunk, each rolled back before the next. A
+    /// writer [that cannot roll back](ItemWriter::can_roll_back) is given the items of such a chunk one by one instead,
+    /// so each of them twice at most.
     ///
-    /// What is kept of a skipped item is the item that was read, so it is copied before it is processed.
+    /// A skipped item is kept as it was read, so it is copied before it is processed.
     #[must_use]
     pub fn skip(mut self, policy: SkipPolicy) -> Self
     where
@@ -317,11 +320,12 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
-    /// Makes the items that are skipped such that they can be run again once the cause is fixed, by the same processor and
-    /// writer, in an execution of its own: `POST /executions/{id}/skips/rerun`. Set last, after the writer.
+    /// Makes the items that are skipped such that they can be run again once the cause is fixed, by the same processor
+    /// and writer, in an execution of its own: `POST /executions/{id}/skips/rerun`. Set last, after the writer.
     ///
-    /// Items that failed in processing or writing are read back from the JSON that is kept of them. One that does not read back as
-    /// it was (it holds NaN, or serde leaves a part of it out) is kept to be looked at, and is never run again.
+    /// Items that failed in processing or writing are read back from the JSON that is kept of them. One that does not
+    /// read back as it was (it holds NaN, or serde leaves a part of it out) is kept to be looked at, and is never run
+    /// again.
     #[must_use]
     pub fn rerun_skips(mut self) -> Self
     where
@@ -335,8 +339,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
-    /// With [`rerun_skips`](Self::rerun_skips), runs also those again that could not be read: `parse` makes an item of the raw text
-    /// that is kept. An error of it is a read that fails again.
+    /// With [`rerun_skips`](Self::rerun_skips), runs also those again that could not be read: `parse` makes an item of
+    /// the raw text that is kept. An error of it is a read that fails again.
     #[must_use]
     pub fn parse_raw<F>(mut self, parse: F) -> Self
     where
@@ -346,8 +350,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
-    /// Makes the step such that its first items can be shown, input beside output, without writing or storing anything:
-    /// `run JOB --preview 20`, `POST /jobs/{name}/preview`. Set after the processor.
+    /// Makes the step such that its first items can be shown, input next to output, without writing or storing
+    /// anything: `run JOB --preview 20`, `POST /jobs/{name}/preview`. Set after the processor.
     #[must_use]
     pub fn preview(mut self) -> Self
     where
@@ -359,8 +363,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
-    /// Whether the next chunk is read and processed while the last one is written and committed. What is committed is the
-    /// same either way: a checkpoint travels with its chunk. At most three chunks are in memory.
+    /// The rule by which the next chunk is read and processed while the last one is written and committed. What is
+    /// committed is the same either way: a checkpoint travels with its chunk. At most three chunks are in memory.
     #[must_use]
     pub fn read_ahead(mut self, read_ahead: ReadAhead) -> Self {
         self.settings.read_ahead = read_ahead;

@@ -35,7 +35,8 @@ pub(super) struct Commits<'a, R: ItemReader, O> {
 }
 
 impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
-    /// Commits one chunk, if there is anything in it, or leaves it to be saved with a later one. The answer is its memory.
+    /// Commits one chunk, if there is anything in it, or leaves it to be saved with a later one. The answer is its
+    /// memory.
     pub(super) async fn chunk<W: ItemWriter<O>>(
         &mut self,
         target: &mut Target<'_, W>,
@@ -145,7 +146,8 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         }
     }
 
-    /// Takes the chunk in hand back from the target, and saves those that were written before it. Whether the store was lost.
+    /// Takes the chunk in hand back from the target, and saves those that were written before it. Whether the store was
+    /// lost.
     async fn roll_back<W: ItemWriter<O>>(
         &mut self,
         target: &mut Target<'_, W>,

@@ -51,7 +51,7 @@ pub(super) struct Contexts {
     job: Stored,
     /// The job's as this step knows it to be stored.
     stored: ExecutionContext,
-    /// Whether the job's has changed since it was last saved.
+    /// True if the job's has changed since it was last saved.
     job_changed: bool,
 }
 
@@ -61,12 +61,12 @@ impl Contexts {
         Self { step: settled(step), stored: job.clone(), job: settled(job), job_changed: false }
     }
 
-    /// Whether a chunk brings changes with it, or the writer has put something since the last one.
+    /// True if a chunk brings changes with it, or the writer has put something since the last one.
     pub(super) fn change_with(scope: &StepScope, seal: &Seal) -> bool {
         seal.context.is_some() || seal.job_context.is_some() || Self::written(scope)
     }
 
-    /// Whether the writer has put something that was not taken yet.
+    /// True if the writer has put something that was not taken yet.
     pub(super) fn written(scope: &StepScope) -> bool {
         scope.context.has_change_of(Side::Writing) || scope.job.context.has_change_of(Side::Writing)
     }
@@ -89,7 +89,7 @@ impl Contexts {
         self.step.in_hand.is_some()
     }
 
-    /// What the writer has put for the chunk in hand is void. Whether the step's context has changed by it.
+    /// Undoes what the writer has put for the chunk in hand. True if the step's context has changed by it.
     pub(super) fn roll_back(&mut self) -> bool {
         self.job.in_hand = None;
         self.step.in_hand.take().is_some()
@@ -109,7 +109,7 @@ impl Contexts {
         self.step.merged()
     }
 
-    /// Whether the job's is to be saved.
+    /// True if the job's is to be saved.
     pub(super) fn job_changed(&self) -> bool {
         self.job_changed || self.job.in_hand.is_some()
     }

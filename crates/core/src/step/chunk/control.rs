@@ -1,4 +1,4 @@
-//! How the control totals of a chunk step are declared.
+//! The declaration of the control totals of a chunk step.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     /// A control total: a named sum over the items that are read and over those that are written, where both are of one
     /// type. Set after the processor; `|_| 1` counts items, and a condition counts those that meet it.
     ///
-    /// Sums are exact decimal numbers, committed with their chunks and kept over all attempts. What is filtered or skipped
-    /// is summed from the item that was read. At the end of the input, before the output is published, the step fails
-    /// unless `read = written + filtered + skipped`, or by [`control_rule`](Self::control_rule). A number that is not finite
-    /// or a sum of more than 38 digits fails the step at once.
+    /// Sums are exact decimal numbers, committed with their chunks and kept over all attempts. What is filtered or
+    /// skipped is summed from the item that was read. At the end of the input, before the output is published, the step
+    /// fails unless `read = written + filtered + skipped`, or by [`control_rule`](Self::control_rule). A number that is
+    /// not finite or a sum of more than 38 digits fails the step at once.
     #[must_use]
     pub fn control_total<V, F>(mut self, name: impl Into<String>, take: F) -> Self
     where
@@ -30,8 +30,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
-    /// The side of a [`control_total`](Self::control_total) that sums what is read. With one of the same name
-    /// [on what is written](Self::control_total_written) it must balance; alone it is for show and for the author's rule.
+    /// The side of a [`control_total`](Self::control_total) that sums what is read. With one of the same name [on what
+    /// is written](Self::control_total_written) it must balance; alone it is for show and for the author's rule.
     #[must_use]
     pub fn control_total_read<V, F>(mut self, name: impl Into<String>, take: F) -> Self
     where
@@ -55,9 +55,9 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
-    /// What must hold of the control totals at the end of the input, in the place of the balance: against the value of a trailer
-    /// record, say, which the processor has put into the step's context. An error fails the step before its output is
-    /// published. [`ControlTotals::balance`] is the rule without one.
+    /// The rule of the control totals at the end of the input, in the place of the balance: against the value of a
+    /// trailer record, say, which the processor has put into the step's context. An error fails the step before its
+    /// output is published. [`ControlTotals::balance`] is the rule without one.
     #[must_use]
     pub fn control_rule<F>(mut self, rule: F) -> Self
     where

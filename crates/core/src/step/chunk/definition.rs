@@ -1,4 +1,4 @@
-//! What a chunk step is made of, once it is built.
+//! The parts of a chunk step, once it is built.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub(super) type FromRaw<I> = Arc<dyn Fn(&str) -> Result<I, BoxError> + Send + Sy
 pub(super) type RunKept<R, P, W> =
     for<'a> fn(&'a ChunkBody<R, P, W>, BodyRun) -> LocalBoxFuture<'a, Result<BodyEnd, BodyError>>;
 
-/// How the skipped items of a built step are read back and run.
+/// The re-run of the skipped items of a built step.
 pub(super) struct Rerun<R: ItemReader, P: ItemProcessor<R::Item>, W> {
     pub(super) from_json: FromJson<R::Item>,
     pub(super) from_raw: Option<FromRaw<R::Item>>,

@@ -32,7 +32,8 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
         told.and(reader).and(processor)
     }
 
-    /// Reads items up to the limits of a chunk, processes each at once, and seals the chunk, in buffers that are used again.
+    /// Reads items up to the limits of a chunk, processes each at once, and seals the chunk, in buffers that are used
+    /// again.
     #[inline]
     pub(super) async fn fill(
         &mut self,
@@ -76,14 +77,14 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
         processing.settle(item, || reading.input.origin(), buffers, tally).await
     }
 
-    /// Whether items need nothing but to be processed.
+    /// True if items need nothing but to be processed.
     fn processes_at_hand(&self) -> bool {
         let (limits, Processing { copy, totals, origin, .. }) = (&self.reading.limits, &self.processing);
         copy.is_none() && totals.is_none() && limits.weight.is_none() && limits.time.is_none() && !origin.is_wanted()
     }
 
-    /// Settles the items that are at hand, as far as neither reader nor processor has to wait. Gives an item back that the
-    /// processor has to wait for.
+    /// Settles the items that are at hand, as far as neither reader nor processor has to wait. Gives an item back that
+    /// the processor has to wait for.
     fn fill_at_hand(
         &mut self,
         buffers: &mut Buffers<R::Item, P::Output>,
@@ -122,8 +123,8 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
     }
 }
 
-/// Passes up to so many items from a reader through a processor, neither of which waits. How many were read, how many of
-/// them were filtered, and what ended it before.
+/// Passes up to so many items from a reader through a processor, neither of which waits. How many were read, how many
+/// of them were filtered, and what ended it before.
 ///
 /// A function of its own, so that the counters and the ends of the outputs stay in registers.
 #[inline(never)]

@@ -6,7 +6,7 @@ use super::totals::Sums;
 use crate::execution::{Counters, SkipPhase};
 use crate::item::Checkpoint;
 
-/// Where the parts of a step stand.
+/// The positions of the parts of a step.
 #[derive(Default)]
 pub(super) struct Positions {
     pub(super) reader: Option<Checkpoint>,
@@ -27,12 +27,12 @@ pub(super) struct Hand<I, O> {
     pub(super) rerun: Vec<i64>,
     /// It brings changes of the contexts, so it is saved at once.
     pub(super) changed: bool,
-    /// Where the parts of the step stand before it: what is rolled back to while chunks before it are saved.
+    /// The positions of the parts of the step before it: they are rolled back to while chunks before it are saved.
     pub(super) before: Positions,
     pub(super) tries: Tries,
 }
 
-/// What was tried for a chunk.
+/// The attempts that were made for a chunk.
 #[derive(Default)]
 pub(super) struct Tries {
     /// Additional attempts that the retry policy was asked for.
@@ -46,7 +46,7 @@ pub(super) struct Tries {
 }
 
 impl<I, O> Hand<I, O> {
-    /// Whether there is nothing to commit.
+    /// True if there is nothing to commit.
     pub(super) fn is_empty(&self) -> bool {
         self.read == 0 && self.skips.is_empty()
     }

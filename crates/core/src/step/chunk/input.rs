@@ -1,4 +1,4 @@
-//! Where the items come from: the reader itself, or a thread that reads ahead of the chunk and can be waited for.
+//! The source of the items: the reader itself, or a thread that reads ahead of the chunk and can be waited for.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::step::shared::Side;
 /// Items that a reader on a thread of its own may be ahead: they hide the cost of handing items over.
 const ITEMS_AHEAD: usize = 64;
 
-/// What a read came to.
+/// The outcome of a read.
 pub(super) enum Read<I> {
     Item(I),
     /// There is no more.
@@ -51,7 +51,7 @@ pub(super) struct Handed<R: ItemReader> {
     origin: Option<Origin>,
 }
 
-/// What was read, and how things stand behind it: they travel together.
+/// An item and the state of its reader behind it: they travel together.
 struct Message<I> {
     outcome: Result<Option<I>, ItemError>,
     checkpoint: Result<Option<Checkpoint>, ItemError>,
@@ -80,8 +80,8 @@ impl<R: ItemReader + 'static> Input<R> {
 }
 
 impl<R: ItemReader + 'static> Input<R> {
-    /// The next item, or what there is instead at the `deadline` or on a stop; a reader that is read directly is waited for
-    /// at the deadline.
+    /// The next item, or what there is instead at the `deadline` or on a stop; a reader that is read directly is waited
+    /// for at the deadline.
     #[inline]
     pub(super) async fn read(
         &mut self,

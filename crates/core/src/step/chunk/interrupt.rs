@@ -1,4 +1,4 @@
-//! Why a chunk ends before its commit: a stop, an error; and the waits that a stop ends.
+//! The reasons for which a chunk ends before its commit: a stop, an error; and the waits that a stop ends.
 
 use std::future::Future;
 use std::pin::pin;
@@ -12,7 +12,7 @@ use crate::step::body::BodyError;
 use crate::step::context::{StepContext, StopRequested};
 use crate::step::policy::{RetryPolicy, after_retries, random_share};
 
-/// Why a chunk ends before its commit.
+/// The reason for which a chunk ends before its commit.
 pub(super) enum Interrupt {
     /// A stop was requested while it waited.
     Stopped,
@@ -62,8 +62,8 @@ pub(super) async fn wait(
     context.sleep(delay).await.map_err(|StopRequested| Interrupt::Stopped)
 }
 
-/// What the author's future comes to, or `None` when a stop is requested while it waits: it is dropped then. One that need
-/// not wait costs nothing by it.
+/// The value of the author's future, or `None` when a stop is requested while it waits: it is dropped then. One that
+/// need not wait costs nothing by it.
 #[inline]
 pub(super) async fn unless_stopped<T>(context: &StepContext, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);

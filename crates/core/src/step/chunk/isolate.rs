@@ -9,7 +9,7 @@ use crate::item::{ItemError, ItemReader, ItemWriter};
 use crate::step::body::BodyError;
 use crate::step::policy::SkipRefusal;
 
-/// Why the search ended without an answer. What it found stays found.
+/// The reason for which the search ended without an answer. The items that it found stay found.
 pub(super) enum Unsettled {
     /// A write failed by an error that is not to be skipped; it was rolled back.
     Write(ItemError),
@@ -39,7 +39,8 @@ pub(super) struct Isolation<'a, R: ItemReader> {
 }
 
 impl<R: ItemReader> Isolation<'_, R> {
-    /// Whether an error is such that an item may be skipped for it. A limit that is reached is reported when the item is found.
+    /// True if an error is such that an item may be skipped for it. A limit that is reached is reported when the item
+    /// is found.
     pub(super) fn asks<O>(&self, hand: &Hand<R::Item, O>, error: &ItemError) -> bool {
         let asked = self.skip.policy.asks(SkipPhase::Write, error, self.skipped + hand.skips.count());
         asked != Err(SkipRefusal::Other)
@@ -47,10 +48,10 @@ impl<R: ItemReader> Isolation<'_, R> {
 
     /// Takes the items out of a chunk that cannot be written: O(k·log n) writes for k bad ones among n.
     ///
-    /// Each trial writes the items found good and a part of the rest, and is rolled back, in the database and in the writer.
-    /// The chunk itself is written and committed by the caller, so a stop, error or crash in here loses nothing: nothing
-    /// of it is committed. `first` is the error of the write of the whole chunk; without one, since the error came later,
-    /// the search begins with a trial of the whole chunk.
+    /// Each trial writes the items found good and a part of the rest, and is rolled back, in the database and in the
+    /// writer. The chunk itself is written and committed by the caller, so a stop, error or crash in here loses
+    /// nothing: nothing of it is committed. `first` is the error of the write of the whole chunk; without one, since
+    /// the error came later, the search begins with a trial of the whole chunk.
     pub(super) async fn by_halves<W, O>(
         &self,
         target: &mut Target<'_, W>,
@@ -90,8 +91,8 @@ impl<R: ItemReader> Isolation<'_, R> {
         if hand.skips.count() == before { Err(Unsettled::NotFound) } else { Ok(()) }
     }
 
-    /// Writes the items of a chunk one by one, from the first that is not out, and takes those out that cannot be written:
-    /// for a writer that cannot roll back. No good item is written more often than once in here.
+    /// Writes the items of a chunk one by one, from the first that is not out, and takes those out that cannot be
+    /// written: for a writer that cannot roll back. No good item is written more often than once in here.
     pub(super) async fn one_by_one<W, O>(
         &self,
         target: &mut Target<'_, W>,

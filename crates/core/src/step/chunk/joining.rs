@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 use crate::step::body::BodyError;
 use crate::step::context::StepContext;
 
-/// Tells when what was written must be saved. A thread watches the time: a look at the clock for each chunk would cost more
-/// than the quickest chunks do.
+/// Tells when what was written must be saved. A thread watches the time: a look at the clock for each chunk would cost
+/// more than the quickest chunks do.
 pub(super) struct Joining {
     shared: Arc<Shared>,
     watch: Thread,
@@ -37,7 +37,7 @@ impl Joining {
         Ok(Self { shared, watch: watch.thread().clone() })
     }
 
-    /// Whether a save is due.
+    /// True if a save is due.
     #[inline]
     pub(super) fn is_due(&self) -> bool {
         self.shared.due.load(Ordering::Acquire)

@@ -9,8 +9,8 @@ use crate::item::{
 };
 use crate::step::context::StepContext;
 
-/// The four below are for what needs no processor of its own. Each comes behind those before it, in the order in which they
-/// stand; a [`processor`](Self::processor) comes before them, since it replaces all.
+/// The four below are for what needs no processor of its own. Each comes behind those before it, in the order in which
+/// they stand; a [`processor`](Self::processor) comes before them, since it replaces all.
 ///
 /// ```
 /// use oxbatch::item::{FunctionWriter, ListReader};
@@ -87,8 +87,8 @@ where
         })
     }
 
-    /// Makes something else of each item, by a future, or fails with it. [`concurrency`](Self::concurrency) keeps several in
-    /// flight.
+    /// Makes something else of each item, by a future, or fails with it. [`concurrency`](Self::concurrency) keeps
+    /// several in flight.
     #[must_use]
     pub fn map_async<O, F, U>(
         self,

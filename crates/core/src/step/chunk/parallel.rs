@@ -154,7 +154,8 @@ where
         }
     }
 
-    /// What is awaited, unless a stop is requested: then the chunk in hand is given up, and repeated by the next attempt.
+    /// The awaited value, unless a stop is requested: then the chunk in hand is given up, and repeated by the next
+    /// attempt.
     async fn or_stop<T>(&self, awaited: impl Future<Output = T>) -> Result<T, Interrupt> {
         tokio::select! {
             biased;
@@ -163,7 +164,8 @@ where
         }
     }
 
-    /// Ends the threads and closes reader and processors; those are left to themselves that do not end within `at_most`.
+    /// Ends the threads and closes reader and processors; those are left to themselves that do not end within
+    /// `at_most`.
     pub(super) async fn close(self, at_most: Duration) -> Result<(), BodyError> {
         // What is in flight is awaited by nobody any more, and given up.
         drop((self.feeds, self.given_up));

@@ -1,4 +1,4 @@
-//! What becomes of one item: processed, repeated, filtered, skipped.
+//! The processing of one item: its retries, and whether it is filtered or skipped.
 
 use super::buffers::Buffers;
 use super::interrupt::{Interrupt, error_after, unless_stopped, wait};
@@ -19,15 +19,15 @@ pub(super) struct Processing<R: ItemReader, P: ItemProcessor<R::Item>> {
     pub(super) origin: ItemOrigin,
     pub(super) rules: Rules<R>,
     pub(super) copy: Option<CopyItem<R>>,
-    /// What an item puts into the contexts that fails can be rolled back: it is the only processor.
+    /// True if the entries of an item that fails can be rolled back: it is the only processor.
     pub(super) undoes: bool,
     /// Takes the control totals of what is read, where there are any.
     pub(super) totals: Option<ReadTally<R::Item, P::Output>>,
 }
 
 impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
-    /// Settles an item: its output is in the buffers, or the tally tells why there is none. `origin` is asked for the item's
-    /// only where it is needed.
+    /// Settles an item: its output is in the buffers, or the tally tells why there is none. `origin` is asked for the
+    /// item's only where it is needed.
     #[inline]
     pub(super) async fn settle(
         &mut self,
@@ -62,7 +62,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
         unless_stopped(&self.context, self.processor.process(item)).await.ok_or(Interrupt::Stopped)
     }
 
-    /// What was put into the contexts so far is not rolled back with the next item.
+    /// Keeps what was put into the contexts so far: it is not rolled back with the next item.
     #[inline]
     fn mark(&self) {
         let scope = self.context.scope();
@@ -70,7 +70,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
         scope.job.context.mark(Side::Settling);
     }
 
-    /// What the item has put into the contexts is void: it comes again, or is skipped.
+    /// Undoes what the item has put into the contexts: it comes again, or is skipped.
     fn undo(&self) {
         // One of several processors puts nothing, and the reader's entries are not its own to roll back.
         if self.undoes {

@@ -20,7 +20,7 @@ use crate::step::shared::Side;
 /// Bytes of skipped items that a chunk keeps before it is sealed.
 const MAX_KEPT_BYTES: usize = 4 * 1024 * 1024;
 
-/// How much a chunk holds.
+/// The limits of a chunk.
 pub(super) struct Limits<R: ItemReader> {
     /// Most items, those included that cannot be read.
     pub(super) items: usize,
@@ -30,7 +30,7 @@ pub(super) struct Limits<R: ItemReader> {
     pub(super) weight: Option<Weight<R>>,
 }
 
-/// How full the chunk in hand is.
+/// The contents of the chunk in hand as they are counted.
 #[derive(Default)]
 pub(super) struct Fullness {
     pub(super) items: usize,
@@ -39,7 +39,7 @@ pub(super) struct Fullness {
     bytes: u64,
     /// Bytes that are kept of them.
     kept_bytes: usize,
-    /// When it is to be sealed; set by its first item.
+    /// The time at which it is to be sealed; set by its first item.
     deadline: Option<Instant>,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Reading<R: ItemReader> {
 }
 
 impl<R: ItemReader + 'static> Reading<R> {
-    /// Whether the chunk may take another item.
+    /// True if the chunk may take another item.
     #[inline]
     pub(super) fn has_room(&self, full: &Fullness) -> bool {
         full.items + full.skipped < self.limits.items
@@ -88,7 +88,7 @@ impl<R: ItemReader + 'static> Reading<R> {
         }
     }
 
-    /// What was put into the contexts so far is not rolled back with the next read.
+    /// Keeps what was put into the contexts so far: it is not rolled back with the next read.
     #[inline]
     fn mark(&self) {
         let scope = self.context.scope();
@@ -96,8 +96,8 @@ impl<R: ItemReader + 'static> Reading<R> {
         scope.job.context.mark(Side::Settling);
     }
 
-    /// Repeats a read that failed, or goes on without the item. Only a transient error leaves the position where it was: to
-    /// read again after any other would lose the item that could not be read, unless it is kept as skipped.
+    /// Repeats a read that failed, or goes on without the item. Only a transient error leaves the position where it
+    /// was: to read again after any other would lose the item that could not be read, unless it is kept as skipped.
     #[cold]
     async fn read_on(
         &mut self,
@@ -127,7 +127,7 @@ impl<R: ItemReader + 'static> Reading<R> {
         Ok(if self.context.is_stopping() { Read::Stopped } else { Read::Skipped })
     }
 
-    /// How things stand now, behind the last item that was read.
+    /// The state behind the last item that was read.
     #[inline]
     pub(super) fn seal(&mut self, full: &Fullness, end: bool) -> Result<Seal, Interrupt> {
         let checkpoint = self.input.checkpoint()?;

@@ -21,9 +21,10 @@ use crate::step::context::StepContext;
 /// Kept items that are read from the repository at once.
 const PAGE: u32 = 500;
 
-/// What the builder of a step has been reported of re-runs.
+/// The re-runs as the builder of a step has been given them.
 pub(super) struct DeclaredRerun<I> {
-    /// How items are read back, and a `RunKept` of the parts that are set at the time; its type shows whether they still are.
+    /// The function that reads items back, and a `RunKept` of the parts that are set at the time; its type shows
+    /// whether they still are.
     pub(super) items: Option<(FromJson<I>, Box<dyn Any>)>,
     pub(super) from_raw: Option<FromRaw<I>>,
 }
@@ -106,7 +107,7 @@ where
     .boxed_local()
 }
 
-/// Where a [`KeptReader`] stands.
+/// The position of a [`KeptReader`].
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct KeptPosition {
     after: i64,

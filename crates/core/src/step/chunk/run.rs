@@ -34,7 +34,7 @@ use crate::step::shared::Side;
 
 /// Every so many chunks the thread lets other futures of the author's run, which share it.
 const CHUNKS_BETWEEN_YIELDS: i64 = 64;
-/// How long a step that has failed waits for its reader, to close it.
+/// The time for which a step that has failed waits for its reader, to close it.
 const CLOSE_AFTER_FAULT: Duration = Duration::from_millis(500);
 /// Outputs of the first chunk that memory is taken for: not more than is likely to be filled.
 const FIRST_OUTPUTS: usize = 1024;
@@ -322,7 +322,8 @@ fn build<T>(what: &str, factory: &Factory<T>, context: &StepContext) -> Result<T
         .map_err(|error| BodyError::Failed(format!("failed to build the {what}: {}", cause_chain(error.as_ref()))))
 }
 
-/// What a writer puts into the contexts can be rolled back; what an item puts, where the step may go on after it.
+/// Records the entries of a writer, so that they can be rolled back; those of an item where the step may go on after
+/// it.
 fn record_changes(context: &StepContext, of_items: bool) {
     let sides: &[Side] = if of_items { &[Side::Writing, Side::Settling, Side::Reading] } else { &[Side::Writing] };
     context.scope().context.record(sides);

@@ -14,18 +14,18 @@ pub(super) struct Sealed<I, O> {
     pub(super) skips: KeptSkips,
     pub(super) filtered: i64,
     pub(super) retries: i64,
-    /// What it adds to the control totals.
+    /// The sums that it adds to the control totals.
     pub(super) totals: Vec<Sums>,
     pub(super) seal: Seal,
 }
 
-/// How things stand behind the last item of a chunk.
+/// The state behind the last item of a chunk.
 pub(super) struct Seal {
     pub(super) read: i64,
     /// The reader has said that there is no more.
     pub(super) end: bool,
     pub(super) checkpoint: Option<Checkpoint>,
-    /// What the processor remembers.
+    /// The checkpoint of the processor.
     pub(super) processor: Option<Checkpoint>,
     pub(super) progress: Option<f64>,
     /// The step's and the job's context, as far as they changed.

@@ -1,4 +1,4 @@
-//! What a chunk step's builder collects beside its three parts, and whether it fits together.
+//! The settings of a chunk step's builder next to its three parts, and the check that they fit together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl<R: ItemReader> Clone for Skip<R> {
 }
 
 impl<R: ItemReader> Skip<R> {
-    /// What is kept of an item that failed with `error`, or of one that could not be read.
+    /// The record of an item that failed with `error`, or of one that could not be read.
     #[cold]
     pub(super) fn kept(&self, phase: SkipPhase, item: Option<&R::Item>, error: &ItemError) -> SkippedItem {
         let (text, whole) = match (item, phase) {
@@ -65,8 +65,8 @@ impl<R: ItemReader> Skip<R> {
         skipped
     }
 
-    /// Whether the JSON of an item is all of it: read back, it is written as the same JSON. Maps and sets may be written in
-    /// another order each time, so it is the letters that are compared.
+    /// True if the JSON of an item is all of it: read back, it is written as the same JSON. Maps and sets may be
+    /// written in another order each time, so it is the letters that are compared.
     fn reads_back(&self, text: &str) -> bool {
         let Some(read_back) = self.read_back else { return true };
         let Ok(item) = read_back(text) else { return false };
@@ -83,7 +83,7 @@ impl<R: ItemReader> Skip<R> {
 /// The JSON that is kept of an item.
 pub(super) struct KeptText {
     text: Option<String>,
-    /// Whether it is all of the item.
+    /// True if it is all of the item.
     whole: bool,
 }
 
@@ -125,7 +125,7 @@ impl<R: ItemReader> Rules<R> {
         self.skip.as_ref().map(|skip| &skip.policy)
     }
 
-    /// Whether something of an item that failed may be needed again: itself, or what it found in the contexts.
+    /// True if something of an item that failed may be needed again: itself, or what it found in the contexts.
     pub(super) fn goes_on(&self) -> bool {
         self.skip.is_some() || self.retry.max_retries() > 0
     }
@@ -134,7 +134,7 @@ impl<R: ItemReader> Rules<R> {
 /// The author's measure of an item in bytes.
 type Measure<R> = Arc<dyn Fn(&<R as ItemReader>::Item) -> u64 + Send + Sync>;
 
-/// How heavy a chunk may be, and the author's measure of an item.
+/// The limit of a chunk in bytes, and the author's measure of an item.
 pub(super) struct Weight<R: ItemReader> {
     /// Bytes.
     pub(super) limit: u64,
@@ -147,7 +147,7 @@ impl<R: ItemReader> Clone for Weight<R> {
     }
 }
 
-/// Whether the next chunk is read and processed while the last one is written and committed.
+/// The rule by which the next chunk is read and processed while the last one is written and committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReadAhead {
     /// When both take long enough for it to pay: measured while the step runs.
@@ -201,7 +201,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The first setting that cannot be, or that contradicts another. `sees_all` tells whether one processor must see all.
+    /// The first setting that cannot be, or that contradicts another. `sees_all` tells whether one processor must see
+    /// all.
     pub(super) fn problem(&self, sees_all: bool) -> Option<String> {
         let Self { threads, concurrency, .. } = *self;
         if let ChunkSize::Fixed(size) = self.size

@@ -1,4 +1,4 @@
-//! A thread beside the step's own that runs the author's code, and gives back what it was given.
+//! A thread next to the step's own that runs the author's code, and gives back what it was given.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,7 +51,8 @@ impl<T: Send + 'static> SideThread<T> {
         Ok(Self { ended: Some(ended) })
     }
 
-    /// What it gives back when it has ended by itself; its panic goes on here. `None` when that was reported before.
+    /// The value of the thread when it has ended by itself; its panic goes on here. `None` when that was reported
+    /// before.
     pub(super) async fn ended(&mut self) -> Option<T> {
         match self.ended.take()?.await {
             Ok(Ok(given)) => Some(given),
@@ -60,8 +61,8 @@ impl<T: Send + 'static> SideThread<T> {
         }
     }
 
-    /// What it gives back, once its channels are closed; `None` when it was lost in a panic, or when the thread does not
-    /// end within `at_most`: it sits in the author's code, and ends after that.
+    /// The value of the thread once its channels are closed; `None` when it was lost in a panic, or when the thread
+    /// does not end within `at_most`: it sits in the author's code, and ends after that.
     pub(super) async fn join(self, at_most: Duration) -> Option<T> {
         let ended = tokio::time::timeout(at_most, self.ended?).await.ok()?;
         ended.ok().and_then(Result::ok)

@@ -1,4 +1,4 @@
-//! How the step stands behind its last chunk, and how that is saved: with each chunk, or several at a time.
+//! The state of the step behind its last chunk, and its saves: with each chunk, or several at a time.
 
 use super::contexts::Contexts;
 use super::hand::{Hand, Positions};
@@ -25,7 +25,7 @@ enum Waiting {
     Lost,
 }
 
-/// What goes into a save beside the state.
+/// The part of a save that is not the state.
 pub(super) struct Save<'a> {
     pub(super) counters: Counters,
     pub(super) progress: Option<f64>,
@@ -33,7 +33,7 @@ pub(super) struct Save<'a> {
     pub(super) rerun: &'a [i64],
 }
 
-/// How the step stands behind its last chunk.
+/// The state of the step behind its last chunk.
 pub(super) struct Standing<'a, I, O> {
     context: &'a StepContext,
     state: StepState,
@@ -79,12 +79,14 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         u64::try_from(self.counters.skip()).unwrap_or(u64::MAX)
     }
 
-    /// Whether a chunk changes a context, or the writer has since the last one: it is saved at once then, and by itself.
+    /// True if a chunk changes a context, or the writer has since the last one: it is saved at once then, and by
+    /// itself.
     pub(super) fn changes_with(&self, seal: &Seal) -> bool {
         Contexts::change_with(self.context.scope(), seal)
     }
 
-    /// Takes what a chunk brings with it: from now on this is what a save writes. The answer is what it takes to go back.
+    /// Takes what a chunk brings with it: from now on this is what a save writes. The answer is what it takes to go
+    /// back.
     pub(super) fn adopt(&mut self, seal: &mut Seal) -> Positions {
         self.adopt_contexts(seal.context.take(), seal.job_context.take());
         let mut positions =
@@ -93,7 +95,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         positions
     }
 
-    /// What the writer has put so far is not rolled back any more; whether a context has changed by it.
+    /// Keeps what the writer has put so far: it is not rolled back any more. True if a context has changed by it.
     pub(super) fn keep_written(&mut self) -> bool {
         let changed = Contexts::written(self.context.scope());
         self.adopt_contexts(None, None);
@@ -118,7 +120,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         self.state.writer = writer;
     }
 
-    /// Whether the reader stands where it stood before.
+    /// True if the reader stands where it stood before.
     pub(super) fn stands_still(&self, before: &Positions) -> bool {
         match (&before.reader, &self.state.reader) {
             (Some(before), Some(now)) => before.as_json() == now.as_json(),
@@ -137,8 +139,8 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         self.totals.as_ref().map_or(Ok(()), |totals| totals.check(self.context))
     }
 
-    /// Whether a chunk that was written may be saved with a later one: nothing of it is in the transaction or the contexts,
-    /// and the last save is not long ago.
+    /// True if a chunk that was written may be saved with a later one: nothing of it is in the transaction or the
+    /// contexts, and the last save is not long ago.
     pub(super) fn may_wait<W>(&self, hand: &Hand<I, O>, target: &Target<'_, W>) -> bool {
         let Some(joining) = &self.joining else { return false };
         !(joining.is_due()
@@ -248,7 +250,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         Err(Failure::Output("sync", error))
     }
 
-    /// Whether chunks that waited for a save are lost: the step can only fail.
+    /// True if chunks that waited for a save are lost: the step can only fail.
     pub(super) fn has_lost(&self) -> bool {
         matches!(self.waiting, Waiting::Lost)
     }

@@ -1,4 +1,4 @@
-//! What is counted while the items of a chunk are settled.
+//! The counts of a chunk while its items are processed.
 
 use super::interrupt::Interrupt;
 use super::kept::KeptSkips;
@@ -8,14 +8,14 @@ use crate::item::{ItemError, ItemReader};
 use crate::step::body::BodyError;
 use crate::step::policy::SkipRefusal;
 
-/// What is counted while items are settled.
+/// The counts while items are processed.
 pub(super) struct Tally {
     pub(super) filtered: usize,
     pub(super) retries: i64,
     /// In the order of the items.
     pub(super) skips: KeptSkips,
-    /// How many are known to have been skipped before. The policy is asked again when the chunk is committed, in the order
-    /// of the chunks and over all phases; here it only ends a flood.
+    /// The number of items that are known to have been skipped before. The policy is asked again when the chunk is
+    /// committed, in the order of the chunks and over all phases; here it only ends a flood.
     skipped: u64,
 }
 
@@ -24,8 +24,8 @@ impl Tally {
         Self { filtered: 0, retries: 0, skips: KeptSkips::default(), skipped }
     }
 
-    /// Keeps an item as skipped where the policy allows it, or passes the error on; without an item it could not be read. About as many bytes are kept of it as
-    /// the answer says.
+    /// Keeps an item as skipped where the policy allows it, or passes the error on; without an item it could not be
+    /// read. About as many bytes are kept of it as the answer says.
     #[cold]
     pub(super) fn skip_or<R: ItemReader>(
         &mut self,

@@ -10,10 +10,10 @@ use crate::step::body::BodyError;
 use crate::step::context::StepContext;
 use crate::step::shared::Side;
 
-/// How long a write that waits may go on after a stop: most end by themselves, and their chunk is saved.
+/// The time for which a write that waits may go on after a stop: most end by themselves, and their chunk is saved.
 const WRITE_AFTER_STOP: Duration = Duration::from_secs(1);
 
-/// Where output goes.
+/// The target of the output.
 pub(super) struct Target<'a, W> {
     pub(super) writer: W,
     pub(super) transaction: &'a mut dyn ChunkTransaction,
@@ -22,7 +22,7 @@ pub(super) struct Target<'a, W> {
     pub(super) syncer: Option<Syncer>,
 }
 
-/// Why one attempt to commit a chunk failed.
+/// The reason for which an attempt to commit a chunk failed.
 pub(super) enum Failure {
     /// In the author's writer, when it was asked to do this.
     Output(&'static str, ItemError),
@@ -30,7 +30,7 @@ pub(super) enum Failure {
     Save(RepositoryError),
     /// A stop was requested while a write hung.
     Stopped,
-    /// What no policy is asked about.
+    /// An error that no policy is asked about.
     Body(BodyError),
 }
 
@@ -46,7 +46,7 @@ impl Failure {
         }
     }
 
-    /// What was to be done, and the error of it, that a policy is asked about; any other ends the step.
+    /// The action that failed, and its error that a policy is asked about; any other ends the step.
     pub(super) fn for_policies(self) -> Result<(&'static str, ItemError), Interrupt> {
         match self {
             Self::Output(what, error) => Ok((what, error)),
@@ -130,14 +130,14 @@ impl<W> Target<'_, W> {
         transaction.map_err(|error| BodyError::Failed(format!("failed to roll back: {}", cause_chain(&error))))
     }
 
-    /// What the writer has put since the last mark is void.
+    /// Undoes what the writer has put since the last mark.
     pub(super) fn undo_contexts(&self) {
         let scope = self.context.scope();
         scope.context.undo(Side::Writing);
         scope.job.context.undo(Side::Writing);
     }
 
-    /// What the writer has put stays.
+    /// Keeps what the writer has put.
     pub(super) fn mark_contexts(&self) {
         let scope = self.context.scope();
         scope.context.mark(Side::Writing);

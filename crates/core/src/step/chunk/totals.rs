@@ -19,7 +19,7 @@ type TakeOne<I> = Arc<dyn Fn(&I) -> Result<Decimal, DecimalError> + Send + Sync>
 type TakeAll<O> = Arc<dyn Fn(&[O], Decimal) -> Result<Decimal, DecimalError> + Send + Sync>;
 type Rule = Arc<dyn Fn(&ControlTotals, &StepContext) -> Result<(), BoxError> + Send + Sync>;
 
-/// What the builder of a step has been reported of its totals.
+/// The totals as the builder of a step has been given them.
 pub(super) struct Declared<I> {
     totals: Vec<DeclaredTotal<I>>,
     rule: Option<Rule>,
@@ -155,10 +155,10 @@ fn fault(name: &str, of: &str, fault: &DecimalError) -> BodyError {
     BodyError::Failed(format!("control total '{name}' of what is {of}: {fault}"))
 }
 
-/// Takes the totals of what is read, beside the reader: its sums travel with the chunk.
+/// Takes the totals of what is read, next to the reader: its sums travel with the chunk.
 pub(super) struct ReadTally<I, O> {
     totals: Arc<Totals<I, O>>,
-    /// What the item in hand adds to each total: it is gone when its fate is known.
+    /// The addends of the item in hand: it is gone when its outcome is known.
     of_item: Vec<Decimal>,
     sums: Vec<Sums>,
 }

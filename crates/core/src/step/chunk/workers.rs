@@ -1,11 +1,11 @@
-//! How many processors of a step work at once, and how a chunk is dealt out to them.
+//! The number of processors of a step that work at once, and the parts in which a chunk is dealt out to them.
 
 /// Items that go to a processor at once: handing a part over costs about 10 µs, which many items share.
 const MAX_PART: usize = 64;
 /// Parts of a chunk for each thread, so that one that meets heavy items does not keep the others waiting.
 const PARTS_PER_THREAD: usize = 4;
 
-/// How many processors work at once.
+/// The number of processors that work at once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Workers {
     /// Threads.

@@ -1,4 +1,4 @@
-//! What goes between the threads of a step with several processors.
+//! The messages between the threads of a step with several processors.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(super) struct Part<I, O> {
     pub(super) done: oneshot::Sender<Done<I, O>>,
 }
 
-/// What a part came to, up to its first error.
+/// The outputs of a part, up to its first error.
 pub(super) struct Done<I, O> {
     pub(super) buffers: Buffers<I, O>,
     pub(super) tally: Tally,
@@ -29,16 +29,16 @@ pub(super) struct Done<I, O> {
     pub(super) fault: Option<PartError>,
 }
 
-/// What ended a part before its end.
+/// The reason for which a part ended before its end.
 pub(super) enum PartError {
     Interrupt(Interrupt),
     Panic(Box<dyn Any + Send>),
 }
 
-/// What makes up the chunks, in the order in which it was read.
+/// The parts of the chunks, in the order in which they were read.
 pub(super) enum Feed<I, O> {
     Part(oneshot::Receiver<Done<I, O>>),
-    /// What was repeated and could not be read between two parts.
+    /// The retries and the unreadable items between two parts.
     Read {
         retries: i64,
         skips: KeptSkips,
