@@ -1,7 +1,7 @@
 //! A million ended executions are purged next to three running imports and a launch each second, by the real program.
 //!
 //! ```text
-//! cargo build --release -p oxbatch && cargo run --release -p oxbatch-benches -- purge
+//! cargo build --release -p oxbatch-cli && cargo run --release -p oxbatch-benches -- purge
 //! scripts/postgres run cargo run --release -p oxbatch-benches -- purge     # on PostgreSQL
 //! ```
 

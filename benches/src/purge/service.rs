@@ -25,7 +25,7 @@ impl Service {
     pub(super) fn start(database: &str, folder: &Path) -> Result<Self, BoxError> {
         let program = std::env::current_exe()?.with_file_name("oxbatch");
         if !program.exists() {
-            let built = "cargo build --release -p oxbatch";
+            let built = "cargo build --release -p oxbatch-cli";
             return Err(format!("there is no program '{}': build it with {built}", program.display()).into());
         }
         let log = std::fs::File::create(folder.join("service.log"))?;
