@@ -2,6 +2,7 @@
 
 mod chunk;
 mod failing;
+mod nightly_orders;
 mod parameterized;
 mod retry;
 mod sample;
@@ -18,5 +19,6 @@ pub(crate) fn registry() -> Result<JobRegistry, RegistryError> {
         parameterized::job()?,
         chunk::job()?,
         wildlife_strikes::job()?,
+        nightly_orders::job()?,
     ])
 }

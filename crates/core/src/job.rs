@@ -12,7 +12,9 @@ mod registry;
 pub use builder::{BuildError, JobBuilder};
 pub use datetime::{DateTime, DateTimeError};
 pub use declaration::{InvalidParameter, InvalidParameters, ParameterDeclaration};
-pub use flow::{DecisionFacts, Element, ElementState, FinallyStep, FinallyWhen, Flow, FlowGraph, LastElement, On};
+pub use flow::{
+    DecisionFacts, Element, ElementState, FinallyStep, FinallyWhen, Flow, FlowGraph, LastElement, On, Way, WayEnd,
+};
 pub use given::{GivenParameters, GivenValue};
 pub use parameters::{JobParameters, Parameter, ParameterError, ParameterType, ParameterValue};
 pub use registry::{JobRegistry, RegistryError};

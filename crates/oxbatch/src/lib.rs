@@ -105,10 +105,10 @@ mod view;
 pub use jiff;
 pub use oxbatch_core::job::RegistryError;
 pub use oxbatch_core::{
-    BoxError, BuildError, ChunkStep, DateTime, Decimal, Engine, EngineConfig, ItemError, ItemProcessor, ItemReader,
-    ItemWriter, Job, JobExecution, JobParameters, JobRegistry, ParameterDeclaration, ParameterValue, RetryPolicy,
-    SkipPolicy, Status, Step, StepContext, StepExecution, TaskOutcome, TaskStep, engine, execution, job, listener,
-    repository, step,
+    BoxError, BuildError, ChunkStep, DateTime, Decimal, DecisionFacts, Engine, EngineConfig, FinallyWhen, Flow,
+    ItemError, ItemProcessor, ItemReader, ItemWriter, Job, JobExecution, JobParameters, JobRegistry,
+    ParameterDeclaration, ParameterValue, RetryPolicy, SkipPolicy, Status, Step, StepContext, StepExecution,
+    TaskOutcome, TaskStep, engine, execution, job, listener, repository, step,
 };
 pub use program::{IntoRegistry, run};
 /// Derives the types of items: `#[serde(crate = "oxbatch::serde")]`.

@@ -129,6 +129,12 @@ impl RemoteService {
         Ok(Listed { items: self.read(items)?, shown, next: None })
     }
 
+    /// The flow of a job as a Mermaid flow chart.
+    pub(crate) async fn graph(&self, job: &str) -> Result<String, RemoteError> {
+        let text = self.http.text(&format!("/jobs/{}/graph?format=mermaid", encode(job))).await;
+        or_missing(text, Missing::Job, format_args!("'{job}'"))
+    }
+
     /// The types of the parameters that a job declares; empty when it declares none.
     pub(crate) async fn declared(&self, job: &str) -> Result<HashMap<String, ParameterType>, RemoteError> {
         let shape = self.http.get::<JobShape>(&format!("/jobs/{}", encode(job))).await;

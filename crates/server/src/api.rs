@@ -3,6 +3,7 @@
 pub(crate) mod all_events;
 pub(crate) mod events;
 pub(crate) mod executions;
+pub(crate) mod graph;
 pub(crate) mod health;
 pub(crate) mod instances;
 pub(crate) mod jobs;

@@ -4,6 +4,7 @@
 //! are described by [`document`](crate::document). Secret values never get into one.
 
 mod execution;
+mod graph;
 mod health;
 mod instance;
 mod job;
@@ -17,6 +18,7 @@ mod step;
 mod value;
 
 pub use execution::{ExecutionView, NewestStep};
+pub use graph::{ElementKindView, ElementView, FinallyView, FinallyWhenView, GraphView, WayEndView, WayView, states};
 pub use health::HealthView;
 pub use instance::{InstanceParameterView, InstanceView};
 pub use job::{CountsView, DeclarationView, JobStepView, JobView, KindView};

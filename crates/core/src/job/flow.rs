@@ -8,6 +8,7 @@ mod mermaid;
 mod next;
 mod pattern;
 mod walk;
+mod ways;
 
 pub(super) use check::graph;
 pub(crate) use decider::Decider;
@@ -18,3 +19,4 @@ pub(crate) use graph::Body;
 pub use graph::{Element, FinallyStep, FinallyWhen, FlowGraph};
 pub use mermaid::ElementState;
 pub(crate) use walk::{Decision, EndCode, Ended, Stop, Visit, Walk, WalkEnd};
+pub use ways::{Way, WayEnd};

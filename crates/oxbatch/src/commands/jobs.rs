@@ -1,5 +1,7 @@
 //! `jobs`: the jobs of this program, or of a service.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use oxbatch_core::repository::JobSummary;
 use oxbatch_core::{Job, ParameterDeclaration};
@@ -16,6 +18,11 @@ use crate::{database, output, view};
 /// Arguments of `jobs`.
 #[derive(Debug, Args)]
 pub(crate) struct JobsArgs {
+    /// Show this job alone
+    name: Option<String>,
+    /// Print the flow of the job as a Mermaid flow chart
+    #[arg(long, requires = "name", conflicts_with = "json")]
+    graph: bool,
     /// Print JSON, with the last execution of each job and its counts by status
     #[arg(long)]
     json: bool,
@@ -23,17 +30,43 @@ pub(crate) struct JobsArgs {
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: JobsArgs) -> Result<Exit, CliError> {
+    let only = |name: &str| arguments.name.as_deref().is_none_or(|only| only == name);
     if let Some(service) = program.service()? {
-        let jobs = service.jobs().await?;
+        if let (Some(name), true) = (&arguments.name, arguments.graph) {
+            output::line(service.graph(name).await?.trim_end())?;
+            return Ok(Exit::Completed);
+        }
+        let mut jobs = service.jobs().await?;
+        if let Some(name) = &arguments.name {
+            let kept: Vec<bool> = jobs.items.iter().map(|job| only(&job.name)).collect();
+            if !kept.contains(&true) {
+                return Err(CliError::UnknownJob {
+                    name: name.clone(),
+                    known: jobs.items.into_iter().map(|job| job.name).collect(),
+                });
+            }
+            let mut keep = kept.iter();
+            jobs.shown.retain(|_| keep.next().is_some_and(|kept| *kept));
+            jobs.items.retain(|job| only(&job.name));
+        }
         if arguments.json {
             output::json(&jobs.shown)?;
         } else {
             table(jobs.items).print()?;
         }
-    } else if arguments.json {
-        output::json(&views(program).await?)?;
+        return Ok(Exit::Completed);
+    }
+    if let Some(name) = &arguments.name {
+        let job = program.registry.get(name).ok_or_else(|| CliError::unknown_job(name, &program.registry))?;
+        if arguments.graph {
+            output::line(job.flow().to_mermaid(&BTreeMap::new()).trim_end())?;
+            return Ok(Exit::Completed);
+        }
+    }
+    if arguments.json {
+        output::json(&views(program, &only).await?)?;
     } else {
-        table(program.registry.iter().map(row)).print()?;
+        table(program.registry.iter().filter(|job| only(job.name())).map(row)).print()?;
     }
     Ok(Exit::Completed)
 }
@@ -73,10 +106,10 @@ fn shown(parameters: Option<Vec<ParameterRow>>) -> String {
 }
 
 /// The jobs with their history, where there is a database: a list creates none.
-async fn views(program: &Program) -> Result<Vec<JobView>, CliError> {
+async fn views(program: &Program, only: &impl Fn(&str) -> bool) -> Result<Vec<JobView>, CliError> {
     let repository = database::open_if_there(program.database()?, Access::Read).await?;
     let mut jobs = Vec::new();
-    for job in program.registry.iter() {
+    for job in program.registry.iter().filter(|job| only(job.name())) {
         let (mut summary, mut last) = (JobSummary::default(), None);
         if let Some(repository) = &repository {
             summary = repository.job_summary(job.name()).await?;

@@ -66,6 +66,11 @@ impl Http {
         self.read(&answer)
     }
 
+    /// Reads a resource as text.
+    pub(super) async fn text(&self, path: &str) -> Result<String, RemoteError> {
+        Ok(self.get_as(path, "text/plain").await?.body)
+    }
+
     /// Reads a page of a list, and the cursor of the next one.
     pub(super) async fn page<T: DeserializeOwned>(&self, path: &str) -> Result<(T, Option<String>), RemoteError> {
         let answer = self.get_as(path, "application/json").await?;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::graph::{FlowGraph, Next, Target};
+use super::graph::FlowGraph;
+use super::ways::{Way, WayEnd};
 use crate::execution::Status;
 
 /// The state of an element in an execution.
@@ -33,7 +34,6 @@ impl FlowGraph {
     /// The graph as a Mermaid flow chart; with the states of an execution, where there are any.
     pub fn to_mermaid(&self, states: &BTreeMap<String, ElementState>) -> String {
         let mut out = String::from("flowchart TD\n    start([start])\n    done([COMPLETED])\n");
-        let mut uses = (false, false);
         for (index, element) in self.elements.iter().enumerate() {
             let mut text = label(&element.name);
             if let Some(state) = states.get(&element.name) {
@@ -42,68 +42,79 @@ impl FlowGraph {
                     let _ = write!(text, " × {}", state.iterations);
                 }
             }
-            let shape = if element.step().is_some() { ("[", "]") } else { ("{", "}") };
-            let _ = writeln!(out, "    e{index}{}\"{text}\"{}", shape.0, shape.1);
+            let (open, close) = if element.step().is_some() { ("[", "]") } else { ("{", "}") };
+            let _ = writeln!(out, "    e{index}{open}\"{text}\"{close}");
         }
-        for (index, one) in self.finally.iter().enumerate() {
-            let _ = writeln!(out, "    f{index}[[\"finally: {}\"]]", label(one.step.name()));
-        }
-        if !self.elements.is_empty() {
-            out.push_str("    start --> e0\n");
-        }
-        for index in 0..self.elements.len() {
-            self.ways_out(index, &mut out, &mut uses);
-        }
-        if uses.0 {
+        out.push_str("    start --> e0\n");
+        let ways = self.ways();
+        let fails = ways.iter().any(|way| matches!(way.to, WayEnd::Failed { .. }));
+        if fails {
             out.push_str("    failed([FAILED])\n");
         }
-        if uses.1 {
+        if ways.iter().any(|way| matches!(way.to, WayEnd::Stopped { .. })) {
             out.push_str("    stopped([STOPPED])\n");
         }
-        let ends: &[&str] = if uses.0 { &["done", "failed"] } else { &["done"] };
-        if !self.finally.is_empty() {
-            for end in ends {
-                let _ = writeln!(out, "    {end} -.-> f0");
-            }
+        for way in &ways {
+            self.write_way(way, &mut out);
         }
-        for index in 1..self.finally.len() {
-            let _ = writeln!(out, "    f{} -.-> f{index}", index - 1);
-        }
+        self.write_finally(fails, &mut out);
         out
     }
 
-    fn ways_out(&self, index: usize, out: &mut String, uses: &mut (bool, bool)) {
-        for (_, exits) in self.levels(index) {
-            for transition in &exits.transitions {
-                let on = label(transition.pattern.label());
-                let line = match &transition.target {
-                    Target::Element(to) => format!("e{index} -->|\"{on}\"| e{to}"),
-                    Target::End { .. } => format!("e{index} -->|\"{on}\"| done"),
-                    Target::Fail { .. } => {
-                        uses.0 = true;
-                        format!("e{index} -->|\"{on}\"| failed")
+    fn write_way(&self, way: &Way, out: &mut String) {
+        let node = |name: &str| self.index_of(name).map_or_else(String::new, |index| format!("e{index}"));
+        let on = way.on.as_ref().map_or_else(String::new, |on| format!("|\"{}\"|", label(on)));
+        let (to, restart) = match &way.to {
+            WayEnd::Element(name) => (node(name), None),
+            WayEnd::Completed { .. } => ("done".to_owned(), None),
+            WayEnd::Failed { .. } => ("failed".to_owned(), None),
+            WayEnd::Stopped { restart_at, .. } => ("stopped".to_owned(), restart_at.as_deref()),
+        };
+        let _ = writeln!(out, "    {} -->{on} {to}", node(&way.from));
+        if let Some(name) = restart {
+            let _ = writeln!(out, "    stopped -.->|restart| {}", node(name));
+        }
+    }
+
+    fn write_finally(&self, fails: bool, out: &mut String) {
+        for (index, one) in self.finally.iter().enumerate() {
+            let _ = writeln!(out, "    f{index}[[\"finally: {}\"]]", label(one.step.name()));
+            match index {
+                0 => {
+                    out.push_str("    done -.-> f0\n");
+                    if fails {
+                        out.push_str("    failed -.-> f0\n");
                     }
-                    Target::Stop { restart_at, .. } => {
-                        uses.1 = true;
-                        let restart =
-                            restart_at.map_or_else(String::new, |to| format!("\n    stopped -.->|restart| e{to}"));
-                        format!("e{index} -->|\"{on}\"| stopped{restart}")
-                    }
-                };
-                let _ = writeln!(out, "    {line}");
-            }
-            if exits.is_closed {
-                return;
-            }
-            match exits.next {
-                Next::Element(to) => {
-                    let _ = writeln!(out, "    e{index} --> e{to}");
-                    return;
                 }
-                Next::Ends => break,
-                Next::Leaves => {}
+                _ => {
+                    let _ = writeln!(out, "    f{} -.-> f{index}", index - 1);
+                }
             }
         }
-        let _ = writeln!(out, "    e{index} --> done");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Job, TaskStep};
+
+    #[test]
+    fn a_name_cannot_break_out_of_the_picture() {
+        let hostile = "x\"]; click e0 \"javascript:alert(1)\" %%<script>";
+        let job = Job::builder("Job")
+            .step(TaskStep::builder(hostile.replace('/', ""), |_| Ok(())))
+            .on("\"|<b>")
+            .fail()
+            .finally(TaskStep::builder("End", |_| Ok(())))
+            .build()
+            .unwrap();
+        let state = ElementState { status: Status::Failed, iterations: 2 };
+        let states = [(job.flow().elements()[0].name().to_owned(), state)].into();
+        let picture = job.flow().to_mermaid(&states);
+        assert!(picture.contains("FAILED × 2") && picture.contains("#91;") == hostile.contains('['), "{picture}");
+        for line in picture.lines() {
+            assert!(!line.contains("<script") && !line.contains("<b>") && line.matches('"').count() % 2 == 0, "{line}");
+        }
     }
 }
