@@ -49,8 +49,14 @@ pub(crate) struct LeftSkipShape {
 pub(super) struct JobShape {
     name: String,
     description: String,
-    flow: Vec<String>,
+    steps: Vec<JobStepShape>,
     parameters: Option<Vec<DeclarationShape>>,
+}
+
+/// A step of a job.
+#[derive(Debug, Deserialize)]
+struct JobStepShape {
+    name: String,
 }
 
 /// A parameter that a job declares.
@@ -225,7 +231,8 @@ impl JobShape {
             default: declaration.default.filter(|_| !declaration.secret).map(text),
         };
         let parameters = self.parameters.map(|declared| declared.into_iter().map(parameter).collect());
-        JobRow { name: self.name, description: self.description, steps: self.flow, parameters }
+        let steps = self.steps.into_iter().map(|step| step.name).collect();
+        JobRow { name: self.name, description: self.description, steps, parameters }
     }
 }
 
