@@ -7,6 +7,8 @@ mod graph;
 mod mermaid;
 mod next;
 mod pattern;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod ways;
 
