@@ -223,3 +223,37 @@ async fn a_plain_sequence_that_becomes_a_flow_goes_on_from_what_its_steps_have_d
     assert_eq!(stage.run().await, is("C", Completed, "COMPLETED"));
     stage.close().await;
 }
+
+#[tokio::test]
+async fn fl_14_a_stop_by_a_person_is_seen_by_no_link_and_a_restart_goes_on_there() {
+    let (reached, mut reaches) = tokio::sync::mpsc::channel(1);
+    let stage = Stage::new(Script::default(), |job, script| {
+        let script_of_b = script.clone();
+        job.step(script.step("A"))
+            .step(oxbatch_core::TaskStep::builder_async("B", move |context| {
+                let (script, reached) = (script_of_b.clone(), reached.clone());
+                async move {
+                    if script.next("B").is_some() {
+                        reached.send(()).await?;
+                        context.stopping().await;
+                        context.check_stop()?;
+                    }
+                    Ok(())
+                }
+            }))
+            .on("STOPPED")
+            .end_with("SEEN")
+            .on("*")
+            .to("C")
+            .step(script.step("C"))
+    })
+    .await;
+    stage.script.then_says("B", [Say::Error]);
+    let id = crate::harness::begin(&stage.engine, "Job").await;
+    tokio::time::timeout(crate::harness::LONG, reaches.recv()).await.unwrap().unwrap();
+    stage.engine.stop(id).await.unwrap();
+    let stopped = crate::harness::ended(&stage.engine, id).await;
+    assert_eq!((stopped.status, stage.script.take_ran().as_str()), (Stopped, "A B"), "{stopped:?}");
+    assert_eq!(stage.run().await, is("B C", Completed, "COMPLETED"));
+    stage.close().await;
+}
