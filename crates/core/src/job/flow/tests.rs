@@ -78,7 +78,12 @@ impl Plan {
     }
 
     /// Walks until `stops` elements were run now, from a history; what was run, the history behind it, and the end.
-    fn walk(&self, graph: &FlowGraph, past: Vec<FlowEntry>, stops: usize) -> (Vec<usize>, Vec<FlowEntry>, Option<WalkEnd>) {
+    fn walk(
+        &self,
+        graph: &FlowGraph,
+        past: Vec<FlowEntry>,
+        stops: usize,
+    ) -> (Vec<usize>, Vec<FlowEntry>, Option<WalkEnd>) {
         let mut history = past.clone();
         let mut walk = Walk::new(graph, graph.patterns(&JobParameters::default()).unwrap(), past);
         let (mut ran, mut passed) = (Vec::new(), 0);
