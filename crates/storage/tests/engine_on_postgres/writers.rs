@@ -281,3 +281,31 @@ async fn a_full_disk_of_the_server_fails_the_step_which_goes_on_when_there_is_ro
     // The disk is free once its server has ended.
     drop((database, server));
 }
+
+/// `IF NOT EXISTS` does not see what another transaction is creating: the second of two failed with a unique violation.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_create_one_table_at_the_same_moment_all_write_to_it() {
+    let database = TestDatabase::new();
+    let jobs = (0..6).map(|job| {
+        let step = ChunkStep::builder("Write")
+            .reader(move |_| Ok(ListReader::new(vec![line(job)])))
+            .writer(|context| {
+                Ok(PostgresWriter::<Line>::new(context, "lines")
+                    .create("CREATE TABLE IF NOT EXISTS lines (id BIGINT PRIMARY KEY, text TEXT NOT NULL)"))
+            });
+        Job::builder(format!("Job{job}")).step(step).build().unwrap()
+    });
+    let repository = PostgresRepository::open(settings(&database)).await.unwrap();
+    let registry = JobRegistry::new(jobs).unwrap();
+    let engine = Engine::start(registry, Arc::new(repository), EngineConfig::new(Node::new("test"))).await.unwrap();
+    for round in 0..5 {
+        database.execute("DROP TABLE IF EXISTS lines");
+        let names: Vec<String> = (0..6).map(|job| format!("Job{job}")).collect();
+        let runs = names.iter().map(|name| crate::harness::force(&engine, name));
+        for execution in futures_util::future::join_all(runs).await {
+            assert_eq!(execution.status, Status::Completed, "round {round}: {:?}", execution.exit_message);
+        }
+        assert_eq!(stored(&database), "6 6 15");
+    }
+    engine.shutdown().await;
+}

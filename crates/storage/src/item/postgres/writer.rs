@@ -253,6 +253,9 @@ impl Chunk<'_> {
     }
 }
 
+/// The lock under which a table is created, until the end of the chunk.
+const LOCK_TABLE_NAME: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+
 impl<T> PostgresWriter<T> {
     /// The connection in the chunk's transaction, with the table created and emptied.
     async fn begin<'a>(&'a mut self, transaction: &'a mut dyn ChunkTransaction) -> Result<Chunk<'a>, ItemError> {
@@ -285,6 +288,8 @@ impl<T> PostgresWriter<T> {
         if !self.now.prepared {
             if let Some(create) = &self.create {
                 let failed = |error| item_error(&format!("create table '{}'", self.rows.name), error);
+                // IF NOT EXISTS does not see what another transaction is creating: of two at once the second would fail.
+                client.execute(LOCK_TABLE_NAME, &[&self.rows.name]).await.map_err(failed)?;
                 client.batch_execute(create).await.map_err(failed)?;
             }
             if let Some((statement, parameters)) = &self.replace {
