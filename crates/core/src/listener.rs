@@ -21,9 +21,9 @@
 //! use std::sync::Arc;
 //! use std::sync::atomic::{AtomicU64, Ordering};
 //!
-//! use oxbatch_core::execution::SkippedItem;
-//! use oxbatch_core::listener::{JobContext, JobEnd, JobListener, Listeners, SkipListener};
-//! use oxbatch_core::{BoxError, Job, StepContext, TaskStep};
+//! use oxbatch::execution::SkippedItem;
+//! use oxbatch::listener::{JobContext, JobEnd, JobListener, Listeners, SkipListener};
+//! use oxbatch::{BoxError, Job, StepContext, TaskStep};
 //!
 //! #[derive(Default)]
 //! struct Watch {
@@ -55,7 +55,7 @@
 //!     })
 //!     .step(TaskStep::builder("Work", |_| Ok(())))
 //!     .build()?;
-//! # Ok::<(), oxbatch_core::BuildError>(())
+//! # Ok::<(), oxbatch::BuildError>(())
 //! ```
 //!
 //! # Order

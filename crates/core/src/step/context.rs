@@ -187,7 +187,7 @@ impl StepContext {
     /// of the input they are complete, so a footer can hold them, right over restarts, retries and skips:
     ///
     /// ```
-    /// use oxbatch_core::StepContext;
+    /// use oxbatch::StepContext;
     ///
     /// /// Given to the `footer` of a file writer, which the factory of the writer builds.
     /// fn footer(context: &StepContext) -> impl Fn() -> String + Send + use<> {

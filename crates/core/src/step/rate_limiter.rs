@@ -14,9 +14,9 @@ use super::context::{StepContext, StopRequested};
 /// [`Arc`](std::sync::Arc). It needs no runtime of its own, so it outlives executions.
 ///
 /// ```
-/// use oxbatch_core::item::{AsyncFunctionProcessor, FunctionWriter, ListReader};
-/// use oxbatch_core::step::RateLimiter;
-/// use oxbatch_core::{ChunkStep, Job};
+/// use oxbatch::item::{AsyncFunctionProcessor, FunctionWriter, ListReader};
+/// use oxbatch::step::RateLimiter;
+/// use oxbatch::{ChunkStep, Job};
 ///
 /// let step = ChunkStep::builder("Ask")
 ///     .reader(|_| Ok(ListReader::new(1..=5)))
@@ -33,7 +33,7 @@ use super::context::{StepContext, StopRequested};
 ///     })
 ///     .writer(|_| Ok(FunctionWriter::new(|_: &[i32]| Ok(()))));
 /// # let job = Job::builder("Ask").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 #[derive(Debug)]
 pub struct RateLimiter {

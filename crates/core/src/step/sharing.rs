@@ -46,7 +46,7 @@ impl StepContext {
     /// ```
     /// use std::sync::atomic::{AtomicU64, Ordering};
     ///
-    /// use oxbatch_core::TaskStep;
+    /// use oxbatch::TaskStep;
     ///
     /// struct Calls(AtomicU64);
     ///
@@ -88,7 +88,7 @@ impl StepContext {
     /// on which they were opened:
     ///
     /// ```
-    /// use oxbatch_core::{StepContext, TaskStep};
+    /// use oxbatch::{StepContext, TaskStep};
     ///
     /// let step = TaskStep::builder_async("Ask", |context: StepContext| async move {
     ///     let answer = context.execution_runtime()?.spawn(async { 6 * 7 }).await?;

@@ -131,7 +131,7 @@ impl StepContext {
     /// work in parts says so after each, and when its process is killed the next attempt goes on from there.
     ///
     /// ```
-    /// use oxbatch_core::TaskStep;
+    /// use oxbatch::TaskStep;
     ///
     /// let step = TaskStep::builder("Send", |context| {
     ///     let sent: u32 = context.get("sent")?.unwrap_or(0);

@@ -36,9 +36,9 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     /// ```
     /// use std::sync::atomic::{AtomicU64, Ordering};
     ///
-    /// use oxbatch_core::item::{FunctionWriter, ListReader};
-    /// use oxbatch_core::listener::ItemListener;
-    /// use oxbatch_core::{BoxError, ChunkStep, StepContext};
+    /// use oxbatch::item::{FunctionWriter, ListReader};
+    /// use oxbatch::listener::ItemListener;
+    /// use oxbatch::{BoxError, ChunkStep, StepContext};
     ///
     /// #[derive(Default)]
     /// struct Largest(AtomicU64);
@@ -54,8 +54,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     ///     .reader(|_| Ok(ListReader::new([1_u64, 3, 2])))
     ///     .writer(|_| Ok(FunctionWriter::new(|_: &[u64]| Ok(()))))
     ///     .item_listener(|_| Ok(Largest::default()));
-    /// # let job = oxbatch_core::Job::builder("Numbers").step(step).build()?;
-    /// # Ok::<(), oxbatch_core::BuildError>(())
+    /// # let job = oxbatch::Job::builder("Numbers").step(step).build()?;
+    /// # Ok::<(), oxbatch::BuildError>(())
     /// ```
     #[must_use]
     #[expect(clippy::type_complexity, reason = "each part is the one that was there, with the listener around it")]
