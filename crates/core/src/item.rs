@@ -20,6 +20,7 @@ mod numbered_reader;
 mod origin;
 mod peekable_reader;
 mod reader_ext;
+mod reject;
 mod stream_reader;
 mod syncer;
 mod take_reader;
@@ -53,6 +54,7 @@ pub use numbered_reader::NumberedReader;
 pub use origin::{Origin, Position};
 pub use peekable_reader::PeekableReader;
 pub use reader_ext::ItemReaderExt;
+pub use reject::Reject;
 pub use stream_reader::StreamReader;
 pub use syncer::Syncer;
 pub use take_reader::TakeReader;
@@ -314,6 +316,14 @@ pub trait ItemWriter<O: Send + Sync>: Send {
     /// Everything is committed: makes the output visible under its final name and durable. May be called again by a
     /// later attempt when the process dies right after it.
     fn publish(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// The step has failed: makes a copy of what is committed so far visible under the final name, where the output itself is
+    /// not before the step is complete. The output stays as it is, so that the next attempt goes on with it. Asked of the
+    /// [rejects](crate::step::ChunkStepBuilder::rejects) of a step alone, after `rolled_back` and before `close`; a writer whose output is
+    /// visible with each commit has nothing to do.
+    fn publish_copy(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
         async { Ok(()) }
     }
 

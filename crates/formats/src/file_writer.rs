@@ -125,6 +125,8 @@ type Hook = Box<dyn Fn(&FileSummary) -> String + Send>;
 ///   published when the step completes, the last one last. Files with higher numbers that an earlier, longer output
 ///   left are not touched.
 /// - [`compression`](Self::compression) makes gzip or zstd of it.
+/// - As the [rejects](oxbatch_core::step::ChunkStepBuilder::rejects) of a step that FAILS it shows a copy of what is committed so far, with
+///   its footer, under the final name, unless it refuses or appends to what is there.
 pub struct FileWriter<E, T> {
     files: OutputFiles,
     encoder: E,
@@ -349,6 +351,24 @@ impl<E: RecordEncoder<T>, T: Send + Sync> ItemWriter<T> for FileWriter<E, T> {
 
     async fn publish(&mut self) -> Result<(), ItemError> {
         Ok(self.files.publish()?)
+    }
+
+    async fn publish_copy(&mut self) -> Result<(), ItemError> {
+        if !self.files.can_copy() {
+            return Ok(());
+        }
+        self.encoder.reset();
+        self.buffer.clear();
+        let summary = self.summary();
+        let footer = self.footer.as_ref().map(|text| text(&summary));
+        let ended = self.encoder.end(summary.items, footer.as_deref().unwrap_or_default(), &mut self.buffer);
+        let copied = match ended {
+            Ok(()) => self.files.publish_copy(&self.buffer).map_err(ItemError::from),
+            Err(error) => Err(error),
+        };
+        self.encoder.reset();
+        self.buffer.clear();
+        copied
     }
 
     async fn close(&mut self) -> Result<(), ItemError> {

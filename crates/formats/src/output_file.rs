@@ -1,6 +1,7 @@
 //! The output of all file writers: a file that grows chunk by chunk under a temporary name and can be cut back.
 
 mod compression;
+mod copy;
 mod disk;
 mod error;
 mod existing;

@@ -180,6 +180,8 @@ pub struct StepState {
     pub processor: Option<Checkpoint>,
     /// Where the writer stands.
     pub writer: Option<Checkpoint>,
+    /// Where the writer of rejects stands.
+    pub rejects: Option<Checkpoint>,
     /// The author's own entries.
     pub context: ExecutionContext,
     /// Fields of a newer version: kept as they are.
@@ -202,18 +204,21 @@ impl StepState {
             #[serde(default)]
             writer: Option<Box<RawValue>>,
             #[serde(default)]
+            rejects: Option<Box<RawValue>>,
+            #[serde(default)]
             context: ExecutionContext,
         }
         let unreadable = |source| ContextError::Unreadable { source };
         let known: Known = serde_json::from_str(json).map_err(unreadable)?;
         let mut unknown: Map<String, Value> = serde_json::from_str(json).map_err(unreadable)?;
-        for name in ["v", "reader", "processor", "writer", "context"] {
+        for name in ["v", "reader", "processor", "writer", "rejects", "context"] {
             unknown.remove(name);
         }
         Ok(Self {
             reader: known.reader.map(Checkpoint::from_raw),
             processor: known.processor.map(Checkpoint::from_raw),
             writer: known.writer.map(Checkpoint::from_raw),
+            rejects: known.rejects.map(Checkpoint::from_raw),
             context: known.context,
             unknown,
         })
@@ -230,7 +235,9 @@ impl StepState {
         out.clear();
         // Writing into a String cannot fail.
         let _ = write!(out, "{{\"v\":{STATE_VERSION}");
-        for (name, checkpoint) in [("reader", &self.reader), ("processor", &self.processor), ("writer", &self.writer)] {
+        let Self { reader, processor, writer, rejects, .. } = self;
+        let parts = [("reader", reader), ("processor", processor), ("writer", writer), ("rejects", rejects)];
+        for (name, checkpoint) in parts {
             if let Some(checkpoint) = checkpoint {
                 let _ = write!(out, ",\"{name}\":{}", checkpoint.as_json());
             }

@@ -380,6 +380,10 @@ where
         self.writer.publish().await
     }
 
+    async fn publish_copy(&mut self) -> Result<(), ItemError> {
+        self.writer.publish_copy().await
+    }
+
     async fn close(&mut self) -> Result<(), ItemError> {
         self.writer.close().await
     }

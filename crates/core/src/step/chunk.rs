@@ -22,6 +22,7 @@ mod part;
 mod preview;
 mod process;
 mod read;
+mod rejects;
 mod rerun;
 mod run;
 mod sealed;

@@ -18,6 +18,9 @@ pub(crate) enum FileError {
     #[error("output file '{path}' exists already and this step may not replace it", path = path.display())]
     Exists { path: PathBuf },
 
+    #[error("a copy of '{from}' cannot be given the name '{path}'", from = from.display(), path = path.display())]
+    Copy { from: PathBuf, path: PathBuf, source: io::Error },
+
     #[error("file '{path}', which the output is appended to, cannot be copied or claimed", path = path.display())]
     CopyTarget { path: PathBuf, source: io::Error },
 

@@ -292,6 +292,29 @@ impl OutputFiles {
         self.current.publish()
     }
 
+    /// Whether a copy of what is committed can be shown: there is something, and it replaces what has the final name.
+    pub(crate) fn can_copy(&self) -> bool {
+        let Counts { items, before, .. } = self.counts;
+        let is_open = self.current.file.is_some() && !self.is_complete();
+        is_open && self.on_existing == OnExisting::Replace && items + before > 0
+    }
+
+    /// Gives copies of what is committed, with `end` behind the last, the final names.
+    pub(crate) fn publish_copy(&mut self, end: &[u8]) -> Result<(), FileError> {
+        let fault = |source| FileError::Compress { path: self.current.part_path.clone(), source };
+        let mut packed = Vec::new();
+        if let Some(mut member) = self.compression.begin().map_err(fault)?.filter(|_| !end.is_empty()) {
+            member.push(end).map_err(fault)?;
+            packed.append(member.compressed());
+            packed.extend(member.end().map_err(fault)?);
+        }
+        let end = if self.compression == Compression::None { end } else { &packed };
+        for number in 1..self.counts.file {
+            self.file(number).publish_copy_of_finished()?;
+        }
+        self.current.publish_copy(end)
+    }
+
     /// Releases the file and its lock.
     pub(crate) fn close(&mut self) {
         self.member = None;

@@ -25,6 +25,7 @@ mod postgres;
 mod power_loss;
 mod preview;
 mod processors;
+mod rejects;
 mod rerun;
 mod sharing;
 mod skips;

@@ -424,6 +424,10 @@ where
         let problem = settings
             .problem(P::NEEDS_ALL_ITEMS)
             .or_else(|| items.problem())
+            .or_else(|| {
+                let none = settings.rejects.is_some() && items.skip.is_none();
+                none.then(|| "it has an output of rejects, but no skip policy: nothing is ever skipped".to_owned())
+            })
             .or_else(|| (rules.start_limit == Some(0)).then(|| "a start limit of 0 never lets it run".to_owned()));
         if let Some(problem) = problem {
             return Err(BuildError::Step { step: name, problem });

@@ -1,13 +1,13 @@
 //! The commits of a chunk step: outputs, checkpoint and counters together, replayed where a retry is allowed.
 
 use super::buffers::Buffers;
-use super::hand::{Hand, Tries};
-use super::interrupt::{Interrupt, error_after, failed, wait};
+use super::hand::{Hand, Positions, Tries};
+use super::interrupt::{Interrupt, error_after, wait};
 use super::isolate::{Isolation, Unsettled};
 use super::sealed::Sealed;
 use super::settings::Rules;
 use super::standing::{Save, Standing};
-use super::target::{Failure, Target};
+use super::target::{Failure, Flushed, Target};
 use crate::execution::Counters;
 use crate::item::{ErrorKind, ItemError, ItemReader, ItemWriter};
 use crate::listener::RetryPhase;
@@ -44,13 +44,14 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
     ) -> Result<Buffers<R::Item, O>, Interrupt> {
         let mut hand = self.adopt(target, sealed).await?;
         if hand.is_empty() {
-            self.standing.flushed(hand.before.writer);
+            let Positions { writer, rejects, .. } = hand.before;
+            self.standing.flushed(Flushed { writer, rejects });
             return Ok(hand.buffers);
         }
         while let Err(failure) = self.attempt(target, &hand).await {
             self.mend(target, &mut hand, failure).await?;
         }
-        target.writer.committed();
+        target.committed();
         if let Some(listeners) = self.context.listeners() {
             listeners.after_chunk(self.context);
             listeners.on_skips(self.context, hand.skips.as_slice());
@@ -97,6 +98,7 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         if !hand.to_write().is_empty() {
             target.write(hand.to_write()).await?;
         }
+        target.write_rejects(&hand.skips).await?;
         self.standing.flushed(target.flush().await?);
         self.standing.add_totals(hand).map_err(Failure::Body)?;
         if self.standing.may_wait(hand, target) {
@@ -241,15 +243,13 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
             rolled_back?;
             return Err(failure.fails(Some(self.context)));
         }
-        target.writer.committed();
-        let published = target.writer.publish().await;
-        published.map_err(|error| failed("publish the output", &error).into())
+        target.committed();
+        Ok(target.publish().await?)
     }
 
     /// Writes what closes the output, and commits it.
     async fn finish<W: ItemWriter<O>>(&mut self, target: &mut Target<'_, W>) -> Result<(), Failure> {
-        let finished = target.writer.finish(target.transaction).await;
-        finished.map_err(|error| Failure::Output("finish the output", error))?;
+        target.finish().await?;
         self.standing.flushed(target.flush().await?);
         let save = Save { counters: self.standing.counters, progress: Some(1.0), skips: &[], rerun: &[] };
         self.standing.save(target, save).await

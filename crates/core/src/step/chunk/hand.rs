@@ -12,6 +12,7 @@ pub(super) struct Positions {
     pub(super) reader: Option<Checkpoint>,
     pub(super) processor: Option<Checkpoint>,
     pub(super) writer: Option<Checkpoint>,
+    pub(super) rejects: Option<Checkpoint>,
 }
 
 /// A sealed chunk on its way to its commit.

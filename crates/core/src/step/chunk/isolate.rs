@@ -2,6 +2,7 @@
 
 use super::hand::Hand;
 use super::interrupt::Interrupt;
+use super::kept::KeptError;
 use super::settings::{Rules, Skip};
 use super::target::{Failure, Target};
 use crate::execution::SkipPhase;
@@ -133,11 +134,13 @@ impl<R: ItemReader> Isolation<'_, R> {
         let item = (index < hand.buffers.inputs.len()).then(|| hand.buffers.inputs.remove(index));
         let origin = (index < hand.buffers.origins.len()).then(|| hand.buffers.origins.remove(index)).flatten();
         let mut kept = self.skip.kept(SkipPhase::Write, item.as_ref(), error);
+        let mut told = KeptError::of(error);
         if let Some(origin) = origin {
+            told = KeptError::at(error, &origin);
             // What the writer says is the place of an output in what it was given, which is a part of the chunk.
             kept.position = Some(origin.to_string());
         }
-        hand.skips.keep(kept, error.kind());
+        hand.skips.keep(kept, told);
         Ok(())
     }
 

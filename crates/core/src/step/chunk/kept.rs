@@ -2,16 +2,36 @@
 
 use super::interrupt::Interrupt;
 use crate::execution::{SkipPhase, SkippedItem};
-use crate::item::ErrorKind;
+use crate::item::{ErrorKind, ItemError, Origin, Reject};
 use crate::step::body::BodyError;
 use crate::step::policy::{SkipPolicy, SkippableError};
+
+/// What is kept of the error of a skipped item, for the policy and the rejects.
+pub(super) struct KeptError {
+    kind: ErrorKind,
+    file: Option<String>,
+    position: Option<String>,
+}
+
+impl KeptError {
+    pub(super) fn of(error: &ItemError) -> Self {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        Self { kind: error.kind(), file: text(error.file()), position: text(error.position()) }
+    }
+
+    /// The error of an item whose origin is known otherwise.
+    pub(super) fn at(error: &ItemError, origin: &Origin) -> Self {
+        let file = origin.file().map(|file| file.display().to_string());
+        Self { kind: error.kind(), file, position: origin.position().map(ToString::to_string) }
+    }
+}
 
 /// Skipped items of a chunk, in their order.
 #[derive(Default)]
 pub(super) struct KeptSkips {
     items: Vec<SkippedItem>,
-    /// The kind of the error of each.
-    kinds: Vec<ErrorKind>,
+    /// The error of each.
+    errors: Vec<KeptError>,
 }
 
 impl KeptSkips {
@@ -27,30 +47,42 @@ impl KeptSkips {
         self.items.len() as u64
     }
 
-    /// Keeps an item whose error, of this kind, the policy allows. The answer is about how many bytes it takes.
-    pub(super) fn keep(&mut self, skipped: SkippedItem, kind: ErrorKind) -> usize {
+    /// The same as they are written to an output of rejects.
+    #[cold]
+    pub(super) fn rejects(&self) -> Vec<Reject> {
+        let reject = |(item, error): (&SkippedItem, &KeptError)| {
+            let mut reject = Reject::new(item.phase, error.kind, item.error.clone());
+            (reject.file, reject.position) = (error.file.clone(), error.position.clone());
+            reject.item.clone_from(&item.item);
+            reject
+        };
+        self.items.iter().zip(&self.errors).map(reject).collect()
+    }
+
+    /// Keeps an item whose error the policy allows. The answer is about how many bytes it takes.
+    pub(super) fn keep(&mut self, skipped: SkippedItem, error: KeptError) -> usize {
         let bytes = skipped.error.len() + skipped.item.as_ref().map_or(0, String::len) + size_of::<SkippedItem>();
         self.items.push(skipped);
-        self.kinds.push(kind);
+        self.errors.push(error);
         bytes
     }
 
     /// Takes over those of a part of the chunk, and asks the policy again, which knows now how many there were before:
     /// `skipped` before this chunk.
     pub(super) fn join(&mut self, more: Self, policy: Option<&SkipPolicy>, skipped: u64) -> Result<(), Interrupt> {
-        for (item, kind) in more.items.into_iter().zip(more.kinds) {
-            check(policy, &item, kind, skipped + self.count())?;
+        for (item, error) in more.items.into_iter().zip(more.errors) {
+            check(policy, &item, error.kind, skipped + self.count())?;
             self.items.push(item);
-            self.kinds.push(kind);
+            self.errors.push(error);
         }
         Ok(())
     }
 
     /// Asks the policy for each of them, with `skipped` before them.
     pub(super) fn check(&self, policy: Option<&SkipPolicy>, skipped: u64) -> Result<(), Interrupt> {
-        let numbered = (skipped..).zip(self.items.iter().zip(&self.kinds));
-        for (before, (item, kind)) in numbered {
-            check(policy, item, *kind, before)?;
+        let numbered = (skipped..).zip(self.items.iter().zip(&self.errors));
+        for (before, (item, error)) in numbered {
+            check(policy, item, error.kind, before)?;
         }
         Ok(())
     }

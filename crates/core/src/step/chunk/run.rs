@@ -95,8 +95,10 @@ where
         let writer = build("writer", &self.writer, &context.for_side(Side::Writing))?;
         let joins = self.settings.commit_every.or_else(|| writer.save_interval()).filter(|every| !every.is_zero());
         let joining = joins.map(|every| Joining::start(every, &context)).transpose()?;
-        let (transaction, syncer) = (transaction.as_mut(), None);
-        let mut target = Target { writer, transaction, context: context.clone(), syncer };
+        let rejects = self.settings.rejects.as_ref();
+        let rejects = rejects.map(|rejects| build("output of rejects", rejects, &context.for_side(Side::Writing)));
+        let (transaction, syncer, rejects) = (transaction.as_mut(), None, rejects.transpose()?);
+        let mut target = Target { writer, transaction, context: context.clone(), syncer, rejects };
         // Everything that may be is closed; the first error is the one that is reported.
         let (result, closed) = match self.open(reading, processing, &mut target, &state).await {
             Ok(source) => {
@@ -106,7 +108,8 @@ where
             }
             Err((fault, closed)) => (Err(fault), closed),
         };
-        let writer_closed = target.writer.close().await.map_err(|error| failed("close the writer", &error));
+        let is_failed = matches!(result, Err(Interrupt::Body(BodyError::Failed(_))));
+        let writer_closed = target.close(is_failed).await;
         let end = match result {
             Ok(end) => end,
             Err(Interrupt::Stopped) => BodyEnd::Stopped,
@@ -182,7 +185,9 @@ where
                 }
                 _ => {}
             }
-            target.writer.inputs(&reader.files());
+            let files = reader.files();
+            target.writer.inputs(&files);
+            target.open_rejects(&files, state.rejects.as_ref()).await?;
             target.writer.open(state.writer.as_ref()).await.map_err(|error| failed("open the writer", &error))
         };
         let opened = opened.await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::rejects::RejectOutput;
 use super::workers::Workers;
 use crate::execution::{SkipPhase, SkippedItem};
 use crate::item::{BoxError, ErrorKind, FiniteJson, ItemError, ItemReader, ShownJson};
@@ -181,6 +182,7 @@ pub(super) struct Settings {
     pub(super) listeners: StepListeners,
     /// The exit code of a complete step, by its counters.
     pub(super) exit_code: Option<ExitCode>,
+    pub(super) rejects: Option<Factory<Box<dyn RejectOutput>>>,
 }
 
 impl Default for Settings {
@@ -196,6 +198,7 @@ impl Default for Settings {
             read_ahead: ReadAhead::default(),
             listeners: StepListeners::default(),
             exit_code: None,
+            rejects: None,
         }
     }
 }

@@ -5,10 +5,10 @@ use super::hand::{Hand, Positions};
 use super::interrupt::{Interrupt, wait};
 use super::joining::Joining;
 use super::sealed::Seal;
-use super::target::{Failure, Target};
+use super::target::{Failure, Flushed, Target};
 use super::totals::TotalsLedger;
 use crate::execution::{ContextError, Counters, ExecutionContext, SkippedItem, StepState, cause_chain};
-use crate::item::{Checkpoint, ErrorKind, ItemError, ItemWriter};
+use crate::item::{ErrorKind, ItemError, ItemWriter};
 use crate::listener::RetryPhase;
 use crate::repository::ChunkSave;
 use crate::step::body::BodyError;
@@ -90,7 +90,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
     pub(super) fn adopt(&mut self, seal: &mut Seal) -> Positions {
         self.adopt_contexts(seal.context.take(), seal.job_context.take());
         let mut positions =
-            Positions { reader: seal.checkpoint.take(), processor: seal.processor.take(), writer: None };
+            Positions { reader: seal.checkpoint.take(), processor: seal.processor.take(), ..Positions::default() };
         self.exchange(&mut positions);
         positions
     }
@@ -113,11 +113,12 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         std::mem::swap(&mut self.state.reader, &mut positions.reader);
         std::mem::swap(&mut self.state.processor, &mut positions.processor);
         std::mem::swap(&mut self.state.writer, &mut positions.writer);
+        std::mem::swap(&mut self.state.rejects, &mut positions.rejects);
     }
 
     /// The position of the writer behind what was flushed.
-    pub(super) fn flushed(&mut self, writer: Option<Checkpoint>) {
-        self.state.writer = writer;
+    pub(super) fn flushed(&mut self, Flushed { writer, rejects }: Flushed) {
+        (self.state.writer, self.state.rejects) = (writer, rejects);
     }
 
     /// True if the reader stands where it stood before.

@@ -1,7 +1,7 @@
 //! The counts of a chunk while its items are processed.
 
 use super::interrupt::Interrupt;
-use super::kept::KeptSkips;
+use super::kept::{KeptError, KeptSkips};
 use super::settings::Skip;
 use crate::execution::SkipPhase;
 use crate::item::{ItemError, ItemReader};
@@ -37,7 +37,7 @@ impl Tally {
         let phase = if item.is_some() { SkipPhase::Process } else { SkipPhase::Read };
         let Some(skip) = skip.filter(|_| !matches!(fault, Interrupt::Stopped)) else { return Err(fault) };
         match skip.policy.asks(phase, error, self.skipped + self.skips.count()) {
-            Ok(()) => Ok(self.skips.keep(skip.kept(phase, item, error), error.kind())),
+            Ok(()) => Ok(self.skips.keep(skip.kept(phase, item, error), KeptError::of(error))),
             Err(SkipRefusal::Other) => Err(fault),
             Err(refusal) => Err(BodyError::Failed(refusal.message(&error.to_string())).into()),
         }

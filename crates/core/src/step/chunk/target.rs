@@ -1,8 +1,11 @@
 //! The writing half of a step: the author's writer and the repository's transaction.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::interrupt::{Interrupt, error_after, failed, unless_stopped};
+use super::kept::KeptSkips;
+use super::rejects::RejectOutput;
 use crate::execution::cause_chain;
 use crate::item::{Checkpoint, ErrorKind, ItemError, ItemWriter, Syncer};
 use crate::repository::{ChunkTransaction, RepositoryError};
@@ -20,6 +23,15 @@ pub(super) struct Target<'a, W> {
     pub(super) context: StepContext,
     /// Of the processor.
     pub(super) syncer: Option<Syncer>,
+    /// What the step goes on without.
+    pub(super) rejects: Option<Box<dyn RejectOutput>>,
+}
+
+/// Where the outputs stand behind what was flushed.
+#[derive(Default)]
+pub(super) struct Flushed {
+    pub(super) writer: Option<Checkpoint>,
+    pub(super) rejects: Option<Checkpoint>,
 }
 
 /// The reason for which an attempt to commit a chunk failed.
@@ -98,12 +110,90 @@ impl<W> Target<'_, W> {
         self.transaction.check().await.map_err(Failure::Save)
     }
 
-    pub(super) async fn flush<O>(&mut self) -> Result<Option<Checkpoint>, Failure>
+    /// Writes what the chunk in hand goes on without, where that has an output.
+    pub(super) async fn write_rejects(&mut self, skips: &KeptSkips) -> Result<(), Failure> {
+        let Some(output) = self.rejects.as_mut().filter(|_| !skips.is_empty()) else { return Ok(()) };
+        let written = output.write(&skips.rejects(), self.transaction).await;
+        written.map_err(|error| Failure::Output("write the rejects", error))
+    }
+
+    pub(super) async fn flush<O>(&mut self) -> Result<Flushed, Failure>
     where
         O: Send + Sync,
         W: ItemWriter<O>,
     {
-        self.writer.flush().await.map_err(|error| Failure::Output("flush", error))
+        let writer = self.writer.flush().await.map_err(|error| Failure::Output("flush", error))?;
+        let rejects = match &mut self.rejects {
+            Some(output) => output.flush().await.map_err(|error| Failure::Output("flush the rejects", error))?,
+            None => None,
+        };
+        Ok(Flushed { writer, rejects })
+    }
+
+    /// What was flushed is committed, or waits for a save with what comes next.
+    #[inline]
+    pub(super) fn committed<O>(&mut self)
+    where
+        O: Send + Sync,
+        W: ItemWriter<O>,
+    {
+        self.writer.committed();
+        if let Some(output) = &mut self.rejects {
+            output.committed();
+        }
+    }
+
+    /// Writes what closes the outputs.
+    pub(super) async fn finish<O>(&mut self) -> Result<(), Failure>
+    where
+        O: Send + Sync,
+        W: ItemWriter<O>,
+    {
+        let finished = self.writer.finish(self.transaction).await;
+        finished.map_err(|error| Failure::Output("finish the output", error))?;
+        let Some(output) = &mut self.rejects else { return Ok(()) };
+        let finished = output.finish(self.transaction).await;
+        finished.map_err(|error| Failure::Output("finish the rejects", error))
+    }
+
+    /// Makes the outputs visible, the step's own last: who sees it sees the rejects.
+    pub(super) async fn publish<O>(&mut self) -> Result<(), BodyError>
+    where
+        O: Send + Sync,
+        W: ItemWriter<O>,
+    {
+        if let Some(output) = &mut self.rejects {
+            output.publish().await.map_err(|error| failed("publish the rejects", &error))?;
+        }
+        self.writer.publish().await.map_err(|error| failed("publish the output", &error))
+    }
+
+    /// Opens the output of rejects.
+    pub(super) async fn open_rejects(
+        &mut self,
+        inputs: &[PathBuf],
+        checkpoint: Option<&Checkpoint>,
+    ) -> Result<(), BodyError> {
+        let Some(output) = &mut self.rejects else { return Ok(()) };
+        output.inputs(inputs);
+        output.open(checkpoint).await.map_err(|error| failed("open the output of rejects", &error))
+    }
+
+    /// Closes the outputs; the rejects of a step that has failed are shown before, as a copy.
+    pub(super) async fn close<O>(&mut self, is_failed: bool) -> Result<(), BodyError>
+    where
+        O: Send + Sync,
+        W: ItemWriter<O>,
+    {
+        let closed = self.writer.close().await.map_err(|error| failed("close the writer", &error));
+        let Some(output) = &mut self.rejects else { return closed };
+        let shown = match is_failed {
+            true => output.rolled_back().await.and(output.publish_copy().await),
+            false => Ok(()),
+        };
+        let shown = shown.map_err(|error| failed("publish a copy of the rejects", &error));
+        let rejects = output.close().await.map_err(|error| failed("close the output of rejects", &error));
+        closed.and(shown).and(rejects)
     }
 
     /// Makes durable what the next save counts on: what the processor keeps, and what was flushed.
@@ -115,7 +205,11 @@ impl<W> Target<'_, W> {
         if let Some(syncer) = &self.syncer {
             syncer.sync()?;
         }
-        self.writer.sync().await
+        self.writer.sync().await?;
+        match &mut self.rejects {
+            Some(output) => output.sync().await,
+            None => Ok(()),
+        }
     }
 
     /// Takes back what was written since the last commit: in the contexts, in the database, in the output.
@@ -127,6 +221,9 @@ impl<W> Target<'_, W> {
         self.undo_contexts();
         let transaction = self.transaction.rollback().await;
         self.writer.rolled_back().await.map_err(|error| failed("roll the output back", &error))?;
+        if let Some(output) = &mut self.rejects {
+            output.rolled_back().await.map_err(|error| failed("roll the rejects back", &error))?;
+        }
         transaction.map_err(|error| BodyError::Failed(format!("failed to roll back: {}", cause_chain(&error))))
     }
 
