@@ -88,8 +88,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     /// - Without a [skip policy](Self::skip) there are no rejects, and the step is not built.
     ///
     /// ```
-    /// use oxbatch_core::item::{FunctionWriter, ListReader, ListWriter, Reject};
-    /// use oxbatch_core::{ChunkStep, ItemError, SkipPolicy};
+    /// use oxbatch::item::{FunctionWriter, ListReader, ListWriter, Reject};
+    /// use oxbatch::{ChunkStep, ItemError, SkipPolicy};
     ///
     /// let step = ChunkStep::builder("Numbers")
     ///     .reader(|_| ListReader::new(["1", "x", "3"].map(str::to_owned)))
@@ -97,8 +97,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     ///     .writer(|_| FunctionWriter::new(|_: &[u32]| Ok(())))
     ///     .skip(SkipPolicy::new(10))
     ///     .rejects(|_| ListWriter::<Reject>::new(Default::default()));
-    /// # let job = oxbatch_core::Job::builder("Numbers").step(step).build()?;
-    /// # Ok::<(), oxbatch_core::BuildError>(())
+    /// # let job = oxbatch::Job::builder("Numbers").step(step).build()?;
+    /// # Ok::<(), oxbatch::BuildError>(())
     /// ```
     #[must_use]
     pub fn rejects<T, F, How>(mut self, factory: F) -> Self
