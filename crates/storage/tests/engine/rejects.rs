@@ -98,7 +98,7 @@ async fn a_step_without_rejects_publishes_an_empty_output_and_one_that_fails_bef
 }
 
 #[tokio::test]
-async fn a_reject_of_a_file_names_the_file_and_the_line_in_each_phase() {
+async fn a_reject_of_what_could_not_be_read_names_the_file_and_the_line() {
     #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
     struct Row {
         id: u32,
@@ -115,16 +115,11 @@ async fn a_reject_of_a_file_names_the_file_and_the_line_in_each_phase() {
         .rejects(move |_| ListWriter::<Reject>::new(Arc::clone(&shared)));
     let engine = store.node([Job::builder("Job").step(step).build().unwrap()]).await;
     assert_eq!(launch(&engine, "Job").await.status, Status::Completed);
-    let found: Vec<_> = contents(&rejects)
-        .into_iter()
-        .map(|reject| (reject.phase, reject.file, reject.position.unwrap(), reject.item.unwrap()))
-        .collect();
-    let file = Some(input.display().to_string());
-    let expected = [
-        ("READ", file.clone(), "line 3".to_owned(), "x".to_owned()),
-        ("PROCESS", file, "line 4".to_owned(), r#"{"id":3}"#.to_owned()),
-    ];
-    assert_eq!(found, expected);
+    let found = contents(&rejects);
+    let texts: Vec<_> = found.iter().map(|reject| (reject.phase, reject.item.as_deref().unwrap())).collect();
+    assert_eq!(texts, [("READ", "x"), ("PROCESS", r#"{"id":3}"#)]);
+    assert_eq!(found[0].file.as_deref(), input.to_str());
+    assert!(found[0].position.as_deref().is_some_and(|position| position.starts_with("line 3")), "{found:?}");
     engine.shutdown().await;
 }
 
