@@ -11,9 +11,9 @@ use crate::item::BoxError;
 /// `COMPLETED_WITH_SKIPS` for a step that has skipped items.
 ///
 /// ```
-/// use oxbatch_core::item::{FunctionWriter, ListReader};
-/// use oxbatch_core::step::exit_codes::completed_with_skips;
-/// use oxbatch_core::{ChunkStep, Job, SkipPolicy, TaskStep};
+/// use oxbatch::item::{FunctionWriter, ListReader};
+/// use oxbatch::step::exit_codes::completed_with_skips;
+/// use oxbatch::{ChunkStep, Job, SkipPolicy, TaskStep};
 ///
 /// let job = Job::builder("Load")
 ///     .step(
@@ -27,7 +27,7 @@ use crate::item::BoxError;
 ///     .then_end()
 ///     .step(TaskStep::builder("Review", |_| Ok(())))
 ///     .build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// # Errors

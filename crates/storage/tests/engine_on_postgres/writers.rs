@@ -287,9 +287,8 @@ async fn a_full_disk_of_the_server_fails_the_step_which_goes_on_when_there_is_ro
 async fn jobs_that_create_one_table_at_the_same_moment_all_write_to_it() {
     let database = TestDatabase::new();
     let jobs = (0..6).map(|job| {
-        let step = ChunkStep::builder("Write")
-            .reader(move |_| Ok(ListReader::new(vec![line(job)])))
-            .writer(|context| {
+        let step =
+            ChunkStep::builder("Write").reader(move |_| Ok(ListReader::new(vec![line(job)]))).writer(|context| {
                 Ok(PostgresWriter::<Line>::new(context, "lines")
                     .create("CREATE TABLE IF NOT EXISTS lines (id BIGINT PRIMARY KEY, text TEXT NOT NULL)"))
             });

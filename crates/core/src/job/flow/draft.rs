@@ -108,7 +108,7 @@ impl Elements {
 /// it; its exit code is that element's, and its own transitions decide on it.
 ///
 /// ```
-/// use oxbatch_core::{Flow, Job, TaskStep};
+/// use oxbatch::{Flow, Job, TaskStep};
 ///
 /// let check = Flow::new()
 ///     .step(TaskStep::builder("Count", |_| Ok(())))
@@ -120,7 +120,7 @@ impl Elements {
 ///     .build()?;
 /// let names: Vec<_> = job.flow().elements().iter().map(|element| element.name()).collect();
 /// assert_eq!(names, ["Before/Count", "Before/Compare", "Post", "After/Count", "After/Compare"]);
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Flow {
