@@ -3,27 +3,43 @@
 mod builder;
 mod datetime;
 mod declaration;
+mod expression;
 pub(crate) mod flow;
 mod given;
 mod parameters;
+mod pattern;
 mod read_parameters;
 mod registry;
+mod resolution;
+mod rule;
+mod schema;
 
 pub use builder::{BuildError, JobBuilder};
 pub use datetime::{DateTime, DateTimeError};
-pub use declaration::{InvalidParameter, InvalidParameters, ParameterDeclaration};
+pub use declaration::ParameterDeclaration;
+pub use expression::{DateExpression, ExpressionError};
 pub use flow::{
     DecisionFacts, Element, ElementState, FinallyStep, FinallyWhen, Flow, FlowGraph, LastElement, On, Way, WayEnd,
 };
 pub use given::{GivenParameters, GivenValue};
 pub use parameters::{JobParameters, Parameter, ParameterError, ParameterType, ParameterValue};
+pub use pattern::Pattern;
 pub use registry::{JobRegistry, RegistryError};
+pub(crate) use resolution::Resolved;
+pub use resolution::{InvalidParameter, InvalidParameters};
 
 use std::sync::Arc;
 
-use crate::listener::ListenerFactory;
-use crate::step::Step;
+use jiff::Timestamp;
 
+use crate::listener::ListenerFactory;
+
+use crate::step::Step;
+use resolution::Accepted;
+use rule::ParametersRule;
+
+/// The parameter of a new run: its number, an identifying INTEGER from 1 on.
+pub const RUN_PARAMETER: &str = "run";
 /// Lowest priority of a launch.
 pub const MIN_PRIORITY: i32 = -1_000;
 /// Highest priority of a launch.
@@ -40,12 +56,14 @@ struct Definition {
     name: String,
     description: String,
     parameters: Option<Vec<ParameterDeclaration>>,
+    rules: Vec<ParametersRule>,
     /// Those of the flow, then those that run at its end.
     steps: Vec<Step>,
     flow: FlowGraph,
     priority: i32,
     max_running: Option<u32>,
     listeners: Vec<ListenerFactory>,
+    restartable: bool,
 }
 
 impl Job {
@@ -94,11 +112,40 @@ impl Job {
         &self.definition.listeners
     }
 
-    /// Checks what a launch gives against what the job declares, and fills in the defaults.
+    /// Whether an execution that failed or was stopped can be resumed.
+    pub fn is_restartable(&self) -> bool {
+        self.definition.restartable
+    }
+
+    /// The JSON Schema (draft 2020-12) of the parameters of a launch, as the HTTP interface takes them.
+    pub fn parameters_schema(&self) -> serde_json::Value {
+        schema::of(self)
+    }
+
+    /// Checks what a launch at `now` gives against what the job declares, and fills in the defaults.
     ///
     /// # Errors
     /// Every error at once, each with the name of its parameter.
-    pub fn resolve(&self, given: GivenParameters) -> Result<JobParameters, InvalidParameters> {
-        declaration::resolve(self.parameters(), given)
+    pub fn resolve(&self, given: GivenParameters, now: Timestamp) -> Result<JobParameters, InvalidParameters> {
+        self.resolve_launch(given, now, false).map(|resolved| resolved.parameters)
+    }
+
+    /// Checks what a new run at `now` gives, as [`Self::resolve`]: all but its number, [`RUN_PARAMETER`].
+    ///
+    /// # Errors
+    /// Every error at once, each with the name of its parameter.
+    pub fn resolve_new_run(&self, given: GivenParameters, now: Timestamp) -> Result<JobParameters, InvalidParameters> {
+        self.resolve_launch(given, now, true).map(|resolved| resolved.parameters)
+    }
+
+    /// As the two above, with the names of those that the moment has decided.
+    pub(crate) fn resolve_launch(
+        &self,
+        given: GivenParameters,
+        now: Timestamp,
+        new_run: bool,
+    ) -> Result<Resolved, InvalidParameters> {
+        let accepted = Accepted { declared: self.parameters(), rules: &self.definition.rules, new_run };
+        resolution::resolve(accepted, given, now)
     }
 }

@@ -15,7 +15,7 @@ use super::rerun_plan::gone;
 use super::running::LiveStep;
 use crate::event::{Event, EventSink};
 use crate::execution::{ExecutionId, JobExecution, Status};
-use crate::job::{GivenParameters, Job, JobParameters, JobRegistry, MAX_PRIORITY, MIN_PRIORITY};
+use crate::job::{GivenParameters, Job, JobParameters, JobRegistry, MAX_PRIORITY, MIN_PRIORITY, Resolved};
 use crate::repository::{
     Admission, Drain, ExecutionFilter, IdempotencyKey, JobRepository, LaunchRequest, Launched, Node, NodeStatus,
     PageRequest, RecoverPolicy, RecoverRequest, RepositoryError, RunLimits,
@@ -33,6 +33,9 @@ const POLL_BESIDE_NOTIFICATIONS: Duration = Duration::from_secs(1);
 pub struct LaunchOptions {
     /// Run every step from the start.
     pub force: bool,
+    /// Launch a new run: an instance of its own, with the parameter [`RUN_PARAMETER`](crate::job::RUN_PARAMETER), one more
+    /// than the greatest of the job's.
+    pub new_run: bool,
     /// A caller's key: the same launch within 24 hours answers the same execution.
     pub idempotency_key: Option<String>,
     /// Rank in the queue: higher ones go first; `None` for what the job says.
@@ -170,8 +173,8 @@ impl Operator {
         claim: Claim,
     ) -> Result<Launched, OperatorError> {
         let job = self.job(job_name)?;
-        let parameters = job.resolve(given)?;
-        self.launch_resolved(job, parameters, options, claim).await
+        let resolved = job.resolve_launch(given, self.inner.config.clock.now(), options.new_run)?;
+        self.launch_resolved(job, resolved, options, claim).await
     }
 
     fn job(&self, name: &str) -> Result<&Job, OperatorError> {
@@ -181,7 +184,7 @@ impl Operator {
     async fn launch_resolved(
         &self,
         job: &Job,
-        parameters: JobParameters,
+        resolved: Resolved,
         options: LaunchOptions,
         claim: Claim,
     ) -> Result<Launched, OperatorError> {
@@ -191,12 +194,14 @@ impl Operator {
         if !(MIN_PRIORITY..=MAX_PRIORITY).contains(&priority) {
             return Err(OperatorError::Priority { priority });
         }
-        let request_hash = request_hash(job.name(), &parameters, options.force, options.priority);
+        let request_hash = request_hash(job.name(), &resolved, &options);
         let idempotency = options.idempotency_key.map(|key| IdempotencyKey { key, request_hash, life: KEY_LIFE });
         let request = LaunchRequest {
             job_name: job.name().to_owned(),
-            parameters,
+            parameters: resolved.parameters,
             force: options.force,
+            new_run: options.new_run,
+            restartable: job.is_restartable(),
             admission: Admission {
                 time: config.clock.now(),
                 claim,
@@ -233,7 +238,7 @@ impl Operator {
     /// # Errors
     /// When the parameters do not fit the job, or the repository fails.
     pub async fn clear_the_way(&self, job_name: &str, given: GivenParameters) -> Result<(), OperatorError> {
-        let key = self.job(job_name)?.resolve(given)?.job_key();
+        let key = self.job(job_name)?.resolve(given, self.inner.config.clock.now())?.job_key();
         Ok(self.recover_instance(job_name.to_owned(), key).await?)
     }
 
@@ -297,7 +302,14 @@ impl Operator {
             return Ok(self.rerun_with(of, claim).await?.launched);
         }
         let options = LaunchOptions { priority: Some(execution.priority), ..LaunchOptions::default() };
-        self.launch_resolved(job, execution.parameters.clone(), options, claim).await
+        if !job.is_restartable() {
+            let reason =
+                "its job is not restartable; launch it as a new run, or with force to run every step from the start";
+            return Err(refuse(reason.to_owned()));
+        }
+        // The values of the execution, also of those that the moment of its launch decided.
+        let resolved = Resolved { parameters: execution.parameters.clone(), computed: Vec::new() };
+        self.launch_resolved(job, resolved, options, claim).await
     }
 
     /// Refuses the name of a job that is neither known nor was ever run: a list for it would only be empty.
@@ -359,7 +371,8 @@ impl Operator {
         options: PreviewOptions,
         held: impl Send + 'static,
     ) -> Result<Preview, PreviewError> {
-        preview(job, given, options, Arc::clone(&self.inner.repository), held).await
+        let parameters = job.resolve(given, self.inner.config.clock.now())?;
+        preview(job, parameters, options, Arc::clone(&self.inner.repository), held).await
     }
 
     /// Waits until an execution has ended, but not longer than `at_most`; how it stands then.
@@ -479,14 +492,24 @@ fn limits(registry: &JobRegistry, total: Option<u32>) -> RunLimits {
     RunLimits { total, of_jobs: registry.iter().filter_map(of_job).collect() }
 }
 
-fn request_hash(job_name: &str, parameters: &JobParameters, force: bool, priority: Option<i32>) -> String {
+/// Everything in a launch but its key. What the moment decides is no part of it: the same launch a day later is the same.
+fn request_hash(job_name: &str, resolved: &Resolved, options: &LaunchOptions) -> String {
     use sha2::{Digest, Sha256};
+    let mut parameters = JobParameters::default();
+    for (name, parameter) in
+        resolved.parameters.iter().filter(|(name, _)| !resolved.computed.iter().any(|it| it == name))
+    {
+        parameters.insert(name, parameter.clone());
+    }
     let mut hash = Sha256::new();
     hash.update(job_name);
-    hash.update([0, u8::from(force)]);
+    hash.update([0, u8::from(options.force)]);
     hash.update(parameters.to_json());
-    if let Some(priority) = priority {
+    if let Some(priority) = options.priority {
         hash.update(format!(" priority {priority}"));
+    }
+    if options.new_run {
+        hash.update(" new run");
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::author_thread::{self, panic_message};
 use crate::event::EventSink;
 use crate::execution::{ExecutionId, InstanceId, MAX_SKIPPED_BYTES, StepExecutionId};
-use crate::job::{GivenParameters, InvalidParameters, Job, JobParameters};
+use crate::job::{InvalidParameters, Job, JobParameters};
 use crate::listener::{JobListening, StepListening};
 use crate::repository::JobRepository;
 use crate::step::{
@@ -107,13 +107,12 @@ pub enum PreviewError {
 /// [`PreviewError`] when there is nothing to preview. The error of an item is a part of the preview, which goes on.
 pub(super) async fn preview(
     job: &Job,
-    given: GivenParameters,
+    parameters: JobParameters,
     options: PreviewOptions,
     repository: Arc<dyn JobRepository>,
     held: impl Send + 'static,
 ) -> Result<Preview, PreviewError> {
     let step = previewed_step(job, options.step.as_deref())?;
-    let parameters = job.resolve(given)?;
     let stop = CancellationToken::new();
     let _stop_when_dropped = stop.clone().drop_guard();
     let seen = Arc::new(Mutex::new(Vec::new()));

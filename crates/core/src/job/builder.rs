@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::declaration::MAX_NAME_CHARS;
 use super::flow::{Element, Elements, FinallyStep, FinallyWhen, HasElements, flow_methods, graph};
-use super::{Definition, Job, MAX_PRIORITY, MIN_PRIORITY, ParameterDeclaration};
+use super::rule::ParametersRule;
+use super::{Definition, Job, JobParameters, MAX_PRIORITY, MIN_PRIORITY, ParameterDeclaration};
 use crate::item::BoxError;
 use crate::listener::{JobContext, ListenerFactory, Listeners, job_methods, step_methods};
 use crate::step::{IntoStep, Step};
@@ -16,11 +17,13 @@ pub struct JobBuilder {
     name: String,
     description: String,
     parameters: Option<Vec<ParameterDeclaration>>,
+    rules: Vec<ParametersRule>,
     elements: Elements,
     finally: Vec<(Result<Step, BuildError>, FinallyWhen)>,
     priority: i32,
     max_running: Option<u32>,
     listeners: Vec<ListenerFactory>,
+    restartable: bool,
 }
 
 /// The reason for which a job cannot be built.
@@ -83,11 +86,13 @@ impl JobBuilder {
             name,
             description: String::new(),
             parameters: None,
+            rules: Vec::new(),
             elements: Elements::default(),
             finally: Vec::new(),
             priority: 0,
             max_running: None,
             listeners: Vec::new(),
+            restartable: true,
         }
     }
 
@@ -109,6 +114,33 @@ impl JobBuilder {
     #[must_use]
     pub fn no_parameters(mut self) -> Self {
         self.parameters.get_or_insert_default();
+        self
+    }
+
+    /// Adds a rule over several parameters: what it returns as an error, a sentence, refuses the launch. It is asked when each
+    /// parameter by itself is right, with the defaults; all rules answer. It runs within the launch, so it is to be quick; its
+    /// panic refuses the launch, too.
+    ///
+    /// ```
+    /// use oxbatch_core::{Job, ParameterDeclaration, TaskStep};
+    ///
+    /// let job = Job::builder("Report")
+    ///     .parameter(ParameterDeclaration::integer("from").required())
+    ///     .parameter(ParameterDeclaration::integer("to").required())
+    ///     .parameters_rule(|parameters| match (parameters.integer("from"), parameters.integer("to")) {
+    ///         (Ok(from), Ok(to)) if from > to => Err(format!("from ({from}) must not be greater than to ({to})")),
+    ///         _ => Ok(()),
+    ///     })
+    ///     .step(TaskStep::builder("Print", |_| Ok(())))
+    ///     .build()?;
+    /// # Ok::<(), oxbatch_core::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn parameters_rule(
+        mut self,
+        rule: impl Fn(&JobParameters) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.rules.push(ParametersRule::new(rule));
         self
     }
 
@@ -144,6 +176,15 @@ impl JobBuilder {
     #[must_use]
     pub fn max_running(mut self, executions: u32) -> Self {
         self.max_running = Some(executions);
+        self
+    }
+
+    /// Whether an execution that failed or was stopped can be resumed; it can unless set. Where not, a launch of the same
+    /// instance is refused unless it is forced, a crash leaves the execution FAILED, and what a shutdown has stopped stays
+    /// STOPPED: for jobs whose half-done work a person has to look at first.
+    #[must_use]
+    pub fn restartable(mut self, restartable: bool) -> Self {
+        self.restartable = restartable;
         self
     }
 
@@ -208,11 +249,13 @@ impl JobBuilder {
             name: self.name,
             description: self.description,
             parameters: self.parameters,
+            rules: self.rules,
             steps,
             flow,
             priority: self.priority,
             max_running: self.max_running,
             listeners: self.listeners,
+            restartable: self.restartable,
         };
         Ok(Job { definition: Arc::new(definition) })
     }

@@ -80,6 +80,11 @@ impl DateTime {
         Self { utc: TimeZone::UTC.to_datetime(instant.round(rounding).unwrap_or(instant)), date_only: false }
     }
 
+    /// A day; `None` outside of the years 0001 to 9999.
+    pub fn from_date(date: civil::Date) -> Option<Self> {
+        Self::checked(date.to_datetime(civil::Time::midnight()), true).ok()
+    }
+
     /// The value from its stored parts; `None` outside the range of years −9999 to 9999.
     pub fn from_parts(microseconds: i64, date_only: bool) -> Option<Self> {
         let since_epoch = jiff::SignedDuration::from_micros(microseconds);

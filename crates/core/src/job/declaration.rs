@@ -1,16 +1,9 @@
-//! Parameters that a job declares, and the check of what a launch gives against them.
+//! Parameters that a job declares: type, default, and the values that they take.
 
-use std::collections::HashSet;
-use std::fmt;
-
-use super::{GivenParameters, GivenValue, JobParameters, Parameter, ParameterType, ParameterValue};
+use super::{DateExpression, ExpressionError, ParameterType, ParameterValue, Pattern};
 
 /// Longest name of a parameter in characters.
 pub(crate) const MAX_NAME_CHARS: usize = 100;
-/// Most parameters of one launch.
-const MAX_PARAMETERS: usize = 100;
-/// Longest text of a STRING parameter in bytes; larger input belongs into a file whose path is the parameter.
-const MAX_STRING_BYTES: usize = 32 * 1024;
 
 /// A parameter that a job accepts.
 ///
@@ -18,8 +11,9 @@ const MAX_STRING_BYTES: usize = 32 * 1024;
 /// use oxbatch::ParameterDeclaration;
 ///
 /// let input = ParameterDeclaration::string("input").default_value("data/in.csv").description("file to import");
-/// let day = ParameterDeclaration::date_time("day").required();
-/// assert!(day.is_required() && !input.is_required());
+/// let day = ParameterDeclaration::date_time("day").default_expression("yesterday in Europe/Berlin");
+/// let region = ParameterDeclaration::string("region").required().pattern("[A-Z]{2}", "a country code such as DE");
+/// assert!(region.is_required() && !input.is_required());
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParameterDeclaration {
@@ -27,11 +21,20 @@ pub struct ParameterDeclaration {
     kind: ParameterType,
     required: bool,
     default: Option<ParameterValue>,
+    expression: Option<WrittenExpression>,
     identifying: bool,
     secret: bool,
     description: String,
     allowed: Vec<ParameterValue>,
     range: Option<(i64, i64)>,
+    pattern: Option<Pattern>,
+}
+
+/// A default expression as it was given, and what it was read as.
+#[derive(Debug, Clone, PartialEq)]
+struct WrittenExpression {
+    text: String,
+    parsed: Result<DateExpression, ExpressionError>,
 }
 
 impl ParameterDeclaration {
@@ -41,11 +44,13 @@ impl ParameterDeclaration {
             kind,
             required: false,
             default: None,
+            expression: None,
             identifying: true,
             secret: false,
             description: String::new(),
             allowed: Vec::new(),
             range: None,
+            pattern: None,
         }
     }
 
@@ -80,6 +85,17 @@ impl ParameterDeclaration {
     #[must_use]
     pub fn default_value(mut self, value: impl Into<ParameterValue>) -> Self {
         self.default = Some(value.into());
+        self
+    }
+
+    /// The value of a launch that does not give one, relative to the moment of the launch: [`DateExpression`] has the table of
+    /// what can be written. It is fixed once, at the launch, by the clock of the process that launches: a restart and a
+    /// recovery go on with the value of the execution. It takes part in the identity like a given one.
+    ///
+    /// For DATETIME parameters; `build` refuses it for others, and what is no expression.
+    #[must_use]
+    pub fn default_expression(mut self, expression: &str) -> Self {
+        self.expression = Some(WrittenExpression { text: expression.to_owned(), parsed: expression.parse() });
         self
     }
 
@@ -119,6 +135,17 @@ impl ParameterDeclaration {
         self
     }
 
+    /// Refuses texts that do not match a regular expression as a whole. The description names what does, as in "must be a country
+    /// code such as DE".
+    ///
+    /// For STRING parameters. The syntax is that of the crate `regex-lite`; its classes `\d`, `\w` and `\s` are ASCII. A pattern
+    /// that JSON Schema (ECMA-262) reads in the same way is one that callers can check by themselves.
+    #[must_use]
+    pub fn pattern(mut self, expression: &str, description: &str) -> Self {
+        self.pattern = Some(Pattern::new(expression, description));
+        self
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -149,6 +176,11 @@ impl ParameterDeclaration {
         self.default.as_ref()
     }
 
+    /// The expression for the value of a launch that does not give one.
+    pub fn default_expression_or_none(&self) -> Option<&DateExpression> {
+        self.expression.as_ref()?.parsed.as_ref().ok()
+    }
+
     /// Its purpose; may be empty.
     pub fn text(&self) -> &str {
         &self.description
@@ -162,6 +194,11 @@ impl ParameterDeclaration {
     /// The smallest and the largest whole number that it takes.
     pub fn range(&self) -> Option<(i64, i64)> {
         self.range
+    }
+
+    /// The pattern that its text must match.
+    pub fn pattern_or_none(&self) -> Option<&Pattern> {
+        self.pattern.as_ref()
     }
 
     /// The contradiction in the declaration, as a sentence fragment.
@@ -182,200 +219,68 @@ impl ParameterDeclaration {
         {
             return Some(format!("range {minimum} to {maximum} of parameter '{}' does not fit an INTEGER", self.name));
         }
-        let default = self.default.as_ref()?;
-        let refused = self.refuses(default)?;
-        Some(format!("default {default} of parameter '{}' {refused}", self.name))
+        self.expression_contradiction().or_else(|| self.pattern_contradiction()).or_else(|| {
+            let default = self.default.as_ref()?;
+            let refused = self.refuses(default)?;
+            Some(format!("default {default} of parameter '{}' {refused}", self.name))
+        })
+    }
+
+    fn expression_contradiction(&self) -> Option<String> {
+        let WrittenExpression { text, parsed } = self.expression.as_ref()?;
+        let (name, kind) = (&self.name, self.kind);
+        if kind != ParameterType::DateTime {
+            return Some(format!("parameter '{name}' has type {kind}, and its default expression '{text}' a DATETIME"));
+        }
+        if self.required || self.default.is_some() {
+            let other = if self.required { "is required" } else { "has a default value" };
+            return Some(format!("parameter '{name}' {other}, and has the default expression '{text}'"));
+        }
+        let error = parsed.as_ref().err()?;
+        Some(format!("default expression '{text}' of parameter '{name}': {error}"))
+    }
+
+    fn pattern_contradiction(&self) -> Option<String> {
+        let pattern = self.pattern.as_ref()?;
+        let (name, kind, expression) = (&self.name, self.kind, pattern.expression());
+        if kind != ParameterType::String {
+            return Some(format!("parameter '{name}' has type {kind}, and a pattern, which is for a STRING"));
+        }
+        if pattern.description().trim().is_empty() {
+            return Some(format!("pattern '{expression}' of parameter '{name}' has no description"));
+        }
+        if let Some(error) = pattern.error() {
+            return Some(format!("pattern '{expression}' of parameter '{name}' is no regular expression: {error}"));
+        }
+        let refused = |value: &&ParameterValue| matches!(value, ParameterValue::String(text) if !pattern.matches(text));
+        let value = self.allowed.iter().find(refused)?;
+        Some(format!("allowed value {value} of parameter '{name}' does not match its pattern '{expression}'"))
     }
 
     /// The reason for which a value of the right type is refused.
-    fn refuses(&self, value: &ParameterValue) -> Option<String> {
+    pub(super) fn refuses(&self, value: &ParameterValue) -> Option<String> {
         if !self.allowed.is_empty() && !self.allowed.contains(value) {
             let allowed: Vec<_> = self.allowed.iter().map(ToString::to_string).collect();
             return Some(format!("must be one of {}", allowed.join(", ")));
         }
-        match (self.range, value) {
-            (Some((minimum, maximum)), ParameterValue::Integer(number)) if !(minimum..=maximum).contains(number) => {
+        match value {
+            ParameterValue::Integer(number) => {
+                let (minimum, maximum) =
+                    self.range.filter(|(minimum, maximum)| !(minimum..=maximum).contains(&number))?;
                 Some(format!("must be within {minimum} to {maximum}"))
             }
-            _ => None,
-        }
-    }
-}
-
-/// The problem of one parameter of a launch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidParameter {
-    /// Its name.
-    pub parameter: String,
-    /// A sentence fragment that goes on after the name.
-    pub message: String,
-}
-
-/// Everything that is wrong with the parameters of a launch; nothing was stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidParameters {
-    /// The errors, in the order in which the parameters were given.
-    pub faults: Vec<InvalidParameter>,
-}
-
-impl std::error::Error for InvalidParameters {}
-
-impl fmt::Display for InvalidParameters {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.faults.iter().enumerate() {
-            let separator = if index > 0 { "; " } else { "" };
-            write!(f, "{separator}parameter '{}' {}", fault.parameter, fault.message)?;
-        }
-        Ok(())
-    }
-}
-
-/// Checks given parameters against the declared ones (`None`: the job takes any) and fills in defaults.
-pub(super) fn resolve(
-    declared: Option<&[ParameterDeclaration]>,
-    given: GivenParameters,
-) -> Result<JobParameters, InvalidParameters> {
-    let mut resolved = JobParameters::default();
-    let mut faults = Vec::new();
-    let mut seen = HashSet::new();
-    if given.entries.len() > MAX_PARAMETERS {
-        let (parameter, _) = &given.entries[MAX_PARAMETERS];
-        let message = format!("is one too many: a launch takes at most {MAX_PARAMETERS} parameters");
-        return Err(InvalidParameters { faults: vec![InvalidParameter { parameter: parameter.clone(), message }] });
-    }
-    for (name, value) in given.entries {
-        let checked = if seen.insert(name.clone()) {
-            check(declared, &name, value)
-        } else {
-            Err("is given more than once".to_owned())
-        };
-        match checked {
-            Ok(parameter) => resolved.insert(&name, parameter),
-            Err(message) => faults.push(InvalidParameter { parameter: name, message }),
-        }
-    }
-    for declaration in declared.unwrap_or_default().iter().filter(|declaration| !seen.contains(&declaration.name)) {
-        match &declaration.default {
-            Some(value) => {
-                let (identifying, secret) = (declaration.identifying, declaration.secret);
-                resolved.insert(&declaration.name, Parameter { value: value.clone(), identifying, secret });
+            ParameterValue::String(text) => {
+                let pattern = self.pattern.as_ref().filter(|pattern| !pattern.matches(text))?;
+                Some(format!("must be {}", pattern.description()))
             }
-            None if declaration.required => faults.push(InvalidParameter {
-                parameter: declaration.name.clone(),
-                message: format!("is required, of type {}", declaration.kind),
-            }),
-            None => {}
+            ParameterValue::Float(_) | ParameterValue::DateTime(_) => None,
         }
-    }
-    if faults.is_empty() { Ok(resolved) } else { Err(InvalidParameters { faults }) }
-}
-
-fn check(declared: Option<&[ParameterDeclaration]>, name: &str, value: GivenValue) -> Result<Parameter, String> {
-    if name.is_empty() {
-        return Err("has an empty name".to_owned());
-    }
-    if name.chars().count() > MAX_NAME_CHARS {
-        return Err(format!("has a name longer than {MAX_NAME_CHARS} characters"));
-    }
-    let parameter = match declared {
-        None => Parameter { value: value.detect()?, identifying: true, secret: false },
-        Some(declarations) => {
-            let declaration = declarations.iter().find(|declaration| declaration.name == name).ok_or_else(|| {
-                let known: Vec<_> = declarations.iter().map(ParameterDeclaration::name).collect();
-                match known.is_empty() {
-                    true => "is unknown: the job takes no parameters".to_owned(),
-                    false => format!("is unknown: the job takes {}", known.join(", ")),
-                }
-            })?;
-            let value = value.convert(declaration.kind).map_err(|problem| match declaration.secret {
-                // The sentence may repeat the value.
-                true => format!("must be of type {}", declaration.kind),
-                false => problem,
-            })?;
-            if let Some(refused) = declaration.refuses(&value) {
-                return Err(refused);
-            }
-            Parameter { value, identifying: declaration.identifying, secret: declaration.secret }
-        }
-    };
-    match &parameter.value {
-        ParameterValue::String(text) if text.len() > MAX_STRING_BYTES => {
-            Err(format!("is {} bytes long, over the limit of {MAX_STRING_BYTES}", text.len()))
-        }
-        ParameterValue::String(text) if text.contains('\0') => Err("has a NUL character".to_owned()),
-        ParameterValue::Float(number) if !number.is_finite() => Err("must be a finite number".to_owned()),
-        _ if name.contains('\0') => Err("has a NUL character in its name".to_owned()),
-        _ => Ok(parameter),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn declared() -> Vec<ParameterDeclaration> {
-        vec![
-            ParameterDeclaration::string("input").default_value("a.csv"),
-            ParameterDeclaration::integer("size").allowed([10, 100]),
-            ParameterDeclaration::date_time("day").required(),
-            ParameterDeclaration::string("token").secret(),
-        ]
-    }
-
-    fn resolve_json(json: &str) -> Result<JobParameters, InvalidParameters> {
-        resolve(Some(&declared()), GivenParameters::from_json(json.as_bytes()).unwrap())
-    }
-
-    #[test]
-    fn defaults_are_filled_in_and_take_part_in_the_identity() {
-        let implicit = resolve_json(r#"{"day":"2024-01-01"}"#).unwrap();
-        let explicit = resolve_json(r#"{"day":"2024-01-01","input":"a.csv"}"#).unwrap();
-        assert_eq!(implicit, explicit);
-        assert_eq!(implicit.string("input"), Ok("a.csv"));
-    }
-
-    #[test]
-    fn every_fault_is_told_at_once_with_its_name() {
-        let faults = resolve_json(r#"{"size":7,"colour":"red","input":1,"input":"b"}"#).unwrap_err();
-        insta_like(
-            &faults,
-            &[
-                "parameter 'size' must be one of 10, 100",
-                "parameter 'colour' is unknown: the job takes input, size, day, token",
-                "parameter 'input' must be of type STRING, not the INTEGER 1",
-                "parameter 'input' is given more than once",
-                "parameter 'day' is required, of type DATETIME",
-            ],
-        );
-    }
-
-    fn insta_like(faults: &InvalidParameters, expected: &[&str]) {
-        assert_eq!(faults.to_string(), expected.join("; "));
-    }
-
-    #[test]
-    fn a_secret_does_not_identify() {
-        let one = resolve_json(r#"{"day":"2024-01-01","token":"a"}"#).unwrap();
-        let two = resolve_json(r#"{"day":"2024-01-01","token":"b"}"#).unwrap();
-        assert_eq!(one.job_key(), two.job_key());
-    }
-
-    #[test]
-    fn a_number_outside_of_its_range_is_refused_by_both_ends() {
-        let declared = [ParameterDeclaration::integer("size").between(1, 10)];
-        let of = |size: i64| resolve(Some(&declared), GivenParameters::default().with("size", size));
-        assert!(of(1).is_ok() && of(10).is_ok());
-        assert_eq!(of(0).unwrap_err().to_string(), "parameter 'size' must be within 1 to 10");
-        assert!(of(11).is_err());
-    }
-
-    #[test]
-    fn the_value_of_a_secret_is_in_no_fault() {
-        let declared = [ParameterDeclaration::integer("pin").secret()];
-        let given = GivenParameters::from_json(br#"{"pin":"hunter2"}"#).unwrap();
-        let fault = resolve(Some(&declared), given).unwrap_err().to_string();
-        assert_eq!(fault, "parameter 'pin' must be of type INTEGER");
-    }
 
     #[test]
     fn a_declaration_that_contradicts_itself_says_so() {
@@ -387,6 +292,59 @@ mod tests {
         assert!(of(ParameterDeclaration::integer("a").between(2, 1)).is_some());
         assert!(of(ParameterDeclaration::string("a").between(1, 2)).is_some());
         assert!(of(ParameterDeclaration::integer("a").between(1, 9).default_value(10)).is_some());
-        assert!(declared().into_iter().all(|declaration| declaration.contradiction().is_none()));
+    }
+
+    #[test]
+    fn a_default_expression_fits_a_date_time_without_another_default() {
+        let of = |declaration: ParameterDeclaration| declaration.contradiction();
+        let day = || ParameterDeclaration::date_time("day");
+        assert_eq!(of(day().default_expression("yesterday in Europe/Berlin")), None);
+        for (declaration, expected) in [
+            (
+                day().default_expression("yesterday in Berlin"),
+                "default expression 'yesterday in Berlin' of parameter 'day': there is no time zone 'Berlin': give the IANA \
+                 name of one, such as Europe/Berlin, or UTC",
+            ),
+            (
+                ParameterDeclaration::string("day").default_expression("today"),
+                "parameter 'day' has type STRING, and its default expression 'today' a DATETIME",
+            ),
+            (
+                day().required().default_expression("today"),
+                "parameter 'day' is required, and has the default expression 'today'",
+            ),
+            (
+                day().default_value(crate::DateTime::parse("2026-01-01").unwrap()).default_expression("today"),
+                "parameter 'day' has a default value, and has the default expression 'today'",
+            ),
+        ] {
+            assert_eq!(of(declaration).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_pattern_fits_a_string_and_all_that_is_declared_with_it() {
+        let of = |declaration: ParameterDeclaration| declaration.contradiction();
+        let code = || ParameterDeclaration::string("code").pattern("[A-Z]{2}", "two letters");
+        assert_eq!(of(code().default_value("DE").allowed(["DE", "FR"])), None);
+        for (declaration, expected) in [
+            (code().default_value("de"), "default de of parameter 'code' must be two letters"),
+            (
+                code().allowed(["DE", "fr"]),
+                "allowed value fr of parameter 'code' does not match its pattern '[A-Z]{2}'",
+            ),
+            (
+                ParameterDeclaration::integer("code").pattern("1+", "ones"),
+                "parameter 'code' has type INTEGER, and a pattern, which is for a STRING",
+            ),
+            (
+                ParameterDeclaration::string("code").pattern("1+", " "),
+                "pattern '1+' of parameter 'code' has no description",
+            ),
+        ] {
+            assert_eq!(of(declaration).as_deref(), Some(expected));
+        }
+        let broken = of(ParameterDeclaration::string("code").pattern("[a", "an a")).unwrap();
+        assert!(broken.starts_with("pattern '[a' of parameter 'code' is no regular expression: "), "{broken}");
     }
 }
