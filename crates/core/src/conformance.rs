@@ -7,6 +7,7 @@ pub mod changes;
 pub mod fixture;
 pub mod items;
 pub mod launching;
+pub mod new_runs;
 pub mod purging;
 pub mod reading;
 pub mod recovering;
@@ -45,6 +46,14 @@ macro_rules! repository_conformance {
                 an_idempotency_key_answers_the_first_execution_until_it_is_outdated,
                 waiting_executions_are_claimed_oldest_first_and_once,
             ];
+            new_runs: [
+                a_new_run_has_the_number_after_the_greatest_of_its_job,
+                racing_new_runs_have_numbers_of_their_own,
+                a_new_run_is_never_the_instance_that_another_launch_numbers_by_itself,
+                a_repeated_new_run_is_answered_by_the_first,
+                a_refused_new_run_uses_up_no_number,
+                the_last_number_has_none_after_it,
+            ];
             running: [
                 completed_steps_are_not_run_again_unless_told_so,
                 a_failed_step_gets_its_state_and_the_job_its_context_back,
@@ -70,6 +79,7 @@ macro_rules! repository_conformance {
                 a_kept_item_is_run_again_once,
                 a_failed_rerun_is_resumed_and_a_complete_one_is_not_repeated,
                 a_rerun_whose_owner_dies_is_recovered_as_one,
+                a_rerun_of_what_is_not_restartable_is_resumed_by_a_person_alone,
                 a_purge_keeps_what_is_being_rerun,
                 a_purge_removes_a_restartable_rerun_before_what_it_runs_again,
                 a_rerun_has_an_instance_of_its_own_although_earlier_ones_were_purged,
@@ -83,6 +93,9 @@ macro_rules! repository_conformance {
                 what_was_being_stopped_is_stopped_and_not_restarted,
                 a_shutdown_is_resumed_once_and_only_if_nobody_was_faster,
                 a_foreground_launch_clears_its_own_instance_alone,
+                what_is_not_restartable_is_refused_until_it_is_forced,
+                what_is_not_restartable_stays_failed_when_its_owner_dies,
+                a_shutdown_resumes_nothing_that_is_not_restartable,
             ];
             reading: [
                 lists_are_filtered_and_paged_without_gaps,
@@ -135,6 +148,7 @@ mod tests {
         let list = include_str!("conformance.rs");
         for source in [
             include_str!("conformance/launching.rs"),
+            include_str!("conformance/new_runs.rs"),
             include_str!("conformance/running.rs"),
             include_str!("conformance/recovering.rs"),
             include_str!("conformance/rerunning.rs"),

@@ -53,6 +53,8 @@ async fn repository(folder: &std::path::Path) -> (SqliteRepository, oxbatch_core
         job_name: "Measure".to_owned(),
         parameters: JobParameters::default(),
         force: false,
+        new_run: false,
+        restartable: true,
         admission: Admission {
             time: Timestamp::now(),
             claim: Some((node, Duration::from_secs(600))),

@@ -60,6 +60,13 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         #[cfg(feature = "postgres")]
         postgres: include_str!("../migrations/postgres/0007_flow.sql"),
     },
+    Migration {
+        number: 8,
+        name: "launches",
+        sqlite: include_str!("../migrations/sqlite/0008_launches.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0008_launches.sql"),
+    },
 ];
 
 /// Number of the newest migration that this version knows.

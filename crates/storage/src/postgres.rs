@@ -19,6 +19,7 @@ mod recover;
 mod repository;
 mod rerun;
 mod rows;
+mod run_number;
 mod saves;
 mod session;
 mod settings;

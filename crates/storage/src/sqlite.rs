@@ -20,6 +20,7 @@ mod recover;
 mod repository;
 mod rerun;
 mod rows;
+mod run_number;
 mod sql;
 mod step;
 mod write_lock;

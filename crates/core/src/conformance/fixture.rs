@@ -35,6 +35,8 @@ pub fn launch_of(key: i64) -> LaunchRequest {
         job_name: JOB.to_owned(),
         parameters: JobParameters::default().with("key", key),
         force: false,
+        new_run: false,
+        restartable: true,
         admission: Admission {
             time: Timestamp::now(),
             claim: None,
@@ -110,6 +112,14 @@ impl Process {
     /// Launches the instance `key` on this node.
     pub async fn run(&self, key: i64, lease: Duration) -> Lease {
         let request = admitted(launch_of(key), |admission| admission.claim = Some((self.node.clone(), lease)));
+        self.launch(request).await.unwrap().lease.unwrap()
+    }
+
+    /// Launches the instance `key` on this node, as one that nothing resumes.
+    pub async fn run_once(&self, key: i64, lease: Duration) -> Lease {
+        let request = admitted(LaunchRequest { restartable: false, ..launch_of(key) }, |admission| {
+            admission.claim = Some((self.node.clone(), lease));
+        });
         self.launch(request).await.unwrap().lease.unwrap()
     }
 

@@ -1,12 +1,12 @@
 //! Cases of dead processes, zombies and shutdowns.
-#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "a case fails by panicking")]
 
 use std::time::Duration;
 
 use super::Backend;
 use super::fixture::{JOB, LONG, Process, launch_of, outcome, save, step_outcome};
 use crate::execution::{Counters, EXIT_ABORTED, Status, StatusEvent};
-use crate::repository::{RecoverPolicy, RecoverRequest, RepositoryError};
+use crate::repository::{LaunchError, LaunchRequest, RecoverPolicy, RecoverRequest, RepositoryError};
 
 /// A lease that has run out when it is given.
 const NONE: Duration = Duration::ZERO;
@@ -153,4 +153,57 @@ pub async fn a_foreground_launch_clears_its_own_instance_alone(backend: &dyn Bac
     let by_policy = RecoverRequest { policy: RecoverPolicy::Fail, ..keeper.recovery() };
     let recovered = keeper.repository.recover(by_policy).await.unwrap();
     assert_eq!((recovered[0].lost.id, recovered[0].successor), (two.execution_id(), None));
+}
+
+/// A failed or stopped execution is the end of an instance whose job is not restartable, by what the job says at the launch; a
+/// forced launch begins anew. After a completed one there is nothing to resume.
+pub async fn what_is_not_restartable_is_refused_until_it_is_forced(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let once = |key| LaunchRequest { restartable: false, ..launch_of(key) };
+    for (key, event, status) in [(1, StatusEvent::Fail, Status::Failed), (2, StatusEvent::Stop, Status::Stopped)] {
+        let lease = process.run_once(key, LONG).await;
+        process.run_step(&lease, "Step", StatusEvent::Complete).await;
+        process.end(&lease, event).await;
+        match process.launch(once(key)).await {
+            Err(LaunchError::NotRestartable { execution_id, status: found }) => {
+                assert_eq!((execution_id, found), (lease.execution_id, status));
+            }
+            other => panic!("{other:?}"),
+        }
+        let forced = process.force(key).await;
+        process.start_step(&forced, "Step").await;
+        process.end(&forced, event).await;
+        let resumed = process.launch(launch_of(key)).await;
+        assert!(resumed.is_ok(), "by now the job is restartable: {resumed:?}");
+    }
+    let lease = process.run_once(3, LONG).await;
+    process.end(&lease, StatusEvent::Complete).await;
+    assert!(process.launch(once(3)).await.is_ok());
+}
+
+/// Whoever recovers it, and although it has progressed: the row of the execution says so, since the node may not know the job.
+pub async fn what_is_not_restartable_stays_failed_when_its_owner_dies(backend: &dyn Backend) {
+    let (dead, keeper) = (Process::start(backend).await, Process::start(backend).await);
+    let lease = dead.run_once(1, Duration::ZERO).await;
+    let step = dead.start_step(&lease, "Step").await;
+    dead.commit(&step, "{}").await;
+    drop(dead);
+    let recovered = keeper.recover().await;
+    assert_eq!((recovered[0].lost.id, recovered[0].successor), (lease.execution_id, None));
+    let lost = keeper.execution(lease.execution_id).await;
+    assert_eq!((lost.status, lost.exit_code.as_deref()), (Status::Failed, Some(EXIT_ABORTED)));
+    assert!(lost.exit_message.is_some_and(|message| message.contains("its job is not restartable")));
+    assert!(keeper.recover().await.is_empty());
+    assert_eq!(keeper.claim(LONG).await, None);
+}
+
+/// It stays STOPPED, and says so.
+pub async fn a_shutdown_resumes_nothing_that_is_not_restartable(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let lease = process.run_once(1, LONG).await;
+    let stopped = process.repository.finish_execution(&lease, outcome(StatusEvent::Stop, true)).await.unwrap();
+    assert_eq!(stopped.status, Status::Stopped);
+    assert!(stopped.exit_message.is_some_and(|message| message.contains("not restartable")));
+    assert!(process.recover().await.is_empty());
+    assert_eq!(process.claim(LONG).await, None);
 }

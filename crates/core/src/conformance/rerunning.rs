@@ -42,6 +42,11 @@ fn pending_of(id: ExecutionId, rerunnable: bool, raw: bool) -> PendingSkips {
 /// An execution of the instance `key` that has skipped [`items`] and is COMPLETED.
 async fn skipping(process: &Process, key: i64) -> ExecutionId {
     let lease = process.run(key, LONG).await;
+    skip_in(process, lease).await
+}
+
+/// Skips [`items`] in an execution and ends it.
+async fn skip_in(process: &Process, lease: Lease) -> ExecutionId {
     let step = process.start_step(&lease, "Step").await;
     let counters = Counters { commit: 1, ..Counters::default() };
     let mut transaction = process.repository.chunk_transaction(&step.fence).await.unwrap();
@@ -197,6 +202,20 @@ pub async fn a_rerun_whose_owner_dies_is_recovered_as_one(backend: &dyn Backend)
     let successor = other.execution(recovered[0].successor.unwrap()).await;
     assert_eq!((successor.rerun_of, successor.instance_id), (Some(id), launched.instance_id));
     assert_eq!(other.execution(id).await.rerun_by, Some(successor.id));
+}
+
+/// No recovery goes on with the re-run either; asked again, it goes on with what is left of the items.
+pub async fn a_rerun_of_what_is_not_restartable_is_resumed_by_a_person_alone(backend: &dyn Backend) {
+    let (owner, other) = (Process::start(backend).await, Process::start(backend).await);
+    let id = skip_in(&owner, owner.run_once(1, LONG).await).await;
+    let first = rerun(&owner, id).await.unwrap().execution;
+    owner.claim(std::time::Duration::ZERO).await.unwrap();
+    drop(owner);
+    let recovered = other.recover().await;
+    assert_eq!((recovered[0].lost.id, recovered[0].lost.status), (first.id, Status::Failed));
+    assert_eq!(recovered[0].successor, None);
+    let again = rerun(&other, id).await.unwrap().execution;
+    assert_eq!((again.instance_id, again.rerun_of), (first.instance_id, Some(id)));
 }
 
 /// An execution whose items are being run again, or could be, is not purged under its re-run.

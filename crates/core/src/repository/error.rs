@@ -1,6 +1,6 @@
 //! The errors of a repository.
 
-use crate::execution::{ContextError, ExecutionId, IllegalTransition};
+use crate::execution::{ContextError, ExecutionId, IllegalTransition, Status};
 use crate::item::BoxError;
 use crate::repository::Missing;
 
@@ -169,6 +169,22 @@ pub enum LaunchError {
     Abandoned {
         /// The abandoned one.
         execution_id: ExecutionId,
+    },
+    /// The last execution of the instance was not completed, and its job is not restartable.
+    #[error(
+        "execution {execution_id}, the last of this job instance, is {status}, and its job is not restartable; launch it as a new run, or with force to run every step from the start"
+    )]
+    NotRestartable {
+        /// The last one.
+        execution_id: ExecutionId,
+        /// FAILED or STOPPED.
+        status: Status,
+    },
+    /// The greatest run number of the job has none after it.
+    #[error("the job has no run number left after {greatest}")]
+    NoRunNumber {
+        /// The greatest one.
+        greatest: i64,
     },
     /// None of the execution's skipped items can be run again.
     #[error("execution {execution_id} has no skipped items left that could be run again")]

@@ -109,16 +109,17 @@ pub(super) async fn execution(
     outcome: &ExecutionOutcome,
 ) -> Result<JobExecution, StoreError> {
     let ExecutionId(id) = lease.execution_id();
-    let status = session
+    let found = session
         .optional(
-            "SELECT status FROM oxbatch_job_execution
+            "SELECT status, restartable FROM oxbatch_job_execution
              WHERE id = $1 AND lease_epoch = $2 AND lease_owner IS NOT NULL FOR NO KEY UPDATE",
             &[&id, &lease.epoch],
         )
         .await?
         .ok_or(RepositoryError::LeaseLost { id: lease.execution_id() })?;
-    let status = rows::status(&status, 0, id)?;
-    let rules::ExecutionEnd { end, resume, steps } = rules::execution(lease.execution_id(), status, outcome)?;
+    let (status, restartable) = (rows::status(&found, 0, id)?, found.try_get(1)?);
+    let rules::ExecutionEnd { end, resume, steps } =
+        rules::execution(lease.execution_id(), status, restartable, outcome)?;
     end_running_steps(session, lease.execution_id(), &steps, outcome.time).await?;
     let row = session
         .one(

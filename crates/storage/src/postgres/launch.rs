@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::node::keep_to_limits;
 use super::rerun;
 use super::rows;
+use super::run_number;
 use super::session::{Session, Values};
 use super::sql::{execution_columns, now};
 use crate::conditions::overwrites_key;
@@ -41,14 +42,35 @@ pub(super) async fn launch(session: &Session, request: &LaunchRequest) -> Result
     if let Some(launched) = replay(session, request).await? {
         return Ok(launched);
     }
-    let job_key = request.parameters.job_key();
-    let (instance_id, is_new) = instance(session, request, &job_key).await?;
+    if !request.new_run {
+        run_number::note(session, request).await?;
+        let found = instance(session, request, &request.parameters.job_key()).await?;
+        return create(session, request, found).await;
+    }
+    for _ in 0..LOOKS {
+        let numbered = run_number::next(session, request).await?;
+        // It is there already where a launch that gives the number by itself is on its way since before the first new run.
+        let found = instance(session, &numbered, &numbered.parameters.job_key()).await?;
+        if let (_, true) = found {
+            return create(session, &numbered, found).await;
+        }
+    }
+    let why = "others launch the next run by its number all the time";
+    Err(RepositoryError::Unavailable { operation: "launch", source: why.into() }.into())
+}
+
+/// Creates the execution in an instance that was found, or was created and is new.
+async fn create(
+    session: &Session,
+    request: &LaunchRequest,
+    (instance_id, is_new): (i64, bool),
+) -> Result<Launched, StoreError> {
     let (last, waiting) = join(
         async { if is_new { Ok(None) } else { last(session, instance_id).await } },
         waiting(session, &request.admission),
     )
     .await;
-    let origin = rules::origin(last?, request.force)?;
+    let origin = rules::origin(last?, request)?;
     rules::check_queue(&request.admission, waiting?)?;
     keep_to_limits(session, &request.job_name, &request.admission).await?;
     let (created, kept) = join(create_execution(session, request, instance_id, &origin), async {
@@ -251,10 +273,10 @@ pub(super) async fn create_execution(
             concat!(
                 "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, start_time,
                      parameters, context, forced, first_execution_id, rerun_of, node, lease_owner, lease_epoch, priority,
-                     lease_deadline)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, ",
+                     restartable, lease_deadline)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ",
                 now!(),
-                " + make_interval(secs => $15)) RETURNING ",
+                " + make_interval(secs => $16)) RETURNING ",
                 execution_columns!()
             ),
             &[
@@ -272,6 +294,7 @@ pub(super) async fn create_execution(
                 &begin.owner,
                 &begin.epoch,
                 &request.admission.priority,
+                &request.restartable,
                 &begin.lease.map(seconds),
             ],
         )
@@ -302,9 +325,9 @@ pub(super) async fn create_successor(
     let row = session
         .one(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, parameters, context,
-                 forced, first_execution_id, recovery_count, priority, rerun_of)
+                 forced, first_execution_id, recovery_count, priority, rerun_of, restartable)
              SELECT job_instance_id, job_name, $2, $3, parameters, context, FALSE, coalesce(first_execution_id, id), $4,
-                 priority, rerun_of
+                 priority, rerun_of, restartable
              FROM oxbatch_job_execution WHERE id = $1 RETURNING id, rerun_of",
             &[&of.0, &Status::Starting.as_str(), &time, &recovery_count],
         )

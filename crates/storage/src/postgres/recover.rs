@@ -121,17 +121,18 @@ async fn end_lost(
     Ok(Recovered { lost, successor })
 }
 
-/// Returns whether the execution has committed anything, and how many recoveries in a row led to it.
+/// What the execution has made of its life.
 async fn progress(session: &Session, id: ExecutionId) -> Result<Progress, StoreError> {
     let row = session
         .one(
             "SELECT EXISTS (SELECT 1 FROM oxbatch_step_execution
-                     WHERE job_execution_id = $1 AND (commit_count > 0 OR status = 'COMPLETED')), recovery_count
+                     WHERE job_execution_id = $1 AND (commit_count > 0 OR status = 'COMPLETED')), recovery_count,
+                 restartable
              FROM oxbatch_job_execution WHERE id = $1",
             &[&id.0],
         )
         .await?;
-    Ok(Progress { has_progressed: row.try_get(0)?, recoveries: row.try_get(1)? })
+    Ok(Progress { has_progressed: row.try_get(0)?, recoveries: row.try_get(1)?, restartable: row.try_get(2)? })
 }
 
 async fn resume(session: &Session, id: ExecutionId, request: &RecoverRequest) -> Result<Option<Recovered>, StoreError> {

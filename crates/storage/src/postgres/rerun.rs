@@ -24,7 +24,7 @@ pub(super) async fn launch(session: &Session, request: &RerunRequest) -> Result<
     let of = request.execution_id;
     let first = session
         .optional(
-            "SELECT job_instance_id, job_name, parameters, context FROM oxbatch_job_execution WHERE id = $1
+            "SELECT job_instance_id, job_name, parameters, context, restartable FROM oxbatch_job_execution WHERE id = $1
              FOR NO KEY UPDATE",
             &[&of.0],
         )
@@ -47,6 +47,8 @@ pub(super) async fn launch(session: &Session, request: &RerunRequest) -> Result<
         parameters: JobParameters::from_json(first.try_get(2)?)
             .map_err(|error| corrupt("parameters of execution", of.0, error))?,
         force: false,
+        new_run: false,
+        restartable: first.try_get(4)?,
         admission: request.admission.clone(),
         idempotency: None,
     };

@@ -79,14 +79,16 @@ pub(super) fn execution(
     outcome: &ExecutionOutcome,
 ) -> Result<JobExecution, StoreError> {
     let ExecutionId(id) = lease.execution_id();
-    let status = connection
+    let (status, restartable) = connection
         .prepare_cached(
-            "SELECT status FROM oxbatch_job_execution WHERE id = ?1 AND lease_epoch = ?2 AND lease_owner IS NOT NULL",
+            "SELECT status, restartable FROM oxbatch_job_execution
+             WHERE id = ?1 AND lease_epoch = ?2 AND lease_owner IS NOT NULL",
         )?
-        .query_row(params![id, lease.epoch], |row| rows::status(row, 0, id))
+        .query_row(params![id, lease.epoch], |row| Ok((rows::status(row, 0, id)?, row.get(1)?)))
         .optional()?
         .ok_or(RepositoryError::LeaseLost { id: lease.execution_id() })?;
-    let rules::ExecutionEnd { end, resume, steps } = rules::execution(lease.execution_id(), status, outcome)?;
+    let rules::ExecutionEnd { end, resume, steps } =
+        rules::execution(lease.execution_id(), status, restartable, outcome)?;
     end_running_steps(connection, lease.execution_id(), &steps, outcome.time)?;
     let execution = connection
         .prepare_cached(concat!(

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{StoreError, is_unique_violation};
 use super::sql::{execution_columns, now};
-use super::{node, rerun, rows};
+use super::{node, rerun, rows, run_number};
 use crate::conditions::overwrites_key;
 
 /// Launches, in the transaction of the caller. The number of statements does not depend on the history.
@@ -16,9 +16,17 @@ pub(super) fn launch(connection: &Connection, request: &LaunchRequest) -> Result
     if let Some(launched) = replay(connection, request)? {
         return Ok(launched);
     }
+    let numbered;
+    let request = if request.new_run {
+        numbered = run_number::next(connection, request)?;
+        &numbered
+    } else {
+        run_number::note(connection, request)?;
+        request
+    };
     let job_key = request.parameters.job_key();
     let (instance_id, last) = before(connection, &request.job_name, &job_key)?.unzip();
-    let origin = rules::origin(last.flatten(), request.force)?;
+    let origin = rules::origin(last.flatten(), request)?;
     admit(connection, &request.job_name, &request.admission)?;
     let instance_id = match instance_id {
         Some(id) => id,
@@ -142,10 +150,11 @@ pub(super) fn create_execution(
     let created = connection
         .prepare_cached(concat!(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, start_time, parameters,
-                 context, forced, first_execution_id, rerun_of, node, lease_owner, lease_epoch, priority, lease_deadline)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ",
+                 context, forced, first_execution_id, rerun_of, node, lease_owner, lease_epoch, priority, restartable,
+                 lease_deadline)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ",
             now!(),
-            " + ?15) RETURNING ",
+            " + ?16) RETURNING ",
             execution_columns!()
         ))?
         .query_row(
@@ -164,6 +173,7 @@ pub(super) fn create_execution(
                 begin.owner,
                 begin.epoch,
                 request.admission.priority,
+                request.restartable,
                 begin.lease.map(microseconds),
             ],
             rows::execution,
@@ -203,9 +213,9 @@ pub(super) fn create_successor(
     let id = connection
         .prepare_cached(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, parameters, context,
-                 forced, first_execution_id, recovery_count, priority, rerun_of)
+                 forced, first_execution_id, recovery_count, priority, rerun_of, restartable)
              SELECT job_instance_id, job_name, ?2, ?3, parameters, context, 0, coalesce(first_execution_id, id), ?4,
-                 priority, rerun_of
+                 priority, rerun_of, restartable
              FROM oxbatch_job_execution WHERE id = ?1",
         )?
         .insert(params![of.0, Status::Starting.as_str(), time.as_microsecond(), recovery_count])?;
@@ -258,6 +268,8 @@ mod tests {
             job_name: "Job".to_owned(),
             parameters: JobParameters::default().with("a", 1).with("b", 2),
             force: false,
+            new_run: false,
+            restartable: true,
             admission: Admission {
                 time: Timestamp::UNIX_EPOCH,
                 claim: Some((Node::new("node"), std::time::Duration::from_secs(60))),

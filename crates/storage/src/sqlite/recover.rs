@@ -89,15 +89,18 @@ fn end_lost(
     Ok(Recovered { lost, successor })
 }
 
-/// Returns whether the execution has committed anything, and how many recoveries in a row led to it.
+/// What the execution has made of its life.
 fn progress(connection: &Connection, id: ExecutionId) -> Result<Progress, StoreError> {
     let found = connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM oxbatch_step_execution
-                     WHERE job_execution_id = ?1 AND (commit_count > 0 OR status = 'COMPLETED')), recovery_count
+                     WHERE job_execution_id = ?1 AND (commit_count > 0 OR status = 'COMPLETED')), recovery_count,
+                 restartable
              FROM oxbatch_job_execution WHERE id = ?1",
         )?
-        .query_row([id.0], |row| Ok(Progress { has_progressed: row.get(0)?, recoveries: row.get(1)? }))?;
+        .query_row([id.0], |row| {
+            Ok(Progress { has_progressed: row.get(0)?, recoveries: row.get(1)?, restartable: row.get(2)? })
+        })?;
     Ok(found)
 }
 

@@ -21,19 +21,21 @@ struct First {
     job_name: String,
     parameters: JobParameters,
     context: Option<String>,
+    restartable: bool,
 }
 
 /// Creates the execution of a re-run, or resumes the last one, in the transaction of the caller.
 pub(super) fn launch(connection: &Connection, request: &RerunRequest) -> Result<Launched, StoreError> {
     let of = request.execution_id;
-    let First { instance_id, job_name, parameters, context } = first(connection, of.0)?;
+    let First { instance_id, job_name, parameters, context, restartable } = first(connection, of.0)?;
     let running = running(connection, instance_id)?;
     let found = rules::instance(of, context, running, last(connection, of.0)?)?;
     if matches!(found, RerunInstance::New { .. }) && !is_anything_pending(connection, request)? {
         return Err(LaunchError::NothingToRerun { execution_id: of }.into());
     }
     let admission = request.admission.clone();
-    let as_launch = LaunchRequest { job_name, parameters, force: false, admission, idempotency: None };
+    let as_launch =
+        LaunchRequest { job_name, parameters, force: false, new_run: false, restartable, admission, idempotency: None };
     launch::admit(connection, &as_launch.job_name, &as_launch.admission)?;
     let (instance_id, origin) = match found {
         RerunInstance::Resumed(id, origin) => (id.0, origin),
@@ -55,12 +57,19 @@ pub(super) fn link(connection: &Connection, of: i64, by: ExecutionId) -> Result<
 fn first(connection: &Connection, id: i64) -> Result<First, StoreError> {
     let found = connection
         .prepare_cached(
-            "SELECT job_instance_id, job_name, parameters, context FROM oxbatch_job_execution WHERE id = ?1",
+            "SELECT job_instance_id, job_name, parameters, context, restartable FROM oxbatch_job_execution
+             WHERE id = ?1",
         )?
         .query_row([id], |row| {
             let parameters = JobParameters::from_json(row.get_ref(2)?.as_str()?)
                 .map_err(|error| unreadable("parameters of execution", id, error))?;
-            Ok(First { instance_id: row.get(0)?, job_name: row.get(1)?, parameters, context: row.get(3)? })
+            Ok(First {
+                instance_id: row.get(0)?,
+                job_name: row.get(1)?,
+                parameters,
+                context: row.get(3)?,
+                restartable: row.get(4)?,
+            })
         })
         .optional()?;
     found.ok_or(StoreError::Repository(RepositoryError::NotFound { what: Missing::Execution, id }))

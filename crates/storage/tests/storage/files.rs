@@ -15,6 +15,8 @@ fn launch_of(key: i64) -> LaunchRequest {
         job_name: "Job".to_owned(),
         parameters: JobParameters::default().with("key", key),
         force: false,
+        new_run: false,
+        restartable: true,
         admission: Admission {
             time: Timestamp::now(),
             claim: None,

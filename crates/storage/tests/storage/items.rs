@@ -64,6 +64,8 @@ impl Step {
             job_name: "Import".to_owned(),
             parameters: JobParameters::default(),
             force: false,
+            new_run: false,
+            restartable: true,
             admission: Admission {
                 time: Timestamp::now(),
                 claim: Some((node, std::time::Duration::from_secs(60))),

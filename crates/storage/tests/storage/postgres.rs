@@ -16,6 +16,8 @@ fn launch_of(key: i64) -> LaunchRequest {
         job_name: "Job".to_owned(),
         parameters: JobParameters::default().with("key", key),
         force: false,
+        new_run: false,
+        restartable: true,
         admission: Admission {
             time: jiff::Timestamp::now(),
             claim: None,

@@ -6,6 +6,7 @@ use crate::repository::{ExecutionOutcome, RepositoryError, StepOutcome};
 const NO_SUCH_END: &str = "its end was recorded as something that is no end";
 const NOTHING_TO_STOP: &str = "it has ended, there is nothing to stop";
 const ENDED_WITHOUT: &str = "its execution ended without it";
+const NOT_RESUMED: &str = "stopped by the shutdown of its node; its job is not restartable, so nothing resumes it";
 const STOPPED_WAITING: &str = "stopped on request before a node took it";
 
 /// The status after an event that somebody asks for.
@@ -84,18 +85,26 @@ fn stop_or_fail(event: StatusEvent) -> StatusEvent {
     if event == StatusEvent::Stop { StatusEvent::Stop } else { StatusEvent::Fail }
 }
 
-/// The end of an execution.
+/// How an execution ends that was launched as `restartable` or not.
 ///
 /// # Errors
 /// The outcome is no end.
-pub fn execution(id: ExecutionId, status: Status, outcome: &ExecutionOutcome) -> Result<ExecutionEnd, RepositoryError> {
+pub fn execution(
+    id: ExecutionId,
+    status: Status,
+    restartable: bool,
+    outcome: &ExecutionOutcome,
+) -> Result<ExecutionEnd, RepositoryError> {
     // What a person was stopping is not resumed by itself, although the shutdown came first.
-    let resume = outcome.resume && status == Status::Started;
+    let was_shut_down = outcome.resume && status == Status::Started;
     let status = after(id, status, outcome.event, NO_SUCH_END)?;
     let exit_code = outcome.exit_code.clone().unwrap_or_else(|| status.as_str().to_owned());
+    let was_shut_down = was_shut_down && status == Status::Stopped;
+    let exit_message =
+        if was_shut_down && !restartable { Some(NOT_RESUMED.to_owned()) } else { outcome.exit_message.clone() };
     Ok(ExecutionEnd {
-        end: End { status, exit_code, exit_message: outcome.exit_message.clone() },
-        resume: resume && status == Status::Stopped,
+        end: End { status, exit_code, exit_message },
+        resume: was_shut_down && restartable,
         steps: running_steps(id, stop_or_fail(outcome.event), None, ENDED_WITHOUT)?,
     })
 }
@@ -203,8 +212,12 @@ mod tests {
             (Status::Started, StatusEvent::Stop, Status::Stopped, Status::Stopped, true),
             (Status::Stopping, StatusEvent::Stop, Status::Stopped, Status::Stopped, false),
         ] {
-            let end = execution(ID, status, &outcome(event, true)).unwrap();
+            let end = execution(ID, status, true, &outcome(event, true)).unwrap();
             assert_eq!((end.end.status, end.steps.status, end.resume), (ends, steps, resume), "{event:?}");
+            let end = execution(ID, status, false, &outcome(event, true)).unwrap();
+            assert_eq!((end.end.status, end.resume), (ends, false), "{event:?}");
+            let says_so = end.end.exit_message.is_some_and(|message| message.contains("not restartable"));
+            assert_eq!(says_so, resume, "{event:?}");
         }
     }
 

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::corrupt;
 use crate::execution::{ExecutionId, Status, StatusEvent, next};
-use crate::repository::{Admission, IdempotencyKey, LaunchError, RepositoryError, RunLimits};
+use crate::job::{JobParameters, Parameter, ParameterValue, RUN_PARAMETER};
+use crate::repository::{Admission, IdempotencyKey, LaunchError, LaunchRequest, RepositoryError, RunLimits};
 
 /// Outdated idempotency keys that one launch clears away: more than it adds, so they do not pile up.
 pub const KEYS_CLEARED: i64 = 16;
@@ -36,19 +37,46 @@ pub struct Origin {
 /// The past that a launch of an instance goes on from.
 ///
 /// # Errors
-/// The launch is refused while the last execution runs, and unless it is forced after one that was abandoned.
-pub fn origin(last: Option<LastExecution>, force: bool) -> Result<Origin, LaunchError> {
+/// The launch is refused while the last execution runs; unless it is forced, after one that was abandoned; and after one that
+/// was not completed where the job is not restartable.
+pub fn origin(last: Option<LastExecution>, request: &LaunchRequest) -> Result<Origin, LaunchError> {
     let Some(last) = last else { return Ok(Origin::default()) };
     if last.status.is_running() {
         return Err(LaunchError::AlreadyRunning { execution_id: last.id });
     }
-    if force {
+    if request.force {
         return Ok(Origin::default());
     }
     match last.status {
         Status::Abandoned => Err(LaunchError::Abandoned { execution_id: last.id }),
+        status if status.is_restartable() && !request.restartable => {
+            Err(LaunchError::NotRestartable { execution_id: last.id, status })
+        }
         _ => Ok(Origin { context: last.context, lineage: Some(last.lineage), rerun_of: None }),
     }
+}
+
+/// The run number that a launch gives by itself.
+pub fn given_run(parameters: &JobParameters) -> Option<i64> {
+    let run = parameters.get(RUN_PARAMETER).filter(|run| run.identifying)?;
+    if let ParameterValue::Integer(run) = run.value { Some(run) } else { None }
+}
+
+/// The number of a new run after the greatest one: from 1 on.
+///
+/// # Errors
+/// There is none.
+pub fn next_run(greatest: Option<i64>) -> Result<i64, LaunchError> {
+    let greatest = greatest.unwrap_or(0).max(0);
+    greatest.checked_add(1).ok_or(LaunchError::NoRunNumber { greatest })
+}
+
+/// The launch with the number of its run.
+pub fn numbered(request: &LaunchRequest, run: i64) -> LaunchRequest {
+    let mut numbered = request.clone();
+    let run = Parameter { value: ParameterValue::Integer(run), identifying: true, secret: false };
+    numbered.parameters.insert(RUN_PARAMETER, run);
+    numbered
 }
 
 /// The execution that a repeated launch is answered with: that of the launch which used its key before.
@@ -152,11 +180,26 @@ mod tests {
         Admission { time: Timestamp::UNIX_EPOCH, claim, priority: 0, limits: RunLimits::default(), queue_limit }
     }
 
+    fn launch(force: bool, restartable: bool) -> LaunchRequest {
+        LaunchRequest {
+            job_name: "Job".to_owned(),
+            parameters: JobParameters::default(),
+            force,
+            new_run: false,
+            restartable,
+            admission: admission(1, false),
+            idempotency: None,
+        }
+    }
+
+    fn last(status: Status) -> LastExecution {
+        LastExecution { id: ExecutionId(7), status, lineage: ExecutionId(3), context: Some("{}".to_owned()) }
+    }
+
     #[test]
     fn a_launch_goes_on_from_the_last_execution_unless_it_is_forced_or_refused() {
         let of = |status, force| {
-            let (id, lineage) = (ExecutionId(7), ExecutionId(3));
-            origin(Some(LastExecution { id, status, lineage, context: Some("{}".to_owned()) }), force)
+            origin(Some(last(status)), &launch(force, true))
                 .map(|origin| origin.lineage)
                 .map_err(|error| error.to_string())
         };
@@ -175,7 +218,40 @@ mod tests {
                 }
             }
         }
-        assert_eq!(origin(None, false).unwrap(), Origin::default());
+        assert_eq!(origin(None, &launch(false, true)).unwrap(), Origin::default());
+    }
+
+    #[test]
+    fn what_is_not_restartable_goes_on_from_nothing_that_was_not_completed() {
+        for status in [Status::Failed, Status::Stopped] {
+            let refused = origin(Some(last(status)), &launch(false, false)).unwrap_err();
+            assert!(matches!(refused, LaunchError::NotRestartable { execution_id: ExecutionId(7), .. }), "{refused}");
+            assert_eq!(
+                refused.to_string(),
+                format!(
+                    "execution 7, the last of this job instance, is {status}, and its job is not restartable; launch it as a \
+                     new run, or with force to run every step from the start"
+                )
+            );
+            assert_eq!(origin(Some(last(status)), &launch(true, false)).unwrap(), Origin::default());
+        }
+        let complete = origin(Some(last(Status::Completed)), &launch(false, false)).unwrap();
+        assert_eq!(complete.lineage, Some(ExecutionId(3)));
+        let running = origin(Some(last(Status::Started)), &launch(true, false)).unwrap_err();
+        assert!(matches!(running, LaunchError::AlreadyRunning { .. }), "{running}");
+    }
+
+    #[test]
+    fn runs_are_numbered_from_one_on_as_long_as_there_are_numbers() {
+        let next = |greatest| next_run(greatest).map_err(|error| error.to_string());
+        assert_eq!([next(None), next(Some(-5)), next(Some(0)), next(Some(41))], [Ok(1), Ok(1), Ok(1), Ok(42)]);
+        assert_eq!(next(Some(i64::MAX)).unwrap_err(), format!("the job has no run number left after {}", i64::MAX));
+        let numbered = numbered(&launch(false, true), 7);
+        assert_eq!((given_run(&numbered.parameters), given_run(&JobParameters::default())), (Some(7), None));
+        let mut parameters = JobParameters::default().with(RUN_PARAMETER, "7");
+        assert_eq!(given_run(&parameters), None, "a text is no number");
+        parameters.insert(RUN_PARAMETER, Parameter { value: 7.into(), identifying: false, secret: false });
+        assert_eq!(given_run(&parameters), None, "it does not identify");
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub struct Progress {
     pub has_progressed: bool,
     /// The number of recoveries in a row that led to it.
     pub recoveries: i64,
+    /// Whether it was launched as one that can be resumed.
+    pub restartable: bool,
 }
 
 /// The end of an execution that has lost its owner.
@@ -113,11 +115,13 @@ impl Loss {
     pub fn end(&self, progress: Progress, request: &RecoverRequest) -> Result<(End, Option<i64>), RepositoryError> {
         let (status, exit_code) = self.ended()?;
         let recoveries = if progress.has_progressed { 1 } else { progress.recoveries + 1 };
-        let may_restart = status == Status::Failed && resumes(request);
+        let may_restart = status == Status::Failed && progress.restartable && resumes(request);
         let is_exhausted = recoveries > request.max_recoveries;
         let Self { cause, .. } = self;
         let message = if status == Status::Stopped {
             format!("{cause} while it was being stopped on request; it is not restarted by itself")
+        } else if !progress.restartable {
+            format!("{cause}; its job is not restartable, so nothing resumes it")
         } else if may_restart && is_exhausted {
             let before = progress.recoveries;
             format!(
@@ -192,7 +196,8 @@ mod tests {
         let restart = request(RecoverPolicy::Restart);
         let loss = Loss::new(&leased(4, "dead", false), true, Status::Started, &restart);
         let successor = |has_progressed, recoveries, request: &RecoverRequest| {
-            let (end, successor) = loss.end(Progress { has_progressed, recoveries }, request).unwrap();
+            let (end, successor) =
+                loss.end(Progress { has_progressed, recoveries, restartable: true }, request).unwrap();
             assert_eq!((end.status, end.exit_code.as_str()), (Status::Failed, EXIT_ABORTED));
             (successor, end.exit_message.unwrap().contains("not restarted by itself after"))
         };
@@ -210,15 +215,32 @@ mod tests {
     fn what_a_person_was_stopping_is_stopped_and_stays_so() {
         let request = request(RecoverPolicy::Restart);
         let loss = Loss::new(&leased(4, "gone", true), false, Status::Stopping, &request);
-        let (end, successor) = loss.end(Progress { has_progressed: true, recoveries: 0 }, &request).unwrap();
+        let (end, successor) =
+            loss.end(Progress { has_progressed: true, recoveries: 0, restartable: true }, &request).unwrap();
         assert_eq!((end.status, end.exit_code.as_str(), successor), (Status::Stopped, "STOPPED", None));
         assert!(end.exit_message.unwrap().starts_with("the node that ran it no longer answers while"));
         assert_eq!(loss.steps().unwrap().status, Status::Stopped);
     }
 
     #[test]
+    fn what_is_not_restartable_stays_failed_under_every_policy() {
+        for policy in [RecoverPolicy::Restart, RecoverPolicy::Fail] {
+            let request = request(policy);
+            let loss = Loss::new(&leased(4, "dead", false), true, Status::Started, &request);
+            let progress = Progress { has_progressed: true, recoveries: 0, restartable: false };
+            let (end, successor) = loss.end(progress, &request).unwrap();
+            assert_eq!((end.status, end.exit_code.as_str(), successor), (Status::Failed, EXIT_ABORTED, None));
+            assert_eq!(
+                end.exit_message.as_deref(),
+                Some("the process that ran it died; its job is not restartable, so nothing resumes it")
+            );
+        }
+    }
+
+    #[test]
     fn a_shutdown_is_no_recovery() {
-        let after = |has_progressed| recoveries_after_shutdown(Progress { has_progressed, recoveries: 2 });
+        let after =
+            |has_progressed| recoveries_after_shutdown(Progress { has_progressed, recoveries: 2, restartable: true });
         assert_eq!([after(false), after(true)], [2, 0]);
     }
 }
