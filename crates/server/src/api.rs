@@ -11,6 +11,7 @@ pub(crate) mod launch;
 pub(crate) mod nodes;
 pub(crate) mod operate;
 mod page;
+pub(crate) mod parameters_schema;
 pub(crate) mod preview;
 pub(crate) mod rerun;
 pub(crate) mod skips;

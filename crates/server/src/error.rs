@@ -47,7 +47,7 @@ pub(crate) struct ProblemDocument {
     detail: String,
     /// The service's log explains the problem under this id.
     request_id: String,
-    /// The parameter that is wrong, or the first of them.
+    /// The parameter that is at error, or the first of them that has a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     parameter: Option<String>,
@@ -61,12 +61,14 @@ pub(crate) struct ProblemDocument {
     errors: Option<Vec<ParameterError>>,
 }
 
-/// An error in one parameter.
+/// An error of one parameter, or of several together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct ParameterError {
-    /// Its name.
-    pub(crate) parameter: String,
-    /// The error, in words that continue after the name.
+    /// Its name; left out where a rule over several parameters refuses them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) parameter: Option<String>,
+    /// The error in words that go on after the name; a sentence where there is none.
     pub(crate) message: String,
 }
 
@@ -86,9 +88,12 @@ impl Problem {
 
     /// Wrong parameters; the first one is also named on its own.
     pub(crate) fn parameters(kind: ProblemKind, errors: Vec<ParameterError>) -> Self {
-        let sentence = |error: &ParameterError| format!("parameter '{}' {}", error.parameter, error.message);
+        let sentence = |error: &ParameterError| match &error.parameter {
+            Some(parameter) => format!("parameter '{parameter}' {}", error.message),
+            None => error.message.clone(),
+        };
         let mut problem = Self::new(kind, errors.iter().map(sentence).collect::<Vec<_>>().join("; "));
-        problem.parameter = errors.first().map(|error| error.parameter.clone());
+        problem.parameter = errors.iter().find_map(|error| error.parameter.clone());
         problem.errors = errors;
         problem
     }

@@ -9,8 +9,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    all_events, events, executions, graph, health, instances, jobs, launch, nodes, operate, preview, rerun, skips,
-    steps,
+    all_events, events, executions, graph, health, instances, jobs, launch, nodes, operate, parameters_schema, preview,
+    rerun, skips, steps,
 };
 #[cfg(feature = "docs")]
 use crate::docs;
@@ -27,6 +27,7 @@ fn calls() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::head())
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::get))
+        .routes(routes!(parameters_schema::get))
         .routes(routes!(graph::of_job))
         .routes(routes!(graph::of_execution))
         .routes(routes!(launch::launch))

@@ -21,7 +21,7 @@ pub use execution::{ExecutionView, NewestStep};
 pub use graph::{ElementKindView, ElementView, FinallyView, FinallyWhenView, GraphView, WayEndView, WayView, states};
 pub use health::HealthView;
 pub use instance::{InstanceParameterView, InstanceView};
-pub use job::{CountsView, DeclarationView, JobStepView, JobView, KindView};
+pub use job::{CountsView, DeclarationView, JobStepView, JobView, KindView, PatternView};
 pub use launch::LaunchView;
 pub use node::{DrainView, NodeStateView, NodeView, RunningView};
 pub use preview::{PreviewEndView, PreviewItemView, PreviewResultView, PreviewView};

@@ -23,6 +23,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The query of a launch.
 pub(crate) struct LaunchQuery {
     force: bool,
+    new_run: bool,
     priority: Option<i32>,
     wait: Option<Duration>,
 }
@@ -31,6 +32,7 @@ impl StrictQuery for LaunchQuery {
     fn read(reader: &mut QueryReader) -> Self {
         Self {
             force: reader.one("force", flag).unwrap_or(false),
+            new_run: reader.one("new", flag).unwrap_or(false),
             priority: reader.one("priority", priority),
             wait: reader.one("wait", wait),
         }
@@ -46,6 +48,8 @@ impl StrictQuery for LaunchQuery {
     params(
         ("name" = String, Path, description = "Name of the job", min_length = 1),
         ("force" = Option<bool>, Query, description = "Run every step from its start"),
+        ("new" = Option<bool>, Query,
+            description = "Launch a new run: an instance of its own, with the parameter `run`, one more than the greatest of the job's"),
         ("priority" = Option<i32>, Query, minimum = -1000, maximum = 1000,
             description = "Rank in the queue: higher ones go first, the oldest of equals; the job's own unless given"),
         ("wait" = Option<String>, Query, description = "Answer when the execution has ended, or after this time (at most 5m)",
@@ -65,7 +69,7 @@ impl StrictQuery for LaunchQuery {
         )),
         (status = 404, description = "There is no such job"),
         (status = 408, description = "The body came too slowly"),
-        (status = 409, description = "The instance is running, or was abandoned; `execution_id` names the execution"),
+        (status = 409, description = "The instance is running, was abandoned, or failed and is not restartable; `execution_id` names the execution"),
         (status = 415, description = "The body is not application/json"),
         (status = 422, description = "The parameters do not fit; `errors` names each that is wrong"),
         (status = 429, description = "As many launches wait as may"),
@@ -80,6 +84,7 @@ pub(crate) async fn launch(
 ) -> Result<impl IntoResponse, Problem> {
     let options = LaunchOptions {
         force: query.force,
+        new_run: query.new_run,
         idempotency_key: header::idempotency_key(&headers)?,
         priority: query.priority,
     };

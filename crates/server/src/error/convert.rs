@@ -25,7 +25,7 @@ impl From<OperatorError> for Problem {
                 Self::new(ProblemKind::WrongStatus, error.to_string()).with_execution(id)
             }
             OperatorError::Priority { .. } => {
-                let invalid = ParameterError { parameter: "priority".to_owned(), message: error.to_string() };
+                let invalid = ParameterError { parameter: Some("priority".to_owned()), message: error.to_string() };
                 Self::parameters(ProblemKind::InvalidQuery, vec![invalid])
             }
             OperatorError::NotRerunnable { id, .. } => {
@@ -75,6 +75,10 @@ impl From<LaunchError> for Problem {
             LaunchError::Abandoned { execution_id } => {
                 Self::new(ProblemKind::Abandoned, detail).with_execution(execution_id)
             }
+            LaunchError::NotRestartable { execution_id, .. } => {
+                Self::new(ProblemKind::NotRestartable, detail).with_execution(execution_id)
+            }
+            LaunchError::NoRunNumber { .. } => Self::new(ProblemKind::NoRunNumber, detail),
             LaunchError::QueueFull { .. } => Self::new(ProblemKind::QueueFull, detail).retry_after(QUEUE_RETRY_SECONDS),
             LaunchError::LimitReached { .. } => {
                 Self::new(ProblemKind::LimitReached, detail).retry_after(QUEUE_RETRY_SECONDS)

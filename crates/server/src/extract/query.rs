@@ -69,7 +69,7 @@ impl QueryReader {
     }
 
     fn refuse(&mut self, name: &str, message: String) {
-        self.errors.push(ParameterError { parameter: name.to_owned(), message });
+        self.errors.push(ParameterError { parameter: Some(name.to_owned()), message });
     }
 
     fn finish(mut self) -> Result<(), Problem> {
@@ -79,7 +79,7 @@ impl QueryReader {
         };
         let unknown = self.given.iter().filter(|(name, _)| !self.known.contains(&name.as_str()));
         let unknown = unknown
-            .map(|(name, _)| ParameterError { parameter: shorten(name), message: format!("is unknown: {known}") });
+            .map(|(name, _)| ParameterError { parameter: Some(shorten(name)), message: format!("is unknown: {known}") });
         self.errors.extend(unknown);
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::parameters(ProblemKind::InvalidQuery, self.errors)) }
     }

@@ -29,6 +29,8 @@ pub struct JobView {
     /// The number of its executions that may run at once, on all nodes together; null for any number.
     #[schema(minimum = 1, required)]
     max_running: Option<u32>,
+    /// `true` if an execution that failed or was stopped can be resumed.
+    restartable: bool,
     /// Its newest execution.
     #[schema(required)]
     last_execution: Option<ExecutionView>,
@@ -47,6 +49,9 @@ pub struct DeclarationView {
     /// Its value when a launch does not give it.
     #[schema(required)]
     default: Option<ValueView>,
+    /// The expression for its value when a launch does not give it, such as `yesterday in Europe/Berlin`: fixed at the launch.
+    #[schema(required)]
+    default_expression: Option<String>,
     /// `true` if it takes part in the identity of the instance.
     identifying: bool,
     /// `true` if it is shown as `***`.
@@ -61,6 +66,19 @@ pub struct DeclarationView {
     /// The largest whole number that it takes; null for any.
     #[schema(required)]
     maximum: Option<i64>,
+    /// The regular expression that all of its text must match; null for any text.
+    #[schema(required)]
+    pattern: Option<PatternView>,
+}
+
+/// A regular expression that all of a text must match.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Pattern)]
+pub struct PatternView {
+    /// The expression; it is anchored at both ends.
+    expression: String,
+    /// The texts that match, in words that go on after "must be".
+    description: String,
 }
 
 /// A step of a job's definition.
@@ -125,6 +143,7 @@ impl JobView {
             flow: job.flow().elements().iter().map(|element| element.name().to_owned()).collect(),
             priority: job.priority(),
             max_running: job.max_running(),
+            restartable: job.is_restartable(),
             last_execution,
             counts: counts.into(),
         }
@@ -159,12 +178,17 @@ impl From<&ParameterDeclaration> for DeclarationView {
             r#type: declaration.kind().into(),
             required: declaration.is_required(),
             default: declaration.default_or_none().map(shown),
+            default_expression: declaration.default_expression_or_none().map(ToString::to_string),
             identifying: declaration.is_identifying(),
             secret,
             description: declaration.text().to_owned(),
             allowed: declaration.allowed_values().iter().map(shown).collect(),
             minimum: declaration.range().map(|(minimum, _)| minimum),
             maximum: declaration.range().map(|(_, maximum)| maximum),
+            pattern: declaration.pattern_or_none().map(|pattern| PatternView {
+                expression: pattern.expression().to_owned(),
+                description: pattern.description().to_owned(),
+            }),
         }
     }
 }

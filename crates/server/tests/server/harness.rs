@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -39,22 +39,28 @@ pub(crate) struct Service {
     pub(crate) folder: TempDir,
 }
 
-/// The system's clock, until it breaks.
+/// The system's clock, until it is set or breaks.
 #[derive(Default)]
 pub(crate) struct BrittleClock {
     broken: AtomicBool,
+    set: Mutex<Option<jiff::Timestamp>>,
 }
 
 impl BrittleClock {
     pub(crate) fn break_it(&self) {
         self.broken.store(true, Ordering::Release);
     }
+
+    /// Stops it at a moment.
+    pub(crate) fn set(&self, moment: &str) {
+        *self.set.lock().unwrap() = Some(moment.parse().unwrap());
+    }
 }
 
 impl Clock for BrittleClock {
     fn now(&self) -> jiff::Timestamp {
         assert!(!self.broken.load(Ordering::Acquire), "the secret spring has snapped");
-        SystemClock.now()
+        self.set.lock().unwrap().unwrap_or_else(|| SystemClock.now())
     }
 }
 

@@ -10,8 +10,9 @@ async fn a_job_shows_its_definition() {
     let job = service.get("/jobs/Declared").await.json();
     let day = &job["parameters"].as_array().unwrap()[3];
     let expected = json!({
-        "name": "day", "type": "DATETIME", "required": true, "default": null, "identifying": true, "secret": false,
-        "description": "", "allowed": [], "minimum": null, "maximum": null,
+        "name": "day", "type": "DATETIME", "required": true, "default": null, "default_expression": null,
+        "identifying": true, "secret": false, "description": "", "allowed": [], "minimum": null, "maximum": null,
+        "pattern": null,
     });
     assert_eq!(day, &expected);
     assert_eq!(job["parameters"][0]["default"], "in.csv");
