@@ -140,3 +140,8 @@ pub mod sqlite {
         SqliteChunkTransaction, SqliteCursorReader, SqliteReader, SqliteRepository, SqliteWriter, rusqlite,
     };
 }
+
+/// The examples of the page on parameters, to be compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/PARAMETERS.md")]
+pub struct ParametersPage;

@@ -29,6 +29,7 @@ pub(crate) struct RemoteService {
 pub(crate) struct RemoteLaunch {
     pub(crate) parameters: Map<String, Value>,
     pub(crate) force: bool,
+    pub(crate) new_run: bool,
     pub(crate) priority: Option<i32>,
     /// The same launch with the same key is answered by the same execution, so a lost answer is asked for again.
     pub(crate) idempotency_key: String,
@@ -61,7 +62,9 @@ impl RemoteService {
 
     /// Launches a job; answers the execution's id. Once it has returned, the execution is durable.
     pub(crate) async fn launch(&self, job: &str, launch: RemoteLaunch) -> Result<ExecutionId, RemoteError> {
-        let query = Query::default().with("force", Some(launch.force)).with("priority", launch.priority);
+        let new_run = launch.new_run.then_some(true);
+        let query = Query::default().with("force", Some(launch.force)).with("new", new_run);
+        let query = query.with("priority", launch.priority);
         let path = query.on(&format!("/jobs/{}/launch", encode(job)));
         let headers = [("content-type", "application/json"), ("idempotency-key", launch.idempotency_key.as_str())];
         let launched = self.http.post_again(&path, &headers, Value::Object(launch.parameters).to_string()).await;
@@ -133,6 +136,18 @@ impl RemoteService {
     pub(crate) async fn graph(&self, job: &str) -> Result<String, RemoteError> {
         let text = self.http.text(&format!("/jobs/{}/graph?format=mermaid", encode(job))).await;
         or_missing(text, Missing::Job, format_args!("'{job}'"))
+    }
+
+    /// A job as the service shows it.
+    pub(crate) async fn job(&self, name: &str) -> Result<Value, RemoteError> {
+        let job = self.http.get(&format!("/jobs/{}", encode(name))).await;
+        or_missing(job, Missing::Job, format_args!("'{name}'"))
+    }
+
+    /// The JSON Schema of the parameters of a job.
+    pub(crate) async fn parameters_schema(&self, job: &str) -> Result<Value, RemoteError> {
+        let schema = self.http.get(&format!("/jobs/{}/parameters-schema", encode(job))).await;
+        or_missing(schema, Missing::Job, format_args!("'{job}'"))
     }
 
     /// The types of the parameters that a job declares; empty when it declares none.

@@ -6,6 +6,7 @@ mod database_file;
 mod faults;
 mod harness;
 mod nodes;
+mod parameters;
 mod postgres;
 mod sample_jobs;
 mod sending;

@@ -1,4 +1,6 @@
-//! `jobs`: the jobs of this program, or of a service.
+//! `jobs`: the jobs of this program or of a service, or one of them in full.
+
+mod one;
 
 use std::collections::BTreeMap;
 
@@ -18,7 +20,7 @@ use crate::{database, output, view};
 /// Arguments of `jobs`.
 #[derive(Debug, Args)]
 pub(crate) struct JobsArgs {
-    /// Show this job alone
+    /// Show this job alone, with the defaults, patterns and ranges of its parameters
     name: Option<String>,
     /// Print the flow of the job as a Mermaid flow chart
     #[arg(long, requires = "name", conflicts_with = "json")]
@@ -26,10 +28,16 @@ pub(crate) struct JobsArgs {
     /// Print JSON, with the last execution of each job and its counts by status
     #[arg(long)]
     json: bool,
+    /// Print the JSON Schema of the parameters of the job
+    #[arg(long, requires = "name", conflicts_with_all = ["graph", "json"])]
+    schema: bool,
 }
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: JobsArgs) -> Result<Exit, CliError> {
+    if let (Some(name), false, false) = (&arguments.name, arguments.json, arguments.graph) {
+        return one::run(program, name, arguments.schema).await;
+    }
     let only = |name: &str| arguments.name.as_deref().is_none_or(|only| only == name);
     if let Some(service) = program.service()? {
         if let (Some(name), true) = (&arguments.name, arguments.graph) {
@@ -64,7 +72,7 @@ pub(crate) async fn run(program: &Program, arguments: JobsArgs) -> Result<Exit, 
         }
     }
     if arguments.json {
-        output::json(&views(program, &only).await?)?;
+        output::json(&views(program, program.registry.iter().filter(|job| only(job.name()))).await?)?;
     } else {
         table(program.registry.iter().filter(|job| only(job.name())).map(row)).print()?;
     }
@@ -84,7 +92,10 @@ fn row(job: &Job) -> JobRow {
     let parameter = |declaration: &ParameterDeclaration| ParameterRow {
         name: declaration.name().to_owned(),
         is_required: declaration.is_required(),
-        default: declaration.default_or_none().filter(|_| !declaration.is_secret()).map(ToString::to_string),
+        default: match declaration.default_expression_or_none() {
+            Some(expression) => Some(format!("({expression})")),
+            None => declaration.default_or_none().filter(|_| !declaration.is_secret()).map(ToString::to_string),
+        },
     };
     JobRow {
         name: job.name().to_owned(),
@@ -94,7 +105,7 @@ fn row(job: &Job) -> JobRow {
     }
 }
 
-/// `name=default` for each, `name (required)` for those that must be given.
+/// `name=default` for each, `name=(expression)` for defaults of the moment, `name (required)` for those that must be given.
 fn shown(parameters: Option<Vec<ParameterRow>>) -> String {
     let Some(declared) = parameters else { return "any".to_owned() };
     let shown = declared.into_iter().map(|ParameterRow { name, is_required, default }| match default {
@@ -106,17 +117,17 @@ fn shown(parameters: Option<Vec<ParameterRow>>) -> String {
 }
 
 /// The jobs with their history, where there is a database: a list creates none.
-async fn views(program: &Program, only: &impl Fn(&str) -> bool) -> Result<Vec<JobView>, CliError> {
+async fn views<'a>(program: &Program, jobs: impl IntoIterator<Item = &'a Job>) -> Result<Vec<JobView>, CliError> {
     let repository = database::open_if_there(program.database()?, Access::Read).await?;
-    let mut jobs = Vec::new();
-    for job in program.registry.iter().filter(|job| only(job.name())) {
+    let mut views = Vec::new();
+    for job in jobs {
         let (mut summary, mut last) = (JobSummary::default(), None);
         if let Some(repository) = &repository {
             summary = repository.job_summary(job.name()).await?;
             let newest = summary.last_execution.take().into_iter().collect();
             last = view::executions(repository.as_ref(), &program.registry, newest).await?.pop();
         }
-        jobs.push(JobView::new(job, summary.counts, last));
+        views.push(JobView::new(job, summary.counts, last));
     }
-    Ok(jobs)
+    Ok(views)
 }

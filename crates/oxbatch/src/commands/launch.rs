@@ -31,6 +31,9 @@ pub(crate) struct LaunchArgs {
     /// Run every step from its start, also those that are complete
     #[arg(long)]
     force: bool,
+    /// Launch a new run: an instance of its own, with the parameter `run`, one more than the greatest of the job's
+    #[arg(long)]
+    new: bool,
     /// Rank in the queue, from -1000 to 1000: higher ones go first
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(i64::from(MIN_PRIORITY)..=i64::from(MAX_PRIORITY)))]
     priority: Option<i32>,
@@ -62,6 +65,7 @@ pub(crate) async fn run(program: &Program, arguments: LaunchArgs) -> Result<Exit
 async fn in_database(program: &Program, operator: &Operator, arguments: &LaunchArgs) -> Result<ExecutionId, CliError> {
     let options = LaunchOptions {
         force: arguments.force,
+        new_run: arguments.new,
         idempotency_key: arguments.idempotency_key.clone(),
         priority: arguments.priority,
     };
@@ -78,6 +82,7 @@ async fn at_service(service: &RemoteService, arguments: &LaunchArgs) -> Result<E
     let launch = RemoteLaunch {
         parameters: to_json(&arguments.parameters, &declared)?,
         force: arguments.force,
+        new_run: arguments.new,
         priority: arguments.priority,
         idempotency_key: arguments.idempotency_key.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
     };

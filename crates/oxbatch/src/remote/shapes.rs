@@ -67,6 +67,9 @@ struct DeclarationShape {
     kind: ParameterType,
     required: bool,
     default: Option<Value>,
+    /// Not shown by services of earlier versions.
+    #[serde(default)]
+    default_expression: Option<String>,
     secret: bool,
 }
 
@@ -149,7 +152,7 @@ pub(super) struct ProblemShape {
 
 #[derive(Debug, Deserialize)]
 struct ParameterProblem {
-    parameter: String,
+    parameter: Option<String>,
     message: String,
 }
 
@@ -211,7 +214,10 @@ struct ControlTotalShape {
 impl ProblemShape {
     /// The document as one sentence: its detail, and each parameter that is wrong.
     pub(super) fn sentence(self) -> String {
-        let sentences = self.errors.iter().map(|error| format!("parameter '{}' {}", error.parameter, error.message));
+        let sentences = self.errors.into_iter().map(|error| match error.parameter {
+            Some(parameter) => format!("parameter '{parameter}' {}", error.message),
+            None => error.message,
+        });
         let sentences: Vec<_> = sentences.filter(|sentence| !self.detail.contains(sentence.as_str())).collect();
         if sentences.is_empty() { self.detail } else { format!("{}: {}", self.detail, sentences.join("; ")) }
     }
@@ -228,7 +234,10 @@ impl JobShape {
         let parameter = |declaration: DeclarationShape| ParameterRow {
             name: declaration.name,
             is_required: declaration.required,
-            default: declaration.default.filter(|_| !declaration.secret).map(text),
+            default: match declaration.default_expression {
+                Some(expression) => Some(format!("({expression})")),
+                None => declaration.default.filter(|_| !declaration.secret).map(text),
+            },
         };
         let parameters = self.parameters.map(|declared| declared.into_iter().map(parameter).collect());
         let steps = self.steps.into_iter().map(|step| step.name).collect();

@@ -5,6 +5,7 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
+use super::jobs::known;
 use crate::error::Problem;
 use crate::extract::{NoQuery, PathName, Strict};
 use crate::state::AppState;
@@ -30,7 +31,7 @@ pub(crate) async fn get(
     PathName(name): PathName,
     Strict(NoQuery): Strict<NoQuery>,
 ) -> Result<Response, Problem> {
-    let job = state.engine().registry().get(&name).ok_or_else(Problem::job_not_found)?;
+    let job = known(state.engine(), &name)?;
     let mut response = job.parameters_schema().to_string().into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(SCHEMA_JSON));
     Ok(response)
