@@ -5,6 +5,7 @@ mod all_events;
 mod conventions;
 mod events;
 mod executions;
+mod expressions;
 mod harness;
 mod hosts;
 mod instances;

@@ -1,7 +1,6 @@
 //! The JSON Schema of a job's parameters: what a validator of the standard says of bodies is what their launches are answered.
 
 use boon::{Compiler, SchemaIndex, Schemas};
-use oxbatch_core::job::GivenParameters;
 use oxbatch_core::{Job, ParameterDeclaration, TaskStep};
 use serde_json::{Value, json};
 
@@ -53,7 +52,7 @@ fn strict() -> Job {
         .unwrap()
 }
 
-async fn service() -> Service {
+pub(crate) async fn service() -> Service {
     Service::with(Settings { idle: true, jobs: vec![strict()], ..Settings::default() }).await
 }
 
@@ -151,30 +150,6 @@ async fn rules_over_several_parameters_refuse_a_launch_with_a_sentence_and_no_na
     assert_eq!(problem.get("parameter"), None);
     let refused = service.post_json("/jobs/Strict/launch", r#"{"region":"Germany"}"#).await;
     assert_eq!(refused.problem(422), "parameter 'region' must be a country code such as DE");
-}
-
-#[tokio::test]
-async fn a_default_of_the_moment_is_fixed_at_the_launch_by_the_clock_of_the_service() {
-    let service = service().await;
-    let key = |key: &str| {
-        let request = crate::harness::request("POST", "/jobs/Strict/launch").header("content-type", "application/json");
-        request.header("idempotency-key", key).body(axum::body::Body::from(r#"{"region":"DE"}"#)).unwrap()
-    };
-    service.clock.set("2026-03-01T22:59:59Z");
-    let first = service.send(key("a")).await;
-    let shown = service.get(first.header("location").unwrap()).await.json();
-    assert_eq!(shown["parameters"]["day"], "2026-02-28");
-    service.clock.set("2026-03-01T23:00:00Z");
-    let again = service.send(key("a")).await;
-    assert_eq!(again.header("idempotency-replayed"), Some("true"), "the same launch a day later is the same launch");
-    assert_eq!(again.header("location"), first.header("location"));
-    let next = service.send(key("b")).await;
-    let shown = service.get(next.header("location").unwrap()).await.json();
-    assert_eq!(shown["parameters"]["day"], "2026-03-01");
-    let job = strict();
-    let now = "2026-03-01T23:00:00Z".parse().unwrap();
-    let resolved = job.resolve(GivenParameters::default().with("region", "DE"), now).unwrap();
-    assert_eq!(resolved.date_time("day").unwrap().to_string(), "2026-03-01");
 }
 
 #[tokio::test]
