@@ -78,8 +78,10 @@ impl QueryReader {
             known => format!("this call takes {}", known.join(", ")),
         };
         let unknown = self.given.iter().filter(|(name, _)| !self.known.contains(&name.as_str()));
-        let unknown = unknown
-            .map(|(name, _)| ParameterError { parameter: Some(shorten(name)), message: format!("is unknown: {known}") });
+        let unknown = unknown.map(|(name, _)| ParameterError {
+            parameter: Some(shorten(name)),
+            message: format!("is unknown: {known}"),
+        });
         self.errors.extend(unknown);
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::parameters(ProblemKind::InvalidQuery, self.errors)) }
     }
