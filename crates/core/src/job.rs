@@ -112,7 +112,7 @@ impl Job {
         &self.definition.listeners
     }
 
-    /// Whether an execution that failed or was stopped can be resumed.
+    /// `true` if an execution that failed or was stopped can be resumed.
     pub fn is_restartable(&self) -> bool {
         self.definition.restartable
     }

@@ -74,8 +74,8 @@ pub trait Executions: Send + Sync + 'static {
     /// Creates the execution of a launch, and its instance when it is new, in one transaction. Durable. The table in
     /// `docs/SEMANTICS.md` says which launches are refused.
     ///
-    /// A new run gets the number after the greatest that an instance of its job has had, no matter how many are launched at
-    /// once; one that is refused uses up no number.
+    /// A new run gets the number after the greatest that an instance of its job has had, no matter how many are
+    /// launched at once; one that is refused uses up no number.
     fn launch(&self, request: LaunchRequest) -> BoxFuture<'_, Result<Launched, LaunchError>>;
 
     /// Creates the execution that runs the skipped items of another again, in an instance of its own, or resumes the

@@ -155,8 +155,8 @@ pub async fn a_foreground_launch_clears_its_own_instance_alone(backend: &dyn Bac
     assert_eq!((recovered[0].lost.id, recovered[0].successor), (two.execution_id(), None));
 }
 
-/// A failed or stopped execution is the end of an instance whose job is not restartable, by what the job says at the launch; a
-/// forced launch begins anew. After a completed one there is nothing to resume.
+/// A failed or stopped execution is the end of an instance whose job is not restartable, by what the job says at the
+/// launch; a forced launch begins anew. After a completed one there is nothing to resume.
 pub async fn what_is_not_restartable_is_refused_until_it_is_forced(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     let once = |key| LaunchRequest { restartable: false, ..launch_of(key) };
@@ -181,7 +181,7 @@ pub async fn what_is_not_restartable_is_refused_until_it_is_forced(backend: &dyn
     assert!(process.launch(once(3)).await.is_ok());
 }
 
-/// Whoever recovers it, and although it has progressed: the row of the execution says so, since the node may not know the job.
+/// No node resumes it, although it has progressed: the row of the execution records it, since a node may not know the job.
 pub async fn what_is_not_restartable_stays_failed_when_its_owner_dies(backend: &dyn Backend) {
     let (dead, keeper) = (Process::start(backend).await, Process::start(backend).await);
     let lease = dead.run_once(1, Duration::ZERO).await;

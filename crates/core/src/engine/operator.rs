@@ -33,8 +33,8 @@ const POLL_BESIDE_NOTIFICATIONS: Duration = Duration::from_secs(1);
 pub struct LaunchOptions {
     /// Run every step from the start.
     pub force: bool,
-    /// Launch a new run: an instance of its own, with the parameter [`RUN_PARAMETER`](crate::job::RUN_PARAMETER), one more
-    /// than the greatest of the job's.
+    /// Launch a new run: an instance of its own, with the parameter [`RUN_PARAMETER`](crate::job::RUN_PARAMETER), one
+    /// more than the greatest of the job's.
     pub new_run: bool,
     /// A caller's key: the same launch within 24 hours answers the same execution.
     pub idempotency_key: Option<String>,
@@ -492,7 +492,8 @@ fn limits(registry: &JobRegistry, total: Option<u32>) -> RunLimits {
     RunLimits { total, of_jobs: registry.iter().filter_map(of_job).collect() }
 }
 
-/// Everything in a launch but its key. What the moment decides is no part of it: the same launch a day later is the same.
+/// Everything in a launch but its key. What the moment decides is no part of it: the same launch a day later is the
+/// same.
 fn request_hash(job_name: &str, resolved: &Resolved, options: &LaunchOptions) -> String {
     use sha2::{Digest, Sha256};
     let mut parameters = JobParameters::default();

@@ -117,9 +117,9 @@ impl JobBuilder {
         self
     }
 
-    /// Adds a rule over several parameters: what it returns as an error, a sentence, refuses the launch. It is asked when each
-    /// parameter by itself is right, with the defaults; all rules answer. It runs within the launch, so it is to be quick; its
-    /// panic refuses the launch, too.
+    /// Adds a rule over several parameters: what it returns as an error, a sentence, refuses the launch. It is asked
+    /// when each parameter by itself is right, with the defaults; all rules answer. It runs within the launch, so it is
+    /// to be quick; its panic refuses the launch, too.
     ///
     /// ```
     /// use oxbatch_core::{Job, ParameterDeclaration, TaskStep};
@@ -179,9 +179,9 @@ impl JobBuilder {
         self
     }
 
-    /// Whether an execution that failed or was stopped can be resumed; it can unless set. Where not, a launch of the same
-    /// instance is refused unless it is forced, a crash leaves the execution FAILED, and what a shutdown has stopped stays
-    /// STOPPED: for jobs whose half-done work a person has to look at first.
+    /// Lets an execution that failed or was stopped be resumed, or not; it can be unless set. Where not, a launch of
+    /// the same instance is refused unless it is forced, a crash leaves the execution FAILED, and what a shutdown has
+    /// stopped stays STOPPED: for jobs whose half-done work a person has to look at first.
     #[must_use]
     pub fn restartable(mut self, restartable: bool) -> Self {
         self.restartable = restartable;

@@ -88,9 +88,9 @@ impl ParameterDeclaration {
         self
     }
 
-    /// The value of a launch that does not give one, relative to the moment of the launch: [`DateExpression`] has the table of
-    /// what can be written. It is fixed once, at the launch, by the clock of the process that launches: a restart and a
-    /// recovery go on with the value of the execution. It takes part in the identity like a given one.
+    /// The value of a launch that does not give one, relative to the moment of the launch: [`DateExpression`] has the
+    /// table of what can be written. It is fixed once, at the launch, by the clock of the process that launches: a
+    /// restart and a recovery go on with the value of the execution. It takes part in the identity like a given one.
     ///
     /// For DATETIME parameters; `build` refuses it for others, and what is no expression.
     #[must_use]
@@ -135,11 +135,11 @@ impl ParameterDeclaration {
         self
     }
 
-    /// Refuses texts that do not match a regular expression as a whole. The description names what does, as in "must be a country
-    /// code such as DE".
+    /// Refuses texts that do not match a regular expression as a whole. The description names what does, as in "must be
+    /// a country code such as DE".
     ///
-    /// For STRING parameters. The syntax is that of the crate `regex-lite`; its classes `\d`, `\w` and `\s` are ASCII. A pattern
-    /// that JSON Schema (ECMA-262) reads in the same way is one that callers can check by themselves.
+    /// For STRING parameters. The syntax is that of the crate `regex-lite`; its classes `\d`, `\w` and `\s` are ASCII.
+    /// A pattern that JSON Schema (ECMA-262) reads in the same way is one that callers can check by themselves.
     #[must_use]
     pub fn pattern(mut self, expression: &str, description: &str) -> Self {
         self.pattern = Some(Pattern::new(expression, description));

@@ -29,8 +29,9 @@ const MAX_BYTES: usize = 200;
 /// | `yesterday at 22:00` | the instant at which the clocks of the zone show that time |
 /// | `… in Europe/Berlin` | the zone, by its IANA name; UTC unless given |
 ///
-/// A time that the clocks leave out is read as if they had not been set yet (02:30 becomes 03:30); of a time that comes twice
-/// it is the first. A month too short for a day has its last one: `today - 1 month` on 31 March is 28 or 29 February.
+/// A time that the clocks leave out is read as if they had not been set yet (02:30 becomes 03:30); of a time that comes
+/// twice it is the first. A month too short for a day has its last one: `today - 1 month` on 31 March is 28 or 29
+/// February.
 ///
 /// ```
 /// use oxbatch_core::job::DateExpression;
@@ -145,8 +146,8 @@ pub enum ExpressionError {
 }
 
 impl DateExpression {
-    /// The value for a launch at `now`: a date, or an instant in UTC. The same moment gives the same value, wherever it is
-    /// evaluated.
+    /// The value for a launch at `now`: a date, or an instant in UTC. The same moment gives the same value, wherever it
+    /// is evaluated.
     ///
     /// # Errors
     /// [`ExpressionError::OutOfRange`] when the value is outside of the years 0001 to 9999.
@@ -209,7 +210,7 @@ impl Term {
 }
 
 impl Unit {
-    /// Whether a day consists of it.
+    /// `true` for a unit of the time of a day.
     const fn is_of_time(self) -> bool {
         matches!(self, Self::Minute | Self::Hour)
     }

@@ -38,7 +38,7 @@ impl Pattern {
         self.compiled.as_ref().err().map(String::as_str)
     }
 
-    /// Whether a value matches.
+    /// `true` if a value matches.
     pub(super) fn matches(&self, value: &str) -> bool {
         self.compiled.as_ref().is_ok_and(|compiled| compiled.is_match(value))
     }

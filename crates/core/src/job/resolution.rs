@@ -48,14 +48,14 @@ impl fmt::Display for InvalidParameters {
     }
 }
 
-/// What a job accepts.
+/// The declarations and rules of a job that a launch is checked against.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Accepted<'a> {
     /// The parameters that it declares; `None` for any.
     pub(super) declared: Option<&'a [ParameterDeclaration]>,
     /// Its rules over several.
     pub(super) rules: &'a [ParametersRule],
-    /// Whether the launch is a new run, whose number is chosen when it is stored.
+    /// `true` for a new run, whose number is chosen when it is stored.
     pub(super) new_run: bool,
 }
 

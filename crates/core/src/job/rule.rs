@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::JobParameters;
 use crate::author_thread::panic_message;
 
-/// What a rule is made of.
+/// The function of a rule.
 type Check = dyn Fn(&JobParameters) -> Result<(), String> + Send + Sync;
 
 /// A function that accepts the parameters of a launch, or says in a sentence what does not fit.
@@ -21,7 +21,7 @@ impl ParametersRule {
         Self { check: Arc::new(check) }
     }
 
-    /// What the rule says; a panic of it is a refusal, too.
+    /// The answer of the rule; a panic of it is a refusal, too.
     pub(super) fn check(&self, parameters: &JobParameters) -> Result<(), String> {
         std::panic::catch_unwind(AssertUnwindSafe(|| (self.check)(parameters)))
             .unwrap_or_else(|payload| Err(format!("a rule over the parameters {}", panic_message(payload.as_ref()))))

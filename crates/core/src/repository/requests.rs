@@ -39,7 +39,7 @@ pub struct LaunchRequest {
     pub force: bool,
     /// Adds the parameter [`RUN_PARAMETER`](crate::job::RUN_PARAMETER), so that the launch has an instance of its own.
     pub new_run: bool,
-    /// Whether the execution can be resumed when it has failed or was stopped, by a person or by itself.
+    /// `true` if the execution can be resumed when it has failed or was stopped, by a person or by itself.
     pub restartable: bool,
     /// The way in which the execution comes to run.
     pub admission: Admission,

@@ -105,7 +105,8 @@ fn row(job: &Job) -> JobRow {
     }
 }
 
-/// `name=default` for each, `name=(expression)` for defaults of the moment, `name (required)` for those that must be given.
+/// `name=default` for each, `name=(expression)` for defaults of the moment, `name (required)` for those that must be
+/// given.
 fn shown(parameters: Option<Vec<ParameterRow>>) -> String {
     let Some(declared) = parameters else { return "any".to_owned() };
     let shown = declared.into_iter().map(|ParameterRow { name, is_required, default }| match default {

@@ -15,8 +15,8 @@ const SCHEMA_JSON: &str = "application/schema+json";
 
 /// Show the JSON Schema of a job's parameters.
 ///
-/// Draft 2020-12, for forms and checks before a launch. The launch has the last word: the schema does not know the rules over
-/// several parameters that a job may have, nor that `1.0` is no INTEGER and 30 February no day.
+/// Draft 2020-12, for forms and checks before a launch. The launch has the last word: the schema does not know the
+/// rules over several parameters that a job may have, nor that `1.0` is no INTEGER and 30 February no day.
 #[utoipa::path(
     get, path = "/jobs/{name}/parameters-schema", tag = "jobs", operation_id = "get_parameters_schema",
     params(("name" = String, Path, description = "Name of the job", min_length = 1)),

@@ -49,7 +49,8 @@ pub struct DeclarationView {
     /// Its value when a launch does not give it.
     #[schema(required)]
     default: Option<ValueView>,
-    /// The expression for its value when a launch does not give it, such as `yesterday in Europe/Berlin`: fixed at the launch.
+    /// The expression for its value when a launch does not give it, such as `yesterday in Europe/Berlin`: fixed at the
+    /// launch.
     #[schema(required)]
     default_expression: Option<String>,
     /// `true` if it takes part in the identity of the instance.

@@ -1,4 +1,5 @@
-//! The JSON Schema of a job's parameters: what a validator of the standard says of bodies is what their launches are answered.
+//! The JSON Schema of a job's parameters: what a validator of the standard says of bodies is what their launches are
+//! answered.
 
 use boon::{Compiler, SchemaIndex, Schemas};
 use oxbatch_core::{Job, ParameterDeclaration, TaskStep};

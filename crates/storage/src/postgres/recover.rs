@@ -121,7 +121,7 @@ async fn end_lost(
     Ok(Recovered { lost, successor })
 }
 
-/// What the execution has made of its life.
+/// The progress of an execution, as its recovery judges it.
 async fn progress(session: &Session, id: ExecutionId) -> Result<Progress, StoreError> {
     let row = session
         .one(

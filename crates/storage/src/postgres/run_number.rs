@@ -7,8 +7,8 @@ use oxbatch_core::repository::rules::launch as rules;
 use super::error::StoreError;
 use super::session::Session;
 
-/// The launch of a new run with the next number, in the transaction of the caller, which holds the job's row from here on: new
-/// runs of one job come one after the other.
+/// The launch of a new run with the next number, in the transaction of the caller, which holds the job's row from here
+/// on: new runs of one job come one after the other.
 pub(super) async fn next(session: &Session, request: &LaunchRequest) -> Result<LaunchRequest, StoreError> {
     let kept = session
         .optional("SELECT last_run FROM oxbatch_run_number WHERE job_name = $1 FOR UPDATE", &[&request.job_name])
@@ -45,8 +45,8 @@ async fn greatest(session: &Session, job_name: &str) -> Result<Option<i64>, Stor
     Ok(row.try_get(0)?)
 }
 
-/// Raises the greatest number to the one that a launch gives by itself, where the job has new runs. Before the instance is
-/// created: whoever holds both takes the number first.
+/// Raises the greatest number to the one that a launch gives by itself, where the job has new runs. Before the instance
+/// is created: whoever holds both takes the number first.
 pub(super) async fn note(session: &Session, request: &LaunchRequest) -> Result<(), StoreError> {
     if let Some(run) = rules::given_run(&request.parameters) {
         let sql = "UPDATE oxbatch_run_number SET last_run = $2 WHERE job_name = $1 AND last_run < $2";

@@ -89,7 +89,7 @@ fn end_lost(
     Ok(Recovered { lost, successor })
 }
 
-/// What the execution has made of its life.
+/// The progress of an execution, as its recovery judges it.
 fn progress(connection: &Connection, id: ExecutionId) -> Result<Progress, StoreError> {
     let found = connection
         .prepare_cached(

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
 
-/// The launch of a new run with its number, in the transaction of the caller. No instance has it: a launch that gives a number
-/// by itself raises the greatest one.
+/// The launch of a new run with its number, in the transaction of the caller. No instance has it: a launch that gives a
+/// number by itself raises the greatest one.
 pub(super) fn next(connection: &Connection, request: &LaunchRequest) -> Result<LaunchRequest, StoreError> {
     let kept: Option<i64> = connection
         .prepare_cached("SELECT last_run FROM oxbatch_run_number WHERE job_name = ?1")?

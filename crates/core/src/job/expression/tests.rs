@@ -1,4 +1,5 @@
-//! Golden tables of date expressions: values around changes of the clocks, ends of years, leap days; and what is refused.
+//! Golden tables of date expressions: values around changes of the clocks, ends of years, leap days; and what is
+//! refused.
 
 use super::*;
 

@@ -85,7 +85,7 @@ fn stop_or_fail(event: StatusEvent) -> StatusEvent {
     if event == StatusEvent::Stop { StatusEvent::Stop } else { StatusEvent::Fail }
 }
 
-/// How an execution ends that was launched as `restartable` or not.
+/// The end of an execution that was launched as `restartable` or not.
 ///
 /// # Errors
 /// The outcome is no end.

@@ -37,8 +37,8 @@ pub struct Origin {
 /// The past that a launch of an instance goes on from.
 ///
 /// # Errors
-/// The launch is refused while the last execution runs; unless it is forced, after one that was abandoned; and after one that
-/// was not completed where the job is not restartable.
+/// The launch is refused while the last execution runs; unless it is forced, after one that was abandoned; and after
+/// one that was not completed where the job is not restartable.
 pub fn origin(last: Option<LastExecution>, request: &LaunchRequest) -> Result<Origin, LaunchError> {
     let Some(last) = last else { return Ok(Origin::default()) };
     if last.status.is_running() {

@@ -66,7 +66,7 @@ pub struct Progress {
     pub has_progressed: bool,
     /// The number of recoveries in a row that led to it.
     pub recoveries: i64,
-    /// Whether it was launched as one that can be resumed.
+    /// `true` if it was launched as one that can be resumed.
     pub restartable: bool,
 }
 
