@@ -166,7 +166,7 @@ pub async fn what_is_not_restartable_is_refused_until_it_is_forced(backend: &dyn
         process.end(&lease, event).await;
         match process.launch(once(key)).await {
             Err(LaunchError::NotRestartable { execution_id, status: found }) => {
-                assert_eq!((execution_id, found), (lease.execution_id, status));
+                assert_eq!((execution_id, found), (lease.execution_id(), status));
             }
             other => panic!("{other:?}"),
         }
@@ -189,8 +189,8 @@ pub async fn what_is_not_restartable_stays_failed_when_its_owner_dies(backend: &
     dead.commit(&step, "{}").await;
     drop(dead);
     let recovered = keeper.recover().await;
-    assert_eq!((recovered[0].lost.id, recovered[0].successor), (lease.execution_id, None));
-    let lost = keeper.execution(lease.execution_id).await;
+    assert_eq!((recovered[0].lost.id, recovered[0].successor), (lease.execution_id(), None));
+    let lost = keeper.execution(lease.execution_id()).await;
     assert_eq!((lost.status, lost.exit_code.as_deref()), (Status::Failed, Some(EXIT_ABORTED)));
     assert!(lost.exit_message.is_some_and(|message| message.contains("its job is not restartable")));
     assert!(keeper.recover().await.is_empty());
