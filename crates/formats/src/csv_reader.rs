@@ -7,6 +7,7 @@ mod error;
 mod framer;
 mod header;
 mod mixed;
+mod quick;
 mod scan;
 mod split;
 

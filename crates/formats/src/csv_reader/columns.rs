@@ -4,11 +4,11 @@ use super::dialect::Dialect;
 use super::error::CsvError;
 use super::framer::CsvFramer;
 use crate::input_error::shown;
-use crate::record_fields::{FieldError, Fields, Nulls, Record, column};
+use crate::record_fields::{FieldError, Nulls, Record, column};
 use crate::{DecodeError, Framer, TextInput};
 use oxbatch_core::item::ItemError;
 
-/// The columns, with the settings that they are read by and the fields of the record in hand.
+/// The columns, with the settings that they are read by.
 #[derive(Debug)]
 pub(super) struct Columns {
     pub(super) framer: CsvFramer,
@@ -19,7 +19,6 @@ pub(super) struct Columns {
     pub(super) long_allowed: bool,
     /// The names of the header, once it has been read.
     pub(super) names: Option<Vec<String>>,
-    pub(super) fields: Fields,
 }
 
 impl Columns {
@@ -38,44 +37,46 @@ impl Columns {
             short_allowed: false,
             long_allowed: false,
             names: None,
-            fields: Fields::default(),
         }
     }
 
     /// Takes a record for the header.
     pub(super) fn take_header(&mut self, text: &str) -> Result<(), DecodeError> {
         self.split(text)?;
-        let record = Record::new(text, &self.fields, &self.nulls);
+        let record = Record::new(text, &self.framer.fields, &self.nulls);
         self.names =
-            Some((0..self.fields.len()).map(|index| record.get(index).unwrap_or_default().to_owned()).collect());
-        self.framer.width = self.fields.len();
+            Some((0..self.framer.fields.len()).map(|index| record.get(index).unwrap_or_default().to_owned()).collect());
+        self.framer.width = self.framer.fields.len();
         Ok(())
     }
 
     /// Cuts a record into its fields; `false` when it is blank.
     #[inline]
     pub(super) fn split(&mut self, text: &str) -> Result<bool, DecodeError> {
+        if self.framer.has_fields {
+            return Ok(true);
+        }
         let dialect = &self.framer.dialect;
         if dialect.trimmed && text.bytes().all(|byte| dialect.is_trimmed(byte)) {
             return Ok(false);
         }
-        match dialect.split(text, &mut self.fields) {
+        match dialect.split(text, &mut self.framer.fields) {
             Ok(()) => Ok(true),
-            Err(error) => Err(DecodeError::new(error).at(column(self.fields.len(), self.names.as_deref()))),
+            Err(error) => Err(DecodeError::new(error).at(column(self.framer.fields.len(), self.names.as_deref()))),
         }
     }
 
     /// Checks that the record has as many fields as the others, and makes it so where that is allowed.
     #[inline]
     pub(super) fn fit(&mut self, expected: usize) -> Result<(), DecodeError> {
-        if self.fields.len() != expected { self.resize(expected) } else { Ok(()) }
+        if self.framer.fields.len() != expected { self.resize(expected) } else { Ok(()) }
     }
 
     #[cold]
     fn resize(&mut self, expected: usize) -> Result<(), DecodeError> {
-        let found = self.fields.len();
+        let found = self.framer.fields.len();
         if if found < expected { self.short_allowed } else { self.long_allowed } {
-            self.fields.resize(expected);
+            self.framer.fields.resize(expected);
             return Ok(());
         }
         Err(DecodeError::new(CsvError::FieldCount { expected, found }))
@@ -90,10 +91,10 @@ impl Columns {
     /// The name of the column in which a text ends.
     #[cold]
     pub(super) fn column_behind(&mut self, text: &str) -> String {
-        let field = match self.framer.dialect.split(text, &mut self.fields) {
-            Ok(()) => self.fields.len().saturating_sub(1),
+        let field = match self.framer.dialect.split(text, &mut self.framer.fields) {
+            Ok(()) => self.framer.fields.len().saturating_sub(1),
             // Within quotes, or behind what is wrong.
-            Err(_) => self.fields.len(),
+            Err(_) => self.framer.fields.len(),
         };
         column(field, self.names.as_deref())
     }

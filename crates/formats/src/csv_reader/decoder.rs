@@ -76,10 +76,10 @@ impl<T: DeserializeOwned + Send> RecordDecoder for CsvDecoder<T> {
             return Ok(None);
         }
         match self.columns.framer.width {
-            0 => self.columns.framer.width = self.columns.fields.len(),
+            0 => self.columns.framer.width = self.columns.framer.fields.len(),
             width => self.columns.fit(width)?,
         }
-        let record = Record::new(text, &self.columns.fields, &self.columns.nulls);
+        let record = Record::new(text, &self.columns.framer.fields, &self.columns.nulls);
         if self.by_position
             && let Ok(item) = self.types.decode(record, None)
         {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::dialect::Dialect;
 use super::error::CsvError;
 use super::scan::{End, Scan};
+use crate::record_fields::Fields;
 use crate::{FilePosition, Framer, TextInput};
 use oxbatch_core::item::ItemError;
 
@@ -22,6 +23,12 @@ pub struct CsvFramer {
     pub(super) width: usize,
     /// Records before the position.
     records: u64,
+    /// The fields of the record in hand, as far as they are known.
+    pub(super) fields: Fields,
+    /// The fields were found with the record.
+    pub(super) has_fields: bool,
+    /// Records can be read the quick way.
+    is_quick: bool,
 }
 
 /// The position in a delimited file, as it is stored with each commit.
@@ -35,7 +42,7 @@ pub struct CsvPosition {
 
 impl CsvFramer {
     pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, width: 0, records: 0 }
+        Self { dialect, width: 0, records: 0, fields: Fields::default(), has_fields: false, is_quick: false }
     }
 
     /// Passes over blank lines and comments; `false` at the end of the text.
@@ -134,7 +141,7 @@ impl Framer for CsvFramer {
     type Position = CsvPosition;
 
     fn check(&mut self) -> Result<(), ItemError> {
-        (self.width, self.records) = (0, 0);
+        (self.width, self.records, self.is_quick) = (0, 0, self.dialect.is_quick());
         Ok(self.dialect.check()?)
     }
 
@@ -145,11 +152,22 @@ impl Framer for CsvFramer {
             return Ok(None);
         }
         let unread = input.unread();
+        // Most records are lines whose quotes, if any, stand around whole fields.
+        if self.is_quick
+            && let Some(end) = self.dialect.take_record(unread, &mut self.fields)
+            && end < input.max_record_bytes()
+        {
+            let length = end + if unread[end..].starts_with(b"\r\n") { 2 } else { 1 };
+            self.records += 1;
+            self.has_fields = true;
+            let record = input.advance(length);
+            return Ok(Some(record.start..record.start + end));
+        }
+        self.has_fields = false;
         let found = match self.dialect.quote {
             Some(quote) => memchr3(b'\n', b'\r', quote, unread),
             None => memchr2(b'\n', b'\r', unread),
         };
-        // Most records are lines without a quote.
         if let Some(end) = found
             && self.dialect.quote != Some(unread[end])
             && end < input.max_record_bytes()

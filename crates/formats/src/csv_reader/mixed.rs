@@ -134,7 +134,7 @@ impl<T: Send> RecordDecoder for MixedCsvDecoder<T> {
         if !columns.split(text)? {
             return Ok(None);
         }
-        let Some(tag) = Record::new(text, &columns.fields, &columns.nulls).get(*type_column) else {
+        let Some(tag) = Record::new(text, &columns.framer.fields, &columns.nulls).get(*type_column) else {
             return Err(DecodeError::new(CsvError::NoType { column: *type_column + 1 }));
         };
         let Some(Layout { names, decode }) = types.of(tag) else {
@@ -142,7 +142,7 @@ impl<T: Send> RecordDecoder for MixedCsvDecoder<T> {
             return Err(DecodeError::new(RecordError::Type { found, known }).at(column(*type_column, None)));
         };
         columns.fit(names.len())?;
-        let record = Record::new(text, &columns.fields, &columns.nulls);
+        let record = Record::new(text, &columns.framer.fields, &columns.nulls);
         decode(record, names).map(Some).map_err(|error| field_error(error, record, Some(names)))
     }
 
