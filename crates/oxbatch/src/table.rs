@@ -37,7 +37,7 @@ impl Table {
 
     /// The table as text, a line per row, without colours.
     #[cfg(test)]
-    fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.painted(false)
     }
 

@@ -47,7 +47,7 @@ pub(super) async fn launch(session: &Session, request: &LaunchRequest) -> Result
         let found = instance(session, request, &request.parameters.job_key()).await?;
         return create(session, request, found).await;
     }
-    for _ in 0..LOOKS {
+    for _ in 0..ATTEMPTS {
         let numbered = run_number::next(session, request).await?;
         // It is there already where a launch that gives the number by itself is on its way since before the first new run.
         let found = instance(session, &numbered, &numbered.parameters.job_key()).await?;
