@@ -60,8 +60,8 @@ struct TypeOfLine<T> {
 /// ```
 ///
 /// Each record type has a layout of its own; a struct takes its fields by the names of the columns, a tuple by their
-/// order. Everything else, restarts and errors too, is as for [`FixedWidthReader`]; a line of no declared type is an
-/// error of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse).
+/// order. Everything else, restarts and errors too, is as for [`FixedWidthReader`](crate::FixedWidthReader); a line of
+/// no declared type is an error of kind [`ErrorKind::Parse`](oxbatch_core::item::ErrorKind::Parse).
 pub type MixedFixedWidthReader<T> = FileReader<MixedFixedWidthDecoder<T>>;
 
 /// Reads lines of several types; made by [`MixedFixedWidthReader`].
