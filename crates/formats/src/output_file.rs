@@ -29,11 +29,8 @@ pub(super) use mark::Position;
 use oxbatch_core::step::StepContext;
 use rivals::FinalNames;
 pub(super) use sequence::{Counts, OutputFiles};
-#[cfg(any(feature = "csv", feature = "fixed-width", feature = "json", feature = "xml"))]
-pub(super) use tail::TAIL_BYTES;
 use tail::Tail;
-#[cfg(any(feature = "csv", feature = "files", feature = "fixed-width", feature = "json", feature = "xml"))]
-pub(super) use tail::fingerprint;
+pub(super) use tail::{TAIL_BYTES, fingerprint};
 
 /// Longest part of a temporary name that comes from the tag; the whole name must fit a file system's 255 bytes.
 const MAX_TAG_BYTES: usize = 60;

@@ -15,6 +15,7 @@ enum Kind {
     /// As it stands in the text.
     Plain,
     /// In quotes, as it stands in the text.
+    #[cfg(feature = "csv")]
     Quoted,
     /// In quotes, in the buffer.
     Unescaped,
