@@ -92,6 +92,7 @@ async fn a_death_in_any_step_changes_neither_the_way_nor_the_result_and_repeats_
         dead.launch("Job", GivenParameters::default(), LaunchOptions::default()).await.unwrap();
         tokio::time::timeout(LONG, reaches.recv()).await.unwrap().unwrap();
         dead.repository().close().await.unwrap();
+        store.nodes().has_died(&dead);
         let engine = store.node_with([plain.clone()], |config| config.recover = RecoverPolicy::Restart).await;
         last_ended(&engine).await;
         engine.shutdown().await;
@@ -161,6 +162,7 @@ async fn a_death_in_the_end_of_a_failed_execution_goes_on_with_the_end_alone_and
     dead.launch("Job", GivenParameters::default(), LaunchOptions::default()).await.unwrap();
     tokio::time::timeout(LONG, reaches.recv()).await.unwrap().unwrap();
     dead.repository().close().await.unwrap();
+    store.nodes().has_died(&dead);
     let plain = Job::builder("Job").step(script.step("A")).finally(script.step("Report")).build().unwrap();
     let engine = store.node([plain]).await;
     let last = last_ended(&engine).await;
