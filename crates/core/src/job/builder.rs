@@ -122,7 +122,7 @@ impl JobBuilder {
     /// to be quick; its panic refuses the launch, too.
     ///
     /// ```
-    /// use oxbatch_core::{Job, ParameterDeclaration, TaskStep};
+    /// use oxbatch::{Job, ParameterDeclaration, TaskStep};
     ///
     /// let job = Job::builder("Report")
     ///     .parameter(ParameterDeclaration::integer("from").required())
@@ -133,7 +133,7 @@ impl JobBuilder {
     ///     })
     ///     .step(TaskStep::builder("Print", |_| Ok(())))
     ///     .build()?;
-    /// # Ok::<(), oxbatch_core::BuildError>(())
+    /// # Ok::<(), oxbatch::BuildError>(())
     /// ```
     #[must_use]
     pub fn parameters_rule(

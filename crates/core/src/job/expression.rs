@@ -34,7 +34,7 @@ const MAX_BYTES: usize = 200;
 /// February.
 ///
 /// ```
-/// use oxbatch_core::job::DateExpression;
+/// use oxbatch::job::DateExpression;
 ///
 /// let expression: DateExpression = "yesterday in Europe/Berlin".parse()?;
 /// let launch = "2026-03-01T23:30:00Z".parse()?;
