@@ -112,7 +112,7 @@ pub trait Executions: Send + Sync + 'static {
     /// FAILED with the counters that it kept, whatever the outcome was: the answer says so.
     fn finish_step<'a>(&'a self, fence: &'a StepFence, outcome: StepOutcome) -> RepositoryFuture<'a, StepExecution>;
 
-    /// The past of the flow that an execution goes on with. Fenced by the lease as far as the execution is this node's.
+    /// The past of the flow that an execution goes on with. It reads alone and is not fenced: what follows from it is.
     fn flow_past<'a>(&'a self, lease: &'a Lease) -> RepositoryFuture<'a, FlowPast>;
 
     /// Records an entry of the flow history that comes with no end of a step: a decision, or another way behind a step
