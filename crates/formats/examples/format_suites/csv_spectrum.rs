@@ -16,7 +16,11 @@ pub(super) fn run(suite: &Path) -> Result<(), Box<dyn Error>> {
     for entry in fs::read_dir(suite.join("csvs"))? {
         let path = entry?.path();
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let rows = read_all(CsvReader::<Row>::new(&path));
+        let mut rows = read_all(CsvReader::<Row>::new(&path));
+        if name == "location_coordinates" && rows.is_err() {
+            // Seconds of arc are written with a quote in fields that have none around them.
+            rows = read_all(CsvReader::<Row>::new(&path).lenient_quotes());
+        }
         let Ok(json) = String::from_utf8(fs::read(suite.join("json").join(format!("{name}.json")))?) else {
             let outcome = match rows {
                 Err(_) => "refused: the file is not UTF-8",
@@ -32,7 +36,7 @@ pub(super) fn run(suite: &Path) -> Result<(), Box<dyn Error>> {
             Ok(rows) if rows == expected => outcomes.add("read as its JSON", name),
             // The suite's JSON has another telephone number than its CSV.
             Ok(rows) if name == "location_coordinates" && rows.len() == 1 => {
-                outcomes.add("read, its JSON is of other data", name)
+                outcomes.add("read by `lenient_quotes`, its JSON is of other data", name)
             }
             Ok(rows) => outcomes.add("WRONG: read as something else", format!("{name}: {rows:?}")),
             Err(error) => outcomes.add("WRONG: refused", format!("{name}: {error}")),
