@@ -24,6 +24,27 @@ macro_rules! step_columns {
     };
 }
 
+/// The columns of an attempt of a step in the order in which `rows::attempt` reads them: those of `step_columns` and more.
+macro_rules! attempt_columns {
+    () => {
+        concat!($crate::columns::step_columns!(), ", state, control_totals, earlier_counters")
+    };
+}
+
+/// The columns of an instance in the order in which `rows::instance` reads them.
+macro_rules! instance_columns {
+    () => {
+        "id, job_name, job_key, create_time"
+    };
+}
+
+/// The columns of the execution whose skipped items are run again, in the order in which `rows::rerun_source` reads them.
+macro_rules! rerun_source_columns {
+    () => {
+        "job_instance_id, job_name, parameters, context, restartable"
+    };
+}
+
 /// The columns of an entry of the flow history in the order in which `rows::flow_entry` reads them.
 macro_rules! flow_columns {
     () => {
@@ -32,4 +53,7 @@ macro_rules! flow_columns {
     };
 }
 
-pub(crate) use {execution_columns, flow_columns, skip_columns, step_columns};
+pub(crate) use {
+    attempt_columns, execution_columns, flow_columns, instance_columns, rerun_source_columns, skip_columns,
+    step_columns,
+};

@@ -1,9 +1,10 @@
 //! Conditions and values of statements, alike in both databases, as macros, so that every statement stays static text.
 
-/// An execution `ended` is the first of its instance that is left.
-macro_rules! is_first_of_instance {
+/// The columns of an ended execution in the order in which `rows::ended` reads them; the last one says whether it is the
+/// first of its instance that is left.
+macro_rules! ended_columns {
     () => {
-        "NOT EXISTS (SELECT 1 FROM oxbatch_job_execution AS earlier
+        "id, end_time, job_instance_id, job_name, NOT EXISTS (SELECT 1 FROM oxbatch_job_execution AS earlier
              WHERE earlier.job_instance_id = ended.job_instance_id AND earlier.id < ended.id)"
     };
 }
@@ -58,6 +59,14 @@ macro_rules! kept_items {
     };
 }
 
+/// A node that has a row already beats in it; the answer is the request to drain.
+macro_rules! renews_heartbeat {
+    () => {
+        " ON CONFLICT (boot_id) DO UPDATE SET heartbeat = excluded.heartbeat, lease = excluded.lease
+             RETURNING draining, drain_stop, drain_exit"
+    };
+}
+
 /// An idempotency key that has outlived its time is overwritten.
 macro_rules! overwrites_key {
     () => {
@@ -67,5 +76,6 @@ macro_rules! overwrites_key {
 }
 
 pub(crate) use {
-    has_newest_step, is_first_of_instance, is_last_of_instance, kept_counts, kept_items, last_reruns, overwrites_key,
+    ended_columns, has_newest_step, is_last_of_instance, kept_counts, kept_items, last_reruns, overwrites_key,
+    renews_heartbeat,
 };

@@ -53,11 +53,13 @@ mod error;
 mod item;
 mod list;
 mod migrations;
+mod nodes;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod presence;
 mod rows;
 mod sqlite;
+mod stop;
 
 #[cfg(feature = "postgres")]
 pub use item::{PostgresReader, PostgresWriter, WriteForm};

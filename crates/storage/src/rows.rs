@@ -8,8 +8,10 @@ use oxbatch_core::execution::{
 use oxbatch_core::job::{DateTime, JobParameters, Parameter, ParameterValue};
 use oxbatch_core::repository::rules::launch::LastExecution;
 use oxbatch_core::repository::rules::purge::EndedExecution;
-use oxbatch_core::repository::rules::step::LastAttempt;
-use oxbatch_core::repository::{InstanceParameter, PreviousExecution};
+use oxbatch_core::repository::rules::recover::{Leased, Progress};
+use oxbatch_core::repository::rules::rerun::{LastRerun, RerunSource};
+use oxbatch_core::repository::rules::step::{LastAttempt, RunningExecution};
+use oxbatch_core::repository::{Claimed, InstanceParameter, KeptSkips, Lease, PreviousExecution, RenewedLease};
 
 /// The number of columns of `execution_columns!()`: the position of what a statement asks for besides.
 pub(crate) const EXECUTION_COLUMNS: usize = 16;
@@ -118,7 +120,7 @@ fn count<R: StoredRow>(row: &R, column: usize, id: i64) -> Result<u32, R::Error>
     u32::try_from(row.value::<i64>(column)?).map_err(|error| R::unreadable("a count", id, error))
 }
 
-/// Reads `step_columns!(), state, control_totals, earlier_counters`.
+/// Reads `attempt_columns!()`.
 pub(crate) fn attempt<R: StoredRow>(row: &R) -> Result<LastAttempt, R::Error> {
     Ok(LastAttempt { step: step(row)?, state: row.value(20)?, control_totals: row.value(21)?, earlier: row.value(22)? })
 }
@@ -154,7 +156,7 @@ pub(crate) fn previous<R: StoredRow>(row: &R) -> Result<PreviousExecution, R::Er
     Ok(PreviousExecution { status: status(row, 1, id)?, exit_code: row.value(2)?, main })
 }
 
-/// Reads id, job_name, job_key, create_time.
+/// Reads `instance_columns!()`.
 pub(crate) fn instance<R: StoredRow>(row: &R) -> Result<JobInstance, R::Error> {
     let id: i64 = row.value(0)?;
     Ok(JobInstance {
@@ -217,7 +219,70 @@ pub(crate) fn last_execution<R: StoredRow>(row: &R, first: usize) -> Result<Last
     })
 }
 
-/// Reads id, end_time, job_instance_id, job_name, and whether it is the first left of its instance.
+/// Reads the last re-run of an execution: what `last_execution` reads, and its instance.
+pub(crate) fn last_rerun<R: StoredRow>(row: &R) -> Result<LastRerun, R::Error> {
+    Ok(LastRerun { instance_id: InstanceId(row.value(4)?), execution: last_execution(row, 0)? })
+}
+
+/// Reads `rerun_source_columns!()` of the execution with this id.
+pub(crate) fn rerun_source<R: StoredRow>(row: &R, id: i64) -> Result<RerunSource, R::Error> {
+    let parameters = JobParameters::from_json(row.text(2)?);
+    Ok(RerunSource {
+        instance_id: InstanceId(row.value(0)?),
+        job_name: row.value(1)?,
+        parameters: parameters.map_err(|error| R::unreadable("parameters of execution", id, error))?,
+        context: row.value(3)?,
+        restartable: row.value(4)?,
+    })
+}
+
+/// Reads the step and the four counts of `kept_counts!()`.
+pub(crate) fn kept_skips<R: StoredRow>(row: &R) -> Result<KeptSkips, R::Error> {
+    Ok(KeptSkips {
+        step_name: row.value(0)?,
+        items: row.value(1)?,
+        raw: row.value(2)?,
+        incomplete: row.value(3)?,
+        rerun: row.value(4)?,
+    })
+}
+
+/// Reads status, job_instance_id, lineage and context of the execution with this id.
+pub(crate) fn running_execution<R: StoredRow>(row: &R, id: i64) -> Result<RunningExecution, R::Error> {
+    Ok(RunningExecution {
+        status: status(row, 0, id)?,
+        instance_id: InstanceId(row.value(1)?),
+        lineage: row.value(2)?,
+        context: row.value(3)?,
+    })
+}
+
+/// Reads `execution_columns!()` and the epoch of the lease that was taken.
+pub(crate) fn claimed<R: StoredRow>(row: &R) -> Result<Claimed, R::Error> {
+    let execution = execution(row)?;
+    let lease = Lease::on_execution(execution.id, row.value(EXECUTION_COLUMNS)?);
+    Ok(Claimed { execution, lease })
+}
+
+/// Reads id, lease_epoch, status.
+pub(crate) fn renewed<R: StoredRow>(row: &R) -> Result<RenewedLease, R::Error> {
+    let id = row.value(0)?;
+    let lease = Lease::on_execution(ExecutionId(id), row.value(1)?);
+    Ok(RenewedLease { lease, status: status(row, 2, id)? })
+}
+
+/// Reads id, lease_owner, lease_epoch, and whether the lease has run out.
+pub(crate) fn leased<R: StoredRow>(row: &R) -> Result<Leased, R::Error> {
+    let id = ExecutionId(row.value(0)?);
+    Ok(Leased { id, owner: row.value(1)?, epoch: row.value(2)?, is_outdated: row.value(3)? })
+}
+
+/// Reads whether it has progressed, recovery_count, restartable.
+pub(crate) fn progress<R: StoredRow>(row: &R) -> Result<Progress, R::Error> {
+    Ok(Progress { has_progressed: row.value(0)?, recoveries: row.value(1)?, restartable: row.value(2)? })
+}
+
+/// Reads `ended_columns!()`.
 pub(crate) fn ended<R: StoredRow>(row: &R) -> Result<EndedExecution, R::Error> {
     let id = row.value(0)?;
     Ok(EndedExecution {

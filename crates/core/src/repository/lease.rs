@@ -4,6 +4,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use super::error::RepositoryError;
 use crate::execution::{ExecutionId, StepExecutionId};
 
 /// One start of one process: a name for people, and an id that no other start has.
@@ -73,6 +74,17 @@ impl Lease {
     /// The execution that the work is a part of.
     pub fn execution_id(&self) -> ExecutionId {
         self.key.execution_id()
+    }
+
+    /// Checks that a write under the lease has found its row.
+    ///
+    /// # Errors
+    /// The lease is lost: no row has its epoch.
+    pub fn check(&self, rows: u64) -> Result<(), RepositoryError> {
+        match rows {
+            0 => Err(RepositoryError::LeaseLost { id: self.execution_id() }),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -323,6 +323,13 @@ pub struct RecoverRequest {
     pub only: Option<(String, String)>,
 }
 
+impl RecoverRequest {
+    /// The job and the key of the one instance that it is about; both `None` when it is about all.
+    pub fn only(&self) -> (Option<&str>, Option<&str>) {
+        self.only.as_ref().map(|(job_name, job_key)| (job_name.as_str(), job_key.as_str())).unzip()
+    }
+}
+
 /// An execution that was recovered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recovered {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::repository::rules::launch::claimed;
-use oxbatch_core::repository::{ClaimRequest, Claimed, Lease, LeaseKey, Node, RenewedLease, leased_executions};
+use oxbatch_core::repository::{ClaimRequest, Claimed, LeaseKey, Node, RenewedLease, leased_executions};
 
 use super::error::StoreError;
 use super::node::lock_queue;
@@ -65,10 +64,7 @@ pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<O
             ],
         )
         .await?;
-    let Some(row) = row else { return Ok(None) };
-    let execution = rows::execution(&row)?;
-    let lease = Lease::on_execution(execution.id, row.try_get(rows::EXECUTION_COLUMNS)?);
-    Ok(Some(Claimed { execution, lease }))
+    row.as_ref().map(rows::claimed).transpose()
 }
 
 /// Extends the leases of a node on what it holds.
@@ -90,10 +86,5 @@ pub(super) async fn renew(
             &[&node.to_string(), &seconds(lease), &held],
         )
         .await?;
-    let renewed = renewed.iter().map(|row| {
-        let id = row.try_get(0)?;
-        let lease = Lease::on_execution(ExecutionId(id), row.try_get(1)?);
-        Ok(RenewedLease { lease, status: rows::status(row, 2, id)? })
-    });
-    renewed.collect()
+    renewed.iter().map(rows::renewed).collect()
 }

@@ -4,8 +4,9 @@ use super::error::StoreError;
 use super::finish::storable;
 use super::rows;
 use super::session::Session;
-use super::sql::{flow_columns, step_columns};
+use super::sql::{attempt_columns, flow_columns};
 use oxbatch_core::execution::{ExecutionId, FlowEntry, MainResult, StepSummaries};
+use oxbatch_core::repository::rules::flow::summaries;
 use oxbatch_core::repository::{FlowPast, FlowRecord, Lease, Missing, RepositoryError};
 
 /// The instance of an execution and the execution from which completed elements count.
@@ -47,18 +48,14 @@ pub(super) async fn past(session: &Session, id: ExecutionId) -> Result<FlowPast,
 async fn steps(session: &Session, (instance, first): (i64, i64)) -> Result<StepSummaries, StoreError> {
     let sql = concat!(
         "SELECT ",
-        step_columns!(),
-        ", state, control_totals, earlier_counters FROM oxbatch_step_execution WHERE id IN (
+        attempt_columns!(),
+        " FROM oxbatch_step_execution WHERE id IN (
              SELECT max(id) FROM oxbatch_step_execution WHERE job_instance_id = $1 AND job_execution_id >= $2
              GROUP BY step_name, iteration)
          ORDER BY iteration, id"
     );
-    let mut summaries = StepSummaries::new();
-    for row in session.query(sql, &[&instance, &first]).await? {
-        let summary = rows::attempt(&row)?.summary()?;
-        summaries.insert(summary.step_name.clone(), summary);
-    }
-    Ok(summaries)
+    let attempts = session.query(sql, &[&instance, &first]).await?;
+    Ok(summaries(attempts.iter().map(rows::attempt).collect::<Result<_, _>>()?)?)
 }
 
 /// Records an entry of the history. The caller sees to the fence.
@@ -130,8 +127,5 @@ pub(super) async fn record_main(session: &Session, lease: Lease, main: &MainResu
             ],
         )
         .await?;
-    match changed {
-        0 => Err(RepositoryError::LeaseLost { id: lease.execution_id() }.into()),
-        _ => Ok(()),
-    }
+    Ok(lease.check(changed)?)
 }

@@ -1,9 +1,7 @@
 //! The nodes that share the database: their heartbeats, what they run, the request to drain, and limits across them.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::repository::rules::launch::{Running, check_limits};
 use oxbatch_core::repository::{
     Admission, Drain, NODE_RETENTION, Node, NodeReport, NodeState, NodeStatus, RepositoryError, RunLimits,
@@ -15,10 +13,9 @@ use super::claim::seconds;
 use super::error::{StoreError, corrupt};
 use super::session::Session;
 use super::sql::now;
+use crate::conditions::renews_heartbeat;
+use crate::nodes::{self, MOST_NODES};
 use crate::presence::Presence;
-
-/// Most nodes in a list: those that were seen last.
-const MOST_NODES: i64 = 500;
 
 /// Writes down that a node lives, in one statement.
 pub(super) async fn heartbeat(session: &Session, report: &NodeReport) -> Result<Option<Drain>, StoreError> {
@@ -32,8 +29,8 @@ pub(super) async fn heartbeat(session: &Session, report: &NodeReport) -> Result<
                  INSERT INTO oxbatch_node (boot_id, name, version, jobs, capacity, lease, start_time, heartbeat)
                  VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7, ",
                 now!(),
-                ") ON CONFLICT (boot_id) DO UPDATE SET heartbeat = excluded.heartbeat, lease = excluded.lease
-                 RETURNING draining, drain_stop, drain_exit"
+                ")",
+                renews_heartbeat!()
             ),
             &[
                 &report.node.boot_id.to_string(),
@@ -47,7 +44,7 @@ pub(super) async fn heartbeat(session: &Session, report: &NodeReport) -> Result<
             ],
         )
         .await?;
-    drain_of(&row, 0)
+    nodes::drain(&row, 0)
 }
 
 /// All nodes. One whose process has certainly ended is gone, however fresh its heartbeat is.
@@ -65,20 +62,16 @@ pub(super) async fn nodes(session: &Session, presence: &Presence) -> Result<Vec<
             &[&MOST_NODES],
         )
         .await?;
-    let mut nodes = rows.iter().map(node).collect::<Result<Vec<_>, _>>()?;
-    let mut running: HashMap<String, Vec<_>> = HashMap::new();
-    let sql = "SELECT lease_owner, id, job_name FROM oxbatch_job_execution WHERE lease_owner IS NOT NULL ORDER BY id";
-    for row in session.query(sql, &[]).await? {
-        running.entry(row.try_get(0)?).or_default().push((ExecutionId(row.try_get(1)?), row.try_get(2)?));
+    let found = rows.iter().map(node).collect::<Result<_, _>>()?;
+    let mut running = nodes::Running::default();
+    for row in session.query(nodes::RUNNING, &[]).await? {
+        running.add(&row)?;
     }
-    for node in &mut nodes {
-        let owner = node.report.node.to_string();
-        node.running = running.remove(&owner).unwrap_or_default();
-        if node.state != NodeState::Gone && presence.is_dead(&owner) {
-            node.state = NodeState::Gone;
-        }
-    }
-    Ok(nodes)
+    Ok(running.of(found, |state, owner| match state {
+        NodeState::Gone => state,
+        state if presence.is_dead(owner) => state.with_process(false),
+        state => state,
+    }))
 }
 
 /// Asks a node to drain, or to take work again, and returns its state then.
@@ -99,12 +92,10 @@ pub(super) async fn drain(
             ],
         )
         .await?;
-    let unknown = || StoreError::Repository(RepositoryError::NodeNotFound { id: boot_id });
     if changed == 0 {
-        return Err(unknown());
+        return Err(RepositoryError::NodeNotFound { id: boot_id }.into());
     }
-    let nodes = nodes(session, presence).await?;
-    nodes.into_iter().find(|status| status.report.node.boot_id == boot_id).ok_or_else(unknown)
+    Ok(nodes::find(nodes(session, presence).await?, boot_id)?)
 }
 
 /// Removes a node that ends in order.
@@ -139,11 +130,6 @@ pub(super) async fn keep_to_limits(session: &Session, job_name: &str, admission:
     Ok(check_limits(job_name, &admission.limits, running)?)
 }
 
-fn drain_of(row: &Row, first: usize) -> Result<Option<Drain>, StoreError> {
-    let drain = Drain { stop: row.try_get(first + 1)?, exit: row.try_get(first + 2)? };
-    Ok(row.try_get::<_, bool>(first)?.then_some(drain))
-}
-
 /// Reads a node and the seconds since its heartbeat; what it runs is not among them.
 fn node(row: &Row) -> Result<NodeStatus, StoreError> {
     let boot_id = Uuid::parse_str(row.try_get(0)?).map_err(|error| corrupt("id of node", 0, error))?;
@@ -156,7 +142,7 @@ fn node(row: &Row) -> Result<NodeStatus, StoreError> {
         lease,
         start_time: row.try_get(6)?,
     };
-    let drain = drain_of(row, 8)?;
+    let drain = nodes::drain(row, 8)?;
     let state = NodeState::of(Duration::from_secs_f64(row.try_get(11)?), lease, drain);
     Ok(NodeStatus { report, heartbeat: row.try_get(7)?, state, drain, running: Vec::new() })
 }

@@ -15,12 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::connect::{Connector, OnRuntime};
 use super::error::{ServerError, StoreError, unavailable};
 use super::session::{Mark, Session};
+use crate::stop::stop_is_over;
 
 /// First wait before work that failed is tried again; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// The time that is still waited after a stop: what is ready to be saved should be saved, if that can be done at all.
-const STOP_GRACE: Duration = Duration::from_secs(2);
 /// The time that is waited until the log says so, and then between two lines.
 const FIRST_LINE: Duration = Duration::from_millis(500);
 const NEXT_LINE: Duration = Duration::from_secs(10);
@@ -67,7 +66,7 @@ impl Connections {
             tokio::time::timeout(self.connector.settings().retry_time, Arc::clone(&self.steps).acquire_owned());
         tokio::select! {
             permit = permit => permit.ok().and_then(Result::ok).ok_or(ServerError::NoneFree.into()),
-            () = stopped_for(stop, STOP_GRACE) => Err(ServerError::Stopped.into()),
+            () = stop_is_over(stop) => Err(ServerError::Stopped.into()),
         }
     }
 
@@ -185,12 +184,6 @@ impl Connections {
             }
         }
     }
-}
-
-/// Returns once a stop was asked for so long ago.
-async fn stopped_for(stop: &CancellationToken, time: Duration) {
-    stop.cancelled().await;
-    tokio::time::sleep(time).await;
 }
 
 /// Waits between attempts, longer each time, up to a deadline. A wait that takes long is logged.

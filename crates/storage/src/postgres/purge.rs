@@ -11,13 +11,13 @@ use tokio_postgres::Row;
 use super::error::{StoreError, corrupt};
 use super::rows;
 use super::session::Session;
-use crate::conditions::{has_newest_step, is_first_of_instance, last_reruns};
+use crate::conditions::{ended_columns, has_newest_step, last_reruns};
 
 /// Ended executions in the order of their ends. What may go is a first part of an instance: whether one is the first
 /// left of its instance is read with it. The condition on the time alone lets the index begin there.
 const ENDED: &str = concat!(
-    "SELECT id, end_time, job_instance_id, job_name, ",
-    is_first_of_instance!(),
+    "SELECT ",
+    ended_columns!(),
     " FROM oxbatch_job_execution AS ended
      WHERE end_time IS NOT NULL AND end_time < $1 AND (end_time, id) > ($2, $3)
      ORDER BY end_time, id LIMIT $4"
@@ -53,38 +53,24 @@ pub(super) async fn purge(session: &Session, request: &PurgeRequest) -> Result<P
             None => purge.forget_unfinished(),
         }
     }
-    let mut is_last = false;
     if purge.goes_on() {
-        let ended = ended(session, &purge, request).await?;
-        let first: Vec<i64> = ended.iter().filter(|one| one.is_first).map(|one| one.instance_id.0).collect();
-        let histories = histories(session, &purge, &first, None).await?;
+        purge.take_ended(ended(session, &purge).await?);
+        let ahead: Vec<i64> = purge.instances_ahead().iter().map(|id| id.0).collect();
+        let histories = histories(session, &purge, &ahead, None).await?;
         ask_newest(session, &mut purge, &histories).await?;
-        is_last = ended.len() < purge.batch();
-        let mut left = ended.iter();
-        while purge.goes_on()
-            && let Some(execution) = left.next()
-        {
-            purge.pass(execution);
-            let found = histories.iter().find(|history| execution.is_first && history.id == execution.instance_id);
-            if let Some(history) = found {
-                purge.judge(history);
-            }
+        while let Some(id) = purge.next_instance() {
+            histories.iter().filter(|history| history.id == id).for_each(|history| purge.judge(history));
         }
-        is_last &= left.next().is_none();
     }
     if !request.dry_run {
         remove(session, &purge).await?;
     }
-    Ok(PurgeReport { held: begun.elapsed(), ..purge.report(is_last) })
+    Ok(purge.report(begun.elapsed()))
 }
 
-async fn ended(
-    session: &Session,
-    purge: &Purge<'_>,
-    request: &PurgeRequest,
-) -> Result<Vec<EndedExecution>, StoreError> {
+async fn ended(session: &Session, purge: &Purge<'_>) -> Result<Vec<EndedExecution>, StoreError> {
     // PostgreSQL's own last and first moments are beyond those of the model.
-    let before = request.ended_before.unwrap_or(Timestamp::MAX);
+    let before = purge.ended_before().unwrap_or(Timestamp::MAX);
     let (time, id) = purge.after().map_or((rows::FIRST_TIME, 0), |(time, id)| (time, id.0));
     let batch = i64::try_from(purge.batch()).unwrap_or(i64::MAX);
     let ended = session.query(ENDED, &[&before.max(rows::FIRST_TIME), &time, &id, &batch]).await?;

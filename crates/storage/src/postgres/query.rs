@@ -10,7 +10,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::error::StoreError;
 use super::session::Session;
-use super::sql::{execution_columns, skip_columns, step_columns};
+use super::sql::{execution_columns, instance_columns, skip_columns, step_columns};
 use super::{migrate, rows};
 use crate::list::{Dialect, Value, select_executions};
 
@@ -103,7 +103,7 @@ pub(super) async fn skips(
 }
 
 pub(super) async fn instance(session: &Session, id: InstanceId) -> Result<Option<JobInstance>, StoreError> {
-    let sql = "SELECT id, job_name, job_key, create_time FROM oxbatch_job_instance WHERE id = $1";
+    let sql = concat!("SELECT ", instance_columns!(), " FROM oxbatch_job_instance WHERE id = $1");
     session.optional(sql, &[&id.0]).await?.as_ref().map(rows::instance).transpose()
 }
 
@@ -118,13 +118,19 @@ pub(super) async fn instances(
     let (before, limit) = (page.upper_bound(), page.rows_to_read());
     let found = match &filter.job_name {
         Some(job_name) => {
-            let sql = "SELECT id, job_name, job_key, create_time FROM oxbatch_job_instance
-                 WHERE id < $1 AND job_name = $3 ORDER BY id DESC LIMIT $2";
+            let sql = concat!(
+                "SELECT ",
+                instance_columns!(),
+                " FROM oxbatch_job_instance WHERE id < $1 AND job_name = $3 ORDER BY id DESC LIMIT $2"
+            );
             session.list(sql, &[(&before, Type::INT8), (&limit, Type::INT8), (job_name, Type::TEXT)]).await?
         }
         None => {
-            let sql = "SELECT id, job_name, job_key, create_time FROM oxbatch_job_instance
-                 WHERE id < $1 ORDER BY id DESC LIMIT $2";
+            let sql = concat!(
+                "SELECT ",
+                instance_columns!(),
+                " FROM oxbatch_job_instance WHERE id < $1 ORDER BY id DESC LIMIT $2"
+            );
             session.list(sql, &[(&before, Type::INT8), (&limit, Type::INT8)]).await?
         }
     };

@@ -1,7 +1,7 @@
 //! Recovery: executions whose owner is dead are ended and resumed; what a shutdown stopped is resumed.
 
 use oxbatch_core::execution::ExecutionId;
-use oxbatch_core::repository::rules::recover::{self as rules, Candidate, Leased, Loss, Progress};
+use oxbatch_core::repository::rules::recover::{self as rules, Candidate, Loss, Progress};
 use oxbatch_core::repository::{RecoverRequest, Recovered};
 
 use super::error::StoreError;
@@ -19,7 +19,6 @@ pub(super) async fn candidates(
     request: &RecoverRequest,
     presence: &Presence,
 ) -> Result<Vec<Candidate>, StoreError> {
-    let (job_name, job_key) = request.only.as_ref().map(|(name, key)| (name.as_str(), key.as_str())).unzip();
     let leased = session
         .query(
             concat!(
@@ -30,14 +29,11 @@ pub(super) async fn candidates(
                      (SELECT id FROM oxbatch_job_instance WHERE job_name = $1 AND job_key = $2))
                  ORDER BY id"
             ),
-            &[&job_name, &job_key],
+            &[&request.only().0, &request.only().1],
         )
         .await?;
-    let leased = leased.iter().map(|row| {
-        let id = ExecutionId(row.try_get(0)?);
-        Ok::<_, StoreError>(Leased { id, owner: row.try_get(1)?, epoch: row.try_get(2)?, is_outdated: row.try_get(3)? })
-    });
-    let mut found = rules::lost(leased.collect::<Result<_, _>>()?, request, |owner| presence.is_dead(owner));
+    let leased = leased.iter().map(rows::leased).collect::<Result<_, _>>()?;
+    let mut found = rules::lost(leased, request, |owner| presence.is_dead(owner));
     if rules::resumes(request) {
         let sql = "SELECT id FROM oxbatch_job_execution WHERE resume_pending ORDER BY id";
         for row in session.query(sql, &[]).await? {
@@ -132,7 +128,7 @@ async fn progress(session: &Session, id: ExecutionId) -> Result<Progress, StoreE
             &[&id.0],
         )
         .await?;
-    Ok(Progress { has_progressed: row.try_get(0)?, recoveries: row.try_get(1)?, restartable: row.try_get(2)? })
+    rows::progress(&row)
 }
 
 async fn resume(session: &Session, id: ExecutionId, request: &RecoverRequest) -> Result<Option<Recovered>, StoreError> {

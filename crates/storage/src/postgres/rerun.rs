@@ -1,20 +1,18 @@
 //! Re-runs of skipped items: what is pending of them, and the executions that run them.
 
 use oxbatch_core::execution::{ExecutionId, InstanceId};
-use oxbatch_core::job::JobParameters;
 use oxbatch_core::repository::rules::launch::check_queue;
 use oxbatch_core::repository::rules::rerun::{self as rules, LastRerun, RerunInstance};
 use oxbatch_core::repository::{
-    KeptSkips, LaunchError, LaunchRequest, Launched, Missing, PendingSkips, RepositoryError, RerunRequest, SkipPage,
-    rows_to_read,
+    KeptSkips, LaunchError, Launched, Missing, PendingSkips, RepositoryError, RerunRequest, SkipPage, rows_to_read,
 };
 
-use super::error::{StoreError, corrupt};
+use super::error::StoreError;
 use super::launch;
 use super::node;
 use super::rows;
 use super::session::Session;
-use super::sql::skip_columns;
+use super::sql::{rerun_source_columns, skip_columns};
 use crate::conditions::{kept_counts, kept_items};
 
 /// Creates the execution of a re-run, or resumes the last one, in the transaction of the caller.
@@ -22,36 +20,25 @@ use crate::conditions::{kept_counts, kept_items};
 /// The row of the execution whose items are run is locked first: re-runs of one execution come one after the other.
 pub(super) async fn launch(session: &Session, request: &RerunRequest) -> Result<Launched, StoreError> {
     let of = request.execution_id;
-    let first = session
-        .optional(
-            "SELECT job_instance_id, job_name, parameters, context, restartable FROM oxbatch_job_execution WHERE id = $1
-             FOR NO KEY UPDATE",
-            &[&of.0],
-        )
-        .await?
-        .ok_or(StoreError::from(RepositoryError::NotFound { what: Missing::Execution, id: of.0 }))?;
+    let sql =
+        concat!("SELECT ", rerun_source_columns!(), " FROM oxbatch_job_execution WHERE id = $1 FOR NO KEY UPDATE");
+    let Some(row) = session.optional(sql, &[&of.0]).await? else {
+        return Err(RepositoryError::NotFound { what: Missing::Execution, id: of.0 }.into());
+    };
+    let source = rows::rerun_source(&row, of.0)?;
     let running = session
         .optional(
             "SELECT id FROM oxbatch_job_execution
              WHERE job_instance_id = $1 AND status IN ('STARTING', 'STARTED', 'STOPPING')",
-            &[&first.try_get::<_, i64>(0)?],
+            &[&source.instance_id.0],
         )
         .await?;
     let running = running.map(|row| row.try_get(0).map(ExecutionId)).transpose()?;
-    let found = rules::instance(of, first.try_get(3)?, running, last(session, of.0).await?)?;
+    let found = rules::instance(of, &source, running, last(session, of.0).await?)?;
     if matches!(found, RerunInstance::New { .. }) && !is_anything_pending(session, request).await? {
         return Err(LaunchError::NothingToRerun { execution_id: of }.into());
     }
-    let as_launch = LaunchRequest {
-        job_name: first.try_get(1)?,
-        parameters: JobParameters::from_json(first.try_get(2)?)
-            .map_err(|error| corrupt("parameters of execution", of.0, error))?,
-        force: false,
-        new_run: false,
-        restartable: first.try_get(4)?,
-        admission: request.admission.clone(),
-        idempotency: None,
-    };
+    let as_launch = source.launch(request);
     check_queue(&request.admission, launch::waiting(session, &request.admission).await?)?;
     node::keep_to_limits(session, &as_launch.job_name, &request.admission).await?;
     let (instance_id, origin) = match found {
@@ -83,9 +70,7 @@ async fn last(session: &Session, of: i64) -> Result<Option<LastRerun>, StoreErro
             &[&of],
         )
         .await?;
-    let Some(row) = row else { return Ok(None) };
-    let execution = rows::last_execution(&row, 0)?;
-    Ok(Some(LastRerun { instance_id: InstanceId(row.try_get(4)?), execution }))
+    row.as_ref().map(rows::last_rerun).transpose()
 }
 
 async fn is_anything_pending(session: &Session, request: &RerunRequest) -> Result<bool, StoreError> {
@@ -115,16 +100,7 @@ pub(super) async fn kept(
             &[&id.0, &by.map(|by| by.0)],
         )
         .await?;
-    let kept = found.iter().map(|row| {
-        Ok(KeptSkips {
-            step_name: row.try_get(0)?,
-            items: row.try_get(1)?,
-            raw: row.try_get(2)?,
-            incomplete: row.try_get(3)?,
-            rerun: row.try_get(4)?,
-        })
-    });
-    kept.collect()
+    found.iter().map(rows::kept_skips).collect()
 }
 
 /// A page of the skipped items of a step that nobody has run again.

@@ -1,21 +1,13 @@
 //! The beginning of steps: which have to run, and with what state.
 
-use oxbatch_core::execution::{ExecutionId, Status, StepExecutionId};
-use oxbatch_core::repository::rules::step::{Inherited, begun, check_attempts, inherited};
-use oxbatch_core::repository::{Lease, NewStep, RepositoryError, StartedStep, StepFence, StepStart};
+use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::repository::rules::step::{RunningExecution, begun, check_attempts, inherited};
+use oxbatch_core::repository::{Lease, NewStep, RepositoryError, StepStart};
 
 use super::error::StoreError;
 use super::rows;
 use super::session::{Session, Values};
-use super::sql::step_columns;
-
-/// The execution as a step needs it.
-struct Running {
-    status: Status,
-    instance_id: i64,
-    lineage: i64,
-    context: Option<String>,
-}
+use super::sql::attempt_columns;
 
 /// Finds out whether a step has to run, and creates its execution when it does.
 pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Result<StepStart, StoreError> {
@@ -23,13 +15,13 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
         return Err(RepositoryError::LeaseLost { id: lease.execution_id() }.into());
     };
     let (since, iteration) = (step.since.map_or(running.lineage, |since| since.0), i64::from(step.iteration));
-    let of_step: Values<'_> = &[&running.instance_id, &step.step_name, &since, &iteration];
+    let of_step: Values<'_> = &[&running.instance_id.0, &step.step_name, &since, &iteration];
     let last = session
         .optional(
             concat!(
                 "SELECT ",
-                step_columns!(),
-                ", state, control_totals, earlier_counters FROM oxbatch_step_execution
+                attempt_columns!(),
+                " FROM oxbatch_step_execution
                  WHERE job_instance_id = $1 AND step_name = $2 AND job_execution_id >= $3 AND iteration = $4
                  ORDER BY job_execution_id DESC, id DESC LIMIT 1"
             ),
@@ -54,8 +46,6 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
         }
     }
     let status = begun()?;
-    let earlier_counters = inherited.earlier_json();
-    let Inherited { state, control_totals, earlier } = inherited;
     // The state is copied: an attempt that dies before its first commit leaves what it was given to the next one.
     let id: i64 = session
         .one(
@@ -64,27 +54,25 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
             &[
                 &lease.execution_id().0,
-                &running.instance_id,
+                &running.instance_id.0,
                 &step.step_name,
                 &status.as_str(),
                 &step.time,
                 &lease.epoch,
-                &state,
-                &control_totals,
+                &inherited.state,
+                &inherited.control_totals,
                 &iteration,
-                &earlier_counters,
+                &inherited.earlier_json(),
             ],
         )
         .await?
         .try_get(0)?;
-    let fence = StepFence { lease, step_id: StepExecutionId(id) };
-    let started = StartedStep { fence, state, control_totals, earlier, job_context: running.context };
-    Ok(StepStart::Run(Box::new(started)))
+    Ok(inherited.into_start(lease, id, running))
 }
 
 /// The execution under a lease; `None` when the lease is void. Its row is locked: a recovery or a request to stop that
 /// comes now finds the step that is about to be created.
-async fn running(session: &Session, lease: Lease) -> Result<Option<Running>, StoreError> {
+async fn running(session: &Session, lease: Lease) -> Result<Option<RunningExecution>, StoreError> {
     let ExecutionId(id) = lease.execution_id();
     let row = session
         .optional(
@@ -93,11 +81,5 @@ async fn running(session: &Session, lease: Lease) -> Result<Option<Running>, Sto
             &[&id, &lease.epoch],
         )
         .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Running {
-        status: rows::status(&row, 0, id)?,
-        instance_id: row.try_get(1)?,
-        lineage: row.try_get(2)?,
-        context: row.try_get(3)?,
-    }))
+    row.map(|row| rows::running_execution(&row, id)).transpose()
 }

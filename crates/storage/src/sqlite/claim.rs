@@ -1,8 +1,7 @@
 //! Leases: the owner of an execution, and the time until which it is.
 
-use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::repository::rules::launch::claimed;
-use oxbatch_core::repository::{ClaimRequest, Claimed, Lease, LeaseKey, Node, RenewedLease, leased_executions};
+use oxbatch_core::repository::{ClaimRequest, Claimed, LeaseKey, Node, RenewedLease, leased_executions};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
@@ -48,14 +47,7 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
         serde_json::Value::from(limits).to_string(),
         request.limits.total,
     ];
-    let taken = statement
-        .query_row(values, |row| {
-            let execution = rows::execution(row)?;
-            let lease = Lease::on_execution(execution.id, row.get(rows::EXECUTION_COLUMNS)?);
-            Ok(Claimed { execution, lease })
-        })
-        .optional()?;
-    Ok(taken)
+    Ok(statement.query_row(values, rows::claimed).optional()?)
 }
 
 /// Extends the leases of a node on what it holds.
@@ -72,10 +64,6 @@ pub(super) fn renew(
         " + ?2 WHERE lease_owner = ?1 AND id IN (SELECT value FROM json_each(?3))
          RETURNING id, lease_epoch, status"
     ))?;
-    let renewed = statement.query_map(params![node.to_string(), lease, held.to_string()], |row| {
-        let id = row.get(0)?;
-        let lease = Lease::on_execution(ExecutionId(id), row.get(1)?);
-        Ok(RenewedLease { lease, status: rows::status(row, 2, id)? })
-    })?;
+    let renewed = statement.query_map(params![node.to_string(), lease, held.to_string()], rows::renewed)?;
     Ok(renewed.collect::<Result<_, _>>()?)
 }

@@ -1,12 +1,13 @@
 //! The flow history: what earlier executions have finished, and what is recorded of this one.
 
 use oxbatch_core::execution::{ExecutionId, FlowEntry, MainResult, StepSummaries};
+use oxbatch_core::repository::rules::flow::summaries;
 use oxbatch_core::repository::{FlowPast, FlowRecord, Lease, Missing, RepositoryError};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
 use super::rows;
-use super::sql::{flow_columns, step_columns};
+use super::sql::{attempt_columns, flow_columns};
 
 /// The instance of an execution and the execution from which completed elements count.
 fn lineage(connection: &Connection, id: ExecutionId) -> Result<(i64, i64), StoreError> {
@@ -54,18 +55,13 @@ pub(super) fn past(connection: &Connection, id: ExecutionId) -> Result<FlowPast,
 fn steps(connection: &Connection, of: (i64, i64)) -> Result<StepSummaries, StoreError> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
-        step_columns!(),
-        ", state, control_totals, earlier_counters FROM oxbatch_step_execution WHERE id IN (
+        attempt_columns!(),
+        " FROM oxbatch_step_execution WHERE id IN (
              SELECT max(id) FROM oxbatch_step_execution WHERE job_instance_id = ?1 AND job_execution_id >= ?2
              GROUP BY step_name, iteration)
          ORDER BY iteration, id"
     ))?;
-    let mut summaries = StepSummaries::new();
-    for attempt in statement.query_map(of, rows::attempt)? {
-        let summary = attempt?.summary()?;
-        summaries.insert(summary.step_name.clone(), summary);
-    }
-    Ok(summaries)
+    Ok(summaries(statement.query_map(of, rows::attempt)?.collect::<Result<_, _>>()?)?)
 }
 
 /// Records an entry of the history. The caller sees to the fence.
@@ -130,8 +126,5 @@ pub(super) fn record_main(connection: &Connection, lease: Lease, main: &MainResu
             main.exit_code,
             main.exit_message,
         ])?;
-    match changed {
-        0 => Err(RepositoryError::LeaseLost { id: lease.execution_id() }.into()),
-        _ => Ok(()),
-    }
+    Ok(lease.check(changed as u64)?)
 }

@@ -1,10 +1,8 @@
 //! The nodes that share the database: their heartbeats, what they run, and the request to drain.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::repository::rules::launch::{self, Running};
 use oxbatch_core::repository::{
     Drain, NODE_RETENTION, Node, NodeReport, NodeState, NodeStatus, RepositoryError, RunLimits,
@@ -15,10 +13,9 @@ use uuid::Uuid;
 use super::error::{StoreError, unreadable};
 use super::launch::microseconds;
 use super::sql::now;
+use crate::conditions::renews_heartbeat;
+use crate::nodes::{self, MOST_NODES};
 use crate::presence::Presence;
-
-/// Most nodes in a list: those that were seen last.
-const MOST_NODES: i64 = 500;
 
 macro_rules! node_columns {
     () => {
@@ -34,8 +31,8 @@ pub(super) fn heartbeat(connection: &Connection, report: &NodeReport) -> Result<
             "INSERT INTO oxbatch_node (boot_id, name, version, jobs, capacity, lease, start_time, heartbeat)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ",
             now!(),
-            ") ON CONFLICT (boot_id) DO UPDATE SET heartbeat = excluded.heartbeat, lease = excluded.lease
-             RETURNING draining, drain_stop, drain_exit"
+            ")",
+            renews_heartbeat!()
         ))?
         .query_row(
             params![
@@ -47,7 +44,7 @@ pub(super) fn heartbeat(connection: &Connection, report: &NodeReport) -> Result<
                 microseconds(report.lease),
                 report.start_time.as_microsecond(),
             ],
-            |row| drain_of(row, 0),
+            |row| nodes::drain(row, 0),
         )?;
     connection
         .prepare_cached(concat!("DELETE FROM oxbatch_node WHERE heartbeat < ", now!(), " - ?1"))?
@@ -64,29 +61,15 @@ pub(super) fn nodes(connection: &Connection, presence: &Presence) -> Result<Vec<
         node_columns!(),
         " FROM (SELECT * FROM oxbatch_node ORDER BY heartbeat DESC LIMIT ?1) ORDER BY start_time, boot_id"
     ))?;
-    let mut nodes: Vec<NodeStatus> =
-        statement.query_map([MOST_NODES], |row| node(row, now))?.collect::<Result<_, _>>()?;
-    let mut running = running(connection)?;
-    for node in &mut nodes {
-        let owner = node.report.node.to_string();
-        node.running = running.remove(&owner).unwrap_or_default();
-        // All nodes of a file are on this machine, and each holds its mark as long as it lives.
-        node.state = node.state.with_process(!presence.is_dead(&owner));
-    }
-    Ok(nodes)
-}
-
-/// Executions with the names of their jobs, by their owners.
-fn running(connection: &Connection) -> Result<HashMap<String, Vec<(ExecutionId, String)>>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT lease_owner, id, job_name FROM oxbatch_job_execution WHERE lease_owner IS NOT NULL ORDER BY id",
-    )?;
+    let found = statement.query_map([MOST_NODES], |row| node(row, now))?.collect::<Result<_, _>>()?;
+    let mut running = nodes::Running::default();
+    let mut statement = connection.prepare_cached(nodes::RUNNING)?;
     let mut rows = statement.query([])?;
-    let mut running: HashMap<String, Vec<_>> = HashMap::new();
     while let Some(row) = rows.next()? {
-        running.entry(row.get(0)?).or_default().push((ExecutionId(row.get(1)?), row.get(2)?));
+        running.add(row)?;
     }
-    Ok(running)
+    // All nodes of a file are on this machine, and each holds its mark as long as it lives.
+    Ok(running.of(found, |state, owner| state.with_process(!presence.is_dead(owner))))
 }
 
 /// Asks a node to drain, or to take work again.
@@ -122,11 +105,6 @@ pub(super) fn check_limits(connection: &Connection, job_name: &str, limits: &Run
     Ok(launch::check_limits(job_name, limits, running)?)
 }
 
-fn drain_of(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Drain>> {
-    let drain = Drain { stop: row.get(first + 1)?, exit: row.get(first + 2)? };
-    Ok(row.get::<_, bool>(first)?.then_some(drain))
-}
-
 /// Reads `node_columns!()`; what it runs is not among them.
 fn node(row: &Row<'_>, now: i64) -> rusqlite::Result<NodeStatus> {
     let time = |column| {
@@ -145,17 +123,11 @@ fn node(row: &Row<'_>, now: i64) -> rusqlite::Result<NodeStatus> {
         lease,
         start_time: time(6)?,
     };
-    let drain = drain_of(row, 8)?;
+    let drain = nodes::drain(row, 8)?;
     let heartbeat: i64 = row.get(7)?;
     let age = Duration::from_micros(u64::try_from(now.saturating_sub(heartbeat)).unwrap_or(0));
     let state = NodeState::of(age, lease, drain);
     Ok(NodeStatus { report, heartbeat: time(7)?, state, drain, running: Vec::new() })
-}
-
-/// One node as it stands.
-pub(super) fn status(nodes: Vec<NodeStatus>, boot_id: Uuid) -> Result<NodeStatus, StoreError> {
-    let found = nodes.into_iter().find(|status| status.report.node.boot_id == boot_id);
-    found.ok_or(StoreError::Repository(RepositoryError::NodeNotFound { id: boot_id }))
 }
 
 /// Returns whether a node may be given work.

@@ -10,14 +10,14 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::{StoreError, unreadable};
 use super::rows;
-use crate::conditions::{has_newest_step, is_first_of_instance, last_reruns};
+use crate::conditions::{ended_columns, has_newest_step, last_reruns};
 use crate::rows::StoredRow;
 
 /// Ended executions in the order of their ends. What may go is a first part of an instance: whether one is the first
 /// left of its instance is read with it.
 const ENDED: &str = concat!(
-    "SELECT id, end_time, job_instance_id, job_name, ",
-    is_first_of_instance!(),
+    "SELECT ",
+    ended_columns!(),
     " FROM oxbatch_job_execution AS ended INDEXED BY oxbatch_job_execution_ended
      WHERE end_time IS NOT NULL AND end_time < ?1 AND (end_time, id) > (?2, ?3)
      ORDER BY end_time, id LIMIT ?4"
@@ -46,35 +46,23 @@ pub(super) fn purge(connection: &Connection, request: &PurgeRequest) -> Result<P
             None => purge.forget_unfinished(),
         }
     }
-    let mut is_last = false;
     if purge.goes_on() {
-        let ended = ended(connection, &purge, request)?;
-        is_last = ended.len() < purge.batch();
-        let mut left = ended.iter();
-        while purge.goes_on()
-            && let Some(execution) = left.next()
-        {
-            purge.pass(execution);
-            if execution.is_first
-                && let Some(history) = history(connection, &purge, execution.instance_id, None)?
-            {
-                judge(connection, &mut purge, &history)?;
-            }
+        let ended = ended(connection, &purge)?;
+        purge.take_ended(ended);
+    }
+    while let Some(id) = purge.next_instance() {
+        if let Some(history) = history(connection, &purge, id, None)? {
+            judge(connection, &mut purge, &history)?;
         }
-        is_last &= left.next().is_none();
     }
     if !request.dry_run {
         remove(connection, &purge)?;
     }
-    Ok(PurgeReport { held: begun.elapsed(), ..purge.report(is_last) })
+    Ok(purge.report(begun.elapsed()))
 }
 
-fn ended(
-    connection: &Connection,
-    purge: &Purge<'_>,
-    request: &PurgeRequest,
-) -> Result<Vec<EndedExecution>, StoreError> {
-    let before = request.ended_before.map_or(i64::MAX, Timestamp::as_microsecond);
+fn ended(connection: &Connection, purge: &Purge<'_>) -> Result<Vec<EndedExecution>, StoreError> {
+    let before = purge.ended_before().map_or(i64::MAX, Timestamp::as_microsecond);
     let (time, id) = purge.after().map_or((i64::MIN, 0), |(time, id)| (time.as_microsecond(), id.0));
     let batch = i64::try_from(purge.batch()).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(ENDED)?;

@@ -11,7 +11,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::error::StoreError;
-use super::sql::{execution_columns, skip_columns, step_columns};
+use super::sql::{execution_columns, instance_columns, skip_columns, step_columns};
 use super::{migrate, rows};
 use crate::list::{self, Dialect, select_executions};
 
@@ -101,8 +101,8 @@ pub(super) fn skips(
 }
 
 pub(super) fn instance(connection: &Connection, id: InstanceId) -> Result<Option<JobInstance>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT id, job_name, job_key, create_time FROM oxbatch_job_instance WHERE id = ?1")?;
+    let sql = concat!("SELECT ", instance_columns!(), " FROM oxbatch_job_instance WHERE id = ?1");
+    let mut statement = connection.prepare_cached(sql)?;
     Ok(statement.query_row([id.0], rows::instance).optional()?)
 }
 
@@ -114,13 +114,19 @@ pub(super) fn instances(
     let (before, limit) = (Value::Integer(page.upper_bound()), Value::Integer(page.rows_to_read()));
     let (sql, values) = match &filter.job_name {
         Some(job_name) => (
-            "SELECT id, job_name, job_key, create_time FROM oxbatch_job_instance
-             WHERE id < ?1 AND job_name = ?3 ORDER BY id DESC LIMIT ?2",
+            concat!(
+                "SELECT ",
+                instance_columns!(),
+                " FROM oxbatch_job_instance WHERE id < ?1 AND job_name = ?3 ORDER BY id DESC LIMIT ?2"
+            ),
             vec![before, limit, Value::Text(job_name.clone())],
         ),
         None => (
-            "SELECT id, job_name, job_key, create_time FROM oxbatch_job_instance
-             WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+            concat!(
+                "SELECT ",
+                instance_columns!(),
+                " FROM oxbatch_job_instance WHERE id < ?1 ORDER BY id DESC LIMIT ?2"
+            ),
             vec![before, limit],
         ),
     };

@@ -1,7 +1,7 @@
 //! Recovery: executions whose owner is dead are ended and resumed; what a shutdown stopped is resumed.
 
 use oxbatch_core::execution::{ExecutionId, JobExecution};
-use oxbatch_core::repository::rules::recover::{self as rules, Candidate, Leased, Loss, Progress};
+use oxbatch_core::repository::rules::recover::{self as rules, Candidate, Loss, Progress};
 use oxbatch_core::repository::{RecoverRequest, Recovered};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -19,7 +19,6 @@ pub(super) fn candidates(
     request: &RecoverRequest,
     presence: &Presence,
 ) -> Result<Vec<Candidate>, StoreError> {
-    let (job_name, job_key) = request.only.as_ref().map(|(name, key)| (name.as_str(), key.as_str())).unzip();
     let mut statement = connection.prepare_cached(concat!(
         "SELECT id, lease_owner, lease_epoch, lease_deadline <= ",
         now!(),
@@ -28,10 +27,7 @@ pub(super) fn candidates(
              (SELECT id FROM oxbatch_job_instance WHERE job_name = ?1 AND job_key = ?2))
          ORDER BY id"
     ))?;
-    let leased = statement.query_map(params![job_name, job_key], |row| {
-        let id = ExecutionId(row.get(0)?);
-        Ok(Leased { id, owner: row.get(1)?, epoch: row.get(2)?, is_outdated: row.get(3)? })
-    })?;
+    let leased = statement.query_map(request.only(), rows::leased)?;
     let mut found = rules::lost(leased.collect::<Result<_, _>>()?, request, |owner| presence.is_dead(owner));
     if rules::resumes(request) {
         let mut statement =
@@ -98,9 +94,7 @@ fn progress(connection: &Connection, id: ExecutionId) -> Result<Progress, StoreE
                  restartable
              FROM oxbatch_job_execution WHERE id = ?1",
         )?
-        .query_row([id.0], |row| {
-            Ok(Progress { has_progressed: row.get(0)?, recoveries: row.get(1)?, restartable: row.get(2)? })
-        })?;
+        .query_row([id.0], rows::progress)?;
     Ok(found)
 }
 

@@ -25,6 +25,7 @@ use super::{
     SqliteChunkTransaction, SqliteRepository, Store, changes, claim, finish, flow, launch, node, purge, query, recover,
     rerun, step,
 };
+use crate::nodes;
 
 const COMPACT: &str = "compact the database";
 
@@ -285,7 +286,7 @@ impl Nodes for SqliteRepository {
         let presence = Arc::clone(&self.store.presence);
         let work = move |connection: &rusqlite::Connection| {
             node::drain(connection, boot_id, drain)?;
-            node::status(node::nodes(connection, &presence)?, boot_id)
+            Ok(nodes::find(node::nodes(connection, &presence)?, boot_id)?)
         };
         self.store.writer.run("drain a node", work).boxed()
     }

@@ -1,41 +1,28 @@
 //! Re-runs of skipped items: what is pending of them, and the executions that run them.
 
 use oxbatch_core::execution::{ExecutionId, InstanceId};
-use oxbatch_core::job::JobParameters;
-use oxbatch_core::repository::rules::rerun::{self as rules, LastRerun, RerunInstance};
+use oxbatch_core::repository::rules::rerun::{self as rules, LastRerun, RerunInstance, RerunSource};
 use oxbatch_core::repository::{
-    KeptSkips, LaunchError, LaunchRequest, Launched, Missing, PendingSkips, RepositoryError, RerunRequest, SkipPage,
-    rows_to_read,
+    KeptSkips, LaunchError, Launched, Missing, PendingSkips, RepositoryError, RerunRequest, SkipPage, rows_to_read,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::error::{StoreError, unreadable};
+use super::error::StoreError;
 use super::launch;
 use super::rows;
-use super::sql::skip_columns;
+use super::sql::{rerun_source_columns, skip_columns};
 use crate::conditions::{kept_counts, kept_items};
-
-/// The execution whose skipped items are run again.
-struct First {
-    instance_id: i64,
-    job_name: String,
-    parameters: JobParameters,
-    context: Option<String>,
-    restartable: bool,
-}
 
 /// Creates the execution of a re-run, or resumes the last one, in the transaction of the caller.
 pub(super) fn launch(connection: &Connection, request: &RerunRequest) -> Result<Launched, StoreError> {
     let of = request.execution_id;
-    let First { instance_id, job_name, parameters, context, restartable } = first(connection, of.0)?;
-    let running = running(connection, instance_id)?;
-    let found = rules::instance(of, context, running, last(connection, of.0)?)?;
+    let source = source(connection, of.0)?;
+    let running = running(connection, source.instance_id)?;
+    let found = rules::instance(of, &source, running, last(connection, of.0)?)?;
     if matches!(found, RerunInstance::New { .. }) && !is_anything_pending(connection, request)? {
         return Err(LaunchError::NothingToRerun { execution_id: of }.into());
     }
-    let admission = request.admission.clone();
-    let as_launch =
-        LaunchRequest { job_name, parameters, force: false, new_run: false, restartable, admission, idempotency: None };
+    let as_launch = source.launch(request);
     launch::admit(connection, &as_launch.job_name, &as_launch.admission)?;
     let (instance_id, origin) = match found {
         RerunInstance::Resumed(id, origin) => (id.0, origin),
@@ -54,34 +41,21 @@ pub(super) fn link(connection: &Connection, of: i64, by: ExecutionId) -> Result<
     Ok(())
 }
 
-fn first(connection: &Connection, id: i64) -> Result<First, StoreError> {
+fn source(connection: &Connection, id: i64) -> Result<RerunSource, StoreError> {
     let found = connection
-        .prepare_cached(
-            "SELECT job_instance_id, job_name, parameters, context, restartable FROM oxbatch_job_execution
-             WHERE id = ?1",
-        )?
-        .query_row([id], |row| {
-            let parameters = JobParameters::from_json(row.get_ref(2)?.as_str()?)
-                .map_err(|error| unreadable("parameters of execution", id, error))?;
-            Ok(First {
-                instance_id: row.get(0)?,
-                job_name: row.get(1)?,
-                parameters,
-                context: row.get(3)?,
-                restartable: row.get(4)?,
-            })
-        })
+        .prepare_cached(concat!("SELECT ", rerun_source_columns!(), " FROM oxbatch_job_execution WHERE id = ?1"))?
+        .query_row([id], |row| rows::rerun_source(row, id))
         .optional()?;
     found.ok_or(StoreError::Repository(RepositoryError::NotFound { what: Missing::Execution, id }))
 }
 
-fn running(connection: &Connection, instance_id: i64) -> Result<Option<ExecutionId>, StoreError> {
+fn running(connection: &Connection, instance_id: InstanceId) -> Result<Option<ExecutionId>, StoreError> {
     let found = connection
         .prepare_cached(
             "SELECT id FROM oxbatch_job_execution
              WHERE job_instance_id = ?1 AND status IN ('STARTING', 'STARTED', 'STOPPING')",
         )?
-        .query_row([instance_id], |row| row.get(0).map(ExecutionId))
+        .query_row([instance_id.0], |row| row.get(0).map(ExecutionId))
         .optional()?;
     Ok(found)
 }
@@ -92,10 +66,7 @@ fn last(connection: &Connection, of: i64) -> Result<Option<LastRerun>, StoreErro
             "SELECT id, status, coalesce(first_execution_id, id), context, job_instance_id
              FROM oxbatch_job_execution WHERE rerun_of = ?1 ORDER BY id DESC LIMIT 1",
         )?
-        .query_row([of], |row| {
-            let execution = rows::last_execution(row, 0)?;
-            Ok(LastRerun { instance_id: InstanceId(row.get(4)?), execution })
-        })
+        .query_row([of], rows::last_rerun)
         .optional()?;
     Ok(found)
 }
@@ -122,18 +93,8 @@ pub(super) fn kept(
         kept_items!(),
         "WHERE step.job_execution_id = ?1 GROUP BY step.step_name ORDER BY min(step.id)"
     ))?;
-    let kept = statement
-        .query_map(params![id.0, by.map(|by| by.0)], |row| {
-            Ok(KeptSkips {
-                step_name: row.get(0)?,
-                items: row.get(1)?,
-                raw: row.get(2)?,
-                incomplete: row.get(3)?,
-                rerun: row.get(4)?,
-            })
-        })?
-        .collect::<Result<_, _>>()?;
-    Ok(kept)
+    let kept = statement.query_map(params![id.0, by.map(|by| by.0)], rows::kept_skips)?;
+    Ok(kept.collect::<Result<_, _>>()?)
 }
 
 /// A page of the skipped items of a step that nobody has run again.

@@ -4,8 +4,10 @@ use jiff::Timestamp;
 use oxbatch_core::execution::{FlowEntry, JobExecution, JobInstance, Status, StepExecution, StoredSkip};
 use oxbatch_core::repository::rules::launch::LastExecution;
 use oxbatch_core::repository::rules::purge::EndedExecution;
-use oxbatch_core::repository::rules::step::LastAttempt;
-use oxbatch_core::repository::{InstanceParameter, PreviousExecution};
+use oxbatch_core::repository::rules::recover::{Leased, Progress};
+use oxbatch_core::repository::rules::rerun::{LastRerun, RerunSource};
+use oxbatch_core::repository::rules::step::{LastAttempt, RunningExecution};
+use oxbatch_core::repository::{Claimed, InstanceParameter, KeptSkips, PreviousExecution, RenewedLease};
 use rusqlite::{Error, Result, Row};
 
 use super::error::unreadable;
@@ -75,6 +77,38 @@ pub(super) fn parameter(row: &Row<'_>) -> Result<InstanceParameter> {
 
 pub(super) fn last_execution(row: &Row<'_>, first: usize) -> Result<LastExecution> {
     rows::last_execution(row, first)
+}
+
+pub(super) fn last_rerun(row: &Row<'_>) -> Result<LastRerun> {
+    rows::last_rerun(row)
+}
+
+pub(super) fn rerun_source(row: &Row<'_>, id: i64) -> Result<RerunSource> {
+    rows::rerun_source(row, id)
+}
+
+pub(super) fn kept_skips(row: &Row<'_>) -> Result<KeptSkips> {
+    rows::kept_skips(row)
+}
+
+pub(super) fn running_execution(row: &Row<'_>, id: i64) -> Result<RunningExecution> {
+    rows::running_execution(row, id)
+}
+
+pub(super) fn claimed(row: &Row<'_>) -> Result<Claimed> {
+    rows::claimed(row)
+}
+
+pub(super) fn renewed(row: &Row<'_>) -> Result<RenewedLease> {
+    rows::renewed(row)
+}
+
+pub(super) fn leased(row: &Row<'_>) -> Result<Leased> {
+    rows::leased(row)
+}
+
+pub(super) fn progress(row: &Row<'_>) -> Result<Progress> {
+    rows::progress(row)
 }
 
 pub(super) fn ended(row: &Row<'_>) -> Result<EndedExecution> {

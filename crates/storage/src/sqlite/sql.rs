@@ -1,6 +1,9 @@
 //! Pieces that statements share, as macros, so that every statement stays static text.
 
-pub(super) use crate::columns::{execution_columns, flow_columns, skip_columns, step_columns};
+pub(super) use crate::columns::{
+    attempt_columns, execution_columns, flow_columns, instance_columns, rerun_source_columns, skip_columns,
+    step_columns,
+};
 
 /// The database's clock in microseconds: the only one that leases are compared with.
 macro_rules! now {

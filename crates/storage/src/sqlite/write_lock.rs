@@ -11,10 +11,10 @@ use oxbatch_core::repository::RepositoryError;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
+use crate::stop::stop_is_over;
+
 /// The time that a step waits for the others: they may hold the lock for as long as their writers take.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
-/// The time that is still waited after a stop: a chunk that is ready is saved, if others let it.
-const STOP_GRACE: Duration = Duration::from_secs(2);
 /// Time between two lines in the log about a step that waits.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
@@ -39,7 +39,7 @@ impl WriteLock {
         let mut write_lock = pin!(self.take());
         let deadline = tokio::time::Instant::now() + LONGEST_WAIT;
         let refuse = |why: &str| Err(RepositoryError::Unavailable { operation: "begin a chunk", source: why.into() });
-        let mut stopped = pin!(stopped_for(stop, STOP_GRACE));
+        let mut stopped = pin!(stop_is_over(stop));
         loop {
             let next_line = deadline.min(tokio::time::Instant::now() + LINE_EVERY);
             tokio::select! {
@@ -69,12 +69,6 @@ impl WriteLock {
             std::thread::park_timeout(left);
         }
     }
-}
-
-/// Returns once a stop was asked for so long ago.
-async fn stopped_for(stop: &CancellationToken, time: Duration) {
-    stop.cancelled().await;
-    tokio::time::sleep(time).await;
 }
 
 struct Unpark(Thread);

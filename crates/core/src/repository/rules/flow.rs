@@ -1,7 +1,8 @@
 //! The end of an execution behind its main part: which result an execution goes on with, and how it ends.
 
-use crate::execution::{EXIT_ABORTED, EXIT_FINALLY_FAILED, EXIT_SHUTDOWN, MainResult, Status};
-use crate::repository::PreviousExecution;
+use super::step::LastAttempt;
+use crate::execution::{EXIT_ABORTED, EXIT_FINALLY_FAILED, EXIT_SHUTDOWN, MainResult, Status, StepSummaries};
+use crate::repository::{PreviousExecution, RepositoryError};
 
 /// The main result that an execution takes over from the one before it: it runs the steps at the end alone.
 ///
@@ -18,6 +19,18 @@ pub fn pending_main(previous: Option<PreviousExecution>) -> Option<MainResult> {
         Status::Completed => (status != Status::Completed).then_some(main),
         _ => was_interrupted.then_some(main),
     }
+}
+
+/// The summaries of steps by their names, from their last attempts; the latest iteration comes last.
+///
+/// # Errors
+/// The stored state of an attempt cannot be read.
+pub fn summaries(attempts: Vec<LastAttempt>) -> Result<StepSummaries, RepositoryError> {
+    let summaries = attempts.into_iter().map(|attempt| {
+        let summary = attempt.summary()?;
+        Ok((summary.step_name.clone(), summary))
+    });
+    summaries.collect()
 }
 
 /// The end of an execution whose steps at the end have run; `failure` names the first of them that failed.

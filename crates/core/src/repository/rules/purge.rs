@@ -1,6 +1,7 @@
 //! Retention: which executions of an instance may be removed, and where a purge goes on with its next batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -85,6 +86,10 @@ pub struct Purge<'a> {
     position: PurgePosition,
     /// Executions that the batch may still look at.
     left: usize,
+    /// The ended executions that it has not come to; `None` as long as it has not searched for any.
+    ended: Option<VecDeque<EndedExecution>>,
+    /// `true` if no ended execution comes after those that it has found.
+    found_last: bool,
     /// Executions of an instance that it looks at together.
     window: usize,
     /// Executions that are removed.
@@ -102,7 +107,8 @@ impl<'a> Purge<'a> {
         let position = request.after.clone().unwrap_or(start);
         let left = request.batch.max(1) as usize;
         let window = left.max(LEAST_WINDOW);
-        Self { request, position, left, window, executions: Vec::new(), instances: Vec::new(), counted: 0 }
+        let (executions, instances) = (Vec::new(), Vec::new());
+        Self { request, position, left, ended: None, found_last: false, window, executions, instances, counted: 0 }
     }
 
     /// Most executions of one instance that it looks at together.
@@ -113,6 +119,11 @@ impl<'a> Purge<'a> {
     /// Most ended executions that it searches for.
     pub fn batch(&self) -> usize {
         self.request.batch.max(1) as usize
+    }
+
+    /// The end before which the batch searches for executions.
+    pub fn ended_before(&self) -> Option<Timestamp> {
+        self.request.ended_before
     }
 
     /// Returns whether nothing is removed.
@@ -142,9 +153,30 @@ impl<'a> Purge<'a> {
         self.position.newest.insert(job_name.to_owned(), oldest_kept);
     }
 
-    /// Notes that an execution needs no look of its own any more: its instance was judged, or begins earlier.
-    pub fn pass(&mut self, execution: &EndedExecution) {
-        self.position.last = Some((execution.end_time, execution.id));
+    /// Takes the ended executions that were found, of which there are at most [`batch`](Self::batch).
+    pub fn take_ended(&mut self, ended: Vec<EndedExecution>) {
+        self.found_last = ended.len() < self.batch();
+        self.ended = Some(ended.into());
+    }
+
+    /// The instances that the batch may come to: those of which nothing was removed before the ended execution.
+    pub fn instances_ahead(&self) -> Vec<InstanceId> {
+        let ended = self.ended.iter().flatten();
+        ended.filter(|execution| execution.is_first).map(|execution| execution.instance_id).collect()
+    }
+
+    /// The next instance whose history is judged; `None` at the end of the batch.
+    ///
+    /// An ended execution that is passed needs no look of its own any more: its instance was judged, or begins earlier.
+    pub fn next_instance(&mut self) -> Option<InstanceId> {
+        while self.goes_on() {
+            let execution = self.ended.as_mut()?.pop_front()?;
+            self.position.last = Some((execution.end_time, execution.id));
+            if execution.is_first {
+                return Some(execution.instance_id);
+            }
+        }
+        None
     }
 
     /// Notes that the instance in the middle of which the batch begins has gone meanwhile.
@@ -204,15 +236,16 @@ impl<'a> Purge<'a> {
             && (request.include_restartable || !could_be_restarted)
     }
 
-    /// The report of the batch. `is_last`: no ended execution comes after those that it looked at.
-    pub fn report(self, is_last: bool) -> PurgeReport {
+    /// The report of the batch, which held up others for so long.
+    pub fn report(self, held: Duration) -> PurgeReport {
+        let is_last = self.found_last && self.ended.as_ref().is_some_and(VecDeque::is_empty);
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let next = (!is_last || !self.goes_on()).then_some(self.position);
         PurgeReport {
             executions: count(self.executions.len()).saturating_add(self.counted),
             instances: count(self.instances.len()),
             next,
-            ..PurgeReport::default()
+            held,
         }
     }
 }
@@ -320,7 +353,8 @@ mod tests {
             if !dry_run {
                 left.retain(|one| !purge.executions.contains(&one.id));
             }
-            let report = purge.report(true);
+            purge.take_ended(Vec::new());
+            let report = purge.report(Duration::ZERO);
             counts.push(report.executions);
             match report.next.filter(|next| next.unfinished.is_some()) {
                 Some(next) => request.after = Some(next),

@@ -2,7 +2,38 @@
 
 use super::launch::{LastExecution, Origin};
 use crate::execution::{ExecutionId, InstanceId};
-use crate::repository::LaunchError;
+use crate::job::JobParameters;
+use crate::repository::{LaunchError, LaunchRequest, RerunRequest};
+
+/// The execution whose skipped items are run again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RerunSource {
+    /// Its instance.
+    pub instance_id: InstanceId,
+    /// Its job.
+    pub job_name: String,
+    /// Its parameters, with which the items are run again.
+    pub parameters: JobParameters,
+    /// The context of its job as JSON.
+    pub context: Option<String>,
+    /// `true` if it was launched as one that can be resumed.
+    pub restartable: bool,
+}
+
+impl RerunSource {
+    /// The launch of the execution that runs its skipped items.
+    pub fn launch(self, request: &RerunRequest) -> LaunchRequest {
+        LaunchRequest {
+            job_name: self.job_name,
+            parameters: self.parameters,
+            force: false,
+            new_run: false,
+            restartable: self.restartable,
+            admission: request.admission.clone(),
+            idempotency: None,
+        }
+    }
+}
 
 /// The last execution that ran the skipped items of another again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,14 +58,14 @@ pub enum RerunInstance {
     },
 }
 
-/// The instance in which the skipped items of the execution `of` run again. Its context is `context`, `running` runs in
-/// its instance, and `last` ran them before.
+/// The instance in which the skipped items of the execution `of` run again. `source` is what is known of it, `running`
+/// runs in its instance, and `last` ran them before.
 ///
 /// # Errors
 /// Something of them runs already.
 pub fn instance(
     of: ExecutionId,
-    context: Option<String>,
+    source: &RerunSource,
     running: Option<ExecutionId>,
     last: Option<LastRerun>,
 ) -> Result<RerunInstance, LaunchError> {
@@ -53,7 +84,7 @@ pub fn instance(
         last => {
             let before = last.map_or(of, |last| last.execution.id);
             let job_key = format!("skips of execution {of}, re-run after execution {before}");
-            RerunInstance::New { job_key, origin: Origin { context, lineage: None, rerun_of } }
+            RerunInstance::New { job_key, origin: Origin { context: source.context.clone(), lineage: None, rerun_of } }
         }
     })
 }
@@ -63,6 +94,11 @@ mod tests {
     use super::*;
     use crate::execution::Status;
 
+    fn source() -> RerunSource {
+        let (instance_id, job_name) = (InstanceId(1), "Job".to_owned());
+        RerunSource { instance_id, job_name, parameters: JobParameters::default(), context: None, restartable: true }
+    }
+
     #[test]
     fn a_rerun_resumes_what_can_be_restarted_waits_for_nothing_and_never_joins_another_instance() {
         let of = ExecutionId(5);
@@ -71,9 +107,9 @@ mod tests {
             let execution = LastExecution { id, status, lineage, context: None };
             Some(LastRerun { instance_id: InstanceId(2), execution })
         };
-        assert!(instance(of, None, Some(ExecutionId(6)), None).is_err());
+        assert!(instance(of, &source(), Some(ExecutionId(6)), None).is_err());
         for status in Status::ALL {
-            let found = instance(of, None, None, last(status));
+            let found = instance(of, &source(), None, last(status));
             match status {
                 status if status.is_running() => assert!(found.is_err(), "{status}"),
                 Status::Stopped | Status::Failed => {
@@ -87,7 +123,7 @@ mod tests {
                 }
             }
         }
-        let RerunInstance::New { job_key, .. } = instance(of, None, None, None).unwrap() else { panic!() };
+        let RerunInstance::New { job_key, .. } = instance(of, &source(), None, None).unwrap() else { panic!() };
         assert_eq!(job_key, "skips of execution 5, re-run after execution 5");
     }
 }

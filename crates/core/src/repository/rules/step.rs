@@ -1,9 +1,24 @@
 //! The begin of a step: whether it has to run, and with what state.
 
 use super::corrupt;
-use crate::execution::{Counters, Status, StatusEvent, StepExecution, StepState, StepSummary, next};
+use crate::execution::{
+    Counters, InstanceId, Status, StatusEvent, StepExecution, StepExecutionId, StepState, StepSummary, next,
+};
 use crate::item::BoxError;
-use crate::repository::{NewStep, RepositoryError, StepStart};
+use crate::repository::{Lease, NewStep, RepositoryError, StartedStep, StepFence, StepStart};
+
+/// An execution as a step of it needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningExecution {
+    /// Its status.
+    pub status: Status,
+    /// Its instance.
+    pub instance_id: InstanceId,
+    /// The execution from which the attempts of the instance's steps count.
+    pub lineage: i64,
+    /// The job's context as JSON.
+    pub context: Option<String>,
+}
 
 /// The last attempt of a step in a round, since the execution from which its attempts count.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +90,14 @@ impl Inherited {
     /// The sums as they are stored; `None` where nothing was counted.
     pub fn earlier_json(&self) -> Option<String> {
         (self.earlier != Counters::default()).then(|| serde_json::json!(self.earlier).to_string())
+    }
+
+    /// The answer that the step runs, under its lease, as the step execution that was created for it.
+    pub fn into_start(self, lease: Lease, id: i64, execution: RunningExecution) -> StepStart {
+        let Self { state, control_totals, earlier } = self;
+        let fence = StepFence { lease, step_id: StepExecutionId(id) };
+        let job_context = execution.context;
+        StepStart::Run(Box::new(StartedStep { fence, state, control_totals, earlier, job_context }))
     }
 }
 
