@@ -30,7 +30,7 @@ impl FromStr for Side {
     }
 }
 
-/// What one side did: the time of the work alone, without the start of the process, and what came out.
+/// The run of one side: the time of the work alone, without the start of the process, and what came out.
 pub(crate) struct Outcome {
     pub(crate) time: Duration,
     pub(crate) checksum: u64,

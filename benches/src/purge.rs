@@ -21,7 +21,7 @@ use crate::rows::server;
 
 /// Ended executions, when the command line does not say otherwise.
 const EXECUTIONS: u64 = 1_000_000;
-/// What ended before that is purged: all of the history, and nothing of what runs meanwhile.
+/// Age from which executions are purged: all of the history has it, and nothing that runs meanwhile.
 const OLDER_THAN: &str = "1m";
 const IMPORTS: usize = 3;
 /// The records of the sample's file stand so often in the file of an import.
@@ -35,7 +35,7 @@ const BEFORE: usize = 10;
 const GOAL: Duration = Duration::from_millis(500);
 const RECORDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/birdstrikes.csv");
 
-/// What came of the work next to the purge.
+/// The result of the work next to the purge.
 #[derive(Default)]
 struct Work {
     imports: usize,

@@ -6,7 +6,7 @@ use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Row};
 
-/// How long a restart of the server is waited out.
+/// Time for which a restart of the server is waited out.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A caller that connects anew for each question, since the server is restarted all the time.

@@ -17,7 +17,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(180);
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 const MONITOR_EVERY: Duration = Duration::from_millis(100);
 
-/// What the threads of a round share.
+/// The state that the threads of a round share.
 pub(crate) struct Work {
     nodes: Vec<Arc<Node>>,
     seed: u64,

@@ -1,4 +1,4 @@
-//! What has to come of a batch, whatever happens on the way: known from its number alone.
+//! The outcome that a batch must have, whatever happens on the way: known from its number alone.
 
 use crate::random::mixed;
 
@@ -7,7 +7,7 @@ pub(crate) fn size(batch: u64) -> u64 {
     200 + mixed(&[batch, 1]) % 800
 }
 
-/// What becomes of a number of a batch.
+/// The fate of a number of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     Written,

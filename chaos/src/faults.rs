@@ -1,4 +1,4 @@
-//! What is done to the nodes, to the server, and to the wires between them.
+//! The faults of the nodes, of the server, and of the wires between them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

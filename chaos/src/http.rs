@@ -9,7 +9,7 @@ use serde_json::Value;
 /// A node that is frozen answers nothing: somebody else is asked then.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// What a node answered.
+/// The answer of a node.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::http::{self, Answer};
 use crate::proxy::Proxy;
 
-/// How long a silent node keeps its executions.
+/// Time for which a silent node keeps its executions.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 /// Launches that may wait: few, so that the queue can be filled.
 pub(crate) const QUEUE_LIMIT: u32 = 15;

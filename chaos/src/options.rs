@@ -1,8 +1,8 @@
-//! What a run is told: how long, and with which seed.
+//! The options of a run: its length and its seed.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How a run goes.
+/// The options of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// No round begins after so long.

@@ -22,7 +22,7 @@ const NODES: usize = 3;
 /// Clients that each have one batch on its way.
 const CLIENTS: usize = 5;
 
-/// What a run has seen.
+/// The counts of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     rounds: u64,
@@ -176,7 +176,7 @@ fn under_faults(
     }
 }
 
-/// How often a node has found out that another owns what it runs.
+/// Number of times that a node has found out that another owns what it runs.
 fn lost_leases(log: &Path) -> usize {
     std::fs::read_to_string(log).unwrap_or_default().matches("another node owns the execution by now").count()
 }

@@ -62,7 +62,7 @@ impl Server {
         if status.success() { Ok(()) } else { Err(format!("pg_ctl restart --mode {mode} ended with {status}")) }
     }
 
-    /// What the server has written.
+    /// Path of the server's log.
     pub(crate) fn log(&self) -> PathBuf {
         self.folder.join("log")
     }

@@ -1,4 +1,4 @@
-//! What must hold after each round, whatever has happened in it.
+//! The checks after each round, whatever has happened in it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::database::Database;
 use crate::expectation::{self, Outcome};
 
-/// What is still on its way after a round is waited for so long.
+/// Time for which work that is still on its way after a round is waited for.
 const REST: Duration = Duration::from_secs(90);
 
 const ROWS: &str =

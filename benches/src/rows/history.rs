@@ -21,7 +21,7 @@ const GOAL: f64 = 1.2;
 /// Rows of a page: so few that the small repository fills it for each filter.
 const PAGE: u32 = 20;
 
-/// What is asked of a repository.
+/// A question to a repository.
 #[derive(Debug, Clone, Copy)]
 enum Question {
     Launch,
@@ -77,7 +77,7 @@ impl Question {
         }
     }
 
-    /// How often it is asked in a round.
+    /// Number of times that it is asked in a round.
     const fn calls(self) -> u32 {
         match self {
             Self::Launch => 15,

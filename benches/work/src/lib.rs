@@ -1,4 +1,4 @@
-//! What is measured, the same for each Rust program: trades as CSV and what is done with them, and numbers in memory.
+//! The measured work, the same for each Rust program: trades as CSV and their processing, and numbers in memory.
 
 mod generate;
 mod numbers;

@@ -7,7 +7,7 @@ pub fn work(item: u64) -> Option<u64> {
     (mixed & 15 != 0).then_some(mixed >> 7)
 }
 
-/// What the writer does with a chunk.
+/// The sum of a chunk, which is all that the writer does.
 #[inline]
 pub fn sum(chunk: &[u64]) -> u64 {
     chunk.iter().fold(0, |sum: u64, item| sum.wrapping_add(*item))

@@ -13,9 +13,9 @@ pub struct Trade {
     pub currency: String,
     /// When, as RFC 3339 has it.
     pub timestamp: String,
-    /// Whose money it was.
+    /// Account that the money left.
     pub account_from: String,
-    /// Whose it is.
+    /// Account that the money went to.
     pub account_to: String,
     /// `COMPLETED`, `PENDING`, `CANCELLED` or `FAILED`.
     pub status: String,

@@ -88,7 +88,7 @@ impl Case {
         Self::new("distinct").on_postgres("postgres-distinct"),
     ];
 
-    /// Whether a server of PostgreSQL runs on the disk.
+    /// Returns whether a server of PostgreSQL runs on the disk.
     pub(crate) fn has_postgres(&self) -> bool {
         self.name.starts_with("postgres")
     }

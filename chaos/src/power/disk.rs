@@ -18,7 +18,7 @@ use names::{Entry, Names};
 /// The number of the outermost folder.
 pub(crate) const ROOT: u64 = 1;
 
-/// What a loss of power leaves of the bytes that were not forced.
+/// The part of the bytes that were not forced which a loss of power leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Survival {
     /// Nothing.
@@ -29,7 +29,7 @@ pub(crate) enum Survival {
     Torn,
 }
 
-/// What makes a name durable.
+/// The call that makes a name durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lasting {
     /// It is at once.
@@ -76,7 +76,7 @@ pub(crate) struct Node {
     pub(crate) owner: (u32, u32),
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
     File(Content),
@@ -94,7 +94,7 @@ pub(crate) struct Disk {
     before: BTreeMap<u64, Entries>,
 }
 
-/// What a loss of power took from a file.
+/// The loss of a file by a loss of power.
 #[derive(Debug, Clone)]
 pub(crate) struct Loss {
     pub(crate) path: PathBuf,
@@ -123,7 +123,7 @@ impl Disk {
         self
     }
 
-    /// What a loss of power leaves.
+    /// The disk as a loss of power leaves it.
     pub(crate) fn survivor(&self, survival: Survival, lasting: Lasting, random: &mut Random) -> Self {
         let mut folders = self.before.clone();
         for (entry, lasts) in self.names.survivors(survival, lasting, random) {
@@ -146,7 +146,7 @@ impl Disk {
         Self { nodes: nodes.collect(), names: Names::default(), before: BTreeMap::new() }.forced()
     }
 
-    /// What a loss of power could take away.
+    /// All that a loss of power could take away.
     pub(crate) fn losses(&self) -> Vec<Loss> {
         let lost = |(number, node): (u64, &Node)| match &node.kind {
             Kind::File(content) if content.unforced() > 0 => Some(Loss {

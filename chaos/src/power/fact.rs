@@ -1,4 +1,4 @@
-//! What the outside has been told, and must be true for ever.
+//! Facts that the outside was told, and that must be true for ever.
 
 use std::fmt;
 

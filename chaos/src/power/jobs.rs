@@ -19,7 +19,7 @@ use crate::database::Database;
 /// The rows of a job.
 pub(crate) const ROWS: u64 = 360;
 const CHUNK: u32 = 40;
-/// What a chunk takes where saves are joined.
+/// Time that a chunk takes where saves are joined.
 const CHUNK_TIME: Duration = Duration::from_millis(25);
 /// Rows between two commits of others that wait for the disk, on the repository's own log.
 const ROWS_BETWEEN_OTHERS: u64 = 70;

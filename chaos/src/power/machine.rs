@@ -16,7 +16,7 @@ use super::switch::{Moment, Switch};
 const PATIENCE: Duration = Duration::from_secs(90);
 /// A disk that nobody works with is free at once.
 const UNMOUNT_PATIENCE: Duration = Duration::from_secs(10);
-/// How often the end of a program is looked for.
+/// Time between two polls for the end of a program.
 const PAUSE: Duration = Duration::from_millis(4);
 
 /// A machine.
@@ -26,7 +26,7 @@ pub(crate) struct Machine {
     folder: PathBuf,
 }
 
-/// How a program on a machine ended.
+/// The end of a program on a machine.
 #[derive(Debug)]
 pub(crate) enum Ended {
     /// With the power of its machine.
@@ -40,7 +40,7 @@ pub(crate) struct Program {
     pub(crate) outputs: Outputs,
 }
 
-/// What a program has printed, and said on its error output.
+/// The texts that a program has printed on its two outputs.
 #[derive(Debug, Clone)]
 pub(crate) struct Outputs {
     path: PathBuf,
@@ -57,7 +57,7 @@ impl Outputs {
 }
 
 impl Machine {
-    /// Whether this machine has what is needed; a sentence when it has not.
+    /// Checks that this machine has all that is needed; the error is a sentence.
     pub(crate) fn is_possible() -> Result<(), String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         File::options()

@@ -1,4 +1,4 @@
-//! What a run is told: which cases, how many losses of power, or a single one that is to be seen again.
+//! The options of a run: which cases, how many losses of power, or a single one that is to be seen again.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ const USAGE: &str = "\
   --again N             the power goes again N times on the way to the end
   --seed N              repeats the choices of a run";
 
-/// How a run goes.
+/// The options of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) cases: Vec<Case>,

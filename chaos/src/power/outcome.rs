@@ -1,4 +1,4 @@
-//! What a job has left on the disk and in the databases, to be compared with what it leaves under steady power.
+//! The outcome of a job on the disk and in the databases, to be compared with that under steady power.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ const ROWS_OF_TABLE: &str =
     "SELECT CAST(number AS TEXT) || ',' || name || ',' || CAST(cents AS TEXT) FROM power_row ORDER BY number";
 /// The name of what the repository has counted, among the outputs.
 const REPOSITORY: &str = "the repository";
-/// What nobody needs any more when all is complete.
+/// Checkpoints, of which none may be left when all is complete.
 const CHECKPOINTS: &str = "SELECT job_name || ' ' || step_name FROM oxbatch_checkpoint";
 /// The counters of all attempts together, how often the step has completed, and what still runs.
 const LEDGER: &str = "SELECT 'read ' || CAST(sum(read_count) AS TEXT) || ', written ' || CAST(sum(write_count) AS TEXT)
@@ -20,7 +20,7 @@ const LEDGER: &str = "SELECT 'read ' || CAST(sum(read_count) AS TEXT) || ', writ
      || ', completed ' || CAST(sum(CASE WHEN status = 'COMPLETED' THEN 1 ELSE 0 END) AS TEXT)
      || ', running ' || CAST((SELECT count(*) FROM oxbatch_job_execution WHERE end_time IS NULL) AS TEXT)
      FROM oxbatch_step_execution WHERE step_name = 'Write'";
-/// How a row is found in bytes, with the digits of its number behind it.
+/// The begin of a row in bytes, with the digits of its number behind it.
 const MARK: &[u8] = b"row-";
 const DIGITS: usize = 5;
 
@@ -90,7 +90,7 @@ impl Outcome {
         Ok(())
     }
 
-    /// Whether each row is there as often as there are outputs.
+    /// Checks that each row is there as often as there are outputs.
     pub(crate) fn check_rows(&self, outputs: usize) -> Result<(), String> {
         let mut rows = BTreeMap::new();
         self.outputs.values().for_each(|bytes| count(bytes, &mut rows));
@@ -102,7 +102,7 @@ impl Outcome {
         if wrong.is_empty() { Ok(()) } else { Err(format!("instead of {outputs} times: {}", wrong.join(", "))) }
     }
 
-    /// What differs from what should be there.
+    /// The differences from the expected outcome, as sentences.
     pub(crate) fn differences(&self, expected: &Self) -> Vec<String> {
         let names = self.outputs.keys().chain(expected.outputs.keys().filter(|name| !self.outputs.contains_key(*name)));
         names
@@ -143,7 +143,7 @@ fn count(bytes: &[u8], rows: &mut BTreeMap<u64, usize>) {
     }
 }
 
-/// How an output differs, in rows as far as these are what differs.
+/// The difference of an output, in rows where it is rows that differ.
 fn difference(found: &[u8], expected: &[u8]) -> String {
     let (mut rows, mut right) = (BTreeMap::new(), BTreeMap::new());
     count(found, &mut rows);

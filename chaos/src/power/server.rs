@@ -67,7 +67,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Whether it can be used; one without power answers nothing, and is not waited for.
+    /// Returns whether it can be used; one without power answers nothing, and is not waited for.
     fn answers(&self) -> Result<bool, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(|error| error.to_string()).map(|runtime| {

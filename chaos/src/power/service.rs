@@ -38,7 +38,7 @@ impl Service<'_> {
         let _ = Command::new("kill").args([name, &self.id.to_string()]).status();
     }
 
-    /// Whether all is complete; otherwise the power is gone.
+    /// Launches all executions of a job, and returns whether all are complete; otherwise the power is gone.
     fn launch_all(&self, job: &str, facts: &mut Vec<Fact>) -> Result<bool, String> {
         let machine = self.machine;
         let Some(address) = until(machine, || Ok(address(&self.outputs.printed())))? else { return Ok(false) };

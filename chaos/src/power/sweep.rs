@@ -31,7 +31,7 @@ struct Ready {
     steady: Steady,
 }
 
-/// What all trials came to.
+/// The result of all trials.
 #[derive(Default)]
 struct Totals {
     cuts: usize,
@@ -142,7 +142,7 @@ fn anywhere(passed: Passed, random: &mut Random) -> Moment {
     }
 }
 
-/// What every worker works on.
+/// The work that all workers share.
 struct Work<'a> {
     options: &'a Options,
     ready: &'a [Ready],
@@ -187,7 +187,7 @@ impl Work<'_> {
     }
 }
 
-/// How a loss of power is seen again.
+/// The command with which a loss of power is seen again.
 fn reproduction(case: &Case, cut: &Cut) -> String {
     let Cut { moment, survival, lasting, seed, again } = cut;
     let again = if *again > 0 { format!(" --again {again}") } else { String::new() };

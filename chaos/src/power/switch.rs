@@ -31,7 +31,7 @@ impl fmt::Display for Moment {
     }
 }
 
-/// What a program did to the disk.
+/// An event of a program on the disk.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     /// The number of a point of order; none for a write.
@@ -51,7 +51,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// How far the disk has come.
+/// The number of events that the disk has passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Passed {
     pub(crate) points: u64,
@@ -74,7 +74,7 @@ pub(crate) struct Switch {
     changed: Condvar,
 }
 
-/// What the file system works on.
+/// The state that the file system works on.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) disk: Disk,

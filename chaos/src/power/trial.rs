@@ -20,13 +20,13 @@ use crate::random::Random;
 
 /// A dead owner's lease on PostgreSQL; the next run waits for its end.
 const LEASE: &str = "1s";
-/// How long a run is tried again that finds the dead owner's lease.
+/// Time for which a run is tried again that finds the dead owner's lease.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(300);
 /// Where the power goes again, it does so before one of so many changes.
 const MOST_CHANGES_AGAIN: u64 = 300;
 
-/// How the power goes, and what it leaves.
+/// The moment of a loss of power, and the part of the disk that it leaves.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cut {
     pub(crate) moment: Moment,
@@ -37,7 +37,7 @@ pub(crate) struct Cut {
     pub(crate) again: u64,
 }
 
-/// What a case does under steady power.
+/// The run of a case under steady power.
 pub(crate) struct Steady {
     pub(crate) outcome: Outcome,
     pub(crate) passed: Passed,
@@ -51,18 +51,18 @@ pub(crate) struct Trial<'a> {
     pub(crate) folder: &'a Path,
 }
 
-/// What a loss of power came to.
+/// The result of a loss of power.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     /// It came before the end.
     pub(crate) struck: bool,
-    /// What the program had told the outside.
+    /// Facts that the program had told the outside.
     pub(crate) facts: Vec<Fact>,
     pub(crate) report: String,
     pub(crate) faults: Vec<String>,
 }
 
-/// What a run told the outside; its server is still there.
+/// The facts that a run told the outside; its server is still there.
 struct Run {
     ended: Ended,
     printed: String,
@@ -76,7 +76,7 @@ impl Run {
         matches!(self.ended, Ended::ByItself(status) if status.success())
     }
 
-    /// What it says about its end.
+    /// The message on its end.
     fn told(&self) -> String {
         format!("{:?}\n{}{}", self.ended, self.printed, self.said)
     }

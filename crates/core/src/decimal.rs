@@ -7,15 +7,16 @@ pub use summand::Summand;
 
 /// Most decimal places.
 pub const MAX_DECIMAL_PLACES: u32 = 38;
-/// Whole numbers up to this are distinguished by an f64, and a decimal of as many digits is the only one that reads as its f64.
+/// Whole numbers up to this are distinguished by an f64, and a decimal of as many digits is the only one that reads as
+/// its f64.
 const EXACT_IN_F64: f64 = 1e15;
 /// Powers of ten that an f64 holds exactly and that are tried before the long way.
 const TENS: [f64; 7] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
 
 /// An exact decimal number: an `i128` divided by a power of ten.
 ///
-/// Sums keep every digit or are a [`DecimalError`]; nothing is ever rounded. The places that were given stay: `10.50 + 1` is
-/// `11.50`. Equality and order are those of the numbers: `12.3` equals `12.30`.
+/// Sums keep every digit or are a [`DecimalError`]; nothing is ever rounded. The places that were given stay: `10.50 +
+/// 1` is `11.50`. Equality and order are those of the numbers: `12.3` equals `12.30`.
 ///
 /// In JSON and the like it is a text, since a number would lose digits on the way through an `f64`.
 #[derive(Clone, Copy, Default)]
@@ -31,7 +32,7 @@ pub enum DecimalError {
     /// Infinite, or not a number.
     #[error("{text} is not a finite number")]
     NotFinite {
-        /// What it is.
+        /// The text that is no decimal number.
         text: String,
     },
     /// More digits than fit.
@@ -45,7 +46,7 @@ pub enum DecimalError {
     Overflow {
         /// The sum so far.
         left: Decimal,
-        /// What was to be added.
+        /// The number that was to be added.
         right: Decimal,
     },
     /// A text that is no number.
@@ -181,7 +182,8 @@ macro_rules! from_integers {
 
 from_integers!(i8 i16 i32 i64 u8 u16 u32 u64);
 
-/// The shortest decimal number that reads as this `f64`: what stood in the file or the source it came from, up to 15 digits.
+/// The shortest decimal number that reads as this `f64`: what stood in the file or the source it came from, up to 15
+/// digits.
 impl TryFrom<f64> for Decimal {
     type Error = DecimalError;
 

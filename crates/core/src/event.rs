@@ -56,7 +56,8 @@ pub enum Event<'a> {
         /// The error.
         cause: &'a str,
     },
-    /// A listener has failed in a way that changes nothing: its error is recorded with the end of its step or execution.
+    /// A listener has failed in a way that changes nothing: its error is recorded with the end of its step or
+    /// execution.
     ListenerFailed {
         /// The execution.
         execution_id: ExecutionId,

@@ -92,15 +92,15 @@ pub struct JobExecution {
     pub end_time: Option<Timestamp>,
     /// Free text, by default the name of the final status.
     pub exit_code: Option<String>,
-    /// What there is to say of the end; for a failure the whole chain of causes.
+    /// Message on the end; for a failure the whole chain of causes.
     pub exit_message: Option<String>,
     /// The parameters of this launch.
     pub parameters: JobParameters,
-    /// Whether every step was reported to run from its start.
+    /// `true` if the launch asked for each step to run from its start.
     pub forced: bool,
     /// Node that runs or ran it.
     pub node: Option<String>,
-    /// How many automatic recoveries in a row led here without a committed chunk between them.
+    /// Number of automatic recoveries in a row that led here without a committed chunk between them.
     pub recovery_count: i64,
     /// Place in the queue: higher ones go first.
     pub priority: i32,
@@ -129,9 +129,9 @@ pub struct StepExecution {
     pub end_time: Option<Timestamp>,
     /// Free text, by default the name of the final status.
     pub exit_code: Option<String>,
-    /// What there is to say of the end.
+    /// Message on the end; for a failure the whole chain of causes.
     pub exit_message: Option<String>,
-    /// What was counted up to the last commit.
+    /// Counters as of the last commit.
     pub counters: Counters,
     /// The sums that the step takes, up to the last commit; empty where it takes none.
     pub control_totals: ControlTotals,

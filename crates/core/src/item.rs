@@ -319,10 +319,10 @@ pub trait ItemWriter<O: Send + Sync>: Send {
         async { Ok(()) }
     }
 
-    /// The step has failed: makes a copy of what is committed so far visible under the final name, where the output itself is
-    /// not before the step is complete. The output stays as it is, so that the next attempt goes on with it. Asked of the
-    /// [rejects](crate::step::ChunkStepBuilder::rejects) of a step alone, after `rolled_back` and before `close`; a writer whose output is
-    /// visible with each commit has nothing to do.
+    /// The step has failed: makes a copy of what is committed so far visible under the final name, where the output
+    /// itself is not before the step is complete. The output stays as it is, so that the next attempt goes on with it.
+    /// Asked of the [rejects](crate::step::ChunkStepBuilder::rejects) of a step alone, after `rolled_back` and before
+    /// `close`; a writer whose output is visible with each commit has nothing to do.
     fn publish_copy(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
         async { Ok(()) }
     }

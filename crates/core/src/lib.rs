@@ -1,7 +1,8 @@
 //! The model and the engine of Oxbatch: jobs, steps, items, executions; no SQL, no HTTP.
 //!
 //! Authors of jobs use the crate `oxbatch`, which re-exports this one. A [`Job`] is made of steps, a [`TaskStep`] or a
-//! [`ChunkStep`]; the [`Engine`] runs jobs and keeps all that happens in a [`JobRepository`](repository::JobRepository).
+//! [`ChunkStep`]; the [`Engine`] runs jobs and keeps all that happens in a
+//! [`JobRepository`](repository::JobRepository).
 //!
 //! # Items
 //!

@@ -42,7 +42,7 @@ pub use record_decoder::{DecodeError, Framer, RecordDecoder};
 /// let reader = FileReader::<KeyValue>::new("data/counts.txt");
 /// ```
 ///
-/// What holds for all of them:
+/// All of them have this in common:
 ///
 /// - **Text.** UTF-8, with or without a byte order mark, unless [`encoding`](Self::encoding) names another encoding.
 /// - **Compressed input.** With the features `gzip` and `zstd`, a file that begins as such a file does is decompressed

@@ -125,8 +125,8 @@ type Hook = Box<dyn Fn(&FileSummary) -> String + Send>;
 ///   published when the step completes, the last one last. Files with higher numbers that an earlier, longer output
 ///   left are not touched.
 /// - [`compression`](Self::compression) makes gzip or zstd of it.
-/// - As the [rejects](oxbatch_core::step::ChunkStepBuilder::rejects) of a step that FAILS it shows a copy of what is committed so far, with
-///   its footer, under the final name, unless it refuses or appends to what is there.
+/// - As the [rejects](oxbatch_core::step::ChunkStepBuilder::rejects) of a step that FAILS it shows a copy of what is
+///   committed so far, with its footer, under the final name, unless it refuses or appends to what is there.
 pub struct FileWriter<E, T> {
     files: OutputFiles,
     encoder: E,

@@ -30,8 +30,8 @@ use oxbatch_core::item::{Guard, Guarded, ItemError};
 ///
 /// Fields become elements, those renamed to `@name` attributes, one renamed to `$text` the text of the element, as
 /// `quick-xml` has it. `None` is left out, so that it reads back as `None`; within a list, where nothing can stand for
-/// it, it is an error of the item. Text is escaped; a character that XML cannot hold even then (most control characters)
-/// is an error of the item, and so is a `@name` behind an element. These errors are of kind
+/// it, it is an error of the item. Text is escaped; a character that XML cannot hold even then (most control
+/// characters) is an error of the item, and so is a `@name` behind an element. These errors are of kind
 /// [`ErrorKind::Validation`](oxbatch_core::item::ErrorKind::Validation).
 ///
 /// An empty input makes an empty root. The author's [`header`](FileWriter::header) and [`footer`](FileWriter::footer)

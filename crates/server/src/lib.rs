@@ -1,8 +1,8 @@
 //! The HTTP interface of Oxbatch: one router over one engine, with its own accept loop.
 //!
-//! [`bind`] takes the address, so that a port in use is reported before anything runs; [`serve`] answers until it is asked to
-//! shut down, and lets the requests that it has accepted finish. Every error is an RFC 9457 problem document, every
-//! response carries `x-request-id`, and `/openapi.json` describes all of it.
+//! [`bind`] takes the address, so that a port in use is reported before anything runs; [`serve`] answers until it is
+//! asked to shut down, and lets the requests that it has accepted finish. Every error is an RFC 9457 problem document,
+//! every response carries `x-request-id`, and `/openapi.json` describes all of it.
 //!
 //! ```no_run
 //! # async fn run(engine: oxbatch_core::Engine) -> Result<(), oxbatch_server::ServeError> {

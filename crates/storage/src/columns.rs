@@ -24,7 +24,8 @@ macro_rules! step_columns {
     };
 }
 
-/// The columns of an attempt of a step in the order in which `rows::attempt` reads them: those of `step_columns` and more.
+/// The columns of an attempt of a step in the order in which `rows::attempt` reads them: those of `step_columns` and
+/// more.
 macro_rules! attempt_columns {
     () => {
         concat!($crate::columns::step_columns!(), ", state, control_totals, earlier_counters")
@@ -38,7 +39,8 @@ macro_rules! instance_columns {
     };
 }
 
-/// The columns of the execution whose skipped items are run again, in the order in which `rows::rerun_source` reads them.
+/// The columns of the execution whose skipped items are run again, in the order in which `rows::rerun_source` reads
+/// them.
 macro_rules! rerun_source_columns {
     () => {
         "job_instance_id, job_name, parameters, context, restartable"

@@ -1,7 +1,7 @@
 //! Conditions and values of statements, alike in both databases, as macros, so that every statement stays static text.
 
-/// The columns of an ended execution in the order in which `rows::ended` reads them; the last one says whether it is the
-/// first of its instance that is left.
+/// The columns of an ended execution in the order in which `rows::ended` reads them; the last one says whether it is
+/// the first of its instance that is left.
 macro_rules! ended_columns {
     () => {
         "id, end_time, job_instance_id, job_name, NOT EXISTS (SELECT 1 FROM oxbatch_job_execution AS earlier

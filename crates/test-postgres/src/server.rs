@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 /// Where `scripts/test` names the server that it has started for all tests.
 const VARIABLE: &str = "OXBATCH_TEST_POSTGRES";
-/// What durability costs is nothing that a test waits for; benchmarks start a server with the defaults.
+/// Settings without the cost of durability, which no test waits for; benchmarks start a server with the defaults.
 const QUICK: &str = "fsync=off full_page_writes=off";
 
 /// A server that was started for tests alone. Dropped, it is stopped and removed.

@@ -1,4 +1,4 @@
-//! What came out of a run: rows and a checksum, taken by the runner and not by the program itself.
+//! The output of a run: rows and a checksum, taken by the runner and not by the program itself.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,7 +7,7 @@ use std::path::Path;
 use peer_trades::BoxError;
 use rusqlite::Connection;
 
-/// What all programs must agree on.
+/// The output on which all programs must agree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Output {
     pub(crate) rows: u64,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rows::Program;
 
-/// What the kernel counted for a child and what it waited for.
+/// The kernel's counts for a child process and those that it waited for.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Usage {
     /// User and system time.

@@ -14,7 +14,7 @@ use crate::check::Output;
 use crate::server::Server;
 use crate::{growth, launches, table, turns};
 
-/// How much is measured.
+/// The amount that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
     /// A tenth: enough to see where one stands.
@@ -27,7 +27,7 @@ pub(crate) enum Size {
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
-    /// What the programs are asked to do.
+    /// The work that the programs are asked to do.
     pub(crate) work: &'static str,
     pub(crate) chunk: usize,
     /// Items in a full run.
@@ -93,7 +93,7 @@ impl Program {
     }
 }
 
-/// What `scripts/bench-peers` tells by a variable.
+/// Reads a variable that `scripts/bench-peers` sets.
 pub(crate) fn from_environment(name: &str) -> Result<String, BoxError> {
     std::env::var(name).map_err(|_| format!("{name} is not set: run scripts/bench-peers").into())
 }

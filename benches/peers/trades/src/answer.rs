@@ -1,4 +1,4 @@
-//! How the runner asks a program for one piece of work, and what it answers.
+//! The request of the runner for one piece of work, and the answer of a program.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::BoxError;
 pub struct Task {
     /// Which work.
     pub work: String,
-    /// How many rows the input has.
+    /// Number of rows of the input.
     pub rows: u64,
     /// Items in a chunk.
     pub chunk: usize,
@@ -44,7 +44,7 @@ pub struct Answer {
     /// The same for its parts, where it has any.
     #[serde(default)]
     pub parts: BTreeMap<String, f64>,
-    /// What came out, when it is no file and no table.
+    /// Checksum of an output that is no file and no table.
     #[serde(default)]
     pub checksum: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! What all Rust programs of the comparison share: the work, and the form of their answer.
+//! Shared parts of all Rust programs of the comparison: the work, and the form of their answer.
 
 mod answer;
 

@@ -22,7 +22,7 @@ pub(super) enum Dialect {
     Postgres,
 }
 
-/// What a column of a copy holds, where it differs from the pattern's. `n` is the number of the copy.
+/// The value of a column of a copy, where it differs from the pattern's. `n` is the number of the copy.
 #[derive(Debug, Clone, Copy)]
 enum Value {
     /// The id of the pattern and the number.

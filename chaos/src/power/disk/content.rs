@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Survival;
 use crate::random::Random;
 
-/// What a disk writes whole or not at all.
+/// Bytes that a disk writes whole or not at all.
 const PAGE: usize = 4096;
 
 /// The bytes of a file.
@@ -85,7 +85,7 @@ impl Content {
         self.forced.len()
     }
 
-    /// What a loss of power leaves.
+    /// The content as a loss of power leaves it.
     pub(crate) fn survivor(&self, survival: Survival, random: &mut Random) -> Self {
         if self.since.is_empty() {
             return Self { now: self.forced.clone(), ..self.clone() };
@@ -116,7 +116,7 @@ impl Content {
         bytes
     }
 
-    /// How many of the changes a page has seen: none, all, or any number between.
+    /// Number of the changes that a page has seen: none, all, or any number between.
     fn version(&self, start: usize, random: &mut Random) -> usize {
         let touching = self.since.iter().enumerate().filter(|(_, change)| match change {
             Change::Written { at, bytes } => *at < start + PAGE && start < at + bytes.len(),

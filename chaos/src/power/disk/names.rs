@@ -6,10 +6,10 @@ use std::ffi::OsString;
 use super::{Lasting, Survival};
 use crate::random::Random;
 
-/// What a folder holds.
+/// The entries of a folder: names and the nodes that they stand for.
 pub(crate) type Entries = BTreeMap<OsString, u64>;
 
-/// What one call changes in one or two folders.
+/// The changes of one call in one or two folders.
 pub(crate) type Change = Vec<Entry>;
 
 /// A name that leads to a file, or to nothing any more.

@@ -198,7 +198,7 @@ impl Running {
         self.child().id()
     }
 
-    /// Whether it has not ended yet.
+    /// Returns whether it has not ended yet.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child().try_wait().unwrap().is_none()
     }

@@ -181,7 +181,8 @@ pub async fn what_is_not_restartable_is_refused_until_it_is_forced(backend: &dyn
     assert!(process.launch(once(3)).await.is_ok());
 }
 
-/// No node resumes it, although it has progressed: the row of the execution records it, since a node may not know the job.
+/// No node resumes it, although it has progressed: the row of the execution records it, since a node may not know the
+/// job.
 pub async fn what_is_not_restartable_stays_failed_when_its_owner_dies(backend: &dyn Backend) {
     let (dead, keeper) = (Process::start(backend).await, Process::start(backend).await);
     let lease = dead.run_once(1, Duration::ZERO).await;

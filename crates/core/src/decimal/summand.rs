@@ -1,9 +1,9 @@
-//! What control totals add.
+//! The values that control totals add.
 
 use super::{Decimal, DecimalError};
 
-/// What a control total can add: whole numbers, `f64`, [`Decimal`], `bool` (true counts one), and these where they may be
-/// missing (`None` adds nothing) or fail.
+/// A value that a control total can add: whole numbers, `f64`, [`Decimal`], `bool` (true counts one), and these where
+/// they may be missing (`None` adds nothing) or fail.
 pub trait Summand {
     /// The number to add.
     ///

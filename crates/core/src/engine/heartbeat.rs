@@ -9,8 +9,8 @@ use super::state::EngineState;
 use crate::execution::Status;
 use crate::repository::RenewedLease;
 
-/// Renews all leases again and again, and reports that the node lives, until it has closed and nothing runs any more. It
-/// runs on the engine's runtime, where no user code ever is.
+/// Renews all leases again and again, and reports that the node lives, until it has closed and nothing runs any more.
+/// It runs on the engine's runtime, where no user code ever is.
 pub(super) async fn keep(state: Arc<EngineState>) {
     // The first heartbeat was the start of the node.
     let mut next_heartbeat = Instant::now() + state.config.heartbeat_every;

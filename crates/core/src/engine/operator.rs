@@ -243,7 +243,7 @@ impl Operator {
     }
 
     /// Ends a running execution whose process is dead, as a node would at its next poll; a living one is left alone.
-    /// How it stands then.
+    /// The result is its state then.
     ///
     /// # Errors
     /// When it does not exist, or the repository fails.
@@ -356,8 +356,9 @@ impl Operator {
         Ok(self.inner.repository.abandon(id).await?)
     }
 
-    /// Shows the first items of a job, input next to output. Nothing is written or stored: no instance, no execution, no
-    /// output. What the author's own code does besides reading is its own; [`crate::StepContext::is_preview`] says so.
+    /// Shows the first items of a job, input next to output. Nothing is written or stored: no instance, no execution,
+    /// no output. What the author's own code does besides reading is its own; [`crate::StepContext::is_preview`] says
+    /// so.
     ///
     /// Dropped before it is ready, it asks the author's code to stop. `held` is dropped when the last of that code has
     /// ended.

@@ -52,7 +52,7 @@ struct Run<'a> {
     graph: &'a FlowGraph,
     handle: &'a Handle,
     scope: Arc<JobScope>,
-    /// Whether the job's context is at hand: it comes with the first step, or with the past of the flow.
+    /// `true` if the job's context is at hand: it comes with the first step, or with the past of the flow.
     has_context: bool,
 }
 

@@ -16,7 +16,8 @@ pub(super) enum Begun {
     AlreadyComplete(Box<StepSummary>),
 }
 
-/// Begins a step in a round of its own, whose attempts count from an execution where that is another one than for the flow.
+/// Begins a step in a round of its own, whose attempts count from an execution where that is another one than for the
+/// flow.
 ///
 /// # Errors
 /// The end of the execution, when the step cannot begin.

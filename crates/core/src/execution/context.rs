@@ -37,7 +37,7 @@ pub enum ContextError {
     Entry {
         /// Name of the entry.
         key: String,
-        /// What does not fit.
+        /// Error of the conversion from or to JSON.
         #[source]
         source: serde_json::Error,
     },
@@ -52,7 +52,7 @@ pub enum ContextError {
     /// A stored state is no JSON of the known form.
     #[error("stored execution context is unreadable")]
     Unreadable {
-        /// What does not fit.
+        /// Error of the conversion from or to JSON.
         #[source]
         source: serde_json::Error,
     },
@@ -87,7 +87,7 @@ impl ExecutionContext {
         self.entries.remove(key);
     }
 
-    /// Whether there is an entry `key`.
+    /// Returns whether there is an entry `key`.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
     }
@@ -113,7 +113,7 @@ impl ExecutionContext {
         self.entries.extend(other.entries.iter().map(|(key, value)| (key.clone(), value.clone())));
     }
 
-    /// Whether it has no entry.
+    /// Returns whether it has no entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -145,7 +145,7 @@ pub struct ContextChanges {
 }
 
 impl ContextChanges {
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.set.is_empty() && self.removed.is_empty()
     }
@@ -171,12 +171,12 @@ fn check_size(json: &str) -> Result<(), ContextError> {
     Ok(())
 }
 
-/// What is stored of a step with each commit: the checkpoints of its parts and its context.
+/// The state of a step that is stored with each commit: the checkpoints of its parts and its context.
 #[derive(Debug, Clone, Default)]
 pub struct StepState {
     /// Where the reader stands.
     pub reader: Option<Checkpoint>,
-    /// What the processor remembers.
+    /// Checkpoint of the processor.
     pub processor: Option<Checkpoint>,
     /// Where the writer stands.
     pub writer: Option<Checkpoint>,

@@ -6,7 +6,7 @@ use crate::decimal::{Decimal, DecimalError};
 
 /// A named sum over the items of a step, as of its last commit, cumulative over all attempts since the step began anew.
 ///
-/// What was filtered and what was skipped is summed from the item that was read, so `read = written + filtered + skipped`
+/// Items that were filtered or skipped are summed as they were read, so `read = written + filtered + skipped`
 /// holds for a sum that processing does not change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlTotal {
@@ -51,7 +51,7 @@ pub enum Imbalance {
     TooLarge {
         /// Name of the total.
         name: String,
-        /// What is too large.
+        /// The sum or summand that is too large.
         #[source]
         source: DecimalError,
     },
@@ -96,7 +96,7 @@ impl ControlTotals {
         self.totals.iter()
     }
 
-    /// Whether the step takes none, or has committed nothing yet.
+    /// Returns whether the step takes none, or has committed nothing yet.
     pub fn is_empty(&self) -> bool {
         self.totals.is_empty()
     }

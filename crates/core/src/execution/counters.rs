@@ -1,4 +1,4 @@
-//! What a step counts; committed with its chunks.
+//! The counters of a step, committed with its chunks.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +47,7 @@ impl Counters {
         self.read_skip + self.process_skip + self.write_skip
     }
 
-    /// Whether every item that was read is accounted for: `read = written + filtered + skipped`.
+    /// Returns whether every item that was read is accounted for: `read = written + filtered + skipped`.
     ///
     /// An item that could not be read never counted as read.
     pub const fn balances(&self) -> bool {

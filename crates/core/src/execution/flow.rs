@@ -118,7 +118,7 @@ impl Taken {
         }
     }
 
-    /// Whether the execution has ended by it.
+    /// Returns whether the execution has ended by it.
     pub const fn is_end(&self) -> bool {
         !matches!(self, Self::To { .. })
     }
@@ -138,7 +138,8 @@ impl fmt::Display for Taken {
 
 /// An entry of the flow history: an element that has ended, and the transition that was taken behind it.
 ///
-/// The entries of an instance since its last forced launch are numbered from 0, in the order in which the elements ended.
+/// The entries of an instance since its last forced launch are numbered from 0, in the order in which the elements
+/// ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlowEntry {
     /// Its place in the history.
@@ -168,7 +169,7 @@ pub struct MainResult {
     pub status: Status,
     /// Exit code; `None` for the name of the status.
     pub exit_code: Option<String>,
-    /// What there is to say.
+    /// Message on the end of the main part.
     pub exit_message: Option<String>,
 }
 
@@ -185,7 +186,7 @@ pub struct StepSummary {
     pub status: Status,
     /// Exit code of the last attempt; `None` while it runs.
     pub exit_code: Option<String>,
-    /// What the last attempt said at its end.
+    /// Message on the end of the last attempt.
     pub exit_message: Option<String>,
     /// Sums of the counters of all attempts of this iteration.
     pub counters: Counters,

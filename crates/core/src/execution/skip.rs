@@ -58,7 +58,7 @@ impl FromStr for SkipPhase {
     }
 }
 
-/// What is kept of an item that was skipped.
+/// An item that was skipped, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedItem {
     /// Where it failed.
@@ -67,7 +67,7 @@ pub struct SkippedItem {
     pub position: Option<String>,
     /// The item that was read, as JSON, or its raw text where it could not be read.
     pub item: Option<String>,
-    /// Whether `item` is all of it: nothing was cut or replaced, so it can be read back.
+    /// `true` if `item` is all of it: nothing was cut or replaced, so it can be read back.
     pub complete: bool,
     /// Why it failed, with its causes.
     pub error: String,

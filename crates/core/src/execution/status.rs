@@ -25,7 +25,7 @@ pub enum Status {
     Abandoned,
 }
 
-/// What happens to an execution.
+/// An event in the life of an execution or a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StatusEvent {
     /// A node takes it.
@@ -78,12 +78,12 @@ impl Status {
         }
     }
 
-    /// Whether it waits for work or works: at most one such execution exists per instance.
+    /// Returns whether it is queued or at work: at most one such execution exists per instance.
     pub const fn is_running(self) -> bool {
         matches!(self, Self::Starting | Self::Started | Self::Stopping)
     }
 
-    /// Whether a plain launch of the instance resumes after it.
+    /// Returns whether a plain launch of the instance resumes after it.
     pub const fn is_restartable(self) -> bool {
         matches!(self, Self::Stopped | Self::Failed)
     }

@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::execution::SkipPhase;
 use crate::item::ErrorKind;
 
-/// An item that a step went on without: the item of [`rejects`](crate::step::ChunkStepBuilder::rejects). Its fields are flat
-/// texts, so any format can write it.
+/// An item that a step went on without: the item of [`rejects`](crate::step::ChunkStepBuilder::rejects). Its fields are
+/// flat texts, so any format can write it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Reject {

@@ -20,7 +20,7 @@ pub(crate) enum BodyEnd {
     Failed {
         /// Exit code other than the status.
         exit_code: String,
-        /// What there is to say.
+        /// Message on the end, where there is one.
         message: Option<String>,
     },
     /// It stopped at a safe point because of a request.

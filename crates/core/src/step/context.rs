@@ -293,7 +293,8 @@ impl StepContext {
     ///     .reader(|_| ListReader::new([1, 2, 3]))
     ///     .processor(|context| {
     ///         let origin = context.item_origin();
-    ///         FunctionProcessor::new(move |number: i32| Ok(Some((number, origin.get().and_then(|origin| origin.line())))))
+    ///         let line = move || origin.get().and_then(|origin| origin.line());
+    ///         FunctionProcessor::new(move |number: i32| Ok(Some((number, line()))))
     ///     })
     ///     .writer(|_| FunctionWriter::new(|chunk: &[(i32, Option<u64>)]| {
     ///         println!("{chunk:?}");

@@ -103,7 +103,7 @@ impl Default for RetryPolicy {
 ///
 /// let few = SkipPolicy::new(10);
 /// let all_that_cannot_be_read = SkipPolicy::unlimited().skip_on([ErrorKind::Parse]);
-/// let at_most_one_in_a_file = SkipPolicy::unlimited().when(|error| error.kind == ErrorKind::Parse && error.skipped < 1);
+/// let one_at_most = SkipPolicy::unlimited().when(|error| error.kind == ErrorKind::Parse && error.skipped < 1);
 /// ```
 ///
 /// Two errors are never skipped, whatever the policy: a [transient](ErrorKind::Transient) one, since the item is read

@@ -35,7 +35,7 @@ pub enum TaskOutcome {
     FailedWith {
         /// The exit code.
         exit_code: String,
-        /// What there is to say.
+        /// Message on the failure.
         message: String,
     },
     /// It stopped because it was asked to; a restart runs it again.

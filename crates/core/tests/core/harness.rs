@@ -1,4 +1,4 @@
-//! What the tests of items share: a small runtime, and reading to the end.
+//! Shared parts of the tests of items: a small runtime, and reading to the end.
 
 use std::future::Future;
 

@@ -95,7 +95,7 @@ fn an_item_that_breaks_rules_is_told_with_all_its_fields() {
     });
 }
 
-/// What becomes of an item without waiting, as a word.
+/// The fate of an item that needs no wait, as a word.
 fn at_once<I: Send, P: ItemProcessor<I, Output: std::fmt::Debug>>(processor: &mut P, item: I) -> String {
     match processor.process_now(item) {
         Processed::Output(output) => format!("{output:?}"),

@@ -1,4 +1,5 @@
-//! vega-datasets: data as people have it. Each file is read by the reader of its format and compared with a parser of the whole.
+//! vega-datasets: data as people have it. Each file is read by the reader of its format and compared with a parser of
+//! the whole.
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -1,4 +1,5 @@
-//! The conformance suite of the W3C: documents that are well-formed and such that are not. Each is read as one record, its root element.
+//! The conformance suite of the W3C: documents that are well-formed and such that are not. Each is read as one record,
+//! its root element.
 
 use std::error::Error;
 use std::fs;

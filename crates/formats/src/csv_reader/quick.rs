@@ -20,14 +20,14 @@ fn equal(word: u64, byte: u8) -> u64 {
 }
 
 impl Dialect {
-    /// Whether records can be read the quick way.
+    /// Returns whether records can be read the quick way.
     pub(super) fn is_quick(&self) -> bool {
         self.delimiter.len() == 1 && self.escape.is_none() && !self.trimmed
     }
 
-    /// Takes the fields of the record that a text begins with. Returns the length of the record without its end; `None` when
-    /// the end is not in the text, or when the record must be read the long way: a quote is doubled, or stands where it
-    /// should not.
+    /// Takes the fields of the record that a text begins with. Returns the length of the record without its end; `None`
+    /// when the end is not in the text, or when the record must be read the long way: a quote is doubled, or stands
+    /// where it should not.
     #[inline]
     pub(super) fn take_record(&self, text: &[u8], fields: &mut Fields) -> Option<usize> {
         fields.clear();

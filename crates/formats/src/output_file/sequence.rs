@@ -292,7 +292,8 @@ impl OutputFiles {
         self.current.publish()
     }
 
-    /// Whether a copy of what is committed can be shown: there is something, and it replaces what has the final name.
+    /// Returns whether a copy of the committed part can be shown: there is something, and it replaces what has the
+    /// final name.
     pub(crate) fn can_copy(&self) -> bool {
         let Counts { items, before, .. } = self.counts;
         let is_open = self.current.file.is_some() && !self.is_complete();

@@ -14,7 +14,7 @@ use oxbatch_core::item::{ItemError, Position};
 /// Elements that may stand around a record; as many levels as the parser goes down into one.
 const MAX_DEPTH: usize = 128;
 
-/// What stands around a position in a document.
+/// The surroundings of a position in a document.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Around {
     /// Names of the elements around it, the root first.

@@ -64,7 +64,7 @@ impl Packing {
     }
 }
 
-/// What one attempt came to.
+/// The result of one attempt.
 #[derive(Debug, Default)]
 struct Attempt {
     birds: Vec<Bird>,
@@ -105,7 +105,7 @@ fn attempt<R: ItemReader<Item = Bird>>(mut reader: R, from: Option<&Checkpoint>,
 }
 
 impl Format {
-    /// What stands before, around and after the items; lines end in `\n`.
+    /// A document with the items and all that stands before, around and after them; lines end in `\n`.
     fn document(self, items: &[Vec<u8>]) -> Vec<u8> {
         let (start, between, end): (&[u8], &[u8], &[u8]) = match self {
             Self::Csv => (b"id,name\n", b"", b""),

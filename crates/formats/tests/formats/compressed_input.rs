@@ -92,8 +92,8 @@ fn a_restart_goes_on_behind_any_checkpoint() {
     }
 }
 
-/// Reads to the error that stays, and tells how many items came before it. A first error may be followed by items: of what
-/// is left, decompression gives more when it is asked for less at once.
+/// Reads to the error that stays, and tells how many items came before it. A first error may be followed by items: of
+/// what is left, decompression gives more when it is asked for less at once.
 fn to_the_fault(mut reader: impl ItemReader<Item = u64>) -> (usize, String) {
     block_on(async {
         reader.open(None).await.unwrap();

@@ -1,4 +1,5 @@
-//! `CsvReader`, and `FixedWidthReader` where it has the same: NULL, trimmed fields, ragged records, long delimiters, stray quotes.
+//! `CsvReader`, and `FixedWidthReader` where it has the same: NULL, trimmed fields, ragged records, long delimiters,
+//! stray quotes.
 
 use std::fmt::Debug;
 use std::io::Write;

@@ -84,7 +84,7 @@ fn an_item_that_fails_behind_it_may_come_again() {
     });
 }
 
-/// What becomes of an item without waiting, as a word.
+/// The fate of an item that needs no wait, as a word.
 fn at_once<I: Send, P: ItemProcessor<I, Output: std::fmt::Debug>>(processor: &mut P, item: I) -> String {
     match processor.process_now(item) {
         Processed::Output(output) => format!("{output:?}"),
@@ -185,7 +185,7 @@ fn a_file_of_keys_that_is_gone_or_changed_is_told_before_an_item_passes() {
     });
 }
 
-/// How a chunk goes, for the reading half of a step.
+/// The fate of a chunk, as the reading half of a step sees it.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Committed,

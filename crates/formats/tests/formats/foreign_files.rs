@@ -1,4 +1,5 @@
-//! What all readers do with files of others: lines before the text, other encodings, comments, files that are not there.
+//! The behaviour of all readers on files of others: lines before the text, other encodings, comments, files that are
+//! not there.
 
 use std::fmt::Debug;
 use std::io::Write;

@@ -150,7 +150,7 @@ fn published(folder: &Path) -> Vec<(String, String)> {
     names(folder).into_iter().map(|name| (name.clone(), text(folder, &name))).collect()
 }
 
-/// What an uninterrupted run makes of the rows in one chunk.
+/// The files that an uninterrupted run makes of the rows in one chunk.
 fn straight<W: ItemWriter<Row>>(make: impl Fn(&Path) -> W, rows: &[Row]) -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
     block_on(write_all(

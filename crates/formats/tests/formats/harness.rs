@@ -1,4 +1,5 @@
-//! What the tests of items share: a transaction that does nothing, a small runtime, the engine's calls in their order.
+//! Shared parts of the tests of items: a transaction that does nothing, a small runtime, the engine's calls in their
+//! order.
 
 use std::any::Any;
 use std::future::Future;
@@ -28,7 +29,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-/// What a store keeps of a checkpoint: its text.
+/// A checkpoint that went through a store, which keeps its text.
 pub(crate) fn stored(checkpoint: &Checkpoint) -> Checkpoint {
     let value: serde_json::Value = serde_json::from_str(checkpoint.as_json()).unwrap();
     Checkpoint::new(&value).unwrap()
@@ -72,7 +73,7 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// What a reader has come to: its items, and its errors as text.
+/// The result of a reader: its items, and its errors as text.
 pub(crate) type Outcome<T> = Vec<Result<T, String>>;
 
 /// Reads all, and wherever `restarts` says so, goes on with a new reader from the checkpoint. Ends at the error that no

@@ -1,4 +1,5 @@
-//! What a save counts on is on disk before it: seen by the system calls of a process that writes, as far as `strace` is there.
+//! The bytes that a save counts on are on disk before it: seen by the system calls of a process that writes, as far as
+//! `strace` is there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -127,7 +128,8 @@ fn skipped(why: &str) {
     eprintln!("{NAME} was skipped: {why}");
 }
 
-/// What the calls so far have not forced: files by their paths, names by those of their folders, which end in a stroke.
+/// The writes that no call so far has forced: files by their paths, names by those of their folders, which end in a
+/// stroke.
 #[derive(Default)]
 struct Disk {
     unforced: BTreeSet<String>,

@@ -43,7 +43,7 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
     vec(row.prop_map(|(text, number, other)| Row { text, number, other }), 0..40)
 }
 
-/// How the attempt to commit a chunk goes.
+/// The fate of an attempt to commit a chunk.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Committed,
@@ -135,7 +135,7 @@ fn as_csv(rows: &[Row]) -> Vec<u8> {
     model.into_inner().unwrap()
 }
 
-/// What a reader has come to: its items, and its errors as text.
+/// The result of a reader: its items, and its errors as text.
 type Outcome = Vec<Result<Vec<String>, String>>;
 
 /// Reads all, and wherever `restarts` says so, goes on with a new reader from the checkpoint.

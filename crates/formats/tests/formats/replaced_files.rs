@@ -1,4 +1,5 @@
-//! What an output replaces: its links, owner and mode are kept; what is read or written by somebody else is not replaced.
+//! The file that an output replaces: its links, owner and mode are kept; one that somebody else reads or writes is not
+//! replaced.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Items that cannot be written: errors of the item, which a policy may skip, and never a line that is read as a comment.
+//! Items that cannot be written: errors of the item, which a policy may skip, and never a line that is read as a
+//! comment.
 
 use std::collections::BTreeMap;
 use std::path::Path;

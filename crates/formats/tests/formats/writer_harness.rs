@@ -24,7 +24,7 @@ pub(crate) fn rows(with_nul: bool) -> impl Strategy<Value = Vec<Row>> {
     vec((text, any::<Option<i64>>()).prop_map(|(text, number)| Row { text, number }), 0..40)
 }
 
-/// How the attempt to commit a chunk goes.
+/// The fate of an attempt to commit a chunk.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fate {
     Committed,

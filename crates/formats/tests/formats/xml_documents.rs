@@ -1,4 +1,5 @@
-//! `XmlReader` and `XmlWriter` with the documents that others make: declarations, namespaces, several elements, nothing.
+//! `XmlReader` and `XmlWriter` with the documents that others make: declarations, namespaces, several elements,
+//! nothing.
 #![cfg(feature = "xml")]
 
 use oxbatch_core::item::{ErrorKind, ItemError, ItemReader, ItemWriter};

@@ -8,7 +8,7 @@ use std::path::Path;
 /// Items of a file of a sequence.
 pub(crate) const ROLL_ITEMS: usize = 7_000;
 
-/// What makes rows equal where each key is to come once: every fourth row comes after one with its key, at all
+/// The key by which rows are equal where each is to come once: every fourth row comes after one with its key, at all
 /// distances.
 pub(crate) fn key(id: u64) -> u64 {
     if id % 4 == 3 { key(id / 2) } else { id }
@@ -33,7 +33,7 @@ pub(crate) enum Output {
     Distinct,
 }
 
-/// How a round's files are written.
+/// The way in which a round's files are written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Variant {
     /// None, gzip, zstd.
@@ -163,7 +163,7 @@ impl Output {
         out + end
     }
 
-    /// What all rounds so far have appended to one file: the header of the first, and the rows of each.
+    /// The text that all rounds so far have appended to one file: the header of the first, and the rows of each.
     fn appended(self, rounds: u64) -> String {
         let mut out = self.text(&[]);
         for id in (0..rounds).flat_map(|_| 0..crate::ROWS) {

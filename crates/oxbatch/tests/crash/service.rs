@@ -21,7 +21,7 @@ pub(crate) struct Execution {
 }
 
 impl Execution {
-    /// Whether the service has recovered it as often as it does by itself.
+    /// Returns whether the service has recovered it as often as it does by itself.
     pub(crate) fn was_given_up(&self) -> bool {
         self.message.contains("automatic recoveries")
     }

@@ -14,7 +14,7 @@ impl Store {
         if on_postgres { Self::Postgres(TestDatabase::new()) } else { Self::Sqlite(folder.join("oxbatch.db")) }
     }
 
-    /// What the service is reported as its database.
+    /// The address of the database that the service is given.
     pub(crate) fn address(&self) -> String {
         match self {
             Self::Sqlite(path) => path.display().to_string(),

@@ -1,4 +1,4 @@
-//! What holds for every answer: request ids, problem documents, methods, health.
+//! Conventions of every answer: request ids, problem documents, methods, health.
 
 use axum::body::Body;
 use serde_json::json;

@@ -64,7 +64,7 @@ impl Clock for BrittleClock {
     }
 }
 
-/// What the service answered.
+/// The answer of the service.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,

@@ -1,4 +1,4 @@
-//! What seals a chunk: its items, its bytes, its time; the end of the input alone completes the step.
+//! Limits that seal a chunk: its items, its bytes, its time; the end of the input alone completes the step.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};

@@ -90,7 +90,7 @@ async fn check(plan: Plan) {
     process.engine.shutdown().await;
 }
 
-/// What is committed is a prefix of the model at every moment; what is behind it was never saved.
+/// Checks that the committed items are a prefix of the model at every moment; those behind it were never saved.
 async fn settled(plan: &Plan, engine: &Engine, out: &Output) {
     let all = executions(engine).await;
     let running = all.last().is_some_and(|last| last.status.is_running());

@@ -8,7 +8,7 @@ use oxbatch_core::{ChunkStep, ItemError, Job, RetryPolicy, SkipPolicy, Status, S
 
 use crate::harness::{TestStore, contents, launch, list, run, steps};
 
-/// How often each was sent, and the errors that pass that are yet to come.
+/// Number of times that each was sent, and the passing errors that are yet to come.
 #[derive(Clone, Default)]
 struct Post {
     sent: Arc<Mutex<BTreeMap<u64, u32>>>,
@@ -105,7 +105,7 @@ async fn a_fault_that_passes_among_them_is_repeated_for_its_letter_alone() {
     assert_eq!((counters.retry, post.most()), (2, 2));
 }
 
-/// What one of them can roll back it would hold twice: the others are sent by parts, as their docs say.
+/// An output that can be rolled back would hold letters twice: the others are sent by parts, as their docs say.
 #[tokio::test]
 async fn a_list_beside_the_letters_holds_each_once() {
     for both_cannot in [false, true] {

@@ -68,7 +68,7 @@ fn marks(path: &Path) -> i64 {
     connect(path).query_row("SELECT count(*) FROM oxbatch_checkpoint", [], |row| row.get(0)).unwrap()
 }
 
-/// What happens to a writer at the number of a call, counted over all attempts.
+/// The fate of a writer at the number of a call, counted over all attempts.
 #[derive(Clone, Default)]
 struct Faults {
     /// The target has committed, and the repository never hears of it.
@@ -238,7 +238,8 @@ async fn a_death_between_the_two_commits_repeats_a_chunk_unless_the_file_keeps_a
     }
 }
 
-/// The file knows of one chunk that the repository may not know of, so each chunk is saved although saves may be joined.
+/// The file knows of one chunk that the repository may not know of, so each chunk is saved although saves may be
+/// joined.
 #[tokio::test]
 async fn a_file_is_exactly_once_although_the_saves_of_its_chunks_may_be_joined() {
     let place = TestStore::new();

@@ -13,7 +13,7 @@ use oxbatch_core::{ChunkStep, Engine, ItemError, ItemProcessor, Job, RetryPolicy
 
 use crate::harness::{Events, Numbers, TestStore, begin, contents, ended, launch, list, steps};
 
-/// What came of a step that meets bad items of all kinds.
+/// The result of a step that meets bad items of all kinds.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     written: Vec<u64>,

@@ -128,7 +128,8 @@ async fn one_bad_row_of_a_thousand_is_skipped_in_at_most_twenty_two_writes() {
     engine.shutdown().await;
 }
 
-/// Fails, or panics, behind each flush whose number is in the list: the target has committed then, the repository has not.
+/// Fails, or panics, behind each flush whose number is in the list: the target has committed then, the repository has
+/// not.
 fn breaking(at: &'static [usize], panic: bool) -> impl FnMut(Arc<AtomicUsize>) -> Result<(), ItemError> + Clone {
     move |flushes| {
         let flush = flushes.fetch_add(1, Ordering::Relaxed) + 1;

@@ -60,7 +60,7 @@ impl Target {
         }
     }
 
-    /// How many runs have left a row in the target.
+    /// Number of runs that have left a row in the target.
     fn marks(&self) -> u64 {
         const COUNT: &str = "SELECT count(*) FROM oxbatch_checkpoint";
         match self {
@@ -104,7 +104,7 @@ const COUNTERS: [&str; 11] = [
 ];
 
 impl Power {
-    /// What is in the repository now is on the disk.
+    /// Marks all that is in the repository now as being on the disk.
     fn sync(&self) {
         if ON_POSTGRES {
             self.place.execute(

@@ -31,7 +31,8 @@ impl ItemWriter<u64> for Refuses {
     }
 }
 
-/// Reads 0 to 15: 1 cannot be read, 2 not be processed, 6 not be written; 9 ends the first attempt, as its chunk has one more.
+/// Reads 0 to 15: 1 cannot be read, 2 not be processed, 6 not be written; 9 ends the first attempt, as its chunk has
+/// one more.
 fn job(rejects: &Path, out: &Shared<u64>, broken: Arc<AtomicBool>) -> Job {
     let (rejects, out) = (rejects.to_owned(), Arc::clone(out));
     let step = ChunkStep::builder("Step")

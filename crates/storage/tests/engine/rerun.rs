@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::harness::{Numbers, Shared, TestStore, contents, ended, force, launch, list, ran, steps};
 
-/// What is still wrong with the world.
+/// The troubles that are left in the world.
 #[derive(Default)]
 struct World {
     process: AtomicBool,

@@ -175,7 +175,7 @@ async fn a_chunk_that_cannot_be_made_durable_is_rolled_back_and_written_again_wh
     }
 }
 
-/// What the disk has refused once it may claim to hold the second time: no save counts on that.
+/// A disk that has refused a write once may claim to hold it the second time: no save counts on that.
 #[tokio::test]
 async fn chunks_that_waited_for_a_save_are_lost_when_they_cannot_be_made_durable_and_come_again() {
     for fails_at in [1, 2] {

@@ -1,4 +1,4 @@
-//! What a step can do with its execution: save its progress, read its counters, stop it, share values and a runtime.
+//! Actions of a step on its execution: save its progress, read its counters, stop it, share values and a runtime.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::channel;

@@ -1,4 +1,5 @@
-//! Input that cannot be read: it is bounded, committed and stopped as any other, and an error that passes or stays is not skipped.
+//! Input that cannot be read: it is bounded, committed and stopped as any other, and an error that passes or stays is
+//! not skipped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -14,7 +14,7 @@ use oxbatch_test_postgres::{TestDatabase, TestServer};
 
 use crate::harness::{LONG, ended};
 
-/// What happens to the server at some of the chunks.
+/// The event that strikes the server at some of the chunks.
 type Strike = Arc<dyn Fn(u32) + Send + Sync>;
 
 /// Writes numbers into a table by the chunk's own transaction; the strike comes between its rows and the commit.

@@ -1,5 +1,5 @@
-//! Files of every format whose disk is full, whose folder cannot be, or that somebody touched between two attempts: told,
-//! nothing lost, and once the cause is mended the restart makes the very file that an untroubled run makes.
+//! Files of every format whose disk is full, whose folder cannot be, or that somebody touched between two attempts:
+//! told, nothing lost, and once the cause is mended the restart makes the very file that an untroubled run makes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,7 +50,7 @@ const OUTPUTS: [Output; 8] = [
     Output::Rolled,
 ];
 
-/// What goes wrong in a step by itself, if anything.
+/// The trouble that a step meets by itself, if any.
 #[derive(Debug, Clone, Default)]
 struct Trouble {
     items: u64,
@@ -150,7 +150,7 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// What a run without trouble makes.
+/// The files of a run without trouble.
 async fn untroubled(output: Output, trouble: &Trouble) -> Vec<(String, Vec<u8>)> {
     let folder = tempfile::tempdir().unwrap();
     let trouble = Trouble { at: None, ..trouble.clone() };
@@ -181,8 +181,8 @@ async fn nobody_sees_an_output_of_its_final_name_before_the_step_is_complete() {
 const LIMITED: &str = "OXBATCH_TEST_LIMITED_FOLDER";
 const LIMITED_OUTPUT: &str = "OXBATCH_TEST_LIMITED_OUTPUT";
 
-/// A limit on the size of files fails a write in its middle as a full disk does, and needs no rights. The database stays
-/// below it: few commits, and its file is there before.
+/// A limit on the size of files fails a write in its middle as a full disk does, and needs no rights. The database
+/// stays below it: few commits, and its file is there before.
 #[tokio::test]
 async fn a_disk_that_is_full_in_the_middle_fails_the_step_and_the_restart_makes_the_same_files() {
     let trouble = Trouble { items: 50_000, chunk: 5_000, ..Trouble::default() };

@@ -11,7 +11,7 @@ use oxbatch_core::{Engine, Job, JobExecution, Status, TaskOutcome, TaskStep};
 
 use crate::harness::{TestStore, ended};
 
-/// What a step does at one of its runs.
+/// The behaviour of a step in one of its runs.
 #[derive(Debug, Clone)]
 pub(crate) enum Say {
     /// COMPLETED with an exit code.
@@ -22,7 +22,8 @@ pub(crate) enum Say {
     Error,
 }
 
-/// The script of a job: what its steps do, in the order of their runs, and what was run. What it does not know is COMPLETED.
+/// The script of a job: what its steps do, in the order of their runs, and what was run. What it does not know is
+/// COMPLETED.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Script {
     says: Arc<Mutex<HashMap<String, VecDeque<Say>>>>,
@@ -58,7 +59,7 @@ impl Script {
         })
     }
 
-    /// What was run since the last call.
+    /// The steps that ran since the last call.
     pub(crate) fn take_ran(&self) -> String {
         std::mem::take(&mut *self.ran.lock().unwrap()).join(" ")
     }

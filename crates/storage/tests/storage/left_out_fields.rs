@@ -114,7 +114,8 @@ async fn in_sqlite_a_value_never_goes_to_the_column_of_another_field() {
     assert!(error.to_string().contains("a row must be a struct with named fields"), "{error}");
 }
 
-/// Numbers that JSON does not have are told apart in the fingerprints of a target that is written exactly once, and in messages.
+/// Numbers that JSON does not have are told apart in the fingerprints of a target that is written exactly once, and in
+/// messages.
 #[tokio::test]
 async fn an_infinite_number_is_stored_as_such_and_named_in_a_message() {
     #[derive(serde::Serialize)]

@@ -1,4 +1,4 @@
-//! What is PostgreSQL's own: answers that are lost, errors of the server, plans of statements.
+//! Tests of PostgreSQL alone: answers that are lost, errors of the server, plans of statements.
 
 mod connections;
 mod dead_owners;

@@ -1,4 +1,4 @@
-//! What the tests of PostgreSQL's readers and writers share.
+//! Shared parts of the tests of PostgreSQL's readers and writers.
 
 use std::any::Any;
 

@@ -1,5 +1,5 @@
-//! Tables and queries of PostgreSQL that are out of the ordinary: loose collations, domains in arrays, rules, constraints
-//! that the commit checks, years that the calendar of most programs does not know.
+//! Tables and queries of PostgreSQL that are out of the ordinary: loose collations, domains in arrays, rules,
+//! constraints that the commit checks, years that the calendar of most programs does not know.
 
 use oxbatch_core::item::{ErrorKind, ItemReader, ItemWriter};
 use oxbatch_storage::{PostgresReader, PostgresWriter, WriteForm};

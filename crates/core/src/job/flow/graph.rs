@@ -167,7 +167,7 @@ impl Element {
         }
     }
 
-    /// How many rounds of a cycle may reach it; `None` for one that is in no cycle.
+    /// Most rounds of a cycle that may reach it; `None` for one that is in no cycle.
     pub fn at_most(&self) -> Option<u32> {
         self.at_most
     }

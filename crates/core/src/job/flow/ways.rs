@@ -38,8 +38,8 @@ pub enum WayEnd {
 }
 
 impl FlowGraph {
-    /// All ways out of all elements, in the order in which they are tried. A FAILED element that takes none of them fails
-    /// the job.
+    /// All ways out of all elements, in the order in which they are tried. A FAILED element that takes none of them
+    /// fails the job.
     pub fn ways(&self) -> Vec<Way> {
         (0..self.elements.len()).flat_map(|element| self.ways_out(element)).collect()
     }

@@ -6,7 +6,7 @@ use crate::item::{ErrorKind, ItemError, Origin, Reject};
 use crate::step::body::BodyError;
 use crate::step::policy::{SkipPolicy, SkippableError};
 
-/// What is kept of the error of a skipped item, for the policy and the rejects.
+/// The error of a skipped item, as the policy and the rejects need it.
 pub(super) struct KeptError {
     kind: ErrorKind,
     file: Option<String>,

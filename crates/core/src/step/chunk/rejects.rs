@@ -77,14 +77,15 @@ impl<W: ItemWriter<Reject>> RejectOutput for W {
 }
 
 impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
-    /// Writes what the step skips, in whatever phase, to an output of its own: a file of rejects that goes back to who sent the
-    /// input, say. The function builds the writer of [`Reject`]s for each execution.
+    /// Writes what the step skips, in whatever phase, to an output of its own: a file of rejects that goes back to who
+    /// sent the input, say. The function builds the writer of [`Reject`]s for each execution.
     ///
-    /// - A reject is written with the chunk that commits its skip, and is as exact as its writer: once in a file or a table of the
-    ///   repository's database, however often the chunk is replayed, the step is restarted or its process is killed.
-    /// - It is published with the step's output when the step completes. When the step FAILS, a copy of what is committed so far is
-    ///   published, as far as the [writer can](ItemWriter::publish_copy): people can look at it, and the restart goes on with
-    ///   the output itself. A stop publishes nothing.
+    /// - A reject is written with the chunk that commits its skip, and is as exact as its writer: once in a file or a
+    ///   table of the repository's database, however often the chunk is replayed, the step is restarted or its process
+    ///   is killed.
+    /// - It is published with the step's output when the step completes. When the step FAILS, a copy of what is
+    ///   committed so far is published, as far as the [writer can](ItemWriter::publish_copy): people can look at it,
+    ///   and the restart goes on with the output itself. A stop publishes nothing.
     /// - Without a [skip policy](Self::skip) there are no rejects, and the step is not built.
     ///
     /// ```

@@ -23,7 +23,7 @@ pub(super) struct Target<'a, W> {
     pub(super) context: StepContext,
     /// Of the processor.
     pub(super) syncer: Option<Syncer>,
-    /// What the step goes on without.
+    /// The output for the items that the step goes on without.
     pub(super) rejects: Option<Box<dyn RejectOutput>>,
 }
 
@@ -130,7 +130,7 @@ impl<W> Target<'_, W> {
         Ok(Flushed { writer, rejects })
     }
 
-    /// What was flushed is committed, or waits for a save with what comes next.
+    /// Marks all that was flushed as committed, or as waiting for a save with what comes next.
     #[inline]
     pub(super) fn committed<O>(&mut self)
     where

@@ -1,4 +1,4 @@
-//! What a parser could be led astray by: nesting without end, entities.
+//! Input that could lead a parser astray: nesting without end, entities.
 
 use oxbatch_core::item::{ErrorKind, ItemError, ItemReader};
 use oxbatch_formats::{JsonArrayReader, JsonLinesReader, XmlReader};

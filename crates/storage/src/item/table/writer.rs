@@ -28,7 +28,10 @@ use crate::SqliteWriter;
 /// struct Strike { source: String, record: i64, species: Option<String> }
 ///
 /// let writer = TableWriter::<Strike>::new(context, "strikes")
-///     .create("CREATE TABLE IF NOT EXISTS strikes (source TEXT, record BIGINT, species TEXT, PRIMARY KEY (source, record))")
+///     .create(
+///         "CREATE TABLE IF NOT EXISTS strikes
+///              (source TEXT, record BIGINT, species TEXT, PRIMARY KEY (source, record))",
+///     )
 ///     .replace("DELETE FROM strikes WHERE source = $1", ["2024.csv".to_owned()]);
 /// # }
 /// ```

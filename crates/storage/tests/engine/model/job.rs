@@ -19,9 +19,9 @@ use crate::harness::Shared;
 
 /// Troubles that have yet to happen.
 pub(super) type Pending = Arc<Mutex<BTreeSet<Trouble>>>;
-/// What reader, processor and writer have counted in the job's context, as of the end.
+/// The counts of reader, processor and writer in the job's context, as of the end.
 pub(super) type Counted = Shared<Option<u64>>;
-/// What is written, as a file holds it.
+/// The written items, as a file holds them.
 pub(super) type Output = Shared<u64>;
 
 fn strikes(pending: &Pending, trouble: Trouble) -> bool {
@@ -32,7 +32,7 @@ fn strikes(pending: &Pending, trouble: Trouble) -> bool {
 #[derive(Clone)]
 pub(super) struct Node {
     out: Output,
-    /// How much of the output survives a loss of power.
+    /// Number of items of the output that survive a loss of power.
     durable: Arc<AtomicUsize>,
     /// Asked under the lock of the output: what is dead writes no more.
     dead: Arc<AtomicBool>,

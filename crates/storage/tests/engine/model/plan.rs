@@ -1,11 +1,11 @@
-//! What a case of the model does, and what a loop that never failed would come to.
+//! The plan of a case of the model, and the result of a loop that never fails.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-/// What goes wrong, once each: at the item of this number, or when the writer has come to it.
+/// Events that go wrong, once each: at the item of this number, or when the writer has come to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Trouble {
     /// The reader cannot be opened.
@@ -84,24 +84,24 @@ impl Plan {
         !self.cannot_read(n) && !self.cannot_process(n) && !n.is_multiple_of(3) && self.bad.contains(&(2, n))
     }
 
-    /// Whether an item is skipped, wherever.
+    /// Returns whether an item is skipped, wherever.
     pub(super) fn is_bad(&self, n: u64) -> bool {
         self.cannot_read(n) || self.cannot_process(n) || self.cannot_write(n)
     }
 
-    /// Whether its processor sees all items, and so may put something into the contexts.
+    /// Returns whether its processor sees all items, and so may put something into the contexts.
     pub(super) fn has_one_processor(&self) -> bool {
         self.threads == 1 && self.in_flight == 1
     }
 
-    /// What the first items come to when nothing goes wrong but with themselves.
+    /// The outputs of the first items when nothing goes wrong but with themselves.
     pub(super) fn model(&self, items: u64) -> Vec<u64> {
         let settled = (0..items).filter(|n| !n.is_multiple_of(3) && !self.is_bad(*n));
         settled.map(|n| n * 2).collect()
     }
 
-    /// Whether nothing stands behind what is saved once an attempt has ended: neither chunks that wait for a save nor what a
-    /// panic or a death has left.
+    /// Returns whether nothing stands behind the saved items once an attempt has ended: neither chunks that wait for a
+    /// save nor those that a panic or a death has left.
     pub(super) fn saves_each_chunk(&self) -> bool {
         let leaves =
             |trouble: &Trouble| matches!(trouble, Trouble::Die(_) | Trouble::DieWriting(_) | Trouble::PanicOfWriter(_));

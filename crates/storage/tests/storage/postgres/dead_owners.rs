@@ -1,4 +1,5 @@
-//! A node is gone without a word, or frozen, in the middle of a chunk: its session is ended, and nobody waits for its rows.
+//! A node is gone without a word, or frozen, in the middle of a chunk: its session is ended, and nobody waits for its
+//! rows.
 
 use oxbatch_core::conformance::fixture::{LONG, admitted, save, step_of};
 use oxbatch_core::execution::Counters;

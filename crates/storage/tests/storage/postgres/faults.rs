@@ -1,4 +1,4 @@
-//! What the server refuses, once for each kind: waited out where it passes, told in a sentence where it does not.
+//! Refusals of the server, once for each kind: waited out where they pass, reported in a sentence where they do not.
 
 use std::time::Duration;
 

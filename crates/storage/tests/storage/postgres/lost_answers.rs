@@ -135,7 +135,8 @@ async fn a_first_chunk_is_there_once_though_its_answer_is_lost_and_the_question_
     assert_eq!(database.query("SELECT commit_count FROM oxbatch_step_execution"), ["2"]);
 }
 
-/// The server is away for longer than is waited for it. The chunk was committed: the step FAILS with what the server has kept.
+/// The server is away for longer than is waited for it. The chunk was committed: the step FAILS with what the server
+/// has kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_whose_fate_is_not_known_in_time_is_not_written_again() {
     let database = TestDatabase::new();
@@ -187,7 +188,8 @@ async fn a_save_alone_is_sent_again_until_it_is_there() {
     }
 }
 
-/// The connection dies behind the writer's back: its rows are gone, and the checkpoint must not be saved on another one.
+/// The connection dies behind the writer's back: its rows are gone, and the checkpoint must not be saved on another
+/// one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_whose_connection_has_died_unseen_is_not_committed_without_its_rows() {
     let database = TestDatabase::new();
