@@ -128,12 +128,12 @@ impl<R, F> FilesReader<R, F> {
         Ok((files.into_iter().map(|(path, _)| path).collect(), fingerprint(&text)))
     }
 
-    fn check(&self, place: &FilesPosition, files: usize, list: u64) -> Result<(), FilesError> {
-        let difference = if place.files != files {
-            format!("there were {} and are {files} now", place.files)
-        } else if place.done > files {
-            format!("{} of {files} were done", place.done)
-        } else if place.list != list {
+    fn check(&self, position: &FilesPosition, files: usize, list: u64) -> Result<(), FilesError> {
+        let difference = if position.files != files {
+            format!("there were {} and are {files} now", position.files)
+        } else if position.done > files {
+            format!("{} of {files} were done", position.done)
+        } else if position.list != list {
             "one has another name or size".to_owned()
         } else {
             return Ok(());
@@ -154,14 +154,14 @@ where
     type Item = R::Item;
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
-        let place = checkpoint.map(Checkpoint::read::<FilesPosition>).transpose()?;
+        let position = checkpoint.map(Checkpoint::read::<FilesPosition>).transpose()?;
         self.open = None;
         let (paths, list) = self.list()?;
         let mut open = Open { paths, list, done: 0, reader: None };
-        if let Some(place) = place {
-            self.check(&place, open.paths.len(), list)?;
-            open.done = place.done;
-            if let (Some(path), Some(inner)) = (open.paths.get(place.done), place.inner) {
+        if let Some(position) = position {
+            self.check(&position, open.paths.len(), list)?;
+            open.done = position.done;
+            if let (Some(path), Some(inner)) = (open.paths.get(position.done), position.inner) {
                 let mut reader = (self.make)(path);
                 reader.open(Some(&Checkpoint::new(&inner)?)).await.map_err(|error| within(path, error))?;
                 open.reader = Some(reader);

@@ -54,7 +54,7 @@ pub(crate) async fn open_existing(
         #[cfg(feature = "postgres")]
         DatabaseSettings::Postgres { settings, .. } => {
             if !PostgresRepository::is_kept_in((**settings).clone()).await? {
-                return Err(CliError::NoTables { place: settings.place() });
+                return Err(CliError::NoTables { address: settings.address() });
             }
         }
         DatabaseSettings::Sqlite { .. } => {}

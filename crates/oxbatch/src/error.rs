@@ -58,8 +58,8 @@ pub(crate) enum CliError {
     )]
     NoExecutions { path: PathBuf },
     #[cfg(feature = "postgres")]
-    #[error("the database {place} keeps no executions: run a job or start the service with it to begin")]
-    NoTables { place: String },
+    #[error("the database {address} keeps no executions: run a job or start the service with it to begin")]
+    NoTables { address: String },
     #[error("the runtime cannot be started")]
     Runtime {
         #[source]

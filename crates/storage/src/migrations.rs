@@ -78,9 +78,9 @@ pub(crate) fn are_all(applied: i64) -> bool {
 }
 
 /// The problem with a database that has a migration which this version does not know.
-pub(crate) fn newer(place: &str, applied: i64, name: &str) -> String {
+pub(crate) fn newer(address: &str, applied: i64, name: &str) -> String {
     format!(
-        "the database {place} was migrated by a newer version (migration {applied} '{name}'; this program knows {NEWEST}); \
+        "the database {address} was migrated by a newer version (migration {applied} '{name}'; this program knows {NEWEST}); \
          use a version that knows migration {applied}"
     )
 }

@@ -77,7 +77,7 @@ impl PostgresRepository {
     pub async fn open(settings: PostgresSettings) -> Result<Self, RepositoryError> {
         let settings = Arc::new(settings);
         let connections = Connections::new(Connector::new(Arc::clone(&settings))?)?;
-        let mut session = connections.session().await.map_err(|fault| unusable(&settings, fault))?;
+        let mut session = connections.session().await.map_err(|error| unusable(&settings, error))?;
         surroundings::check(&connections, &session, &settings).await?;
         migrate::migrate(&mut session, &settings).await?;
         Self::start(connections, session, &settings).await
@@ -91,8 +91,8 @@ impl PostgresRepository {
     pub async fn open_for_reading(settings: PostgresSettings) -> Result<Self, RepositoryError> {
         let shared = Arc::new(settings.clone());
         let connections = Connections::new(Connector::new(Arc::clone(&shared))?)?;
-        let session = connections.session().await.map_err(|fault| unusable(&shared, fault))?;
-        let applied = migrate::applied(&session).await.map_err(|fault| unusable(&shared, fault))?;
+        let session = connections.session().await.map_err(|error| unusable(&shared, error))?;
+        let applied = migrate::applied(&session).await.map_err(|error| unusable(&shared, error))?;
         if applied != migrate::NEWEST {
             return Self::open(settings).await;
         }
@@ -104,7 +104,7 @@ impl PostgresRepository {
         session: Session,
         settings: &PostgresSettings,
     ) -> Result<Self, RepositoryError> {
-        let identity = migrate::identity(&session).await.map_err(|fault| unusable(settings, fault))?;
+        let identity = migrate::identity(&session).await.map_err(|error| unusable(settings, error))?;
         drop(session);
         // Nodes of one machine see each other's death by these marks; those of others by the lease.
         let marks = std::env::temp_dir().join(format!("oxbatch-{identity}"));
@@ -125,8 +125,8 @@ impl PostgresRepository {
     pub async fn is_kept_in(settings: PostgresSettings) -> Result<bool, RepositoryError> {
         let settings = Arc::new(settings);
         let connections = Connections::new(Connector::new(Arc::clone(&settings))?)?;
-        let session = connections.session().await.map_err(|fault| unusable(&settings, fault))?;
-        let applied = migrate::applied(&session).await.map_err(|fault| unusable(&settings, fault))?;
+        let session = connections.session().await.map_err(|error| unusable(&settings, error))?;
+        let applied = migrate::applied(&session).await.map_err(|error| unusable(&settings, error))?;
         Ok(applied > 0)
     }
 
@@ -137,7 +137,7 @@ impl PostgresRepository {
     /// When the database cannot be reached.
     pub async fn connect(&self) -> Result<Client, RepositoryError> {
         let connected = self.store.connections.connector.connect_patiently(Purpose::Own).await;
-        connected.map(|(client, _)| client).map_err(|fault| fault.into_repository("connect to the database"))
+        connected.map(|(client, _)| client).map_err(|error| error.into_repository("connect to the database"))
     }
 }
 

@@ -74,13 +74,13 @@ pub async fn many_changes_are_told_in_pages(backend: &dyn Backend) {
     }
     let first = process.repository.changes(Some(&follower.position), 3).await.unwrap();
     assert!(first.more && first.resumed);
-    let told: Vec<_> = first.executions.iter().map(|execution| execution.id).collect();
+    let reported: Vec<_> = first.executions.iter().map(|execution| execution.id).collect();
     // One of the page that was reported and one of those that were not change again, and a new one comes.
-    process.repository.request_stop(told[0]).await.unwrap();
-    process.repository.request_stop(ExecutionId(told[0].0 + 5)).await.unwrap();
+    process.repository.request_stop(reported[0]).await.unwrap();
+    process.repository.request_stop(ExecutionId(reported[0].0 + 5)).await.unwrap();
     let new = process.launch(launch_of(7)).await.unwrap().execution.id;
     follower.position = first.position;
-    let mut known: BTreeMap<i64, Status> = told.iter().map(|id| (id.0, Status::Starting)).collect();
+    let mut known: BTreeMap<i64, Status> = reported.iter().map(|id| (id.0, Status::Starting)).collect();
     let mut looks = 0;
     while looks < 3 {
         let seen = follower.look().await;
@@ -89,11 +89,11 @@ pub async fn many_changes_are_told_in_pages(backend: &dyn Backend) {
         looks += 1;
     }
     let stopped: Vec<_> = known.iter().filter(|(_, status)| **status == Status::Stopped).map(|(id, _)| *id).collect();
-    assert_eq!(stopped, [told[0].0, told[0].0 + 5]);
+    assert_eq!(stopped, [reported[0].0, reported[0].0 + 5]);
     assert_eq!((known.len(), known[&new.0]), (8, Status::Starting));
     // Whoever has the first page and its short position misses nothing.
     let again = process.repository.changes(Some(&first.resume), 100).await.unwrap();
-    let mut resumed: BTreeMap<i64, Status> = told.iter().map(|id| (id.0, Status::Starting)).collect();
+    let mut resumed: BTreeMap<i64, Status> = reported.iter().map(|id| (id.0, Status::Starting)).collect();
     resumed.extend(again.executions.iter().map(|execution| (execution.id.0, execution.status)));
     assert_eq!(resumed, known);
 }

@@ -203,9 +203,9 @@ pub async fn a_chunk_that_is_committed_before_the_end_is_recorded_counts(backend
     let chunks = |commit: i64| Counters { read: 10 * commit, write: 10 * commit, commit, ..Counters::default() };
     let mut transaction = process.repository.chunk_transaction(&step.fence).await.unwrap();
     transaction.commit(save("{}", &chunks(1))).await.unwrap();
-    let told = StepOutcome { counters: chunks(1), progress: Some(0.1), ..step_outcome(StatusEvent::Stop) };
+    let outcome = StepOutcome { counters: chunks(1), progress: Some(0.1), ..step_outcome(StatusEvent::Stop) };
     transaction.commit(save("{}", &chunks(2))).await.unwrap();
-    let ended = process.repository.finish_step(&step.fence, told).await.unwrap();
+    let ended = process.repository.finish_step(&step.fence, outcome).await.unwrap();
     assert_eq!((ended.status, ended.counters, ended.progress), (Status::Stopped, chunks(2), Some(0.5)));
     // And none after it.
     let late = transaction.commit(save("{}", &chunks(3))).await;

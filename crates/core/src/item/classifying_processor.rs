@@ -288,7 +288,7 @@ where
 
     #[inline]
     fn find(&self, name: &str) -> Option<usize> {
-        if self.name == name { Some(0) } else { self.others.find(name).map(|place| place + 1) }
+        if self.name == name { Some(0) } else { self.others.find(name).map(|index| index + 1) }
     }
 
     fn names(&self) -> Vec<&str> {

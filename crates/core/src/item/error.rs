@@ -173,7 +173,7 @@ impl ItemError {
     }
 
     /// The position of the item, the file included: `file 'orders.csv', line 17`.
-    pub fn place(&self) -> Option<String> {
+    pub fn location(&self) -> Option<String> {
         match (&self.file, &self.position) {
             (Some(file), Some(position)) => Some(format!("file '{file}', {position}")),
             (Some(file), None) => Some(format!("file '{file}'")),
@@ -205,8 +205,8 @@ impl ItemError {
 /// Place, the whole chain of causes, raw text.
 impl fmt::Display for ItemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = self.place() {
-            write!(f, "{place}: ")?;
+        if let Some(location) = self.location() {
+            write!(f, "{location}: ")?;
         }
         f.write_str(&cause_chain(self.source.as_ref()))?;
         match &self.raw {

@@ -55,7 +55,7 @@ pub struct GroupingReader<R: ItemReader, F> {
     /// The group that is being read.
     group: Vec<R::Item>,
     /// The error by which the group that is being read is none.
-    fault: Option<ItemError>,
+    error: Option<ItemError>,
     /// Records of that group beside the bad one.
     others: u64,
     /// The position before the group that is being read.
@@ -76,7 +76,7 @@ impl<R: ItemReader, F: FnMut(&R::Item, &R::Item) -> bool> GroupingReader<R, F> {
             same,
             max_group_items: Self::DEFAULT_MAX_GROUP_ITEMS,
             group: Vec::new(),
-            fault: None,
+            error: None,
             others: 0,
             border: None,
             origin: None,
@@ -95,8 +95,8 @@ impl<R: ItemReader, F: FnMut(&R::Item, &R::Item) -> bool> GroupingReader<R, F> {
     fn end(&mut self) -> Result<Option<Vec<R::Item>>, ItemError> {
         self.border = Some(self.reader.mark()?);
         let group = std::mem::take(&mut self.group);
-        match self.fault.take() {
-            Some(fault) => Err(self.of_group(fault)),
+        match self.error.take() {
+            Some(error) => Err(self.of_group(error)),
             None if group.is_empty() => Ok(None),
             None => Ok(Some(group)),
         }
@@ -104,25 +104,25 @@ impl<R: ItemReader, F: FnMut(&R::Item, &R::Item) -> bool> GroupingReader<R, F> {
 
     /// Keeps the first error of the group, and of its items the first alone, by which the others are known.
     #[cold]
-    fn spoil(&mut self, fault: ItemError) {
-        if self.fault.is_some() {
+    fn spoil(&mut self, error: ItemError) {
+        if self.error.is_some() {
             self.others += 1;
             return;
         }
         self.others = self.group.len() as u64;
         self.group.truncate(1);
-        self.fault = Some(fault);
+        self.error = Some(error);
     }
 
     /// The error as one of the whole group: the raw text of one record must not pass for a group of its own.
     #[cold]
-    fn of_group(&self, fault: ItemError) -> ItemError {
+    fn of_group(&self, error: ItemError) -> ItemError {
         let others = self.others;
-        let fault = fault.raw_is_part();
-        if others == 0 || matches!(fault.kind(), ErrorKind::Other | ErrorKind::Validation) {
-            return fault;
+        let error = error.raw_is_part();
+        if others == 0 || matches!(error.kind(), ErrorKind::Other | ErrorKind::Validation) {
+            return error;
         }
-        fault.caused_by(|source| SpoiledGroup { others, source }.into())
+        error.caused_by(|source| SpoiledGroup { others, source }.into())
     }
 }
 
@@ -143,7 +143,7 @@ where
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         self.group.clear();
-        (self.fault, self.border) = (None, None);
+        (self.error, self.border) = (None, None);
         self.reader.open(checkpoint).await?;
         self.border = Some(self.reader.mark()?);
         Ok(())
@@ -157,12 +157,12 @@ where
                     None => true,
                 },
                 Ok(None) => return self.end(),
-                Err(fault) if fault.kind() == ErrorKind::Transient => return Err(fault),
-                Err(fault) => {
+                Err(error) if error.kind() == ErrorKind::Transient => return Err(error),
+                Err(error) => {
                     let alone = self.group.is_empty();
-                    self.spoil(fault);
+                    self.spoil(error);
                     // The end of what cannot be read at all must not be searched for.
-                    if alone || self.fault.as_ref().is_some_and(|fault| fault.kind() == ErrorKind::Other) {
+                    if alone || self.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::Other) {
                         return self.end();
                     }
                     continue;
@@ -175,7 +175,7 @@ where
                 self.origin = self.reader.origin_of_peeked();
             }
             let Some(item) = self.reader.read().await? else { return self.end() };
-            if self.fault.is_some() {
+            if self.error.is_some() {
                 self.others += 1;
                 continue;
             }

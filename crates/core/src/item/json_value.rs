@@ -42,7 +42,7 @@ pub fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, JsonError> {
     match serde_json::from_str(text) {
         Ok(value) if number::may_be_inexact(text) => check_exact::<T>(text).map(|()| value),
         Ok(value) => Ok(value),
-        Err(error) => Err(fault::<T>(text, &error)),
+        Err(error) => Err(json_error::<T>(text, &error)),
     }
 }
 
@@ -79,13 +79,13 @@ fn check_exact<T: DeserializeOwned>(text: &str) -> Result<(), JsonError> {
 }
 
 #[cold]
-fn fault<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> JsonError {
+fn json_error<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> JsonError {
     // Parsed once more with a track of the path, which is too dear for values that are right.
     let mut parser = serde_json::Deserializer::from_str(text);
     let path = serde_path_to_error::deserialize::<_, T>(&mut parser).err().map(|error| error.path().to_string());
-    let place = format!(" at line {} column {}", error.line(), error.column());
+    let location = format!(" at line {} column {}", error.line(), error.column());
     let message = error.to_string();
-    let message = message.strip_suffix(&place).unwrap_or(&message);
+    let message = message.strip_suffix(&location).unwrap_or(&message);
     let problem = with_path(path.as_deref().unwrap_or("."), message);
     JsonError { problem, line: error.line(), column: error.column() }
 }

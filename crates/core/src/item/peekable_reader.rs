@@ -131,15 +131,15 @@ impl<R: ItemReader> ItemReader for PeekableReader<R> {
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         (self.peeked, self.anchor, self.since) = (None, None, 0);
         let Some(checkpoint) = checkpoint else { return self.reader.open(None).await };
-        let place: PeekedPosition = checkpoint.read()?;
-        self.reader.open(Some(&Checkpoint::from_raw(place.inner))).await?;
-        for passed in 0..place.pass_over {
+        let position: PeekedPosition = checkpoint.read()?;
+        self.reader.open(Some(&Checkpoint::from_raw(position.inner))).await?;
+        for passed in 0..position.pass_over {
             match self.reader.read().await {
                 Ok(Some(_)) => {}
                 Ok(None) => {
                     let message = format!(
                         "checkpoint is behind {} more items, but the source ended after {passed}",
-                        place.pass_over
+                        position.pass_over
                     );
                     return Err(ItemError::other(message));
                 }

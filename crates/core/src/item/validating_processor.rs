@@ -62,7 +62,7 @@ impl<C> ValidatingProcessor<C> {
     fn checked<I: Validate<Context = C>>(&self, item: I) -> Result<I, ItemError> {
         match item.validate_with(&self.context) {
             Ok(()) => Ok(item),
-            Err(report) => Err(fault(&report)),
+            Err(report) => Err(refusal(&report)),
         }
     }
 }
@@ -87,7 +87,7 @@ where
 }
 
 #[cold]
-fn fault(report: &garde::Report) -> ItemError {
+fn refusal(report: &garde::Report) -> ItemError {
     let mut text = String::new();
     for (path, error) in report.iter() {
         let between = if text.is_empty() { "" } else { "; " };

@@ -56,7 +56,7 @@ impl GivenValue {
     pub fn detect(self) -> Result<ParameterValue, String> {
         match self {
             Self::Text(text) if is_number(&text) => {
-                number_value(&text).map_err(|fault| format!("{fault} (as a text it is written NAME:string=…)"))
+                number_value(&text).map_err(|error| format!("{error} (as a text it is written NAME:string=…)"))
             }
             Self::Text(text) => string_or_date(text),
             Self::JsonString(text) => string_or_date(text),
@@ -97,7 +97,7 @@ fn string_or_date(text: String) -> Result<ParameterValue, String> {
     match DateTime::parse(&text) {
         Ok(instant) => Ok(ParameterValue::DateTime(instant)),
         Err(DateTimeError::NotADate) => Ok(ParameterValue::String(text)),
-        Err(fault) => Err(format!("{fault}: {}", shorten(&text))),
+        Err(error) => Err(format!("{error}: {}", shorten(&text))),
     }
 }
 

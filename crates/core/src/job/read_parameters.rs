@@ -110,7 +110,7 @@ impl<'de> Deserializer<'de> for Value<'_> {
             ParameterValue::Float(number) => visitor.visit_f64(*number),
             ParameterValue::DateTime(instant) => visitor.visit_string(instant.to_string()),
         };
-        read.map_err(|fault| self.invalid(fault))
+        read.map_err(|error| self.invalid(error))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -129,7 +129,7 @@ impl<'de> Deserializer<'de> for Value<'_> {
     ) -> Result<V::Value, Fault> {
         let ParameterValue::String(text) = &self.parameter.value else { return self.deserialize_any(visitor) };
         let variant: StringDeserializer<Fault> = text.clone().into_deserializer();
-        variant.deserialize_enum(name, variants, visitor).map_err(|fault| self.invalid(fault))
+        variant.deserialize_enum(name, variants, visitor).map_err(|error| self.invalid(error))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {

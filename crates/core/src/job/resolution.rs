@@ -30,18 +30,18 @@ pub struct InvalidParameter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidParameters {
     /// The errors, in the order in which the parameters were given; those of rules over several come last.
-    pub faults: Vec<InvalidParameter>,
+    pub errors: Vec<InvalidParameter>,
 }
 
 impl std::error::Error for InvalidParameters {}
 
 impl fmt::Display for InvalidParameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.faults.iter().enumerate() {
+        for (index, error) in self.errors.iter().enumerate() {
             let separator = if index > 0 { "; " } else { "" };
-            match &fault.parameter {
-                Some(parameter) => write!(f, "{separator}parameter '{parameter}' {}", fault.message)?,
-                None => write!(f, "{separator}{}", fault.message)?,
+            match &error.parameter {
+                Some(parameter) => write!(f, "{separator}parameter '{parameter}' {}", error.message)?,
+                None => write!(f, "{separator}{}", error.message)?,
             }
         }
         Ok(())
@@ -76,16 +76,16 @@ pub(super) fn resolve(
 ) -> Result<Resolved, InvalidParameters> {
     let declared = accepted.declared;
     let mut resolved = Resolved { parameters: JobParameters::default(), computed: Vec::new() };
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     let mut seen = HashSet::new();
     if given.entries.len() > MAX_PARAMETERS {
         let (parameter, _) = &given.entries[MAX_PARAMETERS];
         let message = format!("is one too many: a launch takes at most {MAX_PARAMETERS} parameters");
-        return Err(InvalidParameters { faults: vec![fault(parameter, message)] });
+        return Err(InvalidParameters { errors: vec![invalid(parameter, message)] });
     }
     if accepted.new_run {
         if let Some(message) = new_run_refusal(declared, &given) {
-            return Err(InvalidParameters { faults: vec![fault(RUN_PARAMETER, message)] });
+            return Err(InvalidParameters { errors: vec![invalid(RUN_PARAMETER, message)] });
         }
         // Neither required nor filled in.
         seen.insert(RUN_PARAMETER.to_owned());
@@ -98,7 +98,7 @@ pub(super) fn resolve(
         };
         match checked {
             Ok(parameter) => resolved.parameters.insert(&name, parameter),
-            Err(message) => faults.push(fault(&name, message)),
+            Err(message) => errors.push(invalid(&name, message)),
         }
     }
     for declaration in declared.unwrap_or_default().iter().filter(|declaration| !seen.contains(declaration.name())) {
@@ -110,15 +110,15 @@ pub(super) fn resolve(
                 resolved.parameters.insert(declaration.name(), parameter);
             }
             Ok(None) => {}
-            Err(message) => faults.push(fault(declaration.name(), message)),
+            Err(message) => errors.push(invalid(declaration.name(), message)),
         }
     }
     // A rule relies on what the declarations promise.
-    if faults.is_empty() {
+    if errors.is_empty() {
         let refused = accepted.rules.iter().filter_map(|rule| rule.check(&resolved.parameters).err());
-        faults.extend(refused.map(|message| InvalidParameter { parameter: None, message }));
+        errors.extend(refused.map(|message| InvalidParameter { parameter: None, message }));
     }
-    if faults.is_empty() { Ok(resolved) } else { Err(InvalidParameters { faults }) }
+    if errors.is_empty() { Ok(resolved) } else { Err(InvalidParameters { errors }) }
 }
 
 /// Why a new run cannot have its number.
@@ -136,7 +136,7 @@ fn new_run_refusal(declared: Option<&[ParameterDeclaration]>, given: &GivenParam
     (!takes_any).then(|| refusal.to_owned())
 }
 
-fn fault(parameter: &str, message: String) -> InvalidParameter {
+fn invalid(parameter: &str, message: String) -> InvalidParameter {
     InvalidParameter { parameter: Some(parameter.to_owned()), message }
 }
 
@@ -232,9 +232,9 @@ mod tests {
 
     #[test]
     fn every_error_is_reported_at_once_with_its_name() {
-        let faults = resolve_json(r#"{"size":7,"colour":"red","input":1,"input":"b"}"#).unwrap_err();
+        let errors = resolve_json(r#"{"size":7,"colour":"red","input":1,"input":"b"}"#).unwrap_err();
         assert_errors(
-            &faults,
+            &errors,
             &[
                 "parameter 'size' must be one of 10, 100",
                 "parameter 'colour' is unknown: the job takes input, size, day, token",
@@ -245,8 +245,8 @@ mod tests {
         );
     }
 
-    fn assert_errors(faults: &InvalidParameters, expected: &[&str]) {
-        assert_eq!(faults.to_string(), expected.join("; "));
+    fn assert_errors(errors: &InvalidParameters, expected: &[&str]) {
+        assert_eq!(errors.to_string(), expected.join("; "));
     }
 
     #[test]
@@ -269,8 +269,8 @@ mod tests {
     fn the_value_of_a_secret_is_in_no_fault() {
         let declared = [ParameterDeclaration::integer("pin").secret()];
         let given = GivenParameters::from_json(br#"{"pin":"hunter2"}"#).unwrap();
-        let fault = of(&declared, given).unwrap_err().to_string();
-        assert_eq!(fault, "parameter 'pin' must be of type INTEGER");
+        let error = of(&declared, given).unwrap_err().to_string();
+        assert_eq!(error, "parameter 'pin' must be of type INTEGER");
     }
 
     #[test]

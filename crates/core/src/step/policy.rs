@@ -149,11 +149,11 @@ pub(crate) enum SkipRefusal {
 
 impl SkipRefusal {
     /// The error of the step by an item that failed like this.
-    pub(crate) fn message(self, fault: &str) -> String {
+    pub(crate) fn message(self, error: &str) -> String {
         match self {
-            Self::Other => format!("the skip policy does not allow this fault: {fault}"),
+            Self::Other => format!("the skip policy does not allow this skippable: {error}"),
             Self::Limit(limit) => {
-                format!("skip limit exceeded: at most {limit} items may be skipped, and one more failed: {fault}")
+                format!("skip limit exceeded: at most {limit} items may be skipped, and one more failed: {error}")
             }
         }
     }
@@ -203,16 +203,16 @@ impl SkipPolicy {
 
     /// True if an item is skipped. Kinds are asked before the limit: what is not skipped has an error of its own to
     /// tell.
-    pub(crate) fn verdict(&self, fault: &SkippableError<'_>) -> Result<(), SkipRefusal> {
-        let fits = fault.kind != ErrorKind::Transient
+    pub(crate) fn verdict(&self, error: &SkippableError<'_>) -> Result<(), SkipRefusal> {
+        let fits = error.kind != ErrorKind::Transient
             && match &self.rule {
-                SkipRule::Kinds(kinds) => kinds.contains(&fault.kind),
+                SkipRule::Kinds(kinds) => kinds.contains(&error.kind),
                 SkipRule::Any => true,
-                SkipRule::Function(function) => function(fault),
+                SkipRule::Function(function) => function(error),
             };
         match fits {
             false => Err(SkipRefusal::Other),
-            true if fault.skipped >= self.limit => Err(SkipRefusal::Limit(self.limit)),
+            true if error.skipped >= self.limit => Err(SkipRefusal::Limit(self.limit)),
             true => Ok(()),
         }
     }
@@ -222,9 +222,10 @@ impl SkipPolicy {
         if error.is_fatal() {
             return Err(SkipRefusal::Other);
         }
-        let (position, text) = (error.place(), error.cause_text());
-        let fault = SkippableError { phase, kind: error.kind(), position: position.as_deref(), error: &text, skipped };
-        self.verdict(&fault)
+        let (position, text) = (error.location(), error.cause_text());
+        let skippable =
+            SkippableError { phase, kind: error.kind(), position: position.as_deref(), error: &text, skipped };
+        self.verdict(&skippable)
     }
 }
 
@@ -291,7 +292,7 @@ mod tests {
         assert_eq!(asks(&few, &other, 0), Err(SkipRefusal::Other));
         let any = SkipPolicy::unlimited().any_kind();
         assert_eq!(asks(&any, &other, 1 << 40), Ok(()));
-        let first = SkipPolicy::unlimited().when(|fault| fault.error == "p" && fault.skipped == 0);
+        let first = SkipPolicy::unlimited().when(|skippable| skippable.error == "p" && skippable.skipped == 0);
         assert_eq!([0, 1].map(|skipped| asks(&first, &parse, skipped)), [Ok(()), Err(SkipRefusal::Other)]);
         let all = SkipPolicy::unlimited().when(|_| true);
         for policy in [any, all, SkipPolicy::new(9).skip_on([ErrorKind::Transient, ErrorKind::Parse])] {

@@ -86,8 +86,8 @@ impl Index {
 /// The bits of a key in the filter: its hash has enough of them.
 fn bits(hash: u128) -> impl Iterator<Item = (usize, u64)> {
     (0..FILTER_HASHES).map(move |number| {
-        let place = usize::try_from((hash >> (32 * number)) & 0xffff_ffff).unwrap_or_default() % FILTER_BITS;
-        (place / 64, 1 << (place % 64))
+        let bit = usize::try_from((hash >> (32 * number)) & 0xffff_ffff).unwrap_or_default() % FILTER_BITS;
+        (bit / 64, 1 << (bit % 64))
     })
 }
 

@@ -28,14 +28,14 @@ impl OutputFile {
     }
 
     fn copy_to(&self, copy_path: &std::path::Path, length: u64, end: &[u8]) -> Result<(), FileError> {
-        let fault = |source| FileError::Copy { from: self.part_path.clone(), path: self.path.clone(), source };
-        let part = File::open(&self.part_path).map_err(fault)?;
-        let mut copy = File::create(copy_path).map_err(fault)?;
-        io::copy(&mut part.take(length), &mut copy).map_err(fault)?;
-        copy.write_all(end).map_err(fault)?;
+        let error = |source| FileError::Copy { from: self.part_path.clone(), path: self.path.clone(), source };
+        let part = File::open(&self.part_path).map_err(error)?;
+        let mut copy = File::create(copy_path).map_err(error)?;
+        io::copy(&mut part.take(length), &mut copy).map_err(error)?;
+        copy.write_all(end).map_err(error)?;
         self.follow_target(&copy, false)?;
-        copy.sync_all().map_err(fault)?;
-        fs::rename(copy_path, &self.path).map_err(fault)?;
-        sync_folder(&self.path).map_err(fault)
+        copy.sync_all().map_err(error)?;
+        fs::rename(copy_path, &self.path).map_err(error)?;
+        sync_folder(&self.path).map_err(error)
     }
 }

@@ -302,12 +302,12 @@ impl OutputFiles {
 
     /// Gives copies of what is committed, with `end` behind the last, the final names.
     pub(crate) fn publish_copy(&mut self, end: &[u8]) -> Result<(), FileError> {
-        let fault = |source| FileError::Compress { path: self.current.part_path.clone(), source };
+        let error = |source| FileError::Compress { path: self.current.part_path.clone(), source };
         let mut packed = Vec::new();
-        if let Some(mut member) = self.compression.begin().map_err(fault)?.filter(|_| !end.is_empty()) {
-            member.push(end).map_err(fault)?;
+        if let Some(mut member) = self.compression.begin().map_err(error)?.filter(|_| !end.is_empty()) {
+            member.push(end).map_err(error)?;
             packed.append(member.compressed());
-            packed.extend(member.end().map_err(fault)?);
+            packed.extend(member.end().map_err(error)?);
         }
         let end = if self.compression == Compression::None { end } else { &packed };
         for number in 1..self.counts.file {

@@ -60,7 +60,7 @@ fn a_fault_names_its_file_and_the_next_file_is_reached() {
         assert_eq!(reader.read().await.unwrap(), Some(1));
         let error = reader.read().await.unwrap_err();
         let place = format!("file '{}', line 2, column 1", folder.path().join("a.jsonl").display());
-        assert_eq!(error.place(), Some(place));
+        assert_eq!(error.location(), Some(place));
         assert_eq!(read_all(&mut reader).await.unwrap(), [2]);
     });
 }

@@ -120,7 +120,7 @@ impl From<InvalidParameters> for Problem {
             parameter: invalid.parameter,
             message: invalid.message,
         };
-        Self::parameters(ProblemKind::InvalidParameters, error.faults.into_iter().map(of).collect())
+        Self::parameters(ProblemKind::InvalidParameters, error.errors.into_iter().map(of).collect())
     }
 }
 

@@ -33,7 +33,7 @@ pub struct PreviewView {
     end: PreviewEndView,
     /// The error that ended it.
     #[schema(required)]
-    fault: Option<String>,
+    error: Option<String>,
 }
 
 /// One of the first items of a step.
@@ -94,7 +94,7 @@ impl PreviewView {
     pub fn new(job_name: String, preview: Preview) -> Self {
         let items: Vec<PreviewItemView> = preview.items.into_iter().map(Into::into).collect();
         let count = |result| items.iter().filter(|item| item.result == result).count();
-        let (end, fault) = match preview.end {
+        let (end, error) = match preview.end {
             PreviewEnd::Enough => (PreviewEndView::Enough, None),
             PreviewEnd::EndOfInput => (PreviewEndView::EndOfInput, None),
             PreviewEnd::OutOfTime => (PreviewEndView::OutOfTime, None),
@@ -109,7 +109,7 @@ impl PreviewView {
             failure_count: count(PreviewResultView::Failed),
             items,
             end,
-            fault,
+            error,
         }
     }
 }

@@ -12,7 +12,7 @@ async fn the_first_items_are_shown_and_nothing_is_stored() {
     let answer = service.post("/jobs/Chunky/preview?items=2").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     let expected = json!({
-        "job_name": "Chunky", "step_name": "Numbers", "parameters": {}, "end": "ENOUGH", "fault": null,
+        "job_name": "Chunky", "step_name": "Numbers", "parameters": {}, "end": "ENOUGH", "error": null,
         "output_count": 1, "filter_count": 1, "failure_count": 0,
         "items": [
             {"result": "FILTERED", "input": 1, "output": null, "phase": null, "position": null, "raw": null, "error": null},

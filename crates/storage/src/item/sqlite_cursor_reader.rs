@@ -49,7 +49,7 @@ pub struct SqliteCursorReader<T, F> {
     map: Option<F>,
     running: Option<Running<T>>,
     batch: std::vec::IntoIter<Fetched<T>>,
-    place: CursorPosition,
+    position: CursorPosition,
 }
 
 /// The state that is stored with each commit.
@@ -99,7 +99,7 @@ where
             map: Some(map),
             running: None,
             batch: Vec::new().into_iter(),
-            place: CursorPosition::default(),
+            position: CursorPosition::default(),
         }
     }
 
@@ -117,7 +117,7 @@ struct Query<F> {
     text: String,
     parameters: Vec<Value>,
     map: F,
-    place: CursorPosition,
+    position: CursorPosition,
 }
 
 impl<F> Query<F> {
@@ -128,12 +128,12 @@ impl<F> Query<F> {
     {
         let mut statement = self.connection.prepare(&self.text)?;
         let mut rows = statement.query(params_from_iter(&self.parameters))?;
-        for passed in 1..=self.place.rows {
+        for passed in 1..=self.position.rows {
             let Some(row) = rows.next()? else {
                 let before = passed - 1;
-                return Err(changed(&format!("{} rows were settled, but there are {before}", self.place.rows)));
+                return Err(changed(&format!("{} rows were settled, but there are {before}", self.position.rows)));
             };
-            if passed == self.place.rows && fingerprint(row)? != self.place.last {
+            if passed == self.position.rows && fingerprint(row)? != self.position.last {
                 return Err(changed(&format!("another row is row {passed} now")));
             }
         }
@@ -192,16 +192,16 @@ where
 
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         let map = self.map.take().ok_or_else(|| ItemError::other("the reader was opened before"))?;
-        self.place = checkpoint.map(Checkpoint::read).transpose()?.unwrap_or_default();
+        self.position = checkpoint.map(Checkpoint::read).transpose()?.unwrap_or_default();
         let connection = self.source.connect()?;
         let interrupt = connection.get_interrupt_handle();
         let (text, parameters) = (self.query.clone(), self.parameters.clone());
-        let query = Query { connection, text, parameters, map, place: self.place };
+        let query = Query { connection, text, parameters, map, position: self.position };
         let (sender, batches) = mpsc::channel(BATCHES);
         let body = move || {
-            if let Err(fault) = query.run(&sender) {
+            if let Err(error) = query.run(&sender) {
                 // Nobody wants it when the step has ended.
-                let _ = sender.blocking_send(Err(fault));
+                let _ = sender.blocking_send(Err(error));
             }
         };
         let thread = std::thread::Builder::new().name("oxbatch-cursor".to_owned()).spawn(body)?;
@@ -213,8 +213,8 @@ where
     async fn read(&mut self) -> Result<Option<T>, ItemError> {
         loop {
             if let Some((item, fingerprint)) = self.batch.next() {
-                self.place = CursorPosition { rows: self.place.rows + 1, last: fingerprint };
-                let item = item.map_err(|error| ItemError::parse(error).at(format!("row {}", self.place.rows)));
+                self.position = CursorPosition { rows: self.position.rows + 1, last: fingerprint };
+                let item = item.map_err(|error| ItemError::parse(error).at(format!("row {}", self.position.rows)));
                 return item.map(Some);
             }
             let Some(running) = &mut self.running else { return Ok(None) };
@@ -233,7 +233,7 @@ where
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
-        Checkpoint::new(&self.place).map(Some)
+        Checkpoint::new(&self.position).map(Some)
     }
 
     async fn close(&mut self) -> Result<(), ItemError> {

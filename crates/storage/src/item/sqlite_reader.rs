@@ -124,14 +124,14 @@ where
         let keys: Vec<String> = self.keys.iter().map(|key| format!("{} COLLATE BINARY", quoted(key))).collect();
         let keys = keys.join(", ");
         let mut number = self.parameters.len();
-        let mut place = || {
+        let mut placeholder = || {
             number += 1;
             format!("?{number}")
         };
         let behind = match &self.fetched {
             Some(key) => {
-                let places: Vec<String> = key.iter().map(|_| place()).collect();
-                format!(" WHERE ({keys}) > ({})", places.join(", "))
+                let placeholders: Vec<String> = key.iter().map(|_| placeholder()).collect();
+                format!(" WHERE ({keys}) > ({})", placeholders.join(", "))
             }
             None => String::new(),
         };
@@ -139,7 +139,7 @@ where
         format!(
             "SELECT * FROM ({}\n){behind} ORDER BY {keys} LIMIT {}",
             self.query.trim().trim_end_matches(';'),
-            place()
+            placeholder()
         )
     }
 
@@ -147,14 +147,14 @@ where
         let sql = self.page_query();
         let connection = self.connection.as_ref().ok_or_else(|| ItemError::other("the reader is not open"))?;
         let mut statement = connection.prepare_cached(&sql)?;
-        let places: Vec<usize> = self.keys.iter().map(|key| statement.column_index(key)).collect::<Result<_, _>>()?;
+        let indexes: Vec<usize> = self.keys.iter().map(|key| statement.column_index(key)).collect::<Result<_, _>>()?;
         // One more than a page: the next page begins behind the last key, so a row that has it too must be seen here.
         let limit = Value::Integer(i64::from(self.page_size) + 1);
         let values = self.parameters.iter().chain(self.fetched.iter().flatten()).chain([&limit]);
         let mut rows = statement.query(params_from_iter(values))?;
         let mut found = 0;
         while let Some(row) = rows.next()? {
-            let key = key_of(row, &places, &self.keys)?;
+            let key = key_of(row, &indexes, &self.keys)?;
             if self.fetched.as_ref().is_some_and(|last| is_same(last, &key)) {
                 let message = format!("the key ({}) is not unique: two rows have it", show(&key));
                 return Err(ItemError::validation(message));
@@ -183,15 +183,15 @@ fn is_same(one: &Key, other: &Key) -> bool {
     one.iter().zip(other).all(equal)
 }
 
-fn key_of(row: &Row<'_>, places: &[usize], names: &[String]) -> Result<Key, ItemError> {
-    let value = |(place, name): (&usize, &String)| match row.get_ref(*place)? {
+fn key_of(row: &Row<'_>, indexes: &[usize], names: &[String]) -> Result<Key, ItemError> {
+    let value = |(index, name): (&usize, &String)| match row.get_ref(*index)? {
         ValueRef::Null => Err(ItemError::validation(format!("the key column '{name}' is NULL"))),
         ValueRef::Blob(_) => {
             Err(ItemError::validation(format!("the key column '{name}' is a BLOB; use text or numbers")))
         }
         value => Ok(Value::try_from(value)?),
     };
-    places.iter().zip(names).map(value).collect()
+    indexes.iter().zip(names).map(value).collect()
 }
 
 fn show(key: &Key) -> String {

@@ -83,7 +83,7 @@ impl PostgresChunkTransaction {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn client(&mut self) -> Result<&Client, RepositoryError> {
-        self.begin().await.map_err(|fault| fault.into_repository(BEGIN))?;
+        self.begin().await.map_err(|error| error.into_repository(BEGIN))?;
         match &self.connection {
             Some(connection) => Ok(&connection.client),
             None => Err(ServerError::NoAnswer.into_repository(BEGIN)),
@@ -103,7 +103,7 @@ impl PostgresChunkTransaction {
         loop {
             let begun = match self.connected(NewerSave::Refused).await {
                 Ok(connection) => connection.client.batch_execute("BEGIN").await.map_err(StoreError::from),
-                Err(fault) => Err(fault),
+                Err(error) => Err(error),
             };
             match begun {
                 Ok(()) => {
@@ -111,10 +111,10 @@ impl PostgresChunkTransaction {
                     return Ok(());
                 }
                 // Nothing of the chunk is lost with a connection on which it has not begun.
-                Err(fault) => {
+                Err(error) => {
                     self.connection = None;
-                    if !fault.passes() || !patience.wait(&fault).await {
-                        return Err(patience.ended_by(fault));
+                    if !error.passes() || !patience.wait(&error).await {
+                        return Err(patience.ended_by(error));
                     }
                 }
             }
@@ -185,7 +185,7 @@ impl ChunkTransaction for PostgresChunkTransaction {
                     self.phase.undo(false);
                     Err(RepositoryError::LeaseLost { id: self.fence.lease.execution_id() })
                 }
-                Err(fault) => Err(fault.into_repository(COMMIT)),
+                Err(error) => Err(error.into_repository(COMMIT)),
             }
         }
         .boxed()

@@ -77,7 +77,7 @@ impl Connector {
         let mut patience = Patience::until(Instant::now() + self.settings.retry_time);
         loop {
             match self.connect(purpose).await {
-                Err(fault) if fault.is_refusal() && patience.wait(&fault).await => {}
+                Err(error) if error.is_refusal() && patience.wait(&error).await => {}
                 connected => return connected,
             }
         }
@@ -182,7 +182,7 @@ impl PostgresSettings {
     pub async fn connect(&self) -> Result<Client, RepositoryError> {
         let connector = Connector::new(Arc::new(self.clone()))?;
         let connected = connector.connect_patiently(Purpose::Own).await;
-        connected.map(|(client, _)| client).map_err(|fault| unusable(self, fault))
+        connected.map(|(client, _)| client).map_err(|error| unusable(self, error))
     }
 }
 
@@ -208,44 +208,44 @@ impl Connect for OnRuntime {
 }
 
 /// The sentence for a database that cannot be used at all.
-pub(super) fn unusable(settings: &PostgresSettings, fault: StoreError) -> RepositoryError {
-    let place = settings.place();
+pub(super) fn unusable(settings: &PostgresSettings, error: StoreError) -> RepositoryError {
+    let address = settings.address();
     let user = settings.user().unwrap_or("the system's user");
-    let error = match fault {
+    let error = match error {
         StoreError::Database(ServerError::Sql(error)) => error,
         StoreError::Database(ServerError::NoAnswer) => {
-            return unusable_for(format!("the PostgreSQL server at {place} does not answer"), None);
+            return unusable_for(format!("the PostgreSQL server at {address} does not answer"), None);
         }
-        fault => return fault.into_repository("open the database"),
+        error => return error.into_repository("open the database"),
     };
     let problem = match error.code() {
         Some(code) if [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION].contains(code) => {
             let missing = if settings.has_password() { "" } else { "; no password was given" };
-            format!("the PostgreSQL server at {place} does not let '{user}' in{missing}")
+            format!("the PostgreSQL server at {address} does not let '{user}' in{missing}")
         }
         Some(code) if *code == SqlState::INVALID_CATALOG_NAME => {
             format!(
-                "the database of {place} does not exist; create it with: createdb {}",
+                "the database of {address} does not exist; create it with: createdb {}",
                 settings.database().unwrap_or(user)
             )
         }
         Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => {
-            format!("the PostgreSQL server at {place} has no connection left")
+            format!("the PostgreSQL server at {address} has no connection left")
         }
         Some(code) if *code == SqlState::CANNOT_CONNECT_NOW => {
-            format!("the PostgreSQL server at {place} is starting or stopping; try again in a moment")
+            format!("the PostgreSQL server at {address} is starting or stopping; try again in a moment")
         }
-        Some(_) => format!("the PostgreSQL database {place} cannot be used"),
+        Some(_) => format!("the PostgreSQL database {address} cannot be used"),
         None => match error.to_string().as_str() {
-            "error connecting to server" => format!("no PostgreSQL server can be reached at {place}"),
-            text if text.contains("TLS") => format!("no encrypted connection to {place} can be made"),
+            "error connecting to server" => format!("no PostgreSQL server can be reached at {address}"),
+            text if text.contains("TLS") => format!("no encrypted connection to {address} can be made"),
             text if text.contains("configuration") && !settings.has_password() => {
                 format!(
-                    "the PostgreSQL server at {place} wants a password of '{user}': set database.password_file, \
+                    "the PostgreSQL server at {address} wants a password of '{user}': set database.password_file, \
                      PGPASSWORD or a line in the password file"
                 )
             }
-            _ => format!("the PostgreSQL database {place} cannot be used"),
+            _ => format!("the PostgreSQL database {address} cannot be used"),
         },
     };
     match error.as_db_error() {

@@ -262,6 +262,6 @@ pub(super) fn corrupt(what: &'static str, id: i64, source: impl Into<BoxError>) 
 }
 
 /// A unique index refused a row.
-pub(super) fn is_unique_violation(fault: &StoreError) -> bool {
-    fault.of_server().and_then(Error::code) == Some(&SqlState::UNIQUE_VIOLATION)
+pub(super) fn is_unique_violation(error: &StoreError) -> bool {
+    error.of_server().and_then(Error::code) == Some(&SqlState::UNIQUE_VIOLATION)
 }

@@ -20,8 +20,8 @@ const LOCK: i64 = 0x6f_78_62_61_74_63_68;
 pub(super) async fn migrate(session: &mut Session, settings: &PostgresSettings) -> Result<(), RepositoryError> {
     check_server(session, settings).await?;
     // Nothing is written to a database that is up to date.
-    let newest = applied(session).await.map_err(|fault| unusable(settings, fault))? == NEWEST;
-    if newest && is_complete(session).await.map_err(|fault| unusable(settings, fault))? {
+    let newest = applied(session).await.map_err(|error| unusable(settings, error))? == NEWEST;
+    if newest && is_complete(session).await.map_err(|error| unusable(settings, error))? {
         return Ok(());
     }
     session.enter_transaction();
@@ -30,23 +30,23 @@ pub(super) async fn migrate(session: &mut Session, settings: &PostgresSettings) 
         let begun = session.batch("BEGIN; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0").await;
         let locked = match begun {
             Ok(()) => session.query("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await,
-            Err(fault) => Err(fault),
+            Err(error) => Err(error),
         };
-        locked.map_err(|fault| unusable(settings, fault))?;
+        locked.map_err(|error| unusable(settings, error))?;
         // Looked at again under the lock: another node may have been faster.
-        let applied = applied(session).await.map_err(|fault| unusable(settings, fault))?;
+        let applied = applied(session).await.map_err(|error| unusable(settings, error))?;
         if applied > NEWEST {
             let newer = newer(session, settings, applied).await;
             session.roll_back().await;
             return Err(newer);
         }
         let needed =
-            applied == 0 || !has(session, migration.number).await.map_err(|fault| unusable(settings, fault))?;
-        if needed && let Err(fault) = apply(session, migration).await {
+            applied == 0 || !has(session, migration.number).await.map_err(|error| unusable(settings, error))?;
+        if needed && let Err(error) = apply(session, migration).await {
             session.roll_back().await;
-            return Err(refused(settings, fault));
+            return Err(refused(settings, error));
         }
-        session.commit().await.map_err(|fault| refused(settings, fault))?;
+        session.commit().await.map_err(|error| refused(settings, error))?;
         session.enter_transaction();
     }
     // All transactions are closed; the connection is as it was.
@@ -58,30 +58,30 @@ async fn check_server(session: &Session, settings: &PostgresSettings) -> Result<
     let unusable_for = |problem| RepositoryError::Unusable { problem, source: None };
     let sql = "SELECT current_setting('server_version_num')::int / 10000, current_setting('server_version'),
          pg_is_in_recovery(), current_setting('server_encoding'), current_setting('default_transaction_read_only') = 'on'";
-    let row = session.one(sql, &[]).await.map_err(|fault| unusable(settings, fault))?;
+    let row = session.one(sql, &[]).await.map_err(|error| unusable(settings, error))?;
     let read = || -> Result<(i32, String, bool, String, bool), tokio_postgres::Error> {
         Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?))
     };
     let (version, name, is_standby, encoding, is_read_only) =
         read().map_err(|error| unusable(settings, error.into()))?;
-    let place = settings.place();
+    let address = settings.address();
     if version < LEAST_SERVER {
         return Err(unusable_for(format!(
-            "the server of {place} is PostgreSQL {name}; {LEAST_SERVER} or newer is needed"
+            "the server of {address} is PostgreSQL {name}; {LEAST_SERVER} or newer is needed"
         )));
     }
     if is_standby {
-        return Err(unusable_for(format!("the server of {place} is a read-only standby; name the primary")));
+        return Err(unusable_for(format!("the server of {address} is a read-only standby; name the primary")));
     }
     if is_read_only {
         return Err(unusable_for(format!(
-            "default_transaction_read_only is on for the user or the database of {place}, and what is run has to be recorded: \
+            "default_transaction_read_only is on for the user or the database of {address}, and what is run has to be recorded: \
              name another user, or take it off with ALTER ROLE … RESET default_transaction_read_only"
         )));
     }
     if encoding != "UTF8" {
         return Err(unusable_for(format!(
-            "the database {place} is encoded in {encoding}; create one with: createdb --encoding=UTF8 --template=template0"
+            "the database {address} is encoded in {encoding}; create one with: createdb --encoding=UTF8 --template=template0"
         )));
     }
     Ok(())
@@ -104,23 +104,23 @@ async fn apply(session: &Session, migration: &Migration) -> Result<(), StoreErro
 }
 
 /// The error of a migration, with what a person has to do.
-fn refused(settings: &PostgresSettings, fault: StoreError) -> RepositoryError {
-    let Some(error) = fault.of_server() else { return unusable(settings, fault) };
-    let (place, user) = (settings.place(), settings.user().unwrap_or("the system's user"));
-    let problem = match error.code() {
+fn refused(settings: &PostgresSettings, error: StoreError) -> RepositoryError {
+    let Some(server) = error.of_server() else { return unusable(settings, error) };
+    let (address, user) = (settings.address(), settings.user().unwrap_or("the system's user"));
+    let problem = match server.code() {
         Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE || *code == SqlState::INVALID_SCHEMA_NAME => {
             format!(
-                "'{user}' may not create tables in the database {place}; let its owner run: \
+                "'{user}' may not create tables in the database {address}; let its owner run: \
                  CREATE SCHEMA AUTHORIZATION \"{user}\""
             )
         }
         Some(code) if *code == SqlState::DUPLICATE_TABLE || *code == SqlState::DUPLICATE_OBJECT => format!(
-            "the database {place} cannot be migrated; tables whose names begin with oxbatch_ must be the service's own"
+            "the database {address} cannot be migrated; tables whose names begin with oxbatch_ must be the service's own"
         ),
-        Some(code) if *code == SqlState::DISK_FULL => format!("no space is left for the database {place}"),
-        _ => format!("the database {place} cannot be migrated"),
+        Some(code) if *code == SqlState::DISK_FULL => format!("no space is left for the database {address}"),
+        _ => format!("the database {address} cannot be migrated"),
     };
-    let source = error.as_db_error().map(|said| Box::new(Said::of(said)) as Box<_>);
+    let source = server.as_db_error().map(|said| Box::new(Said::of(said)) as Box<_>);
     RepositoryError::Unusable { problem, source }
 }
 
@@ -157,6 +157,6 @@ async fn is_complete(session: &Session) -> Result<bool, StoreError> {
 async fn newer(session: &Session, settings: &PostgresSettings, applied: i64) -> RepositoryError {
     let row = session.optional("SELECT name FROM oxbatch_migration WHERE number = $1", &[&applied]).await;
     let name: String = row.ok().flatten().and_then(|row| row.try_get(0).ok()).unwrap_or_default();
-    let problem = migrations::newer(&settings.place().to_string(), applied, &name);
+    let problem = migrations::newer(&settings.address().to_string(), applied, &name);
     RepositoryError::Unusable { problem, source: None }
 }

@@ -90,10 +90,10 @@ impl Connections {
         loop {
             let done = match self.session().await {
                 Ok(session) => work(&session, asked).await,
-                Err(fault) => Err(fault),
+                Err(error) => Err(error),
             };
             match done {
-                Err(fault) if fault.passes() && patience.wait(&fault).await => {}
+                Err(error) if error.passes() && patience.wait(&error).await => {}
                 done => return done,
             }
         }
@@ -110,7 +110,7 @@ impl Connections {
         let mut patience = Patience::until(deadline);
         loop {
             match self.attempt(operation, deadline, asked, &work).await {
-                Err(fault) if fault.passes() && patience.wait(&fault).await => {}
+                Err(error) if error.passes() && patience.wait(&error).await => {}
                 done => return done,
             }
         }
@@ -130,18 +130,18 @@ impl Connections {
         let mark = begun?;
         let done = match done {
             Ok(done) => done,
-            Err(fault) => {
+            Err(error) => {
                 session.roll_back().await;
-                return Err(fault);
+                return Err(error);
             }
         };
         match session.commit().await {
             Ok(()) => Ok(done),
-            Err(fault) if fault.is_lost() => {
+            Err(error) if error.is_lost() => {
                 drop(session);
                 match self.was_committed(&mark, deadline).await {
                     Some(true) => Ok(done),
-                    Some(false) => Err(fault),
+                    Some(false) => Err(error),
                     None => {
                         let why = "the connection was lost while it was being committed, and the server does not come \
                                    back to say whether it was";
@@ -149,7 +149,7 @@ impl Connections {
                     }
                 }
             }
-            Err(fault) => Err(fault),
+            Err(error) => Err(error),
         }
     }
 
@@ -176,7 +176,7 @@ impl Connections {
                 Ok(Some(status)) if status == "aborted" => return Some(false),
                 Ok(Some(_)) => asked = true,
                 Ok(None) => return None,
-                Err(fault) if fault.passes() => cause = fault,
+                Err(error) if error.passes() => cause = error,
                 Err(_) => return None,
             }
             if !patience.wait(&cause).await {
@@ -207,13 +207,13 @@ impl Patience {
     }
 
     /// The error of a wait that is over: the one that was waited for, or the stop that ended it.
-    pub(super) fn ended_by(&self, fault: StoreError) -> StoreError {
-        if self.stop.is_cancelled() && fault.passes() { ServerError::Stopped.into() } else { fault }
+    pub(super) fn ended_by(&self, error: StoreError) -> StoreError {
+        if self.stop.is_cancelled() && error.passes() { ServerError::Stopped.into() } else { error }
     }
 
     /// Waits because of an error; `false` when there is no time left for another attempt. A stop leaves a moment, in
     /// which what is ready to be saved is saved.
-    pub(super) async fn wait(&mut self, fault: &StoreError) -> bool {
+    pub(super) async fn wait(&mut self, error: &StoreError) -> bool {
         let now = Instant::now();
         if self.stop.is_cancelled() {
             let stopped = *self.stopped.get_or_insert(now);
@@ -224,7 +224,7 @@ impl Patience {
         }
         if now >= self.next_line {
             self.next_line = now + NEXT_LINE;
-            tracing::warn!(cause = %fault, "the database is waited for");
+            tracing::warn!(cause = %error, "the database is waited for");
         }
         tokio::select! {
             () = tokio::time::sleep(self.pause) => {}

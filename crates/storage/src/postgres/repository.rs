@@ -40,7 +40,7 @@ impl PostgresRepository {
         work: impl for<'a> Fn(&'a Session, &'a A) -> Work<'a, T> + Sync,
     ) -> Result<T, RepositoryError> {
         let done = self.store.connections.write(operation, &asked, work).await;
-        done.map_err(|fault| fault.into_repository(operation))
+        done.map_err(|error| error.into_repository(operation))
     }
 
     async fn read<A: Sync, T>(
@@ -49,7 +49,7 @@ impl PostgresRepository {
         asked: A,
         work: impl for<'a> Fn(&'a Session, &'a A) -> Work<'a, T> + Sync,
     ) -> Result<T, RepositoryError> {
-        self.store.connections.read(&asked, work).await.map_err(|fault| fault.into_repository(operation))
+        self.store.connections.read(&asked, work).await.map_err(|error| error.into_repository(operation))
     }
 
     async fn try_launch(&self, request: &LaunchRequest) -> Result<Launched, StoreError> {
@@ -60,7 +60,7 @@ impl PostgresRepository {
                 connections.write("launch", request, |session, request| launch::launch(session, request).boxed()).await;
             match launched {
                 // The index that allows one running execution has refused another.
-                Err(fault) if is_unique_violation(&fault) && attempts < LAUNCHES => {
+                Err(error) if is_unique_violation(&error) && attempts < LAUNCHES => {
                     attempts += 1;
                     let running =
                         connections.read(request, |session, request| launch::running(session, request).boxed()).await?;
@@ -102,7 +102,7 @@ impl PostgresRepository {
 
 impl JobRepository for PostgresRepository {
     fn location(&self) -> String {
-        format!("PostgreSQL {}", self.store.connections.connector.settings().place())
+        format!("PostgreSQL {}", self.store.connections.connector.settings().address())
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -131,7 +131,7 @@ impl JobRepository for PostgresRepository {
 impl Executions for PostgresRepository {
     fn launch(&self, request: LaunchRequest) -> BoxFuture<'_, Result<Launched, LaunchError>> {
         async move {
-            let launched = self.try_launch(&request).await.map_err(|fault| fault.into_launch("launch"))?;
+            let launched = self.try_launch(&request).await.map_err(|error| error.into_launch("launch"))?;
             match (launched.replayed, launched.lease) {
                 (true, _) => {}
                 (false, Some(lease)) => self.notify(Notification::Started(lease.execution_id())),
@@ -149,7 +149,7 @@ impl Executions for PostgresRepository {
                 .store
                 .connections
                 .write(OPERATION, &request, |session, request| rerun::launch(session, request).boxed());
-            let launched = launched.await.map_err(|fault| fault.into_launch(OPERATION))?;
+            let launched = launched.await.map_err(|error| error.into_launch(OPERATION))?;
             self.notify(launched.lease.map_or(Notification::Work, |lease| Notification::Started(lease.execution_id())));
             Ok(launched)
         }
@@ -270,7 +270,7 @@ impl Executions for PostgresRepository {
                 .store
                 .connections
                 .read(&asked, |session, (request, presence)| recover::candidates(session, request, presence).boxed());
-            let candidates = candidates.await.map_err(|fault| fault.into_repository("search for dead nodes"))?;
+            let candidates = candidates.await.map_err(|error| error.into_repository("search for dead nodes"))?;
             let mut recovered = Vec::new();
             for candidate in candidates {
                 const OPERATION: &str = "recover an execution";
@@ -281,8 +281,8 @@ impl Executions for PostgresRepository {
                 match done.await {
                     Ok(done) => recovered.extend(done),
                     // A launch of the same instance was faster.
-                    Err(fault) if is_unique_violation(&fault) => {}
-                    Err(fault) => return Err(fault.into_repository(OPERATION)),
+                    Err(error) if is_unique_violation(&error) => {}
+                    Err(error) => return Err(error.into_repository(OPERATION)),
                 }
             }
             for done in &recovered {

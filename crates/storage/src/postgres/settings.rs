@@ -214,7 +214,7 @@ impl PostgresSettings {
     }
 
     /// Host, port and database, without secrets: `db.example.org:5432/jobs`.
-    pub fn place(&self) -> String {
+    pub fn address(&self) -> String {
         let ports = self.config.get_ports();
         let hosts: Vec<_> = self.config.get_hosts().iter().enumerate().collect();
         let shown = hosts.iter().map(|(number, host)| {
@@ -236,7 +236,7 @@ fn unescaped(text: &str) -> String {
 
 impl fmt::Debug for PostgresSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresSettings").field("place", &self.place()).finish_non_exhaustive()
+        f.debug_struct("PostgresSettings").field("address", &self.address()).finish_non_exhaustive()
     }
 }
 
@@ -251,10 +251,10 @@ mod tests {
     #[test]
     fn a_url_shows_where_the_database_is_and_never_its_password() {
         let settings = read("postgres://me:s3cret@db.example.org:5433/jobs?sslmode=require");
-        assert_eq!(settings.place(), "db.example.org:5433/jobs");
+        assert_eq!(settings.address(), "db.example.org:5433/jobs");
         assert!(!format!("{settings:?}").contains("s3cret") && settings.has_password());
-        assert_eq!(read("postgresql://me@%2Frun%2Fpg/jobs").place(), "/run/pg:5432/jobs");
-        assert_eq!(read("postgres://me@a:1,b:2").place(), "a:1,b:2/me");
+        assert_eq!(read("postgresql://me@%2Frun%2Fpg/jobs").address(), "/run/pg:5432/jobs");
+        assert_eq!(read("postgres://me@a:1,b:2").address(), "a:1,b:2/me");
     }
 
     #[test]

@@ -30,18 +30,18 @@ pub(super) async fn check(
     settings: &PostgresSettings,
 ) -> Result<(), RepositoryError> {
     let refuse = |problem: String| RepositoryError::Unusable { problem, source: None };
-    let place = settings.place();
-    let fault = |fault| unusable(settings, fault);
-    if changes_process(connections, session).await.map_err(fault)? {
+    let address = settings.address();
+    let unusable = |error| unusable(settings, error);
+    if changes_process(connections, session).await.map_err(unusable)? {
         return Err(refuse(format!(
-            "{place} is a pooler that hands connections on after each transaction (PgBouncer: pool_mode); use pool_mode = \
+            "{address} is a pooler that hands connections on after each transaction (PgBouncer: pool_mode); use pool_mode = \
              session, or name the PostgreSQL server itself"
         )));
     }
     let wanted = i64::try_from(settings.connections).unwrap_or(i64::MAX) + LISTENING;
-    match allowed(session).await.map_err(fault)? {
+    match allowed(session).await.map_err(unusable)? {
         Some((of, allowed)) if allowed < wanted => Err(refuse(format!(
-            "the {of} of {place} allows {allowed} connections, but this process needs up to {wanted} (database.connections \
+            "the {of} of {address} allows {allowed} connections, but this process needs up to {wanted} (database.connections \
              and one that listens), and each PostgresReader one more; raise the limit, or lower database.connections"
         ))),
         _ => Ok(()),
@@ -55,7 +55,7 @@ async fn changes_process(connections: &Connections, session: &Session) -> Result
     let mut other = connections.session().await?;
     other.enter_transaction();
     match other.batch("BEGIN; SELECT pg_backend_pid()").await {
-        Err(fault) if fault.of_server().and_then(|error| error.code()) == Some(&SqlState::PROTOCOL_VIOLATION) => {
+        Err(error) if error.of_server().and_then(|server| server.code()) == Some(&SqlState::PROTOCOL_VIOLATION) => {
             return Ok(true);
         }
         begun => begun?,

@@ -49,14 +49,14 @@ fn roots(tls: &Tls) -> Result<RootCertStore, RepositoryError> {
         }
         return Ok(roots);
     };
-    let fault = |error: &dyn std::fmt::Display| {
+    let unreadable = |error: &dyn std::fmt::Display| {
         unusable(format!("the root certificates '{}' cannot be read: {error}", file.display()))
     };
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| fault(&error))? {
-        roots.add(certificate.map_err(|error| fault(&error))?).map_err(|error| fault(&error))?;
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unreadable(&error))? {
+        roots.add(certificate.map_err(|error| unreadable(&error))?).map_err(|error| unreadable(&error))?;
     }
     if roots.is_empty() {
-        return Err(fault(&"there is none in it"));
+        return Err(unreadable(&"there is none in it"));
     }
     Ok(roots)
 }

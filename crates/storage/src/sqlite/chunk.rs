@@ -128,17 +128,17 @@ impl SqliteChunkTransaction {
     /// Waits for the write lock, and has a connection whose commits wait for the disk as the next one has to.
     async fn lock_writes(&mut self) -> Result<(WriteGuard, &Connection), RepositoryError> {
         let write_lock = self.store.write_lock.take_unless(&self.stop).await?;
-        let fault = |error| classify("begin a chunk", error);
+        let classified = |error| classify("begin a chunk", error);
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => match self.store.chunks.take() {
                 Some(connection) => connection,
-                None => self.store.open_writer().map_err(fault)?,
+                None => self.store.open_writer().map_err(classified)?,
             },
         };
         let connection = self.connection.insert(connection);
         if self.durable && !self.waits_for_disk {
-            open::set_durability(connection, Durability::EachCommit).map_err(fault)?;
+            open::set_durability(connection, Durability::EachCommit).map_err(classified)?;
             self.waits_for_disk = true;
         }
         Ok((write_lock, connection))
@@ -160,20 +160,20 @@ impl SqliteChunkTransaction {
     /// Saves and commits in the transaction that has begun.
     fn save(&self, save: &ChunkSave<'_>) -> Result<ChunkAck, RepositoryError> {
         let connection = self.connection.as_ref().ok_or_else(closed)?;
-        let fault = |error| classify(COMMIT, error);
+        let classified = |error| classify(COMMIT, error);
         if connection.is_autocommit() {
             let source = "the writer ended the chunk's transaction on its own";
             return Err(RepositoryError::Database { operation: COMMIT, source: source.into() });
         }
         if self.durable {
-            self.dirty(connection).map_err(fault)?;
+            self.dirty(connection).map_err(classified)?;
         }
         let ack = self.save_step(connection, save)?;
         if let Some(changes) = save.job_context {
-            context::save(connection, self.fence.lease, changes).map_err(|fault| fault.into_repository(COMMIT))?;
+            context::save(connection, self.fence.lease, changes).map_err(|error| error.into_repository(COMMIT))?;
         }
         if !save.skips.is_empty() {
-            self.keep(connection, save).map_err(fault)?;
+            self.keep(connection, save).map_err(classified)?;
         }
         for id in save.rerun {
             let marked = connection
@@ -182,7 +182,7 @@ impl SqliteChunkTransaction {
                      WHERE id = ?1 AND rerun_execution_id IS NULL",
                 )
                 .and_then(|mut statement| statement.execute(params![id, self.fence.lease.execution_id().0]))
-                .map_err(fault)?;
+                .map_err(classified)?;
             if marked == 0 {
                 return Err(RepositoryError::SkipSettled { id: *id });
             }

@@ -15,22 +15,22 @@ const OPERATION: &str = "migrate the database";
 
 /// Applies the migrations that the database does not have yet.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), RepositoryError> {
-    let fault = |error| classify(OPERATION, error);
+    let classified = |error| classify(OPERATION, error);
     // Nothing is written to a database that is up to date.
-    if applied(connection).map_err(fault)? == NEWEST && is_complete(connection).map_err(fault)? {
+    if applied(connection).map_err(classified)? == NEWEST && is_complete(connection).map_err(classified)? {
         return Ok(());
     }
     for migration in MIGRATIONS {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classified)?;
         // Looked at again inside of the transaction: another process may be doing the same.
-        let applied = applied(&transaction).map_err(fault)?;
+        let applied = applied(&transaction).map_err(classified)?;
         if applied > NEWEST {
             return Err(newer(&transaction, path, applied));
         }
-        if applied == 0 || !has(&transaction, migration.number).map_err(fault)? {
+        if applied == 0 || !has(&transaction, migration.number).map_err(classified)? {
             apply(&transaction, migration).map_err(|error| collision(error, path))?;
         }
-        transaction.commit().map_err(fault)?;
+        transaction.commit().map_err(classified)?;
     }
     Ok(())
 }

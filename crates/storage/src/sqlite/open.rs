@@ -84,10 +84,10 @@ fn cannot_open(path: &Path, purpose: &str, error: rusqlite::Error) -> Repository
 
 /// The first connection to a file: it must be a database that can be written.
 pub(super) fn first(path: &Path) -> Result<Connection, RepositoryError> {
-    let fault = |error| cannot_open(path, "writing", error);
-    let connection = connect(path).map_err(fault)?;
-    let mode = switch_to_wal(&connection).map_err(fault)?;
-    if connection.is_readonly(MAIN_DB).map_err(fault)? {
+    let unopened = |error| cannot_open(path, "writing", error);
+    let connection = connect(path).map_err(unopened)?;
+    let mode = switch_to_wal(&connection).map_err(unopened)?;
+    if connection.is_readonly(MAIN_DB).map_err(unopened)? {
         return Err(unusable(format!("the database '{}' cannot be opened for writing", path.display()), None));
     }
     if mode != "wal" {
@@ -97,7 +97,7 @@ pub(super) fn first(path: &Path) -> Result<Connection, RepositoryError> {
         );
         return Err(unusable(problem, None));
     }
-    set_durability(&connection, Durability::EachCommit).map_err(fault)?;
+    set_durability(&connection, Durability::EachCommit).map_err(unopened)?;
     Ok(connection)
 }
 
@@ -160,16 +160,16 @@ fn immutable(path: &Path) -> PathBuf {
 /// # Errors
 /// One sentence that names the file.
 pub(crate) fn file_writer(path: &Path) -> Result<Connection, RepositoryError> {
-    let fault = |error| cannot_open(path, "writing", error);
-    let connection = connect(path).map_err(fault)?;
-    let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).map_err(fault)?;
+    let unopened = |error| cannot_open(path, "writing", error);
+    let connection = connect(path).map_err(unopened)?;
+    let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).map_err(unopened)?;
     if pages == 0 {
-        switch_to_wal(&connection).map_err(fault)?;
+        switch_to_wal(&connection).map_err(unopened)?;
     }
-    if connection.is_readonly(MAIN_DB).map_err(fault)? {
+    if connection.is_readonly(MAIN_DB).map_err(unopened)? {
         return Err(unusable(format!("the database '{}' cannot be opened for writing", path.display()), None));
     }
-    set_durability(&connection, Durability::EachCommitInAnyMode).map_err(fault)?;
+    set_durability(&connection, Durability::EachCommitInAnyMode).map_err(unopened)?;
     Ok(connection)
 }
 
@@ -182,10 +182,10 @@ pub(crate) fn file_reader(path: &Path) -> Result<Connection, RepositoryError> {
     if !path.exists() {
         return Err(unusable(format!("the database '{}' does not exist", path.display()), None));
     }
-    let fault = |error| cannot_open(path, "reading", error);
-    let connection = connect_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fault)?;
-    connection.execute_batch("PRAGMA query_only = ON").map_err(fault)?;
-    connection.query_row("PRAGMA schema_version", [], |_| Ok(())).map_err(fault)?;
+    let unopened = |error| cannot_open(path, "reading", error);
+    let connection = connect_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(unopened)?;
+    connection.execute_batch("PRAGMA query_only = ON").map_err(unopened)?;
+    connection.query_row("PRAGMA schema_version", [], |_| Ok(())).map_err(unopened)?;
     Ok(connection)
 }
 

@@ -58,7 +58,7 @@ impl ReaderPool {
             Ok(()) => answer.await.unwrap_or_else(|_| Err(gone())),
             Err(_) => Err(gone()),
         };
-        answer.map_err(|fault| fault.into_repository(operation))
+        answer.map_err(|error| error.into_repository(operation))
     }
 
     /// Closes the connections that nobody uses; a later question opens new ones.

@@ -34,14 +34,14 @@ fn compact(store: &Store) -> Result<Compacted, RepositoryError> {
     if store.presence.others_live() {
         return Err(RepositoryError::InUse);
     }
-    let fault = |error| classify(COMPACT, error);
+    let classified = |error| classify(COMPACT, error);
     let size = || std::fs::metadata(&store.path).map_or(0, |file| file.len());
-    let connection = open::writer(&store.path, Durability::EachCommit).map_err(fault)?;
+    let connection = open::writer(&store.path, Durability::EachCommit).map_err(classified)?;
     // What stands in the log is part of the size.
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(fault)?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(classified)?;
     let before = size();
-    connection.execute_batch("VACUUM").map_err(fault)?;
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(fault)?;
+    connection.execute_batch("VACUUM").map_err(classified)?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(classified)?;
     Ok(Compacted { before, after: size() })
 }
 
@@ -79,7 +79,7 @@ impl Executions for SqliteRepository {
     fn launch(&self, request: LaunchRequest) -> BoxFuture<'_, Result<Launched, LaunchError>> {
         async move {
             let launched = self.store.writer.try_run(move |connection| launch::launch(connection, &request)).await;
-            launched.map_err(|fault| fault.into_launch("launch"))
+            launched.map_err(|error| error.into_launch("launch"))
         }
         .boxed()
     }
@@ -87,7 +87,7 @@ impl Executions for SqliteRepository {
     fn rerun(&self, request: RerunRequest) -> BoxFuture<'_, Result<Launched, LaunchError>> {
         async move {
             let launched = self.store.writer.try_run(move |connection| rerun::launch(connection, &request)).await;
-            launched.map_err(|fault| fault.into_launch("re-run skipped items"))
+            launched.map_err(|error| error.into_launch("re-run skipped items"))
         }
         .boxed()
     }

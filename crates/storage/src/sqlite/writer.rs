@@ -63,7 +63,7 @@ where
 
     fn answer(self: Box<Self>, committed: Result<(), &Arc<Error>>) {
         let outcome = match (self.outcome, committed) {
-            (Some(Err(fault)), _) => Err(fault),
+            (Some(Err(error)), _) => Err(error),
             (Some(Ok(done)), Ok(())) => Ok(done),
             (_, Err(error)) => Err(StoreError::Database(copy(error))),
             (None, Ok(())) => Err(StoreError::Database(failure(ffi::SQLITE_INTERNAL, "the command was not run"))),
@@ -125,7 +125,7 @@ impl Writer {
         operation: &'static str,
         work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, RepositoryError> {
-        self.try_run(work).await.map_err(|fault| fault.into_repository(operation))
+        self.try_run(work).await.map_err(|error| error.into_repository(operation))
     }
 
     /// As [`run`](Self::run), for commands with refusals of their own.
@@ -371,11 +371,11 @@ mod tests {
         has_begun.recv().unwrap();
         let runs: Arc<[AtomicUsize; 3]> = Arc::default();
         let mut replies = Vec::new();
-        for (place, command) in commands.into_iter().enumerate() {
+        for (index, command) in commands.into_iter().enumerate() {
             let (reply, answer) = oneshot::channel();
             let runs = Arc::clone(&runs);
             let work = move |connection: &Connection| {
-                runs[place].fetch_add(1, Ordering::SeqCst);
+                runs[index].fetch_add(1, Ordering::SeqCst);
                 command(connection)
             };
             writer.send(Box::new(Work { work, outcome: None, reply, sent: Instant::now() })).await.ok().unwrap();
@@ -384,7 +384,7 @@ mod tests {
         go_on.send(()).unwrap();
         let mut answers = Vec::new();
         for answer in replies {
-            answers.push(answer.await.unwrap().map_err(|fault| format!("{:?}", fault.into_repository("test"))));
+            answers.push(answer.await.unwrap().map_err(|error| format!("{:?}", error.into_repository("test"))));
         }
         let read = |connection: &Connection| -> Result<Vec<i64>, StoreError> {
             let mut statement = connection.prepare("SELECT value FROM number ORDER BY value")?;
@@ -402,7 +402,7 @@ mod tests {
             in_one_batch([|connection| insert(connection, 1), failing, |connection| insert(connection, 3)]).await;
         assert_eq!(batch.rows, [1, 3]);
         assert!(batch.answers[0].is_ok() && batch.answers[2].is_ok(), "{:?}", batch.answers);
-        assert!(batch.answers[1].as_ref().is_err_and(|fault| fault.contains("the second is refused")));
+        assert!(batch.answers[1].as_ref().is_err_and(|error| error.contains("the second is refused")));
         // Together up to the error, then each for itself.
         assert_eq!(batch.runs, [2, 2, 1]);
     }
@@ -414,7 +414,7 @@ mod tests {
             in_one_batch([|connection| insert(connection, 1), refused, |connection| insert(connection, 3)]).await;
         assert_eq!(batch.rows, [1, 3]);
         assert!(batch.answers[0].is_ok() && batch.answers[2].is_ok(), "{:?}", batch.answers);
-        assert!(batch.answers[1].as_ref().is_err_and(|fault| fault.contains("the second is refused")));
+        assert!(batch.answers[1].as_ref().is_err_and(|error| error.contains("the second is refused")));
         assert_eq!(batch.runs, [1, 1, 1]);
     }
 

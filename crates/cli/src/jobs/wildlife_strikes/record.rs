@@ -93,13 +93,13 @@ fn trimmed(text: String) -> Option<String> {
     }
 }
 
-fn fault<E: serde::de::Error>(column: &str, problem: impl Display) -> E {
+fn invalid<E: serde::de::Error>(column: &str, problem: impl Display) -> E {
     E::custom(format!("column '{column}': {problem}"))
 }
 
 fn flight_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {
     let text = String::deserialize(deserializer)?;
-    text.trim().parse().map_err(|_| fault("Flight Date", format!("'{text}' is no date such as 1990-01-31")))
+    text.trim().parse().map_err(|_| invalid("Flight Date", format!("'{text}' is no date such as 1990-01-31")))
 }
 
 fn cost_other<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
@@ -129,7 +129,7 @@ fn number<'de, D: Deserializer<'de>>(column: &str, deserializer: D) -> Result<Op
         true => grouped(clean),
         false => clean.bytes().all(|byte| byte.is_ascii_digit()).then(|| clean.parse().ok()).flatten(),
     };
-    parsed.map(Some).ok_or_else(|| fault(column, format!("'{text}' is no whole number of at least 0")))
+    parsed.map(Some).ok_or_else(|| invalid(column, format!("'{text}' is no whole number of at least 0")))
 }
 
 /// `1,234,567`: one to three digits, then groups of three.
@@ -160,8 +160,8 @@ mod tests {
             assert_eq!(read(text), Ok(number), "{text}");
         }
         for text in ["-1", "+1", "1.5", "12,34", "1,2345", ",123", "n/a", "99999999999999999999"] {
-            let fault = read(text).unwrap_err().to_string();
-            assert_eq!(fault, format!("column 'Cost': '{text}' is no whole number of at least 0"));
+            let error = read(text).unwrap_err().to_string();
+            assert_eq!(error, format!("column 'Cost': '{text}' is no whole number of at least 0"));
         }
     }
 

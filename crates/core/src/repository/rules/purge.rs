@@ -285,9 +285,9 @@ mod tests {
             let alone = history(vec![past(1, status, true)], 1);
             let goes = !status.is_running() && !RESTARTABLE.contains(&status);
             assert_eq!(judged(&request(), &alone).1, goes, "{status}");
-            let told = PurgeRequest { include_restartable: true, ..request() };
-            assert_eq!(judged(&told, &alone).1, !status.is_running(), "{status}");
-            let others = PurgeRequest { statuses: vec![Status::Completed], ..told };
+            let all = PurgeRequest { include_restartable: true, ..request() };
+            assert_eq!(judged(&all, &alone).1, !status.is_running(), "{status}");
+            let others = PurgeRequest { statuses: vec![Status::Completed], ..all };
             assert_eq!(judged(&others, &alone).1, status == Status::Completed, "{status}");
         }
     }

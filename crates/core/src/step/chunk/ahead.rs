@@ -141,12 +141,12 @@ impl Measure {
 
     /// True if reading ahead pays from now on, after a chunk that was filled from `start` to `sealed`.
     pub(super) fn pays(&mut self, start: Option<Instant>, sealed: Option<Instant>) -> bool {
-        let place = self.chunks % MEASURED_EVERY;
+        let index = self.chunks % MEASURED_EVERY;
         self.chunks += 1;
         let (Some(start), Some(sealed)) = (start, sealed) else { return false };
         self.filling += sealed - start;
         self.committing += sealed.elapsed();
-        if place < MEASURED - 1 {
+        if index < MEASURED - 1 {
             return false;
         }
         let shorter = std::mem::take(&mut self.filling).min(std::mem::take(&mut self.committing));

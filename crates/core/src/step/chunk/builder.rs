@@ -408,9 +408,9 @@ where
     fn try_from(builder: ChunkStepBuilder<R, P, W>) -> Result<Self, BuildError> {
         let ChunkStepBuilder { name, reader, processor, writer, settings, mut items, totals, rerun, preview, rules } =
             builder;
-        let fault = |problem| BuildError::Step { step: name.clone(), problem };
-        let totals = totals.build().map_err(fault)?;
-        let rerun = rerun.build(items.skip.is_some()).map_err(fault)?;
+        let error = |problem| BuildError::Step { step: name.clone(), problem };
+        let totals = totals.build().map_err(error)?;
+        let rerun = rerun.build(items.skip.is_some()).map_err(error)?;
         if let (Some(skip), Some(rerun)) = (&mut items.skip, &rerun) {
             skip.read_back = Some(rerun.from_json);
         }
@@ -418,7 +418,7 @@ where
             None => None,
             Some(Ok(preview)) => Some(*preview),
             Some(Err(_)) => {
-                return Err(fault("preview must come after the processor and the item listener".to_owned()));
+                return Err(error("preview must come after the processor and the item listener".to_owned()));
             }
         };
         let problem = settings

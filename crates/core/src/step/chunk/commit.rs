@@ -76,9 +76,9 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         if seal.read == 0
             && !seal.end
             && self.standing.stands_still(&before)
-            && let Some(fault) = skips.last_error()
+            && let Some(error) = skips.last_error()
         {
-            let message = format!("failed to read, and the reader does not get past it: {fault}");
+            let message = format!("failed to read, and the reader does not get past it: {error}");
             return Err(BodyError::Failed(message).into());
         }
         let (read, progress, rerun, tries) = (seal.read, seal.progress, seal.rerun, Tries::default());
@@ -118,8 +118,8 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         failure: Failure,
     ) -> Result<(), Interrupt> {
         let was_lost = self.roll_back(target, hand).await?;
-        if let (Some(listeners), Some(told)) = (self.context.listeners(), failure.told()) {
-            listeners.on_chunk_error(self.context, &told);
+        if let (Some(listeners), Some(message)) = (self.context.listeners(), failure.message()) {
+            listeners.on_chunk_error(self.context, &message);
         }
         if self.standing.has_lost() {
             return Err(failure.fails(Some(self.context)));
@@ -137,14 +137,16 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
             let phase = if what == "commit" { RetryPhase::Commit } else { RetryPhase::Write };
             return wait(&self.rules.retry, self.context, phase, hand.tries.repeated, &error).await;
         }
-        let fault = error_after(what, &error, hand.tries.repeated, self.context);
-        match (what, fault) {
-            ("write", Interrupt::Body(fault)) => self.isolate(target, hand, (error, Seen::ByTheWrite), fault).await,
-            // A constraint that is checked no earlier.
-            (_, Interrupt::Body(fault)) if error.kind() == ErrorKind::Constraint => {
-                self.isolate(target, hand, (error, Seen::ByTheCommit), fault).await
+        let body_error = error_after(what, &error, hand.tries.repeated, self.context);
+        match (what, body_error) {
+            ("write", Interrupt::Body(body_error)) => {
+                self.isolate(target, hand, (error, Seen::ByTheWrite), body_error).await
             }
-            (_, fault) => Err(fault),
+            // A constraint that is checked no earlier.
+            (_, Interrupt::Body(body_error)) if error.kind() == ErrorKind::Constraint => {
+                self.isolate(target, hand, (error, Seen::ByTheCommit), body_error).await
+            }
+            (_, body_error) => Err(body_error),
         }
     }
 
@@ -172,17 +174,17 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         target: &mut Target<'_, W>,
         hand: &mut Hand<R::Item, O>,
         (error, seen): (ItemError, Seen),
-        fault: BodyError,
+        body_error: BodyError,
     ) -> Result<(), Interrupt> {
-        let Some(skip) = &self.rules.skip else { return Err(fault.into()) };
+        let Some(skip) = &self.rules.skip else { return Err(body_error.into()) };
         let isolation = Isolation { rules: &self.rules, skip, skipped: self.standing.skipped() };
         if !isolation.asks(hand, &error) {
-            return Err(fault.into());
+            return Err(body_error.into());
         }
         let by_halves = target.writer.can_roll_back();
         if !by_halves && seen == Seen::ByTheCommit {
             // What was written is out: the trials that would find the output cannot be rolled back.
-            return Err(fault.into());
+            return Err(body_error.into());
         }
         let mut first = Some(error).filter(|_| seen == Seen::ByTheWrite);
         loop {
@@ -208,7 +210,7 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
                     return Err(error_after("write", &error, hand.tries.trials, self.context));
                 }
                 Err(Unsettled::Lost) if hand.tries.losses < MOST_LOSSES => hand.tries.losses += 1,
-                Err(Unsettled::Lost | Unsettled::NotFound) => return Err(fault.into()),
+                Err(Unsettled::Lost | Unsettled::NotFound) => return Err(body_error.into()),
                 Err(Unsettled::Ended(interrupt)) => return Err(interrupt),
             }
             if by_halves {

@@ -24,12 +24,12 @@ pub(super) struct Filler<R: ItemReader, P: ItemProcessor<R::Item>> {
 impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
     /// Closes reader and processor, whatever happens to one of them; the first error is the one that is reported.
     pub(super) async fn close(mut self, at_most: Duration, completed: bool) -> Result<(), BodyError> {
-        let told = if completed { self.processing.processor.completed().await } else { Ok(()) };
-        let told = told.map_err(|error| failed("end the processing", &error));
+        let processing = if completed { self.processing.processor.completed().await } else { Ok(()) };
+        let processing = processing.map_err(|error| failed("end the processing", &error));
         let reader = self.reading.input.close(at_most).await;
         let processor = self.processing.processor.close().await;
         let processor = processor.map_err(|error| failed("close the processor", &error));
-        told.and(reader).and(processor)
+        processing.and(reader).and(processor)
     }
 
     /// Reads items up to the limits of a chunk, processes each at once, and seals the chunk, in buffers that are used

@@ -21,8 +21,8 @@ pub(super) enum Interrupt {
 }
 
 impl From<BodyError> for Interrupt {
-    fn from(fault: BodyError) -> Self {
-        Self::Body(fault)
+    fn from(error: BodyError) -> Self {
+        Self::Body(error)
     }
 }
 

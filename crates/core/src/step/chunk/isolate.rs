@@ -75,8 +75,8 @@ impl<R: ItemReader> Isolation<'_, R> {
                         }
                         continue;
                     }
-                    Err(fault) if self.asks(hand, &fault) => error = Some(fault),
-                    Err(fault) => return Err(Unsettled::Write(fault)),
+                    Err(next) if self.asks(hand, &next) => error = Some(next),
+                    Err(error) => return Err(Unsettled::Write(error)),
                 }
             }
             if part.length > 1 {
@@ -134,13 +134,13 @@ impl<R: ItemReader> Isolation<'_, R> {
         let item = (index < hand.buffers.inputs.len()).then(|| hand.buffers.inputs.remove(index));
         let origin = (index < hand.buffers.origins.len()).then(|| hand.buffers.origins.remove(index)).flatten();
         let mut kept = self.skip.kept(SkipPhase::Write, item.as_ref(), error);
-        let mut told = KeptError::of(error);
+        let mut kept_error = KeptError::of(error);
         if let Some(origin) = origin {
-            told = KeptError::at(error, &origin);
+            kept_error = KeptError::at(error, &origin);
             // What the writer says is the place of an output in what it was given, which is a part of the chunk.
             kept.position = Some(origin.to_string());
         }
-        hand.skips.keep(kept, told);
+        hand.skips.keep(kept, kept_error);
         Ok(())
     }
 
@@ -154,11 +154,11 @@ impl<R: ItemReader> Isolation<'_, R> {
             Ok(()) => Ok(()),
             Err(Ok((_, error))) => Err(self.rules.classified(error)),
             Err(Err(interrupt)) => {
-                target.roll_back().await.map_err(|fault| Unsettled::Ended(fault.into()))?;
+                target.roll_back().await.map_err(|error| Unsettled::Ended(error.into()))?;
                 return Err(Unsettled::Ended(interrupt));
             }
         };
-        target.roll_back().await.map_err(|fault| Unsettled::Ended(fault.into()))?;
+        target.roll_back().await.map_err(|error| Unsettled::Ended(error.into()))?;
         if written.is_err() && target.transaction.was_lost() {
             return Err(Unsettled::Lost);
         }

@@ -89,19 +89,19 @@ impl KeptSkips {
 
     /// The last of them, as its error told it.
     pub(super) fn last_error(&self) -> Option<String> {
-        self.items.last().map(told)
+        self.items.last().map(described)
     }
 }
 
 fn check(policy: Option<&SkipPolicy>, item: &SkippedItem, kind: ErrorKind, skipped: u64) -> Result<(), Interrupt> {
     let Some(policy) = policy else { return Ok(()) };
     let position = item.position.as_deref();
-    let fault = SkippableError { phase: item.phase, kind, position, error: &item.error, skipped };
-    policy.verdict(&fault).map_err(|refusal| BodyError::Failed(refusal.message(&told(item))).into())
+    let skippable = SkippableError { phase: item.phase, kind, position, error: &item.error, skipped };
+    policy.verdict(&skippable).map_err(|refusal| BodyError::Failed(refusal.message(&described(item))).into())
 }
 
 /// The error of an item that was skipped, as its error told it.
-fn told(skip: &SkippedItem) -> String {
+fn described(skip: &SkippedItem) -> String {
     let position = skip.position.as_ref().map(|position| format!("{position}: ")).unwrap_or_default();
     let raw = skip.item.as_ref().filter(|_| skip.phase == SkipPhase::Read);
     let raw = raw.map(|raw| format!("; raw text: {raw:?}")).unwrap_or_default();

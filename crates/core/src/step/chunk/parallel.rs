@@ -107,7 +107,7 @@ where
                 Feed::Part(done) => {
                     let done = self.or_stop(done).await?;
                     // Its worker is gone without a word only when all are: with the step.
-                    let Ok(Done { buffers: mut part, tally, totals: sums, fault }) = done else {
+                    let Ok(Done { buffers: mut part, tally, totals: sums, error }) = done else {
                         return Err(Interrupt::Stopped);
                     };
                     buffers.outputs.append(&mut part.outputs);
@@ -116,7 +116,7 @@ where
                     filtered += tally.filtered;
                     retries += tally.retries;
                     skips.join(tally.skips, self.skip.as_ref(), before)?;
-                    match fault {
+                    match error {
                         None => {}
                         Some(PartError::Interrupt(interrupt)) => return Err(interrupt),
                         Some(PartError::Panic(panic)) => std::panic::resume_unwind(panic),

@@ -19,7 +19,7 @@ fn shown(what: &str, value: &impl Serialize) -> Value {
         .unwrap_or_else(|error| Value::String(format!("({what} cannot be shown as JSON: {error})")))
 }
 
-fn fault(what: &str, error: &ItemError) -> String {
+fn failure(what: &str, error: &ItemError) -> String {
     format!("failed to {what}: {error}")
 }
 
@@ -42,8 +42,8 @@ where
             Ok(()) => look(&mut reader, &mut processor, &origin, &run).await,
             Err(error) => Err(error),
         };
-        let reader_closed = reader.close().await.map_err(|error| fault("close the reader", &error));
-        let processor_closed = processor.close().await.map_err(|error| fault("close the processor", &error));
+        let reader_closed = reader.close().await.map_err(|error| failure("close the reader", &error));
+        let processor_closed = processor.close().await.map_err(|error| failure("close the processor", &error));
         let end = end?;
         reader_closed.and(processor_closed).map(|()| end)
     }
@@ -59,8 +59,8 @@ where
     R: ItemReader,
     P: ItemProcessor<R::Item>,
 {
-    reader.open(None).await.map_err(|error| fault("open the reader", &error))?;
-    processor.open(None).await.map_err(|error| fault("open the processor", &error))
+    reader.open(None).await.map_err(|error| failure("open the reader", &error))?;
+    processor.open(None).await.map_err(|error| failure("open the processor", &error))
 }
 
 async fn look<R, P>(
@@ -84,7 +84,7 @@ where
                 run.show(PreviewedItem { input: None, outcome: failed(SkipPhase::Read, &error) });
                 // The reader stands where it was: it would fail on the same item for ever.
                 if error.kind() == ErrorKind::Transient {
-                    return Err(fault("read", &error));
+                    return Err(failure("read", &error));
                 }
                 continue;
             }
@@ -106,7 +106,7 @@ where
 fn failed(phase: SkipPhase, error: &ItemError) -> PreviewOutcome {
     PreviewOutcome::Failed {
         phase,
-        position: error.place(),
+        position: error.location(),
         raw: error.raw().map(str::to_owned),
         error: error.cause_text(),
     }

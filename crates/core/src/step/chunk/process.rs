@@ -116,8 +116,8 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
             };
             self.undo();
             if !self.rules.retry.repeats(&error, made) {
-                let fault = error_after("process", &error, made, &self.context);
-                tally.skip_or(self.rules.skip.as_ref(), fault, &error, Some(&item))?;
+                let interrupt = error_after("process", &error, made, &self.context);
+                tally.skip_or(self.rules.skip.as_ref(), interrupt, &error, Some(&item))?;
                 if let Some(totals) = &mut self.totals {
                     totals.skipped()?;
                 }

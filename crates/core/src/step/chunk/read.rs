@@ -119,8 +119,8 @@ impl<R: ItemReader + 'static> Reading<R> {
                 Err(next) => error = next,
             }
         }
-        let fault = error_after("read", &error, made, &self.context);
-        full.kept_bytes += tally.skip_or(self.rules.skip.as_ref(), fault, &error, None)?;
+        let interrupt = error_after("read", &error, made, &self.context);
+        full.kept_bytes += tally.skip_or(self.rules.skip.as_ref(), interrupt, &error, None)?;
         // It is settled, and is not to wait for long either.
         full.skipped += 1;
         self.start_clock(full);

@@ -106,14 +106,14 @@ where
                 let commits = Commits { context: &context, rules, standing };
                 self.chunks(source, &mut target, commits).await
             }
-            Err((fault, closed)) => (Err(fault), closed),
+            Err((error, closed)) => (Err(error), closed),
         };
         let is_failed = matches!(result, Err(Interrupt::Body(BodyError::Failed(_))));
         let writer_closed = target.close(is_failed).await;
         let end = match result {
             Ok(end) => end,
             Err(Interrupt::Stopped) => BodyEnd::Stopped,
-            Err(Interrupt::Body(fault)) => return Err(fault),
+            Err(Interrupt::Body(error)) => return Err(error),
         };
         closed.and(writer_closed)?;
         self.with_exit_code(end, &context)
@@ -192,12 +192,12 @@ where
         };
         let opened = opened.await;
         let source = match (opened, self.settings.workers()) {
-            (Err(fault), _) => Err((fault.into(), Some(reading))),
+            (Err(failure), _) => Err((failure.into(), Some(reading))),
             (Ok(()), workers) => self.start(reading, &mut processors, workers).await,
         };
         match source {
             Ok(source) => Ok(source),
-            Err((fault, reading)) => {
+            Err((failure, reading)) => {
                 let mut closed = match reading {
                     Some(reading) => reading.input.close(CLOSE_AFTER_FAULT).await,
                     None => Ok(()),
@@ -206,7 +206,7 @@ where
                     let result = one.processor.close().await;
                     closed = closed.and(result.map_err(|error| failed("close the processor", &error)));
                 }
-                Err((fault, closed))
+                Err((failure, closed))
             }
         }
     }
@@ -278,7 +278,7 @@ where
             if measure.pays(start, filled) {
                 source = match source.go_ahead() {
                     Ok(source) => source,
-                    Err(fault) => return (Err(fault), Ok(())),
+                    Err(error) => return (Err(error), Ok(())),
                 };
             }
             if commits.standing.counters.commit % CHUNKS_BETWEEN_YIELDS == 0 {

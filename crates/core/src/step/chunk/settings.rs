@@ -61,7 +61,7 @@ impl<R: ItemReader> Skip<R> {
             (None, SkipPhase::Read) => (error.raw().map(str::to_owned), error.raw_is_whole()),
             (None, _) => (None, false),
         };
-        let mut skipped = SkippedItem::new(phase, error.place(), text, error.cause_text());
+        let mut skipped = SkippedItem::new(phase, error.location(), text, error.cause_text());
         skipped.complete &= whole;
         skipped
     }

@@ -30,15 +30,15 @@ impl Tally {
     pub(super) fn skip_or<R: ItemReader>(
         &mut self,
         skip: Option<&Skip<R>>,
-        fault: Interrupt,
+        interrupt: Interrupt,
         error: &ItemError,
         item: Option<&R::Item>,
     ) -> Result<usize, Interrupt> {
         let phase = if item.is_some() { SkipPhase::Process } else { SkipPhase::Read };
-        let Some(skip) = skip.filter(|_| !matches!(fault, Interrupt::Stopped)) else { return Err(fault) };
+        let Some(skip) = skip.filter(|_| !matches!(interrupt, Interrupt::Stopped)) else { return Err(interrupt) };
         match skip.policy.asks(phase, error, self.skipped + self.skips.count()) {
             Ok(()) => Ok(self.skips.keep(skip.kept(phase, item, error), KeptError::of(error))),
-            Err(SkipRefusal::Other) => Err(fault),
+            Err(SkipRefusal::Other) => Err(interrupt),
             Err(refusal) => Err(BodyError::Failed(refusal.message(&error.to_string())).into()),
         }
     }

@@ -48,7 +48,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// The error for listeners; `None` for what is none of the chunk's.
-    pub(super) fn told(&self) -> Option<String> {
+    pub(super) fn message(&self) -> Option<String> {
         match self {
             Self::Output(what, error) => Some(format!("failed to {what}: {error}")),
             Self::Save(RepositoryError::LeaseLost { .. } | RepositoryError::WaitStopped { .. }) => None,
@@ -79,7 +79,7 @@ impl Failure {
             (Self::Save(RepositoryError::WaitStopped { .. }), _) => Interrupt::Stopped,
             (Self::Save(error), _) => BodyError::Failed(format!("failed to commit: {}", cause_chain(&error))).into(),
             (Self::Stopped, _) => Interrupt::Stopped,
-            (Self::Body(fault), _) => fault.into(),
+            (Self::Body(error), _) => error.into(),
         }
     }
 }

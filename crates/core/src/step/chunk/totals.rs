@@ -133,7 +133,7 @@ impl<I, O> Totals<I, O> {
     pub(super) fn join(&self, sums: &mut Vec<Sums>, part: &[Sums]) -> Result<(), BodyError> {
         sums.resize(self.totals.len(), Sums::default());
         for ((Total { name, .. }, sums), part) in self.totals.iter().zip(sums).zip(part) {
-            let add = |of, sum: Decimal, more| sum.checked_add(more).map_err(|error| fault(name, of, &error));
+            let add = |of, sum: Decimal, more| sum.checked_add(more).map_err(|error| sum_error(name, of, &error));
             sums.read = add("read", sums.read, part.read)?;
             sums.filtered = add("filtered", sums.filtered, part.filtered)?;
             sums.skipped = add("skipped", sums.skipped, part.skipped)?;
@@ -151,8 +151,8 @@ pub(super) struct Sums {
     written: Decimal,
 }
 
-fn fault(name: &str, of: &str, fault: &DecimalError) -> BodyError {
-    BodyError::Failed(format!("control total '{name}' of what is {of}: {fault}"))
+fn sum_error(name: &str, of: &str, error: &DecimalError) -> BodyError {
+    BodyError::Failed(format!("control total '{name}' of what is {of}: {error}"))
 }
 
 /// Takes the totals of what is read, next to the reader: its sums travel with the chunk.
@@ -175,7 +175,7 @@ impl<I, O> ReadTally<I, O> {
         for ((total, of_item), sums) in self.totals.totals.iter().zip(&mut self.of_item).zip(&mut self.sums) {
             let Some(take) = &total.read else { continue };
             let taken = take(item).and_then(|value| Ok((value, sums.read.checked_add(value)?)));
-            (*of_item, sums.read) = taken.map_err(|error| fault(&total.name, "read", &error))?;
+            (*of_item, sums.read) = taken.map_err(|error| sum_error(&total.name, "read", &error))?;
         }
         Ok(())
     }
@@ -195,7 +195,7 @@ impl<I, O> ReadTally<I, O> {
     fn add(&mut self, of: &str, side: impl Fn(&mut Sums) -> &mut Decimal) -> Result<(), BodyError> {
         for ((total, of_item), sums) in self.totals.totals.iter().zip(&self.of_item).zip(&mut self.sums) {
             let side = side(sums);
-            *side = side.checked_add(*of_item).map_err(|error| fault(&total.name, of, &error))?;
+            *side = side.checked_add(*of_item).map_err(|error| sum_error(&total.name, of, &error))?;
         }
         Ok(())
     }
@@ -259,15 +259,15 @@ impl<I, O> TotalsLedger<I, O> {
                 // What was read and is neither filtered nor left was skipped, in processing or in writing.
                 let left = left.iter().try_fold(Decimal::ZERO, |sum, item| sum.checked_add(take(item)?));
                 let gone = left.and_then(|left| sums.read.checked_sub(sums.filtered)?.checked_sub(left));
-                skipped = gone.map_err(|error| fault(name, "skipped", &error))?;
+                skipped = gone.map_err(|error| sum_error(name, "skipped", &error))?;
             }
-            let add = |of, sum: Decimal, more| sum.checked_add(more).map_err(|error| fault(name, of, &error));
+            let add = |of, sum: Decimal, more| sum.checked_add(more).map_err(|error| sum_error(name, of, &error));
             self.next[index] = Sums {
                 read: add("read", before.read, sums.read)?,
                 filtered: add("filtered", before.filtered, sums.filtered)?,
                 skipped: add("skipped", before.skipped, skipped)?,
                 written: match written {
-                    Some(take) => take(outputs, before.written).map_err(|error| fault(name, "written", &error))?,
+                    Some(take) => take(outputs, before.written).map_err(|error| sum_error(name, "written", &error))?,
                     None => before.written,
                 },
             };

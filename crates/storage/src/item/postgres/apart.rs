@@ -24,10 +24,10 @@ impl Apart {
     ///
     /// # Errors
     /// When the server cannot be reached.
-    pub(super) async fn connect(place: &Database) -> Result<Self, ItemError> {
+    pub(super) async fn connect(database: &Database) -> Result<Self, ItemError> {
         let (sender, receiver) = oneshot::channel();
         let (until, ended) = oneshot::channel();
-        let place = place.clone();
+        let database = database.clone();
         let serve = move || {
             let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
@@ -35,7 +35,7 @@ impl Apart {
                 Err(error) => return drop(sender.send(Err(ItemError::other(error)))),
             };
             runtime.block_on(async {
-                let connected = place.connect("reads from").await;
+                let connected = database.connect("reads from").await;
                 let failed = connected.is_err();
                 if sender.send(connected).is_ok() && !failed {
                     let _ = ended.await;

@@ -55,14 +55,14 @@ const WAITS_FOR_DISK: &str = "SELECT set_config('synchronous_commit', 'on', fals
 /// The connection of a writer to a database that is not the repository's, with a transaction for each chunk.
 #[derive(Debug)]
 pub(super) struct Remote {
-    pub(super) place: Database,
+    pub(super) database: Database,
     client: Option<Client>,
     in_transaction: bool,
 }
 
 impl Remote {
     pub(super) fn new(settings: PostgresSettings) -> Self {
-        Self { place: Database::Other(Box::new(settings)), client: None, in_transaction: false }
+        Self { database: Database::Other(Box::new(settings)), client: None, in_transaction: false }
     }
 
     /// The connection, outside of a transaction as long as none has begun. The answer says whether it is a new one.
@@ -70,7 +70,7 @@ impl Remote {
         let usable = self.client.as_ref().is_some_and(|client| !client.is_closed());
         if !usable {
             self.in_transaction = false;
-            let client = self.place.connect("writes to").await?;
+            let client = self.database.connect("writes to").await?;
             client
                 .batch_execute(WAITS_FOR_DISK)
                 .await

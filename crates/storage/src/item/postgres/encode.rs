@@ -108,9 +108,9 @@ impl Fields for Encoding<'_> {
         };
         self.number += 1;
         let Some(kind) = slot.kind else { return Ok(()) };
-        let place = if self.buffers.by_column { self.column } else { 0 };
+        let part = if self.buffers.by_column { self.column } else { 0 };
         self.column += 1;
-        let out = &mut self.buffers.parts[place];
+        let out = &mut self.buffers.parts[part];
         put(value, kind, out, &mut self.buffers.scratch)
             .map_err(|error| RowError::new(format!("column '{name}' of type {} cannot hold {error}", slot.type_name)))
     }

@@ -29,10 +29,10 @@ pub(super) fn item_error(what: &str, error: Error) -> ItemError {
         return ItemError::new(kind, Refused { what: format!("failed to {what}"), source: error });
     };
     let sentence = format!("failed to {what}: {}", sentence(server));
-    let fault = ItemError::new(kind(server), ServerError { sentence });
+    let converted = ItemError::new(kind(server), ServerError { sentence });
     match server.where_().and_then(copied_line) {
-        Some((line, _)) => fault.at(format!("row {line} of the chunk")),
-        None => fault,
+        Some((line, _)) => converted.at(format!("row {line} of the chunk")),
+        None => converted,
     }
 }
 

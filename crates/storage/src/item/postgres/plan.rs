@@ -191,11 +191,11 @@ impl Statements<'_> {
 
     fn each(&self) -> String {
         let value = |(number, column): (usize, &&Column)| {
-            let place = number + 1;
+            let parameter = number + 1;
             match column.kind {
-                Kind::One(_) if column.kind.is_cast() => format!("${place}::text::{}", column.base_type),
-                Kind::Many { .. } if column.kind.is_cast() => format!("${place}::text[]::{}", column.base_type),
-                _ => format!("${place}::{}", column.base_type),
+                Kind::One(_) if column.kind.is_cast() => format!("${parameter}::text::{}", column.base_type),
+                Kind::Many { .. } if column.kind.is_cast() => format!("${parameter}::text[]::{}", column.base_type),
+                _ => format!("${parameter}::{}", column.base_type),
             }
         };
         format!("{} VALUES ({})", self.insert(), list(self.columns.iter().enumerate().map(value)))

@@ -62,7 +62,7 @@ const COPY_HEADER: usize = 19;
 /// # }
 /// ```
 pub struct PostgresReader<T> {
-    place: Database,
+    database: Database,
     query: String,
     keys: Vec<String>,
     parameters: Vec<Box<dyn ToSql + Sync + Send>>,
@@ -114,9 +114,9 @@ impl<T> PostgresReader<T> {
         Self::build(Database::Other(Box::new(database.clone())), query.into(), keys)
     }
 
-    fn build<K: Into<String>>(place: Database, query: String, keys: impl IntoIterator<Item = K>) -> Self {
+    fn build<K: Into<String>>(database: Database, query: String, keys: impl IntoIterator<Item = K>) -> Self {
         Self {
-            place,
+            database,
             query,
             keys: keys.into_iter().map(Into::into).collect(),
             parameters: Vec::new(),
@@ -161,7 +161,7 @@ impl<T> PostgresReader<T> {
     async fn ready(&mut self) -> Result<(), ItemError> {
         if self.connection.as_ref().is_none_or(|connection| connection.client.is_closed()) {
             self.rows = Rows::None;
-            self.connection = Some(Apart::connect(&self.place).await?);
+            self.connection = Some(Apart::connect(&self.database).await?);
         }
         if self.source.is_some() {
             return Ok(());
@@ -266,9 +266,9 @@ fn source(source: Option<&Source>) -> Result<&Source, ItemError> {
 }
 
 fn key_of(source: &Source, row: &impl Wire) -> Result<Key, ItemError> {
-    let value = |place: &usize| {
-        let column: &OutputColumn = &source.columns[*place];
-        let value = row.value(*place).map(<[u8]>::to_vec);
+    let value = |index: &usize| {
+        let column: &OutputColumn = &source.columns[*index];
+        let value = row.value(*index).map(<[u8]>::to_vec);
         value.ok_or_else(|| ItemError::validation(format!("the key column '{}' is NULL", column.name)))
     };
     source.keys.iter().map(value).collect()

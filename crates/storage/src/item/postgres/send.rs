@@ -72,10 +72,10 @@ impl ToSql for Raw {
 pub(super) trait Rows<T>: Iterator<Item = (usize, T)> + Clone {}
 impl<T, I: Iterator<Item = (usize, T)> + Clone> Rows<T> for I {}
 
-fn put_row(buffers: &mut Buffers, row: &impl Serialize, slots: &[Slot], place: usize) -> Result<(), SendError> {
+fn put_row(buffers: &mut Buffers, row: &impl Serialize, slots: &[Slot], index: usize) -> Result<(), SendError> {
     buffers
         .put_row(row, slots)
-        .map_err(|error| SendError::Row(ItemError::validation(error).at(format!("row {} of the chunk", place + 1))))
+        .map_err(|error| SendError::Row(ItemError::validation(error).at(format!("row {} of the chunk", index + 1))))
 }
 
 /// The values that are NULL or follow their length in the row of a binary COPY.
@@ -104,14 +104,14 @@ pub(super) async fn copy<'r, T: Serialize + 'r>(
     buffers.clear();
     let width = plan.width + i16::from(numbered);
     let mut encode = |buffers: &mut Buffers| -> Result<bool, SendError> {
-        for (place, row) in rows.by_ref() {
+        for (index, row) in rows.by_ref() {
             let out = buffers.rows_mut();
             out.put_i16(width);
             if numbered {
                 out.put_i32(8);
-                out.put_u64(place as u64 + 1);
+                out.put_u64(index as u64 + 1);
             }
-            put_row(buffers, row, &plan.slots, place)?;
+            put_row(buffers, row, &plan.slots, index)?;
             if buffers.rows_mut().len() >= MESSAGE {
                 return Ok(true);
             }
@@ -162,8 +162,8 @@ pub(super) async fn arrays<'r, T: Serialize + 'r>(
 ) -> Result<Vec<tokio_postgres::Row>, SendError> {
     buffers.begin_arrays();
     let mut length = 0;
-    for (place, row) in rows {
-        put_row(buffers, row, &plan.slots, place)?;
+    for (index, row) in rows {
+        put_row(buffers, row, &plan.slots, index)?;
         length += 1;
     }
     buffers.end_arrays(&plan.element_types, length).map_err(|error| SendError::Row(ItemError::validation(error)))?;
@@ -181,19 +181,19 @@ pub(super) async fn each<'r, T: Serialize + 'r>(
     rows: impl Rows<&'r T>,
 ) -> Result<(), SendError> {
     let mut sent = Vec::new();
-    for (place, row) in rows {
+    for (index, row) in rows {
         buffers.clear();
-        put_row(buffers, row, &plan.slots, place)?;
+        put_row(buffers, row, &plan.slots, index)?;
         let values = values(&buffers.rows_mut().split().freeze());
         let mut execution = Box::pin(client.execute_raw(statement, values));
         // The first poll sends it.
         match poll!(&mut execution) {
-            std::task::Poll::Ready(done) => drop(done.map_err(|error| SendError::Server(error, Some(place)))?),
-            std::task::Poll::Pending => sent.push((place, execution)),
+            std::task::Poll::Ready(done) => drop(done.map_err(|error| SendError::Server(error, Some(index)))?),
+            std::task::Poll::Pending => sent.push((index, execution)),
         }
     }
-    for (place, execution) in sent {
-        execution.await.map_err(|error| SendError::Server(error, Some(place)))?;
+    for (index, execution) in sent {
+        execution.await.map_err(|error| SendError::Server(error, Some(index)))?;
     }
     Ok(())
 }

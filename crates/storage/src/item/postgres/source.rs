@@ -57,26 +57,26 @@ impl Source {
         if keys.is_empty() {
             return Err(ItemError::other("the reader needs at least one key column"));
         }
-        let place = |key: &String| {
-            let place = columns.iter().position(|column| column.name == *key);
-            let place = place.ok_or_else(|| {
+        let index = |key: &String| {
+            let index = columns.iter().position(|column| column.name == *key);
+            let index = index.ok_or_else(|| {
                 let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
                 ItemError::other(format!("the key column '{key}' is none of the query's columns {}", names.join(", ")))
             })?;
-            check_key(&columns[place])?;
-            Ok::<usize, ItemError>(place)
+            check_key(&columns[index])?;
+            Ok::<usize, ItemError>(index)
         };
-        let keys = keys.iter().map(place).collect::<Result<_, _>>()?;
+        let keys = keys.iter().map(index).collect::<Result<_, _>>()?;
         let types = statement.columns().iter().map(|column| sql_type(column.type_())).collect();
         Ok(Self { query, columns, keys, types })
     }
 
     fn key_names(&self) -> Vec<String> {
-        self.keys.iter().map(|place| quoted(&self.columns[*place].name)).collect()
+        self.keys.iter().map(|index| quoted(&self.columns[*index].name)).collect()
     }
 
     fn key_types(&self) -> impl Iterator<Item = &String> {
-        self.keys.iter().map(|place| &self.types[*place])
+        self.keys.iter().map(|index| &self.types[*index])
     }
 
     /// The query in the order of the key, behind a key whose values are the given expressions.
@@ -122,8 +122,8 @@ impl Source {
     pub(super) fn loose_collations(&self) -> Option<String> {
         let texts: Vec<(usize, String)> = (0..)
             .zip(&self.keys)
-            .filter(|(_, place)| self.columns[**place].kind == Kind::One(Scalar::Text))
-            .map(|(number, place)| (number, quoted(&self.columns[*place].name)))
+            .filter(|(_, index)| self.columns[**index].kind == Kind::One(Scalar::Text))
+            .map(|(number, index)| (number, quoted(&self.columns[*index].name)))
             .collect();
         if texts.is_empty() {
             return None;
@@ -145,7 +145,7 @@ impl Source {
 
     /// The error of a key column whose collation takes different texts for the same.
     pub(super) fn loosely_collated(&self, number: usize, collation: &str) -> ItemError {
-        let column = self.keys.get(number).map_or("?", |place| self.columns[*place].name.as_str());
+        let column = self.keys.get(number).map_or("?", |index| self.columns[*index].name.as_str());
         ItemError::other(format!(
             "the key column '{column}' has the collation {collation}, to which different texts are the same: rows could be \
              lost behind a restart; select it as {} COLLATE \"C\" AS {}, or choose another key",
@@ -156,7 +156,7 @@ impl Source {
 
     /// The key as text as the server reads it, for settings.
     pub(super) fn settings_texts(&self, key: &Key) -> Result<Vec<String>, ItemError> {
-        let text = |(place, text): (&usize, String)| match self.columns[*place].kind {
+        let text = |(index, text): (&usize, String)| match self.columns[*index].kind {
             Kind::One(Scalar::Date | Scalar::Timestamp | Scalar::TimestampTz) => moment::for_server(&text),
             _ => text,
         };
@@ -166,16 +166,16 @@ impl Source {
     /// The key as text, for messages and checkpoints.
     pub(super) fn texts(&self, key: &Key) -> Result<Vec<String>, ItemError> {
         let text =
-            |(place, bytes): (&usize, &Vec<u8>)| show(self.columns[*place].kind, bytes).map_err(ItemError::other);
+            |(index, bytes): (&usize, &Vec<u8>)| show(self.columns[*index].kind, bytes).map_err(ItemError::other);
         self.keys.iter().zip(key).map(text).collect()
     }
 
     /// The key with its columns and types.
     pub(super) fn saved(&self, key: &Key) -> Result<SavedKey, ItemError> {
-        let column = |place: &usize| &self.columns[*place];
+        let column = |index: &usize| &self.columns[*index];
         Ok(SavedKey {
-            columns: self.keys.iter().map(|place| column(place).name.clone()).collect(),
-            types: self.keys.iter().map(|place| column(place).type_name.clone()).collect(),
+            columns: self.keys.iter().map(|index| column(index).name.clone()).collect(),
+            types: self.keys.iter().map(|index| column(index).type_name.clone()).collect(),
             key: self.texts(key)?,
         })
     }
@@ -186,8 +186,8 @@ impl Source {
     /// When it is one of other columns or types.
     pub(super) fn restored(&self, saved: &SavedKey) -> Result<Key, ItemError> {
         let same = saved.key.len() == self.keys.len()
-            && self.keys.iter().enumerate().all(|(number, place)| {
-                let column = &self.columns[*place];
+            && self.keys.iter().enumerate().all(|(number, index)| {
+                let column = &self.columns[*index];
                 saved.columns.get(number) == Some(&column.name) && saved.types.get(number) == Some(&column.type_name)
             });
         if !same {
@@ -197,15 +197,15 @@ impl Source {
                 saved.types.join(", ")
             )));
         }
-        let value = |(place, text): (&usize, &String)| {
-            encode::text_value(self.columns[*place].kind, text).map_err(ItemError::other)
+        let value = |(index, text): (&usize, &String)| {
+            encode::text_value(self.columns[*index].kind, text).map_err(ItemError::other)
         };
         self.keys.iter().zip(&saved.key).map(value).collect()
     }
 
     /// Returns whether two keys are the same to the server.
     pub(super) fn same(&self, left: &Key, right: &Key) -> bool {
-        let value = |((place, left), right): ((&usize, &Vec<u8>), &Vec<u8>)| match self.columns[*place].kind {
+        let value = |((index, left), right): ((&usize, &Vec<u8>), &Vec<u8>)| match self.columns[*index].kind {
             // The number of digits behind the point makes no difference: 1.0 is 1.00.
             Kind::One(Scalar::Numeric) => left.get(..6) == right.get(..6) && left.get(8..) == right.get(8..),
             // 0.0 is −0.0.

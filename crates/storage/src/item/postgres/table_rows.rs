@@ -133,11 +133,11 @@ impl TableRows {
         mut each: impl FnMut(&[u8]),
     ) -> Result<(), ItemError> {
         let Some(plan) = &self.plan else { return Err(not_looked_up()) };
-        for (place, output) in outputs.iter().enumerate() {
+        for (index, output) in outputs.iter().enumerate() {
             self.rows.clear();
             self.rows
                 .put_row(output, &plan.slots)
-                .map_err(|error| ItemError::validation(error).at(format!("row {} of the chunk", place + 1)))?;
+                .map_err(|error| ItemError::validation(error).at(format!("row {} of the chunk", index + 1)))?;
             each(self.rows.rows_mut());
         }
         Ok(())
@@ -184,15 +184,15 @@ impl TableRows {
             Ok(Some((row, key))) => {
                 let keys = self.action.keys().join(", ");
                 let message = format!("failed to {purpose}: no row has the key ({keys}) = ({key})");
-                let fault = ItemError::new(ErrorKind::Constraint, message).at(format!("row {row} of the chunk"));
-                return Err(fault.into());
+                let refused = ItemError::new(ErrorKind::Constraint, message).at(format!("row {row} of the chunk"));
+                return Err(refused.into());
             }
             Err(SendError::Row(error)) => return Err(error.into()),
-            Err(SendError::Server(error, place)) => {
-                let fault = item_error(&purpose, error);
-                match place {
-                    Some(place) => fault.at(format!("row {} of the chunk", place + 1)),
-                    None => fault,
+            Err(SendError::Server(error, index)) => {
+                let refused = item_error(&purpose, error);
+                match index {
+                    Some(index) => refused.at(format!("row {} of the chunk", index + 1)),
+                    None => refused,
                 }
             }
         };

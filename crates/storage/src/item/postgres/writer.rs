@@ -70,7 +70,7 @@ pub struct PostgresWriter<T> {
 
 enum Target {
     Repository {
-        place: Database,
+        database: Database,
         /// Number of the connection on which statements were prepared.
         connection: u64,
     },
@@ -98,7 +98,7 @@ impl<T> PostgresWriter<T> {
     /// Writes into `table` of the repository's own database, exactly once: `strikes`, or with its schema
     /// `facts.strikes`, as the catalogue spells it.
     pub fn new(context: &StepContext, table: impl Into<String>) -> Self {
-        Self::build(Target::Repository { place: Database::of(context), connection: 0 }, table.into())
+        Self::build(Target::Repository { database: Database::of(context), connection: 0 }, table.into())
     }
 
     /// Writes into `table` of another database, at least once: the chunk in hand is written again by a restart when the
@@ -246,7 +246,7 @@ impl Chunk<'_> {
             return self.rows.write(self.client, all, located).await;
         }
         if wanted.iter().any(|wanted| *wanted) {
-            let new = all.filter(|(place, _)| wanted[*place]);
+            let new = all.filter(|(index, _)| wanted[*index]);
             return self.rows.write(self.client, new, located).await;
         }
         Ok(())
@@ -318,8 +318,8 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
     async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
         self.committed = checkpoint.map(Checkpoint::read).transpose()?.unwrap_or_default();
         match &mut self.target {
-            Target::Repository { place, .. } => {
-                let client = place.connect("writes to").await?;
+            Target::Repository { database, .. } => {
+                let client = database.connect("writes to").await?;
                 // A table that the first chunk creates is checked there.
                 if self.create.is_none() || self.committed.prepared {
                     self.rows.look_up(&client).await?;
@@ -349,20 +349,20 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
             transaction.make_next_durable();
         }
         let written = self.begin(transaction).await?.write(outputs, Located::No).await;
-        let fault = match written {
+        let refused = match written {
             Ok(()) => {
                 self.now.rows = self.committed.rows + outputs.len() as u64;
                 return Ok(());
             }
-            Err(fault) if fault.another_attempt => fault,
-            Err(fault) => return Err(fault.error),
+            Err(refused) if refused.another_attempt => refused,
+            Err(refused) => return Err(refused.error),
         };
         // The chunk is void. Once more by COPY, whose error names the row; what comes of it is rolled back in any case.
         self.undo(transaction).await?;
         let again = self.begin(transaction).await?.write(outputs, Located::Yes).await;
         Err(match again {
             Err(again) if again.error.position().is_some() => again.error,
-            _ => fault.error,
+            _ => refused.error,
         })
     }
 

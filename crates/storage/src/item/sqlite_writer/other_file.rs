@@ -71,7 +71,9 @@ impl OtherFile {
             none => none.insert(file_writer(&self.path)?),
         };
         if !self.begun {
-            connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| fault(&self.path, "begin a chunk", error))?;
+            connection
+                .execute_batch("BEGIN IMMEDIATE")
+                .map_err(|error| database_error(&self.path, "begin a chunk", error))?;
             self.begun = true;
         }
         Ok((connection, self.once.as_mut().map(|once| &mut once.ledger)))
@@ -96,7 +98,7 @@ impl OtherFile {
         // One that fails may still be open: the roll-back that follows ends it.
         if let Err(error) = connection.execute_batch("COMMIT") {
             self.refused = is_deferred_violation(&error);
-            return Err(fault(&self.path, "commit a chunk", error));
+            return Err(database_error(&self.path, "commit a chunk", error));
         }
         self.begun = false;
         if let Some(once) = &mut self.once {
@@ -114,7 +116,7 @@ impl OtherFile {
     /// Checks what the commit would check of the rows that were written, and undoes them.
     pub(super) fn check(&mut self) -> Result<(), ItemError> {
         let Some(connection) = self.connection.as_mut().filter(|_| self.begun) else { return Ok(()) };
-        check_deferred(connection).map_err(|error| fault(&self.path, "check a chunk", error))?;
+        check_deferred(connection).map_err(|error| database_error(&self.path, "check a chunk", error))?;
         self.begun = !connection.is_autocommit();
         Ok(())
     }
@@ -151,6 +153,6 @@ impl OtherFile {
     }
 }
 
-fn fault(path: &std::path::Path, what: &'static str, source: rusqlite::Error) -> ItemError {
+fn database_error(path: &std::path::Path, what: &'static str, source: rusqlite::Error) -> ItemError {
     ItemError::new(kind_of(&source), FileError { what, path: path.display().to_string(), source })
 }

@@ -39,16 +39,16 @@ pub(super) struct RowStatement {
 impl RowStatement {
     pub(super) fn new(table: &str, mode: &Mode, first: &impl Serialize) -> Result<Self, ItemError> {
         let columns = row::columns(first).map_err(ItemError::validation)?;
-        let fault = |problem: String| Err(ItemError::validation(RowError::new(problem)));
+        let refuse = |problem: String| Err(ItemError::validation(RowError::new(problem)));
         if columns.is_empty() {
-            return fault("the row has no fields".to_owned());
+            return refuse("the row has no fields".to_owned());
         }
         let keys = mode.keys();
         if !matches!(mode, Mode::Insert) && keys.is_empty() {
-            return fault("there is no key column to find rows by".to_owned());
+            return refuse("there is no key column to find rows by".to_owned());
         }
         if let Some(key) = keys.iter().find(|key| !columns.contains(&key.as_str())) {
-            return fault(format!("the row lacks the key field '{key}'"));
+            return refuse(format!("the row lacks the key field '{key}'"));
         }
         let is_key = |column: &str| keys.iter().any(|key| key == column);
         let mut parameters: Vec<usize> = (1..=columns.len()).collect();
@@ -56,15 +56,15 @@ impl RowStatement {
         let table = quoted(table);
         let values: Vec<&str> = columns.iter().copied().filter(|column| !is_key(column)).collect();
         let insert = || {
-            let places: Vec<String> = (1..=columns.len()).map(|number| format!("?{number}")).collect();
-            format!("INSERT INTO {table} ({}) VALUES ({})", names.join(", "), places.join(", "))
+            let placeholders: Vec<String> = (1..=columns.len()).map(|number| format!("?{number}")).collect();
+            format!("INSERT INTO {table} ({}) VALUES ({})", names.join(", "), placeholders.join(", "))
         };
-        let place = |column: &str, parameters: &[usize]| {
+        let comparison = |column: &str, parameters: &[usize]| {
             let at = columns.iter().position(|other| *other == column).unwrap_or_default();
             format!("{} = ?{}", quoted(column), parameters[at])
         };
         let found =
-            |parameters: &[usize]| keys.iter().map(|key| place(key, parameters)).collect::<Vec<_>>().join(" AND ");
+            |parameters: &[usize]| keys.iter().map(|key| comparison(key, parameters)).collect::<Vec<_>>().join(" AND ");
         let sql = match mode {
             Mode::Insert => insert(),
             Mode::Upsert { keys } => {
@@ -76,9 +76,9 @@ impl RowStatement {
             }
             Mode::Update { .. } => {
                 if values.is_empty() {
-                    return fault("the row has key fields alone, so there is nothing to update".to_owned());
+                    return refuse("the row has key fields alone, so there is nothing to update".to_owned());
                 }
-                let set: Vec<String> = values.iter().map(|column| place(column, &parameters)).collect();
+                let set: Vec<String> = values.iter().map(|column| comparison(column, &parameters)).collect();
                 format!("UPDATE {table} SET {} WHERE {}", set.join(", "), found(&parameters))
             }
             Mode::Delete { .. } => {

@@ -42,7 +42,7 @@ impl TableRows {
         Self { name, create: None, replace: None, mode: Mode::Insert, statement: None, scratch: String::new() }
     }
 
-    fn fault(&self, what: &str, error: rusqlite::Error) -> ItemError {
+    fn database_error(&self, what: &str, error: rusqlite::Error) -> ItemError {
         let kind = kind_of(&error);
         let source: BoxError = Box::new(WriteError { what: what.to_owned(), table: self.name.clone(), source: error });
         ItemError::new(kind, source)
@@ -51,12 +51,12 @@ impl TableRows {
     /// Creates and empties the table.
     pub(super) fn prepare(&self, connection: &Connection) -> Result<(), ItemError> {
         if let Some(create) = &self.create {
-            connection.execute_batch(create).map_err(|error| self.fault("create", error))?;
+            connection.execute_batch(create).map_err(|error| self.database_error("create", error))?;
         }
         if let Some((statement, parameters)) = &self.replace {
             connection
                 .execute(statement, params_from_iter(parameters))
-                .map_err(|error| self.fault("replace the rows of", error))?;
+                .map_err(|error| self.database_error("replace the rows of", error))?;
         }
         Ok(())
     }
@@ -100,14 +100,16 @@ impl TableRows {
         wanted: Option<&[bool]>,
         scratch: &mut String,
     ) -> Result<(), ItemError> {
-        let mut statement = connection.prepare_cached(&row.sql).map_err(|error| self.fault("write to", error))?;
+        let mut statement =
+            connection.prepare_cached(&row.sql).map_err(|error| self.database_error("write to", error))?;
         for (index, output) in outputs.iter().enumerate() {
             if wanted.is_some_and(|wanted| !wanted[index]) {
                 continue;
             }
             row::bind(output, &row.columns, &row.parameters, &mut statement, scratch)
                 .map_err(|error| ItemError::validation(error).at(position(index)))?;
-            let rows = statement.raw_execute().map_err(|error| self.fault("write to", error).at(position(index)))?;
+            let rows =
+                statement.raw_execute().map_err(|error| self.database_error("write to", error).at(position(index)))?;
             if rows != 1 && !row.must_match.is_empty() {
                 return Err(self.unmatched(rows, &row.key_of(output)).at(position(index)));
             }

@@ -43,36 +43,36 @@ impl PostgresChunkTransaction {
         let mut patience = Patience::unless(self.store.connections.deadline(), self.stop.clone());
         loop {
             let is_alone = !self.phase.has_begun();
-            let fault = match self.try_save(save).await {
+            let error = match self.try_save(save).await {
                 Ok(saved) => return Ok(saved),
-                Err(fault) => fault,
+                Err(error) => error,
             };
-            let answer_is_lost = fault.is_lost();
-            self.undo_after(&fault, answer_is_lost).await;
+            let answer_is_lost = error.is_lost();
+            self.undo_after(&error, answer_is_lost).await;
             if answer_is_lost && let Some(saved) = self.settle().await? {
                 return Ok(saved);
             }
             // What only saves can be sent again; rows of a writer went with their connection, and the writer has to
             // write them again.
-            if !is_alone || !fault.passes() {
-                return Err(fault);
+            if !is_alone || !error.passes() {
+                return Err(error);
             }
-            if !patience.wait(&fault).await {
+            if !patience.wait(&error).await {
                 // It was waited for as long as one may: the chunk is not written again, which would wait as long once
                 // more.
                 self.phase.undo(false);
-                return Err(patience.ended_by(fault));
+                return Err(patience.ended_by(error));
             }
         }
     }
 
     /// Undoes what a save that failed has begun.
-    async fn undo_after(&mut self, fault: &StoreError, answer_is_lost: bool) {
+    async fn undo_after(&mut self, error: &StoreError, answer_is_lost: bool) {
         if answer_is_lost {
             self.connection = None;
         }
         let is_undone = self.undo_begun().await;
-        self.phase.undo(fault.passes() || !is_undone);
+        self.phase.undo(error.passes() || !is_undone);
     }
 
     async fn try_save(&mut self, save: &ChunkSave<'_>) -> Result<Saved, StoreError> {
@@ -124,10 +124,10 @@ impl PostgresChunkTransaction {
                 let stop_requested = rows::status(&row, 0, fence.step_id.0)? == Status::Stopping;
                 Ok(Saved::Done(ChunkAck { stop_requested }))
             }
-            Err(fault) if fault.of_server().and_then(|error| error.code()) == Some(&SqlState::DIVISION_BY_ZERO) => {
+            Err(error) if error.of_server().and_then(|server| server.code()) == Some(&SqlState::DIVISION_BY_ZERO) => {
                 self.refused().await
             }
-            Err(fault) => Err(fault),
+            Err(error) => Err(error),
         }
     }
 
@@ -161,10 +161,10 @@ impl PostgresChunkTransaction {
         loop {
             match self.ask_what_became().await {
                 Ok(became) => return Ok(became),
-                Err(fault) => {
+                Err(error) => {
                     self.connection = None;
-                    if !fault.passes() || !patience.wait(&fault).await {
-                        return Err(fault);
+                    if !error.passes() || !patience.wait(&error).await {
+                        return Err(error);
                     }
                 }
             }

@@ -26,7 +26,7 @@ pub(super) struct Done<I, O> {
     pub(super) buffers: Buffers<I, O>,
     pub(super) tally: Tally,
     pub(super) totals: Vec<Sums>,
-    pub(super) fault: Option<PartError>,
+    pub(super) error: Option<PartError>,
 }
 
 /// The reason for which a part ended before its end.

@@ -30,8 +30,8 @@ where
 {
     let mut open = Ok(());
     for Processing { processor, .. } in &mut processors {
-        let fault = |error| failed("open the processor", &error);
-        open = open.and(processor.open(None).await.map_err(fault)).and_then(|()| remembers_nothing(processor));
+        let unopened = |error| failed("open the processor", &error);
+        open = open.and(processor.open(None).await.map_err(unopened)).and_then(|()| remembers_nothing(processor));
         if open.is_err() {
             break;
         }
@@ -86,8 +86,8 @@ async fn process_parts<R, P>(
         let (result, broken) = match result {
             Ok(result) => (result, false),
             Err(panic) => {
-                let fault = Some(PartError::Panic(panic));
-                (Done { buffers: Buffers::default(), tally: Tally::new(0), totals: Vec::new(), fault }, true)
+                let error = Some(PartError::Panic(panic));
+                (Done { buffers: Buffers::default(), tally: Tally::new(0), totals: Vec::new(), error }, true)
             }
         };
         let _ = done.send(result);
@@ -106,7 +106,7 @@ where
     R: ItemReader,
     P: ItemProcessor<R::Item>,
 {
-    let mut done = Done { buffers: Buffers::default(), tally: Tally::new(0), totals: Vec::new(), fault: None };
+    let mut done = Done { buffers: Buffers::default(), tally: Tally::new(0), totals: Vec::new(), error: None };
     done.buffers.outputs.reserve(items.len());
     for (item, origin) in items {
         let settled = match given_up.load(Ordering::Acquire) || processing.context.is_stopping() {
@@ -114,7 +114,7 @@ where
             true => Err(Interrupt::Stopped),
         };
         if let Err(interrupt) = settled {
-            done.fault = Some(PartError::Interrupt(interrupt));
+            done.error = Some(PartError::Interrupt(interrupt));
             break;
         }
     }
