@@ -7,6 +7,7 @@ mod classifying_processor;
 mod classifying_writer;
 mod counted;
 mod error;
+pub(crate) mod forward;
 mod function;
 mod grouping_reader;
 mod guard;

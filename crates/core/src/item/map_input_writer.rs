@@ -1,9 +1,7 @@
 //! `MapInputWriter`: a writer of what a function makes of each output.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
-use super::{Checkpoint, ItemError, ItemWriter};
+use super::forward::forward_writer;
+use super::{ItemError, ItemWriter};
 use crate::repository::ChunkTransaction;
 
 /// Short ways from a writer to one around it.
@@ -61,14 +59,6 @@ where
     W: ItemWriter<T>,
     F: FnMut(&O) -> T + Send,
 {
-    fn inputs(&mut self, files: &[PathBuf]) {
-        self.writer.inputs(files);
-    }
-
-    async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
-        self.writer.open(checkpoint).await
-    }
-
     async fn write(&mut self, outputs: &[O], transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
         self.mapped.clear();
         self.mapped.extend(outputs.iter().map(&mut self.function));
@@ -77,45 +67,7 @@ where
         written
     }
 
-    async fn flush(&mut self) -> Result<Option<Checkpoint>, ItemError> {
-        self.writer.flush().await
-    }
-
-    async fn sync(&mut self) -> Result<(), ItemError> {
-        self.writer.sync().await
-    }
-
-    fn can_roll_back(&self) -> bool {
-        self.writer.can_roll_back()
-    }
-
-    fn save_interval(&self) -> Option<Duration> {
-        self.writer.save_interval()
-    }
-
-    fn committed(&mut self) {
-        self.writer.committed();
-    }
-
-    async fn rolled_back(&mut self) -> Result<(), ItemError> {
-        self.writer.rolled_back().await
-    }
-
-    async fn finish(&mut self, transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
-        self.writer.finish(transaction).await
-    }
-
-    async fn publish(&mut self) -> Result<(), ItemError> {
-        self.writer.publish().await
-    }
-
-    async fn publish_copy(&mut self) -> Result<(), ItemError> {
-        self.writer.publish_copy().await
-    }
-
-    async fn close(&mut self) -> Result<(), ItemError> {
-        self.writer.close().await
-    }
+    forward_writer!(self => self.writer);
 }
 
 impl<W: std::fmt::Debug, T, F> std::fmt::Debug for MapInputWriter<W, T, F> {

@@ -1,8 +1,7 @@
 //! `MapReader`: makes something else of each item of a reader.
 
-use std::path::PathBuf;
-
-use super::{Checkpoint, ItemError, ItemReader, Origin};
+use super::forward::forward_reader;
+use super::{ItemError, ItemReader};
 
 /// Reads what a function makes of each item of another reader: [`ItemReaderExt::map`](super::ItemReaderExt::map).
 ///
@@ -29,10 +28,6 @@ where
 
     const CANCEL_SAFE: bool = R::CANCEL_SAFE;
 
-    async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
-        self.reader.open(checkpoint).await
-    }
-
     #[inline]
     async fn read(&mut self) -> Result<Option<T>, ItemError> {
         Ok(self.reader.read().await?.map(&mut self.function))
@@ -43,25 +38,7 @@ where
         self.reader.read_now().map(&mut self.function)
     }
 
-    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
-        self.reader.checkpoint()
-    }
-
-    fn progress(&self) -> Option<f64> {
-        self.reader.progress()
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        self.reader.files()
-    }
-
-    fn origin(&self) -> Option<Origin> {
-        self.reader.origin()
-    }
-
-    async fn close(&mut self) -> Result<(), ItemError> {
-        self.reader.close().await
-    }
+    forward_reader!(self => self.reader);
 }
 
 impl<R: std::fmt::Debug, F> std::fmt::Debug for MapReader<R, F> {

@@ -1,9 +1,8 @@
 //! `NumberedReader`: the number of each item with it.
 
-use std::path::PathBuf;
-
 use super::counted::Counted;
-use super::{Checkpoint, ItemError, ItemReader, Origin};
+use super::forward::forward_source;
+use super::{Checkpoint, ItemError, ItemReader};
 
 /// Reads the items of another reader with their numbers from 1:
 /// [`ItemReaderExt::numbered`](super::ItemReaderExt::numbered).
@@ -51,15 +50,5 @@ impl<R: ItemReader> ItemReader for NumberedReader<R> {
         self.counted.reader.progress()
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        self.counted.reader.files()
-    }
-
-    fn origin(&self) -> Option<Origin> {
-        self.counted.reader.origin()
-    }
-
-    async fn close(&mut self) -> Result<(), ItemError> {
-        self.counted.reader.close().await
-    }
+    forward_source!(self => self.counted.reader);
 }

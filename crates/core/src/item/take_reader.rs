@@ -1,9 +1,8 @@
 //! `TakeReader`: the first items of a reader.
 
-use std::path::PathBuf;
-
 use super::counted::Counted;
-use super::{Checkpoint, ItemError, ItemReader, Origin};
+use super::forward::forward_source;
+use super::{Checkpoint, ItemError, ItemReader};
 
 /// Reads the first items of another reader: [`ItemReaderExt::take`](super::ItemReaderExt::take).
 ///
@@ -58,15 +57,5 @@ impl<R: ItemReader> ItemReader for TakeReader<R> {
         Some(self.counted.reader.progress().unwrap_or_default().max(taken).min(1.0))
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        self.counted.reader.files()
-    }
-
-    fn origin(&self) -> Option<Origin> {
-        self.counted.reader.origin()
-    }
-
-    async fn close(&mut self) -> Result<(), ItemError> {
-        self.counted.reader.close().await
-    }
+    forward_source!(self => self.counted.reader);
 }
