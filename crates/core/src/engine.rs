@@ -6,6 +6,7 @@ mod config;
 mod decide;
 mod dispatch;
 mod heartbeat;
+mod job_end;
 mod job_listeners;
 mod local;
 mod notifications;

@@ -13,6 +13,7 @@ mod policy;
 mod preview;
 mod rate_limiter;
 mod runtime;
+mod save;
 mod shared;
 mod shared_values;
 mod sharing;

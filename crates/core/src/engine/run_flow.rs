@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use super::decide::{Decided, decide};
+use super::job_end::JobEnd;
 use super::persist::{persist, persist_end};
 use super::rerun_plan::{StepsOf, gone, steps_of};
 use super::run_step::run_step;
@@ -17,34 +18,6 @@ use crate::job::{DecisionFacts, FlowGraph, Job};
 use crate::repository::rules::flow::{pending_main, with_finally};
 use crate::repository::{FlowPast, FlowRecord, RepositoryError};
 use crate::step::{EXIT_CODE_ENTRY, JobScope, Step};
-
-/// The end of an execution, before it is recorded.
-pub(super) enum JobEnd {
-    Completed {
-        exit_code: Option<String>,
-        message: Option<String>,
-    },
-    Failed {
-        exit_code: Option<String>,
-        message: String,
-    },
-    /// By a transition.
-    StoppedByFlow {
-        exit_code: Option<String>,
-        message: String,
-    },
-    /// On request.
-    Stopped {
-        message: Option<String>,
-    },
-    LeaseLost,
-}
-
-impl JobEnd {
-    pub(super) fn failed(message: String) -> Self {
-        Self::Failed { exit_code: None, message }
-    }
-}
 
 /// An execution under way.
 struct Run<'a> {

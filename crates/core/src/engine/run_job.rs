@@ -4,9 +4,10 @@ use std::sync::{Arc, RwLock};
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::job_end::JobEnd;
 use super::job_listeners;
 use super::persist::persist_end;
-use super::run_flow::{JobEnd, run_flow};
+use super::run_flow::run_flow;
 use super::running::{Handle, StopCause};
 use super::state::EngineState;
 use crate::event::Event;

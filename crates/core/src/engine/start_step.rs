@@ -1,7 +1,7 @@
 //! The begin of a step, and the sentences for an execution that stopped before or within one.
 
+use super::job_end::JobEnd;
 use super::persist::persist;
-use super::run_flow::JobEnd;
 use super::running::{Handle, StopCause};
 use super::state::EngineState;
 use crate::event::Event;

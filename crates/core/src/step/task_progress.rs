@@ -1,13 +1,11 @@
 //! The progress of a task: its contexts as they were saved last, and the transaction by which they are saved.
 
 use std::io;
-use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
 
-use super::block::block_on;
-use super::context::{StepContext, StepScope};
+use super::live::LiveCounters;
+use super::shared::Shared;
 use crate::execution::{ContextError, Counters, ExecutionContext, StepState};
 use crate::repository::{ChunkSave, ChunkTransaction, RepositoryError};
 
@@ -64,6 +62,15 @@ pub(super) enum Occasion {
     Retry,
 }
 
+/// The parts of a step execution that a save takes from and shows itself in.
+#[derive(Clone, Copy)]
+pub(super) struct SavedParts<'a> {
+    pub(super) step_name: &'a str,
+    pub(super) context: &'a Shared,
+    pub(super) job_context: &'a Shared,
+    pub(super) live: &'a LiveCounters,
+}
+
 impl TaskProgress {
     pub(super) fn new(transaction: Box<dyn ChunkTransaction>, state: StepState, job: ExecutionContext) -> Self {
         let saved = Saved { transaction, state, job, counters: Counters::default(), json: String::new() };
@@ -75,14 +82,14 @@ impl TaskProgress {
         self.saved.lock().await.take();
     }
 
-    async fn save(&self, scope: &StepScope, occasion: Occasion) -> Result<(), SaveError> {
+    pub(super) async fn save(&self, parts: SavedParts<'_>, occasion: Occasion) -> Result<(), SaveError> {
         let mut saved = self.saved.lock().await;
-        let saved = saved.as_mut().ok_or_else(|| SaveError::Ended { step: scope.step_name.clone() })?;
-        let result = saved.save(scope, occasion).await;
+        let saved = saved.as_mut().ok_or_else(|| SaveError::Ended { step: parts.step_name.to_owned() })?;
+        let result = saved.save(parts, occasion).await;
         if result.is_err() {
             // What was taken to be saved is still to be saved.
-            scope.context.keep_changed();
-            scope.job.context.keep_changed();
+            parts.context.keep_changed();
+            parts.job_context.keep_changed();
             let _ = saved.transaction.rollback().await;
         }
         result
@@ -90,7 +97,7 @@ impl TaskProgress {
 }
 
 impl Saved {
-    async fn save(&mut self, scope: &StepScope, occasion: Occasion) -> Result<(), SaveError> {
+    async fn save(&mut self, parts: SavedParts<'_>, occasion: Occasion) -> Result<(), SaveError> {
         let mut counters = self.counters;
         match occasion {
             // A recovery sees by it that the task goes on.
@@ -100,10 +107,10 @@ impl Saved {
             }
             Occasion::Retry => counters.retry += 1,
         }
-        if let Some(changed) = scope.context.take_change() {
+        if let Some(changed) = parts.context.take_change() {
             self.state.context = changed;
         }
-        let job = scope.job.context.take_change();
+        let job = parts.job_context.take_change();
         let changes = job.as_ref().map(|job| job.to_json().map(|_| job.changes_since(&self.job))).transpose()?;
         self.state.write_json(&mut self.json)?;
         let save = ChunkSave {
@@ -121,74 +128,7 @@ impl Saved {
             self.job = job;
         }
         self.counters = counters;
-        scope.live.store(&counters, None);
+        parts.live.store(&counters, None);
         Ok(())
-    }
-}
-
-impl StepContext {
-    /// Makes the entries of the step's and the job's context durable now, in one fenced statement: a task that does its
-    /// work in parts says so after each, and when its process is killed the next attempt goes on from there.
-    ///
-    /// ```
-    /// use oxbatch::TaskStep;
-    ///
-    /// let step = TaskStep::builder("Send", |context| {
-    ///     let sent: u32 = context.get("sent")?.unwrap_or(0);
-    ///     for part in sent..10 {
-    ///         context.check_stop()?;
-    ///         println!("part {part}");
-    ///         context.put("sent", part + 1)?;
-    ///         context.save()?;
-    ///     }
-    ///     Ok(())
-    /// });
-    /// ```
-    ///
-    /// The work of a part comes before its save, so it is done again when the process dies between the two: at
-    /// least once. Each save counts as a commit. It blocks the thread until the store has answered; on the [runtime of
-    /// the execution](Self::execution_runtime) use [`save_async`](Self::save_async).
-    ///
-    /// # Errors
-    /// [`SaveError`]; the entries stay, and are saved by the next call or the end of the task.
-    pub fn save(&self) -> Result<(), SaveError> {
-        let saving = self.begin_save(Occasion::Asked)?;
-        block_on(saving, Duration::MAX).map_or_else(|| Err(self.save_lost()), |saved| self.saved(saved))
-    }
-
-    /// As [`save`](Self::save), without blocking the thread.
-    ///
-    /// # Errors
-    /// [`SaveError`].
-    pub async fn save_async(&self) -> Result<(), SaveError> {
-        self.save_on(Occasion::Asked).await
-    }
-
-    pub(super) async fn save_on(&self, occasion: Occasion) -> Result<(), SaveError> {
-        let saving = self.begin_save(occasion)?;
-        self.saved(saving.await)
-    }
-
-    fn begin_save(&self, occasion: Occasion) -> Result<JoinHandle<Result<(), SaveError>>, SaveError> {
-        let context = self.clone();
-        if context.scope().progress.get().is_none() {
-            return Err(SaveError::NotATask { step: self.step_name().to_owned() });
-        }
-        let runtime = self.execution_runtime()?;
-        Ok(runtime.spawn(async move {
-            let scope = context.scope();
-            match scope.progress.get() {
-                Some(progress) => progress.save(scope, occasion).await,
-                None => Err(context.save_lost()),
-            }
-        }))
-    }
-
-    fn saved(&self, saved: Result<Result<(), SaveError>, tokio::task::JoinError>) -> Result<(), SaveError> {
-        saved.unwrap_or_else(|_| Err(self.save_lost()))
-    }
-
-    fn save_lost(&self) -> SaveError {
-        SaveError::Ended { step: self.step_name().to_owned() }
     }
 }

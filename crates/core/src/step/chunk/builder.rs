@@ -5,110 +5,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::definition::{ChunkBody, RunKept, RunPreview};
-use super::part::{IntoProcessor, IntoReader, IntoWriter};
+use super::definition::{ChunkBody, RunPreview};
+use super::part::{IntoProcessor, IntoWriter};
 use super::preview;
-use super::rerun::{self, DeclaredRerun};
-use super::settings::{ChunkSize, Factory, ItemSettings, KeptText, ReadAhead, Settings, Skip, Weight};
+use super::rerun::DeclaredRerun;
+use super::settings::{ChunkSize, Factory, ItemSettings, ReadAhead, Settings, Weight};
 use super::totals::Declared;
 use crate::execution::Counters;
-use crate::item::{BoxError, ErrorKind, ItemProcessor, ItemReader, ItemWriter, PassThrough};
+use crate::item::{BoxError, ItemProcessor, ItemReader, ItemWriter};
 use crate::job::BuildError;
 use crate::step::context::StepContext;
 use crate::step::definition::{IntoStep, Step, StepKind, StepRules};
 use crate::step::exit_codes::ExitCode;
-use crate::step::policy::{RetryPolicy, SkipPolicy};
-
-/// A step that reads, processes and writes items in chunks, each one transaction.
-///
-/// ```
-/// use oxbatch::item::{FunctionWriter, FunctionProcessor, ListReader};
-/// use oxbatch::{ChunkStep, Job};
-///
-/// let job = Job::builder("Squares")
-///     .step(
-///         ChunkStep::builder("Square")
-///             .reader(|_| ListReader::new(1..=50_i64))
-///             .processor(|_| FunctionProcessor::new(|n: i64| Ok((n % 2 == 0).then_some(n * n))))
-///             .writer(|_| FunctionWriter::new(|chunk: &[i64]| {
-///                 println!("{} squares", chunk.len());
-///                 Ok(())
-///             }))
-///             .chunk_size(10),
-///     )
-///     .build()?;
-/// # Ok::<(), oxbatch::BuildError>(())
-/// ```
-///
-/// Reader, processor and writer are built anew for each step execution by functions that see its parameters and
-/// contexts; nothing is shared between executions.
-#[derive(Debug)]
-pub struct ChunkStep;
-
-impl ChunkStep {
-    /// Starts the definition of a chunk step. It needs a reader and a writer; without a processor items pass as they
-    /// are.
-    pub fn builder(name: impl Into<String>) -> ChunkStepStart {
-        ChunkStepStart { name: name.into() }
-    }
-}
-
-/// A chunk step that has a name and nothing else: all that can be set depends on what is read, so the
-/// [reader](Self::reader) comes first.
-#[derive(Debug)]
-pub struct ChunkStepStart {
-    name: String,
-}
-
-impl ChunkStepStart {
-    /// The function that builds the reader of an execution: it returns the reader, or a `Result` of it.
-    pub fn reader<T, F, How>(self, factory: F) -> ChunkStepBuilder<T::Reader, PassThrough, NoWriter>
-    where
-        T: IntoReader<How>,
-        F: Fn(&StepContext) -> T + Send + Sync + 'static,
-    {
-        ChunkStepBuilder {
-            name: self.name,
-            reader: Arc::new(move |context| factory(context).into_reader()),
-            processor: Arc::new(|_: &StepContext| Ok(PassThrough)),
-            writer: Arc::new(|_: &StepContext| Ok(NoWriter(()))),
-            settings: Settings::default(),
-            items: ItemSettings::default(),
-            totals: Declared::default(),
-            rerun: DeclaredRerun::default(),
-            preview: None,
-            rules: StepRules::default(),
-        }
-    }
-}
-
-/// A setting that stands before the reader: nothing is one. Without it the compiler would take these three for the
-/// methods of iterators that they are named like.
-#[doc(hidden)]
-#[diagnostic::on_unimplemented(
-    message = "the `.reader(…)` of a chunk step comes before all else that is set",
-    label = "this comes behind `.reader(…)`"
-)]
-pub trait BeforeReader {}
-
-#[doc(hidden)]
-impl ChunkStepStart {
-    pub fn skip<S: BeforeReader>(self, _: S) -> Self {
-        self
-    }
-
-    pub fn map<S: BeforeReader>(self, _: S) -> Self {
-        self
-    }
-
-    pub fn filter<S: BeforeReader>(self, _: S) -> Self {
-        self
-    }
-}
 
 /// Stands in a [`ChunkStepBuilder`] for a writer that has yet to be given; a step with it cannot be built.
 #[derive(Debug)]
-pub struct NoWriter(());
+pub struct NoWriter(pub(super) ());
 
 /// Builds a chunk step; given to [`JobBuilder::step`](crate::JobBuilder::step) as it is.
 pub struct ChunkStepBuilder<R: ItemReader, P, W> {
@@ -260,93 +172,6 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         F: Fn(&Counters) -> Result<Option<String>, BoxError> + Send + Sync + 'static,
     {
         self.settings.exit_code = Some(ExitCode::new(function));
-        self
-    }
-
-    /// Repeats what failed: a read of a transient error, the processing of an item, the write of a chunk. A chunk whose
-    /// write failed is rolled back and replayed in a fresh transaction; the wait is outside of both. Items are copied
-    /// before they are processed, so that they can be processed again.
-    #[must_use]
-    pub fn retry(mut self, policy: RetryPolicy) -> Self
-    where
-        R::Item: Clone,
-    {
-        self.rules.max_retries = policy.max_retries();
-        self.settings.retry = policy;
-        self.items.copy = Some(Clone::clone);
-        self
-    }
-
-    /// The kinds of errors that became an [`ItemError`](crate::ItemError) by `?` in the processor or the writer, and
-    /// are [`Other`](ErrorKind::Other) otherwise: so that [`retry_on`](RetryPolicy::retry_on) and
-    /// [`skip_on`](SkipPolicy::skip_on) know a timeout from a refusal. `None` leaves them as they are.
-    ///
-    /// ```
-    /// use oxbatch::item::ErrorKind;
-    /// # use oxbatch::ChunkStep;
-    /// # use oxbatch::item::{ListReader, ListWriter};
-    /// # let step = ChunkStep::builder("Step").reader(|_| Ok(ListReader::new([1])))
-    /// # .writer(|_| Ok(ListWriter::<i32>::new(Default::default())))
-    /// .classify_errors(|error| {
-    ///     let io = error.downcast_ref::<std::io::Error>()?;
-    ///     (io.kind() == std::io::ErrorKind::TimedOut).then_some(ErrorKind::Transient)
-    /// });
-    /// ```
-    ///
-    /// A reader says the kind itself: it stays in its place after a transient error, and goes past any other.
-    #[must_use]
-    pub fn classify_errors<F>(mut self, classify: F) -> Self
-    where
-        F: Fn(&(dyn std::error::Error + 'static)) -> Option<ErrorKind> + Send + Sync + 'static,
-    {
-        self.settings.classify = Some(Arc::new(classify));
-        self
-    }
-
-    /// Goes on without items that fail, up to a limit. An error that is also repeated is repeated first.
-    ///
-    /// An item that cannot be written is found by writing parts of its chunk, each rolled back before the next. A
-    /// writer [that cannot roll back](ItemWriter::can_roll_back) is given the items of such a chunk one by one instead,
-    /// so each of them twice at most.
-    ///
-    /// A skipped item is kept as it was read, so it is copied before it is processed.
-    #[must_use]
-    pub fn skip(mut self, policy: SkipPolicy) -> Self
-    where
-        R::Item: Clone + serde::Serialize,
-    {
-        self.items.skip = Some(Skip { policy, describe: KeptText::of, read_back: None });
-        self.items.copy = Some(Clone::clone);
-        self
-    }
-
-    /// Makes the items that are skipped such that they can be run again once the cause is fixed, by the same processor
-    /// and writer, in an execution of its own: `POST /executions/{id}/skips/rerun`. Set last, after the writer.
-    ///
-    /// Items that failed in processing or writing are read back from the JSON that is kept of them. One that does not
-    /// read back as it was (it holds NaN, or serde leaves a part of it out) is kept to be looked at, and is never run
-    /// again.
-    #[must_use]
-    pub fn rerun_skips(mut self) -> Self
-    where
-        R: 'static,
-        R::Item: serde::de::DeserializeOwned,
-        P: ItemProcessor<R::Item> + 'static,
-        W: ItemWriter<P::Output> + 'static,
-    {
-        let run: RunKept<R, P, W> = rerun::run_kept;
-        self.rerun.items = Some((|json| serde_json::from_str(json), Box::new(run)));
-        self
-    }
-
-    /// With [`rerun_skips`](Self::rerun_skips), runs also those again that could not be read: `parse` makes an item of
-    /// the raw text that is kept. An error of it is a read that fails again.
-    #[must_use]
-    pub fn parse_raw<F>(mut self, parse: F) -> Self
-    where
-        F: Fn(&str) -> Result<R::Item, BoxError> + Send + Sync + 'static,
-    {
-        self.rerun.from_raw = Some(Arc::new(parse));
         self
     }
 

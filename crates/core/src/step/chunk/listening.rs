@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::builder::ChunkStepBuilder;
-use super::settings::{ItemSettings, Skip, Weight};
 use crate::item::{BoxError, ItemProcessor, ItemReader, ItemWriter};
 use crate::listener::{
     ItemListener, ItemListenerFactory, ListenedProcessor, ListenedReader, ListenedWriter, Listeners, step_methods,
@@ -81,31 +80,11 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
             processor: Arc::new(move |context| ListenedProcessor::new(processor(context)?, &of_processor, context)),
             writer: Arc::new(move |context| ListenedWriter::new(writer(context)?, &factory, context)),
             settings,
-            items: of_another_reader(&items),
+            items: items.of_another_reader(),
             totals,
             rerun,
             preview,
             rules,
         }
-    }
-}
-
-/// The settings of items that another reader reads.
-pub(super) fn of_another_reader<R, N>(items: &ItemSettings<R>) -> ItemSettings<N>
-where
-    R: ItemReader,
-    N: ItemReader<Item = R::Item>,
-{
-    ItemSettings {
-        copy: items.copy,
-        weight: items.weight.as_ref().map(|weight| {
-            let measure = Arc::clone(&weight.measure);
-            Weight { limit: weight.limit, measure }
-        }),
-        skip: items.skip.as_ref().map(|skip| Skip {
-            policy: skip.policy.clone(),
-            describe: skip.describe,
-            read_back: skip.read_back,
-        }),
     }
 }

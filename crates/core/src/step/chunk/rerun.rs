@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::{ChunkBody, FromRaw, Rerun, RunKept};
 use super::kept_ids::KeptIds;
-use super::listening::of_another_reader;
 use super::settings::{FromJson, ItemSettings};
 use crate::execution::{ExecutionId, SkipPhase, StoredSkip};
 use crate::item::{Checkpoint, ItemError, ItemProcessor, ItemReader, ItemWriter, Origin, Position};
@@ -90,7 +89,7 @@ where
                 ended: false,
             })
         };
-        let items: ItemSettings<KeptReader<R>> = of_another_reader(&body.items);
+        let items: ItemSettings<KeptReader<R>> = body.items.of_another_reader();
         let kept = ChunkBody {
             reader: Arc::new(reader),
             processor: Arc::clone(&body.processor),

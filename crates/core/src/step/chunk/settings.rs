@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::rejects::RejectOutput;
+use super::reject_output::RejectOutput;
 use super::workers::Workers;
 use crate::execution::{SkipPhase, SkippedItem};
 use crate::item::{BoxError, ErrorKind, FiniteJson, ItemError, ItemReader, ShownJson};
@@ -264,6 +264,22 @@ pub(super) struct ItemSettings<R: ItemReader> {
 }
 
 impl<R: ItemReader> ItemSettings<R> {
+    /// The same for another reader of these items.
+    pub(super) fn of_another_reader<N: ItemReader<Item = R::Item>>(&self) -> ItemSettings<N> {
+        ItemSettings {
+            copy: self.copy,
+            weight: self.weight.as_ref().map(|weight| {
+                let measure = Arc::clone(&weight.measure);
+                Weight { limit: weight.limit, measure }
+            }),
+            skip: self.skip.as_ref().map(|skip| Skip {
+                policy: skip.policy.clone(),
+                describe: skip.describe,
+                read_back: skip.read_back,
+            }),
+        }
+    }
+
     /// The first setting that cannot be.
     pub(super) fn problem(&self) -> Option<String> {
         let nothing_fits = self.weight.as_ref().is_some_and(|weight| weight.limit == 0);

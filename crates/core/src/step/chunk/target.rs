@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::interrupt::{Interrupt, error_after, failed, unless_stopped};
 use super::kept::KeptSkips;
-use super::rejects::RejectOutput;
+use super::reject_output::RejectOutput;
 use crate::execution::cause_chain;
 use crate::item::{Checkpoint, ErrorKind, ItemError, ItemWriter, Syncer};
 use crate::repository::{ChunkTransaction, RepositoryError};
