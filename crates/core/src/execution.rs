@@ -3,7 +3,9 @@
 mod context;
 mod control_total;
 mod counters;
+mod datetime;
 mod flow;
+mod parameters;
 mod skip;
 mod status;
 
@@ -15,14 +17,14 @@ use serde::{Deserialize, Serialize};
 pub use context::{ContextChanges, ContextError, ExecutionContext, MAX_CONTEXT_BYTES, StepState};
 pub use control_total::{ControlTotal, ControlTotals, Imbalance};
 pub use counters::Counters;
+pub use datetime::{DateTime, DateTimeError};
 pub use flow::{
     EXIT_COMPLETED_WITH_SKIPS, EXIT_FINALLY_FAILED, FlowEntry, MainResult, StepSummaries, StepSummary, Taken,
     TakenKind, UnknownTransition,
 };
+pub use parameters::{JobParameters, Parameter, ParameterError, ParameterType, ParameterValue};
 pub use skip::{MAX_SKIPPED_BYTES, SkipPhase, SkippedItem, StoredSkip, UnknownSkipPhase};
 pub use status::{IllegalTransition, Status, StatusEvent, UnknownStatus, next};
-
-use crate::job::JobParameters;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {

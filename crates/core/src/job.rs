@@ -1,28 +1,23 @@
 //! A job: a named definition of the parameters it accepts and the steps it runs.
 
 mod builder;
-mod datetime;
 mod declaration;
 mod expression;
 pub(crate) mod flow;
 mod given;
-mod parameters;
 mod pattern;
-mod read_parameters;
 mod registry;
 mod resolution;
 mod rule;
 mod schema;
 
 pub use builder::{BuildError, JobBuilder};
-pub use datetime::{DateTime, DateTimeError};
 pub use declaration::ParameterDeclaration;
 pub use expression::{DateExpression, ExpressionError};
 pub use flow::{
     DecisionFacts, Element, ElementState, FinallyStep, FinallyWhen, Flow, FlowGraph, LastElement, On, Way, WayEnd,
 };
 pub use given::{GivenParameters, GivenValue};
-pub use parameters::{JobParameters, Parameter, ParameterError, ParameterType, ParameterValue};
 pub use pattern::Pattern;
 pub use registry::{JobRegistry, RegistryError};
 pub(crate) use resolution::Resolved;
@@ -32,8 +27,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use crate::execution::{
+    DateTime, DateTimeError, JobParameters, Parameter, ParameterError, ParameterType, ParameterValue,
+};
 use crate::listener::ListenerFactory;
-
 use crate::step::Step;
 use resolution::Accepted;
 use rule::ParametersRule;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::execution::{ContextChanges, Counters, ExecutionContext, ExecutionId, JobExecution, StatusEvent};
-use crate::job::JobParameters;
+use crate::execution::{
+    ContextChanges, Counters, ExecutionContext, ExecutionId, JobExecution, JobParameters, StatusEvent,
+};
 use crate::repository::{
     Admission, ChunkSave, ClaimRequest, Claimed, Drain, ExecutionOutcome, JobRepository, LaunchError, LaunchRequest,
     Launched, Lease, NewStep, Node, NodeReport, NodeStatus, RecoverPolicy, RecoverRequest, Recovered, RenewedLease,

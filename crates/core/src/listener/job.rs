@@ -4,9 +4,8 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::execution::{ContextError, ExecutionId, InstanceId, Status, StepExecution};
+use crate::execution::{ContextError, ExecutionId, InstanceId, JobParameters, Status, StepExecution};
 use crate::item::BoxError;
-use crate::job::JobParameters;
 use crate::repository::RepositoryError;
 use crate::step::JobScope;
 

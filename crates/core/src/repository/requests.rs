@@ -8,10 +8,9 @@ use jiff::Timestamp;
 use super::rules::purge::PurgePosition;
 use super::{Lease, Node, RunLimits, StepFence};
 use crate::execution::{
-    ContextChanges, Counters, ExecutionId, FlowEntry, JobExecution, MainResult, SkippedItem, Status, StatusEvent,
-    StepSummaries, StepSummary,
+    ContextChanges, Counters, ExecutionId, FlowEntry, JobExecution, JobParameters, MainResult, SkippedItem, Status,
+    StatusEvent, StepSummaries, StepSummary,
 };
-use crate::job::JobParameters;
 
 /// The way in which a new execution comes to run: from the queue, or at once on the node that launches it.
 #[derive(Debug, Clone)]

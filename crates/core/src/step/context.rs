@@ -14,9 +14,9 @@ use super::shared::{Shared, Side};
 use super::task_progress::TaskProgress;
 use crate::event::EventSink;
 use crate::execution::{
-    ContextError, ControlTotals, Counters, ExecutionId, InstanceId, StepExecutionId, StepSummaries, StepSummary,
+    ContextError, ControlTotals, Counters, ExecutionId, InstanceId, JobParameters, StepExecutionId, StepSummaries,
+    StepSummary,
 };
-use crate::job::JobParameters;
 use crate::listener::{JobListening, Listeners, StepListening};
 use crate::repository::JobRepository;
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::execution::{ContextError, ExecutionContext, ExecutionId, Status, StepSummaries, StepSummary};
+use crate::execution::{
+    ContextError, ExecutionContext, ExecutionId, JobParameters, Status, StepSummaries, StepSummary,
+};
 use crate::item::BoxError;
-use crate::job::JobParameters;
 
 type Decide = Arc<dyn Fn(&DecisionFacts) -> Result<String, BoxError> + Send + Sync>;
 

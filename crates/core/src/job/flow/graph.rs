@@ -8,8 +8,7 @@ use std::sync::Arc;
 use super::Decider;
 use super::pattern::fits;
 use crate::author_thread::panic_message;
-use crate::execution::Status;
-use crate::job::JobParameters;
+use crate::execution::{JobParameters, Status};
 use crate::step::Step;
 
 /// The elements of a job and the ways between them. Built with the job; see [`JobBuilder`](crate::JobBuilder).

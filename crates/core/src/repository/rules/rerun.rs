@@ -1,8 +1,7 @@
 //! Re-runs of skipped items: which are refused, which resume the last one, and in which instance they run.
 
 use super::launch::{LastExecution, Origin};
-use crate::execution::{ExecutionId, InstanceId};
-use crate::job::JobParameters;
+use crate::execution::{ExecutionId, InstanceId, JobParameters};
 use crate::repository::{LaunchError, LaunchRequest, RerunRequest};
 
 /// The execution whose skipped items are run again.

@@ -29,7 +29,7 @@ impl JobParameters {
     /// ```
     ///
     /// An INTEGER fits any number that can hold it, a FLOAT `f32` and `f64`, a STRING texts and enums of unit variants.
-    /// A DATETIME is its ISO 8601 text: it fits texts, [`DateTime`](super::DateTime), and the types of jiff and others
+    /// A DATETIME is its ISO 8601 text: it fits texts, [`DateTime`](crate::execution::DateTime), and the types of jiff and others
     /// that are read from such a text. A parameter that may be missing is an `Option`, or has a default. Parameters
     /// without a field are passed over, unless the struct denies unknown fields.
     ///
@@ -37,23 +37,23 @@ impl JobParameters {
     /// [`ParameterError`] names the parameter that is missing or does not fit. It does not show a secret one.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ParameterError> {
         let values = self.iter().map(|(name, parameter)| (Name(name), Value { name, parameter }));
-        T::deserialize(MapDeserializer::new(values)).map_err(|Fault(error)| error)
+        T::deserialize(MapDeserializer::new(values)).map_err(|ReadError(error)| error)
     }
 }
 
 /// The error while parameters are read.
 #[derive(Debug)]
-struct Fault(ParameterError);
+struct ReadError(ParameterError);
 
-impl fmt::Display for Fault {
+impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for ReadError {}
 
-impl Error for Fault {
+impl Error for ReadError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self(ParameterError::Unreadable { problem: message.to_string() })
     }
@@ -66,8 +66,8 @@ impl Error for Fault {
 /// The name of a parameter as the name of a field.
 struct Name<'a>(&'a str);
 
-impl<'de> IntoDeserializer<'de, Fault> for Name<'_> {
-    type Deserializer = StringDeserializer<Fault>;
+impl<'de> IntoDeserializer<'de, ReadError> for Name<'_> {
+    type Deserializer = StringDeserializer<ReadError>;
 
     fn into_deserializer(self) -> Self::Deserializer {
         self.0.to_owned().into_deserializer()
@@ -82,17 +82,17 @@ struct Value<'a> {
 
 impl Value<'_> {
     /// An error of this parameter's value; serde tells the value in it, so that of a secret is left out.
-    fn invalid(&self, Fault(error): Fault) -> Fault {
+    fn invalid(&self, ReadError(error): ReadError) -> ReadError {
         let problem = match error {
             _ if self.parameter.secret => "its value does not have the type that is asked for".to_owned(),
             ParameterError::Unreadable { problem } => problem,
             other => other.to_string(),
         };
-        Fault(ParameterError::Invalid { name: self.name.to_owned(), problem })
+        ReadError(ParameterError::Invalid { name: self.name.to_owned(), problem })
     }
 }
 
-impl<'de> IntoDeserializer<'de, Fault> for Value<'_> {
+impl<'de> IntoDeserializer<'de, ReadError> for Value<'_> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -101,9 +101,9 @@ impl<'de> IntoDeserializer<'de, Fault> for Value<'_> {
 }
 
 impl<'de> Deserializer<'de> for Value<'_> {
-    type Error = Fault;
+    type Error = ReadError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         let read = match &self.parameter.value {
             ParameterValue::String(text) => visitor.visit_str(text),
             ParameterValue::Integer(number) => visitor.visit_i64(*number),
@@ -113,11 +113,11 @@ impl<'de> Deserializer<'de> for Value<'_> {
         read.map_err(|error| self.invalid(error))
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ReadError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -126,13 +126,13 @@ impl<'de> Deserializer<'de> for Value<'_> {
         name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, ReadError> {
         let ParameterValue::String(text) = &self.parameter.value else { return self.deserialize_any(visitor) };
-        let variant: StringDeserializer<Fault> = text.clone().into_deserializer();
+        let variant: StringDeserializer<ReadError> = text.clone().into_deserializer();
         variant.deserialize_enum(name, variants, visitor).map_err(|error| self.invalid(error))
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         visitor.visit_unit()
     }
 
