@@ -52,7 +52,7 @@ pub use list::{ListReader, ListWriter};
 pub use map_input_writer::{ItemWriterExt, MapInputWriter};
 pub use map_reader::MapReader;
 pub use numbered_reader::NumberedReader;
-pub use origin::{Origin, Position};
+pub use origin::{Origin, Position, ShownPosition};
 pub use peekable_reader::PeekableReader;
 pub use reader_ext::ItemReaderExt;
 pub use reject::Reject;

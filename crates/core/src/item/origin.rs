@@ -15,7 +15,7 @@ pub struct Origin {
 }
 
 /// A position within a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Position {
     /// A line of a text, the first is 1.
@@ -29,7 +29,33 @@ pub enum Position {
     },
     /// Anything else, as it is shown: `key (4711)`.
     Text(Arc<str>),
+    /// Anything else, whose text is made when it is shown, such as the key of a row.
+    Shown(Arc<dyn ShownPosition>),
 }
+
+/// A position that can be shown.
+pub trait ShownPosition: fmt::Display + fmt::Debug + Send + Sync {}
+
+impl<T: fmt::Display + fmt::Debug + Send + Sync> ShownPosition for T {}
+
+impl Position {
+    /// A position whose text is made when it is shown.
+    pub fn shown(position: impl ShownPosition + 'static) -> Self {
+        Self::Shown(Arc::new(position))
+    }
+}
+
+/// Two positions are equal when they read the same.
+impl PartialEq for Position {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Line(one), Self::Line(other)) => one == other,
+            (one, other) => one.to_string() == other.to_string(),
+        }
+    }
+}
+
+impl Eq for Position {}
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,6 +63,7 @@ impl fmt::Display for Position {
             Self::Line(line) => write!(f, "line {line}"),
             Self::Element { line, number } => write!(f, "line {line}, element {number}"),
             Self::Text(text) => f.write_str(text),
+            Self::Shown(shown) => shown.fmt(f),
         }
     }
 }
@@ -102,6 +129,8 @@ mod tests {
         let element = Origin::at(Position::Element { line: 3, number: 2 });
         assert_eq!(element.to_string(), "line 3, element 2");
         assert_eq!(element.or_in_file(&file).to_string(), "file 'orders.csv', line 3, element 2");
-        assert_eq!(Origin::at(Position::Text("key (4711)".into())).to_string(), "key (4711)");
+        let text = Origin::at(Position::Text("key (4711)".into()));
+        assert_eq!(text.to_string(), "key (4711)");
+        assert_eq!(Origin::at(Position::shown(format!("key ({})", 4711))), text);
     }
 }

@@ -1,11 +1,12 @@
 //! `SqliteCursorReader`: rows of one query on the repository's database or another file, in whatever order the query
 //! gives.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use oxbatch_core::StepContext;
-use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
+use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, Origin, Position};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, InterruptHandle, Row, params_from_iter};
 use serde::{Deserialize, Serialize};
@@ -183,6 +184,16 @@ fn fingerprint(row: &Row<'_>) -> rusqlite::Result<u64> {
     Ok(sum)
 }
 
+/// The number of a row of the query from 1, as a position is shown.
+#[derive(Debug)]
+struct RowNumber(u64);
+
+impl fmt::Display for RowNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "row {}", self.0)
+    }
+}
+
 impl<T, F> ItemReader for SqliteCursorReader<T, F>
 where
     T: Send + 'static,
@@ -214,7 +225,7 @@ where
         loop {
             if let Some((item, fingerprint)) = self.batch.next() {
                 self.position = CursorPosition { rows: self.position.rows + 1, last: fingerprint };
-                let item = item.map_err(|error| ItemError::parse(error).at(format!("row {}", self.position.rows)));
+                let item = item.map_err(|error| ItemError::parse(error).at(RowNumber(self.position.rows).to_string()));
                 return item.map(Some);
             }
             let Some(running) = &mut self.running else { return Ok(None) };
@@ -234,6 +245,10 @@ where
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         Checkpoint::new(&self.position).map(Some)
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        Some(Origin::at(Position::shown(RowNumber(self.position.rows))))
     }
 
     async fn close(&mut self) -> Result<(), ItemError> {

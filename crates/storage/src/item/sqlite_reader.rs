@@ -1,10 +1,11 @@
 //! `SqliteReader`: rows of a query on the repository's database or another file, page by page along a unique key.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::path::PathBuf;
 
 use oxbatch_core::StepContext;
-use oxbatch_core::item::{Checkpoint, ItemError, ItemReader};
+use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, Origin, Position};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, params_from_iter};
 
@@ -194,6 +195,16 @@ fn key_of(row: &Row<'_>, indexes: &[usize], names: &[String]) -> Result<Key, Ite
     indexes.iter().zip(names).map(value).collect()
 }
 
+/// The position of a row, as it is shown.
+#[derive(Debug)]
+struct KeyPosition(Key);
+
+impl fmt::Display for KeyPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "row with key ({})", show(&self.0))
+    }
+}
+
 fn show(key: &Key) -> String {
     let shown = |value: &Value| match value {
         Value::Real(number) if !number.is_finite() => number.to_string(),
@@ -270,6 +281,10 @@ where
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         let key: Option<Vec<_>> = self.returned.as_ref().map(|key| key.iter().map(as_json).collect());
         Checkpoint::new(&key).map(Some)
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        self.returned.clone().map(|key| Origin::at(Position::shown(KeyPosition(key))))
     }
 
     async fn close(&mut self) -> Result<(), ItemError> {

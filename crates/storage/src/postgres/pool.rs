@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::connect::{Connector, OnRuntime};
 use super::error::{ServerError, StoreError, unavailable};
 use super::session::{Mark, Session};
-use crate::stop::stop_is_over;
+use crate::stop::{STOP_GRACE, stop_is_over};
 
 /// First wait before work that failed is tried again; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);

@@ -1,5 +1,8 @@
 //! The contract of the repository, method by method: what is one transaction, and what only reads.
 
+mod history;
+mod nodes;
+
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,33 +10,23 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use oxbatch_core::execution::{
-    ExecutionId, FlowEntry, InstanceId, JobExecution, JobInstance, MainResult, StepExecution, StepExecutionId,
-};
+use oxbatch_core::execution::{ExecutionId, JobExecution, MainResult, StepExecution};
 use oxbatch_core::repository::{
-    Changes, ChunkTransaction, ClaimRequest, Claimed, Compacted, Drain, ExecutionFilter, ExecutionOutcome,
-    ExecutionPage, Executions, FlowPast, FlowRecord, Health, History, InstanceFilter, InstancePage, InstanceParameter,
-    JobRepository, JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node,
-    NodeReport, NodeStatus, Nodes, Notification, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest,
-    Recovered, RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome,
-    StepStart,
+    ChunkTransaction, ClaimRequest, Claimed, ExecutionOutcome, Executions, FlowPast, FlowRecord, Health, JobRepository,
+    LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node, Notification, RecoverRequest, Recovered,
+    RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, StepFence, StepOutcome, StepStart,
 };
-use tokio::sync::broadcast;
-use uuid::Uuid;
 
 use super::error::{StoreError, is_unique_violation};
 use super::pool::Work;
 use super::session::Session;
-use super::{
-    PostgresChunkTransaction, PostgresRepository, changes, claim, finish, flow, launch, node, purge, query, recover,
-    rerun, step,
-};
+use super::{PostgresChunkTransaction, PostgresRepository, claim, finish, flow, launch, query, recover, rerun, step};
 
 /// Launches that are tried again because what stood in their way has ended in the same moment.
 const LAUNCHES: u32 = 5;
 
 impl PostgresRepository {
-    async fn write<A: Sync, T>(
+    pub(super) async fn write<A: Sync, T>(
         &self,
         operation: &'static str,
         asked: A,
@@ -43,7 +36,7 @@ impl PostgresRepository {
         done.map_err(|error| error.into_repository(operation))
     }
 
-    async fn read<A: Sync, T>(
+    pub(super) async fn read<A: Sync, T>(
         &self,
         operation: &'static str,
         asked: A,
@@ -80,14 +73,14 @@ impl PostgresRepository {
     }
 
     /// Tells what a command asks for, whose process may end in the next moment.
-    async fn notify_now(&self, notification: Notification) {
+    pub(super) async fn notify_now(&self, notification: Notification) {
         if self.store.connections.connector.settings().notifications {
             self.store.bulletin.notify_now(&self.store, notification).await;
         }
     }
 
     /// The owners of leases: their marks are still needed.
-    async fn owners(&self) -> Result<Vec<String>, RepositoryError> {
+    pub(super) async fn owners(&self) -> Result<Vec<String>, RepositoryError> {
         self.read("list the owners of leases", (), |session, ()| {
             async move {
                 let sql = "SELECT DISTINCT lease_owner FROM oxbatch_job_execution WHERE lease_owner IS NOT NULL";
@@ -294,137 +287,5 @@ impl Executions for PostgresRepository {
             Ok(recovered)
         }
         .boxed()
-    }
-}
-
-impl History for PostgresRepository {
-    fn purge(&self, request: PurgeRequest) -> RepositoryFuture<'_, PurgeReport> {
-        if request.dry_run {
-            return self
-                .read("count what a purge removes", request, |session, request| purge::purge(session, request).boxed())
-                .boxed();
-        }
-        self.write("purge", request, |session, request| purge::purge(session, request).boxed()).boxed()
-    }
-
-    fn compact(&self) -> RepositoryFuture<'_, Compacted> {
-        self.read("compact the tables", (), |session, ()| purge::compact(session).boxed()).boxed()
-    }
-
-    fn kept_skips(&self, id: ExecutionId, by: Option<InstanceId>) -> RepositoryFuture<'_, Vec<KeptSkips>> {
-        self.read("count skipped items", (id, by), |session, (id, by)| rerun::kept(session, *id, *by).boxed()).boxed()
-    }
-
-    fn pending_skips(&self, request: PendingSkips) -> RepositoryFuture<'_, SkipPage> {
-        self.read("list skipped items", request, |session, request| rerun::pending(session, request).boxed()).boxed()
-    }
-
-    fn execution(&self, id: ExecutionId) -> RepositoryFuture<'_, Option<JobExecution>> {
-        self.read("read an execution", id, |session, id| query::execution(session, *id).boxed()).boxed()
-    }
-
-    fn executions(&self, filter: ExecutionFilter, page: PageRequest) -> RepositoryFuture<'_, ExecutionPage> {
-        self.read("list executions", (filter, page), |session, (filter, page)| {
-            query::executions(session, filter, *page).boxed()
-        })
-        .boxed()
-    }
-
-    fn changes<'a>(&'a self, since: Option<&'a str>, limit: u32) -> RepositoryFuture<'a, Changes> {
-        self.read("list changes", (since, limit), |session, (since, limit)| {
-            changes::changes(session, *since, *limit).boxed()
-        })
-        .boxed()
-    }
-
-    fn running_steps(&self, limit: u32) -> RepositoryFuture<'_, Vec<StepExecution>> {
-        self.read("list running steps", limit, |session, limit| changes::running_steps(session, *limit).boxed()).boxed()
-    }
-
-    fn steps(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<StepExecution>> {
-        self.read("list steps", id, |session, id| query::steps(session, *id).boxed()).boxed()
-    }
-
-    fn flow_history(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<FlowEntry>> {
-        self.read("read a flow", id, |session, id| flow::history(session, *id).boxed()).boxed()
-    }
-
-    fn skips(&self, id: StepExecutionId, after: Option<i64>, limit: u32) -> RepositoryFuture<'_, SkipPage> {
-        self.read("list skipped items", (id, after, limit), |session, (id, after, limit)| {
-            query::skips(session, *id, *after, *limit).boxed()
-        })
-        .boxed()
-    }
-
-    fn instance(&self, id: InstanceId) -> RepositoryFuture<'_, Option<JobInstance>> {
-        self.read("read an instance", id, |session, id| query::instance(session, *id).boxed()).boxed()
-    }
-
-    fn instances(&self, filter: InstanceFilter, page: PageRequest) -> RepositoryFuture<'_, InstancePage> {
-        self.read("list instances", (filter, page), |session, (filter, page)| {
-            query::instances(session, filter, *page).boxed()
-        })
-        .boxed()
-    }
-
-    fn instance_parameters(&self, id: InstanceId) -> RepositoryFuture<'_, Vec<InstanceParameter>> {
-        self.read("list parameters", id, |session, id| query::instance_parameters(session, *id).boxed()).boxed()
-    }
-
-    fn job_summary<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, JobSummary> {
-        self.read("summarise a job", job_name.to_owned(), |session, job_name| {
-            query::job_summary(session, job_name).boxed()
-        })
-        .boxed()
-    }
-}
-
-impl Nodes for PostgresRepository {
-    fn register_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
-        async move {
-            let owners = self.owners().await?;
-            self.store.presence.sweep(owners.iter().map(String::as_str));
-            // Without a mark the node's death is seen by its lease, as on any other machine.
-            if let Err(error) = self.store.presence.announce(node) {
-                tracing::debug!(%error, "this node leaves no mark on its machine");
-            }
-            Ok(())
-        }
-        .boxed()
-    }
-
-    fn heartbeat<'a>(&'a self, report: &'a NodeReport) -> RepositoryFuture<'a, Option<Drain>> {
-        // Done twice it is done once, as a renewal is.
-        self.read("write the heartbeat", report.clone(), |session, report| node::heartbeat(session, report).boxed())
-            .boxed()
-    }
-
-    fn nodes(&self) -> RepositoryFuture<'_, Vec<NodeStatus>> {
-        self.read("list nodes", Arc::clone(&self.store.presence), |session, presence| {
-            node::nodes(session, presence).boxed()
-        })
-        .boxed()
-    }
-
-    fn drain(&self, boot_id: Uuid, drain: Option<Drain>) -> RepositoryFuture<'_, NodeStatus> {
-        async move {
-            let asked = (Arc::clone(&self.store.presence), boot_id, drain);
-            let status = self.write("drain a node", asked, |session, (presence, boot_id, drain)| {
-                node::drain(session, presence, *boot_id, *drain).boxed()
-            });
-            let status = status.await?;
-            self.notify_now(Notification::Drain).await;
-            Ok(status)
-        }
-        .boxed()
-    }
-
-    fn listen(&self) -> Option<broadcast::Receiver<Notification>> {
-        let wanted = self.store.connections.connector.settings().notifications;
-        wanted.then(|| self.store.bulletin.listen(&self.store))
-    }
-
-    fn remove_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
-        self.read("remove a node", node.clone(), |session, node| node::remove(session, node).boxed()).boxed()
     }
 }

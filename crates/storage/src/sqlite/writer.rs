@@ -1,18 +1,21 @@
 //! Group commit: the one thread that writes what must be durable; commands that come together share one commit.
 
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
+mod batch;
+mod command;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oxbatch_core::repository::RepositoryError;
-use rusqlite::{Connection, Error, ErrorCode, ffi};
+use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::{mpsc, oneshot};
 
-use super::error::{StoreError, copy, failure};
+use super::error::{StoreError, failure};
 use super::open::{self, BUSY_TIMEOUT, Durability, unusable};
 use super::write_lock::{WriteGuard, WriteLock};
+use batch::{answer, execute, run};
+use command::{Close, Command, Work};
 
 /// Commands that wait for the thread. More wait in their callers, who then wait in a fair order too.
 const QUEUE: usize = 1024;
@@ -22,86 +25,6 @@ const BATCH: usize = 128;
 /// The thread that owns the durable write connection. It ends when the last handle is dropped.
 pub(super) struct Writer {
     sender: mpsc::Sender<Box<dyn Command>>,
-}
-
-/// A piece of work that the thread does for a caller.
-trait Command: Send {
-    /// Does the work inside of the transaction; whether it may be committed. Done again when the transaction was
-    /// undone.
-    fn run(&mut self, connection: &Connection) -> bool;
-    /// Tells the caller. `committed` is the error that undid the work after it was done.
-    fn answer(self: Box<Self>, committed: Result<(), &Arc<Error>>);
-    /// The time at which it was sent.
-    fn sent(&self) -> Instant;
-    /// Returns whether the connection is to be closed after it.
-    fn closes(&self) -> bool {
-        false
-    }
-}
-
-struct Work<T, F> {
-    work: F,
-    outcome: Option<Result<T, StoreError>>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-    sent: Instant,
-}
-
-impl<T, F> Command for Work<T, F>
-where
-    T: Send,
-    F: Fn(&Connection) -> Result<T, StoreError> + Send,
-{
-    fn run(&mut self, connection: &Connection) -> bool {
-        let outcome =
-            std::panic::catch_unwind(AssertUnwindSafe(|| (self.work)(connection))).unwrap_or_else(|payload| {
-                Err(StoreError::Database(failure(ffi::SQLITE_INTERNAL, &panic_text(payload.as_ref()))))
-            });
-        let done = outcome.is_ok();
-        self.outcome = Some(outcome);
-        done
-    }
-
-    fn answer(self: Box<Self>, committed: Result<(), &Arc<Error>>) {
-        let outcome = match (self.outcome, committed) {
-            (Some(Err(error)), _) => Err(error),
-            (Some(Ok(done)), Ok(())) => Ok(done),
-            (_, Err(error)) => Err(StoreError::Database(copy(error))),
-            (None, Ok(())) => Err(StoreError::Database(failure(ffi::SQLITE_INTERNAL, "the command was not run"))),
-        };
-        // The caller may have gone; what was committed stays.
-        let _ = self.reply.send(outcome);
-    }
-
-    fn sent(&self) -> Instant {
-        self.sent
-    }
-}
-
-/// Closes the connection, so that SQLite removes its files.
-struct Close(oneshot::Sender<()>, Instant);
-
-impl Command for Close {
-    fn run(&mut self, _: &Connection) -> bool {
-        true
-    }
-
-    fn answer(self: Box<Self>, _: Result<(), &Arc<Error>>) {
-        let _ = self.0.send(());
-    }
-
-    fn sent(&self) -> Instant {
-        self.1
-    }
-
-    fn closes(&self) -> bool {
-        true
-    }
-}
-
-fn panic_text(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    format!("the command panicked: {}", text.unwrap_or_default())
 }
 
 impl Writer {
@@ -224,102 +147,6 @@ impl Thread {
         execute(connection, "BEGIN IMMEDIATE")?;
         Ok((write_lock, connection))
     }
-}
-
-/// Runs commands in the transaction that has begun: together where that goes well, else each for itself.
-fn run(connection: &Connection, batch: Vec<Box<dyn Command>>) {
-    let mut waiting = match run_together(connection, batch) {
-        None => return,
-        Some(batch) => batch.into_iter(),
-    };
-    while waiting.len() > 0 {
-        run_apart(connection, &mut waiting);
-    }
-}
-
-fn answer(commands: impl IntoIterator<Item = Box<dyn Command>>, committed: Result<(), &Arc<Error>>) {
-    for command in commands {
-        command.answer(committed);
-    }
-}
-
-/// Runs commands in one transaction, without a savepoint around each: most batches need none, and they are a third of
-/// its cost. Gives the commands back, with nothing done, when one of them failed after it had changed something.
-fn run_together(connection: &Connection, mut batch: Vec<Box<dyn Command>>) -> Option<Vec<Box<dyn Command>>> {
-    if batch.len() == 1 {
-        return Some(batch);
-    }
-    for command in &mut batch {
-        let before = connection.total_changes();
-        if !command.run(connection) && (connection.is_autocommit() || connection.total_changes() != before) {
-            undo(connection);
-            return Some(batch);
-        }
-    }
-    let committed = commit(connection, "COMMIT");
-    answer(batch, committed.as_ref().copied());
-    None
-}
-
-/// Runs commands in one transaction, each of which can fail for itself, until all are done or SQLite gives the
-/// transaction up, as it does on a full disk.
-fn run_apart(connection: &Connection, waiting: &mut std::vec::IntoIter<Box<dyn Command>>) {
-    if connection.is_autocommit()
-        && let Err(error) = execute(connection, "BEGIN IMMEDIATE")
-    {
-        return answer(waiting, Err(&Arc::new(error)));
-    }
-    let alone = waiting.len() == 1;
-    let mut done: Vec<Box<dyn Command>> = Vec::with_capacity(waiting.len());
-    for mut command in waiting.by_ref() {
-        // A command that is alone needs no savepoint: its error undoes the whole transaction.
-        let saved = if alone { Ok(()) } else { execute(connection, "SAVEPOINT command") };
-        if let Err(error) = saved {
-            let error = Arc::new(error);
-            command.answer(Err(&error));
-            continue;
-        }
-        if command.run(connection) {
-            if !alone {
-                // Releasing a savepoint inside of a transaction writes nothing; an error shows at the commit.
-                let _ = execute(connection, "RELEASE command");
-            }
-            done.push(command);
-            continue;
-        }
-        let lost = connection.is_autocommit();
-        if !lost && !alone {
-            let _ = execute(connection, "ROLLBACK TO command");
-            let _ = execute(connection, "RELEASE command");
-        }
-        command.answer(Ok(()));
-        if lost {
-            let error = Arc::new(failure(ffi::SQLITE_FULL, "another change in the same transaction undid it"));
-            return answer(done, Err(&error));
-        }
-    }
-    let committed = commit(connection, if done.is_empty() { "ROLLBACK" } else { "COMMIT" });
-    answer(done, committed.as_ref().copied());
-}
-
-/// Ends the transaction in this way; whatever an error leaves of it is undone.
-fn commit(connection: &Connection, end: &'static str) -> Result<(), Arc<Error>> {
-    // Looked at behind the commit: what is answered as durable is then in the file that the next start opens.
-    let committed = execute(connection, end).and_then(|()| open::check_in_place(connection)).map_err(Arc::new);
-    if committed.is_err() {
-        undo(connection);
-    }
-    committed
-}
-
-fn undo(connection: &Connection) {
-    if !connection.is_autocommit() {
-        let _ = execute(connection, "ROLLBACK");
-    }
-}
-
-fn execute(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::builder::ChunkStepBuilder;
 use super::part::IntoWriter;
 use super::reject_output::RejectOutput;
 use super::settings::Factory;
-use crate::item::{ItemReader, ItemWriter, Reject};
+use crate::item::{ItemReader, Reject};
 use crate::step::context::StepContext;
 
 impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
@@ -17,7 +17,7 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     ///   table of the repository's database, however often the chunk is replayed, the step is restarted or its process
     ///   is killed.
     /// - It is published with the step's output when the step completes. When the step FAILS, a copy of what is
-    ///   committed so far is published, as far as the [writer can](ItemWriter::publish_copy): people can look at it,
+    ///   committed so far is published, as far as the [writer can](crate::item::ItemWriter::publish_copy): people can look at it,
     ///   and the restart goes on with the output itself. A stop publishes nothing.
     /// - Without a [skip policy](Self::skip) there are no rejects, and the step is not built.
     ///

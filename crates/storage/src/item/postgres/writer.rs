@@ -1,21 +1,21 @@
 //! `PostgresWriter`: rows of any serde struct into a table of PostgreSQL.
 
+mod chunk;
+mod settings;
+
 use std::marker::PhantomData;
 
 use oxbatch_core::StepContext;
 use oxbatch_core::item::{Checkpoint, ItemError, ItemWriter};
 use oxbatch_core::repository::ChunkTransaction;
 use serde::{Deserialize, Serialize};
-use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
-use super::database::{Database, Remote, repository_error};
-use super::error::item_error;
+use super::database::{Database, Remote};
 use super::once::Once;
-use super::plan::Action;
-use super::table_rows::{Located, TableRows, WriteError, WriteForm};
-use crate::item::once::{EXACTLY_ONCE, Ledger, RunKey, fingerprint};
-use crate::postgres::{PostgresChunkTransaction, PostgresSettings};
+use super::table_rows::{Located, TableRows};
+use crate::item::once::EXACTLY_ONCE;
+use crate::postgres::PostgresSettings;
 
 /// A value of a statement of the author's.
 type Parameter = Box<dyn ToSql + Sync + Send>;
@@ -119,198 +119,6 @@ impl<T> PostgresWriter<T> {
             committed: Progress::default(),
             outputs: PhantomData,
         }
-    }
-
-    /// Writes to another database exactly once: each of its transactions updates a row of its table
-    /// `oxbatch_checkpoint`, which is created when it is missing, and a restart leaves out the rows that are there
-    /// already, also after a loss of power that has taken many chunks from the repository. It costs a fingerprint of
-    /// each row, and a wait for the repository's disk every 16 chunks or 4,096 rows. The input must bring the same rows
-    /// again after a restart, and the processor make the same of them: no time of day; when they do not, the step fails
-    /// and says so. In the repository's own database nothing is changed by it.
-    ///
-    /// The row of a run that is complete goes when the next run of the step begins; those of runs that were purged
-    /// before are needed by nobody.
-    #[must_use]
-    pub fn exactly_once(mut self, context: &StepContext) -> Self {
-        if let Target::Remote { once, .. } = &mut self.target {
-            let key = RunKey::new(context, self.rows.name.clone());
-            *once = Some(Box::new(Checkpointed { once: Once::new(key), context: context.clone() }));
-        }
-        self
-    }
-
-    /// Rows replace those with the same key, over whose columns the table must have a unique index; all other columns
-    /// are updated. Of rows with the same key within a chunk the last one wins.
-    #[must_use]
-    pub fn upsert<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        self.rows.action = Action::Upsert { keys: names(keys), updates: None };
-        self
-    }
-
-    /// As [`upsert`](Self::upsert), but of a row that is there only these columns are updated; without any, it is left
-    /// as it is.
-    #[must_use]
-    pub fn upsert_only<K: Into<String>, C: Into<String>>(
-        mut self,
-        keys: impl IntoIterator<Item = K>,
-        columns: impl IntoIterator<Item = C>,
-    ) -> Self {
-        self.rows.action = Action::Upsert { keys: names(keys), updates: Some(names(columns)) };
-        self
-    }
-
-    /// Rows update those with the same key. A key that no row has is an error of kind *constraint* that names it. Of
-    /// rows with the same key within a chunk the last one wins.
-    #[must_use]
-    pub fn update<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        self.rows.action = Action::Update { keys: names(keys) };
-        self
-    }
-
-    /// Rows delete those with the same key; their other fields count for nothing. A key that no row has is an error of
-    /// kind *constraint* that names it.
-    #[must_use]
-    pub fn delete<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        self.rows.action = Action::Delete { keys: names(keys) };
-        self
-    }
-
-    /// Names the fields that are written; the others are left out. The columns are then checked when the step opens,
-    /// and not with its first row.
-    #[must_use]
-    pub fn columns<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
-        self.rows.only = Some(names(columns));
-        self
-    }
-
-    /// Sets the way in which rows are sent; [`WriteForm::Auto`] when it is not set. A form that cannot serve is
-    /// replaced by one that can.
-    #[must_use]
-    pub fn form(mut self, form: WriteForm) -> Self {
-        self.rows.form = form;
-        self
-    }
-
-    /// Leaves constraints that are deferred to the commit of the chunk, for a step that keeps them by what another
-    /// writer writes after this one; a breach fails the step then, whatever its skip policy says. Otherwise they are
-    /// checked with the rows of each chunk, and a row that breaches one can be skipped.
-    #[must_use]
-    pub fn leave_deferred(mut self) -> Self {
-        self.rows.leaves_deferred = true;
-        self
-    }
-
-    /// Statements that create what is missing, run in the transaction of the first chunk, or at the end of an empty
-    /// input: `CREATE TABLE IF NOT EXISTS …; CREATE INDEX IF NOT EXISTS …`.
-    #[must_use]
-    pub fn create(mut self, statements: impl Into<String>) -> Self {
-        self.create = Some(statements.into());
-        self
-    }
-
-    /// A statement that removes what an earlier run has left, run in the transaction of the first chunk of a fresh
-    /// start and never on a resume: `DELETE FROM strikes WHERE source = $1`.
-    #[must_use]
-    pub fn replace<V: ToSql + Sync + Send + 'static>(
-        mut self,
-        statement: impl Into<String>,
-        parameters: impl IntoIterator<Item = V>,
-    ) -> Self {
-        let parameters = parameters.into_iter().map(|value| Box::new(value) as Parameter).collect();
-        self.replace = Some((statement.into(), parameters));
-        self
-    }
-}
-
-fn names<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Vec<String> {
-    names.into_iter().map(Into::into).collect()
-}
-
-/// The parts that write a chunk.
-struct Chunk<'a> {
-    client: &'a Client,
-    ledger: Option<&'a mut Ledger>,
-    rows: &'a mut TableRows,
-}
-
-impl Chunk<'_> {
-    async fn write<T: Serialize>(&mut self, outputs: &[T], located: Located) -> Result<(), WriteError> {
-        let Some(first) = outputs.first() else { return Ok(()) };
-        self.rows.plan(self.client, first).await?;
-        let all = outputs.iter().enumerate();
-        let Some(ledger) = &mut self.ledger else { return self.rows.write(self.client, all, located).await };
-        let mut prints = Vec::with_capacity(outputs.len());
-        self.rows.encoded(outputs, |row| prints.push(fingerprint(row)))?;
-        let wanted = ledger.begin(prints)?;
-        if wanted.iter().all(|wanted| *wanted) {
-            return self.rows.write(self.client, all, located).await;
-        }
-        if wanted.iter().any(|wanted| *wanted) {
-            let new = all.filter(|(index, _)| wanted[*index]);
-            return self.rows.write(self.client, new, located).await;
-        }
-        Ok(())
-    }
-}
-
-/// The lock under which a table is created, until the end of the chunk.
-const LOCK_TABLE_NAME: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
-
-impl<T> PostgresWriter<T> {
-    /// The connection in the chunk's transaction, with the table created and emptied.
-    async fn begin<'a>(&'a mut self, transaction: &'a mut dyn ChunkTransaction) -> Result<Chunk<'a>, ItemError> {
-        let (client, ledger) = match &mut self.target {
-            Target::Repository { connection, .. } => {
-                let transaction = PostgresChunkTransaction::of(transaction)?;
-                transaction.client().await.map_err(repository_error)?;
-                if transaction.connection_number() != *connection {
-                    *connection = transaction.connection_number();
-                    self.rows.forget_connection();
-                }
-                (transaction.client().await.map_err(repository_error)?, None)
-            }
-            Target::Remote { remote, once } => {
-                let (client, is_new) = remote.connected().await?;
-                if is_new {
-                    self.rows.forget_connection();
-                }
-                if let Some(once) = once
-                    && once.once.is_unsure()
-                {
-                    let repository = once.context.repository().as_ref();
-                    let holds_rows = once.once.settle(client, repository, self.committed.rows).await?;
-                    self.committed.prepared |= holds_rows;
-                    self.now.prepared |= holds_rows;
-                }
-                (remote.begun().await?, once.as_mut().map(|once| &mut once.once.ledger))
-            }
-        };
-        if !self.now.prepared {
-            if let Some(create) = &self.create {
-                let failed = |error| item_error(&format!("create table '{}'", self.rows.name), error);
-                // IF NOT EXISTS does not see what another transaction is creating: of two at once the second would fail.
-                client.execute(LOCK_TABLE_NAME, &[&self.rows.name]).await.map_err(failed)?;
-                client.batch_execute(create).await.map_err(failed)?;
-            }
-            if let Some((statement, parameters)) = &self.replace {
-                let values: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|value| value.as_ref() as _).collect();
-                let failed = |error| item_error(&format!("replace the rows of table '{}'", self.rows.name), error);
-                client.execute(statement.as_str(), &values).await.map_err(failed)?;
-            }
-            self.now.prepared = true;
-        }
-        Ok(Chunk { client, ledger, rows: &mut self.rows })
-    }
-
-    /// Undoes what the chunk has done in its transaction so far.
-    async fn undo(&mut self, transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
-        match &mut self.target {
-            Target::Repository { .. } => transaction.rollback().await.map_err(repository_error)?,
-            Target::Remote { remote, .. } => remote.roll_back().await,
-        }
-        self.now.prepared = self.committed.prepared;
-        self.rows.forget_connection();
-        Ok(())
     }
 }
 
