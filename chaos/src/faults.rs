@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use oxbatch_test_postgres::Wire;
+
 use crate::jobs::QUICK;
 use crate::node::{LEASE, Node, QUEUE_LIMIT, fake_time};
-use crate::proxy::Wire;
 use crate::random::Random;
 use crate::server::Server;
 

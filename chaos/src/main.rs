@@ -14,7 +14,6 @@ mod jobs;
 mod node;
 mod options;
 mod power;
-mod proxy;
 mod random;
 mod rounds;
 mod server;

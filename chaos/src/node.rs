@@ -8,8 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use oxbatch_test_postgres::Proxy;
+
 use crate::http::{self, Answer};
-use crate::proxy::Proxy;
 
 /// Time for which a silent node keeps its executions.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);

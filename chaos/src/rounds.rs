@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use oxbatch_test_postgres::Proxy;
+
 use crate::database::Database;
 use crate::driver::Work;
 use crate::faults::{Cluster, Deck, Kind};
 use crate::jobs;
 use crate::node::Node;
 use crate::options::Options;
-use crate::proxy::Proxy;
 use crate::random::{Random, mixed};
 use crate::server::Server;
 use crate::verify;
@@ -68,8 +69,8 @@ pub(crate) fn run(options: &Options) -> Result<Totals, String> {
     database.execute(jobs::CREATE)?;
     let nodes: Result<Vec<_>, String> = (1..=NODES)
         .map(|number| {
-            let proxy = Proxy::start(server.address).map_err(|error| error.to_string())?;
-            let url = server.url(proxy.address);
+            let proxy = Proxy::before_address(server.address).map_err(|error| error.to_string())?;
+            let url = server.url(proxy.address());
             Ok(Arc::new(Node::new(format!("node-{number}"), folder.path(), proxy, url)))
         })
         .collect();

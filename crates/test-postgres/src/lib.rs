@@ -8,5 +8,5 @@ mod proxy;
 mod server;
 
 pub use database::TestDatabase;
-pub use proxy::{Cut, Proxy};
+pub use proxy::{Cut, Proxy, Wire};
 pub use server::{TestServer, shared_server};

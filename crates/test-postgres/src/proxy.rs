@@ -1,11 +1,14 @@
-//! A proxy before the test server: it cuts a connection before a message arrives or before its answer, or all of them
-//! for good.
+//! A proxy before a server: it cuts a connection before a message arrives or before its answer, or all of them, or
+//! swallows everything in silence.
+
+mod stream;
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use stream::{Server, Stream};
 
 /// The message `ReadyForQuery` of a server that is in no transaction.
 const IDLE: &[u8] = b"Z\0\0\0\x05I";
@@ -21,7 +24,19 @@ pub enum Cut {
     Behind(&'static str),
 }
 
-/// A proxy between clients on TCP and the server's socket. Dropped, it cuts all connections, and takes no more.
+/// The state of all connections together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wire {
+    /// Everything gets through.
+    #[default]
+    Whole,
+    /// Connections are closed, and new ones too.
+    Cut,
+    /// Nothing gets through, and nobody is told. Messages that were on their way arrive late, or never.
+    Silent,
+}
+
+/// A proxy between clients on TCP and a server. Dropped, it cuts all connections, and takes no more.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -31,10 +46,31 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct Shared {
-    socket: String,
+    server: Server,
     cuts: Mutex<VecDeque<Cut>>,
+    wire: Mutex<Wire>,
+    wire_changed: Condvar,
     /// Both ends of each open connection; nothing once it was cut for good.
-    open: Mutex<Option<Vec<(TcpStream, UnixStream)>>>,
+    open: Mutex<Option<Vec<Connection>>>,
+}
+
+/// The two ends of a connection.
+#[derive(Debug)]
+struct Connection {
+    client: Stream,
+    server: Stream,
+}
+
+impl Connection {
+    fn try_clone(&self) -> std::io::Result<Self> {
+        Ok(Self { client: self.client.try_clone()?, server: self.server.try_clone()? })
+    }
+
+    fn shut_down(&self) {
+        // They may be closed already.
+        let _ = self.client.shut_down();
+        let _ = self.server.shut_down();
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -52,9 +88,28 @@ impl Proxy {
         let (server, database) = rest.split_once('/').expect("the URL names a database");
         let (folder, port) = server.rsplit_once(':').expect("the URL names a port");
         let socket = format!("{}/.s.PGSQL.{port}", folder.replace("%2F", "/"));
-        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-        let address = listener.local_addr().expect("it listens");
-        let shared = Arc::new(Shared { socket, cuts: Mutex::default(), open: Mutex::new(Some(Vec::new())) });
+        let url = |address| format!("{head}@{address}/{database}?sslmode=disable");
+        Self::start(Server::Socket(socket), url).expect("there is a free port")
+    }
+
+    /// A proxy before a server on TCP.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub fn before_address(server: SocketAddr) -> std::io::Result<Self> {
+        Self::start(Server::Address(server), |address| address.to_string())
+    }
+
+    fn start(server: Server, url: impl FnOnce(SocketAddr) -> String) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            server,
+            cuts: Mutex::default(),
+            wire: Mutex::default(),
+            wire_changed: Condvar::new(),
+            open: Mutex::new(Some(Vec::new())),
+        });
         let accepting = Arc::clone(&shared);
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -64,10 +119,15 @@ impl Proxy {
                 }
             }
         });
-        Self { address, url: format!("{head}@{address}/{database}?sslmode=disable"), shared }
+        Ok(Self { address, url: url(address), shared })
     }
 
-    /// The URL of the database by way of the proxy.
+    /// The address on which it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL of the database by way of the proxy; the address alone where the server has no URL.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -81,16 +141,24 @@ impl Proxy {
     pub fn has_cut(&self) -> bool {
         lock(&self.shared.cuts).is_empty()
     }
+
+    /// Sets the state of all connections.
+    pub fn set(&self, wire: Wire) {
+        *lock(&self.shared.wire) = wire;
+        self.shared.wire_changed.notify_all();
+        if wire == Wire::Cut
+            && let Some(open) = lock(&self.shared.open).as_mut()
+        {
+            open.drain(..).for_each(|connection| connection.shut_down());
+        }
+    }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
         let open = lock(&self.shared.open).take();
-        for (client, server) in open.into_iter().flatten() {
-            // They may be closed already.
-            let _ = client.shutdown(Shutdown::Both);
-            let _ = server.shutdown(Shutdown::Both);
-        }
+        open.into_iter().flatten().for_each(|connection| connection.shut_down());
+        self.set(Wire::Cut);
         // The accepting thread wakes up, finds that all is cut, and ends.
         let _ = TcpStream::connect(self.address);
     }
@@ -101,20 +169,30 @@ impl Shared {
     fn connect(self: &Arc<Self>, client: TcpStream) -> bool {
         let mut open = lock(&self.open);
         let Some(open) = open.as_mut() else { return false };
-        let Ok(server) = UnixStream::connect(&self.socket) else { return true };
-        let Ok(clones) = client.try_clone().and_then(|client| Ok((client, server.try_clone()?))) else { return true };
-        let Ok(kept) = client.try_clone().and_then(|client| Ok((client, server.try_clone()?))) else { return true };
+        if *lock(&self.wire) == Wire::Cut {
+            return true;
+        }
+        let Ok(server) = self.server.connect() else { return true };
+        let connection = Connection { client: Stream::Tcp(client), server };
+        let (Ok(back), Ok(kept)) = (connection.try_clone(), connection.try_clone()) else { return true };
         open.push(kept);
         let silent = Arc::new(Mutex::new(false));
         let (shared, hushed) = (Arc::clone(self), Arc::clone(&silent));
-        std::thread::spawn(move || shared.forward_messages(client, clones.1, &silent));
-        std::thread::spawn(move || forward_answers(server, clones.0, &hushed));
+        std::thread::spawn(move || shared.forward_messages(connection, &silent));
+        let shared = Arc::clone(self);
+        std::thread::spawn(move || shared.forward_answers(back, &hushed));
         true
     }
 
-    fn forward_messages(&self, mut client: TcpStream, mut server: UnixStream, silent: &Mutex<bool>) {
+    /// Returns once something gets through, or all is cut.
+    fn wait_for_wire(&self) {
+        let silent = |wire: &mut Wire| *wire == Wire::Silent;
+        drop(self.wire_changed.wait_while(lock(&self.wire), silent).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn forward_messages(&self, mut connection: Connection, silent: &Mutex<bool>) {
         let mut buffer = vec![0; BUFFER_BYTES];
-        while let Ok(length @ 1..) = client.read(&mut buffer) {
+        while let Ok(length @ 1..) = connection.client.read(&mut buffer) {
             let message = &buffer[..length];
             let holds = |text: &str| message.windows(text.len()).any(|window| window == text.as_bytes());
             let cut = lock(&self.cuts)
@@ -124,28 +202,30 @@ impl Shared {
                 Some(Cut::Behind(_)) => *lock(silent) = true,
                 None => {}
             }
-            if server.write_all(message).is_err() {
+            self.wait_for_wire();
+            if connection.server.write_all(message).is_err() {
                 break;
             }
         }
-        let _ = client.shutdown(Shutdown::Both);
-        let _ = server.shutdown(Shutdown::Both);
+        connection.shut_down();
     }
-}
 
-fn forward_answers(mut server: UnixStream, mut client: TcpStream, silent: &Mutex<bool>) {
-    let (mut buffer, mut unheard) = (vec![0; BUFFER_BYTES], Vec::new());
-    while let Ok(length @ 1..) = server.read(&mut buffer) {
-        if *lock(silent) {
-            unheard.extend_from_slice(&buffer[..length]);
-            // An answer to an earlier message does not count: only this says that the transaction has ended.
-            if unheard.windows(IDLE.len()).any(|window| window == IDLE) {
+    fn forward_answers(&self, mut connection: Connection, silent: &Mutex<bool>) {
+        let (mut buffer, mut unheard) = (vec![0; BUFFER_BYTES], Vec::new());
+        while let Ok(length @ 1..) = connection.server.read(&mut buffer) {
+            if *lock(silent) {
+                unheard.extend_from_slice(&buffer[..length]);
+                // An answer to an earlier message does not count: only this says that the transaction has ended.
+                if unheard.windows(IDLE.len()).any(|window| window == IDLE) {
+                    break;
+                }
+                continue;
+            }
+            self.wait_for_wire();
+            if connection.client.write_all(&buffer[..length]).is_err() {
                 break;
             }
-        } else if client.write_all(&buffer[..length]).is_err() {
-            break;
         }
+        connection.shut_down();
     }
-    let _ = client.shutdown(Shutdown::Both);
-    let _ = server.shutdown(Shutdown::Both);
 }
