@@ -23,7 +23,7 @@ fn main() -> Result<()> {
         add(&root, &out, &page, &examples(text.lines().map(str::to_owned)), &mut modules)?;
     }
     let mut sources = Vec::new();
-    for krate in ["core", "storage"] {
+    for krate in ["core", "formats", "storage"] {
         files(&root.join(format!("crates/{krate}/src")), "rs", &mut sources)?;
     }
     for source in sources {

@@ -20,9 +20,8 @@ pub use mixed::{MixedCsvDecoder, MixedCsvReader};
 /// Reads the records of a delimited text file as values of `T`, by the names in its header.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::FunctionWriter;
-/// use oxbatch_formats::CsvReader;
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{CsvReader, FunctionWriter};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Strike {
@@ -36,8 +35,8 @@ pub use mixed::{MixedCsvDecoder, MixedCsvReader};
 ///         println!("{} strikes", chunk.len());
 ///         Ok(())
 ///     })));
-/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// The text is read as RFC 4180 describes it, with `\n`, `\r\n` or `\r` at the ends of records. Fields are [not

@@ -20,9 +20,8 @@ const RECORD_BUFFER_BYTES: usize = 16 * 1024;
 /// Writes each output as one record of delimited text, quoted where it must be.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::ListReader;
-/// use oxbatch_formats::CsvWriter;
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{CsvWriter, ListReader};
 ///
 /// #[derive(Clone, serde::Serialize)]
 /// struct Strike {
@@ -33,8 +32,8 @@ const RECORD_BUFFER_BYTES: usize = 16 * 1024;
 /// let step = ChunkStep::builder("Export")
 ///     .reader(|_| Ok(ListReader::new([Strike { species: "Canada goose".to_owned(), speed: Some(140) }])))
 ///     .writer(|context| Ok(CsvWriter::new(context, "output/strikes.csv").headers(["species", "speed"])));
-/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// The header is made of the names of the record's fields when the first record is written; records without names

@@ -18,9 +18,8 @@ use oxbatch_core::step::StepContext;
 /// Passes on the first item of each key and filters those that come later in the step.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::{FunctionWriter, ListReader};
-/// use oxbatch_formats::DistinctProcessor;
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{DistinctProcessor, FunctionWriter, ListReader};
 ///
 /// #[derive(Clone)]
 /// struct Trade {
@@ -40,8 +39,8 @@ use oxbatch_core::step::StepContext;
 ///         println!("{} trades", chunk.len());
 ///         Ok(())
 ///     })));
-/// # let job = oxbatch_core::Job::builder("Trades").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Trades").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// A key is compared by the first 128 bits of its SHA-256: among 10¹² keys the chance that any two are taken for one is

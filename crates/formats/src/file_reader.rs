@@ -17,7 +17,7 @@ pub use record_decoder::{DecodeError, Framer, RecordDecoder};
 /// The formats are [aliases](crate#items) with a decoder of their own. A format of the author's is a [`RecordDecoder`]:
 ///
 /// ```
-/// use oxbatch_formats::{DecodeError, FileReader, LineFramer, RecordDecoder};
+/// use oxbatch::item::{DecodeError, FileReader, LineFramer, RecordDecoder};
 ///
 /// /// Lines of `key = value`.
 /// #[derive(Default)]

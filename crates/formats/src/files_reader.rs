@@ -11,9 +11,8 @@ use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, Origin};
 /// Reads the files that match a pattern, in the order of their paths, one after the other.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::FunctionWriter;
-/// use oxbatch_formats::{FilesReader, JsonLinesReader};
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{FilesReader, FunctionWriter, JsonLinesReader};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Strike {
@@ -27,8 +26,8 @@ use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, Origin};
 ///         println!("{} strikes", chunk.len());
 ///         Ok(())
 ///     })));
-/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// In a pattern, `*` and `?` stand for characters of a name, `**` for any folders, `[a-z]` for one of a set. Folders

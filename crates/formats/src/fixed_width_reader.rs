@@ -12,16 +12,15 @@ use serde::de::DeserializeOwned;
 use super::record_fields::{EmptyFields, FieldTypes};
 use super::{DecodeError, FileReader, LineFramer, RecordDecoder};
 pub use layout::FixedWidthLayout;
-use lines::FixedWidthLines;
+use lines::{FixedWidth, FixedWidthLines};
 pub use mixed::{MixedFixedWidthDecoder, MixedFixedWidthReader};
 use oxbatch_core::item::ItemError;
 
 /// Reads the lines of a file, cut into columns by their characters, as values of `T`.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::FunctionWriter;
-/// use oxbatch_formats::FixedWidthReader;
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{FixedWidthReader, FunctionWriter};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Strike {
@@ -38,8 +37,8 @@ use oxbatch_core::item::ItemError;
 ///         println!("{} strikes", chunk.len());
 ///         Ok(())
 ///     })));
-/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// Columns are counted in characters, from 0, the end not included. Their text is not changed unless the column is
@@ -54,9 +53,6 @@ use oxbatch_core::item::ItemError;
 pub type FixedWidthReader<T> = FileReader<FixedWidthDecoder<T>>;
 
 impl<T> FixedWidthReader<T> {
-    /// Longest line in bytes unless [`max_line_bytes`](Self::max_line_bytes) is set: 1 MiB.
-    pub const DEFAULT_MAX_LINE_BYTES: u32 = Self::DEFAULT_MAX_RECORD_BYTES;
-
     fn layout(mut self, change: impl FnOnce(FixedWidthLayout) -> FixedWidthLayout) -> Self {
         self.decoder.layout = change(self.decoder.layout);
         self
@@ -92,26 +88,33 @@ impl<T> FixedWidthReader<T> {
     pub fn long_lines(self) -> Self {
         self.layout(FixedWidthLayout::long_lines)
     }
+}
+
+/// The settings of all readers of fixed width.
+#[expect(private_bounds, reason = "the decoders of fixed width are all here")]
+impl<D: FixedWidth> FileReader<D> {
+    /// Longest line in bytes unless [`max_line_bytes`](Self::max_line_bytes) is set: 1 MiB.
+    pub const DEFAULT_MAX_LINE_BYTES: u32 = Self::DEFAULT_MAX_RECORD_BYTES;
 
     /// A field of this text, such as `NULL` or `9999-12-31`, is `None` for an `Option`, as an empty one is; for any
     /// other type it is an error. Can be set several times.
     #[must_use]
     pub fn null_as(mut self, mark: impl Into<String>) -> Self {
-        self.decoder.lines.nulls.marks.push(mark.into());
+        self.decoder.lines().nulls.marks.push(mark.into());
         self
     }
 
     /// An empty field is a text without characters, for an `Option` too: only a [mark](Self::null_as) is `None`.
     #[must_use]
     pub fn empty_is_text(mut self) -> Self {
-        self.decoder.lines.nulls.empty = EmptyFields::Text;
+        self.decoder.lines().nulls.empty = EmptyFields::Text;
         self
     }
 
     /// Passes over lines that begin with this text; there are no comments when it is not set.
     #[must_use]
     pub fn comment(mut self, mark: impl Into<String>) -> Self {
-        self.decoder.lines.framer.set_comment(mark);
+        self.decoder.lines().framer.set_comment(mark);
         self
     }
 
@@ -120,6 +123,12 @@ impl<T> FixedWidthReader<T> {
     #[must_use]
     pub fn max_line_bytes(self, bytes: u32) -> Self {
         self.max_record_bytes(bytes)
+    }
+}
+
+impl<T> FixedWidth for FixedWidthDecoder<T> {
+    fn lines(&mut self) -> &mut FixedWidthLines {
+        &mut self.lines
     }
 }
 

@@ -20,9 +20,8 @@ pub enum Align {
 /// Writes each output as one line of columns of fixed width.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::ListReader;
-/// use oxbatch_formats::{Align, FixedWidthWriter};
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{Align, FixedWidthWriter, ListReader};
 ///
 /// #[derive(Clone, serde::Serialize)]
 /// struct Strike {
@@ -36,8 +35,8 @@ pub enum Align {
 ///     .writer(|context| Ok(FixedWidthWriter::new(context, "output/strikes.txt")
 ///         .column("species", 20, Align::Left)
 ///         .column("speed", 3, Align::Right)));
-/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// Columns stand in the order in which they are named here, whatever the order of the fields; each field has its column

@@ -16,9 +16,8 @@ use oxbatch_core::item::read_json;
 /// Reads the elements of a file that holds one JSON array, one at a time, as values of `T`.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::FunctionWriter;
-/// use oxbatch_formats::JsonArrayReader;
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{FunctionWriter, JsonArrayReader};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Strike {
@@ -32,8 +31,8 @@ use oxbatch_core::item::read_json;
 ///         println!("{} strikes", chunk.len());
 ///         Ok(())
 ///     })));
-/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// An array within the document is named by a JSON pointer:

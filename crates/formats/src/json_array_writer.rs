@@ -8,15 +8,14 @@ use oxbatch_core::item::{ItemError, write_json};
 /// Writes all outputs as one JSON array, one value a line.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::ListReader;
-/// use oxbatch_formats::JsonArrayWriter;
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{JsonArrayWriter, ListReader};
 ///
 /// let step = ChunkStep::builder("Export")
 ///     .reader(|_| Ok(ListReader::new(["Canada goose", "Hawk"])))
 ///     .writer(|context| Ok(JsonArrayWriter::new(context, "output/species.json")));
-/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// An empty input makes `[]`. The author's [`header`](FileWriter::header) stands before the bracket and the

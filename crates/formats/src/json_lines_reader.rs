@@ -11,9 +11,8 @@ use oxbatch_core::item::read_json;
 /// Reads the lines of a file, each a JSON value, as values of `T`.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::FunctionWriter;
-/// use oxbatch_formats::JsonLinesReader;
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{FunctionWriter, JsonLinesReader};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Strike {
@@ -27,8 +26,8 @@ use oxbatch_core::item::read_json;
 ///         println!("{} strikes", chunk.len());
 ///         Ok(())
 ///     })));
-/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// Lines end with `\n` or `\r\n`; the last line may go without. Blank lines are passed over. A value may be nested 127

@@ -8,9 +8,8 @@ use oxbatch_core::item::{ItemError, write_json};
 /// Writes each output as one line of JSON.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::ListReader;
-/// use oxbatch_formats::JsonLinesWriter;
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{JsonLinesWriter, ListReader};
 ///
 /// #[derive(Clone, serde::Serialize)]
 /// struct Strike {
@@ -21,8 +20,8 @@ use oxbatch_core::item::{ItemError, write_json};
 /// let step = ChunkStep::builder("Export")
 ///     .reader(|_| Ok(ListReader::new([Strike { species: "Canada goose".to_owned(), speed: Some(140) }])))
 ///     .writer(|context| Ok(JsonLinesWriter::new(context, "output/strikes.jsonl")));
-/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// An empty input makes an empty file. A number that JSON does not have (NaN, the infinite ones) is an error of its

@@ -18,9 +18,8 @@ use framer::XmlFramer;
 /// Reads the elements of one name in an XML file, wherever they stand, one at a time, as values of `T`.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::FunctionWriter;
-/// use oxbatch_formats::XmlReader;
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{FunctionWriter, XmlReader};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Strike {
@@ -37,8 +36,8 @@ use framer::XmlFramer;
 ///         println!("{} strikes", chunk.len());
 ///         Ok(())
 ///     })));
-/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// Types are mapped as by the crate `quick-xml`: an attribute is a field named `@attribute`, text beside other content
@@ -74,7 +73,7 @@ impl<T> XmlReader<T> {
     /// Reads the elements of another name as well, as a variant of an enum that is named like it.
     ///
     /// ```
-    /// use oxbatch_formats::XmlReader;
+    /// use oxbatch::item::XmlReader;
     ///
     /// #[derive(serde::Deserialize)]
     /// #[serde(rename_all = "lowercase")]

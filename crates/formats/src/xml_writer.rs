@@ -9,9 +9,8 @@ use oxbatch_core::item::{Guard, Guarded, ItemError};
 /// Writes each output as one element within a root element, one a line.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::ListReader;
-/// use oxbatch_formats::XmlWriter;
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{ListReader, XmlWriter};
 ///
 /// #[derive(Clone, serde::Serialize)]
 /// struct Strike {
@@ -24,8 +23,8 @@ use oxbatch_core::item::{Guard, Guarded, ItemError};
 /// let step = ChunkStep::builder("Export")
 ///     .reader(|_| Ok(ListReader::new([Strike { species: "Canada goose".to_owned(), speed: Some(140) }])))
 ///     .writer(|context| Ok(XmlWriter::new(context, "output/strikes.xml").elements("strikes", "strike")));
-/// # let job = oxbatch_core::Job::builder("Strikes").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Strikes").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// Fields become elements, those renamed to `@name` attributes, one renamed to `$text` the text of the element, as

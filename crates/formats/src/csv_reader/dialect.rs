@@ -5,7 +5,7 @@ use memchr::{memchr, memchr2};
 /// The text between two fields: a character, or several.
 ///
 /// ```
-/// use oxbatch_formats::CsvReader;
+/// use oxbatch::item::CsvReader;
 ///
 /// let tabs = CsvReader::<(String, u32)>::new("data/strikes.tsv").delimiter(b'\t');
 /// let bars = CsvReader::<(String, u32)>::new("data/strikes.txt").delimiter("||");

@@ -24,9 +24,8 @@ struct Layout<T> {
 /// one of its columns, as the variants of one enum.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::FunctionWriter;
-/// use oxbatch_formats::MixedCsvReader;
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{FunctionWriter, MixedCsvReader};
 /// use serde::Deserialize;
 ///
 /// #[derive(Deserialize)]
@@ -55,8 +54,8 @@ struct Layout<T> {
 ///         println!("{} records", chunk.len());
 ///         Ok(())
 ///     })));
-/// # let job = oxbatch_core::Job::builder("Payments").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Payments").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// The file has no header of column names: each record type names its own columns, and a record of it must have as many

@@ -2,7 +2,7 @@
 
 use serde::ser::{Error, Impossible, Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use super::key::{Find, Finding, NOT_A_MAP, no_map, nothing_but_maps};
+use super::key::{Find, Finding, NOT_A_MAP, no_map, no_map_but_text, nothing_but_maps};
 use super::row::InPlace;
 
 /// A row of what has keys: each column gets the value of its name, or none.
@@ -39,55 +39,14 @@ pub(super) fn has_keys<T: Serialize + ?Sized>(item: &T) -> bool {
     matches!(item.serialize(Kind), Err(Finding::Map))
 }
 
+/// Refuses all values that are no map: text too.
 macro_rules! no_map_at_all {
     () => {
+        no_map_but_text! {}
         no_map! {
-            serialize_bool(bool) -> Self::Ok;
-            serialize_i8(i8) -> Self::Ok;
-            serialize_i16(i16) -> Self::Ok;
-            serialize_i32(i32) -> Self::Ok;
-            serialize_i64(i64) -> Self::Ok;
-            serialize_u8(u8) -> Self::Ok;
-            serialize_u16(u16) -> Self::Ok;
-            serialize_u32(u32) -> Self::Ok;
-            serialize_u64(u64) -> Self::Ok;
-            serialize_f32(f32) -> Self::Ok;
-            serialize_f64(f64) -> Self::Ok;
             serialize_char(char) -> Self::Ok;
             serialize_str(&str) -> Self::Ok;
-            serialize_bytes(&[u8]) -> Self::Ok;
-            serialize_none() -> Self::Ok;
-            serialize_unit() -> Self::Ok;
-            serialize_unit_struct(&'static str) -> Self::Ok;
             serialize_unit_variant(&'static str, u32, &'static str) -> Self::Ok;
-            serialize_seq(Option<usize>) -> Self::SerializeSeq;
-            serialize_tuple(usize) -> Self::SerializeTuple;
-            serialize_tuple_struct(&'static str, usize) -> Self::SerializeTupleStruct;
-            serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Self::SerializeTupleVariant;
-            serialize_struct(&'static str, usize) -> Self::SerializeStruct;
-            serialize_struct_variant(&'static str, u32, &'static str, usize) -> Self::SerializeStructVariant;
-        }
-
-        fn serialize_newtype_variant<T: Serialize + ?Sized>(
-            self,
-            _: &'static str,
-            _: u32,
-            _: &'static str,
-            _: &T,
-        ) -> Result<Self::Ok, Self::Error> {
-            Err(Self::no_map())
-        }
-
-        fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Self::Ok, Self::Error> {
-            value.serialize(self)
-        }
-
-        fn serialize_newtype_struct<T: Serialize + ?Sized>(
-            self,
-            _: &'static str,
-            value: &T,
-        ) -> Result<Self::Ok, Self::Error> {
-            value.serialize(self)
         }
     };
 }

@@ -15,6 +15,12 @@ pub(super) struct FixedWidthLines {
     starts: Vec<usize>,
 }
 
+/// A decoder of lines of fixed width.
+pub(super) trait FixedWidth {
+    /// The settings of its lines.
+    fn lines(&mut self) -> &mut FixedWidthLines;
+}
+
 impl FixedWidthLines {
     /// A line in its fields.
     #[inline]

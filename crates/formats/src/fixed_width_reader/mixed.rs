@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
+use super::lines::FixedWidth;
 use super::{FixedWidthLayout, FixedWidthLines};
 use crate::input_error::{RecordError, shown};
 use crate::record_fields::{FieldError, FieldTypes, Record};
@@ -21,9 +22,8 @@ struct TypeOfLine<T> {
 /// its first characters, as the variants of one enum.
 ///
 /// ```
-/// use oxbatch_core::ChunkStep;
-/// use oxbatch_core::item::FunctionWriter;
-/// use oxbatch_formats::{FixedWidthLayout, MixedFixedWidthReader};
+/// use oxbatch::ChunkStep;
+/// use oxbatch::item::{FixedWidthLayout, FunctionWriter, MixedFixedWidthReader};
 /// use serde::Deserialize;
 ///
 /// #[derive(Deserialize)]
@@ -55,8 +55,8 @@ struct TypeOfLine<T> {
 ///         println!("{} records", chunk.len());
 ///         Ok(())
 ///     })));
-/// # let job = oxbatch_core::Job::builder("Payments").step(step).build()?;
-/// # Ok::<(), oxbatch_core::BuildError>(())
+/// # let job = oxbatch::Job::builder("Payments").step(step).build()?;
+/// # Ok::<(), oxbatch::BuildError>(())
 /// ```
 ///
 /// Each record type has a layout of its own; a struct takes its fields by the names of the columns, a tuple by their
@@ -98,26 +98,11 @@ impl<T> MixedFixedWidthReader<T> {
         self.decoder.types.add(tag.into(), TypeOfLine { layout, decode });
         self
     }
+}
 
-    /// A field of this text is `None` for an `Option`, as for [`FixedWidthReader`](crate::FixedWidthReader).
-    #[must_use]
-    pub fn null_as(mut self, mark: impl Into<String>) -> Self {
-        self.decoder.lines.nulls.marks.push(mark.into());
-        self
-    }
-
-    /// Passes over lines that begin with this text; there are no comments when it is not set.
-    #[must_use]
-    pub fn comment(mut self, mark: impl Into<String>) -> Self {
-        self.decoder.lines.framer.set_comment(mark);
-        self
-    }
-
-    /// Longest line, and the bound of the memory that one takes;
-    /// [`DEFAULT_MAX_RECORD_BYTES`](Self::DEFAULT_MAX_RECORD_BYTES) when it is not set.
-    #[must_use]
-    pub fn max_line_bytes(self, bytes: u32) -> Self {
-        self.max_record_bytes(bytes)
+impl<T> FixedWidth for MixedFixedWidthDecoder<T> {
+    fn lines(&mut self) -> &mut FixedWidthLines {
+        &mut self.lines
     }
 }
 
