@@ -14,60 +14,45 @@ use record::{Record, Strike};
 /// Name of the report in the folder `output`.
 const REPORT: &str = "wildlife-report.csv";
 
+/// The statements that create the table, with the types that the two databases name differently and what ends it.
+///
 /// Each row knows its source and its number there: a row that were written twice would be refused by the key, and a
 /// forced import replaces the rows of its source alone.
-const TABLE: &str = "
-    CREATE TABLE IF NOT EXISTS wildlife_strikes (
-        source          TEXT NOT NULL,
-        record          INTEGER NOT NULL CHECK (record >= 1),
-        airport         TEXT,
-        aircraft        TEXT,
-        damage          TEXT,
-        flight_date     TEXT NOT NULL CHECK (flight_date IS date(flight_date)),
-        operator        TEXT,
-        origin_state    TEXT,
-        phase_of_flight TEXT,
-        wildlife_size   TEXT,
-        species         TEXT,
-        time_of_day     TEXT,
-        cost_other      INTEGER CHECK (cost_other >= 0),
-        cost_repair     INTEGER CHECK (cost_repair >= 0),
-        cost_total      INTEGER CHECK (cost_total >= 0),
-        speed_knots     INTEGER CHECK (speed_knots >= 0),
-        PRIMARY KEY (source, record)
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS wildlife_strikes_species_phase ON wildlife_strikes (species, phase_of_flight);
-    CREATE INDEX IF NOT EXISTS wildlife_strikes_flight_date ON wildlife_strikes (flight_date);";
-
-/// The same for PostgreSQL.
-const TABLE_ON_POSTGRES: &str = "
-    CREATE TABLE IF NOT EXISTS wildlife_strikes (
-        source          TEXT NOT NULL,
-        record          BIGINT NOT NULL CHECK (record >= 1),
-        airport         TEXT,
-        aircraft        TEXT,
-        damage          TEXT,
-        flight_date     DATE NOT NULL,
-        operator        TEXT,
-        origin_state    TEXT,
-        phase_of_flight TEXT,
-        wildlife_size   TEXT,
-        species         TEXT,
-        time_of_day     TEXT,
-        cost_other      BIGINT CHECK (cost_other >= 0),
-        cost_repair     BIGINT CHECK (cost_repair >= 0),
-        cost_total      BIGINT CHECK (cost_total >= 0),
-        speed_knots     BIGINT CHECK (speed_knots >= 0),
-        PRIMARY KEY (source, record)
-    );
-    CREATE INDEX IF NOT EXISTS wildlife_strikes_species_phase ON wildlife_strikes (species, phase_of_flight);
-    CREATE INDEX IF NOT EXISTS wildlife_strikes_flight_date ON wildlife_strikes (flight_date);";
+fn statements(integer: &str, date: &str, end: &str) -> String {
+    format!(
+        "CREATE TABLE IF NOT EXISTS wildlife_strikes (
+             source          TEXT NOT NULL,
+             record          {integer} NOT NULL CHECK (record >= 1),
+             airport         TEXT,
+             aircraft        TEXT,
+             damage          TEXT,
+             flight_date     {date},
+             operator        TEXT,
+             origin_state    TEXT,
+             phase_of_flight TEXT,
+             wildlife_size   TEXT,
+             species         TEXT,
+             time_of_day     TEXT,
+             cost_other      {integer} CHECK (cost_other >= 0),
+             cost_repair     {integer} CHECK (cost_repair >= 0),
+             cost_total      {integer} CHECK (cost_total >= 0),
+             speed_knots     {integer} CHECK (speed_knots >= 0),
+             PRIMARY KEY (source, record)
+         ) {end};
+         CREATE INDEX IF NOT EXISTS wildlife_strikes_species_phase ON wildlife_strikes (species, phase_of_flight);
+         CREATE INDEX IF NOT EXISTS wildlife_strikes_flight_date ON wildlife_strikes (flight_date);"
+    )
+}
 
 fn table(context: &StepContext) -> Result<TableWriter<Strike>, BoxError> {
     let source = context.parameters().string("input")?.to_owned();
     Ok(TableWriter::new(context, "wildlife_strikes")
-        .create(TABLE)
-        .create_on_postgres(TABLE_ON_POSTGRES)
+        .create(statements(
+            "INTEGER",
+            "TEXT NOT NULL CHECK (flight_date IS date(flight_date))",
+            "STRICT, WITHOUT ROWID",
+        ))
+        .create_on_postgres(statements("BIGINT", "DATE NOT NULL", ""))
         .replace("DELETE FROM wildlife_strikes WHERE source = $1", [source]))
 }
 
