@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::panic::PanicHookInfo;
 
 use oxbatch_core::engine::{Event, EventConsumer};
-use oxbatch_core::execution::{Status, cause_chain};
+use oxbatch_core::execution::{JobExecution, Status, StepExecution, cause_chain};
+use oxbatch_core::repository::{Recovered, RepositoryError};
 use oxbatch_server::Repeats;
 use tracing::{debug, error, info, warn};
 use tracing_subscriber::EnvFilter;
@@ -72,19 +73,67 @@ impl EventLog {
     pub(crate) fn in_foreground() -> Self {
         Self { in_foreground: true, troubles: Repeats::default() }
     }
+
+    fn finished(&self, execution: &JobExecution) {
+        let (job, id, status) = (&execution.job_name, execution.id.0, execution.status.as_str());
+        let message = execution.exit_message.as_deref().unwrap_or_default();
+        if execution.status == Status::Failed && !self.in_foreground {
+            error!(job.name = job, execution.id = id, status, cause = message, "failed");
+        } else {
+            info!(job.name = job, execution.id = id, status, note = message, "finished");
+        }
+    }
+
+    fn trouble(&self, doing: &str, error: &RepositoryError) {
+        let cause = cause_chain(error);
+        if let Some(left_out) = self.troubles.admit(&format!("{doing}: {cause}")) {
+            warn!(doing, cause, left_out, "the repository failed; it is tried again");
+        }
+    }
+}
+
+fn launched(execution: &JobExecution) {
+    info!(
+        job.name = execution.job_name,
+        execution.id = execution.id.0,
+        instance.id = execution.instance_id.0,
+        "launched"
+    );
+}
+
+/// The end of a step. Why it failed is reported once, with the end of the execution.
+fn step_finished(step: &StepExecution) {
+    let counters = step.counters;
+    info!(
+        execution.id = step.execution_id.0,
+        step.name = step.step_name,
+        status = step.status.as_str(),
+        read = counters.read,
+        written = counters.write,
+        filtered = counters.filter,
+        skipped = counters.skip(),
+        commits = counters.commit,
+        retries = counters.retry,
+        "step finished"
+    );
+}
+
+fn log_recovered(recovered: &Recovered) {
+    let lost = &recovered.lost;
+    warn!(
+        job.name = lost.job_name,
+        execution.id = lost.id.0,
+        status = lost.status.as_str(),
+        successor.id = recovered.successor.map(|id| id.0),
+        note = lost.exit_message.as_deref().unwrap_or_default(),
+        "recovered an execution that its owner left"
+    );
 }
 
 impl EventConsumer for EventLog {
     fn on_event(&self, event: &Event<'_>) {
         match *event {
-            Event::ExecutionLaunched { execution } => {
-                info!(
-                    job.name = execution.job_name,
-                    execution.id = execution.id.0,
-                    instance.id = execution.instance_id.0,
-                    "launched"
-                );
-            }
+            Event::ExecutionLaunched { execution } => launched(execution),
             Event::ExecutionStarted { execution } => {
                 info!(job.name = execution.job_name, execution.id = execution.id.0, "started");
             }
@@ -117,51 +166,13 @@ impl EventConsumer for EventLog {
                     "step ignored the request to stop and was left behind"
                 );
             }
-            Event::StepFinished { step } => {
-                // Why it failed is reported once, with the end of the execution.
-                let counters = step.counters;
-                info!(
-                    execution.id = step.execution_id.0,
-                    step.name = step.step_name,
-                    status = step.status.as_str(),
-                    read = counters.read,
-                    written = counters.write,
-                    filtered = counters.filter,
-                    skipped = counters.skip(),
-                    commits = counters.commit,
-                    retries = counters.retry,
-                    "step finished"
-                );
-            }
-            Event::ExecutionFinished { execution } => {
-                let (job, id, status) = (&execution.job_name, execution.id.0, execution.status.as_str());
-                let message = execution.exit_message.as_deref().unwrap_or_default();
-                if execution.status == Status::Failed && !self.in_foreground {
-                    error!(job.name = job, execution.id = id, status, cause = message, "failed");
-                } else {
-                    info!(job.name = job, execution.id = id, status, note = message, "finished");
-                }
-            }
-            Event::ExecutionRecovered { recovered } => {
-                let lost = &recovered.lost;
-                warn!(
-                    job.name = lost.job_name,
-                    execution.id = lost.id.0,
-                    status = lost.status.as_str(),
-                    successor.id = recovered.successor.map(|id| id.0),
-                    note = lost.exit_message.as_deref().unwrap_or_default(),
-                    "recovered an execution that its owner left"
-                );
-            }
+            Event::StepFinished { step } => step_finished(step),
+            Event::ExecutionFinished { execution } => self.finished(execution),
+            Event::ExecutionRecovered { recovered } => log_recovered(recovered),
             Event::LeaseLost { execution_id } => {
                 warn!(execution.id = execution_id.0, "another node owns the execution by now; it was dropped here");
             }
-            Event::RepositoryTrouble { doing, error } => {
-                let cause = cause_chain(error);
-                if let Some(left_out) = self.troubles.admit(&format!("{doing}: {cause}")) {
-                    warn!(doing, cause, left_out, "the repository failed; it is tried again");
-                }
-            }
+            Event::RepositoryTrouble { doing, error } => self.trouble(doing, error),
             Event::RepositoryGone { error } => {
                 error!(cause = cause_chain(error), "the database is gone; the process ends");
             }
