@@ -147,7 +147,7 @@ impl Run<'_> {
             Some(FlowRecord { entry, discards_later: decision.discards_later })
         };
         let (ended, summary) =
-            self.ended(step, run_step(self.state, step, &self.scope, self.handle, *started, &flow).await)?;
+            self.ended(step, run_step(self.state, (step, *started), &self.scope, self.handle, &flow).await)?;
         self.note(summary);
         let decision = walk.decide(stop, ended);
         walk.follow(decision);
@@ -278,7 +278,7 @@ impl Run<'_> {
             Begun::Run(started) => {
                 self.take_context(started.job_context.as_deref())?;
                 self.has_context = true;
-                let end = run_step(self.state, step, &self.scope, self.handle, *started, flow).await;
+                let end = run_step(self.state, (step, *started), &self.scope, self.handle, flow).await;
                 let (ended, summary) = self.ended(step, end)?;
                 self.note(summary);
                 Ok((ended.status == Status::Failed).then(|| ended.message.unwrap_or_default()))

@@ -29,10 +29,9 @@ const POLL_SIDE_THREADS: Duration = Duration::from_millis(10);
 /// Runs a step that was started, to its recorded end.
 pub(super) async fn run_step(
     state: &Arc<EngineState>,
-    step: &Step,
+    (step, started): (&Step, StartedStep),
     job: &Arc<JobScope>,
     handle: &Handle,
-    started: StartedStep,
     flow: FlowOf<'_>,
 ) -> StepEnd {
     let step_id = started.fence.step_id;

@@ -4,7 +4,7 @@
 //! ring.
 
 use jiff::Timestamp;
-use oxbatch_core::execution::{ExecutionId, JobExecution, Status, StepExecution, StepExecutionId};
+use oxbatch_core::execution::{Counters, ExecutionId, JobExecution, Status, StepExecution, StepExecutionId};
 use oxbatch_core::repository::rules::finish::{self as rules, End, SaveCounts, StepEnd, Stop};
 use oxbatch_core::repository::{ExecutionOutcome, Lease, Missing, RepositoryError, StepFence, StepOutcome};
 
@@ -49,6 +49,17 @@ pub(super) async fn step(
     if let Some(record) = &outcome.flow {
         flow::record(session, lease, record).await?;
     }
+    end_as_reported(session, fence, &end, outcome, counters).await
+}
+
+/// Ends a step as its owner reports it.
+async fn end_as_reported(
+    session: &Session,
+    StepFence { lease, step_id: StepExecutionId(id) }: StepFence,
+    end: &End,
+    outcome: &StepOutcome,
+    counters: Counters,
+) -> Result<StepExecution, StoreError> {
     let (counters, progress) = outcome.counted(counters);
     let row = session
         .one(

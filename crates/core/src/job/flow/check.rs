@@ -85,7 +85,7 @@ impl Resolver {
         for (index, draft) in elements.drafts.iter().enumerate() {
             let name = format!("{prefix}{}", draft.name);
             let following = elements.drafts.get(index + 1).map(|draft| format!("{prefix}{}", draft.name));
-            let exits = self.exits(draft, &name, prefix, &names, following);
+            let exits = self.exits(draft, prefix, &names, following);
             match &draft.body {
                 DraftBody::Flow(inner) => {
                     if let Some(&index) = self.group_index.get(&name) {
@@ -102,14 +102,8 @@ impl Resolver {
         }
     }
 
-    fn exits(
-        &mut self,
-        draft: &Draft,
-        name: &str,
-        prefix: &str,
-        siblings: &[&str],
-        following: Option<String>,
-    ) -> Exits {
+    fn exits(&mut self, draft: &Draft, prefix: &str, siblings: &[&str], following: Option<String>) -> Exits {
+        let name = &format!("{prefix}{}", draft.name);
         let mut transitions: Vec<Transition> = Vec::new();
         for (pattern, target) in &draft.transitions {
             self.check_pattern(name, pattern, &transitions);

@@ -97,11 +97,11 @@ pub(super) async fn copy<'r, T: Serialize + 'r>(
     client: &Client,
     statement: &Statement,
     plan: &Plan,
-    numbered: bool,
     buffers: &mut Buffers,
     mut rows: impl Rows<&'r T>,
 ) -> Result<(), SendError> {
     buffers.clear();
+    let numbered = plan.staged.is_some();
     let width = plan.width + i16::from(numbered);
     let mut encode = |buffers: &mut Buffers| -> Result<bool, SendError> {
         for (index, row) in rows.by_ref() {

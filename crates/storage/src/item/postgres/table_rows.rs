@@ -234,7 +234,7 @@ impl TableRows {
                     self.staged = true;
                 }
                 let statement = self.statement(client, Prepared::Copy, plan.copy.as_deref()).await?;
-                send::copy(client, &statement, plan, plan.staged.is_some(), &mut self.rows, rows).await?;
+                send::copy(client, &statement, plan, &mut self.rows, rows).await?;
                 match &plan.staged {
                     Some(staged) => {
                         let statement = self.statement(client, Prepared::Apply, Some(&staged.apply)).await?;

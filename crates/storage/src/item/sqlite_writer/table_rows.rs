@@ -86,26 +86,23 @@ impl TableRows {
             None => RowStatement::new(&self.name, &self.mode, first)?,
         };
         let mut scratch = std::mem::take(&mut self.scratch);
-        let result = self.execute(connection, &row, outputs, wanted, &mut scratch);
+        let rows = outputs.iter().enumerate().filter(|(index, _)| wanted.is_none_or(|wanted| wanted[*index]));
+        let result = self.execute(connection, &row, rows, &mut scratch);
         self.statement = Some(row);
         self.scratch = scratch;
         result
     }
 
-    fn execute<T: Serialize>(
+    fn execute<'r, T: Serialize + 'r>(
         &self,
         connection: &Connection,
         row: &RowStatement,
-        outputs: &[T],
-        wanted: Option<&[bool]>,
+        rows: impl Iterator<Item = (usize, &'r T)>,
         scratch: &mut String,
     ) -> Result<(), ItemError> {
         let mut statement =
             connection.prepare_cached(&row.sql).map_err(|error| self.database_error("write to", error))?;
-        for (index, output) in outputs.iter().enumerate() {
-            if wanted.is_some_and(|wanted| !wanted[index]) {
-                continue;
-            }
+        for (index, output) in rows {
             row::bind(output, &row.columns, &row.parameters, &mut statement, scratch)
                 .map_err(|error| ItemError::validation(error).at(position(index)))?;
             let rows =
