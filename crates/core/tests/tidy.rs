@@ -243,3 +243,48 @@ fn only_storage_holds_sql_and_only_the_binary_reads_the_environment() {
     }
     none_of(culprits, "SQL lives in storage, the environment is read in `oxbatch`");
 }
+
+/// Lines in a row that make a run which stands twice.
+const RUN: usize = 3;
+
+/// The effective lines of the files of a backend: trimmed, without comments, imports, lone brackets and tests.
+fn effective_lines(backend: &str) -> Vec<Vec<String>> {
+    let storage = root().join("crates/storage/src");
+    let mut paths = vec![storage.join(format!("{backend}.rs"))];
+    files(&storage.join(backend), "rs", &mut paths);
+    paths
+        .iter()
+        .map(|path| {
+            let mut in_import = false;
+            let text = fs::read_to_string(path).unwrap();
+            let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).map(str::trim);
+            let is_effective = |line: &&str| {
+                in_import |= line.starts_with("use ") || line.starts_with("pub(super) use ");
+                let is_import = in_import;
+                in_import &= !line.ends_with(';');
+                !is_import && !line.starts_with("//") && line.contains(|c: char| !" {}()[];,?".contains(c))
+            };
+            lines.filter(is_effective).map(str::to_owned).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn at_most_a_tenth_of_a_backend_stands_in_the_other_too() {
+    let backends = ["sqlite", "postgres"].map(effective_lines);
+    let runs = backends
+        .each_ref()
+        .map(|files| -> HashSet<&[String]> { files.iter().flat_map(|lines| lines.windows(RUN)).collect() });
+    let (mut all, mut twice) = (0, 0);
+    for (files, other) in backends.iter().zip([&runs[1], &runs[0]]) {
+        for lines in files {
+            let shared: HashSet<usize> = (0..lines.len().saturating_sub(RUN - 1))
+                .filter(|start| other.contains(&lines[*start..*start + RUN]))
+                .flat_map(|start| start..start + RUN)
+                .collect();
+            (all, twice) = (all + lines.len(), twice + shared.len());
+        }
+    }
+    assert!(all > 3_000, "the backends were not found");
+    assert!(twice * 10 <= all, "{twice} of {all} effective lines stand in runs of {RUN} that are in both backends");
+}

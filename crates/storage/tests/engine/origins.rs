@@ -9,6 +9,7 @@ use oxbatch_core::item::{Checkpoint, ErrorKind, FunctionProcessor, FunctionWrite
 use oxbatch_core::repository::ChunkTransaction;
 use oxbatch_core::step::{ChunkStepBuilder, ReadAhead};
 use oxbatch_core::{ChunkStep, ItemError, ItemProcessor, ItemReader, ItemWriter, Job, RetryPolicy, SkipPolicy, Status};
+use oxbatch_storage::TableReader;
 
 use crate::harness::{Shared, TestStore, contents, launch, list, steps};
 
@@ -177,5 +178,40 @@ async fn an_error_that_fails_the_step_says_where_its_item_comes_from() {
         let message = launch(&engine, "Origins").await.exit_message.unwrap();
         assert_eq!(message, "step 'Copy' failed: failed to process: file 'in.txt', line 7: a seven");
         engine.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_of_a_table_comes_from_the_row_with_its_key() {
+    const ROWS: &str = "SELECT 6 AS n, 'six' AS word UNION ALL SELECT 7, 'seven' UNION ALL SELECT 8, 'eight'";
+    for chunk_time in [None, Some(NEVER)] {
+        let step = ChunkStep::builder("Copy")
+            .reader(|context| TableReader::<(i64, String)>::new(context, ROWS, ["word", "n"]))
+            .processor(|context| {
+                let origin = context.item_origin();
+                FunctionProcessor::new(move |(number, word): (i64, String)| {
+                    let position = origin.get().map(|origin| origin.to_string());
+                    assert_eq!(position, Some(format!("row with key ({word}, {number})")));
+                    if number == 7 { Err(ItemError::validation("a seven")) } else { Ok(Some(number)) }
+                })
+            })
+            .writer(|_| {
+                FunctionWriter::new(|numbers: &[i64]| match numbers.contains(&8) {
+                    true => Err(ItemError::new(ErrorKind::Constraint, "an eight")),
+                    false => Ok(()),
+                })
+            })
+            .skip(SkipPolicy::new(2));
+        let step = if let Some(time) = chunk_time { step.chunk_time(time) } else { step };
+        let place = TestStore::new();
+        let engine = place.node([Job::builder("Origins").step(step).build().unwrap()]).await;
+        let execution = launch(&engine, "Origins").await;
+        assert_eq!(execution.status, Status::Completed, "{execution:?}");
+        let step = steps(&engine, execution.id).await.remove(0);
+        let page = engine.repository().skips(step.id, None, 9).await.unwrap();
+        engine.shutdown().await;
+        let mut kept: Vec<_> = page.skips.into_iter().map(|skip| skip.item.position.unwrap()).collect();
+        kept.sort();
+        assert_eq!(kept, ["row with key (eight, 8)", "row with key (seven, 7)"]);
     }
 }

@@ -493,6 +493,10 @@ async fn many_rows_come_through_a_cursor_and_it_can_be_closed_in_the_middle() {
     let numbers = "WITH RECURSIVE n(i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT i FROM n";
     let mut reader = by_cursor(&step, numbers);
     reader.open(None).await.unwrap();
+    reader.read().await.unwrap();
+    assert_eq!(reader.origin().unwrap().to_string(), "row 1");
+    let mut reader = by_cursor(&step, numbers);
+    reader.open(None).await.unwrap();
     assert_eq!(read_all(&mut reader).await, (3..=5_000).collect::<Vec<_>>());
     reader.close().await.unwrap();
     let endless = "WITH RECURSIVE n(i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";

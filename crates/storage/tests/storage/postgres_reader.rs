@@ -165,6 +165,7 @@ async fn a_row_that_fits_no_item_is_told_by_its_key_and_left_behind() {
     for mut reader in ways::<Counted>(&settings, query, &["id"]) {
         reader.open(None).await.unwrap();
         assert_eq!(reader.read().await.unwrap().unwrap().id, 1);
+        assert_eq!(reader.origin().unwrap().to_string(), "row with key (1)");
         let error = reader.read().await.unwrap_err();
         assert_eq!((error.kind(), error.position()), (ErrorKind::Parse, Some("row with key (2)")));
         assert!(error.to_string().contains("column 'count' of type text"), "{error}");
