@@ -57,8 +57,8 @@ impl Operator {
         let _ = tokio::time::timeout(at_most, self.inner.local.changes.any()).await;
     }
 
-    /// Waits until a node is as `is_done` wants it, but not longer than `at_most`; the result is its state then, `None` when it
-    /// has ended.
+    /// Waits until a node is as `is_done` wants it, but not longer than `at_most`; the result is its state then, `None`
+    /// when it has ended.
     ///
     /// # Errors
     /// When the repository fails.

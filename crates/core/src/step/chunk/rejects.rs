@@ -17,8 +17,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     ///   table of the repository's database, however often the chunk is replayed, the step is restarted or its process
     ///   is killed.
     /// - It is published with the step's output when the step completes. When the step FAILS, a copy of what is
-    ///   committed so far is published, as far as the [writer can](crate::item::ItemWriter::publish_copy): people can look at it,
-    ///   and the restart goes on with the output itself. A stop publishes nothing.
+    ///   committed so far is published, as far as the [writer can](crate::item::ItemWriter::publish_copy): people can
+    ///   look at it, and the restart goes on with the output itself. A stop publishes nothing.
     /// - Without a [skip policy](Self::skip) there are no rejects, and the step is not built.
     ///
     /// ```
