@@ -186,12 +186,12 @@ async fn an_item_of_a_table_comes_from_the_row_with_its_key() {
     const ROWS: &str = "SELECT 6 AS n, 'six' AS word UNION ALL SELECT 7, 'seven' UNION ALL SELECT 8, 'eight'";
     for chunk_time in [None, Some(NEVER)] {
         let step = ChunkStep::builder("Copy")
-            .reader(|context| TableReader::<(i64, String)>::new(context, ROWS, ["word", "n"]))
+            .reader(|context| TableReader::<(i64, String)>::new(context, ROWS, ["n"]))
             .processor(|context| {
                 let origin = context.item_origin();
-                FunctionProcessor::new(move |(number, word): (i64, String)| {
+                FunctionProcessor::new(move |(number, _): (i64, String)| {
                     let position = origin.get().map(|origin| origin.to_string());
-                    assert_eq!(position, Some(format!("row with key ({word}, {number})")));
+                    assert_eq!(position, Some(format!("row with key ({number})")));
                     if number == 7 { Err(ItemError::validation("a seven")) } else { Ok(Some(number)) }
                 })
             })
@@ -212,6 +212,6 @@ async fn an_item_of_a_table_comes_from_the_row_with_its_key() {
         engine.shutdown().await;
         let mut kept: Vec<_> = page.skips.into_iter().map(|skip| skip.item.position.unwrap()).collect();
         kept.sort();
-        assert_eq!(kept, ["row with key (eight, 8)", "row with key (seven, 7)"]);
+        assert_eq!(kept, ["row with key (7)", "row with key (8)"]);
     }
 }
