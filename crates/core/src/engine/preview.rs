@@ -16,8 +16,8 @@ use crate::job::{InvalidParameters, Job, JobParameters};
 use crate::listener::{JobListening, StepListening};
 use crate::repository::JobRepository;
 use crate::step::{
-    ExecutionRuntime, JobScope, PreviewOutcome, PreviewRun, PreviewedItem, ReadToEnd, Shared, Step, StepContext,
-    StepKind, StepScope,
+    ExecutionRuntime, JobScope, PreviewOutcome, PreviewRun, PreviewedItem, ReadToEnd, SavedContexts, Shared, Step,
+    StepContext, StepKind, StepScope,
 };
 
 /// Items that a preview shows when nothing is said.
@@ -199,6 +199,7 @@ fn context(
         step_name: step.name().to_owned(),
         step_id: StepExecutionId(0),
         context: Shared::default(),
+        saved: SavedContexts::default(),
         live: Arc::default(),
         earlier: crate::execution::Counters::default(),
         beside: Arc::default(),

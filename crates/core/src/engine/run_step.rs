@@ -19,7 +19,7 @@ use crate::event::Event;
 use crate::execution::{StepState, cause_chain};
 use crate::listener::{StepListening, run_listened};
 use crate::repository::{RepositoryError, StartedStep};
-use crate::step::{BodyError, BodyRun, JobScope, LiveCounters, Shared, Step, StepContext, StepScope};
+use crate::step::{BodyError, BodyRun, JobScope, LiveCounters, SavedContexts, Shared, Step, StepContext, StepScope};
 
 /// The time that a step that was dropped may take to report before its thread is left behind.
 pub(super) const LEAVE_BEHIND_AFTER: Duration = Duration::from_millis(500);
@@ -37,11 +37,15 @@ pub(super) async fn run_step(
     let step_id = started.fence.step_id;
     let live = Arc::new(LiveCounters::default());
     let resumed = started.state.is_some();
+    let stored = started.state.as_deref().map_or_else(|| Ok(StepState::default()), StepState::from_json);
+    let own_context = stored.as_ref().map(|stored| stored.context.clone()).unwrap_or_default();
+    let job_context = job.context.current();
     let scope = Arc::new(StepScope {
         job: Arc::clone(job),
         step_name: step.name().to_owned(),
         step_id,
         context: Shared::default(),
+        saved: SavedContexts::new(own_context, job_context.clone()),
         live: Arc::clone(&live),
         earlier: started.earlier,
         beside: Arc::default(),
@@ -52,8 +56,6 @@ pub(super) async fn run_step(
     let step_name = step.name();
     handle.begin_step(LiveStep { step_id, step_name: step_name.to_owned(), live: Arc::clone(&live) });
     state.events.emit(&Event::StepStarted { execution_id: job.execution_id, step_id, step_name, resumed, live: &live });
-    let job_context = job.context.current();
-    let stored = started.state.as_deref().map_or_else(|| Ok(StepState::default()), StepState::from_json);
     let (kept, report) = match stored {
         Ok(stored) => {
             scope.context.replace(stored.context.clone());

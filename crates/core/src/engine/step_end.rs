@@ -182,7 +182,10 @@ impl EndedStep<'_> {
             exit_message: step.exit_message,
             counters: self.started.earlier.plus(&step.counters),
             control_totals: step.control_totals,
-            context: self.scope.context.current(),
+            context: match self.step.kind() {
+                StepKind::Task => self.scope.context.current(),
+                _ => self.scope.saved.lock().step.clone(),
+            },
         }
     }
 }
@@ -197,6 +200,8 @@ fn unsaved_contexts(
     event: StatusEvent,
 ) -> Result<(Option<String>, Option<ContextChanges>), String> {
     if step.kind() != StepKind::Task && event != StatusEvent::Complete {
+        // What is void is not to be seen by what comes behind a failure that a transition handles.
+        scope.job.context.replace(scope.saved.lock().job.clone());
         return Ok((None, None));
     }
     let mut state = None;

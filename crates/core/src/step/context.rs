@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::item_origin::ItemOrigin;
 use super::live::LiveCounters;
 use super::runtime::ExecutionRuntime;
+use super::saved_contexts::SavedContexts;
 use super::shared::{Shared, Side};
 use super::task_progress::TaskProgress;
 use crate::event::EventSink;
@@ -51,6 +52,7 @@ pub(crate) struct StepScope {
     pub(crate) step_name: String,
     pub(crate) step_id: StepExecutionId,
     pub(crate) context: Shared,
+    pub(crate) saved: SavedContexts,
     pub(crate) live: Arc<LiveCounters>,
     /// Sums of the counters of earlier attempts.
     pub(crate) earlier: Counters,

@@ -253,7 +253,7 @@ impl StepBody for TaskBody {
 impl TaskBody {
     async fn run_task(&self, run: BodyRun) -> Result<BodyEnd, BodyError> {
         let BodyRun { context, state, transaction, .. } = run;
-        let job = context.scope().job.context.current();
+        let job = context.scope().saved.lock().job.clone();
         let progress = context.scope().progress.get_or_init(|| TaskProgress::new(transaction, state, job));
         let end = self.attempts(&context).await;
         progress.end().await;

@@ -268,3 +268,67 @@ async fn an_entry_that_is_removed_is_back_when_its_chunk_is_rolled_back_and_gone
         engine.shutdown().await;
     }
 }
+
+/// Puts something into the job's context as it is built and as it is opened for the first time, and says what it finds
+/// there when it is opened.
+struct Opens {
+    context: StepContext,
+    inner: ListReader<u64>,
+    told: Shared<[Option<u64>; 2]>,
+}
+
+type Opened = ChunkStepBuilder<Opens, oxbatch_core::item::PassThrough, Counts>;
+
+impl ItemReader for Opens {
+    type Item = u64;
+
+    async fn open(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ItemError> {
+        let found = ["built", "begun"].map(|key| self.context.get_from_job::<u64>(key).unwrap());
+        self.told.lock().unwrap().push(found);
+        if checkpoint.is_none() {
+            self.context.put_into_job("begun", 2)?;
+        }
+        self.inner.open(checkpoint).await
+    }
+
+    async fn read(&mut self) -> Result<Option<u64>, ItemError> {
+        self.inner.read().await
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        self.inner.checkpoint()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_reader_puts_into_the_jobs_context_before_its_first_item_is_saved_with_the_first_chunk() {
+    let settings: [fn(Opened) -> Opened; 4] = [
+        |step| step.read_ahead(ReadAhead::Never),
+        |step| step.read_ahead(ReadAhead::Always),
+        |step| step.concurrency(3),
+        |step| step.chunk_time(NEVER),
+    ];
+    for set in settings {
+        let (once, told, opened) = (pending(&[8]), list(), list());
+        let found = Arc::clone(&opened);
+        let step = ChunkStep::builder("Open")
+            .reader(move |context| {
+                if context.get_from_job::<u64>("built")?.is_none() {
+                    context.put_into_job("built", 1)?;
+                }
+                let (context, inner, told) = (context.clone(), ListReader::new(1..=10_u64), Arc::clone(&found));
+                Ok(Opens { context, inner, told })
+            })
+            .writer(move |context| {
+                let (context, once, told) = (context.clone(), Arc::clone(&once), Arc::clone(&told));
+                Ok(Counts { context, once, bad: |_| false, told })
+            })
+            .chunk_size(5);
+        let place = TestStore::new();
+        let engine = place.node([Job::builder("Open").step(set(step)).build().unwrap()]).await;
+        assert_eq!(launch(&engine, "Open").await.status, Status::Failed, "its second chunk cannot be written");
+        assert_eq!(launch(&engine, "Open").await.status, Status::Completed);
+        assert_eq!(contents(&opened), [[Some(1), None], [Some(1), Some(2)]]);
+        engine.shutdown().await;
+    }
+}

@@ -11,7 +11,7 @@ use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use self::job::{Counted, Node, Output, Pending, job};
-use self::plan::{Plan, plans};
+use self::plan::{Plan, counted_too_early, plans};
 use crate::harness::{LONG, ON_POSTGRES, TestStore, begin, contents, list, steps};
 use crate::lifeline::Lifeline;
 
@@ -148,6 +148,22 @@ async fn finished(plan: &Plan, engine: &Engine, out: &Output) {
     }
 }
 
+fn run_case(plan: Plan) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(check(plan));
+    // Threads of dead nodes may still wait for what comes no more.
+    runtime.shutdown_background();
+}
+
+/// Whether the fault shows is up to the threads: `what_a_reader_puts_into_the_jobs_context_before_its_first_item_…` is
+/// the same without luck.
+#[test]
+fn items_that_are_read_before_the_first_chunk_of_an_attempt_are_counted_in_the_jobs_context() {
+    for _ in 0..if ON_POSTGRES { 1 } else { 5 } {
+        run_case(counted_too_early());
+    }
+}
+
 /// Cases that run at the same time: each waits for the disk and for its own threads most of the time.
 const RUNNERS: u32 = 4;
 
@@ -159,10 +175,7 @@ fn whatever_goes_wrong_every_item_is_settled_exactly_once() {
     let run = || {
         let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
         let tested = TestRunner::new(config).run(&plans(), |plan| {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            runtime.block_on(check(plan));
-            // Threads of dead nodes may still wait for what comes no more.
-            runtime.shutdown_background();
+            run_case(plan);
             Ok(())
         });
         // Boxed: the error carries the whole plan.

@@ -1,6 +1,7 @@
 //! Flows on each real repository: transitions, deciders, flows within jobs, cycles, ends, restarts, crashes.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod contexts;
 mod crashes;
 mod cycles;
 mod deciders;

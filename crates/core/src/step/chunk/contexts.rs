@@ -49,16 +49,19 @@ impl Stored {
 pub(super) struct Contexts {
     step: Stored,
     job: Stored,
-    /// The job's as this step knows it to be stored.
-    stored: ExecutionContext,
-    /// True if the job's has changed since it was last saved.
+    /// True if the step's has changed since it was last saved.
+    step_changed: bool,
+    /// The same of the job's.
     job_changed: bool,
 }
 
 impl Contexts {
-    pub(super) fn new(step: ExecutionContext, job: ExecutionContext) -> Self {
-        let settled = |settled| Stored { settled, ..Stored::default() };
-        Self { step: settled(step), stored: job.clone(), job: settled(job), job_changed: false }
+    /// Both as they are stored. What the parts have put by now, as they were built or opened, is a change that comes
+    /// with the first chunk.
+    pub(super) fn new(scope: &StepScope) -> Self {
+        let settled = |context: &ExecutionContext| Stored { settled: context.clone(), ..Stored::default() };
+        let saved = scope.saved.lock();
+        Self { step: settled(&saved.step), job: settled(&saved.job), step_changed: false, job_changed: false }
     }
 
     /// True if a chunk brings changes with it, or the writer has put something since the last one.
@@ -79,7 +82,9 @@ impl Contexts {
         job: Option<ExecutionContext>,
     ) -> bool {
         self.job_changed |= self.job.adopt(job, &scope.job.context);
-        self.step.adopt(step, &scope.context)
+        let changed = self.step.adopt(step, &scope.context);
+        self.step_changed |= changed;
+        changed
     }
 
     /// Takes what the writer has put for the chunk in hand. Whether the step's context has changed by it.
@@ -97,16 +102,26 @@ impl Contexts {
 
     /// All is saved.
     pub(super) fn commit(&mut self, scope: &StepScope) {
-        if self.job_changed() {
-            self.stored = self.job.merged();
+        if self.job_changed() || self.step_changed() {
+            let mut saved = scope.saved.lock();
+            if self.job_changed() {
+                saved.job = self.job.merged();
+            }
+            if self.step_changed() {
+                saved.step = self.step.merged();
+            }
         }
-        self.job_changed = false;
+        (self.step_changed, self.job_changed) = (false, false);
         self.job.commit(&scope.job.context);
         self.step.commit(&scope.context);
     }
 
     pub(super) fn of_step(&self) -> ExecutionContext {
         self.step.merged()
+    }
+
+    fn step_changed(&self) -> bool {
+        self.step_changed || self.step.in_hand.is_some()
     }
 
     /// True if the job's is to be saved.
@@ -118,13 +133,13 @@ impl Contexts {
     ///
     /// # Errors
     /// When the whole context is too large.
-    pub(super) fn changes_of_job(&self) -> Result<Option<ContextChanges>, ContextError> {
+    pub(super) fn changes_of_job(&self, scope: &StepScope) -> Result<Option<ContextChanges>, ContextError> {
         if !self.job_changed() {
             return Ok(None);
         }
         let job = self.job.merged();
         job.to_json()?;
-        let changes = job.changes_since(&self.stored);
+        let changes = job.changes_since(&scope.saved.lock().job);
         Ok((!changes.is_empty()).then_some(changes))
     }
 }

@@ -60,7 +60,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         if let Some(totals) = &totals {
             context.scope().show_totals(totals.committed());
         }
-        let contexts = Contexts::new(state.context.clone(), context.scope().job.context.current());
+        let contexts = Contexts::new(context.scope());
         Self {
             context,
             state,
@@ -217,7 +217,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         let as_text = |error: ContextError| Failure::Body(BodyError::Failed(error.to_string()));
         let Save { counters, progress, skips, rerun } = save;
         self.state.write_json(&mut self.json).map_err(as_text)?;
-        let job_context = self.contexts.changes_of_job().map_err(as_text)?;
+        let job_context = self.contexts.changes_of_job(self.context.scope()).map_err(as_text)?;
         self.sync(target).await?;
         let save = ChunkSave {
             state: &self.json,

@@ -163,3 +163,24 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
         },
     )
 }
+
+/// A plan that has failed once, on a busy machine: the reader of the attempt that begins at the last item has counted it
+/// before the step took note of the job's context as it was stored, so that the change was not saved.
+pub(super) fn counted_too_early() -> Plan {
+    use Trouble::{DieWriting, Finish, OpenReader, Write};
+    Plan {
+        items: 21,
+        chunk_size: 4,
+        chunk_bytes: None,
+        chunk_time: None,
+        retries: 2,
+        ahead: false,
+        threads: 1,
+        in_flight: 4,
+        saves: Saves::Never,
+        loses_power: true,
+        troubles: BTreeSet::from([OpenReader, Write(1), Finish, DieWriting(20)]),
+        counts: true,
+        bad: BTreeSet::from([(0, 4), (0, 5), (2, 15)]),
+    }
+}
