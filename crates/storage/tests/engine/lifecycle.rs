@@ -137,6 +137,52 @@ async fn by_policy_a_lost_execution_waits_for_a_person() {
     engine.shutdown().await;
 }
 
+/// What only a person may begin again is not begun by the death of a node.
+#[tokio::test]
+async fn an_execution_that_is_not_restartable_stays_failed_when_its_node_dies() {
+    let place = TestStore::new();
+    let (tell, reached) = channel();
+    let tell = Mutex::new(Some(tell));
+    let once = move || {
+        let tell = tell.lock().unwrap().take();
+        let step = TaskStep::builder_async("Pay", move |context: oxbatch_core::StepContext| {
+            let tell = tell.clone();
+            async move {
+                if let Some(tell) = tell {
+                    tell.send(0)?;
+                    context.stopping().await;
+                }
+                Ok(oxbatch_core::TaskOutcome::Completed)
+            }
+        });
+        Job::builder("Once").restartable(false).step(step).build().unwrap()
+    };
+    let dead = mortal(&place, once()).await;
+    let id = begin(&dead, "Once").await;
+    told(reached).await;
+    die(&place, &dead).await;
+    let engine = place.node([once()]).await;
+    let lost = engine.execution(id).await.unwrap();
+    assert_eq!((lost.status, lost.exit_code.as_deref()), (Status::Failed, Some("ABORTED")));
+    let message = lost.exit_message.unwrap();
+    assert!(message.ends_with("its job is not restartable, so nothing resumes it"), "{message}");
+    // The recovery is a part of the start: nothing comes behind it.
+    let next = oxbatch_core::execution::ExecutionId(id.0 + 1);
+    assert!(engine.execution(next).await.is_err(), "nothing has resumed it");
+    let launch = |force| {
+        let options = LaunchOptions { force, ..LaunchOptions::default() };
+        engine.launch("Once", GivenParameters::default(), options)
+    };
+    let refused = launch(false).await;
+    assert!(
+        matches!(refused, Err(OperatorError::Launch(LaunchError::NotRestartable { execution_id, .. })) if execution_id == id),
+        "{refused:?}"
+    );
+    let forced = launch(true).await.unwrap().execution.id;
+    assert_eq!(ended(&engine, forced).await.status, Status::Completed);
+    engine.shutdown().await;
+}
+
 /// Trap 5: a live execution is marked FAILED by a recovery without a liveness check.
 #[tokio::test]
 async fn a_second_node_leaves_a_live_one_alone() {
