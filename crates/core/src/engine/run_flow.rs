@@ -12,7 +12,7 @@ use super::start_step::{Begun, start_step, stopped_before, stopped_in};
 use super::state::EngineState;
 use super::step_end::{FlowOf, StepEnd};
 use crate::event::Event;
-use crate::execution::{ExecutionContext, JobExecution, MainResult, Status, StepSummary, cause_chain};
+use crate::execution::{ExecutionContext, JobExecution, MainResult, Status, StepExecutionId, StepSummary, cause_chain};
 use crate::job::flow::{Body, Decision, EndCode, Ended, Stop, Visit, Walk, WalkEnd};
 use crate::job::{DecisionFacts, FlowGraph, Job};
 use crate::repository::rules::flow::{pending_main, with_finally};
@@ -133,9 +133,10 @@ impl Run<'_> {
             Begun::AlreadyComplete(summary) => {
                 let exit_code = summary.exit_code.clone().unwrap_or_else(|| summary.status.as_str().to_owned());
                 let ended = Ended { status: summary.status, exit_code, message: None, has_run: false };
+                let step_id = summary.step_id;
                 self.note(*summary);
                 let decision = walk.decide(stop, ended);
-                return self.record_and_follow(walk, decision).await;
+                return self.record_and_follow(walk, decision, Some(step_id)).await;
             }
         };
         self.take_context(started.job_context.as_deref())?;
@@ -193,7 +194,7 @@ impl Run<'_> {
             Decided::Lost => return Err(JobEnd::LeaseLost),
         };
         let decision = walk.decide(stop, Ended { status: Status::Completed, exit_code, message: None, has_run: true });
-        self.record_and_follow(walk, decision).await
+        self.record_and_follow(walk, decision, None).await
     }
 
     /// Passes an element that an earlier execution has finished.
@@ -204,11 +205,18 @@ impl Run<'_> {
             let (execution_id, step_name) = (self.scope.execution_id, element.name());
             self.state.events.emit(&Event::StepAlreadyComplete { execution_id, step_name });
         }
-        self.record_and_follow(walk, decision).await
+        self.record_and_follow(walk, decision, None).await
     }
 
-    async fn record_and_follow(&self, walk: &mut Walk<'_>, decision: Decision) -> Result<(), JobEnd> {
-        if let Some(entry) = walk.entry(&decision, self.scope.execution_id, None) {
+    /// Records a decision where that is new, and goes on by it. The step is one that is found complete, if it is one that
+    /// the history does not know: without it the entry would be that of a decider.
+    async fn record_and_follow(
+        &self,
+        walk: &mut Walk<'_>,
+        decision: Decision,
+        step_id: Option<StepExecutionId>,
+    ) -> Result<(), JobEnd> {
+        if let Some(entry) = walk.entry(&decision, self.scope.execution_id, step_id) {
             let record = FlowRecord { entry, discards_later: decision.discards_later };
             self.persisted("record a flow", || self.state.repository.record_flow(&self.handle.lease, record.clone()))
                 .await?;

@@ -257,3 +257,28 @@ async fn fl_14_a_stop_by_a_person_is_seen_by_no_link_and_a_restart_goes_on_there
     assert_eq!(stage.run().await, is("B C", Completed, "COMPLETED"));
     stage.close().await;
 }
+
+#[tokio::test]
+async fn a_step_that_is_found_complete_on_another_way_does_not_void_what_stands_behind_it() {
+    let script = Script::default()
+        .says("A", [Say::Code("ONE"), Say::Code("TWO"), Say::Code("TWO")])
+        .says("C", [Say::Fail("BAD"), Say::Fail("BAD")])
+        .says("D", [Say::Error, Say::Error]);
+    let stage = Stage::new(script, |job, script| {
+        job.step(script.step("A").rerun_if_complete())
+            .on("ONE")
+            .to("B")
+            .on("TWO")
+            .to("B")
+            .step(script.step("B"))
+            .step(script.step("C"))
+            .on("BAD")
+            .to("D")
+            .step(script.step("D"))
+    })
+    .await;
+    assert_eq!(stage.run().await, is("A B C D", Failed, "FAILED"));
+    assert_eq!(stage.run().await, is("A C D", Failed, "FAILED"), "another exit code voids what was behind it");
+    assert_eq!(stage.run().await, is("A D", Completed, "COMPLETED"), "the failure of C is handled: it is finished");
+    stage.close().await;
+}
