@@ -11,5 +11,6 @@ mod flows;
 #[path = "../engine/harness.rs"]
 #[expect(dead_code, reason = "the tests of the engine use the rest of it")]
 pub(crate) mod harness;
+mod model;
 pub(crate) mod script;
 mod transitions;

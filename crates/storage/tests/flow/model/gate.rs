@@ -1,0 +1,194 @@
+//! A repository at whose actions its node dies: those that a flow's protocol is made of pass through a gate.
+
+use std::any::Any;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use oxbatch_core::execution::{
+    ExecutionId, FlowEntry, InstanceId, JobInstance, MainResult, StatusEvent, StepExecutionId,
+};
+use oxbatch_core::repository::*;
+use oxbatch_core::{JobExecution, StepExecution};
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use super::job::{Mortal, Verdict};
+use super::plan::At;
+
+/// The repository of a node of a case.
+pub(super) struct Gate {
+    pub(super) inner: Arc<dyn JobRepository>,
+    pub(super) mortal: Arc<Mortal>,
+}
+
+impl Gate {
+    /// Lets an action of the protocol through, unless its node dies at it.
+    async fn act<T>(
+        &self,
+        name: &'static str,
+        action: impl Future<Output = Result<T, RepositoryError>> + Send,
+        note: impl FnOnce(&T) + Send,
+    ) -> Result<T, RepositoryError> {
+        let mortal = &self.mortal;
+        match mortal.verdict() {
+            Verdict::Done => action.await.inspect(note),
+            Verdict::Fault => Err(RepositoryError::Unavailable { operation: name, source: "as planned".into() }),
+            Verdict::Death(At::After) => {
+                let done = action.await.inspect(note);
+                mortal.lie().await;
+                done
+            }
+            Verdict::Death(At::Before) => {
+                mortal.lie().await;
+                action.await.inspect(|_| mortal.note_haunted(name))
+            }
+            Verdict::Haunts => action.await.inspect(|_| mortal.note_haunted(name)),
+        }
+    }
+}
+
+/// Methods that are passed on as they are.
+macro_rules! pass {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        $(fn $name(&self, $($argument: $type),*) -> RepositoryFuture<'_, $answer> {
+            self.inner.$name($($argument),*)
+        })*
+    };
+}
+
+impl JobRepository for Gate {
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self.inner.as_any()
+    }
+
+    pass! {
+        health() -> Health;
+        close() -> ();
+    }
+}
+
+impl Executions for Gate {
+    fn launch(&self, request: LaunchRequest) -> BoxFuture<'_, Result<Launched, LaunchError>> {
+        self.inner.launch(request)
+    }
+
+    fn rerun(&self, request: RerunRequest) -> BoxFuture<'_, Result<Launched, LaunchError>> {
+        self.inner.rerun(request)
+    }
+
+    fn claim(&self, request: ClaimRequest) -> RepositoryFuture<'_, Option<Claimed>> {
+        if self.mortal.is_dead() { std::future::ready(Ok(None)).boxed() } else { self.inner.claim(request) }
+    }
+
+    fn renew<'a>(
+        &'a self,
+        node: &'a Node,
+        held: Vec<LeaseKey>,
+        lease: Duration,
+    ) -> RepositoryFuture<'a, Vec<RenewedLease>> {
+        self.inner.renew(node, held, lease)
+    }
+
+    fn start_step<'a>(&'a self, lease: &'a Lease, step: NewStep) -> RepositoryFuture<'a, StepStart> {
+        self.act("start_step", self.inner.start_step(lease, step), |_| {}).boxed()
+    }
+
+    fn chunk_transaction<'a>(&'a self, fence: &'a StepFence) -> RepositoryFuture<'a, Box<dyn ChunkTransaction>> {
+        self.inner.chunk_transaction(fence)
+    }
+
+    fn finish_step<'a>(&'a self, fence: &'a StepFence, outcome: StepOutcome) -> RepositoryFuture<'a, StepExecution> {
+        let by_itself = outcome.event != StatusEvent::Stop;
+        let note = move |step: &StepExecution| {
+            if by_itself {
+                self.mortal.control.note_end(&step.step_name);
+            }
+        };
+        self.act("finish_step", self.inner.finish_step(fence, outcome), note).boxed()
+    }
+
+    fn flow_past<'a>(&'a self, lease: &'a Lease) -> RepositoryFuture<'a, FlowPast> {
+        self.inner.flow_past(lease)
+    }
+
+    fn record_flow<'a>(&'a self, lease: &'a Lease, record: FlowRecord) -> RepositoryFuture<'a, ()> {
+        self.act("record_flow", self.inner.record_flow(lease, record), |()| {}).boxed()
+    }
+
+    fn record_main_result<'a>(&'a self, lease: &'a Lease, result: MainResult) -> RepositoryFuture<'a, ()> {
+        self.act("record_main_result", self.inner.record_main_result(lease, result), |()| {}).boxed()
+    }
+
+    fn finish_execution<'a>(
+        &'a self,
+        lease: &'a Lease,
+        outcome: ExecutionOutcome,
+    ) -> RepositoryFuture<'a, JobExecution> {
+        self.act("finish_execution", self.inner.finish_execution(lease, outcome), |_| {}).boxed()
+    }
+
+    pass! {
+        request_stop(id: ExecutionId) -> JobExecution;
+        abandon(id: ExecutionId) -> JobExecution;
+        recover(request: RecoverRequest) -> Vec<Recovered>;
+    }
+}
+
+impl History for Gate {
+    fn changes<'a>(&'a self, since: Option<&'a str>, limit: u32) -> RepositoryFuture<'a, Changes> {
+        self.inner.changes(since, limit)
+    }
+
+    fn job_summary<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, JobSummary> {
+        self.inner.job_summary(job_name)
+    }
+
+    pass! {
+        purge(request: PurgeRequest) -> PurgeReport;
+        compact() -> Compacted;
+        execution(id: ExecutionId) -> Option<JobExecution>;
+        executions(filter: ExecutionFilter, page: PageRequest) -> ExecutionPage;
+        running_steps(limit: u32) -> Vec<StepExecution>;
+        steps(id: ExecutionId) -> Vec<StepExecution>;
+        flow_history(id: ExecutionId) -> Vec<FlowEntry>;
+        skips(id: StepExecutionId, after: Option<i64>, limit: u32) -> SkipPage;
+        kept_skips(id: ExecutionId, by: Option<InstanceId>) -> Vec<KeptSkips>;
+        pending_skips(request: PendingSkips) -> SkipPage;
+        instance(id: InstanceId) -> Option<JobInstance>;
+        instances(filter: InstanceFilter, page: PageRequest) -> InstancePage;
+        instance_parameters(id: InstanceId) -> Vec<InstanceParameter>;
+    }
+}
+
+impl Nodes for Gate {
+    fn register_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
+        self.inner.register_node(node)
+    }
+
+    fn heartbeat<'a>(&'a self, report: &'a NodeReport) -> RepositoryFuture<'a, Option<Drain>> {
+        self.inner.heartbeat(report)
+    }
+
+    fn nodes(&self) -> RepositoryFuture<'_, Vec<NodeStatus>> {
+        self.inner.nodes()
+    }
+
+    fn drain(&self, boot_id: Uuid, drain: Option<Drain>) -> RepositoryFuture<'_, NodeStatus> {
+        self.inner.drain(boot_id, drain)
+    }
+
+    fn listen(&self) -> Option<broadcast::Receiver<Notification>> {
+        self.inner.listen()
+    }
+
+    fn remove_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
+        self.inner.remove_node(node)
+    }
+}
