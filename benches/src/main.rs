@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, reason = "a program whose output is its purpose")]
 
 mod measure;
+mod migrate;
 mod ours;
 mod purge;
 mod rows;
@@ -71,6 +72,7 @@ fn run(arguments: &[String]) -> Result<(), BoxError> {
             match *which {
                 "all" | "start" | "memory" | "history" => Ok(()),
                 "forms" => rows::forms::measure(pairs),
+                "migrate" => migrate::measure(items),
                 "purge" => purge::measure(items),
                 "unreadable" => rows::unreadable::measure(items),
                 which => rows::find(which).map(|_| ()),
@@ -83,7 +85,7 @@ fn run(arguments: &[String]) -> Result<(), BoxError> {
 fn usage() -> BoxError {
     let names: Vec<_> = rows::ALL.iter().map(|row| row.name).collect();
     format!(
-        "usage: oxbatch-benches (all|start|memory|history|forms|purge|unreadable|{}) [--pairs N] [--rows N]",
+        "usage: oxbatch-benches (all|start|memory|history|forms|migrate|purge|unreadable|{}) [--pairs N] [--rows N]",
         names.join("|")
     )
     .into()
