@@ -48,7 +48,7 @@ pub struct Job {
     definition: Arc<Definition>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Definition {
     name: String,
     description: String,
@@ -93,6 +93,14 @@ impl Job {
     /// The elements, the transitions between them, and what runs at the end.
     pub fn flow(&self) -> &FlowGraph {
         &self.definition.flow
+    }
+
+    /// The job with one of its steps alone, for a test of that step: its parameters and listeners stay. `None` when it
+    /// has no such step.
+    pub fn only_step(&self, name: &str) -> Option<Self> {
+        let step = self.steps().iter().find(|step| step.name() == name)?.clone();
+        let (steps, flow) = (vec![step.clone()], FlowGraph::sequence([step]));
+        Some(Self { definition: Arc::new(Definition { steps, flow, ..Definition::clone(&self.definition) }) })
     }
 
     /// The priority of its launches unless they say otherwise.

@@ -99,6 +99,8 @@ mod service;
 mod settings;
 mod signals;
 mod table;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod view;
 
 /// Dates and times, as parameters and typed items use them.

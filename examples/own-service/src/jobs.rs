@@ -111,3 +111,52 @@ fn summarise(context: &StepContext) -> Result<(), BoxError> {
     fs::write(format!("{output}.summary.txt"), format!("{lines} orders to send, made from {bytes} bytes of orders\n"))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use oxbatch::testing::TestJob;
+
+    use super::*;
+
+    const ORDERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/orders.csv");
+
+    fn test() -> Result<TestJob, BuildError> {
+        let test = TestJob::new(&export_orders()?).parameter("input", ORDERS);
+        Ok(test.path_parameter("output", "warehouse.jsonl"))
+    }
+
+    #[test]
+    fn paid_orders_are_sent_and_one_that_cannot_be_right_is_kept() -> Result<(), BoxError> {
+        let mut test = test()?;
+        let run = test.run();
+        assert_eq!(run.status(), oxbatch::Status::Completed, "{}", run.message());
+        assert_eq!(fs::read_to_string(test.path("warehouse.jsonl"))?.lines().count(), 8);
+        let skips = run.skips("Convert");
+        assert_eq!(skips.len(), 1);
+        assert!(skips[0].item.error.contains("a quantity of at least 1"), "{}", skips[0].item.error);
+        Ok(())
+    }
+
+    #[test]
+    fn the_lines_are_the_same_wherever_the_process_dies() -> Result<(), BoxError> {
+        let mut undisturbed = test()?;
+        undisturbed.run();
+        let expected = fs::read(undisturbed.path("warehouse.jsonl"))?;
+        let mut test = test()?.kill_after("CheckInput").kill_at_chunk("Convert", 1).kill_before("Summarise");
+        assert_eq!(test.run().status(), oxbatch::Status::Completed);
+        assert_eq!(fs::read(test.path("warehouse.jsonl"))?, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn the_summary_says_what_the_check_has_found() -> Result<(), BoxError> {
+        let mut test = TestJob::step_of(&export_orders()?, "Summarise")
+            .path_parameter("output", "warehouse.jsonl")
+            .job_entry("input_bytes", 700);
+        fs::write(test.path("warehouse.jsonl"), "{}\n{}\n")?;
+        assert_eq!(test.run().status(), oxbatch::Status::Completed);
+        let summary = fs::read_to_string(test.path("warehouse.jsonl.summary.txt"))?;
+        assert_eq!(summary, "2 orders to send, made from 700 bytes of orders\n");
+        Ok(())
+    }
+}
