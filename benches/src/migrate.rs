@@ -1,5 +1,5 @@
-//! A repository with a million executions is migrated, while somebody reads and writes: time, waits, and the disk that it
-//! takes.
+//! A repository with a million executions is migrated, while somebody reads and writes: time, waits, and the disk that
+//! it takes.
 //!
 //! ```text
 //! cargo run --release -p oxbatch-benches -- migrate

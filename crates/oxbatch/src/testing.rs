@@ -67,8 +67,8 @@ const MOST_EXECUTIONS: u32 = 1_000;
 /// A job, or one step of it, in a test.
 ///
 /// # Panics
-/// All methods panic with a sentence when the test itself is wrong: an unknown step, a parameter that the job refuses, a
-/// run that does not end.
+/// All methods panic with a sentence when the test itself is wrong: an unknown step, a parameter that the job refuses,
+/// a run that does not end.
 #[derive(Debug)]
 pub struct TestJob {
     job: Job,
@@ -164,8 +164,8 @@ impl TestJob {
         self.plan(Fate::Failure, |step| Moment::BeforeStep(step), step)
     }
 
-    /// A failure of the write of a chunk: the n-th that the step is about to write, over all its attempts. Nothing of it
-    /// is committed, and policies do not repeat it.
+    /// A failure of the write of a chunk: the n-th that the step is about to write, over all its attempts. Nothing of
+    /// it is committed, and policies do not repeat it.
     #[must_use]
     pub fn fail_chunk(self, step: &str, number: u32) -> Self {
         self.plan(Fate::Failure, |step| Moment::Chunk(step, number), step)
@@ -173,8 +173,8 @@ impl TestJob {
 
     /// A death of the process before a step does anything.
     ///
-    /// What has died is recovered as by the start of a service, and the run goes on to its end: it is to come to the same
-    /// as a run that nothing disturbed.
+    /// A dead process is recovered as by the start of a service, and the run goes on to its end: it is to come to the
+    /// same as a run that nothing disturbed.
     #[must_use]
     pub fn kill_before(self, step: &str) -> Self {
         self.plan(Fate::Death, |step| Moment::BeforeStep(step), step)

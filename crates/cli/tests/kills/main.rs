@@ -107,8 +107,8 @@ impl Nodes {
         self.wait_until(round, || false);
     }
 
-    /// Waits until something holds, or the job is COMPLETED. What was given up after three recoveries without progress is
-    /// launched again, as a person does.
+    /// Waits until something holds, or the job is COMPLETED. What was given up after three recoveries without progress
+    /// is launched again, as a person does.
     fn wait_until(&self, round: u64, holds: impl Fn() -> bool) {
         let start = Instant::now();
         while self.is_running() && !holds() {

@@ -1,4 +1,4 @@
-//! What a run of `NightlyOrders` leaves: its history, its tables, its files.
+//! The results of a run of `NightlyOrders`: its history, its tables, its files.
 
 use std::collections::BTreeMap;
 use std::path::Path;

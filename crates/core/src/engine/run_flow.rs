@@ -208,8 +208,8 @@ impl Run<'_> {
         self.record_and_follow(walk, decision, None).await
     }
 
-    /// Records a decision where that is new, and goes on by it. The step is one that is found complete, if it is one that
-    /// the history does not know: without it the entry would be that of a decider.
+    /// Records a decision where that is new, and goes on by it. The step is one that is found complete, if it is one
+    /// that the history does not know: without it the entry would be that of a decider.
     async fn record_and_follow(
         &self,
         walk: &mut Walk<'_>,

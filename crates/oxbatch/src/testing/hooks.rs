@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oxbatch_core::item::ItemError;
@@ -10,7 +9,7 @@ use oxbatch_core::listener::{ChunkListener, JobContext, JobEnd, JobListener, Lis
 use oxbatch_core::{BoxError, StepContext};
 use serde_json::Value;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// A moment of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +21,7 @@ pub(super) enum Moment {
     AfterJob,
 }
 
-/// What happens at a moment, once.
+/// The event of a moment, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Failure,
@@ -40,10 +39,9 @@ struct Shared {
     plans: Mutex<Plans>,
     /// A process has died.
     died: Notify,
-    /// It has died in the middle of a step, whose parts hold their files until it lets go of them.
-    holds_files: AtomicBool,
-    released: Notify,
-    /// What is dead in this run may end: nothing of it counts any more.
+    /// The end of the execution whose process has died in the middle of a step: its parts hold their files until then.
+    holds_files: Mutex<Option<CancellationToken>>,
+    /// Permission for the dead work of this run to end: nothing of it counts any more.
     grave: Mutex<CancellationToken>,
 }
 
@@ -88,14 +86,19 @@ impl Hooks {
         self.shared.died.notified().await;
     }
 
-    /// Lets what has died end, and returns when nothing of it is held any more, as files are by their writers. Nothing of
-    /// it reaches the store: that is closed.
+    /// Lets what has died end, and returns when nothing of it is held any more, as files are by their writers. Nothing
+    /// of it reaches the store: that is closed.
     pub(super) async fn bury(&self) {
-        let holds_files = self.shared.holds_files.load(Ordering::SeqCst);
         std::mem::take(&mut *self.grave()).cancel();
-        if holds_files {
-            self.shared.released.notified().await;
+        let held = self.holds_files().clone();
+        if let Some(ended) = held {
+            ended.cancelled().await;
+            self.holds_files().take();
         }
+    }
+
+    fn holds_files(&self) -> MutexGuard<'_, Option<CancellationToken>> {
+        self.shared.holds_files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn grave(&self) -> MutexGuard<'_, CancellationToken> {
@@ -104,7 +107,9 @@ impl Hooks {
 
     /// The listeners of an execution.
     pub(super) fn listeners(&self) -> Listeners {
-        Listeners::new().job(self.clone()).step(self.clone()).chunk(self.clone())
+        let ended = CancellationToken::new();
+        let chunks = Chunks { hooks: self.clone(), ended: ended.clone(), _guard: ended.drop_guard() };
+        Listeners::new().job(self.clone()).step(self.clone()).chunk(chunks)
     }
 
     /// The fate of a moment, which is over by that.
@@ -128,13 +133,13 @@ impl Hooks {
     }
 
     /// As `meet`, where there is no future to wait in.
-    fn meet_now(&self, moment: &Moment) -> Result<(), ItemError> {
+    fn meet_now(&self, moment: &Moment, ended: &CancellationToken) -> Result<(), ItemError> {
         match self.take(moment) {
             None => Ok(()),
             Some(Fate::Failure) => Err(ItemError::other(PLANNED)),
             Some(Fate::Death) => {
                 let buried = self.grave().clone();
-                self.shared.holds_files.store(true, Ordering::SeqCst);
+                *self.holds_files() = Some(ended.clone());
                 self.shared.died.notify_one();
                 // Elsewhere: a thread that runs futures must not wait for another one of them.
                 let waited = std::thread::spawn(move || {
@@ -179,25 +184,31 @@ impl StepListener for Hooks {
     }
 
     async fn after_step(&self, context: &StepContext, _: &StepEnd) -> Result<Option<String>, BoxError> {
-        // The parts are closed by now.
-        if self.shared.holds_files.swap(false, Ordering::SeqCst) {
-            self.shared.released.notify_one();
+        // What is dead meets nothing more.
+        if self.holds_files().is_some() {
             return Ok(None);
         }
         self.meet(Moment::AfterStep(context.step_name().to_owned())).await.map(|()| None)
     }
 }
 
-impl ChunkListener for Hooks {
+/// The listener of the chunks of one execution. It is gone once all parts of the execution are.
+struct Chunks {
+    hooks: Hooks,
+    ended: CancellationToken,
+    _guard: DropGuard,
+}
+
+impl ChunkListener for Chunks {
     fn before_chunk(&self, context: &StepContext) -> Result<(), ItemError> {
         let name = context.step_name();
         let number = {
-            let mut plans = self.plans();
+            let mut plans = self.hooks.plans();
             let count = plans.chunks.entry(name.to_owned()).or_default();
             *count += 1;
             *count
         };
-        self.meet_now(&Moment::Chunk(name.to_owned(), number))
+        self.hooks.meet_now(&Moment::Chunk(name.to_owned(), number), &self.ended)
     }
 }
 

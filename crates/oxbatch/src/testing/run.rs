@@ -1,4 +1,4 @@
-//! What a run in a test has come to.
+//! The result of a run in a test.
 
 use oxbatch_core::execution::{ExecutionContext, FlowEntry, StepSummaries, StepSummary, StoredSkip};
 use oxbatch_core::repository::{FlowPast, JobRepository, Lease};
@@ -12,7 +12,8 @@ const MOST_SKIPS: u32 = 100_000;
 /// A run of a job in a test, with all that is stored of it.
 ///
 /// # Panics
-/// Methods that take the name of a step panic when there is none, [`entry`](Self::entry) when its value has another type.
+/// Methods that take the name of a step panic when there is none, [`entry`](Self::entry) when its value has another
+/// type.
 #[derive(Debug, Clone)]
 pub struct TestRun {
     execution: JobExecution,
@@ -103,8 +104,8 @@ impl TestRun {
         self.skips.iter().filter(|(of, _)| of == step).map(|(_, skip)| skip).collect()
     }
 
-    /// The flow history: the elements that have ended, and the transitions that were taken. Empty for a plain sequence of
-    /// steps.
+    /// The flow history: the elements that have ended, and the transitions that were taken. Empty for a plain sequence
+    /// of steps.
     pub fn history(&self) -> &[FlowEntry] {
         &self.history
     }

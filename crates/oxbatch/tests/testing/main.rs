@@ -44,7 +44,7 @@ fn publish(context: &StepContext) -> Result<(), oxbatch::BoxError> {
     Ok(())
 }
 
-/// What a run has come to, whatever happened on its way.
+/// The result of a run, whatever happened on its way.
 fn outcome(run: &TestRun, file: &Path) -> (Status, String, [i64; 3], usize, Vec<String>, Option<u64>) {
     let load = run.step("Load").counters;
     let history = run.history().iter().map(|entry| format!("{} {}", entry.element, entry.taken)).collect();

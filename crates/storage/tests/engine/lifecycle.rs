@@ -137,7 +137,7 @@ async fn by_policy_a_lost_execution_waits_for_a_person() {
     engine.shutdown().await;
 }
 
-/// What only a person may begin again is not begun by the death of a node.
+/// An execution that only a person may begin again is not begun by the death of a node.
 #[tokio::test]
 async fn an_execution_that_is_not_restartable_stays_failed_when_its_node_dies() {
     let place = TestStore::new();

@@ -155,7 +155,7 @@ fn run_case(plan: Plan) {
     runtime.shutdown_background();
 }
 
-/// Whether the fault shows is up to the threads: `what_a_reader_puts_into_the_jobs_context_before_its_first_item_…` is
+/// Threads decide if the fault shows: `what_a_reader_puts_into_the_jobs_context_before_its_first_item_…` is
 /// the same without luck.
 #[test]
 fn items_that_are_read_before_the_first_chunk_of_an_attempt_are_counted_in_the_jobs_context() {

@@ -1,5 +1,5 @@
-//! The contexts that later elements of a flow see of a chunk step: as they were saved, in the same execution and behind a
-//! restart.
+//! The contexts that later elements of a flow see of a chunk step: as they were saved, in the same execution and behind
+//! a restart.
 
 use std::sync::{Arc, Mutex};
 
@@ -26,7 +26,7 @@ impl ItemWriter<u64> for Keeps {
     }
 }
 
-/// What the step behind it sees, twice: in the execution that has run it, and in one that finds it finished.
+/// The view of the step behind it, twice: in the execution that has run it, and in one that finds it finished.
 async fn seen(fails_at: u64) -> Vec<[Option<u64>; 4]> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&seen);

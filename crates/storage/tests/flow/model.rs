@@ -135,7 +135,7 @@ impl Case {
         self.ending.push(closing.unwrap_or_else(|| tokio::spawn(async move { dead.shutdown().await })));
     }
 
-    /// What there is to be seen at the end.
+    /// The visible state at the end.
     async fn seen(mut self) -> Seen {
         for ending in self.ending.drain(..) {
             ending.await.unwrap();

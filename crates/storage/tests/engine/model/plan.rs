@@ -164,8 +164,8 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
     )
 }
 
-/// A plan that has failed once, on a busy machine: the reader of the attempt that begins at the last item has counted it
-/// before the step took note of the job's context as it was stored, so that the change was not saved.
+/// A plan that has failed once, on a busy machine: the reader of the attempt that begins at the last item has counted
+/// it before the step took note of the job's context as it was stored, so that the change was not saved.
 pub(super) fn counted_too_early() -> Plan {
     use Trouble::{DieWriting, Finish, OpenReader, Write};
     Plan {

@@ -1,4 +1,5 @@
-//! What `docs/FLOW.md` says, carried out by hand: one action of the protocol after the other, on a world of plain lists.
+//! The rules of `docs/FLOW.md`, carried out by hand: one action of the protocol after the other, on a world of plain
+//! lists.
 
 use std::collections::HashMap;
 
@@ -7,7 +8,7 @@ use oxbatch_core::{FinallyWhen, Status};
 
 use super::plan::{At, Body, CODES, Default, Exits, Goes, Node, Pattern, Plan, ROUNDS, Say};
 
-/// What can be seen of a case: by the interpreter, and by the engine.
+/// The visible part of a case: by the interpreter, and by the engine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Seen {
     /// Each execution with its status and exit code.
@@ -16,7 +17,7 @@ pub(super) struct Seen {
     pub(super) attempts: Vec<String>,
     /// The flow history at the end.
     pub(super) history: Vec<String>,
-    /// What steps and deciders have seen in the job's context, in their order.
+    /// The entries that steps and deciders have seen in the job's context, in their order.
     pub(super) seen: Vec<String>,
 }
 
@@ -77,7 +78,7 @@ enum End {
 /// The node has died.
 struct Dead;
 
-/// How a step ended.
+/// The end of a step.
 enum Ran {
     Ended(Status, String),
     Halted,
@@ -115,7 +116,7 @@ struct World<'p> {
     seen: Seen,
 }
 
-/// What a case comes to.
+/// The result of a case.
 pub(super) fn interpret(plan: &Plan, keeps_history: bool) -> Seen {
     let mut world = World {
         plan,
@@ -584,7 +585,7 @@ fn is_tried_again(known: &Entry) -> bool {
     known.status == Status::Failed && matches!(known.taken, Taken::Fail { .. } | Taken::Stop { restart_at: None, .. })
 }
 
-/// What a decider answers.
+/// The answer of a decider.
 pub(super) fn decided(seed: usize, round: u32, last: Option<&str>) -> &'static str {
     let before = CODES.iter().position(|code| Some(*code) == last).unwrap_or(CODES.len());
     CODES[(seed + round as usize + before) % CODES.len()]

@@ -18,7 +18,7 @@ pub(super) const CODE: &str = "code";
 /// The entry of the job's context to which each step adds its name.
 const TRACE: &str = "trace";
 
-/// What a node tells.
+/// The reports of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
     /// It has died at an action.
@@ -27,7 +27,7 @@ pub(super) enum Told {
     ShutDown,
 }
 
-/// What all nodes of a case share.
+/// The state that all nodes of a case share.
 pub(super) struct Control {
     pub(super) plan: Plan,
     tell: UnboundedSender<Told>,
@@ -37,7 +37,7 @@ pub(super) struct Control {
     ends: Mutex<HashMap<String, usize>>,
     seen: Mutex<Vec<String>>,
     faults: Mutex<std::collections::BTreeSet<u32>>,
-    /// What nodes have written after their death.
+    /// The writes of nodes after their death.
     haunted: Mutex<Vec<&'static str>>,
 }
 
@@ -93,7 +93,7 @@ pub(super) enum Verdict {
 pub(super) struct Mortal {
     pub(super) control: Arc<Control>,
     is_dead: AtomicBool,
-    /// What is dead goes on from here.
+    /// Dead work goes on from here.
     rises: Notify,
 }
 

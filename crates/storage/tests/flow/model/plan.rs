@@ -10,7 +10,7 @@ pub(super) const CODES: [&str; 3] = ["A", "B", "C"];
 /// Rounds of an element of a cycle.
 pub(super) const ROUNDS: u32 = 3;
 
-/// What a step does at one of its runs.
+/// The behaviour of a step in one of its runs.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Say {
     Complete,
