@@ -161,7 +161,7 @@ impl TestJob {
     /// A failure of the first attempt of a step, before it does anything.
     #[must_use]
     pub fn fail_step(self, step: &str) -> Self {
-        self.plan(Fate::Failure, |step| Moment::BeforeStep(step), step)
+        self.plan(Fate::Failure, Moment::BeforeStep, step)
     }
 
     /// A failure of the write of a chunk: the n-th that the step is about to write, over all its attempts. Nothing of
@@ -177,7 +177,7 @@ impl TestJob {
     /// same as a run that nothing disturbed.
     #[must_use]
     pub fn kill_before(self, step: &str) -> Self {
-        self.plan(Fate::Death, |step| Moment::BeforeStep(step), step)
+        self.plan(Fate::Death, Moment::BeforeStep, step)
     }
 
     /// A death of the process when a step is about to write its n-th chunk, over all its attempts.
@@ -189,7 +189,7 @@ impl TestJob {
     /// A death of the process when a step has done all its work and its end is not recorded: a task is run again.
     #[must_use]
     pub fn kill_after(self, step: &str) -> Self {
-        self.plan(Fate::Death, |step| Moment::AfterStep(step), step)
+        self.plan(Fate::Death, Moment::AfterStep, step)
     }
 
     /// A death of the process before the end of the execution is recorded.
