@@ -335,7 +335,7 @@ impl TextInput {
     pub fn record_error(&self, record: &Range<usize>, position: &str, cause: impl Into<BoxError>) -> ItemError {
         let bytes = &self.buffer[record.clone()];
         let raw = String::from_utf8_lossy(&bytes[..bytes.len().min(RAW_BYTES)]);
-        ItemError::parse(cause).in_file(&self.path).at(position).with_raw(raw)
+        ItemError::parse(cause).in_file(&self.path).at(position).on_line(self.line_of(record)).with_raw(raw)
     }
 
     /// The reason for which a record is no text.

@@ -207,6 +207,14 @@ where
         Ok(())
     }
 
+    async fn publish_copy(&mut self) -> Result<(), ItemError> {
+        let mut result = Ok(());
+        for route in &mut self.routes {
+            result = result.and(route.writer.publish_copy().await);
+        }
+        result
+    }
+
     async fn close(&mut self) -> Result<(), ItemError> {
         let mut result = Ok(());
         for route in &mut self.routes {

@@ -1,6 +1,7 @@
 //! The error of a reader, processor or writer that cannot handle an item.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use super::Origin;
@@ -39,16 +40,23 @@ pub struct ItemError {
     kind: ErrorKind,
     file: Option<String>,
     position: Option<String>,
+    /// Of 32 bits, so that an error stays small: a line beyond four billions is in the position alone.
+    line: Option<NonZeroU32>,
     raw: Option<String>,
     raw_is_whole: bool,
     fatal: bool,
     source: BoxError,
 }
 
+fn short(line: u64) -> Option<NonZeroU32> {
+    u32::try_from(line).ok().and_then(NonZeroU32::new)
+}
+
 impl ItemError {
     /// An error of a kind, from a message or an error.
     pub fn new(kind: ErrorKind, cause: impl Into<BoxError>) -> Self {
-        Self { kind, file: None, position: None, raw: None, raw_is_whole: false, fatal: false, source: cause.into() }
+        let (file, position, line, raw) = (None, None, None, None);
+        Self { kind, file, position, line, raw, raw_is_whole: false, fatal: false, source: cause.into() }
     }
 
     /// An error of kind [`ErrorKind::Other`], from a message or an error.
@@ -98,6 +106,14 @@ impl ItemError {
         self
     }
 
+    /// Says on which line of its file the item begins; the first is 1. The [position](Self::at) for people is another
+    /// matter.
+    #[must_use]
+    pub fn on_line(mut self, line: u64) -> Self {
+        self.line = short(line);
+        self
+    }
+
     /// Says in which file the item stands. What has been said already stays: the reader within another knows best.
     #[must_use]
     pub fn in_file(mut self, path: &Path) -> Self {
@@ -126,6 +142,7 @@ impl ItemError {
     pub(crate) fn with_origin(mut self, origin: Option<&Origin>) -> Self {
         let Some(origin) = origin.filter(|_| self.file.is_none()) else { return self };
         self.file = origin.file().map(|file| file.display().to_string());
+        self.line = origin.line().and_then(short);
         self.position = match (origin.position(), self.position.take()) {
             (Some(line), Some(within)) => Some(format!("{line}, {within}")),
             (Some(line), None) => Some(line.to_string()),
@@ -184,6 +201,11 @@ impl ItemError {
     /// The position of the item in its file.
     pub fn position(&self) -> Option<&str> {
         self.position.as_deref()
+    }
+
+    /// The line of its file on which the item begins, where it is known.
+    pub fn line(&self) -> Option<u64> {
+        self.line.map(|line| line.get().into())
     }
 
     /// The item as it stands in the source.

@@ -6,7 +6,7 @@ use crate::execution::SkipPhase;
 use crate::item::ErrorKind;
 
 /// An item that a step went on without: the item of [`rejects`](crate::step::ChunkStepBuilder::rejects). Its fields are
-/// flat texts, so any format can write it.
+/// flat, so any format can write it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Reject {
@@ -16,6 +16,8 @@ pub struct Reject {
     pub kind: &'static str,
     /// The file in which the item stands, where it is known.
     pub file: Option<String>,
+    /// The line of the file on which it begins, where it is known; the first is 1.
+    pub line: Option<u64>,
     /// Its position in the file, or in another source: `line 17`.
     pub position: Option<String>,
     /// The raw text of an item that could not be read, or the JSON of one that was read; long text is cut.
@@ -34,6 +36,6 @@ impl Reject {
             ErrorKind::Other => "other",
             ErrorKind::Custom(name) => name,
         };
-        Self { phase: phase.as_str(), kind, file: None, position: None, item: None, error }
+        Self { phase: phase.as_str(), kind, file: None, line: None, position: None, item: None, error }
     }
 }

@@ -114,6 +114,13 @@ impl<O: Send + Sync, A: ItemWriter<O>, B: ItemWriter<O>> ItemWriter<O> for TeeWr
         self.second.publish().await
     }
 
+    async fn publish_copy(&mut self) -> Result<(), ItemError> {
+        // Both, whatever becomes of the first: it is what people look at.
+        let first = self.first.publish_copy().await;
+        self.second.publish_copy().await?;
+        first
+    }
+
     async fn close(&mut self) -> Result<(), ItemError> {
         let first = self.first.close().await;
         self.second.close().await?;

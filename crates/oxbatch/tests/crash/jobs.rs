@@ -5,14 +5,18 @@ use std::path::Path;
 
 use oxbatch::item::{
     Align, BoxError, Compression, CsvEncoder, CsvReader, CsvWriter, DistinctProcessor, FileWriter, FixedWidthWriter,
-    FunctionProcessor, ItemWriter, JsonArrayWriter, JsonLinesWriter, OnExisting, RecordEncoder, XmlWriter,
+    FunctionProcessor, ItemWriter, ItemWriterExt, JsonArrayWriter, JsonLinesWriter, OnExisting, RecordEncoder, Reject,
+    XmlWriter,
 };
 use oxbatch::postgres::{PostgresReader, PostgresWriter};
 use oxbatch::sqlite::SqliteWriter;
-use oxbatch::{BuildError, ChunkStep, Job, JobRegistry, ParameterDeclaration, Step, StepContext};
-use serde::{Deserialize, Serialize};
+use oxbatch::{
+    BuildError, ChunkStep, ItemError, Job, JobRegistry, ParameterDeclaration, SkipPolicy, Step, StepContext,
+};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::output::Output;
+use crate::output::{Output, rejected_in};
 
 const CHUNK: u32 = 200;
 
@@ -58,6 +62,7 @@ fn job(output: Output) -> Result<Job, BuildError> {
         Output::JsonArray => into_files(output, |writer: JsonArrayWriter<Row>| writer),
         Output::Xml => into_files(output, |writer: XmlWriter<Row>| writer),
         Output::Distinct => distinct_into_files(output),
+        Output::Rejects => with_rejects(output),
     };
     Job::builder(output.job()).parameter(ParameterDeclaration::integer("round").required()).step(step?).build()
 }
@@ -148,6 +153,52 @@ fn distinct_into_files(output: Output) -> Result<Step, BuildError> {
         .writer(move |context| files::<CsvEncoder>(output, context))
         .chunk_size(CHUNK)
         .try_into()
+}
+
+/// A row of which some cannot be read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct CheckedRow {
+    #[serde(deserialize_with = "readable")]
+    id: u64,
+    name: String,
+    cents: i64,
+}
+
+fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let id = u64::deserialize(deserializer)?;
+    match rejected_in(id) {
+        Some("READ") => Err(D::Error::custom("it cannot be read")),
+        _ => Ok(id),
+    }
+}
+
+/// A reject with what does not depend on words.
+#[derive(Debug, Serialize)]
+struct RejectedRow {
+    phase: &'static str,
+    line: Option<u64>,
+}
+
+/// The rows without those that cannot be read or are refused, which go to a file of their own.
+fn with_rejects(output: Output) -> Result<Step, BuildError> {
+    let check = |CheckedRow { id, name, cents }: CheckedRow| match rejected_in(id) {
+        Some(_) => Err(ItemError::validation("it is refused")),
+        None => Ok(Some(Row { id, name, cents })),
+    };
+    ChunkStep::builder("Write")
+        .reader(|_| Ok(CsvReader::<CheckedRow>::new("input.csv")))
+        .processor(move |_| Ok(FunctionProcessor::new(check)))
+        .writer(move |context| files::<CsvEncoder>(output, context))
+        .chunk_size(CHUNK)
+        .skip(SkipPolicy::new(crate::ROWS))
+        .rejects(move |context| rejects(output, context))
+        .try_into()
+}
+
+/// The file of the round's rejects.
+fn rejects(output: Output, context: &StepContext) -> Result<impl ItemWriter<Reject> + use<>, BoxError> {
+    let writer = CsvWriter::<RejectedRow>::new(context, output.path_of_rejects(round(context)?));
+    Ok(writer.map_input(|reject: &Reject| RejectedRow { phase: reject.phase, line: reject.line }))
 }
 
 /// Writes the input, in the very form in which the CSV writer writes it.

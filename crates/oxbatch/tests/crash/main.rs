@@ -183,8 +183,9 @@ fn verify(folder: &Path, store: &Store, output: Output, round: u64) -> Result<()
     if unbalanced != 0 {
         return Err(format!("{unbalanced} ledgers do not balance"));
     }
-    let written = i64::try_from(output.ids().len()).map_err(|error| error.to_string())?;
-    for (counter, expected) in [("read_count", rows), ("write_count", written)] {
+    let count = |rows: usize| i64::try_from(rows).map_err(|error| error.to_string());
+    let (read, written) = (count(output.reads())?, count(output.ids().len())?);
+    for (counter, expected) in [("read_count", read), ("write_count", written)] {
         let counted = sum(store, counter, round)?;
         if counted != expected {
             return Err(format!("the attempts have a {counter} of {counted} in all instead of {expected}"));

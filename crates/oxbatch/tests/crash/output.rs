@@ -31,6 +31,17 @@ pub(crate) enum Output {
     Xml,
     /// CSV as well, of the first row of each key.
     Distinct,
+    /// CSV as well, and a file of the rows that cannot be read or are refused.
+    Rejects,
+}
+
+/// The phase in which a row of the input is rejected, where rows are.
+pub(crate) fn rejected_in(id: u64) -> Option<&'static str> {
+    match id % 50 {
+        7 => Some("PROCESS"),
+        8 => Some("READ"),
+        _ => None,
+    }
 }
 
 /// The way in which a round's files are written.
@@ -69,7 +80,7 @@ impl Variant {
 }
 
 impl Output {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Table,
         Self::PostgresTable,
         Self::Csv,
@@ -80,6 +91,7 @@ impl Output {
         Self::JsonArray,
         Self::Xml,
         Self::Distinct,
+        Self::Rejects,
     ];
 
     pub(crate) fn is_on_postgres(self) -> bool {
@@ -102,13 +114,36 @@ impl Output {
             Self::JsonArray => "CrashJsonArray",
             Self::Xml => "CrashXml",
             Self::Distinct => "CrashDistinct",
+            Self::Rejects => "CrashRejects",
         }
     }
 
     /// The rows that an import writes.
     pub(crate) fn ids(self) -> Vec<u64> {
         let mut keys = HashSet::new();
-        (0..crate::ROWS).filter(|id| self != Self::Distinct || keys.insert(key(*id))).collect()
+        let is_written = |id: &u64| match self {
+            Self::Distinct => keys.insert(key(*id)),
+            Self::Rejects => rejected_in(*id).is_none(),
+            _ => true,
+        };
+        (0..crate::ROWS).filter(is_written).collect()
+    }
+
+    /// The number of rows that an import reads.
+    pub(crate) fn reads(self) -> usize {
+        let is_read = |id: &u64| self != Self::Rejects || rejected_in(*id) != Some("READ");
+        (0..crate::ROWS).filter(is_read).count()
+    }
+
+    /// The file of the rejects of a round.
+    pub(crate) fn path_of_rejects(self, round: u64) -> String {
+        format!("{}.rejects", self.stem(round))
+    }
+
+    /// The rejects of an import, each with its line: the header is the first, and the rows begin with 0.
+    fn rejects() -> String {
+        let rejects = (0..crate::ROWS).filter_map(|id| Some(format!("{},{}\n", rejected_in(id)?, id + 2)));
+        ["phase,line\n".to_owned()].into_iter().chain(rejects).collect()
     }
 
     pub(crate) fn variant(self, round: u64) -> Variant {
@@ -134,7 +169,7 @@ impl Output {
         let cents = (id % 10_007).cast_signed() * 37 - 100_000;
         match self {
             Self::Table | Self::PostgresTable => Ok(()),
-            Self::Csv | Self::CsvOfPostgres | Self::Appended | Self::Distinct => {
+            Self::Csv | Self::CsvOfPostgres | Self::Appended | Self::Distinct | Self::Rejects => {
                 writeln!(out, "{id},\"{name}\",{cents}")
             }
             Self::FixedWidth => writeln!(out, "{id:>8}{name:<14}{cents:>8}"),
@@ -147,7 +182,9 @@ impl Output {
     /// A whole file of rows.
     pub(crate) fn text(self, ids: &[u64]) -> String {
         let (start, end) = match self {
-            Self::Csv | Self::CsvOfPostgres | Self::Appended | Self::Distinct => ("id,name,cents\n", ""),
+            Self::Csv | Self::CsvOfPostgres | Self::Appended | Self::Distinct | Self::Rejects => {
+                ("id,name,cents\n", "")
+            }
             Self::JsonArray => ("[", "\n]\n"),
             Self::Xml => ("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<items>\n", "</items>\n"),
             Self::Table | Self::PostgresTable | Self::FixedWidth | Self::JsonLines => ("", ""),
@@ -194,6 +231,14 @@ impl Output {
             if !appends {
                 std::fs::remove_file(&path).map_err(|error| error.to_string())?;
             }
+        }
+        if self == Self::Rejects {
+            let path = folder.join(self.path_of_rejects(round));
+            let rejects = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            if rejects != Self::rejects() {
+                return Err("the file of rejects is not what an import without kills makes".to_owned());
+            }
+            std::fs::remove_file(&path).map_err(|error| error.to_string())?;
         }
         let entries = std::fs::read_dir(folder).map_err(|error| error.to_string())?;
         let left: Vec<String> = entries

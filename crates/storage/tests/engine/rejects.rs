@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use oxbatch_core::item::{ErrorKind, FunctionProcessor, ListWriter, Reject};
+use oxbatch_core::item::{
+    ClassifyingWriter, ErrorKind, FunctionProcessor, ItemWriterExt, ListWriter, Reject, TeeWriter,
+};
 use oxbatch_core::repository::ChunkTransaction;
 use oxbatch_core::{ChunkStep, ItemError, ItemWriter, Job, SkipPolicy, Status};
 use oxbatch_formats::{CsvReader, CsvWriter, JsonLinesWriter};
@@ -54,8 +56,8 @@ fn job(rejects: &Path, out: &Shared<u64>, broken: Arc<AtomicBool>) -> Job {
     Job::builder("Job").step(step).build().unwrap()
 }
 
-const HEAD: &str = "phase,kind,file,position,item,error\n";
-const FIRST: &str = "READ,parse,,line 1,<1>,no number\nPROCESS,validation,,,2,bad\nWRITE,constraint,,,6,refused\n";
+const HEAD: &str = "phase,kind,file,line,position,item,error\n";
+const FIRST: &str = "READ,parse,,,line 1,<1>,no number\nPROCESS,validation,,,,2,bad\nWRITE,constraint,,,,6,refused\n";
 
 #[tokio::test]
 async fn rejects_are_written_once_and_a_step_that_fails_shows_a_copy_of_them() {
@@ -67,11 +69,55 @@ async fn rejects_are_written_once_and_a_step_that_fails_shows_a_copy_of_them() {
     assert_eq!(text(&path), format!("{HEAD}{FIRST}# 3\n"));
     let execution = launch(&engine, "Job").await;
     assert_eq!(execution.status, Status::Completed, "{execution:?}");
-    assert_eq!(text(&path), format!("{HEAD}{FIRST}PROCESS,validation,,,8,bad\n# 4\n"));
+    assert_eq!(text(&path), format!("{HEAD}{FIRST}PROCESS,validation,,,,8,bad\n# 4\n"));
     assert_eq!(contents(&out).len(), 12);
     let left: Vec<_> =
         std::fs::read_dir(path.parent().unwrap()).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("rejects.csv.")), "{left:?}");
+    engine.shutdown().await;
+}
+
+#[derive(serde::Serialize)]
+struct Line {
+    error: String,
+}
+
+/// Writers around others pass the copy on: each of the files is there when the step has failed.
+#[tokio::test]
+async fn a_copy_is_shown_by_the_writers_within_others() {
+    let (store, out) = (TestStore::new(), list::<u64>());
+    let paths = ["all", "first", "second"].map(|name| store.path(&format!("{name}.csv")));
+    let step = ChunkStep::builder("Step")
+        .reader(|_| {
+            Ok(Numbers::new(8, |n| match n {
+                7 => Err(ItemError::other("broken").fatal()),
+                _ => Ok(()),
+            }))
+        })
+        .try_map(|n: u64| if n < 4 { Err(ItemError::validation(format!("number {n}"))) } else { Ok(n) })
+        .writer(move |_| Ok(ListWriter::new(Arc::clone(&out))))
+        .chunk_size(4)
+        .skip(SkipPolicy::new(10))
+        .rejects({
+            let paths = paths.clone();
+            move |context| {
+                let [all, first, second] = paths.clone().map(|path| {
+                    CsvWriter::<Line>::new(context, path)
+                        .without_headers()
+                        .map_input(|reject: &Reject| Line { error: reject.error.clone() })
+                });
+                let halves = ClassifyingWriter::new(|reject: &Reject| match reject.error.as_str() {
+                    "number 0" | "number 1" => "first",
+                    _ => "second",
+                });
+                TeeWriter::new(all, halves.route("first", first).route("second", second))
+            }
+        });
+    let engine = store.node([Job::builder("Job").step(step).build().unwrap()]).await;
+    assert_eq!(launch(&engine, "Job").await.status, Status::Failed);
+    let [all, first, second] = paths.map(|path| std::fs::read_to_string(path).unwrap());
+    assert_eq!(all, "number 0\nnumber 1\nnumber 2\nnumber 3\n");
+    assert_eq!((first.as_str(), second.as_str()), ("number 0\nnumber 1\n", "number 2\nnumber 3\n"));
     engine.shutdown().await;
 }
 
@@ -119,7 +165,8 @@ async fn a_reject_of_what_could_not_be_read_names_the_file_and_the_line() {
     let found = contents(&rejects);
     let texts: Vec<_> = found.iter().map(|reject| (reject.phase, reject.item.as_deref().unwrap())).collect();
     assert_eq!(texts, [("READ", "x"), ("PROCESS", r#"{"id":3}"#)]);
-    assert_eq!(found[0].file.as_deref(), input.to_str());
+    let places: Vec<_> = found.iter().map(|reject| (reject.file.as_deref(), reject.line)).collect();
+    assert_eq!(places, [(input.to_str(), Some(3)), (input.to_str(), Some(4))]);
     assert!(found[0].position.as_deref().is_some_and(|position| position.starts_with("line 3")), "{found:?}");
     engine.shutdown().await;
 }

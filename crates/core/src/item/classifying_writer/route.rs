@@ -35,6 +35,7 @@ pub(super) trait ErasedRoute<O>: Send {
     fn rolled_back(&mut self) -> BoxFuture<'_, Result<(), ItemError>>;
     fn finish<'a>(&'a mut self, transaction: &'a mut dyn ChunkTransaction) -> BoxFuture<'a, Result<(), ItemError>>;
     fn publish(&mut self) -> BoxFuture<'_, Result<(), ItemError>>;
+    fn publish_copy(&mut self) -> BoxFuture<'_, Result<(), ItemError>>;
     fn close(&mut self) -> BoxFuture<'_, Result<(), ItemError>>;
 }
 
@@ -95,6 +96,10 @@ where
 
     fn publish(&mut self) -> BoxFuture<'_, Result<(), ItemError>> {
         Box::pin(self.writer.publish())
+    }
+
+    fn publish_copy(&mut self) -> BoxFuture<'_, Result<(), ItemError>> {
+        Box::pin(self.writer.publish_copy())
     }
 
     fn close(&mut self) -> BoxFuture<'_, Result<(), ItemError>> {

@@ -11,18 +11,21 @@ pub(super) struct KeptError {
     kind: ErrorKind,
     file: Option<String>,
     position: Option<String>,
+    line: Option<u64>,
 }
 
 impl KeptError {
     pub(super) fn of(error: &ItemError) -> Self {
         let text = |text: Option<&str>| text.map(str::to_owned);
-        Self { kind: error.kind(), file: text(error.file()), position: text(error.position()) }
+        let (file, position) = (text(error.file()), text(error.position()));
+        Self { kind: error.kind(), file, position, line: error.line() }
     }
 
     /// The error of an item whose origin is known otherwise.
     pub(super) fn at(error: &ItemError, origin: &Origin) -> Self {
         let file = origin.file().map(|file| file.display().to_string());
-        Self { kind: error.kind(), file, position: origin.position().map(ToString::to_string) }
+        let position = origin.position().map(ToString::to_string);
+        Self { kind: error.kind(), file, position, line: origin.line() }
     }
 }
 
@@ -52,7 +55,7 @@ impl KeptSkips {
     pub(super) fn rejects(&self) -> Vec<Reject> {
         let reject = |(item, error): (&SkippedItem, &KeptError)| {
             let mut reject = Reject::new(item.phase, error.kind, item.error.clone());
-            (reject.file, reject.position) = (error.file.clone(), error.position.clone());
+            (reject.file, reject.line, reject.position) = (error.file.clone(), error.line, error.position.clone());
             reject.item.clone_from(&item.item);
             reject
         };
