@@ -4,6 +4,7 @@
 //! which makes one test of each case.
 
 pub mod changes;
+pub mod definitions;
 pub mod fixture;
 pub mod items;
 pub mod launching;
@@ -14,6 +15,7 @@ pub mod recovering;
 pub mod rerunning;
 pub mod running;
 pub mod sharing;
+pub mod times;
 
 use futures_util::future::BoxFuture;
 
@@ -99,6 +101,7 @@ macro_rules! repository_conformance {
             ];
             reading: [
                 lists_are_filtered_and_paged_without_gaps,
+                instances_are_counted_by_job,
                 parameters_read_back_exactly,
                 a_summary_counts_by_status,
             ];
@@ -120,6 +123,18 @@ macro_rules! repository_conformance {
                 a_launch_that_runs_at_once_keeps_to_the_limits,
                 a_closed_repository_takes_no_work,
                 news_reach_other_processes_where_the_store_tells_them,
+            ];
+            definitions: [
+                a_restart_under_a_changed_past_is_refused_until_the_change_is_accepted,
+                the_definition_of_the_last_execution_that_was_run_is_in_force,
+                what_resumes_by_itself_brings_the_definition_of_its_past,
+                a_launch_behind_a_complete_execution_is_not_compared,
+            ];
+            times: [
+                mt_12_each_change_of_a_status_has_its_time,
+                a_running_time_goes_on_in_what_resumes_by_itself_alone,
+                a_dead_owner_has_run_no_longer_than_its_lease,
+                a_main_result_keeps_its_running_time,
             ];
             changes: [
                 each_change_of_a_status_is_told_once,
@@ -156,6 +171,8 @@ mod tests {
             include_str!("conformance/purging.rs"),
             include_str!("conformance/sharing.rs"),
             include_str!("conformance/changes.rs"),
+            include_str!("conformance/times.rs"),
+            include_str!("conformance/definitions.rs"),
         ] {
             for line in source.lines() {
                 let Some(rest) = line.strip_prefix("pub async fn ") else { continue };

@@ -5,6 +5,7 @@ mod clock;
 mod config;
 mod decide;
 mod dispatch;
+mod grace;
 mod heartbeat;
 mod job_end;
 mod job_listeners;
@@ -25,6 +26,7 @@ mod start_step;
 mod state;
 mod step_end;
 mod store;
+mod time_limit;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -49,10 +51,10 @@ pub use running::LiveStep;
 pub use store::NotReady;
 
 use crate::event::EventSink;
-pub use crate::event::{Event, EventConsumer};
+pub use crate::event::{Event, EventConsumer, Limited};
 use crate::execution::ExecutionId;
 use crate::job::{GivenParameters, JobRegistry};
-use crate::repository::{JobRepository, Launched, RepositoryError};
+use crate::repository::{Claimed, JobRepository, KnownJobs, Launched, RepositoryError};
 use local::LocalNode;
 use state::EngineState;
 use store::StoreHealth;
@@ -108,6 +110,9 @@ impl Engine {
             Arc::clone(&local),
         );
         let state = Arc::new(EngineState {
+            known: Arc::new(KnownJobs::new(
+                registry.iter().map(|job| (job.name().to_owned(), job.fingerprint().to_owned())),
+            )),
             limits: operator.limits().clone(),
             store: StoreHealth::new(),
             report,
@@ -162,7 +167,17 @@ impl Engine {
     /// # Errors
     /// As [`Operator::restart`].
     pub async fn restart_here(&self, id: ExecutionId) -> Result<Launched, OperatorError> {
-        let launched = self.operator.restart_with(id, self.claim()).await?;
+        let launched = self.operator.restart_with(id, self.claim(), false).await?;
+        self.run(&launched);
+        Ok(launched)
+    }
+
+    /// Restarts an execution and runs it on this node at once, whatever has changed in the definition of its job.
+    ///
+    /// # Errors
+    /// As [`Operator::restart_accepting_changes`].
+    pub async fn restart_here_accepting_changes(&self, id: ExecutionId) -> Result<Launched, OperatorError> {
+        let launched = self.operator.restart_with(id, self.claim(), true).await?;
         self.run(&launched);
         Ok(launched)
     }
@@ -184,7 +199,10 @@ impl Engine {
     /// Runs what this node has claimed at its launch.
     fn run(&self, launched: &Launched) {
         if let (Some(lease), false) = (launched.lease, launched.replayed) {
-            run_job::spawn(&self.state, launched.execution.clone(), lease, None);
+            // It was compared with its past by the launch.
+            let (execution, running) = (launched.execution.clone(), Duration::ZERO);
+            let claimed = Claimed { execution, lease, running, past_definition: None };
+            run_job::spawn(&self.state, claimed, None);
         }
     }
 
@@ -226,7 +244,7 @@ impl Engine {
         local.running.shut_down();
         state.tasks.close();
         // A step that ignores the request is left behind after the configured time; recording it takes a moment more.
-        let bound = state.config.shutdown_timeout + run_step::LEAVE_BEHIND_AFTER * 2;
+        let bound = state.config.shutdown_timeout + grace::LEAVE_BEHIND_AFTER * 2;
         let _ = tokio::time::timeout(bound, state.tasks.wait()).await;
         if state.store.gone().is_none() {
             let removed =

@@ -23,6 +23,14 @@ pub enum Event<'a> {
         /// The execution.
         execution: &'a JobExecution,
     },
+    /// The job of an execution is defined otherwise than when its past was run.
+    DefinitionChanged {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// The difference in what was reached, for which it is refused; `None` when only what is yet to come has
+        /// changed.
+        difference: Option<&'a str>,
+    },
     /// A step begins.
     StepStarted {
         /// The execution.
@@ -80,6 +88,33 @@ pub enum Event<'a> {
         /// The step.
         step_name: &'a str,
     },
+    /// A decider does not answer yet; reported again as long as that lasts.
+    DecisionPending {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// The decider.
+        decider: &'a str,
+        /// The time for which it has been asked.
+        waited: Duration,
+    },
+    /// A decider did not answer in time; its thread was left behind, and its answer is of no account any more.
+    DeciderLeftBehind {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// The decider.
+        decider: &'a str,
+    },
+    /// A time limit is exceeded: what it bounds is ended.
+    TimeLimitExceeded {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// The step or the decider that ran, or that was to begin.
+        element: &'a str,
+        /// The part that the limit bounds.
+        limited: Limited,
+        /// The limit.
+        limit: Duration,
+    },
     /// A step has ended.
     StepFinished {
         /// The step execution.
@@ -129,6 +164,20 @@ pub enum Event<'a> {
         /// Executions that still run here.
         running: usize,
     },
+}
+
+/// The part of an execution that a time limit bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limited {
+    /// A step.
+    Step,
+    /// A decider.
+    Decider,
+    /// The main part of a job.
+    Job,
+    /// The steps at the end of an execution.
+    Finally,
 }
 
 /// A consumer of events. Called on the engine's threads: it must not block; a panic in it is caught and has no effect.

@@ -59,6 +59,13 @@ pub const EXIT_ABORTED: &str = "ABORTED";
 /// Exit code of an execution that stopped because its node was shut down; it resumes by itself.
 pub const EXIT_SHUTDOWN: &str = "SHUTDOWN";
 
+/// Exit code of a step or an execution that was ended by its time limit.
+pub const EXIT_TIMEOUT: &str = "TIMEOUT";
+
+/// Exit code of an execution that would have resumed by itself, and waits for a person: its job is defined otherwise by
+/// now, in what its past depends on.
+pub const EXIT_DEFINITION_CHANGED: &str = "DEFINITION_CHANGED";
+
 /// Longest stored exit message in bytes; longer ones are cut and say so.
 pub const MAX_EXIT_MESSAGE_BYTES: usize = 64 * 1024;
 
@@ -110,6 +117,8 @@ pub struct JobExecution {
     pub rerun_of: Option<ExecutionId>,
     /// The newest execution that has run its skipped items again.
     pub rerun_by: Option<ExecutionId>,
+    /// When its status changed last; by the clock of the store from its launch on.
+    pub change_time: Timestamp,
 }
 
 /// One attempt to run a step.

@@ -3,9 +3,11 @@
 mod builder;
 mod declaration;
 mod expression;
+mod fingerprint;
 pub(crate) mod flow;
 mod given;
 mod pattern;
+mod process_exit_codes;
 mod registry;
 mod resolution;
 mod rule;
@@ -14,16 +16,21 @@ mod schema;
 pub use builder::{BuildError, JobBuilder};
 pub use declaration::ParameterDeclaration;
 pub use expression::{DateExpression, ExpressionError};
+pub(crate) use fingerprint::PartNames;
+pub use fingerprint::{Reached, definition_difference};
 pub use flow::{
-    DecisionFacts, Element, ElementState, FinallyStep, FinallyWhen, Flow, FlowGraph, LastElement, On, Way, WayEnd,
+    DEFAULT_DECIDER_TIME_LIMIT, DecisionFacts, Element, ElementState, FinallyStep, FinallyWhen, Flow, FlowGraph,
+    LastElement, On, Way, WayEnd,
 };
 pub use given::{GivenParameters, GivenValue};
 pub use pattern::Pattern;
+pub use process_exit_codes::ProcessExitCodes;
 pub use registry::{JobRegistry, RegistryError};
 pub(crate) use resolution::Resolved;
 pub use resolution::{InvalidParameter, InvalidParameters};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -41,6 +48,9 @@ pub const RUN_PARAMETER: &str = "run";
 pub const MIN_PRIORITY: i32 = -1_000;
 /// Highest priority of a launch.
 pub const MAX_PRIORITY: i32 = 1_000;
+
+/// The time within which the steps at the end of an execution have to be done, unless the job says otherwise.
+pub const DEFAULT_FINALLY_TIME_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// The definition of a job. Cheap to clone; built by [`Job::builder`].
 #[derive(Debug, Clone)]
@@ -61,6 +71,10 @@ struct Definition {
     max_running: Option<u32>,
     listeners: Vec<ListenerFactory>,
     restartable: bool,
+    process_exit_codes: ProcessExitCodes,
+    time_limit: Option<Duration>,
+    finally_time_limit: Duration,
+    fingerprint: String,
 }
 
 impl Job {
@@ -120,6 +134,27 @@ impl Job {
     /// `true` if an execution that failed or was stopped can be resumed.
     pub fn is_restartable(&self) -> bool {
         self.definition.restartable
+    }
+
+    /// The fingerprint of the definition as it is stored with executions: what restarts compare of it.
+    pub fn fingerprint(&self) -> &str {
+        &self.definition.fingerprint
+    }
+
+    /// The longest that the main part of an execution may run; `None` for any time.
+    pub fn time_limit(&self) -> Option<Duration> {
+        self.definition.time_limit
+    }
+
+    /// The longest that the steps at the end of an execution may run.
+    pub fn finally_time_limit(&self) -> Duration {
+        self.definition.finally_time_limit
+    }
+
+    /// The exit codes of the process that runs it, or waits for it, by its own: where no pattern fits, the status
+    /// decides.
+    pub fn process_exit_codes(&self) -> &ProcessExitCodes {
+        &self.definition.process_exit_codes
     }
 
     /// The JSON Schema (draft 2020-12) of the parameters of a launch, as the HTTP interface takes them.

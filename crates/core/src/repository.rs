@@ -19,7 +19,9 @@ use uuid::Uuid;
 pub use error::{LaunchError, RepositoryError};
 pub use lease::{Lease, LeaseKey, Node, StepFence, leased_executions};
 pub use missing::Missing;
-pub use node::{Drain, NODE_RETENTION, NodeReport, NodeState, NodeStatus, Notification, RunLimits, SILENT_AFTER};
+pub use node::{
+    Drain, KnownJobs, NODE_RETENTION, NodeReport, NodeState, NodeStatus, Notification, RunLimits, SILENT_AFTER,
+};
 pub use query::{
     Changes, ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary,
     KeptSkips, PageRequest, PendingSkips, SkipPage, rows_to_read,
@@ -195,6 +197,9 @@ pub trait History: Send + Sync + 'static {
 
     /// Instances, newest first, one page.
     fn instances(&self, filter: InstanceFilter, page: PageRequest) -> RepositoryFuture<'_, InstancePage>;
+
+    /// The number of instances that fit a filter.
+    fn instance_count(&self, filter: InstanceFilter) -> RepositoryFuture<'_, i64>;
 
     /// The parameters with which an instance was created, in the order of their names.
     fn instance_parameters(&self, id: InstanceId) -> RepositoryFuture<'_, Vec<InstanceParameter>>;

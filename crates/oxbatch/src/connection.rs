@@ -5,11 +5,12 @@ use std::time::Duration;
 use oxbatch_core::engine::Operator;
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::repository::{Drain, NodeStatus};
-use oxbatch_core::{JobExecution, StepExecution};
+use oxbatch_core::{JobExecution, JobRegistry, StepExecution};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::CliError;
+use crate::exit::Exit;
 use crate::remote::{RemoteError, RemoteService};
 
 /// First wait between two polls of a service; doubled by each up to [`LONGEST_POLL`].
@@ -25,6 +26,12 @@ const LONG: Duration = Duration::from_secs(24 * 3600);
 pub(crate) enum Connection {
     Database(Box<Operator>),
     Service(RemoteService),
+}
+
+/// The code that the table of an execution's job has for its exit code, where this program knows the job.
+pub(crate) fn of_job(registry: &JobRegistry, execution: &JobExecution) -> Option<u8> {
+    let exit_code = execution.exit_code.as_deref().unwrap_or(execution.status.as_str());
+    registry.get(&execution.job_name)?.process_exit_codes().find(exit_code)
 }
 
 impl Connection {
@@ -104,6 +111,19 @@ impl Connection {
             }
             tokio::time::sleep_until(deadline.min(now + LONGEST_POLL)).await;
         }
+    }
+
+    /// The exit code of this process for an execution: that of its job's table where it has ended and the table has
+    /// one, else that of its status.
+    pub(crate) async fn exit_of(&self, execution: &JobExecution) -> Result<Exit, CliError> {
+        if execution.status.is_running() {
+            return Ok(Exit::of(execution.status));
+        }
+        let its_own = match self {
+            Self::Database(operator) => of_job(operator.registry(), execution),
+            Self::Service(service) => service.process_exit_code(execution).await?,
+        };
+        Ok(Exit::of_job(execution.status, its_own))
     }
 
     /// Waits until an execution has ended, without a bound when there is none; how it stands then.

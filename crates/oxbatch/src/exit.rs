@@ -24,10 +24,12 @@ pub(crate) enum Exit {
     TimedOut,
     /// A second signal ended the program at once.
     Interrupted,
+    /// The job has ended, and gives the process this code for its exit code.
+    OfJob(u8),
 }
 
 impl Exit {
-    /// Every code, in the order of their numbers.
+    /// Every code but those that jobs give, in the order of their numbers.
     pub(crate) const ALL: [Self; 8] = [
         Self::Completed,
         Self::Failed,
@@ -52,6 +54,7 @@ impl Exit {
             Self::TimedOut => 6,
             // What a shell reports for a program that SIGINT has ended.
             Self::Interrupted => 130,
+            Self::OfJob(code) => code,
         }
     }
 
@@ -66,6 +69,7 @@ impl Exit {
             Self::Unusable => "the database cannot be used, or the service cannot start",
             Self::TimedOut => "the time to wait was over",
             Self::Interrupted => "ended at once by a second signal",
+            Self::OfJob(_) => "the job's own, for its exit code",
         }
     }
 
@@ -81,6 +85,14 @@ impl Exit {
         }
     }
 
+    /// The code for the end of an execution whose job gives a code of `its_own` for it, or none.
+    pub(crate) fn of_job(status: Status, its_own: Option<u8>) -> Self {
+        match its_own {
+            Some(code) if !status.is_running() => Self::OfJob(code),
+            _ => Self::of(status),
+        }
+    }
+
     /// The table of codes under `--help`.
     pub(crate) fn table() -> String {
         let mut text = String::from("Exit codes:");
@@ -88,6 +100,7 @@ impl Exit {
             // Writing into a string cannot fail.
             let _ = write!(text, "\n  {:>3}  {}", exit.code(), exit.meaning());
         }
+        text.push_str("\nA job may give codes of its own for its exit codes ('jobs NAME' shows them).");
         text
     }
 }
@@ -106,6 +119,15 @@ mod tests {
     fn no_two_outcomes_share_a_code() {
         let codes: std::collections::BTreeSet<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
         assert_eq!(codes.len(), Exit::ALL.len());
+    }
+
+    #[test]
+    fn a_code_of_the_job_is_that_of_an_end_alone() {
+        for status in Status::ALL {
+            let exit = Exit::of_job(status, Some(42));
+            assert_eq!(exit.code() == 42, !status.is_running(), "{status}");
+            assert_eq!(Exit::of_job(status, None), Exit::of(status));
+        }
     }
 
     #[test]

@@ -137,6 +137,12 @@ impl EventConsumer for EventLog {
             Event::ExecutionStarted { execution } => {
                 info!(job.name = execution.job_name, execution.id = execution.id.0, "started");
             }
+            Event::DefinitionChanged { execution_id, difference: None } => {
+                info!(execution.id = execution_id.0, "the definition of the job has changed in what is yet to come");
+            }
+            Event::DefinitionChanged { execution_id, difference: Some(difference) } => {
+                warn!(execution.id = execution_id.0, difference, "definition changed; it waits for a person");
+            }
             Event::StepStarted { execution_id, step_name, resumed, .. } => {
                 info!(execution.id = execution_id.0, step.name = step_name, resumed, "step started");
             }
@@ -165,6 +171,15 @@ impl EventConsumer for EventLog {
                     step.name = step_name,
                     "step ignored the request to stop and was left behind"
                 );
+            }
+            Event::DecisionPending { execution_id, decider, waited } => {
+                warn!(execution.id = execution_id.0, decider, ?waited, "decider does not answer yet");
+            }
+            Event::DeciderLeftBehind { execution_id, decider } => {
+                warn!(execution.id = execution_id.0, decider, "decider did not answer in time and was left behind");
+            }
+            Event::TimeLimitExceeded { execution_id, element, limited, limit } => {
+                warn!(execution.id = execution_id.0, element, ?limited, ?limit, "time limit exceeded");
             }
             Event::StepFinished { step } => step_finished(step),
             Event::ExecutionFinished { execution } => self.finished(execution),

@@ -15,7 +15,7 @@ use oxbatch_core::repository::{Drain, Missing, NodeStatus};
 use oxbatch_core::{JobExecution, StepExecution};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use shapes::{ExecutionShape, InstanceShape, JobShape, LaunchedShape, NodeShape, SkipShape, StepShape};
+use shapes::{CountShape, ExecutionShape, InstanceShape, JobShape, LaunchedShape, NodeShape, SkipShape, StepShape};
 pub(crate) use shapes::{JobRow, ParameterRow, RerunShape};
 
 /// A service at an address such as `http://batch.example:8000`.
@@ -30,6 +30,7 @@ pub(crate) struct RemoteLaunch {
     pub(crate) parameters: Map<String, Value>,
     pub(crate) force: bool,
     pub(crate) new_run: bool,
+    pub(crate) accept_changes: bool,
     pub(crate) priority: Option<i32>,
     /// The same launch with the same key is answered by the same execution, so a lost answer is asked for again.
     pub(crate) idempotency_key: String,
@@ -64,7 +65,8 @@ impl RemoteService {
     pub(crate) async fn launch(&self, job: &str, launch: RemoteLaunch) -> Result<ExecutionId, RemoteError> {
         let new_run = launch.new_run.then_some(true);
         let query = Query::default().with("force", Some(launch.force)).with("new", new_run);
-        let query = query.with("priority", launch.priority);
+        let accept_changes = launch.accept_changes.then_some(true);
+        let query = query.with("accept_changes", accept_changes).with("priority", launch.priority);
         let path = query.on(&format!("/jobs/{}/launch", encode(job)));
         let headers = [("content-type", "application/json"), ("idempotency-key", launch.idempotency_key.as_str())];
         let launched = self.http.post_again(&path, &headers, Value::Object(launch.parameters).to_string()).await;
@@ -111,6 +113,14 @@ impl RemoteService {
         Ok(Listed { items: self.read(items)?, shown, next })
     }
 
+    /// The number of instances, of one job or of all.
+    pub(crate) async fn instance_count(&self, job: Option<&str>) -> Result<i64, RemoteError> {
+        let path = Query::default().with("job", job).on("/instances/count");
+        let counted: CountShape =
+            or_missing(self.http.get(&path).await, Missing::Job, format_args!("'{}'", job.unwrap_or_default()))?;
+        Ok(counted.count)
+    }
+
     /// The items that the steps of an execution skipped, with the names of the steps, and their shapes as the service
     /// shows them.
     pub(crate) async fn skips(&self, id: ExecutionId) -> Result<Listed<(String, StoredSkip)>, RemoteError> {
@@ -144,6 +154,18 @@ impl RemoteService {
         or_missing(job, Missing::Job, format_args!("'{name}'"))
     }
 
+    /// The code that the table of an execution's job has for its exit code; none where the service does not know the
+    /// job any more.
+    pub(crate) async fn process_exit_code(&self, execution: &JobExecution) -> Result<Option<u8>, RemoteError> {
+        let job = self.http.get::<JobShape>(&format!("/jobs/{}", encode(&execution.job_name))).await;
+        let exit_code = execution.exit_code.as_deref().unwrap_or(execution.status.as_str());
+        match job {
+            Ok(job) => Ok(job.process_exit_codes().find(exit_code)),
+            Err(RemoteError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The JSON Schema of the parameters of a job.
     pub(crate) async fn parameters_schema(&self, job: &str) -> Result<Value, RemoteError> {
         let schema = self.http.get(&format!("/jobs/{}/parameters-schema", encode(job))).await;
@@ -167,8 +189,9 @@ impl RemoteService {
     }
 
     /// Restarts an execution; answers the id of the new one.
-    pub(crate) async fn restart(&self, id: ExecutionId) -> Result<ExecutionId, RemoteError> {
-        let launched = self.http.post::<LaunchedShape>(&format!("/executions/{id}/restart")).await;
+    pub(crate) async fn restart(&self, id: ExecutionId, accept_changes: bool) -> Result<ExecutionId, RemoteError> {
+        let query = Query::default().with("accept_changes", accept_changes.then_some(true));
+        let launched = self.http.post::<LaunchedShape>(&query.on(&format!("/executions/{id}/restart"))).await;
         Ok(ExecutionId(or_missing(launched, Missing::Execution, id)?.execution_id))
     }
 

@@ -43,6 +43,7 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(routes!(launch::restart))
         .routes(routes!(operate::abandon))
         .routes(routes!(instances::list))
+        .routes(routes!(instances::count))
         .routes(routes!(instances::get))
         .routes(routes!(instances::executions))
         .routes(routes!(instances::parameters))

@@ -54,6 +54,8 @@ async fn repository(folder: &std::path::Path) -> (SqliteRepository, oxbatch_core
         parameters: JobParameters::default(),
         force: false,
         new_run: false,
+        definition: None,
+        accept_changes: false,
         restartable: true,
         admission: Admission {
             time: Timestamp::now(),

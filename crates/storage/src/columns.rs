@@ -4,7 +4,7 @@
 macro_rules! execution_columns {
     () => {
         "id, job_instance_id, job_name, status, create_time, start_time, end_time, exit_code, exit_message, \
-         parameters, forced, node, recovery_count, priority, rerun_of, rerun_by"
+         parameters, forced, node, recovery_count, priority, rerun_of, rerun_by, change_time"
     };
 }
 
@@ -28,7 +28,18 @@ macro_rules! step_columns {
 /// more.
 macro_rules! attempt_columns {
     () => {
-        concat!($crate::columns::step_columns!(), ", state, control_totals, earlier_counters")
+        concat!(
+            $crate::columns::step_columns!(),
+            ", state, control_totals, earlier_counters, ",
+            $crate::columns::running_columns!()
+        )
+    };
+}
+
+/// The columns of a running time in the order in which `rows::running_time` reads them.
+macro_rules! running_columns {
+    () => {
+        "earlier_time, running_since, running_until"
     };
 }
 
@@ -56,6 +67,6 @@ macro_rules! flow_columns {
 }
 
 pub(crate) use {
-    attempt_columns, execution_columns, flow_columns, instance_columns, rerun_source_columns, skip_columns,
-    step_columns,
+    attempt_columns, execution_columns, flow_columns, instance_columns, rerun_source_columns, running_columns,
+    skip_columns, step_columns,
 };

@@ -67,6 +67,20 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         #[cfg(feature = "postgres")]
         postgres: include_str!("../migrations/postgres/0008_launches.sql"),
     },
+    Migration {
+        number: 9,
+        name: "running_times",
+        sqlite: include_str!("../migrations/sqlite/0009_running_times.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0009_running_times.sql"),
+    },
+    Migration {
+        number: 10,
+        name: "definitions",
+        sqlite: include_str!("../migrations/sqlite/0010_definitions.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0010_definitions.sql"),
+    },
 ];
 
 /// Number of the newest migration that this version knows.

@@ -1,20 +1,23 @@
 //! From rows to the model, alike in both databases; what cannot be read is an error, never a default.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use oxbatch_core::execution::{
     ControlTotals, Counters, ExecutionId, FlowEntry, InstanceId, JobExecution, JobInstance, MainResult, SkippedItem,
     Status, StepExecution, StepExecutionId, StoredSkip, Taken,
 };
 use oxbatch_core::job::{DateTime, JobParameters, Parameter, ParameterValue};
-use oxbatch_core::repository::rules::launch::LastExecution;
+use oxbatch_core::repository::rules::launch::{LastExecution, definition_of_past};
 use oxbatch_core::repository::rules::purge::EndedExecution;
 use oxbatch_core::repository::rules::recover::{Leased, Progress};
 use oxbatch_core::repository::rules::rerun::{LastRerun, RerunSource};
 use oxbatch_core::repository::rules::step::{LastAttempt, RunningExecution};
+use oxbatch_core::repository::rules::time::RunningTime;
 use oxbatch_core::repository::{Claimed, InstanceParameter, KeptSkips, Lease, PreviousExecution, RenewedLease};
 
 /// The number of columns of `execution_columns!()`: the position of what a statement asks for besides.
-pub(crate) const EXECUTION_COLUMNS: usize = 16;
+pub(crate) const EXECUTION_COLUMNS: usize = 17;
 
 /// A value that both databases store in the same way.
 #[cfg(feature = "postgres")]
@@ -61,14 +64,15 @@ pub(crate) fn status<R: StoredRow>(row: &R, column: usize, id: i64) -> Result<St
 /// Reads `execution_columns!()`.
 pub(crate) fn execution<R: StoredRow>(row: &R) -> Result<JobExecution, R::Error> {
     let id: i64 = row.value(0)?;
+    let (create_time, start_time, end_time) = (time(row, 4, id)?, row.time(5, id)?, row.time(6, id)?);
     Ok(JobExecution {
         id: ExecutionId(id),
         instance_id: InstanceId(row.value(1)?),
         job_name: row.value(2)?,
         status: status(row, 3, id)?,
-        create_time: time(row, 4, id)?,
-        start_time: row.time(5, id)?,
-        end_time: row.time(6, id)?,
+        create_time,
+        start_time,
+        end_time,
         exit_code: row.value(7)?,
         exit_message: row.value(8)?,
         parameters: JobParameters::from_json(row.text(9)?)
@@ -79,6 +83,8 @@ pub(crate) fn execution<R: StoredRow>(row: &R) -> Result<JobExecution, R::Error>
         priority: row.value(13)?,
         rerun_of: row.value::<Option<i64>>(14)?.map(ExecutionId),
         rerun_by: row.value::<Option<i64>>(15)?.map(ExecutionId),
+        // Rows of older versions have none.
+        change_time: row.time(16, id)?.or(end_time).or(start_time).unwrap_or(create_time),
     })
 }
 
@@ -122,7 +128,25 @@ fn count<R: StoredRow>(row: &R, column: usize, id: i64) -> Result<u32, R::Error>
 
 /// Reads `attempt_columns!()`.
 pub(crate) fn attempt<R: StoredRow>(row: &R) -> Result<LastAttempt, R::Error> {
-    Ok(LastAttempt { step: step(row)?, state: row.value(20)?, control_totals: row.value(21)?, earlier: row.value(22)? })
+    let step = step(row)?;
+    let running = running_time(row, 23, step.id.0)?;
+    Ok(LastAttempt { step, state: row.value(20)?, control_totals: row.value(21)?, earlier: row.value(22)?, running })
+}
+
+/// Reads `running_columns!()` of the row with this id, from a column on.
+pub(crate) fn running_time<R: StoredRow>(row: &R, first: usize, id: i64) -> Result<RunningTime, R::Error> {
+    let (since, until) = (row.time(first + 1, id)?, row.time(first + 2, id)?);
+    Ok(RunningTime { earlier: span(row.value(first)?), since, until })
+}
+
+/// A span of time as the databases store it.
+pub(crate) fn microseconds(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 4)
+}
+
+/// A span of time that was stored; none is below zero.
+pub(crate) fn span(microseconds: i64) -> Duration {
+    Duration::from_micros(u64::try_from(microseconds).unwrap_or_default())
 }
 
 /// Reads `flow_columns!()`.
@@ -141,7 +165,7 @@ pub(crate) fn flow_entry<R: StoredRow>(row: &R) -> Result<FlowEntry, R::Error> {
     })
 }
 
-/// Reads id, status, exit_code, main_execution_id, main_status, main_exit_code, main_exit_message.
+/// Reads id, status, exit_code, main_execution_id, main_status, main_exit_code, main_exit_message, main_time.
 pub(crate) fn previous<R: StoredRow>(row: &R) -> Result<PreviousExecution, R::Error> {
     let id = row.value(0)?;
     let main = match row.value::<Option<i64>>(3)? {
@@ -150,6 +174,7 @@ pub(crate) fn previous<R: StoredRow>(row: &R) -> Result<PreviousExecution, R::Er
             status: status(row, 4, id)?,
             exit_code: row.value(5)?,
             exit_message: row.value(6)?,
+            running: span(row.value::<Option<i64>>(7)?.unwrap_or_default()),
         }),
         None => None,
     };
@@ -208,7 +233,8 @@ pub(crate) fn parameter<R: StoredRow>(
     })
 }
 
-/// Reads id, status, lineage and context of the last execution of an instance, from a column on.
+/// Reads id, status, lineage, context, definition, past_definition and exit_code of the last execution of an instance,
+/// from a column on.
 pub(crate) fn last_execution<R: StoredRow>(row: &R, first: usize) -> Result<LastExecution, R::Error> {
     let id = row.value(first)?;
     Ok(LastExecution {
@@ -216,12 +242,13 @@ pub(crate) fn last_execution<R: StoredRow>(row: &R, first: usize) -> Result<Last
         status: status(row, first + 1, id)?,
         lineage: ExecutionId(row.value(first + 2)?),
         context: row.value(first + 3)?,
+        definition: definition_of_past(row.value(first + 4)?, row.value(first + 5)?, row.optional_text(first + 6)?),
     })
 }
 
 /// Reads the last re-run of an execution: what `last_execution` reads, and its instance.
 pub(crate) fn last_rerun<R: StoredRow>(row: &R) -> Result<LastRerun, R::Error> {
-    Ok(LastRerun { instance_id: InstanceId(row.value(4)?), execution: last_execution(row, 0)? })
+    Ok(LastRerun { instance_id: InstanceId(row.value(7)?), execution: last_execution(row, 0)? })
 }
 
 /// Reads `rerun_source_columns!()` of the execution with this id.
@@ -247,28 +274,30 @@ pub(crate) fn kept_skips<R: StoredRow>(row: &R) -> Result<KeptSkips, R::Error> {
     })
 }
 
-/// Reads status, job_instance_id, lineage and context of the execution with this id.
+/// Reads status, job_instance_id, lineage, context and launch of the execution with this id.
 pub(crate) fn running_execution<R: StoredRow>(row: &R, id: i64) -> Result<RunningExecution, R::Error> {
     Ok(RunningExecution {
         status: status(row, 0, id)?,
         instance_id: InstanceId(row.value(1)?),
         lineage: row.value(2)?,
         context: row.value(3)?,
+        launched: ExecutionId(row.value(4)?),
     })
 }
 
-/// Reads `execution_columns!()` and the epoch of the lease that was taken.
+/// Reads `execution_columns!()`, the epoch of the lease that was taken, earlier_time and past_definition.
 pub(crate) fn claimed<R: StoredRow>(row: &R) -> Result<Claimed, R::Error> {
     let execution = execution(row)?;
     let lease = Lease::on_execution(execution.id, row.value(EXECUTION_COLUMNS)?);
-    Ok(Claimed { execution, lease })
+    let (running, past_definition) = (span(row.value(EXECUTION_COLUMNS + 1)?), row.value(EXECUTION_COLUMNS + 2)?);
+    Ok(Claimed { execution, lease, running, past_definition })
 }
 
-/// Reads id, lease_epoch, status.
+/// Reads id, lease_epoch, status, earlier_time, running_since and the time.
 pub(crate) fn renewed<R: StoredRow>(row: &R) -> Result<RenewedLease, R::Error> {
     let id = row.value(0)?;
     let lease = Lease::on_execution(ExecutionId(id), row.value(1)?);
-    Ok(RenewedLease { lease, status: status(row, 2, id)? })
+    Ok(RenewedLease { lease, status: status(row, 2, id)?, running: running_time(row, 3, id)?.total() })
 }
 
 /// Reads id, lease_owner, lease_epoch, and whether the lease has run out.

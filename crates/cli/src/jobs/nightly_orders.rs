@@ -156,5 +156,6 @@ pub(super) fn job() -> Result<Job, BuildError> {
         .step(TaskStep::builder("ReviewSkips", review))
         .step(TaskStep::builder("PublishOrders", publish))
         .finally(TaskStep::builder("Report", report))
+        .process_exit_code("CLOSED", 10)
         .build()
 }

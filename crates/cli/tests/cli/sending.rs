@@ -46,6 +46,46 @@ fn an_execution_is_shown_followed_waited_for_stopped_and_abandoned() {
 }
 
 #[test]
+fn ex_17_the_exit_code_of_the_process_is_mapped_from_that_of_the_job() {
+    let place = TestStore::new();
+    let sunday = "NightlyOrders day=2026-12-06";
+    let closed = place.run(&format!("run {sunday}")).expect(10);
+    assert!(closed.stdout.contains("of NightlyOrders  COMPLETED"), "{closed}");
+    let failed = "NightlyOrders day=2026-12-07 input=nowhere.csv";
+    place.run(&format!("run {failed}")).expect(1);
+    let service = Service::start(&place);
+    for (caller, server) in both_ways(&place, &TestStore::new(), &service) {
+        let closed = caller.run(&format!("{server}launch {sunday} --force --wait")).expect(10);
+        let id: i64 = closed.stdout.split(' ').nth(1).unwrap().parse().unwrap();
+        caller.run(&format!("{server}wait {id}")).expect(10);
+        caller.run(&format!("{server}show {id} --follow")).expect(10);
+        caller.run(&format!("{server}show {id}")).expect(0);
+        caller.run(&format!("{server}launch {failed} --wait")).expect(1);
+        let job = caller.run(&format!("{server}jobs NightlyOrders")).expect(0);
+        assert!(job.stdout.contains("exit codes   CLOSED 10, else by status"), "{job}");
+    }
+    service.terminate();
+}
+
+#[test]
+fn jo_29_instances_are_counted() {
+    let place = TestStore::new();
+    for n in 0..3 {
+        place.run(&format!("run SampleJob n={n}")).expect(0);
+    }
+    place.run("run FailingJob").expect(1);
+    let service = Service::start(&place);
+    for (caller, server) in both_ways(&place, &TestStore::new(), &service) {
+        assert_eq!(caller.run(&format!("{server}instances --count")).expect(0).stdout, "4\n");
+        assert_eq!(caller.run(&format!("{server}instances --count --job SampleJob")).expect(0).stdout, "3\n");
+        let counted = caller.run(&format!("{server}instances --count --job RetryJob --json")).expect(0).json();
+        assert_eq!(counted, serde_json::json!({"count": 0}));
+        caller.run(&format!("{server}instances --count --job Nope")).expect(2);
+    }
+    service.terminate();
+}
+
+#[test]
 fn parameters_have_the_same_types_over_http() {
     let place = TestStore::new();
     let service = Service::start(&place);

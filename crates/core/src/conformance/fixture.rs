@@ -10,9 +10,9 @@ use crate::execution::{
     ContextChanges, Counters, ExecutionContext, ExecutionId, JobExecution, JobParameters, StatusEvent,
 };
 use crate::repository::{
-    Admission, ChunkSave, ClaimRequest, Claimed, Drain, ExecutionOutcome, JobRepository, LaunchError, LaunchRequest,
-    Launched, Lease, NewStep, Node, NodeReport, NodeStatus, RecoverPolicy, RecoverRequest, Recovered, RenewedLease,
-    RunLimits, StartedStep, StepOutcome, StepStart,
+    Admission, ChunkSave, ClaimRequest, Claimed, Drain, ExecutionOutcome, JobRepository, KnownJobs, LaunchError,
+    LaunchRequest, Launched, Lease, NewStep, Node, NodeReport, NodeStatus, RecoverPolicy, RecoverRequest, Recovered,
+    RenewedLease, RunLimits, StartedStep, StepOutcome, StepStart,
 };
 
 /// The job of the cases.
@@ -37,6 +37,8 @@ pub fn launch_of(key: i64) -> LaunchRequest {
         parameters: JobParameters::default().with("key", key),
         force: false,
         new_run: false,
+        definition: None,
+        accept_changes: false,
         restartable: true,
         admission: Admission {
             time: Timestamp::now(),
@@ -53,6 +55,11 @@ pub fn launch_of(key: i64) -> LaunchRequest {
 pub fn admitted(mut request: LaunchRequest, change: impl FnOnce(&mut Admission)) -> LaunchRequest {
     change(&mut request.admission);
     request
+}
+
+/// Jobs that share a fingerprint.
+pub fn known(jobs: impl IntoIterator<Item = &'static str>, fingerprint: &str) -> KnownJobs {
+    KnownJobs::new(jobs.into_iter().map(|job| (job.to_owned(), fingerprint.to_owned())))
 }
 
 /// The changes that make one context of another, both as JSON.
@@ -139,7 +146,12 @@ impl Process {
 
     /// Takes the foremost waiting execution that the limits allow.
     pub async fn claim_within(&self, lease: Duration, limits: RunLimits) -> Option<Claimed> {
-        let jobs: Arc<[String]> = [JOB.to_owned(), OTHER_JOB.to_owned()].into();
+        self.claim_as("{}", lease, limits).await
+    }
+
+    /// Takes the foremost waiting execution that the limits allow, with a fingerprint of each job.
+    pub async fn claim_as(&self, fingerprint: &str, lease: Duration, limits: RunLimits) -> Option<Claimed> {
+        let jobs = Arc::new(known([JOB, OTHER_JOB], fingerprint));
         let request = ClaimRequest { node: self.node.clone(), lease, jobs, limits, time: Timestamp::now(), only: None };
         self.repository.claim(request).await.unwrap()
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Backend;
-use super::fixture::{LONG, Process, admitted, launch_of};
+use super::fixture::{LONG, Process, admitted, known, launch_of};
 use crate::execution::{ExecutionId, Status, StatusEvent};
 use crate::repository::{
     ExecutionFilter, IdempotencyKey, InstanceFilter, LaunchError, LaunchRequest, Missing, PageRequest, RepositoryError,
@@ -126,7 +126,7 @@ pub async fn waiting_executions_are_claimed_oldest_first_and_once(backend: &dyn 
         claimed.push(found.execution.id);
     }
     assert_eq!(claimed, ids);
-    let jobs: Arc<[String]> = ["Other".to_owned()].into();
+    let jobs = Arc::new(known(["Other"], "{}"));
     let only = crate::repository::ClaimRequest {
         node: one.node.clone(),
         lease: LONG,

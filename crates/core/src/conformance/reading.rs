@@ -77,6 +77,25 @@ pub async fn lists_are_filtered_and_paged_without_gaps(backend: &dyn Backend) {
     assert_eq!((first.instances.len(), rest.instances.len(), rest.next), (2, 1, None));
 }
 
+/// The number of instances of a job, or of all, does not depend on pages or on how often each was launched.
+pub async fn instances_are_counted_by_job(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let count = async |job: Option<&str>| {
+        let filter = InstanceFilter { job_name: job.map(str::to_owned) };
+        process.repository.instance_count(filter).await.unwrap()
+    };
+    assert_eq!(count(None).await, 0);
+    for key in 0..3 {
+        let lease = process.run(key, LONG).await;
+        process.end(&lease, StatusEvent::Fail).await;
+    }
+    let again = process.run(0, LONG).await;
+    process.end(&again, StatusEvent::Complete).await;
+    process.launch(LaunchRequest { job_name: "Other".to_owned(), ..launch_of(0) }).await.unwrap();
+    let counts = [count(None).await, count(Some(JOB)).await, count(Some("Other")).await, count(Some("No\0ne")).await];
+    assert_eq!(counts, [4, 3, 1, 0]);
+}
+
 /// Values come back bit by bit, with their flags.
 pub async fn parameters_read_back_exactly(backend: &dyn Backend) {
     let process = Process::start(backend).await;

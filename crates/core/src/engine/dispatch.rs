@@ -48,14 +48,14 @@ async fn take_one(state: &Arc<EngineState>, permit: OwnedSemaphorePermit) -> boo
     let request = ClaimRequest {
         node: state.config.node.clone(),
         lease: state.config.lease,
-        jobs: Arc::clone(&state.report.jobs),
+        jobs: Arc::clone(&state.known),
         limits: state.limits.clone(),
         time: state.config.clock.now(),
         only: None,
     };
     match state.repository.claim(request).await {
         Ok(Some(claimed)) => {
-            run_job::spawn(state, claimed.execution, claimed.lease, Some(permit));
+            run_job::spawn(state, claimed, Some(permit));
             true
         }
         Ok(None) => false,

@@ -71,7 +71,11 @@ async fn beat(state: &EngineState) {
 }
 
 fn hear(state: &EngineState, handle: &Handle, renewed: &[RenewedLease]) {
-    match renewed.iter().find(|renewed| renewed.lease == handle.lease) {
+    let renewed = renewed.iter().find(|renewed| renewed.lease == handle.lease);
+    if let Some(renewed) = renewed {
+        handle.clock.tell(renewed.running);
+    }
+    match renewed {
         Some(renewed) if renewed.status == Status::Stopping => {
             state.local.running.stop(handle.lease.execution_id(), &state.events);
         }

@@ -1,5 +1,7 @@
 //! The end of an execution, as its flow has come to it.
 
+use crate::execution::EXIT_TIMEOUT;
+
 /// The end of an execution, before it is recorded.
 pub(super) enum JobEnd {
     Completed {
@@ -15,6 +17,10 @@ pub(super) enum JobEnd {
         exit_code: Option<String>,
         message: String,
     },
+    /// Before anything has run: its past depends on another definition of the job.
+    DefinitionChanged {
+        message: String,
+    },
     /// On request.
     Stopped {
         message: Option<String>,
@@ -25,5 +31,10 @@ pub(super) enum JobEnd {
 impl JobEnd {
     pub(super) fn failed(message: String) -> Self {
         Self::Failed { exit_code: None, message }
+    }
+
+    /// By a time limit.
+    pub(super) fn over_time(message: String) -> Self {
+        Self::Failed { exit_code: Some(EXIT_TIMEOUT.to_owned()), message }
     }
 }

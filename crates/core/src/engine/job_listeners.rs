@@ -1,12 +1,9 @@
 //! Calls the listeners of a job on the runtime of its execution, and sees to it that a stop ends those that hang.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::Instant;
-
-use super::run_step::LEAVE_BEHIND_AFTER;
-use super::running::{Handle, StopCause};
+use super::grace::{Ending, within_grace};
+use super::running::Handle;
 use super::state::EngineState;
 use crate::author_thread::panic_message;
 use crate::execution::{Status, cut_message, next};
@@ -56,7 +53,7 @@ async fn call(state: &EngineState, scope: &Arc<JobScope>, handle: &Handle, momen
     let ended = tokio::select! {
         biased;
         ended = &mut called => Some(ended),
-        () = handle.stop.cancelled() => tokio::time::timeout_at(Instant::now() + grace(state, handle), &mut called).await.ok(),
+        () = handle.stop.cancelled() => within_grace(state, handle, Ending::Listeners, &mut called).await,
     };
     match ended {
         Some(Ok(result)) => result,
@@ -66,15 +63,5 @@ async fn call(state: &EngineState, scope: &Arc<JobScope>, handle: &Handle, momen
             called.abort();
             Err(LEFT_BEHIND.to_owned())
         }
-    }
-}
-
-/// The time for which listeners may go on after a request to stop.
-fn grace(state: &EngineState, handle: &Handle) -> Duration {
-    match handle.cause() {
-        Some(cause) if cause.is_loss() => Duration::ZERO,
-        // The steps have had the time of the shutdown.
-        Some(StopCause::Shutdown) => LEAVE_BEHIND_AFTER,
-        _ => state.config.stop_grace,
     }
 }

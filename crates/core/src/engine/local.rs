@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::changes::Changes;
 use super::running::{Handle, Running};
-use crate::execution::{ExecutionId, JobExecution};
-use crate::repository::{Lease, Node};
+use crate::execution::ExecutionId;
+use crate::repository::{Claimed, Node};
 
 /// The node of this process as its operator sees it; where none runs, nothing ever happens in it.
 pub(super) struct LocalNode {
@@ -37,9 +37,9 @@ impl LocalNode {
         }
     }
 
-    pub(super) fn begin(&self, lease: Lease, execution: &JobExecution) -> Handle {
-        let handle = self.running.begin(lease, execution);
-        self.changes.notify(lease.execution_id());
+    pub(super) fn begin(&self, claimed: &Claimed) -> Handle {
+        let handle = self.running.begin(claimed);
+        self.changes.notify(claimed.execution.id);
         handle
     }
 

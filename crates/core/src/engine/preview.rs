@@ -187,7 +187,7 @@ fn context(
         parameters,
         steps: std::sync::RwLock::default(),
         context: Shared::default(),
-        stop,
+        stop: stop.clone(),
         repository,
         events: EventSink::new(Vec::new()),
         listening: JobListening::default(),
@@ -196,6 +196,7 @@ fn context(
     };
     StepContext::new(Arc::new(StepScope {
         job: Arc::new(scope),
+        stop,
         step_name: step.name().to_owned(),
         step_id: StepExecutionId(0),
         context: Shared::default(),

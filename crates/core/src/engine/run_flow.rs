@@ -1,17 +1,19 @@
 //! Carries out the walk of an execution through its job's flow, then the steps at its end.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use super::decide::{Decided, decide};
 use super::job_end::JobEnd;
 use super::persist::{persist, persist_end};
 use super::rerun_plan::{StepsOf, gone, steps_of};
-use super::run_step::run_step;
+use super::run_step::{StepRun, run_step};
 use super::running::Handle;
 use super::start_step::{Begun, start_step, stopped_before, stopped_in};
 use super::state::EngineState;
 use super::step_end::{FlowOf, StepEnd};
-use crate::event::Event;
+use super::time_limit::Bound;
+use crate::event::{Event, Limited};
 use crate::execution::{ExecutionContext, JobExecution, MainResult, Status, StepExecutionId, StepSummary, cause_chain};
 use crate::job::flow::{Body, Decision, EndCode, Ended, Stop, Visit, Walk, WalkEnd};
 use crate::job::{DecisionFacts, FlowGraph, Job};
@@ -27,6 +29,9 @@ struct Run<'a> {
     scope: Arc<JobScope>,
     /// `true` if the job's context is at hand: it comes with the first step, or with the past of the flow.
     has_context: bool,
+    finally_time_limit: Duration,
+    /// The time limit of the part that runs: of the main part, or of what runs at the end.
+    bound: Option<Bound>,
 }
 
 /// Runs the elements of a job, or the steps whose skipped items are run again.
@@ -55,7 +60,9 @@ pub(super) async fn run_flow(
         };
     }
     *scope.steps.write().unwrap_or_else(PoisonError::into_inner) = std::mem::take(&mut past.steps);
-    let mut run = Run { state, graph: &graph, handle, scope: Arc::clone(scope), has_context: false };
+    let bound = job.time_limit().map(|limit| Bound::new(Limited::Job, limit, handle.clock.now(), handle.clock.now()));
+    let (scope, finally_time_limit) = (Arc::clone(scope), job.finally_time_limit());
+    let mut run = Run { state, graph: &graph, handle, scope, has_context: false, finally_time_limit, bound };
     if let Err(end) = run.take_context(past.job_context.as_deref()) {
         return end;
     }
@@ -79,7 +86,8 @@ impl Run<'_> {
             return self.main(entries).await;
         }
         let main = match pending_main(previous) {
-            Some(main) => main,
+            // The time of executions that a person has launched before does not count.
+            Some(main) => MainResult { running: main.running.min(self.handle.clock.now()), ..main },
             None => match self.main(entries).await {
                 JobEnd::Completed { exit_code, message } => self.main_result(Status::Completed, exit_code, message),
                 JobEnd::Failed { exit_code, message } => self.main_result(Status::Failed, exit_code, Some(message)),
@@ -90,7 +98,8 @@ impl Run<'_> {
     }
 
     fn main_result(&self, status: Status, exit_code: Option<String>, exit_message: Option<String>) -> MainResult {
-        MainResult { execution_id: self.scope.execution_id, status, exit_code, exit_message }
+        let (execution_id, running) = (self.scope.execution_id, self.handle.clock.now());
+        MainResult { execution_id, status, exit_code, exit_message, running }
     }
 
     /// Walks through the graph.
@@ -114,20 +123,33 @@ impl Run<'_> {
     }
 
     fn over(&self, end: WalkEnd) -> JobEnd {
-        let exit_code = |EndCode { named, own }| {
-            let by_step = || self.scope.context.current().get::<String>(EXIT_CODE_ENTRY).ok().flatten();
-            named.or_else(by_step).or(own)
+        let (by_step, problem) = match self.scope.context.current().get::<String>(EXIT_CODE_ENTRY) {
+            Ok(code) => (code, None),
+            Err(error) => (None, Some(format!("no step has set the exit code of the job: {}", cause_chain(&error)))),
+        };
+        let exit_code = |EndCode { named, own }| named.or(by_step).or(own);
+        let and_problem = |message: String| match &problem {
+            Some(problem) => format!("{message}; {problem}"),
+            None => message,
         };
         match end {
-            WalkEnd::Completed { code, message } => JobEnd::Completed { exit_code: exit_code(code), message },
-            WalkEnd::Failed { code, message } => JobEnd::Failed { exit_code: exit_code(code), message },
-            WalkEnd::Stopped { code, message } => JobEnd::StoppedByFlow { exit_code: exit_code(code), message },
+            WalkEnd::Completed { code, message } => {
+                let message = message.map(and_problem).or(problem);
+                JobEnd::Completed { exit_code: exit_code(code), message }
+            }
+            WalkEnd::Failed { code, message } => {
+                JobEnd::Failed { exit_code: exit_code(code), message: and_problem(message) }
+            }
+            WalkEnd::Stopped { code, message } => {
+                JobEnd::StoppedByFlow { exit_code: exit_code(code), message: and_problem(message) }
+            }
         }
     }
 
     /// Runs a step, or passes it when an earlier execution has completed it.
     async fn step(&mut self, walk: &mut Walk<'_>, stop: Stop) -> Result<(), JobEnd> {
         let Body::Step(step) = self.graph.element(stop.element).body() else { return Ok(()) };
+        self.check_time(step.name())?;
         let started = match start_step(self.state, step, &self.scope, self.handle, (stop.iteration, None)).await? {
             Begun::Run(started) => started,
             Begun::AlreadyComplete(summary) => {
@@ -147,8 +169,8 @@ impl Run<'_> {
             let entry = walk.entry(&decision, execution_id, Some(step_id))?;
             Some(FlowRecord { entry, discards_later: decision.discards_later })
         };
-        let (ended, summary) =
-            self.ended(step, run_step(self.state, (step, *started), &self.scope, self.handle, &flow).await)?;
+        let run = StepRun { step, started: *started, part: self.bound, flow: &flow };
+        let (ended, summary) = self.ended(step, run_step(self.state, &self.scope, self.handle, run).await)?;
         self.note(summary);
         let decision = walk.decide(stop, ended);
         walk.follow(decision);
@@ -163,6 +185,7 @@ impl Run<'_> {
         match end {
             StepEnd::Ended { ended, summary } => Ok((ended, *summary)),
             StepEnd::Broken { message } => Err(JobEnd::failed(format!("step '{}' failed: {message}", step.name()))),
+            StepEnd::OverTime { message } => Err(JobEnd::over_time(message)),
             StepEnd::Stopped => Err(JobEnd::Stopped { message: Some(stopped_in(self.state, step, self.handle)) }),
             StepEnd::LeaseLost => Err(JobEnd::LeaseLost),
         }
@@ -187,8 +210,10 @@ impl Run<'_> {
             last: walk.last().cloned(),
             job_context: self.scope.context.current(),
         };
-        let exit_code = match decide(self.state, element.name(), decider, facts, self.handle).await {
+        let asked = decide(self.state, (element.name(), decider), facts, self.handle, self.bound);
+        let exit_code = match asked.await {
             Decided::Code(code) => code,
+            Decided::OverTime(message) => return Err(JobEnd::over_time(message)),
             Decided::Failed(message) => return Err(JobEnd::failed(message)),
             Decided::Stopped(message) => return Err(JobEnd::Stopped { message: Some(message) }),
             Decided::Lost => return Err(JobEnd::LeaseLost),
@@ -239,8 +264,15 @@ impl Run<'_> {
     fn check_stop(&self, element: &str) -> Result<(), JobEnd> {
         match self.handle.cause() {
             Some(_) => Err(stopped_before(element, self.handle)),
-            None => Ok(()),
+            None => self.check_time(element),
         }
+    }
+
+    /// Begins nothing behind the time limit of the part that runs.
+    fn check_time(&self, element: &str) -> Result<(), JobEnd> {
+        let Some(bound) = self.bound.filter(|bound| bound.is_exceeded(&self.handle.clock)) else { return Ok(()) };
+        bound.report(&self.state.events, self.scope.execution_id, element);
+        Err(JobEnd::over_time(format!("{} before step '{element}'", bound.message())))
     }
 
     /// Runs the steps at the end, under a main result that is stored before.
@@ -253,6 +285,8 @@ impl Run<'_> {
         if let Err(end) = stored {
             return end;
         }
+        let (limit, now) = (self.finally_time_limit, self.handle.clock.now());
+        self.bound = Some(Bound::new(Limited::Finally, limit, now.saturating_sub(main.running), now));
         let mut failure = None;
         let none: FlowOf<'_> = &|_, _| None;
         for step in self.graph.finally().iter().filter(|step| step.runs_after(main.status)).map(|one| one.step()) {
@@ -281,12 +315,14 @@ impl Run<'_> {
         since: crate::execution::ExecutionId,
         flow: FlowOf<'_>,
     ) -> Result<Option<String>, JobEnd> {
+        self.check_time(step.name())?;
         match start_step(self.state, step, &self.scope, self.handle, (1, Some(since))).await? {
             Begun::AlreadyComplete(_) => Ok(None),
             Begun::Run(started) => {
                 self.take_context(started.job_context.as_deref())?;
                 self.has_context = true;
-                let end = run_step(self.state, (step, *started), &self.scope, self.handle, flow).await;
+                let run = StepRun { step, started: *started, part: self.bound, flow };
+                let end = run_step(self.state, &self.scope, self.handle, run).await;
                 let (ended, summary) = self.ended(step, end)?;
                 self.note(summary);
                 Ok((ended.status == Status::Failed).then(|| ended.message.unwrap_or_default()))

@@ -6,24 +6,21 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::job_end::JobEnd;
 use super::job_listeners;
-use super::persist::persist_end;
+use super::persist::{persist, persist_end};
 use super::run_flow::run_flow;
 use super::running::{Handle, StopCause};
 use super::state::EngineState;
 use crate::event::Event;
-use crate::execution::{EXIT_SHUTDOWN, JobExecution, StatusEvent};
+use crate::execution::{EXIT_DEFINITION_CHANGED, EXIT_SHUTDOWN, JobExecution, StatusEvent, cause_chain};
+use crate::job::{Job, Reached, definition_difference};
 use crate::listener::JobListening;
-use crate::repository::{ExecutionOutcome, Lease, RepositoryError};
+use crate::repository::{Claimed, ExecutionOutcome, RepositoryError};
 use crate::step::{ExecutionRuntime, JobScope, Shared};
 
 /// Runs an execution of this node in the background; `permit` is given back when it has ended.
-pub(super) fn spawn(
-    state: &Arc<EngineState>,
-    execution: JobExecution,
-    lease: Lease,
-    permit: Option<OwnedSemaphorePermit>,
-) {
-    let handle = state.local.begin(lease, &execution);
+pub(super) fn spawn(state: &Arc<EngineState>, claimed: Claimed, permit: Option<OwnedSemaphorePermit>) {
+    let handle = state.local.begin(&claimed);
+    let Claimed { execution, lease, past_definition, .. } = claimed;
     let state = Arc::clone(state);
     let tracker = state.tasks.clone();
     tracker.spawn(async move {
@@ -31,22 +28,21 @@ pub(super) fn spawn(
         if state.local.closing.is_cancelled() {
             state.local.running.shut_down();
         }
-        run(&state, execution, &handle).await;
+        run(&state, execution, past_definition, &handle).await;
         state.local.end(lease.execution_id());
         drop(permit);
         state.wake_for_limits();
     });
 }
 
-async fn run(state: &Arc<EngineState>, execution: JobExecution, handle: &Handle) {
+async fn run(state: &Arc<EngineState>, execution: JobExecution, past_definition: Option<String>, handle: &Handle) {
     state.events.emit(&Event::ExecutionStarted { execution: &execution });
     let execution_id = execution.id;
     let scope = job_scope(state, &execution, handle);
     let end = match state.registry.get(&execution.job_name) {
-        Some(job) => match job_listeners::before(state, job, &scope, handle).await {
-            Ok(()) => run_flow(state, job.clone(), &execution, &scope, handle).await,
-            Err(message) if handle.cause().is_some() => JobEnd::Stopped { message: Some(message) },
-            Err(message) => JobEnd::failed(message),
+        Some(job) => match check_definition(state, job, past_definition, handle).await {
+            Ok(()) => begin(state, job, &execution, &scope, handle).await,
+            Err(end) => end,
         },
         None => JobEnd::failed(format!("this node does not know the job '{}'", execution.job_name)),
     };
@@ -73,6 +69,53 @@ async fn run(state: &Arc<EngineState>, execution: JobExecution, handle: &Handle)
     }
 }
 
+async fn begin(
+    state: &Arc<EngineState>,
+    job: &Job,
+    execution: &JobExecution,
+    scope: &Arc<JobScope>,
+    handle: &Handle,
+) -> JobEnd {
+    match job_listeners::before(state, job, scope, handle).await {
+        Ok(()) => run_flow(state, job.clone(), execution, scope, handle).await,
+        Err(message) if handle.cause().is_some() => JobEnd::Stopped { message: Some(message) },
+        Err(message) => JobEnd::failed(message),
+    }
+}
+
+/// Compares the definition of the job with that on which the past of the execution depends: what resumes by itself is
+/// asked for here alone.
+///
+/// # Errors
+/// The end of the execution, which waits for a person then.
+async fn check_definition(
+    state: &EngineState,
+    job: &Job,
+    past_definition: Option<String>,
+    handle: &Handle,
+) -> Result<(), JobEnd> {
+    let (execution_id, now) = (handle.lease.execution_id(), job.fingerprint());
+    let Some(definition) = past_definition.filter(|past| past != now) else { return Ok(()) };
+    let past = persist(state, "read the past of a flow", || state.repository.flow_past(&handle.lease)).await;
+    let past = past.map_err(|error| JobEnd::failed(cause_chain(&error)))?;
+    let reached = Reached { entries: &past.entries, steps: &past.steps };
+    match definition_difference(&definition, now, reached) {
+        Ok(None) => {
+            state.events.emit(&Event::DefinitionChanged { execution_id, difference: None });
+            Ok(())
+        }
+        Ok(Some(difference)) => {
+            state.events.emit(&Event::DefinitionChanged { execution_id, difference: Some(&difference) });
+            let message = format!(
+                "waits: definition changed: {difference}; restart it with accept_changes (--accept-changes) to go on all \
+                 the same, or launch with force to run every step from the start"
+            );
+            Err(JobEnd::DefinitionChanged { message })
+        }
+        Err(error) => Err(JobEnd::failed(format!("the stored definition of the job cannot be read: {error}"))),
+    }
+}
+
 fn outcome(state: &EngineState, end: JobEnd, handle: &Handle) -> Option<ExecutionOutcome> {
     let time = state.config.clock.now();
     let (event, exit_code, exit_message, resume) = match end {
@@ -80,6 +123,9 @@ fn outcome(state: &EngineState, end: JobEnd, handle: &Handle) -> Option<Executio
         JobEnd::Completed { exit_code, message } => (StatusEvent::Complete, exit_code, message, false),
         JobEnd::Failed { exit_code, message } => (StatusEvent::Fail, exit_code, Some(message), false),
         JobEnd::StoppedByFlow { exit_code, message } => (StatusEvent::Stop, exit_code, Some(message), false),
+        JobEnd::DefinitionChanged { message } => {
+            (StatusEvent::Stop, Some(EXIT_DEFINITION_CHANGED.to_owned()), Some(message), false)
+        }
         JobEnd::Stopped { message } if handle.cause() == Some(StopCause::Shutdown) => {
             (StatusEvent::Stop, Some(EXIT_SHUTDOWN.to_owned()), message, true)
         }

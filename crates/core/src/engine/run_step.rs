@@ -1,6 +1,6 @@
 //! Runs one step execution on a thread of its own, and sees to it that a stop ends it.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
@@ -10,31 +10,46 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::error_span;
 
+use super::grace::{Ending, LEAVE_BEHIND_AFTER, within_grace};
 use super::persist::persist;
-use super::running::{Handle, LiveStep, StopCause};
+use super::running::{Handle, LiveStep};
 use super::state::EngineState;
 use super::step_end::{EndedStep, FlowOf, Report, StepEnd};
+use super::time_limit::{Bound, exceeded, first};
 use crate::author_thread;
-use crate::event::Event;
+use crate::event::{Event, Limited};
 use crate::execution::{StepState, cause_chain};
 use crate::listener::{StepListening, run_listened};
 use crate::repository::{RepositoryError, StartedStep};
 use crate::step::{BodyError, BodyRun, JobScope, LiveCounters, SavedContexts, Shared, Step, StepContext, StepScope};
 
-/// The time that a step that was dropped may take to report before its thread is left behind.
-pub(super) const LEAVE_BEHIND_AFTER: Duration = Duration::from_millis(500);
 /// Time between polls of the step's further threads that are to end.
 const POLL_SIDE_THREADS: Duration = Duration::from_millis(10);
+
+/// Where the report of a step's thread arrives.
+type Receiver = oneshot::Receiver<thread::Result<Report>>;
+
+/// A step that was started, with what ends it besides itself.
+pub(super) struct StepRun<'a> {
+    pub(super) step: &'a Step,
+    pub(super) started: StartedStep,
+    /// The time limit of the part of the job in which it runs.
+    pub(super) part: Option<Bound>,
+    /// The entry of the flow history for its end.
+    pub(super) flow: FlowOf<'a>,
+}
 
 /// Runs a step that was started, to its recorded end.
 pub(super) async fn run_step(
     state: &Arc<EngineState>,
-    (step, started): (&Step, StartedStep),
     job: &Arc<JobScope>,
     handle: &Handle,
-    flow: FlowOf<'_>,
+    run: StepRun<'_>,
 ) -> StepEnd {
+    let StepRun { step, started, part, flow } = run;
     let step_id = started.fence.step_id;
+    let own = step.time_limit().map(|limit| Bound::new(Limited::Step, limit, started.running, handle.clock.now()));
+    let bound = first(own.into_iter().chain(part));
     let live = Arc::new(LiveCounters::default());
     let resumed = started.state.is_some();
     let stored = started.state.as_deref().map_or_else(|| Ok(StepState::default()), StepState::from_json);
@@ -42,6 +57,7 @@ pub(super) async fn run_step(
     let job_context = job.context.current();
     let scope = Arc::new(StepScope {
         job: Arc::clone(job),
+        stop: handle.stop.child_token(),
         step_name: step.name().to_owned(),
         step_id,
         context: Shared::default(),
@@ -56,13 +72,13 @@ pub(super) async fn run_step(
     let step_name = step.name();
     handle.begin_step(LiveStep { step_id, step_name: step_name.to_owned(), live: Arc::clone(&live) });
     state.events.emit(&Event::StepStarted { execution_id: job.execution_id, step_id, step_name, resumed, live: &live });
-    let (kept, report) = match stored {
+    let (kept, (report, over)) = match stored {
         Ok(stored) => {
             scope.context.replace(stored.context.clone());
-            let report =
+            let ended =
                 match persist(state, "prepare a step", || state.repository.chunk_transaction(&started.fence)).await {
                     Ok(mut transaction) => {
-                        transaction.end_waits_at(handle.stop.clone());
+                        transaction.end_waits_at(scope.stop.clone());
                         let run = BodyRun {
                             context: StepContext::new(Arc::clone(&scope)),
                             state: stored.clone(),
@@ -70,61 +86,65 @@ pub(super) async fn run_step(
                             resumed,
                             transaction,
                         };
-                        supervise(state, step, run, handle).await
+                        supervise(state, step, run, handle, bound).await
                     }
-                    Err(RepositoryError::LeaseLost { .. }) => Report::Body(BodyError::LeaseLost),
-                    Err(error) => Report::Body(BodyError::Failed(cause_chain(&error))),
+                    Err(RepositoryError::LeaseLost { .. }) => (Report::Body(BodyError::LeaseLost), None),
+                    Err(error) => (Report::Body(BodyError::Failed(cause_chain(&error))), None),
                 };
-            (stored, report)
+            (stored, ended)
         }
-        Err(error) => (StepState::default(), Report::Body(BodyError::Failed(cause_chain(&error)))),
+        Err(error) => (StepState::default(), (Report::Body(BodyError::Failed(cause_chain(&error))), None)),
     };
-    let ended = EndedStep { step, scope: &scope, handle, started: &started, kept, job_context, flow };
+    let ended = EndedStep { step, scope: &scope, handle, started: &started, kept, job_context, flow, over };
     let end = ended.record(state, report).await;
     handle.end_step(step_id);
     end
 }
 
-/// Lets the step's thread run and, when a stop was asked for and the grace is over, drops it or leaves it behind.
-async fn supervise(state: &EngineState, step: &Step, run: BodyRun, handle: &Handle) -> Report {
+/// Lets the step's thread run and, when a stop was asked for or a time limit is exceeded, and the grace is over, drops
+/// it or leaves it behind. Its report, and the limit that it has exceeded.
+async fn supervise(
+    state: &EngineState,
+    step: &Step,
+    run: BodyRun,
+    handle: &Handle,
+    bound: Option<Bound>,
+) -> (Report, Option<Bound>) {
     let drop_it = CancellationToken::new();
-    let beside = Arc::clone(&run.context.scope().beside);
+    let scope = run.context.scope();
+    let (beside, stop) = (Arc::clone(&scope.beside), scope.stop.clone());
     let mut report = match start_thread(step.clone(), run, drop_it.clone()) {
         Ok(report) => report,
         Err(error) => {
             let message = format!("failed to start a thread for the step: {error}");
-            return Report::Body(BodyError::Failed(message));
+            return (Report::Body(BodyError::Failed(message)), None);
         }
     };
-    let received = |received: Result<thread::Result<Report>, _>| match received {
-        Ok(Ok(report)) => report,
-        Ok(Err(payload)) => Report::Panicked(payload),
-        Err(_) => Report::Died,
-    };
-    tokio::select! {
+    let over = tokio::select! {
         biased;
-        ended = &mut report => return received(ended),
-        () = handle.stop.cancelled() => {}
-    }
-    let grace = match handle.cause() {
-        Some(cause) if cause.is_loss() => Duration::ZERO,
-        Some(StopCause::Shutdown) => state.config.shutdown_timeout,
-        _ => state.config.stop_grace,
+        ended = &mut report => return (received(ended), None),
+        () = handle.stop.cancelled() => None,
+        bound = exceeded(bound, &handle.clock) => Some(bound),
     };
-    let mut deadline = Instant::now() + grace;
-    if !state.local.closing.is_cancelled() {
-        tokio::select! {
-            biased;
-            ended = &mut report => return received(ended),
-            () = tokio::time::sleep_until(deadline) => {}
-            // A shutdown does not wait longer than its own time for what was being stopped already.
-            () = state.local.closing.cancelled() => deadline = deadline.min(Instant::now() + state.config.shutdown_timeout),
-        }
+    if let Some(bound) = over {
+        bound.report(&state.events, handle.lease.execution_id(), step.name());
+        stop.cancel();
     }
-    if let Ok(ended) = tokio::time::timeout_at(deadline, &mut report).await {
-        return received(ended);
+    if let Some(ended) = within_grace(state, handle, Ending::Work, &mut report).await {
+        return (received(ended), over);
     }
     drop_it.cancel();
+    (drop_or_leave_behind(state, step, handle, report, &beside).await, over)
+}
+
+/// Waits for the report of a step whose future is dropped; its thread is left behind when it does not come in time.
+async fn drop_or_leave_behind(
+    state: &EngineState,
+    step: &Step,
+    handle: &Handle,
+    mut report: Receiver,
+    beside: &AtomicUsize,
+) -> Report {
     let deadline = Instant::now() + LEAVE_BEHIND_AFTER;
     if let Ok(ended) = tokio::time::timeout_at(deadline, &mut report).await {
         // The future is gone, but threads that read or process for it may sit in the author's code.
@@ -140,12 +160,16 @@ async fn supervise(state: &EngineState, step: &Step, run: BodyRun, handle: &Hand
     Report::LeftBehind
 }
 
+fn received(received: Result<thread::Result<Report>, oneshot::error::RecvError>) -> Report {
+    match received {
+        Ok(Ok(report)) => report,
+        Ok(Err(payload)) => Report::Panicked(payload),
+        Err(_) => Report::Died,
+    }
+}
+
 /// Runs the body on a new thread. Its log lines, and those of the author's code, carry the execution and the step.
-fn start_thread(
-    step: Step,
-    run: BodyRun,
-    drop_it: CancellationToken,
-) -> std::io::Result<oneshot::Receiver<thread::Result<Report>>> {
+fn start_thread(step: Step, run: BodyRun, drop_it: CancellationToken) -> std::io::Result<Receiver> {
     let context = &run.context;
     let name = format!("step-{}", context.step_execution_id());
     // Of the highest level, so that no filter takes the ids away from the lines that it lets through.

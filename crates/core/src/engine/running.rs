@@ -7,9 +7,10 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 
+use super::time_limit::RunningClock;
 use crate::event::{Event, EventSink};
 use crate::execution::{ExecutionId, JobExecution, StepExecutionId};
-use crate::repository::Lease;
+use crate::repository::{Claimed, Lease};
 use crate::step::LiveCounters;
 
 /// A step that runs on this node now.
@@ -50,6 +51,8 @@ pub(super) struct Handle {
     /// The execution as it was when it began.
     pub(super) execution: Arc<JobExecution>,
     pub(super) stop: CancellationToken,
+    /// The running time of the execution.
+    pub(super) clock: Arc<RunningClock>,
     cause: Arc<Mutex<Option<StopCause>>>,
     steps: Arc<Mutex<Vec<LiveStep>>>,
 }
@@ -96,9 +99,11 @@ impl Handle {
 }
 
 impl Running {
-    pub(super) fn begin(&self, lease: Lease, execution: &JobExecution) -> Handle {
-        let (stop, execution) = (CancellationToken::new(), Arc::new(execution.clone()));
-        let handle = Handle { lease, execution, stop, cause: Arc::default(), steps: Arc::default() };
+    pub(super) fn begin(&self, claimed: &Claimed) -> Handle {
+        let lease = claimed.lease;
+        let (stop, execution) = (CancellationToken::new(), Arc::new(claimed.execution.clone()));
+        let clock = Arc::new(RunningClock::new(claimed.running));
+        let handle = Handle { lease, execution, stop, clock, cause: Arc::default(), steps: Arc::default() };
         lock(&self.handles).insert(lease.execution_id(), handle.clone());
         self.change.notify_waiters();
         handle

@@ -11,7 +11,7 @@ use super::local::LocalNode;
 use super::store::StoreHealth;
 use crate::event::{Event, EventSink};
 use crate::job::JobRegistry;
-use crate::repository::{Drain, JobRepository, NodeReport, RepositoryError, RunLimits};
+use crate::repository::{Drain, JobRepository, KnownJobs, NodeReport, RepositoryError, RunLimits};
 
 /// The state of a node.
 pub(super) struct EngineState {
@@ -23,6 +23,8 @@ pub(super) struct EngineState {
     pub(super) store: StoreHealth,
     /// The report that the heartbeats send.
     pub(super) report: NodeReport,
+    /// The jobs that it knows, for its claims.
+    pub(super) known: Arc<KnownJobs>,
     pub(super) limits: RunLimits,
     /// The request to drain, as it was last heard.
     pub(super) drain: watch::Sender<Option<Drain>>,

@@ -3,11 +3,12 @@
 use super::persist::persist_end;
 use super::running::{Handle, StopCause};
 use super::state::EngineState;
+use super::time_limit::Bound;
 use crate::author_thread::panic_message;
-use crate::event::Event;
+use crate::event::{Event, Limited};
 use crate::execution::{
-    ContextChanges, EXIT_SHUTDOWN, ExecutionContext, Status, StatusEvent, StepExecution, StepExecutionId, StepState,
-    StepSummary, cause_chain, cut_message,
+    ContextChanges, EXIT_SHUTDOWN, EXIT_TIMEOUT, ExecutionContext, Status, StatusEvent, StepExecution, StepExecutionId,
+    StepState, StepSummary, cause_chain, cut_message,
 };
 use crate::job::flow::Ended;
 use crate::repository::{FlowRecord, RepositoryError, StartedStep, StepOutcome};
@@ -22,6 +23,10 @@ pub(super) enum StepEnd {
     },
     /// FAILED without having come to an end of its own: no transition sees it.
     Broken {
+        message: String,
+    },
+    /// FAILED by the time limit of the part of the job in which it ran: no transition sees it.
+    OverTime {
         message: String,
     },
     Stopped,
@@ -97,6 +102,8 @@ pub(super) struct EndedStep<'a> {
     pub(super) job_context: ExecutionContext,
     /// The entry of the flow history for its end.
     pub(super) flow: FlowOf<'a>,
+    /// The time limit that it has exceeded.
+    pub(super) over: Option<Bound>,
 }
 
 /// The entry of the flow history for the end of a step; `None` where none is kept.
@@ -116,12 +123,18 @@ impl EndedStep<'_> {
         if let Some(code) = scope.listening.exit_code().filter(|_| ending.event != StatusEvent::Stop) {
             ending.exit_code = Some(code);
         }
+        // What has completed in spite of its limit is complete.
+        let over = self.over.filter(|_| ending.event != StatusEvent::Complete);
+        if let Some(bound) = over {
+            ending = ending.over_time(&bound);
+        }
+        let of_part = over.filter(|bound| bound.limited != Limited::Step).map(|bound| bound.message());
         ending.message = scope.listening.completed(ending.message).map(cut_message);
         match unsaved_contexts(self.step, scope, self.kept.clone(), &self.job_context, ending.event) {
             Ok((own, of_job)) => (ending.state, ending.job_context) = (own, of_job),
             Err(message) => ending = Ending::failed(message),
         }
-        let ended = ending.ended();
+        let ended = ending.ended().filter(|_| of_part.is_none());
         let flow = ended.as_ref().and_then(|ended| (self.flow)(ended, started.fence.step_id));
         let Ending { event, exit_code, message, .. } = &ending;
         let outcome = StepOutcome {
@@ -150,6 +163,9 @@ impl EndedStep<'_> {
             Err(RepositoryError::LeaseLost { .. }) => return StepEnd::LeaseLost,
             Err(error) => return StepEnd::Broken { message: cause_chain(&error) },
         };
+        if let Some(message) = of_part {
+            return StepEnd::OverTime { message: format!("{message} in step '{}'", self.step.name()) };
+        }
         match ended {
             Some(ended) => StepEnd::Ended { ended, summary: Box::new(self.summary(step)) },
             None => StepEnd::Stopped,
@@ -158,6 +174,16 @@ impl EndedStep<'_> {
 }
 
 impl Ending {
+    /// The same as an end by a time limit. The reason why the work stopped is of no more interest when it heard of it.
+    fn over_time(self, bound: &Bound) -> Self {
+        let message = match self.message {
+            Some(own) => format!("{}; {own}", bound.message()),
+            None => bound.message(),
+        };
+        let event = StatusEvent::Fail;
+        Self { event, exit_code: Some(EXIT_TIMEOUT.to_owned()), message: Some(message), ..self }
+    }
+
     /// The end that transitions see; `None` for a stop.
     fn ended(&self) -> Option<Ended> {
         let status = match self.event {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use super::{ControlTotals, Counters, ExecutionContext, ExecutionId, Status, StepExecutionId};
 
@@ -171,6 +172,8 @@ pub struct MainResult {
     pub exit_code: Option<String>,
     /// Message on the end of the main part.
     pub exit_message: Option<String>,
+    /// The running time at which it came to it: what follows has a time limit of its own.
+    pub running: Duration,
 }
 
 /// A step as its job's later elements see it: summed over all attempts since the last forced launch.

@@ -2,11 +2,16 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::declaration::MAX_NAME_CHARS;
+use super::fingerprint::Fingerprint;
 use super::flow::{Element, Elements, FinallyStep, FinallyWhen, HasElements, flow_methods, graph};
 use super::rule::ParametersRule;
-use super::{Definition, Job, JobParameters, MAX_PRIORITY, MIN_PRIORITY, ParameterDeclaration};
+use super::{
+    DEFAULT_FINALLY_TIME_LIMIT, Definition, Job, JobParameters, MAX_PRIORITY, MIN_PRIORITY, ParameterDeclaration,
+    ProcessExitCodes,
+};
 use crate::item::BoxError;
 use crate::listener::{JobContext, ListenerFactory, Listeners, job_methods, step_methods};
 use crate::step::{IntoStep, Step};
@@ -24,6 +29,9 @@ pub struct JobBuilder {
     max_running: Option<u32>,
     listeners: Vec<ListenerFactory>,
     restartable: bool,
+    process_exit_codes: ProcessExitCodes,
+    time_limit: Option<Duration>,
+    finally_time_limit: Duration,
 }
 
 /// The reason for which a job cannot be built.
@@ -93,6 +101,9 @@ impl JobBuilder {
             max_running: None,
             listeners: Vec::new(),
             restartable: true,
+            process_exit_codes: ProcessExitCodes::default(),
+            time_limit: None,
+            finally_time_limit: DEFAULT_FINALLY_TIME_LIMIT,
         }
     }
 
@@ -163,6 +174,27 @@ impl JobBuilder {
         self
     }
 
+    /// Ends the main part of an execution once it has run this long: it is FAILED with the exit code
+    /// [`TIMEOUT`](crate::execution::EXIT_TIMEOUT), no transition sees it, and the steps at the end run under a limit
+    /// of their own. A restart goes on where it was.
+    ///
+    /// The running time counts from the moment at which a node takes the execution, by the clock of the database. It
+    /// goes on over a crash and a shutdown after which the execution resumes by itself, and begins anew when a person
+    /// restarts it. The step that runs at the limit is asked to stop, and has the grace of a stop.
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
+        self
+    }
+
+    /// Bounds the time of all steps at the end of an execution together: [`DEFAULT_FINALLY_TIME_LIMIT`] unless set.
+    /// A step that exceeds it has failed, and one that has not begun by then does not run.
+    #[must_use]
+    pub fn finally_time_limit(mut self, limit: Duration) -> Self {
+        self.finally_time_limit = limit;
+        self
+    }
+
     /// Place of its launches in the queue unless they say otherwise: higher ones go first, the oldest of equals. From
     /// [`MIN_PRIORITY`] to [`MAX_PRIORITY`], 0 unless set.
     #[must_use]
@@ -185,6 +217,26 @@ impl JobBuilder {
     #[must_use]
     pub fn restartable(mut self, restartable: bool) -> Self {
         self.restartable = restartable;
+        self
+    }
+
+    /// Gives the process that runs the job, or waits for it, an exit code of its own where the job's fits `pattern`, in
+    /// which `*` stands for any text and `?` for one character: of `oxbatch run`, `restart`, `launch --wait` and
+    /// `wait`. The first that fits decides; where none does, the status decides.
+    ///
+    /// ```
+    /// use oxbatch::{Job, TaskStep};
+    ///
+    /// let job = Job::builder("Nightly")
+    ///     .step(TaskStep::builder("Load", |_| Ok(())))
+    ///     .process_exit_code("*_WITH_SKIPS", 10)
+    ///     .build()?;
+    /// assert_eq!(job.process_exit_codes().find("COMPLETED_WITH_SKIPS"), Some(10));
+    /// # Ok::<(), oxbatch::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn process_exit_code(mut self, pattern: impl Into<String>, code: u8) -> Self {
+        self.process_exit_codes.push(pattern.into(), code);
         self
     }
 
@@ -214,12 +266,14 @@ impl JobBuilder {
     /// [`BuildError`] names the first setting that is missing or contradicts another.
     pub fn build(self) -> Result<Job, BuildError> {
         check_name("job", &self.name)?;
+        let is_without_time = self.time_limit.is_some_and(|limit| limit.is_zero()) || self.finally_time_limit.is_zero();
         let problem = match (self.priority, self.max_running) {
+            _ if is_without_time => Some("a time limit of 0 would never let it run".to_owned()),
             (_, Some(0)) => Some("max_running is 0, so that it would never run".to_owned()),
             (priority, _) if !(MIN_PRIORITY..=MAX_PRIORITY).contains(&priority) => {
                 Some(format!("priority {priority} is not from {MIN_PRIORITY} to {MAX_PRIORITY}"))
             }
-            _ => None,
+            _ => self.process_exit_codes.problem(),
         };
         if let Some(problem) = problem {
             return Err(BuildError::Job { job: self.name, problem });
@@ -245,6 +299,7 @@ impl JobBuilder {
             };
             return Err(BuildError::Parameter { job: self.name, problem });
         }
+        let fingerprint = Fingerprint::of(&flow).to_json();
         let definition = Definition {
             name: self.name,
             description: self.description,
@@ -256,6 +311,10 @@ impl JobBuilder {
             max_running: self.max_running,
             listeners: self.listeners,
             restartable: self.restartable,
+            process_exit_codes: self.process_exit_codes,
+            time_limit: self.time_limit,
+            finally_time_limit: self.finally_time_limit,
+            fingerprint,
         };
         Ok(Job { definition: Arc::new(definition) })
     }

@@ -14,11 +14,12 @@ mod ways;
 
 pub(super) use check::graph;
 pub(crate) use decider::Decider;
-pub use decider::{DecisionFacts, LastElement};
+pub use decider::{DEFAULT_DECIDER_TIME_LIMIT, DecisionFacts, LastElement};
 pub(super) use draft::{Elements, HasElements, flow_methods};
 pub use draft::{Flow, On};
 pub(crate) use graph::Body;
 pub use graph::{Element, FinallyStep, FinallyWhen, FlowGraph};
 pub use mermaid::ElementState;
+pub(super) use pattern::{covers, fits};
 pub(crate) use walk::{Decision, EndCode, Ended, Stop, Visit, Walk, WalkEnd};
 pub use ways::{Way, WayEnd};

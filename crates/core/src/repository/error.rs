@@ -180,6 +180,16 @@ pub enum LaunchError {
         /// FAILED or STOPPED.
         status: Status,
     },
+    /// The job is defined otherwise by now, in what the past of the instance depends on.
+    #[error(
+        "the definition of the job has changed since execution {execution_id}, the last of this job instance: {difference}; restart it with accept_changes (--accept-changes) to go on all the same, or launch with force to run every step from the start"
+    )]
+    DefinitionChanged {
+        /// The last one.
+        execution_id: ExecutionId,
+        /// The difference.
+        difference: String,
+    },
     /// The greatest run number of the job has none after it.
     #[error("the job has no run number left after {greatest}")]
     NoRunNumber {

@@ -142,6 +142,39 @@ pub enum Notification {
     Missed,
 }
 
+/// The jobs that a node knows, with the fingerprints of their definitions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownJobs {
+    names: Vec<String>,
+    fingerprints: Vec<String>,
+    json: String,
+}
+
+impl KnownJobs {
+    /// Jobs by name, each with its fingerprint.
+    pub fn new(jobs: impl IntoIterator<Item = (String, String)>) -> Self {
+        let (names, fingerprints): (Vec<String>, Vec<String>) = jobs.into_iter().unzip();
+        let by_name = names.iter().cloned().zip(fingerprints.iter().map(|it| it.as_str().into()));
+        let json = serde_json::Value::Object(by_name.collect()).to_string();
+        Self { names, fingerprints, json }
+    }
+
+    /// Their names.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Their fingerprints, in the order of the names.
+    pub fn fingerprints(&self) -> &[String] {
+        &self.fingerprints
+    }
+
+    /// The fingerprints by the names, as a JSON object.
+    pub fn as_json(&self) -> &str {
+        &self.json
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::rules::purge::PurgePosition;
-use super::{Lease, Node, RunLimits, StepFence};
+use super::{KnownJobs, Lease, Node, RunLimits, StepFence};
 use crate::execution::{
     ContextChanges, Counters, ExecutionId, FlowEntry, JobExecution, JobParameters, MainResult, SkippedItem, Status,
     StatusEvent, StepSummaries, StepSummary,
@@ -38,6 +38,10 @@ pub struct LaunchRequest {
     pub force: bool,
     /// Adds the parameter [`RUN_PARAMETER`](crate::job::RUN_PARAMETER), so that the launch has an instance of its own.
     pub new_run: bool,
+    /// The fingerprint of the job's definition, to be compared with that on which the past of the instance depends.
+    pub definition: Option<String>,
+    /// Goes on also where the definition has changed in what the past depends on.
+    pub accept_changes: bool,
     /// `true` if the execution can be resumed when it has failed or was stopped, by a person or by itself.
     pub restartable: bool,
     /// The way in which the execution comes to run.
@@ -108,8 +112,8 @@ pub struct ClaimRequest {
     pub node: Node,
     /// The time that the lease lasts without a renewal.
     pub lease: Duration,
-    /// Names of the jobs that the node knows.
-    pub jobs: Arc<[String]>,
+    /// The jobs that the node knows. The fingerprint of its job is stored with what it takes.
+    pub jobs: Arc<KnownJobs>,
     /// The number of executions that may run at once.
     pub limits: RunLimits,
     /// The current time.
@@ -125,6 +129,10 @@ pub struct Claimed {
     pub execution: JobExecution,
     /// The lease on it.
     pub lease: Lease,
+    /// The time for which those have run that it goes on with by itself.
+    pub running: Duration,
+    /// The fingerprint of the definition on which its past depends; `None` where nothing is to be compared.
+    pub past_definition: Option<String>,
 }
 
 /// The state of one of the node's leases at a renewal.
@@ -134,6 +142,8 @@ pub struct RenewedLease {
     pub lease: Lease,
     /// STARTED, or STOPPING when somebody asked for a stop.
     pub status: Status,
+    /// The time for which the execution has run, with those that it goes on with by itself.
+    pub running: Duration,
 }
 
 /// A step that may have to run.
@@ -180,6 +190,8 @@ pub struct StartedStep {
     pub control_totals: Option<String>,
     /// Sums of the counters of the attempts before this one.
     pub earlier: Counters,
+    /// The time for which the attempts have run that this one goes on with by itself.
+    pub running: Duration,
     /// The job execution's context, as JSON.
     pub job_context: Option<String>,
 }

@@ -9,6 +9,7 @@ pub mod purge;
 pub mod recover;
 pub mod rerun;
 pub mod step;
+pub mod time;
 
 use super::RepositoryError;
 use crate::execution::IllegalTransition;

@@ -5,6 +5,7 @@ use futures_util::future::LocalBoxFuture;
 use super::context::StepContext;
 use super::preview::{PreviewRun, ReadToEnd};
 use crate::execution::StepState;
+use crate::job::PartNames;
 use crate::listener::StepListeners;
 use crate::repository::ChunkTransaction;
 
@@ -76,6 +77,11 @@ pub(crate) trait StepBody: Send + Sync {
     /// True if its items can be shown.
     fn can_preview(&self) -> bool {
         false
+    }
+
+    /// The types of its parts, where it has any.
+    fn part_names(&self) -> Option<PartNames> {
+        None
     }
 
     /// The skipped items that it runs again when its execution is a re-run.

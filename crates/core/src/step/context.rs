@@ -49,6 +49,8 @@ pub(crate) struct JobScope {
 /// The part of an execution that belongs to one step execution.
 pub(crate) struct StepScope {
     pub(crate) job: Arc<JobScope>,
+    /// Cancelled with that of the job, and by a time limit.
+    pub(crate) stop: CancellationToken,
     pub(crate) step_name: String,
     pub(crate) step_id: StepExecutionId,
     pub(crate) context: Shared,
@@ -254,9 +256,9 @@ impl StepContext {
         self.scope.job.context.remove(self.side, key)
     }
 
-    /// True if a stop was requested or the service is shutting down.
+    /// True if a stop was requested, the service is shutting down, or a time limit is exceeded.
     pub fn is_stopping(&self) -> bool {
-        self.scope.job.stop.is_cancelled()
+        self.scope.stop.is_cancelled()
     }
 
     /// Ends the step here when a stop was requested: `context.check_stop()?`.
@@ -269,7 +271,7 @@ impl StepContext {
 
     /// Returns once a stop is requested; to be raced against long waits.
     pub async fn stopping(&self) {
-        self.scope.job.stop.cancelled().await;
+        self.scope.stop.cancelled().await;
     }
 
     /// Waits, but not longer than until a stop is requested.

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::body::{Reruns, StepBody};
-use crate::job::BuildError;
+use crate::job::{BuildError, PartNames};
 
 /// The definition of a step. Cheap to clone; built by [`TaskStep::builder`](crate::TaskStep::builder) or
 /// [`ChunkStep::builder`](crate::ChunkStep::builder).
@@ -39,7 +40,60 @@ pub(crate) struct StepRules {
     pub(crate) start_limit: Option<u32>,
     pub(crate) rerun_if_complete: bool,
     pub(crate) max_retries: u32,
+    pub(crate) time_limit: Option<Duration>,
+    pub(crate) version: Option<u32>,
 }
+
+impl StepRules {
+    /// The problem with rules under which a step would never run.
+    pub(crate) fn problem(&self) -> Option<String> {
+        match (self.start_limit, self.time_limit) {
+            (Some(0), _) => Some("a start limit of 0 never lets it run".to_owned()),
+            (_, Some(Duration::ZERO)) => Some("a time limit of 0 never lets it run".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// The methods of a step's builder that set its rules: those of a task and a chunk step are the same.
+macro_rules! rule_methods {
+    () => {
+        /// Allows at most this many attempts per job instance, restarts included.
+        #[must_use]
+        pub fn start_limit(mut self, attempts: u32) -> Self {
+            self.rules.start_limit = Some(attempts);
+            self
+        }
+
+        /// Runs it again, from its start, in a restart although it is COMPLETED.
+        #[must_use]
+        pub fn rerun_if_complete(mut self) -> Self {
+            self.rules.rerun_if_complete = true;
+            self
+        }
+
+        /// Ends it once it has run this long: it is FAILED with the exit code
+        /// [`TIMEOUT`](crate::execution::EXIT_TIMEOUT), which transitions can match.
+        ///
+        /// Its running time counts from its begin, goes on over a crash and a shutdown after which the execution
+        /// resumes by itself, and begins anew when a person restarts it. A step at its limit is asked to stop, and has
+        /// the grace of a stop; what completes in it is COMPLETED.
+        #[must_use]
+        pub fn time_limit(mut self, limit: std::time::Duration) -> Self {
+            self.rules.time_limit = Some(limit);
+            self
+        }
+
+        /// The version of the step's code, which no fingerprint of the definition sees: with another one, an execution
+        /// that has completed the step, or would resume it, is not restarted unless the change is accepted.
+        #[must_use]
+        pub fn version(mut self, version: u32) -> Self {
+            self.rules.version = Some(version);
+            self
+        }
+    };
+}
+pub(crate) use rule_methods;
 
 impl Step {
     pub(super) fn new(name: String, kind: StepKind, rules: StepRules, body: impl StepBody + 'static) -> Self {
@@ -69,6 +123,21 @@ impl Step {
     /// True if it runs again although an earlier execution of the instance has completed it.
     pub fn reruns_if_complete(&self) -> bool {
         self.definition.rules.rerun_if_complete
+    }
+
+    /// The longest that it may run; `None` for any time.
+    pub fn time_limit(&self) -> Option<Duration> {
+        self.definition.rules.time_limit
+    }
+
+    /// The version that the author gives its code.
+    pub fn version(&self) -> Option<u32> {
+        self.definition.rules.version
+    }
+
+    /// The types of its parts; `None` for a task.
+    pub(crate) fn part_names(&self) -> Option<PartNames> {
+        self.definition.body.part_names()
     }
 
     /// The number of additional attempts that its work is given within one step execution.

@@ -9,7 +9,7 @@ use futures_util::future::{BoxFuture, LocalBoxFuture};
 
 use super::body::{BodyEnd, BodyError, BodyRun, StepBody};
 use super::context::{StepContext, StopRequested};
-use super::definition::{IntoStep, Step, StepKind, StepRules};
+use super::definition::{IntoStep, Step, StepKind, StepRules, rule_methods};
 use super::policy::{Backoff, Classify, RetryPolicy, after_retries, random_share};
 use super::task_progress::{Occasion, SaveError, TaskProgress};
 use crate::event::Event;
@@ -176,19 +176,7 @@ impl TaskStepBuilder {
         self
     }
 
-    /// Allows at most this many attempts per job instance, restarts included.
-    #[must_use]
-    pub fn start_limit(mut self, attempts: u32) -> Self {
-        self.rules.start_limit = Some(attempts);
-        self
-    }
-
-    /// Runs it again in a restart although it is COMPLETED.
-    #[must_use]
-    pub fn rerun_if_complete(mut self) -> Self {
-        self.rules.rerun_if_complete = true;
-        self
-    }
+    rule_methods!();
 
     /// Adds listeners of the step, by a function that builds them for each step execution: see
     /// [`listener`](crate::listener).
@@ -220,8 +208,8 @@ impl TryFrom<TaskStepBuilder> for Step {
 
     fn try_from(builder: TaskStepBuilder) -> Result<Self, BuildError> {
         let TaskStepBuilder { name, task, retry, max_retries, retry_delay, classify, mut rules, listeners } = builder;
-        if rules.start_limit == Some(0) {
-            return Err(BuildError::Step { step: name, problem: "a start limit of 0 never lets it run".to_owned() });
+        if let Some(problem) = rules.problem() {
+            return Err(BuildError::Step { step: name, problem });
         }
         let retry = match retry_delay {
             Some(delay) => RetryPolicy::new(max_retries).backoff(Backoff::Fixed(delay)),

@@ -11,6 +11,7 @@ use oxbatch_core::step::StepKind;
 use oxbatch_core::{Engine, JobExecution, JobRegistry, Status, StepExecution};
 
 use crate::colour::{self, paint_word};
+use crate::connection::of_job;
 use crate::duration::show_seconds;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -57,7 +58,7 @@ pub(super) async fn run(
     engine.shutdown().await;
     let execution = ended?;
     watch.report(&program.registry, &execution, json)?;
-    Ok(Exit::of(execution.status))
+    Ok(Exit::of_job(execution.status, of_job(&program.registry, &execution)))
 }
 
 /// Waits for the end. The first Ctrl-C is a person's request to stop, SIGTERM a shutdown that is resumed later; the

@@ -1,10 +1,10 @@
-//! `instances`: the list of job instances, newest first.
+//! `instances`: the list of job instances, newest first, or their number.
 
 use clap::Args;
 use oxbatch_core::engine::Operator;
 use oxbatch_core::execution::JobInstance;
 use oxbatch_core::repository::{InstanceFilter, PageRequest};
-use oxbatch_server::view::InstanceView;
+use oxbatch_server::view::{InstanceCountView, InstanceView};
 
 use super::{before, remark_next};
 use crate::connection::Connection;
@@ -28,6 +28,9 @@ pub(crate) struct InstancesArgs {
     /// Continue with the next page; the page before prints this value
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
+    /// Print the number of instances instead of a list
+    #[arg(long, conflicts_with_all = ["limit", "cursor"])]
+    count: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -35,14 +38,37 @@ pub(crate) struct InstancesArgs {
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: InstancesArgs) -> Result<Exit, CliError> {
-    match program.connection(Access::Read).await? {
+    let connection = program.connection(Access::Read).await?;
+    if arguments.count {
+        return count(program, &connection, arguments).await;
+    }
+    match connection {
         Connection::Database(operator) => in_database(program, &operator, arguments).await,
         Connection::Service(service) => at_service(&service, arguments).await,
     }
 }
 
+/// Prints the number of instances.
+async fn count(program: &Program, connection: &Connection, arguments: InstancesArgs) -> Result<Exit, CliError> {
+    let InstancesArgs { job, json, .. } = arguments;
+    let count = match connection {
+        Connection::Database(operator) => {
+            if let Some(name) = &job {
+                operator.check_job_name(name).await.map_err(|error| program.explain(error))?;
+            }
+            operator.repository().instance_count(InstanceFilter { job_name: job }).await?
+        }
+        Connection::Service(service) => service.instance_count(job.as_deref()).await?,
+    };
+    match json {
+        true => output::json(&InstanceCountView::new(count))?,
+        false => output::line(count)?,
+    }
+    Ok(Exit::Completed)
+}
+
 async fn in_database(program: &Program, operator: &Operator, arguments: InstancesArgs) -> Result<Exit, CliError> {
-    let InstancesArgs { job, limit, cursor, json } = arguments;
+    let InstancesArgs { job, limit, cursor, json, .. } = arguments;
     if let Some(name) = &job {
         operator.check_job_name(name).await.map_err(|error| program.explain(error))?;
     }
@@ -58,7 +84,7 @@ async fn in_database(program: &Program, operator: &Operator, arguments: Instance
 }
 
 async fn at_service(service: &RemoteService, arguments: InstancesArgs) -> Result<Exit, CliError> {
-    let InstancesArgs { job, limit, cursor, json } = arguments;
+    let InstancesArgs { job, limit, cursor, json, .. } = arguments;
     let query = Query::default().with("limit", Some(limit)).with("cursor", cursor);
     let page = service.instances(job.as_deref(), query).await?;
     if json {

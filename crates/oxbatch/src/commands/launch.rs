@@ -34,6 +34,9 @@ pub(crate) struct LaunchArgs {
     /// Launch a new run: an instance of its own, with the parameter `run`, one more than the greatest of the job's
     #[arg(long)]
     new: bool,
+    /// Go on also where the definition of the job has changed in what the past of the instance depends on
+    #[arg(long)]
+    accept_changes: bool,
     /// Rank in the queue, from -1000 to 1000: higher ones go first
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(i64::from(MIN_PRIORITY)..=i64::from(MAX_PRIORITY)))]
     priority: Option<i32>,
@@ -68,6 +71,7 @@ async fn in_database(program: &Program, operator: &Operator, arguments: &LaunchA
         new_run: arguments.new,
         idempotency_key: arguments.idempotency_key.clone(),
         priority: arguments.priority,
+        accept_changes: arguments.accept_changes,
     };
     let launched = operator.launch(&arguments.job, given(&arguments.parameters)?, options).await;
     let launched = launched.map_err(|error| program.explain(error))?;
@@ -83,6 +87,7 @@ async fn at_service(service: &RemoteService, arguments: &LaunchArgs) -> Result<E
         parameters: to_json(&arguments.parameters, &declared)?,
         force: arguments.force,
         new_run: arguments.new,
+        accept_changes: arguments.accept_changes,
         priority: arguments.priority,
         idempotency_key: arguments.idempotency_key.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
     };

@@ -25,11 +25,14 @@ pub(crate) struct RunArgs {
     /// Launch a new run: an instance of its own, with the parameter `run`, one more than the greatest of the job's
     #[arg(long)]
     new: bool,
+    /// Go on also where the definition of the job has changed in what the past of the instance depends on
+    #[arg(long)]
+    accept_changes: bool,
     /// Rank in the queue, from -1000 to 1000, should the process die and a service go on with it
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(i64::from(MIN_PRIORITY)..=i64::from(MAX_PRIORITY)))]
     priority: Option<i32>,
     /// Show what becomes of the first N items of the job, from 1 to 500; write and store nothing
-    #[arg(long, value_name = "N", conflicts_with_all = ["force", "new", "priority"], value_parser = clap::value_parser!(u16).range(1..=MAX_PREVIEW_ITEMS as i64))]
+    #[arg(long, value_name = "N", conflicts_with_all = ["force", "new", "accept_changes", "priority"], value_parser = clap::value_parser!(u16).range(1..=MAX_PREVIEW_ITEMS as i64))]
     preview: Option<u16>,
     /// The step to preview; the first chunk step when it is not named
     #[arg(long, value_name = "NAME", requires = "preview")]
@@ -41,7 +44,8 @@ pub(crate) struct RunArgs {
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: RunArgs) -> Result<Exit, CliError> {
-    let RunArgs { job: name, parameters, force, new: new_run, priority, preview, step, json } = arguments;
+    let RunArgs { job: name, parameters, force, new: new_run, accept_changes, priority, preview, step, json } =
+        arguments;
     let given = given(&parameters)?;
     // Both are checked before a database is created for nothing.
     let unknown = || program.explain(OperatorError::UnknownJob { name: name.clone() });
@@ -59,7 +63,7 @@ pub(crate) async fn run(program: &Program, arguments: RunArgs) -> Result<Exit, C
         if !new_run {
             engine.clear_the_way(&name, given.clone()).await?;
         }
-        let options = LaunchOptions { force, new_run, priority, ..LaunchOptions::default() };
+        let options = LaunchOptions { force, new_run, priority, accept_changes, ..LaunchOptions::default() };
         engine.launch_here(&name, given, options).await
     })
     .await

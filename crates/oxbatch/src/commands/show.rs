@@ -38,7 +38,7 @@ pub(crate) async fn run(program: &Program, arguments: ShowArgs) -> Result<Exit, 
     if follow {
         let execution = follow::run(&connection, id).await?;
         report(&execution, &connection.steps(id).await?)?;
-        return Ok(Exit::of(execution.status));
+        return connection.exit_of(&execution).await;
     }
     match (&connection, json) {
         (Connection::Service(service), true) => output::json(&service.report(id).await?)?,
@@ -79,6 +79,7 @@ fn heading(execution: &JobExecution) -> String {
         ("created", moment(Some(execution.create_time))),
         ("started", moment(execution.start_time)),
         ("ended", moment(execution.end_time)),
+        ("changed", moment(Some(execution.change_time))),
         ("took", took(execution)),
         ("exit code", text(&execution.exit_code)),
         ("message", text(&execution.exit_message)),

@@ -73,7 +73,7 @@ pub(super) async fn end_of(
         None => connection.wait(id, timeout).await?,
     };
     output::line(sentence(&execution))?;
-    Ok(if execution.status.is_running() { Exit::TimedOut } else { Exit::of(execution.status) })
+    if execution.status.is_running() { Ok(Exit::TimedOut) } else { connection.exit_of(&execution).await }
 }
 
 /// Waits like [`Connection::wait`] and keeps a line for people up to date.

@@ -8,7 +8,7 @@ use oxbatch_core::execution::{
     ControlTotal, ControlTotals, Counters, ExecutionId, InstanceId, JobInstance, SkippedItem, StepExecutionId,
     StoredSkip, UnknownSkipPhase,
 };
-use oxbatch_core::job::{Parameter, ParameterType};
+use oxbatch_core::job::{Parameter, ParameterType, ProcessExitCodes};
 use oxbatch_core::repository::{Drain, Node, NodeReport, NodeState, NodeStatus};
 use oxbatch_core::{Decimal, JobExecution, JobParameters, ParameterValue, Status, StepExecution};
 use serde::Deserialize;
@@ -51,6 +51,16 @@ pub(super) struct JobShape {
     description: String,
     steps: Vec<JobStepShape>,
     parameters: Option<Vec<DeclarationShape>>,
+    /// Not shown by services of earlier versions.
+    #[serde(default)]
+    process_exit_codes: Vec<ProcessExitCodeShape>,
+}
+
+/// An entry of the table of a job's process exit codes.
+#[derive(Debug, Deserialize)]
+struct ProcessExitCodeShape {
+    pattern: String,
+    code: u8,
 }
 
 /// A step of a job.
@@ -99,6 +109,12 @@ pub(super) struct InstanceShape {
     job_name: String,
     job_key: String,
     create_time: Timestamp,
+}
+
+/// A number of instances.
+#[derive(Debug, Deserialize)]
+pub(super) struct CountShape {
+    pub(super) count: i64,
 }
 
 /// A skipped item.
@@ -166,6 +182,9 @@ pub(super) struct ExecutionShape {
     create_time: Timestamp,
     start_time: Option<Timestamp>,
     end_time: Option<Timestamp>,
+    /// Not shown by services of earlier versions.
+    #[serde(default)]
+    change_time: Option<Timestamp>,
     exit_code: Option<String>,
     exit_message: Option<String>,
     parameters: BTreeMap<String, Value>,
@@ -224,6 +243,11 @@ impl ProblemShape {
 }
 
 impl JobShape {
+    /// The table by which an exit code of the job becomes that of a process.
+    pub(super) fn process_exit_codes(self) -> ProcessExitCodes {
+        ProcessExitCodes::new(self.process_exit_codes.into_iter().map(|entry| (entry.pattern, entry.code)))
+    }
+
     /// The types of the declared parameters; empty when the job declares none.
     pub(super) fn types(self) -> HashMap<String, ParameterType> {
         let declared = self.parameters.unwrap_or_default().into_iter();
@@ -315,6 +339,7 @@ impl ExecutionShape {
             priority: self.priority,
             rerun_of: self.rerun_of.map(ExecutionId),
             rerun_by: self.rerun_by.map(ExecutionId),
+            change_time: self.change_time.or(self.end_time).or(self.start_time).unwrap_or(self.create_time),
         })
     }
 }

@@ -11,7 +11,7 @@ use super::page::List;
 use crate::error::Problem;
 use crate::extract::{NoQuery, PathId, QueryReader, Strict, StrictQuery};
 use crate::state::AppState;
-use crate::view::{ExecutionView, InstanceParameterView, InstanceView, StatusView};
+use crate::view::{ExecutionView, InstanceCountView, InstanceParameterView, InstanceView, StatusView};
 
 /// The query of a list of instances.
 pub(crate) struct InstancesQuery {
@@ -23,6 +23,17 @@ impl StrictQuery for InstancesQuery {
     fn read(reader: &mut QueryReader) -> Self {
         let filter = InstanceFilter { job_name: reader.one("job", |text| Ok(text.to_owned())) };
         Self { filter, page: List::Instances.page(reader) }
+    }
+}
+
+/// The query of a count of instances.
+pub(crate) struct CountQuery {
+    filter: InstanceFilter,
+}
+
+impl StrictQuery for CountQuery {
+    fn read(reader: &mut QueryReader) -> Self {
+        Self { filter: InstanceFilter { job_name: reader.one("job", |text| Ok(text.to_owned())) } }
     }
 }
 
@@ -64,6 +75,26 @@ pub(crate) async fn list(
     let page = state.engine().repository().instances(query.filter, query.page).await?;
     let views: Vec<InstanceView> = page.instances.into_iter().map(Into::into).collect();
     Ok((AppendHeaders(List::Instances.link(&uri, page.next)?), Json(views)))
+}
+
+/// Count job instances.
+#[utoipa::path(
+    get, path = "/instances/count", tag = "instances", operation_id = "count_instances",
+    params(("job" = Option<String>, Query, description = "Only of this job", pattern = "^[^\\u0000\\ufffd]*$")),
+    responses(
+        (status = 200, description = "The number of instances", body = InstanceCountView),
+        (status = 404, description = "There is no such job, and there never was"),
+    )
+)]
+pub(crate) async fn count(
+    State(state): State<AppState>,
+    Strict(query): Strict<CountQuery>,
+) -> Result<Json<InstanceCountView>, Problem> {
+    if let Some(name) = &query.filter.job_name {
+        state.engine().check_job_name(name).await?;
+    }
+    let count = state.engine().repository().instance_count(query.filter).await?;
+    Ok(Json(InstanceCountView::new(count)))
 }
 
 /// Show a job instance.

@@ -14,7 +14,7 @@ use oxbatch_core::repository::Launched;
 use crate::error::{Problem, ProblemKind};
 use crate::extract::body::{LaunchBody, NoBody};
 use crate::extract::query::{flag, priority, wait};
-use crate::extract::{NoQuery, PathId, PathName, QueryReader, Strict, StrictQuery, header};
+use crate::extract::{PathId, PathName, QueryReader, Strict, StrictQuery, header};
 use crate::state::AppState;
 use crate::view::{LaunchView, ValueView};
 
@@ -24,6 +24,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 pub(crate) struct LaunchQuery {
     force: bool,
     new_run: bool,
+    accept_changes: bool,
     priority: Option<i32>,
     wait: Option<Duration>,
 }
@@ -33,9 +34,21 @@ impl StrictQuery for LaunchQuery {
         Self {
             force: reader.one("force", flag).unwrap_or(false),
             new_run: reader.one("new", flag).unwrap_or(false),
+            accept_changes: reader.one("accept_changes", flag).unwrap_or(false),
             priority: reader.one("priority", priority),
             wait: reader.one("wait", wait),
         }
+    }
+}
+
+/// The query of a restart.
+pub(crate) struct RestartQuery {
+    accept_changes: bool,
+}
+
+impl StrictQuery for RestartQuery {
+    fn read(reader: &mut QueryReader) -> Self {
+        Self { accept_changes: reader.one("accept_changes", flag).unwrap_or(false) }
     }
 }
 
@@ -50,6 +63,8 @@ impl StrictQuery for LaunchQuery {
         ("force" = Option<bool>, Query, description = "Run every step from its start"),
         ("new" = Option<bool>, Query,
             description = "Launch a new run: an instance of its own, with the parameter `run`, one more than the greatest of the job's"),
+        ("accept_changes" = Option<bool>, Query,
+            description = "Go on also where the definition of the job has changed in what the past of the instance depends on"),
         ("priority" = Option<i32>, Query, minimum = -1000, maximum = 1000,
             description = "Rank in the queue: higher ones go first, the oldest of equals; the job's own unless given"),
         ("wait" = Option<String>, Query, description = "Answer when the execution has ended, or after this time (at most 5m)",
@@ -69,7 +84,7 @@ impl StrictQuery for LaunchQuery {
         )),
         (status = 404, description = "There is no such job"),
         (status = 408, description = "The body came too slowly"),
-        (status = 409, description = "The instance is running, was abandoned, or failed and is not restartable; `execution_id` names the execution"),
+        (status = 409, description = "The instance is running, was abandoned, failed and is not restartable, or its job is defined otherwise by now; `execution_id` names the execution"),
         (status = 415, description = "The body is not application/json"),
         (status = 422, description = "The parameters do not fit; `errors` names each that is wrong"),
         (status = 429, description = "As many launches wait as may"),
@@ -87,6 +102,7 @@ pub(crate) async fn launch(
         new_run: query.new_run,
         idempotency_key: header::idempotency_key(&headers)?,
         priority: query.priority,
+        accept_changes: query.accept_changes,
     };
     let launched = state.engine().launch(&job_name, given, options).await?;
     Ok(answer(&state, launched, query.wait).await)
@@ -109,23 +125,31 @@ async fn answer(state: &AppState, launched: Launched, wait: Option<Duration>) ->
 /// A new execution of the same instance goes on where it was: steps that are complete are not run again.
 #[utoipa::path(
     post, path = "/executions/{id}/restart", tag = "executions", operation_id = "restart_execution",
-    params(("id" = i64, Path, description = "Id of the execution", minimum = 1)),
+    params(
+        ("id" = i64, Path, description = "Id of the execution", minimum = 1),
+        ("accept_changes" = Option<bool>, Query,
+            description = "Go on also where the definition of the job has changed in what the past of the instance depends on"),
+    ),
     responses(
         (status = 202, description = "Accepted: a new execution", body = LaunchView,
             headers(("location" = String, description = "Path of the new execution"))),
         (status = 404, description = "There is no such execution"),
-        (status = 409, description = "Its status forbids it; `detail` says what to do instead"),
+        (status = 409, description = "Its status forbids it, or its job is defined otherwise by now; `detail` says what to do instead"),
         (status = 429, description = "As many launches wait as may"),
     )
 )]
 pub(crate) async fn restart(
     State(state): State<AppState>,
     PathId(id): PathId,
-    Strict(NoQuery): Strict<NoQuery>,
+    Strict(query): Strict<RestartQuery>,
     NoBody: NoBody,
 ) -> Result<impl IntoResponse, Problem> {
-    let id = ExecutionId(id);
-    let launched = state.engine().restart(id).await.map_err(|error| unknown_job_of(id, error))?;
+    let (engine, id) = (state.engine(), ExecutionId(id));
+    let restarted = match query.accept_changes {
+        true => engine.restart_accepting_changes(id).await,
+        false => engine.restart(id).await,
+    };
+    let launched = restarted.map_err(|error| unknown_job_of(id, error))?;
     Ok(answer(&state, launched, None).await)
 }
 

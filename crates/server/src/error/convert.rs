@@ -78,6 +78,9 @@ impl From<LaunchError> for Problem {
             LaunchError::NotRestartable { execution_id, .. } => {
                 Self::new(ProblemKind::NotRestartable, detail).with_execution(execution_id)
             }
+            LaunchError::DefinitionChanged { execution_id, .. } => {
+                Self::new(ProblemKind::DefinitionChanged, detail).with_execution(execution_id)
+            }
             LaunchError::NoRunNumber { .. } => Self::new(ProblemKind::NoRunNumber, detail),
             LaunchError::QueueFull { .. } => Self::new(ProblemKind::QueueFull, detail).retry_after(QUEUE_RETRY_SECONDS),
             LaunchError::LimitReached { .. } => {

@@ -29,6 +29,9 @@ pub struct ExecutionView {
     /// The moment of its end.
     #[schema(format = DateTime, required)]
     end_time: Option<String>,
+    /// The moment at which its status changed last.
+    #[schema(format = DateTime)]
+    change_time: String,
     /// Free text, by default the name of the final status.
     #[schema(required)]
     exit_code: Option<String>,
@@ -91,6 +94,7 @@ impl ExecutionView {
             create_time: time(execution.create_time),
             start_time: execution.start_time.map(time),
             end_time: execution.end_time.map(time),
+            change_time: time(execution.change_time),
             exit_code: execution.exit_code,
             exit_message: execution.exit_message,
             parameters: parameters(&execution.parameters),

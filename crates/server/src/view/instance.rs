@@ -22,6 +22,21 @@ pub struct InstanceView {
     create_time: String,
 }
 
+/// The number of instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = InstanceCount)]
+pub struct InstanceCountView {
+    #[schema(minimum = 0)]
+    count: i64,
+}
+
+impl InstanceCountView {
+    /// The shape of a count.
+    pub const fn new(count: i64) -> Self {
+        Self { count }
+    }
+}
+
 /// A parameter with which an instance was created. Of the four typed values one is set.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = InstanceParameter)]

@@ -31,11 +31,28 @@ pub struct JobView {
     max_running: Option<u32>,
     /// `true` if an execution that failed or was stopped can be resumed.
     restartable: bool,
+    /// The longest that the main part of an execution may run, in seconds; null for any time.
+    #[schema(minimum = 0, required)]
+    time_limit_seconds: Option<f64>,
+    /// The longest that the steps at the end of an execution may run together, in seconds; null where there are none.
+    #[schema(minimum = 0, required)]
+    finally_time_limit_seconds: Option<f64>,
+    /// The exit codes of a process that runs it or waits for it; where no pattern fits, the status decides.
+    process_exit_codes: Vec<ProcessExitCodeView>,
     /// Its newest execution.
     #[schema(required)]
     last_execution: Option<ExecutionView>,
     /// The number of its executions by status.
     counts: CountsView,
+}
+
+/// The exit code of a process for exit codes of the job: the first pattern that fits decides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ProcessExitCode)]
+pub struct ProcessExitCodeView {
+    /// `*` stands for any text, `?` for one character.
+    pattern: String,
+    code: u8,
 }
 
 /// A parameter that a job declares.
@@ -83,7 +100,7 @@ pub struct PatternView {
 }
 
 /// A step of a job's definition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = JobStep)]
 pub struct JobStepView {
     name: String,
@@ -99,6 +116,9 @@ pub struct JobStepView {
     max_retries: u32,
     /// `true` if it runs again although an earlier execution of the instance has completed it.
     rerun_if_complete: bool,
+    /// The longest that it may run, in seconds; null for any time.
+    #[schema(minimum = 0, required)]
+    time_limit_seconds: Option<f64>,
 }
 
 /// The kind of a step.
@@ -145,6 +165,14 @@ impl JobView {
             priority: job.priority(),
             max_running: job.max_running(),
             restartable: job.is_restartable(),
+            time_limit_seconds: job.time_limit().map(|limit| limit.as_secs_f64()),
+            finally_time_limit_seconds: (!job.flow().finally().is_empty())
+                .then(|| job.finally_time_limit().as_secs_f64()),
+            process_exit_codes: job
+                .process_exit_codes()
+                .iter()
+                .map(|(pattern, code)| ProcessExitCodeView { pattern: pattern.to_owned(), code })
+                .collect(),
             last_execution,
             counts: counts.into(),
         }
@@ -208,6 +236,7 @@ impl From<&Step> for JobStepView {
             start_limit: step.start_limit(),
             max_retries: step.max_retries(),
             rerun_if_complete: step.reruns_if_complete(),
+            time_limit_seconds: step.time_limit().map(|limit| limit.as_secs_f64()),
         }
     }
 }

@@ -38,6 +38,20 @@ async fn instances_are_filtered_and_paged() {
 }
 
 #[tokio::test]
+async fn instances_are_counted_of_all_jobs_or_of_one() {
+    let service = Service::idle().await;
+    for n in 0..3 {
+        service.post_json("/jobs/Sample/launch", &format!(r#"{{"n":{n}}}"#)).await;
+    }
+    service.post("/jobs/Chunky/launch").await;
+    assert_eq!(service.get("/instances/count").await.json(), json!({"count": 4}));
+    assert_eq!(service.get("/instances/count?job=Sample").await.json(), json!({"count": 3}));
+    assert_eq!(service.get("/instances/count?job=Failing").await.json(), json!({"count": 0}));
+    service.get("/instances/count?job=Nope").await.problem(404);
+    service.get("/instances/count?limit=1").await.problem(400);
+}
+
+#[tokio::test]
 async fn the_executions_of_an_instance_are_paged_under_its_path() {
     let service = Service::start().await;
     for _ in 0..3 {

@@ -94,3 +94,21 @@ async fn a_call_that_takes_no_body_refuses_one() {
     }
     assert_eq!(service.post_json("/executions/1/restart", " {} ").await.status, 202);
 }
+
+#[tokio::test]
+async fn a_restart_under_another_definition_is_refused_unless_it_accepts_the_changes() {
+    let service = Service::start().await;
+    service.run("Failing", r#"{"a":1}"#).await;
+    service.damage(r#"UPDATE oxbatch_job_execution SET definition = replace(definition, '"task"', '"chunk"')"#);
+    for path in ["/executions/1/restart", "/jobs/Failing/launch"] {
+        let refused = service.post_json(path, if path.contains("launch") { r#"{"a":1}"# } else { "" }).await;
+        assert!(refused.problem(409).contains("'Step1' was a chunk step and is a task step"), "{}", refused.text);
+        assert_eq!(refused.json()["type"], "urn:oxbatch:problem:definition-changed");
+        assert_eq!(refused.json()["execution_id"], 1);
+    }
+    service.post("/executions/1/restart?accept_changes=perhaps").await.problem(400);
+    assert_eq!(service.post("/executions/1/restart?accept_changes=true").await.status, 202);
+    service.engine.wait(oxbatch_core::execution::ExecutionId(2), std::time::Duration::from_secs(60)).await.unwrap();
+    let launched = service.post_json("/jobs/Failing/launch?wait=1m", r#"{"a":1}"#).await;
+    assert_eq!(launched.status, 202, "the accepted one is in force: {}", launched.text);
+}

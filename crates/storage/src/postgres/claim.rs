@@ -42,12 +42,18 @@ pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<O
                      ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
                  UPDATE oxbatch_job_execution
                  SET status = $1, start_time = $2, node = $3, lease_owner = $4, lease_epoch = lease_epoch + 1,
-                     lease_deadline = ",
+                     definition = (SELECT definition FROM unnest($6::text[], $12::text[]) AS known (job, definition)
+                         WHERE job = job_name),
+                     running_since = ",
+                now!(),
+                ", change_time = ",
+                now!(),
+                ", lease_deadline = ",
                 now!(),
                 " + make_interval(secs => $5)
                  FROM foremost WHERE id = foremost_id RETURNING ",
                 execution_columns!(),
-                ", lease_epoch"
+                ", lease_epoch, earlier_time, past_definition"
             ),
             &[
                 &status.as_str(),
@@ -55,12 +61,13 @@ pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<O
                 &request.node.name,
                 &request.node.to_string(),
                 &seconds(request.lease),
-                &&request.jobs[..],
+                &request.jobs.names(),
                 &request.only.map(|id| id.0),
                 &limited,
                 &limits,
                 &request.limits.total.map(i64::from),
                 &request.node.boot_id.to_string(),
+                &request.jobs.fingerprints(),
             ],
         )
         .await?;
@@ -81,7 +88,8 @@ pub(super) async fn renew(
                 "UPDATE oxbatch_job_execution SET lease_deadline = ",
                 now!(),
                 " + make_interval(secs => $2) WHERE lease_owner = $1 AND id = ANY ($3)
-                 RETURNING id, lease_epoch, status"
+                 RETURNING id, lease_epoch, status, earlier_time, running_since, ",
+                now!()
             ),
             &[&node.to_string(), &seconds(lease), &held],
         )

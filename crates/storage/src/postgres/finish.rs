@@ -68,8 +68,9 @@ async fn end_as_reported(
                  SET status = $3, end_time = $4, exit_code = $5, exit_message = $6, state = coalesce($7, state),
                      progress = coalesce($8, progress), read_count = $9, write_count = $10, filter_count = $11,
                      commit_count = $12, rollback_count = $13, read_skip_count = $14, process_skip_count = $15,
-                     write_skip_count = $16, retry_count = $17
-                 WHERE id = $1 AND lease_epoch = $2 RETURNING ",
+                     write_skip_count = $16, retry_count = $17, running_until = ",
+                now!(),
+                " WHERE id = $1 AND lease_epoch = $2 RETURNING ",
                 step_columns!()
             ),
             &[
@@ -104,8 +105,10 @@ async fn end_as_kept(
     time: Timestamp,
 ) -> Result<StepExecution, StoreError> {
     let sql = concat!(
-        "UPDATE oxbatch_step_execution SET status = $3, end_time = $4, exit_code = $5, exit_message = $6
-         WHERE id = $1 AND lease_epoch = $2 RETURNING ",
+        "UPDATE oxbatch_step_execution SET status = $3, end_time = $4, exit_code = $5, exit_message = $6,
+             running_until = ",
+        now!(),
+        " WHERE id = $1 AND lease_epoch = $2 RETURNING ",
         step_columns!()
     );
     let message = end.exit_message.as_deref().map(storable);
@@ -137,8 +140,11 @@ pub(super) async fn execution(
             concat!(
                 "UPDATE oxbatch_job_execution
                  SET status = $3, end_time = $4, exit_code = $5, exit_message = $6, resume_pending = $7,
-                     lease_owner = NULL, lease_deadline = NULL
-                 WHERE id = $1 AND lease_epoch = $2 RETURNING ",
+                     lease_owner = NULL, lease_deadline = NULL, running_until = ",
+                now!(),
+                ", change_time = ",
+                now!(),
+                " WHERE id = $1 AND lease_epoch = $2 RETURNING ",
                 execution_columns!()
             ),
             &[
@@ -164,8 +170,13 @@ pub(super) async fn end_running_steps(
 ) -> Result<(), StoreError> {
     session
         .execute(
-            "UPDATE oxbatch_step_execution SET status = $2, end_time = $3, exit_code = $4, exit_message = $5
-             WHERE job_execution_id = $1 AND status IN ('STARTED', 'STOPPING')",
+            concat!(
+                "UPDATE oxbatch_step_execution SET status = $2, end_time = $3, exit_code = $4, exit_message = $5,
+                     running_until = least(",
+                now!(),
+                ", (SELECT lease_deadline FROM oxbatch_job_execution WHERE id = $1))
+                 WHERE job_execution_id = $1 AND status IN ('STARTED', 'STOPPING')"
+            ),
             &[&id.0, &end.status.as_str(), &time, &end.exit_code, &end.exit_message],
         )
         .await?;
@@ -188,6 +199,8 @@ pub(super) async fn request_stop(session: &Session, id: ExecutionId) -> Result<J
             let sql = concat!(
                 "UPDATE oxbatch_job_execution SET status = $2, end_time = ",
                 now!(),
+                ", change_time = ",
+                now!(),
                 ", exit_code = $3, exit_message = $4 WHERE id = $1 RETURNING ",
                 execution_columns!()
             );
@@ -198,8 +211,12 @@ pub(super) async fn request_stop(session: &Session, id: ExecutionId) -> Result<J
             let sql =
                 "UPDATE oxbatch_step_execution SET status = $2 WHERE job_execution_id = $1 AND status = 'STARTED'";
             session.execute(sql, &[&id.0, &stopping.as_str()]).await?;
-            let sql =
-                concat!("UPDATE oxbatch_job_execution SET status = $2 WHERE id = $1 RETURNING ", execution_columns!());
+            let sql = concat!(
+                "UPDATE oxbatch_job_execution SET status = $2, change_time = ",
+                now!(),
+                " WHERE id = $1 RETURNING ",
+                execution_columns!()
+            );
             rows::execution(&session.one(sql, &[&id.0, &stopping.as_str()]).await?)
         }
     }
@@ -216,7 +233,9 @@ pub(super) async fn abandon(session: &Session, id: ExecutionId) -> Result<JobExe
         .await?;
     let status = rules::abandon(id, status_of(session, id).await?)?;
     let sql = concat!(
-        "UPDATE oxbatch_job_execution SET status = $2, resume_pending = FALSE WHERE id = $1 RETURNING ",
+        "UPDATE oxbatch_job_execution SET status = $2, resume_pending = FALSE, change_time = ",
+        now!(),
+        " WHERE id = $1 RETURNING ",
         execution_columns!()
     );
     rows::execution(&session.one(sql, &[&id.0, &status.as_str()]).await?)

@@ -5,6 +5,7 @@ use super::finish::storable;
 use super::rows;
 use super::session::Session;
 use super::sql::{attempt_columns, flow_columns};
+use crate::rows::microseconds;
 use oxbatch_core::execution::{ExecutionId, FlowEntry, MainResult, StepSummaries};
 use oxbatch_core::repository::rules::flow::summaries;
 use oxbatch_core::repository::{FlowPast, FlowRecord, Lease, Missing, RepositoryError};
@@ -32,10 +33,17 @@ pub(super) async fn history(session: &Session, id: ExecutionId) -> Result<Vec<Fl
     entries(session, lineage(session, id).await?).await
 }
 
+/// The past of the instance of an execution: the history, and the steps that have run.
+pub(super) async fn reached(session: &Session, id: ExecutionId) -> Result<(Vec<FlowEntry>, StepSummaries), StoreError> {
+    let of = lineage(session, id).await?;
+    Ok((entries(session, of).await?, steps(session, of).await?))
+}
+
 /// The past that an execution goes on with.
 pub(super) async fn past(session: &Session, id: ExecutionId) -> Result<FlowPast, StoreError> {
     let of = lineage(session, id).await?;
-    let sql = "SELECT id, status, exit_code, main_execution_id, main_status, main_exit_code, main_exit_message
+    let sql = "SELECT id, status, exit_code, main_execution_id, main_status, main_exit_code, main_exit_message,
+                 main_time
                FROM oxbatch_job_execution WHERE job_instance_id = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1";
     let found = session.optional(sql, &[&of.0, &of.1, &id.0]).await?;
     let previous = found.as_ref().map(rows::previous).transpose()?;
@@ -112,7 +120,8 @@ pub(super) async fn record_fenced(session: &Session, lease: Lease, entry: &FlowR
 /// Records the result of the main part.
 pub(super) async fn record_main(session: &Session, lease: Lease, main: &MainResult) -> Result<(), StoreError> {
     let sql = "UPDATE oxbatch_job_execution
-               SET main_execution_id = $3, main_status = $4, main_exit_code = $5, main_exit_message = $6
+               SET main_execution_id = $3, main_status = $4, main_exit_code = $5, main_exit_message = $6,
+                 main_time = $7
                WHERE id = $1 AND lease_epoch = $2 AND lease_owner IS NOT NULL";
     let changed = session
         .execute(
@@ -124,6 +133,7 @@ pub(super) async fn record_main(session: &Session, lease: Lease, main: &MainResu
                 &main.status.as_str(),
                 &main.exit_code.as_deref().map(storable),
                 &main.exit_message.as_deref().map(storable),
+                &microseconds(main.running),
             ],
         )
         .await?;

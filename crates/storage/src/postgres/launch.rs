@@ -3,12 +3,14 @@
 use futures_util::future::join;
 use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, JobExecution, Status};
-use oxbatch_core::job::ParameterValue;
+use oxbatch_core::job::{ParameterValue, Reached};
 use oxbatch_core::repository::rules::launch::{self as rules, KEYS_CLEARED, LastExecution, Origin};
+use oxbatch_core::repository::rules::time::RunningTime;
 use oxbatch_core::repository::{Admission, IdempotencyKey, LaunchRequest, Launched, RepositoryError};
 
 use super::claim::seconds;
 use super::error::StoreError;
+use super::flow;
 use super::node::keep_to_limits;
 use super::rerun;
 use super::rows;
@@ -16,6 +18,7 @@ use super::run_number;
 use super::session::{Session, Values};
 use super::sql::{execution_columns, now};
 use crate::conditions::overwrites_key;
+use crate::rows::microseconds;
 
 /// Searches for an instance that others create and purge at the same time.
 const ATTEMPTS: u32 = 5;
@@ -71,6 +74,10 @@ async fn create(
     )
     .await;
     let origin = rules::origin(last?, request)?;
+    if let Some(changed) = origin.changed_definition(request) {
+        let (entries, steps) = flow::reached(session, changed.execution_id).await?;
+        rules::check_definition(changed, Reached { entries: &entries, steps: &steps })?;
+    }
     rules::check_queue(&request.admission, waiting?)?;
     keep_to_limits(session, &request.job_name, &request.admission).await?;
     let (created, kept) = join(create_execution(session, request, instance_id, &origin), async {
@@ -151,7 +158,8 @@ pub(super) async fn instance(
 async fn last(session: &Session, instance_id: i64) -> Result<Option<LastExecution>, StoreError> {
     let row = session
         .optional(
-            "SELECT id, status, coalesce(first_execution_id, id), context FROM oxbatch_job_execution
+            "SELECT id, status, coalesce(first_execution_id, id), context, definition, past_definition, exit_code
+             FROM oxbatch_job_execution
              WHERE job_instance_id = $1 ORDER BY id DESC LIMIT 1",
             &[&instance_id],
         )
@@ -273,10 +281,14 @@ pub(super) async fn create_execution(
             concat!(
                 "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, start_time,
                      parameters, context, forced, first_execution_id, rerun_of, node, lease_owner, lease_epoch, priority,
-                     restartable, lease_deadline)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ",
+                     restartable, definition, past_definition, lease_deadline, running_since, change_time)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $17, $18, ",
                 now!(),
-                " + make_interval(secs => $16)) RETURNING ",
+                " + make_interval(secs => $16), CASE WHEN $16 IS NULL THEN NULL ELSE ",
+                now!(),
+                " END, ",
+                now!(),
+                ") RETURNING ",
                 execution_columns!()
             ),
             &[
@@ -296,6 +308,8 @@ pub(super) async fn create_execution(
                 &request.admission.priority,
                 &request.restartable,
                 &begin.lease.map(seconds),
+                &request.definition.as_deref().filter(|_| begin.lease.is_some()),
+                &origin.definition.as_ref().map(|(_, definition)| definition),
             ],
         )
         .await?;
@@ -315,21 +329,27 @@ pub(super) async fn running(session: &Session, request: &LaunchRequest) -> Resul
     Ok(row.map(|row| row.try_get(0)).transpose()?.map(ExecutionId))
 }
 
-/// A queued execution that goes on where another of the same instance ended: same parameters, lineage and context.
+/// A queued execution that goes on by itself where another of the same instance ended: same parameters, lineage,
+/// context and running time.
 pub(super) async fn create_successor(
     session: &Session,
-    of: ExecutionId,
+    (of, running): (ExecutionId, RunningTime),
     recovery_count: i64,
     time: Timestamp,
 ) -> Result<ExecutionId, StoreError> {
     let row = session
         .one(
-            "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, parameters, context,
-                 forced, first_execution_id, recovery_count, priority, rerun_of, restartable)
-             SELECT job_instance_id, job_name, $2, $3, parameters, context, FALSE, coalesce(first_execution_id, id), $4,
-                 priority, rerun_of, restartable
-             FROM oxbatch_job_execution WHERE id = $1 RETURNING id, rerun_of",
-            &[&of.0, &Status::Starting.as_str(), &time, &recovery_count],
+            concat!(
+                "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, parameters, context,
+                     forced, first_execution_id, recovery_count, priority, rerun_of, restartable, launch_execution_id,
+                     earlier_time, past_definition, change_time)
+                 SELECT job_instance_id, job_name, $2, $3, parameters, context, FALSE, coalesce(first_execution_id, id),
+                     $4, priority, rerun_of, restartable, coalesce(launch_execution_id, id), $5,
+                     CASE WHEN rerun_of IS NULL THEN coalesce(definition, past_definition) END, ",
+                now!(),
+                " FROM oxbatch_job_execution WHERE id = $1 RETURNING id, rerun_of"
+            ),
+            &[&of.0, &Status::Starting.as_str(), &time, &recovery_count, &microseconds(running.total())],
         )
         .await?;
     let id = ExecutionId(row.try_get(0)?);

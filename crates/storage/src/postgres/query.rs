@@ -137,6 +137,18 @@ pub(super) async fn instances(
     Ok(InstancePage::of(found.iter().map(rows::instance).collect::<Result<_, _>>()?, page.limit))
 }
 
+pub(super) async fn instance_count(session: &Session, filter: &InstanceFilter) -> Result<i64, StoreError> {
+    let found = match &filter.job_name {
+        name if is_no_name(name.as_deref()) => return Ok(0),
+        Some(job_name) => {
+            let sql = "SELECT count(*) FROM oxbatch_job_instance WHERE job_name = $1";
+            session.list(sql, &[(job_name, Type::TEXT)]).await?
+        }
+        None => session.list("SELECT count(*) FROM oxbatch_job_instance", &[]).await?,
+    };
+    found.first().map_or(Ok(0), |row| Ok(row.try_get(0)?))
+}
+
 pub(super) async fn instance_parameters(
     session: &Session,
     id: InstanceId,

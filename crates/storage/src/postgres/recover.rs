@@ -9,9 +9,10 @@ use super::finish::end_running_steps;
 use super::launch::create_successor;
 use super::rows;
 use super::session::{Session, Values};
-use super::sql::{chunk_session, execution_columns, now};
+use super::sql::{chunk_session, execution_columns, now, running_columns};
 use crate::conditions::is_last_of_instance;
 use crate::presence::Presence;
+use crate::rows::running_time;
 
 /// Looks for candidates; writes nothing, since mostly there are none.
 pub(super) async fn candidates(
@@ -104,14 +105,20 @@ async fn end_lost(
     let sql = concat!(
         "UPDATE oxbatch_job_execution
          SET status = $2, end_time = $3, exit_code = $4, exit_message = $5, lease_owner = NULL,
-             lease_deadline = NULL, lease_epoch = lease_epoch + 1
-         WHERE id = $1 RETURNING ",
-        execution_columns!()
+             lease_deadline = NULL, lease_epoch = lease_epoch + 1, change_time = ",
+        now!(),
+        ", running_until = least(",
+        now!(),
+        ", lease_deadline) WHERE id = $1 RETURNING ",
+        execution_columns!(),
+        ", ",
+        running_columns!()
     );
     let values: Values<'_> = &[&id.0, &end.status.as_str(), &request.time, &end.exit_code, &end.exit_message];
-    let lost = rows::execution(&session.one(sql, values).await?)?;
+    let row = session.one(sql, values).await?;
+    let (lost, running) = (rows::execution(&row)?, running_time(&row, rows::EXECUTION_COLUMNS, id.0)?);
     let successor = match recoveries {
-        Some(count) => Some(create_successor(session, id, count, request.time).await?),
+        Some(count) => Some(create_successor(session, (id, running), count, request.time).await?),
         None => None,
     };
     Ok(Recovered { lost, successor })
@@ -138,7 +145,9 @@ async fn resume(session: &Session, id: ExecutionId, request: &RecoverRequest) ->
                 "UPDATE oxbatch_job_execution SET resume_pending = FALSE WHERE id = $1 AND resume_pending RETURNING ",
                 execution_columns!(),
                 ", ",
-                is_last_of_instance!()
+                is_last_of_instance!(),
+                ", ",
+                running_columns!()
             ),
             &[&id.0],
         )
@@ -149,8 +158,8 @@ async fn resume(session: &Session, id: ExecutionId, request: &RecoverRequest) ->
     if !is_last {
         return Ok(None);
     }
-    let lost = rows::execution(&row)?;
+    let (lost, running) = (rows::execution(&row)?, running_time(&row, rows::EXECUTION_COLUMNS + 1, id.0)?);
     let recoveries = rules::recoveries_after_shutdown(progress(session, id).await?);
-    let successor = create_successor(session, id, recoveries, request.time).await?;
+    let successor = create_successor(session, (id, running), recoveries, request.time).await?;
     Ok(Some(Recovered { lost, successor: Some(successor) }))
 }

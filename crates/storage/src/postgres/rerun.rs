@@ -65,7 +65,8 @@ pub(super) async fn link(session: &Session, of: i64, by: ExecutionId) -> Result<
 async fn last(session: &Session, of: i64) -> Result<Option<LastRerun>, StoreError> {
     let row = session
         .optional(
-            "SELECT id, status, coalesce(first_execution_id, id), context, job_instance_id
+            "SELECT id, status, coalesce(first_execution_id, id), context, definition, past_definition, exit_code,
+                 job_instance_id
              FROM oxbatch_job_execution WHERE rerun_of = $1 ORDER BY id DESC LIMIT 1",
             &[&of],
         )

@@ -7,7 +7,8 @@ use oxbatch_core::repository::{Lease, NewStep, RepositoryError, StepStart};
 use super::error::StoreError;
 use super::rows;
 use super::session::{Session, Values};
-use super::sql::attempt_columns;
+use super::sql::{attempt_columns, now};
+use crate::rows::microseconds;
 
 /// Finds out whether a step has to run, and creates its execution when it does.
 pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Result<StepStart, StoreError> {
@@ -29,7 +30,7 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
         )
         .await?;
     let last = last.as_ref().map(rows::attempt).transpose()?;
-    let inherited = match inherited(running.status, last, step)? {
+    let inherited = match inherited(&running, last, step)? {
         Ok(inherited) => inherited,
         Err(not_run) => return Ok(not_run),
     };
@@ -49,9 +50,13 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
     // The state is copied: an attempt that dies before its first commit leaves what it was given to the next one.
     let id: i64 = session
         .one(
-            "INSERT INTO oxbatch_step_execution (job_execution_id, job_instance_id, step_name, status, start_time,
-                 lease_epoch, state, control_totals, iteration, earlier_counters)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
+            concat!(
+                "INSERT INTO oxbatch_step_execution (job_execution_id, job_instance_id, step_name, status, start_time,
+                     lease_epoch, state, control_totals, iteration, earlier_counters, earlier_time, running_since)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, ",
+                now!(),
+                ") RETURNING id"
+            ),
             &[
                 &lease.execution_id().0,
                 &running.instance_id.0,
@@ -63,6 +68,7 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
                 &inherited.control_totals,
                 &iteration,
                 &inherited.earlier_json(),
+                &microseconds(inherited.running),
             ],
         )
         .await?
@@ -76,8 +82,8 @@ async fn running(session: &Session, lease: Lease) -> Result<Option<RunningExecut
     let ExecutionId(id) = lease.execution_id();
     let row = session
         .optional(
-            "SELECT status, job_instance_id, coalesce(first_execution_id, id), context FROM oxbatch_job_execution
-             WHERE id = $1 AND lease_epoch = $2 AND lease_owner IS NOT NULL FOR NO KEY UPDATE",
+            "SELECT status, job_instance_id, coalesce(first_execution_id, id), context, coalesce(launch_execution_id, id)
+             FROM oxbatch_job_execution WHERE id = $1 AND lease_epoch = $2 AND lease_owner IS NOT NULL FOR NO KEY UPDATE",
             &[&id, &lease.epoch],
         )
         .await?;

@@ -17,16 +17,19 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
     let status = claimed()?;
     let limits: serde_json::Map<_, _> =
         request.limits.of_jobs.iter().map(|(job, limit)| (job.clone(), (*limit).into())).collect();
-    let jobs = serde_json::Value::from(request.jobs.to_vec()).to_string();
     let mut statement = connection.prepare_cached(concat!(
         "UPDATE oxbatch_job_execution
          SET status = ?1, start_time = ?2, node = ?3, lease_owner = ?4, lease_epoch = lease_epoch + 1,
-             lease_deadline = ",
+             definition = (SELECT value FROM json_each(?6) AS known WHERE known.key = job_name), running_since = ",
+        now!(),
+        ", change_time = ",
+        now!(),
+        ", lease_deadline = ",
         now!(),
         " + ?5
          WHERE id = (SELECT id FROM oxbatch_job_execution
              WHERE status = 'STARTING' AND lease_owner IS NULL AND (?7 IS NULL OR id = ?7)
-                 AND job_name IN (SELECT value FROM json_each(?6))
+                 AND job_name IN (SELECT key FROM json_each(?6))
                  AND job_name NOT IN (SELECT key FROM json_each(?8) AS of_job
                      WHERE of_job.value <= (SELECT count(*) FROM oxbatch_job_execution AS running
                          WHERE running.lease_owner IS NOT NULL AND running.job_name = of_job.key))
@@ -34,7 +37,7 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
              ORDER BY priority DESC, id LIMIT 1)
          RETURNING ",
         execution_columns!(),
-        ", lease_epoch"
+        ", lease_epoch, earlier_time, past_definition"
     ))?;
     let values = params![
         status.as_str(),
@@ -42,7 +45,7 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
         request.node.name,
         request.node.to_string(),
         microseconds(request.lease),
-        jobs,
+        request.jobs.as_json(),
         request.only.map(|id| id.0),
         serde_json::Value::from(limits).to_string(),
         request.limits.total,
@@ -62,7 +65,8 @@ pub(super) fn renew(
         "UPDATE oxbatch_job_execution SET lease_deadline = ",
         now!(),
         " + ?2 WHERE lease_owner = ?1 AND id IN (SELECT value FROM json_each(?3))
-         RETURNING id, lease_epoch, status"
+         RETURNING id, lease_epoch, status, earlier_time, running_since, ",
+        now!()
     ))?;
     let renewed = statement.query_map(params![node.to_string(), lease, held.to_string()], rows::renewed)?;
     Ok(renewed.collect::<Result<_, _>>()?)

@@ -40,8 +40,9 @@ pub(super) fn step(
              SET status = ?3, end_time = ?4, exit_code = ?5, exit_message = ?6, state = coalesce(?7, state),
                  progress = coalesce(?8, progress), read_count = ?9, write_count = ?10, filter_count = ?11,
                  commit_count = ?12, rollback_count = ?13, read_skip_count = ?14, process_skip_count = ?15,
-                 write_skip_count = ?16, retry_count = ?17
-             WHERE id = ?1 AND lease_epoch = ?2 RETURNING ",
+                 write_skip_count = ?16, retry_count = ?17, running_until = ",
+            now!(),
+            " WHERE id = ?1 AND lease_epoch = ?2 RETURNING ",
             step_columns!()
         ))?
         .query_row(
@@ -94,8 +95,11 @@ pub(super) fn execution(
         .prepare_cached(concat!(
             "UPDATE oxbatch_job_execution
              SET status = ?3, end_time = ?4, exit_code = ?5, exit_message = ?6, resume_pending = ?7,
-                 lease_owner = NULL, lease_deadline = NULL
-             WHERE id = ?1 AND lease_epoch = ?2 RETURNING ",
+                 lease_owner = NULL, lease_deadline = NULL, running_until = ",
+            now!(),
+            ", change_time = ",
+            now!(),
+            " WHERE id = ?1 AND lease_epoch = ?2 RETURNING ",
             execution_columns!()
         ))?
         .query_row(
@@ -121,10 +125,13 @@ pub(super) fn end_running_steps(
     time: Timestamp,
 ) -> Result<(), StoreError> {
     connection
-        .prepare_cached(
-            "UPDATE oxbatch_step_execution SET status = ?2, end_time = ?3, exit_code = ?4, exit_message = ?5
-             WHERE job_execution_id = ?1 AND status IN ('STARTED', 'STOPPING')",
-        )?
+        .prepare_cached(concat!(
+            "UPDATE oxbatch_step_execution SET status = ?2, end_time = ?3, exit_code = ?4, exit_message = ?5,
+                 running_until = min(",
+            now!(),
+            ", (SELECT lease_deadline FROM oxbatch_job_execution WHERE id = ?1))
+             WHERE job_execution_id = ?1 AND status IN ('STARTED', 'STOPPING')"
+        ))?
         .execute(params![id.0, end.status.as_str(), time.as_microsecond(), end.exit_code, end.exit_message])?;
     Ok(())
 }
@@ -144,6 +151,8 @@ pub(super) fn request_stop(connection: &Connection, id: ExecutionId) -> Result<J
             let mut statement = connection.prepare_cached(concat!(
                 "UPDATE oxbatch_job_execution SET status = ?2, end_time = ",
                 now!(),
+                ", change_time = ",
+                now!(),
                 ", exit_code = ?3, exit_message = ?4 WHERE id = ?1 RETURNING ",
                 execution_columns!()
             ))?;
@@ -157,7 +166,9 @@ pub(super) fn request_stop(connection: &Connection, id: ExecutionId) -> Result<J
                 )?
                 .execute(params![id.0, stopping.as_str()])?;
             let mut statement = connection.prepare_cached(concat!(
-                "UPDATE oxbatch_job_execution SET status = ?2 WHERE id = ?1 RETURNING ",
+                "UPDATE oxbatch_job_execution SET status = ?2, change_time = ",
+                now!(),
+                " WHERE id = ?1 RETURNING ",
                 execution_columns!()
             ))?;
             Ok(statement.query_row(params![id.0, stopping.as_str()], rows::execution)?)
@@ -169,7 +180,9 @@ pub(super) fn request_stop(connection: &Connection, id: ExecutionId) -> Result<J
 pub(super) fn abandon(connection: &Connection, id: ExecutionId) -> Result<JobExecution, StoreError> {
     let status = rules::abandon(id, status_of(connection, id)?)?;
     let mut statement = connection.prepare_cached(concat!(
-        "UPDATE oxbatch_job_execution SET status = ?2, resume_pending = 0 WHERE id = ?1 RETURNING ",
+        "UPDATE oxbatch_job_execution SET status = ?2, resume_pending = 0, change_time = ",
+        now!(),
+        " WHERE id = ?1 RETURNING ",
         execution_columns!()
     ))?;
     Ok(statement.query_row(params![id.0, status.as_str()], rows::execution)?)

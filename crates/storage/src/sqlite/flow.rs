@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::error::StoreError;
 use super::rows;
 use super::sql::{attempt_columns, flow_columns};
+use crate::rows::microseconds;
 
 /// The instance of an execution and the execution from which completed elements count.
 fn lineage(connection: &Connection, id: ExecutionId) -> Result<(i64, i64), StoreError> {
@@ -35,12 +36,19 @@ pub(super) fn history(connection: &Connection, id: ExecutionId) -> Result<Vec<Fl
     entries(connection, lineage(connection, id)?)
 }
 
+/// The past of the instance of an execution: the history, and the steps that have run.
+pub(super) fn reached(connection: &Connection, id: ExecutionId) -> Result<(Vec<FlowEntry>, StepSummaries), StoreError> {
+    let of = lineage(connection, id)?;
+    Ok((entries(connection, of)?, steps(connection, of)?))
+}
+
 /// The past that an execution goes on with.
 pub(super) fn past(connection: &Connection, id: ExecutionId) -> Result<FlowPast, StoreError> {
     let of = lineage(connection, id)?;
     let previous = connection
         .prepare_cached(
-            "SELECT id, status, exit_code, main_execution_id, main_status, main_exit_code, main_exit_message
+            "SELECT id, status, exit_code, main_execution_id, main_status, main_exit_code, main_exit_message,
+                 main_time
              FROM oxbatch_job_execution WHERE job_instance_id = ?1 AND id >= ?2 AND id < ?3 ORDER BY id DESC LIMIT 1",
         )?
         .query_row(params![of.0, of.1, id.0], rows::previous)
@@ -115,7 +123,8 @@ pub(super) fn record_main(connection: &Connection, lease: Lease, main: &MainResu
     let changed = connection
         .prepare_cached(
             "UPDATE oxbatch_job_execution
-             SET main_execution_id = ?3, main_status = ?4, main_exit_code = ?5, main_exit_message = ?6
+             SET main_execution_id = ?3, main_status = ?4, main_exit_code = ?5, main_exit_message = ?6,
+                 main_time = ?7
              WHERE id = ?1 AND lease_epoch = ?2 AND lease_owner IS NOT NULL",
         )?
         .execute(params![
@@ -125,6 +134,7 @@ pub(super) fn record_main(connection: &Connection, lease: Lease, main: &MainResu
             main.status.as_str(),
             main.exit_code,
             main.exit_message,
+            microseconds(main.running),
         ])?;
     Ok(lease.check(changed as u64)?)
 }

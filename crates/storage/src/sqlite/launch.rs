@@ -2,14 +2,17 @@
 
 use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, JobExecution, Status};
+use oxbatch_core::job::Reached;
 use oxbatch_core::repository::rules::launch::{self as rules, KEYS_CLEARED, LastExecution, Origin};
+use oxbatch_core::repository::rules::time::RunningTime;
 use oxbatch_core::repository::{Admission, IdempotencyKey, LaunchError, LaunchRequest, Launched};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{StoreError, is_unique_violation};
 use super::sql::{execution_columns, now};
-use super::{node, rerun, rows, run_number};
+use super::{flow, node, rerun, rows, run_number};
 use crate::conditions::overwrites_key;
+pub(super) use crate::rows::microseconds;
 
 /// Launches, in the transaction of the caller. The number of statements does not depend on the history.
 pub(super) fn launch(connection: &Connection, request: &LaunchRequest) -> Result<Launched, StoreError> {
@@ -27,6 +30,10 @@ pub(super) fn launch(connection: &Connection, request: &LaunchRequest) -> Result
     let job_key = request.parameters.job_key();
     let (instance_id, last) = before(connection, &request.job_name, &job_key)?.unzip();
     let origin = rules::origin(last.flatten(), request)?;
+    if let Some(changed) = origin.changed_definition(request) {
+        let (entries, steps) = flow::reached(connection, changed.execution_id)?;
+        rules::check_definition(changed, Reached { entries: &entries, steps: &steps })?;
+    }
     admit(connection, &request.job_name, &request.admission)?;
     let instance_id = match instance_id {
         Some(id) => id,
@@ -86,7 +93,8 @@ fn before(
     job_key: &str,
 ) -> Result<Option<(i64, Option<LastExecution>)>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT instance.id, last.id, last.status, coalesce(last.first_execution_id, last.id), last.context
+        "SELECT instance.id, last.id, last.status, coalesce(last.first_execution_id, last.id), last.context,
+             last.definition, last.past_definition, last.exit_code
          FROM oxbatch_job_instance AS instance
          LEFT JOIN oxbatch_job_execution AS last ON last.id =
              (SELECT max(id) FROM oxbatch_job_execution WHERE job_instance_id = instance.id)
@@ -151,10 +159,14 @@ pub(super) fn create_execution(
         .prepare_cached(concat!(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, start_time, parameters,
                  context, forced, first_execution_id, rerun_of, node, lease_owner, lease_epoch, priority, restartable,
-                 lease_deadline)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ",
+                 definition, past_definition, lease_deadline, running_since, change_time)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?17, ?18, ",
             now!(),
-            " + ?16) RETURNING ",
+            " + ?16, iif(?16 IS NULL, NULL, ",
+            now!(),
+            "), ",
+            now!(),
+            ") RETURNING ",
             execution_columns!()
         ))?
         .query_row(
@@ -175,6 +187,8 @@ pub(super) fn create_execution(
                 request.admission.priority,
                 request.restartable,
                 begin.lease.map(microseconds),
+                request.definition.as_deref().filter(|_| begin.lease.is_some()),
+                origin.definition.as_ref().map(|(_, definition)| definition),
             ],
             rows::execution,
         );
@@ -198,27 +212,27 @@ fn running(connection: &Connection, instance_id: i64, error: rusqlite::Error) ->
     }
 }
 
-/// A time span as the database counts it.
-pub(super) fn microseconds(span: std::time::Duration) -> i64 {
-    i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 4)
-}
-
-/// A queued execution that goes on where another of the same instance ended: same parameters, lineage and context.
+/// A queued execution that goes on by itself where another of the same instance ended: same parameters, lineage,
+/// context and running time.
 pub(super) fn create_successor(
     connection: &Connection,
-    of: ExecutionId,
+    (of, running): (ExecutionId, RunningTime),
     recovery_count: i64,
     time: Timestamp,
 ) -> Result<ExecutionId, StoreError> {
+    let (status, earlier) = (Status::Starting.as_str(), microseconds(running.total()));
     let id = connection
-        .prepare_cached(
+        .prepare_cached(concat!(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, parameters, context,
-                 forced, first_execution_id, recovery_count, priority, rerun_of, restartable)
+                 forced, first_execution_id, recovery_count, priority, rerun_of, restartable, launch_execution_id,
+                 earlier_time, past_definition, change_time)
              SELECT job_instance_id, job_name, ?2, ?3, parameters, context, 0, coalesce(first_execution_id, id), ?4,
-                 priority, rerun_of, restartable
-             FROM oxbatch_job_execution WHERE id = ?1",
-        )?
-        .insert(params![of.0, Status::Starting.as_str(), time.as_microsecond(), recovery_count])?;
+                 priority, rerun_of, restartable, coalesce(launch_execution_id, id), ?5,
+                 CASE WHEN rerun_of IS NULL THEN coalesce(definition, past_definition) END, ",
+            now!(),
+            " FROM oxbatch_job_execution WHERE id = ?1"
+        ))?
+        .insert(params![of.0, status, time.as_microsecond(), recovery_count, earlier])?;
     let rerun_of: Option<i64> = connection
         .prepare_cached("SELECT rerun_of FROM oxbatch_job_execution WHERE id = ?1")?
         .query_row([id], |row| row.get(0))?;
@@ -269,6 +283,8 @@ mod tests {
             parameters: JobParameters::default().with("a", 1).with("b", 2),
             force: false,
             new_run: false,
+            definition: None,
+            accept_changes: false,
             restartable: true,
             admission: Admission {
                 time: Timestamp::UNIX_EPOCH,

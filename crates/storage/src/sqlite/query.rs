@@ -135,6 +135,18 @@ pub(super) fn instances(
     Ok(InstancePage::of(instances.collect::<Result<_, _>>()?, page.limit))
 }
 
+pub(super) fn instance_count(connection: &Connection, filter: &InstanceFilter) -> Result<i64, StoreError> {
+    let count = match &filter.job_name {
+        Some(job_name) => connection
+            .prepare_cached("SELECT count(*) FROM oxbatch_job_instance WHERE job_name = ?1")?
+            .query_row([job_name], |row| row.get(0))?,
+        None => {
+            connection.prepare_cached("SELECT count(*) FROM oxbatch_job_instance")?.query_row([], |row| row.get(0))?
+        }
+    };
+    Ok(count)
+}
+
 pub(super) fn instance_parameters(
     connection: &Connection,
     id: InstanceId,

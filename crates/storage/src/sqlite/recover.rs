@@ -2,6 +2,7 @@
 
 use oxbatch_core::execution::{ExecutionId, JobExecution};
 use oxbatch_core::repository::rules::recover::{self as rules, Candidate, Loss, Progress};
+use oxbatch_core::repository::rules::time::RunningTime;
 use oxbatch_core::repository::{RecoverRequest, Recovered};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -9,9 +10,10 @@ use super::error::StoreError;
 use super::finish::end_running_steps;
 use super::launch::create_successor;
 use super::rows;
-use super::sql::{execution_columns, now};
+use super::sql::{execution_columns, now, running_columns};
 use crate::conditions::is_last_of_instance;
 use crate::presence::Presence;
+use crate::rows::running_time;
 
 /// Looks for candidates; writes nothing, since mostly there are none.
 pub(super) fn candidates(
@@ -69,19 +71,25 @@ fn end_lost(
 ) -> Result<Recovered, StoreError> {
     end_running_steps(connection, id, &loss.steps()?, request.time)?;
     let (end, recoveries) = loss.end(progress(connection, id)?, request)?;
-    let lost = connection
+    let (lost, running) = connection
         .prepare_cached(concat!(
             "UPDATE oxbatch_job_execution
              SET status = ?2, end_time = ?3, exit_code = ?4, exit_message = ?5, lease_owner = NULL,
-                 lease_deadline = NULL, lease_epoch = lease_epoch + 1
-             WHERE id = ?1 RETURNING ",
-            execution_columns!()
+                 lease_deadline = NULL, lease_epoch = lease_epoch + 1, change_time = ",
+            now!(),
+            ", running_until = min(",
+            now!(),
+            ", lease_deadline) WHERE id = ?1 RETURNING ",
+            execution_columns!(),
+            ", ",
+            running_columns!()
         ))?
         .query_row(
             params![id.0, end.status.as_str(), request.time.as_microsecond(), end.exit_code, end.exit_message],
-            rows::execution,
+            |row| Ok((rows::execution(row)?, running_time(row, rows::EXECUTION_COLUMNS, id.0)?)),
         )?;
-    let successor = recoveries.map(|count| create_successor(connection, id, count, request.time)).transpose()?;
+    let successor = recoveries.map(|count| create_successor(connection, (id, running), count, request.time));
+    let successor = successor.transpose()?;
     Ok(Recovered { lost, successor })
 }
 
@@ -99,18 +107,23 @@ fn progress(connection: &Connection, id: ExecutionId) -> Result<Progress, StoreE
 }
 
 fn resume(connection: &Connection, id: ExecutionId, request: &RecoverRequest) -> Result<Option<Recovered>, StoreError> {
-    let stopped: Option<(JobExecution, bool)> = connection
+    let stopped: Option<(JobExecution, bool, RunningTime)> = connection
         .prepare_cached(concat!(
             "UPDATE oxbatch_job_execution SET resume_pending = 0 WHERE id = ?1 AND resume_pending = 1 RETURNING ",
             execution_columns!(),
             ", ",
-            is_last_of_instance!()
+            is_last_of_instance!(),
+            ", ",
+            running_columns!()
         ))?
-        .query_row([id.0], |row| Ok((rows::execution(row)?, row.get(rows::EXECUTION_COLUMNS)?)))
+        .query_row([id.0], |row| {
+            let running = running_time(row, rows::EXECUTION_COLUMNS + 1, id.0)?;
+            Ok((rows::execution(row)?, row.get(rows::EXECUTION_COLUMNS)?, running))
+        })
         .optional()?;
     // Somebody was faster, or has launched the instance in the meantime.
-    let Some((lost, true)) = stopped else { return Ok(None) };
+    let Some((lost, true, running)) = stopped else { return Ok(None) };
     let recoveries = rules::recoveries_after_shutdown(progress(connection, id)?);
-    let successor = create_successor(connection, id, recoveries, request.time)?;
+    let successor = create_successor(connection, (id, running), recoveries, request.time)?;
     Ok(Some(Recovered { lost, successor: Some(successor) }))
 }

@@ -250,6 +250,11 @@ impl History for SqliteRepository {
         self.store.readers.ask("list instances", list).boxed()
     }
 
+    fn instance_count(&self, filter: InstanceFilter) -> RepositoryFuture<'_, i64> {
+        let count = move |connection: &rusqlite::Connection| query::instance_count(connection, &filter);
+        self.store.readers.ask("count instances", count).boxed()
+    }
+
     fn instance_parameters(&self, id: InstanceId) -> RepositoryFuture<'_, Vec<InstanceParameter>> {
         let list = move |connection: &rusqlite::Connection| query::instance_parameters(connection, id);
         self.store.readers.ask("list parameters", list).boxed()

@@ -63,7 +63,8 @@ fn running(connection: &Connection, instance_id: InstanceId) -> Result<Option<Ex
 fn last(connection: &Connection, of: i64) -> Result<Option<LastRerun>, StoreError> {
     let found = connection
         .prepare_cached(
-            "SELECT id, status, coalesce(first_execution_id, id), context, job_instance_id
+            "SELECT id, status, coalesce(first_execution_id, id), context, definition, past_definition, exit_code,
+                 job_instance_id
              FROM oxbatch_job_execution WHERE rerun_of = ?1 ORDER BY id DESC LIMIT 1",
         )?
         .query_row([of], rows::last_rerun)

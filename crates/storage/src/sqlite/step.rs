@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
 use super::rows;
-use super::sql::attempt_columns;
+use super::sql::{attempt_columns, now};
+use crate::rows::microseconds;
 
 /// Finds out whether a step has to run, and creates its execution when it does.
 pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Result<StepStart, StoreError> {
@@ -26,7 +27,7 @@ pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Re
         ))?
         .query_row(of_step, rows::attempt)
         .optional()?;
-    let inherited = match inherited(running.status, last, step)? {
+    let inherited = match inherited(&running, last, step)? {
         Ok(inherited) => inherited,
         Err(not_run) => return Ok(not_run),
     };
@@ -44,11 +45,13 @@ pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Re
     let status = begun()?;
     // The state is copied: an attempt that dies before its first commit leaves what it was given to the next one.
     let id = connection
-        .prepare_cached(
+        .prepare_cached(concat!(
             "INSERT INTO oxbatch_step_execution (job_execution_id, job_instance_id, step_name, status, start_time,
-                 lease_epoch, state, control_totals, iteration, earlier_counters)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )?
+                 lease_epoch, state, control_totals, iteration, earlier_counters, earlier_time, running_since)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ",
+            now!(),
+            ")"
+        ))?
         .insert(params![
             lease.execution_id().0,
             running.instance_id.0,
@@ -60,6 +63,7 @@ pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Re
             inherited.control_totals,
             step.iteration,
             inherited.earlier_json(),
+            microseconds(inherited.running),
         ])?;
     Ok(inherited.into_start(lease, id, running))
 }
@@ -69,8 +73,8 @@ fn running(connection: &Connection, lease: Lease) -> Result<Option<RunningExecut
     let ExecutionId(id) = lease.execution_id();
     let running = connection
         .prepare_cached(
-            "SELECT status, job_instance_id, coalesce(first_execution_id, id), context FROM oxbatch_job_execution
-             WHERE id = ?1 AND lease_epoch = ?2 AND lease_owner IS NOT NULL",
+            "SELECT status, job_instance_id, coalesce(first_execution_id, id), context, coalesce(launch_execution_id, id)
+             FROM oxbatch_job_execution WHERE id = ?1 AND lease_epoch = ?2 AND lease_owner IS NOT NULL",
         )?
         .query_row(params![id, lease.epoch], |row| rows::running_execution(row, id))
         .optional()?;

@@ -96,6 +96,20 @@ async fn an_exit_code_by_counters_sees_all_attempts_and_is_asked_again_when_it_f
 }
 
 #[tokio::test]
+async fn an_exit_code_of_the_job_that_is_no_text_is_told_and_not_taken() {
+    let stage = Stage::new(Script::default(), |job, _| {
+        job.step(TaskStep::builder("Set", |context| Ok(context.put_into_job("oxbatch.exit_code", 7)?)))
+    })
+    .await;
+    let execution = stage.launch_with("{}", false).await;
+    assert_eq!((execution.status, execution.exit_code.as_deref()), (Completed, Some("COMPLETED")));
+    let message = execution.exit_message.unwrap();
+    assert!(message.starts_with("no step has set the exit code of the job: "), "{message}");
+    assert!(message.contains("oxbatch.exit_code"), "{message}");
+    stage.close().await;
+}
+
+#[tokio::test]
 async fn a_step_sees_those_before_it_summed_over_their_attempts() {
     let script = Script::default().says("read 3", [Say::Error]);
     let stage = Stage::new(script, |job, script| {

@@ -7,7 +7,7 @@ use oxbatch_core::engine::LaunchOptions;
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::job::{GivenParameters, JobBuilder};
 use oxbatch_core::step::TaskStepBuilder;
-use oxbatch_core::{Engine, Job, JobExecution, Status, TaskOutcome, TaskStep};
+use oxbatch_core::{Engine, EngineConfig, Job, JobExecution, Status, TaskOutcome, TaskStep};
 
 use crate::harness::{TestStore, ended};
 
@@ -75,9 +75,18 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new(script: Script, build: impl FnOnce(JobBuilder, &Script) -> JobBuilder) -> Self {
+        Self::with_settings(script, |_| {}, build).await
+    }
+
+    /// A stage whose node has settings of its own.
+    pub(crate) async fn with_settings(
+        script: Script,
+        set: impl FnOnce(&mut EngineConfig),
+        build: impl FnOnce(JobBuilder, &Script) -> JobBuilder,
+    ) -> Self {
         let store = TestStore::new();
         let job = build(Job::builder("Job"), &script).build().unwrap();
-        let engine = store.node([job]).await;
+        let engine = store.node_with([job], set).await;
         Self { store, engine, script, job: "Job".to_owned() }
     }
 

@@ -16,6 +16,8 @@ fn launch_of(key: i64) -> LaunchRequest {
         parameters: JobParameters::default().with("key", key),
         force: false,
         new_run: false,
+        definition: None,
+        accept_changes: false,
         restartable: true,
         admission: Admission {
             time: Timestamp::now(),

@@ -65,6 +65,8 @@ impl Step {
             parameters: JobParameters::default(),
             force: false,
             new_run: false,
+            definition: None,
+            accept_changes: false,
             restartable: true,
             admission: Admission {
                 time: Timestamp::now(),

@@ -17,6 +17,8 @@ fn launch_of(key: i64) -> LaunchRequest {
         parameters: JobParameters::default().with("key", key),
         force: false,
         new_run: false,
+        definition: None,
+        accept_changes: false,
         restartable: true,
         admission: Admission {
             time: jiff::Timestamp::now(),

@@ -65,6 +65,8 @@ pub struct LaunchOptions {
     pub idempotency_key: Option<String>,
     /// Rank in the queue: higher ones go first; `None` for what the job says.
     pub priority: Option<i32>,
+    /// Go on also where the definition of the job has changed in what the past of the instance depends on.
+    pub accept_changes: bool,
 }
 
 /// The node that takes an execution at its launch, and how long its lease lasts; without one it waits in the queue.

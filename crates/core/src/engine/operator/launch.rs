@@ -65,6 +65,8 @@ impl Operator {
             parameters: resolved.parameters,
             force: options.force,
             new_run: options.new_run,
+            definition: Some(job.fingerprint().to_owned()),
+            accept_changes: options.accept_changes,
             restartable: job.is_restartable(),
             admission: Admission {
                 time: config.clock.now(),
@@ -110,14 +112,25 @@ impl Operator {
     ///
     /// # Errors
     /// [`OperatorError::NotRestartable`] unless it is the last of its instance, and FAILED or STOPPED.
+    /// [`LaunchError::DefinitionChanged`](crate::repository::LaunchError::DefinitionChanged) when its job is defined
+    /// otherwise by now, in what the past of the instance depends on.
     pub async fn restart(&self, id: ExecutionId) -> Result<Launched, OperatorError> {
-        self.restart_with(id, None).await
+        self.restart_with(id, None, false).await
+    }
+
+    /// As [`Self::restart`], whatever has changed in the definition of the job.
+    ///
+    /// # Errors
+    /// [`OperatorError::NotRestartable`] as above.
+    pub async fn restart_accepting_changes(&self, id: ExecutionId) -> Result<Launched, OperatorError> {
+        self.restart_with(id, None, true).await
     }
 
     pub(in crate::engine) async fn restart_with(
         &self,
         id: ExecutionId,
         claim: Claim,
+        accept_changes: bool,
     ) -> Result<Launched, OperatorError> {
         let execution = self.execution(id).await?;
         let refuse = |reason: String| OperatorError::NotRestartable { id, status: execution.status, reason };
@@ -136,7 +149,7 @@ impl Operator {
             // Its instance is that of a re-run, which no parameters lead to.
             return Ok(self.rerun_with(of, claim).await?.launched);
         }
-        let options = LaunchOptions { priority: Some(execution.priority), ..LaunchOptions::default() };
+        let options = LaunchOptions { priority: Some(execution.priority), accept_changes, ..LaunchOptions::default() };
         if !job.is_restartable() {
             let reason =
                 "its job is not restartable; launch it as a new run, or with force to run every step from the start";
@@ -177,6 +190,9 @@ fn request_hash(job_name: &str, resolved: &Resolved, options: &LaunchOptions) ->
     }
     if options.new_run {
         hash.update(" new run");
+    }
+    if options.accept_changes {
+        hash.update(" accept changes");
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

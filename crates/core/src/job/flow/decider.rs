@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
@@ -10,12 +11,17 @@ use crate::execution::{
 };
 use crate::item::BoxError;
 
+/// The time within which a decider has to answer, unless it is given another.
+pub const DEFAULT_DECIDER_TIME_LIMIT: Duration = Duration::from_secs(5 * 60);
+
 type Decide = Arc<dyn Fn(&DecisionFacts) -> Result<String, BoxError> + Send + Sync>;
 
 /// A function that chooses the way. It runs no step.
 #[derive(Clone)]
 pub(crate) struct Decider {
     function: Decide,
+    time_limit: Duration,
+    version: Option<u32>,
 }
 
 impl fmt::Debug for Decider {
@@ -30,7 +36,24 @@ impl Decider {
         F: Fn(&DecisionFacts) -> Result<C, BoxError> + Send + Sync + 'static,
         C: Into<String>,
     {
-        Self { function: Arc::new(move |facts| function(facts).map(Into::into)) }
+        let function = Arc::new(move |facts: &DecisionFacts| function(facts).map(Into::into));
+        Self { function, time_limit: DEFAULT_DECIDER_TIME_LIMIT, version: None }
+    }
+
+    pub(super) fn set_time_limit(&mut self, limit: Duration) {
+        self.time_limit = limit;
+    }
+
+    pub(super) fn set_version(&mut self, version: u32) {
+        self.version = Some(version);
+    }
+
+    pub(crate) fn version(&self) -> Option<u32> {
+        self.version
+    }
+
+    pub(crate) fn time_limit(&self) -> Duration {
+        self.time_limit
     }
 
     pub(crate) fn decide(&self, facts: &DecisionFacts) -> Result<String, BoxError> {

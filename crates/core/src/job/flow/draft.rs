@@ -1,6 +1,7 @@
 //! The builder of flows: elements in their order, each followed by its transitions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::decider::Decider;
 use super::graph::Pattern;
@@ -89,6 +90,23 @@ impl Elements {
 
     pub(crate) fn close(&mut self) {
         self.with_last("or_fail", |draft, _| draft.is_closed = true);
+    }
+
+    pub(crate) fn version_decider(&mut self, version: u32) {
+        self.with_last("decider_version", |draft, problems| match &mut draft.body {
+            DraftBody::Decider(decider) => decider.set_version(version),
+            _ => problems.push(format!("decider_version stands behind '{}', which is no decider", draft.name)),
+        });
+    }
+
+    pub(crate) fn limit_decider(&mut self, limit: Duration) {
+        self.with_last("decider_time_limit", |draft, problems| match &mut draft.body {
+            DraftBody::Decider(_) if limit.is_zero() => {
+                problems.push(format!("a time limit of 0 would never let '{}' answer", draft.name));
+            }
+            DraftBody::Decider(decider) => decider.set_time_limit(limit),
+            _ => problems.push(format!("decider_time_limit stands behind '{}', which is no decider", draft.name)),
+        });
     }
 
     pub(crate) fn bound(&mut self, rounds: u32) {
@@ -251,6 +269,24 @@ macro_rules! flow_methods {
                 C: Into<String>,
             {
                 self.elements.push_decider(name.into(), $crate::job::flow::Decider::new(function));
+                self
+            }
+
+            /// Bounds the time within which the decider that was added last has to answer:
+            /// [`DEFAULT_DECIDER_TIME_LIMIT`]($crate::job::DEFAULT_DECIDER_TIME_LIMIT) unless set. One that exceeds it
+            /// is left behind, since it hears of no stop, and fails the job with the exit code
+            /// [`TIMEOUT`]($crate::execution::EXIT_TIMEOUT); a restart asks it again.
+            #[must_use]
+            pub fn decider_time_limit(mut self, limit: std::time::Duration) -> Self {
+                self.elements.limit_decider(limit);
+                self
+            }
+
+            /// The version of the code of the decider that was added last, which no fingerprint of the definition sees:
+            /// with another one, an execution whose way it has decided is not restarted unless the change is accepted.
+            #[must_use]
+            pub fn decider_version(mut self, version: u32) -> Self {
+                self.elements.version_decider(version);
                 self
             }
 

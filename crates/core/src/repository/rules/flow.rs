@@ -38,7 +38,7 @@ pub fn summaries(attempts: Vec<LastAttempt>) -> Result<StepSummaries, Repository
 /// A COMPLETED main part fails by it. After a FAILED one the first reason stays first.
 pub fn with_finally(main: MainResult, failure: Option<String>) -> MainResult {
     let Some(failure) = failure else { return main };
-    let MainResult { execution_id, status, exit_code, exit_message } = main;
+    let MainResult { execution_id, status, exit_code, exit_message, running } = main;
     let exit_message = Some(match &exit_message {
         Some(message) => format!("{message}; then {failure}"),
         None => failure,
@@ -47,16 +47,19 @@ pub fn with_finally(main: MainResult, failure: Option<String>) -> MainResult {
         Status::Completed => Some(EXIT_FINALLY_FAILED.to_owned()),
         _ => exit_code,
     };
-    MainResult { execution_id, status: Status::Failed, exit_code, exit_message }
+    MainResult { execution_id, status: Status::Failed, exit_code, exit_message, running }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::execution::ExecutionId;
 
     fn main_of(status: Status) -> MainResult {
-        MainResult { execution_id: ExecutionId(1), status, exit_code: None, exit_message: Some("why".to_owned()) }
+        let (exit_message, running) = (Some("why".to_owned()), Duration::ZERO);
+        MainResult { execution_id: ExecutionId(1), status, exit_code: None, exit_message, running }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::corrupt;
-use crate::execution::{ExecutionId, Status, StatusEvent, next};
-use crate::job::{JobParameters, Parameter, ParameterValue, RUN_PARAMETER};
+use crate::execution::{EXIT_DEFINITION_CHANGED, ExecutionId, Status, StatusEvent, next};
+use crate::job::{JobParameters, Parameter, ParameterValue, RUN_PARAMETER, Reached, definition_difference};
 use crate::repository::{Admission, IdempotencyKey, LaunchError, LaunchRequest, RepositoryError, RunLimits};
 
 /// Outdated idempotency keys that one launch clears away: more than it adds, so they do not pile up.
@@ -21,6 +21,18 @@ pub struct LastExecution {
     pub lineage: ExecutionId,
     /// The job's context as JSON.
     pub context: Option<String>,
+    /// The fingerprint of the definition on which what follows depends, see [`definition_of_past`]; `None` for one that
+    /// an older version has run.
+    pub definition: Option<String>,
+}
+
+/// The fingerprint of the definition on which the past of an instance depends, by its last execution: that with which
+/// it was run. One that no node has taken, or that was refused for its definition, leaves the one of before.
+pub fn definition_of_past(own: Option<String>, past: Option<String>, exit_code: Option<&str>) -> Option<String> {
+    match exit_code {
+        Some(EXIT_DEFINITION_CHANGED) => past,
+        _ => own.or(past),
+    }
 }
 
 /// The past that a new execution goes on from; the default is none.
@@ -32,6 +44,43 @@ pub struct Origin {
     pub lineage: Option<ExecutionId>,
     /// The execution whose skipped items it runs again.
     pub rerun_of: Option<ExecutionId>,
+    /// The last execution, and the fingerprint of the definition on which its past depends; `None` where nothing is to
+    /// be compared.
+    pub definition: Option<(ExecutionId, String)>,
+}
+
+impl Origin {
+    /// The definition on which the past depends, and that of a launch, where they differ at all: what was reached has
+    /// to be read then, for [`check_definition`].
+    pub fn changed_definition<'a>(&'a self, request: &'a LaunchRequest) -> Option<ChangedDefinition<'a>> {
+        let ((execution_id, past), now) = self.definition.as_ref().zip(request.definition.as_deref())?;
+        (past != now).then_some(ChangedDefinition { execution_id: *execution_id, past, now })
+    }
+}
+
+/// Two definitions of a job that differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangedDefinition<'a> {
+    /// The last execution of the instance.
+    pub execution_id: ExecutionId,
+    past: &'a str,
+    now: &'a str,
+}
+
+/// Refuses a launch under a definition that differs in what was reached.
+///
+/// # Errors
+/// It does, or one of the definitions cannot be read.
+pub fn check_definition(changed: ChangedDefinition<'_>, reached: Reached<'_>) -> Result<(), LaunchError> {
+    let ChangedDefinition { execution_id, past, now } = changed;
+    match definition_difference(past, now, reached) {
+        Ok(None) => Ok(()),
+        Ok(Some(difference)) => Err(LaunchError::DefinitionChanged { execution_id, difference }),
+        Err(error) => {
+            let what = format!("definition of the job of execution {execution_id}");
+            Err(RepositoryError::Corrupt { what, source: error.into() }.into())
+        }
+    }
 }
 
 /// The past that a launch of an instance goes on from.
@@ -52,7 +101,12 @@ pub fn origin(last: Option<LastExecution>, request: &LaunchRequest) -> Result<Or
         status if status.is_restartable() && !request.restartable => {
             Err(LaunchError::NotRestartable { execution_id: last.id, status })
         }
-        _ => Ok(Origin { context: last.context, lineage: Some(last.lineage), rerun_of: None }),
+        status => {
+            // After a completed one nothing is resumed.
+            let compares = status.is_restartable() && !request.accept_changes;
+            let definition = last.definition.filter(|_| compares).map(|definition| (last.id, definition));
+            Ok(Origin { context: last.context, lineage: Some(last.lineage), rerun_of: None, definition })
+        }
     }
 }
 
@@ -186,6 +240,8 @@ mod tests {
             parameters: JobParameters::default(),
             force,
             new_run: false,
+            definition: Some("now".to_owned()),
+            accept_changes: false,
             restartable,
             admission: admission(1, false),
             idempotency: None,
@@ -193,7 +249,8 @@ mod tests {
     }
 
     fn last(status: Status) -> LastExecution {
-        LastExecution { id: ExecutionId(7), status, lineage: ExecutionId(3), context: Some("{}".to_owned()) }
+        let (context, definition) = (Some("{}".to_owned()), Some("past".to_owned()));
+        LastExecution { id: ExecutionId(7), status, lineage: ExecutionId(3), context, definition }
     }
 
     #[test]
@@ -239,6 +296,36 @@ mod tests {
         assert_eq!(complete.lineage, Some(ExecutionId(3)));
         let running = origin(Some(last(Status::Started)), &launch(true, false)).unwrap_err();
         assert!(matches!(running, LaunchError::AlreadyRunning { .. }), "{running}");
+    }
+
+    #[test]
+    fn the_definition_is_compared_where_something_is_resumed_and_nobody_has_accepted_the_change() {
+        let compared = |status, request: &LaunchRequest| {
+            let origin = origin(Some(last(status)), request).unwrap();
+            origin.changed_definition(request).map(|changed| (changed.execution_id.0, changed.past.to_owned()))
+        };
+        let plain = launch(false, true);
+        for status in [Status::Failed, Status::Stopped] {
+            assert_eq!(compared(status, &plain), Some((7, "past".to_owned())));
+            assert_eq!(compared(status, &LaunchRequest { accept_changes: true, ..plain.clone() }), None);
+            assert_eq!(compared(status, &LaunchRequest { definition: None, ..plain.clone() }), None);
+            assert_eq!(compared(status, &LaunchRequest { definition: Some("past".to_owned()), ..plain.clone() }), None);
+            assert_eq!(compared(status, &launch(true, true)), None);
+        }
+        assert_eq!(compared(Status::Completed, &plain), None);
+        let of_older_version = LastExecution { definition: None, ..last(Status::Failed) };
+        assert_eq!(origin(Some(of_older_version), &plain).unwrap().definition, None);
+    }
+
+    #[test]
+    fn the_definition_of_the_past_is_that_of_the_last_execution_that_was_run() {
+        let of = |own: Option<&str>, exit_code| {
+            definition_of_past(own.map(str::to_owned), Some("past".to_owned()), exit_code)
+        };
+        assert_eq!(of(Some("own"), Some("FAILED")).as_deref(), Some("own"));
+        assert_eq!(of(None, Some("STOPPED")).as_deref(), Some("past"), "no node has taken it");
+        assert_eq!(of(Some("own"), Some(EXIT_DEFINITION_CHANGED)).as_deref(), Some("past"), "it was refused");
+        assert_eq!(definition_of_past(None, None, None), None);
     }
 
     #[test]

@@ -27,6 +27,9 @@ impl RerunSource {
             parameters: self.parameters,
             force: false,
             new_run: false,
+            // The items are run again by whatever the job is by now.
+            definition: None,
+            accept_changes: true,
             restartable: self.restartable,
             admission: request.admission.clone(),
             idempotency: None,
@@ -75,7 +78,8 @@ pub fn instance(
     let rerun_of = Some(of);
     Ok(match last {
         Some(LastRerun { instance_id, execution }) if execution.status.is_restartable() => {
-            let origin = Origin { context: execution.context, lineage: Some(execution.lineage), rerun_of };
+            let lineage = Some(execution.lineage);
+            let origin = Origin { context: execution.context, lineage, rerun_of, definition: None };
             RerunInstance::Resumed(instance_id, origin)
         }
         // An instance of its own: the first one's steps, checkpoints and restarts have nothing to do with it. No
@@ -83,7 +87,10 @@ pub fn instance(
         last => {
             let before = last.map_or(of, |last| last.execution.id);
             let job_key = format!("skips of execution {of}, re-run after execution {before}");
-            RerunInstance::New { job_key, origin: Origin { context: source.context.clone(), lineage: None, rerun_of } }
+            RerunInstance::New {
+                job_key,
+                origin: Origin { context: source.context.clone(), rerun_of, ..Origin::default() },
+            }
         }
     })
 }
@@ -103,7 +110,7 @@ mod tests {
         let of = ExecutionId(5);
         let last = |status| {
             let (id, lineage) = (ExecutionId(9), ExecutionId(8));
-            let execution = LastExecution { id, status, lineage, context: None };
+            let execution = LastExecution { id, status, lineage, context: None, definition: None };
             Some(LastRerun { instance_id: InstanceId(2), execution })
         };
         assert!(instance(of, &source(), Some(ExecutionId(6)), None).is_err());

@@ -1,8 +1,12 @@
 //! The begin of a step: whether it has to run, and with what state.
 
+use std::time::Duration;
+
 use super::corrupt;
+use super::time::RunningTime;
 use crate::execution::{
-    Counters, InstanceId, Status, StatusEvent, StepExecution, StepExecutionId, StepState, StepSummary, next,
+    Counters, ExecutionId, InstanceId, Status, StatusEvent, StepExecution, StepExecutionId, StepState, StepSummary,
+    next,
 };
 use crate::item::BoxError;
 use crate::repository::{Lease, NewStep, RepositoryError, StartedStep, StepFence, StepStart};
@@ -18,6 +22,8 @@ pub struct RunningExecution {
     pub lineage: i64,
     /// The job's context as JSON.
     pub context: Option<String>,
+    /// The execution that was launched, and that it goes on with by itself; itself, where it was launched.
+    pub launched: ExecutionId,
 }
 
 /// The last attempt of a step in a round, since the execution from which its attempts count.
@@ -31,6 +37,8 @@ pub struct LastAttempt {
     pub control_totals: Option<String>,
     /// Sums of the counters of the attempts before it, as JSON.
     pub earlier: Option<String>,
+    /// Its running time.
+    pub running: RunningTime,
 }
 
 impl LastAttempt {
@@ -84,6 +92,8 @@ pub struct Inherited {
     pub control_totals: Option<String>,
     /// Sums of the counters of the attempts before. An attempt behind a complete one begins a new series.
     pub earlier: Counters,
+    /// The running time of the attempts before, in executions that its own goes on with by itself.
+    pub running: Duration,
 }
 
 impl Inherited {
@@ -94,23 +104,23 @@ impl Inherited {
 
     /// The answer that the step runs, under its lease, as the step execution that was created for it.
     pub fn into_start(self, lease: Lease, id: i64, execution: RunningExecution) -> StepStart {
-        let Self { state, control_totals, earlier } = self;
+        let Self { state, control_totals, earlier, running } = self;
         let fence = StepFence { lease, step_id: StepExecutionId(id) };
         let job_context = execution.context;
-        StepStart::Run(Box::new(StartedStep { fence, state, control_totals, earlier, job_context }))
+        StepStart::Run(Box::new(StartedStep { fence, state, control_totals, earlier, running, job_context }))
     }
 }
 
-/// The begin of a step of an execution with a status, or the answer that it does not run.
+/// The begin of a step of an execution, or the answer that it does not run.
 ///
 /// # Errors
 /// The stored state of the last attempt cannot be read.
 pub fn inherited(
-    execution: Status,
+    execution: &RunningExecution,
     last: Option<LastAttempt>,
     step: &NewStep,
 ) -> Result<Result<Inherited, StepStart>, RepositoryError> {
-    if execution == Status::Stopping {
+    if execution.status == Status::Stopping {
         return Ok(Err(StepStart::StopRequested));
     }
     Ok(match last {
@@ -121,7 +131,9 @@ pub fn inherited(
         },
         Some(last) => {
             let earlier = last.sums()?;
-            Ok(Inherited { state: last.state, control_totals: last.control_totals, earlier })
+            let goes_on = last.step.execution_id >= execution.launched;
+            let running = if goes_on { last.running.total() } else { Duration::ZERO };
+            Ok(Inherited { state: last.state, control_totals: last.control_totals, earlier, running })
         }
     })
 }
@@ -150,7 +162,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::execution::{ControlTotals, ExecutionId, StepExecutionId};
+    use crate::execution::{ControlTotals, StepExecutionId};
 
     fn step(rerun_if_complete: bool) -> NewStep {
         NewStep {
@@ -185,12 +197,18 @@ mod tests {
             state: Some("{}".to_owned()),
             control_totals: Some("[]".to_owned()),
             earlier: Some(earlier),
+            running: RunningTime { earlier: Duration::from_secs(9), ..RunningTime::default() },
         }
+    }
+
+    fn running(status: Status, launched: i64) -> RunningExecution {
+        let (instance_id, launched) = (InstanceId(1), ExecutionId(launched));
+        RunningExecution { status, instance_id, lineage: 1, context: None, launched }
     }
 
     #[test]
     fn a_step_goes_on_with_the_state_and_the_sums_of_its_last_attempt_unless_that_was_complete() {
-        let begins = |execution, last, step: &NewStep| inherited(execution, last, step).unwrap();
+        let begins = |execution, last, step: &NewStep| inherited(&running(execution, 2), last, step).unwrap();
         assert_eq!(begins(Status::Started, None, &step(false)), Ok(Inherited::default()));
         for status in [Status::Failed, Status::Stopped] {
             let inherited = begins(Status::Started, Some(last(status)), &step(false)).unwrap();
@@ -204,6 +222,16 @@ mod tests {
         assert_eq!(again, Ok(Inherited::default()));
         let stopping = begins(Status::Stopping, Some(last(Status::Failed)), &step(false));
         assert_eq!(stopping, Err(StepStart::StopRequested));
+    }
+
+    #[test]
+    fn the_running_time_of_a_step_goes_on_until_a_person_launches_again() {
+        let used = |launched| {
+            let execution = running(Status::Started, launched);
+            inherited(&execution, Some(last(Status::Failed)), &step(false)).unwrap().unwrap().running.as_secs()
+        };
+        // The last attempt was in execution 2.
+        assert_eq!([used(1), used(2), used(3)], [9, 9, 0]);
     }
 
     #[test]

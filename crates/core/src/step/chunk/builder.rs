@@ -15,7 +15,7 @@ use crate::execution::Counters;
 use crate::item::{BoxError, ItemProcessor, ItemReader, ItemWriter};
 use crate::job::BuildError;
 use crate::step::context::StepContext;
-use crate::step::definition::{IntoStep, Step, StepKind, StepRules};
+use crate::step::definition::{IntoStep, Step, StepKind, StepRules, rule_methods};
 use crate::step::exit_codes::ExitCode;
 
 /// Stands in a [`ChunkStepBuilder`] for a writer that has yet to be given; a step with it cannot be built.
@@ -196,19 +196,7 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
-    /// Allows at most this many attempts per job instance, restarts included.
-    #[must_use]
-    pub fn start_limit(mut self, attempts: u32) -> Self {
-        self.rules.start_limit = Some(attempts);
-        self
-    }
-
-    /// Runs it again, from its start, in a restart although it is COMPLETED.
-    #[must_use]
-    pub fn rerun_if_complete(mut self) -> Self {
-        self.rules.rerun_if_complete = true;
-        self
-    }
+    rule_methods!();
 }
 
 impl<R, P, W> IntoStep for ChunkStepBuilder<R, P, W>
@@ -253,7 +241,7 @@ where
                 let none = settings.rejects.is_some() && items.skip.is_none();
                 none.then(|| "it has an output of rejects, but no skip policy: nothing is ever skipped".to_owned())
             })
-            .or_else(|| (rules.start_limit == Some(0)).then(|| "a start limit of 0 never lets it run".to_owned()));
+            .or_else(|| rules.problem());
         if let Some(problem) = problem {
             return Err(BuildError::Step { step: name, problem });
         }

@@ -25,6 +25,7 @@ use super::totals::{ReadTally, TotalsLedger};
 use super::workers::Workers;
 use crate::execution::{StepState, cause_chain};
 use crate::item::{ItemProcessor, ItemReader, ItemWriter};
+use crate::job::PartNames;
 use crate::listener::StepListeners;
 use crate::step::body::{BodyEnd, BodyError, BodyRun, Reruns, StepBody};
 use crate::step::context::StepContext;
@@ -61,6 +62,10 @@ where
 
     fn can_preview(&self) -> bool {
         self.preview.is_some()
+    }
+
+    fn part_names(&self) -> Option<PartNames> {
+        Some(PartNames::of::<R, W>())
     }
 
     fn listeners(&self) -> Option<&StepListeners> {

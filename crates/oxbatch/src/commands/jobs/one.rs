@@ -1,9 +1,12 @@
 //! One job in full: its settings, its steps, and all that its parameters are declared with.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::views;
+use crate::duration::show_seconds;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
@@ -20,6 +23,30 @@ struct OneJob {
     priority: i32,
     max_running: Option<u32>,
     restartable: bool,
+    // Not shown by services of earlier versions.
+    #[serde(default)]
+    process_exit_codes: Vec<ProcessExitCode>,
+    #[serde(default)]
+    time_limit_seconds: Option<f64>,
+    #[serde(default)]
+    finally_time_limit_seconds: Option<f64>,
+    #[serde(default)]
+    steps: Vec<Step>,
+}
+
+/// A step as the interface shows it.
+#[derive(Debug, Deserialize)]
+struct Step {
+    name: String,
+    #[serde(default)]
+    time_limit_seconds: Option<f64>,
+}
+
+/// An entry of the table of process exit codes as the interface shows it.
+#[derive(Debug, Deserialize)]
+struct ProcessExitCode {
+    pattern: String,
+    code: u8,
 }
 
 /// A declared parameter as the interface shows it.
@@ -89,10 +116,34 @@ fn heading(job: &OneJob) -> String {
         ("restartable", if job.restartable { "yes" } else { "no" }.to_owned()),
         ("priority", job.priority.to_string()),
         ("max running", job.max_running.map_or_else(|| "any".to_owned(), |limit| limit.to_string())),
+        ("time limits", time_limits(job)),
+        ("exit codes", exit_codes(&job.process_exit_codes)),
         ("parameters", parameters.to_owned()),
     ];
     let line = |(name, value): &(&str, String)| format!("{name:<11}  {value}").trim_end().to_owned();
     lines.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The time limits of the job, of its steps, and of those at the end.
+fn time_limits(job: &OneJob) -> String {
+    let of_steps = job.steps.iter().map(|step| (step.name.as_str(), step.time_limit_seconds));
+    let limits = [("job", job.time_limit_seconds)]
+        .into_iter()
+        .chain(of_steps)
+        .chain([("at the end", job.finally_time_limit_seconds)])
+        .filter_map(|(name, seconds)| Some((name, Duration::try_from_secs_f64(seconds?).ok()?)))
+        .map(|(name, limit)| format!("{name} {}", show_seconds(limit)));
+    let limits = limits.collect::<Vec<_>>().join(", ");
+    if limits.is_empty() { "none".to_owned() } else { output::one_line(&limits) }
+}
+
+/// The table by which an exit code of the job becomes that of a process.
+fn exit_codes(table: &[ProcessExitCode]) -> String {
+    if table.is_empty() {
+        return "by status".to_owned();
+    }
+    let entries = table.iter().map(|ProcessExitCode { pattern, code }| format!("{pattern} {code}"));
+    output::one_line(&entries.chain(["else by status".to_owned()]).collect::<Vec<_>>().join(", "))
 }
 
 fn table(declared: &[Parameter]) -> Table {
@@ -151,13 +202,16 @@ mod tests {
     fn a_job_is_shown_with_expressions_patterns_and_no_secrets() {
         let job = Job::builder("Report")
             .restartable(false)
+            .process_exit_code("*_WITH_SKIPS", 10)
             .parameter(ParameterDeclaration::date_time("day").default_expression("yesterday in Europe/Berlin"))
             .parameter(ParameterDeclaration::string("region").required().pattern("[A-Z]{2}", "a country code"))
             .parameter(ParameterDeclaration::integer("size").between(1, 500).default_value(100).description("rows"))
             .parameter(ParameterDeclaration::string("mode").allowed(["full", "delta"]).non_identifying())
             .parameter(ParameterDeclaration::string("token").secret().default_value("hush").allowed(["hush"]))
             .step(TaskStep::builder("Load", |_| Ok(())))
-            .step(TaskStep::builder("Print", |_| Ok(())))
+            .step(TaskStep::builder("Print", |_| Ok(())).time_limit(Duration::from_secs(90)))
+            .time_limit(Duration::from_secs(7_200))
+            .finally(TaskStep::builder("Sweep", |_| Ok(())))
             .build()
             .unwrap();
         let shown = serde_json::to_value(JobView::new(&job, Vec::new(), None)).unwrap();
@@ -171,6 +225,8 @@ mod tests {
                 "restartable  no",
                 "priority     0",
                 "max running  any",
+                "time limits  job 2 h 00 min, Print 1 min 30 s, at the end 5 min 00 s",
+                "exit codes   *_WITH_SKIPS 10, else by status",
                 "parameters   as below",
             ]
         );

@@ -81,6 +81,10 @@ impl History for PostgresRepository {
         .boxed()
     }
 
+    fn instance_count(&self, filter: InstanceFilter) -> RepositoryFuture<'_, i64> {
+        self.read("count instances", filter, |session, filter| query::instance_count(session, filter).boxed()).boxed()
+    }
+
     fn instance_parameters(&self, id: InstanceId) -> RepositoryFuture<'_, Vec<InstanceParameter>> {
         self.read("list parameters", id, |session, id| query::instance_parameters(session, *id).boxed()).boxed()
     }

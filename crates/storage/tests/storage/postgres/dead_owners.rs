@@ -1,7 +1,9 @@
 //! A node is gone without a word, or frozen, in the middle of a chunk: its session is ended, and nobody waits for its
 //! rows.
 
-use oxbatch_core::conformance::fixture::{LONG, admitted, save, step_of};
+use std::sync::Arc;
+
+use oxbatch_core::conformance::fixture::{LONG, admitted, known, save, step_of};
 use oxbatch_core::execution::Counters;
 use oxbatch_core::repository::{
     ChunkTransaction, ClaimRequest, Executions, Lease, Node, RecoverPolicy, RecoverRequest, RepositoryError, RunLimits,
@@ -62,7 +64,7 @@ async fn the_open_chunk_of_a_dead_node_keeps_no_successor_waiting() {
     let claim = ClaimRequest {
         node: alive,
         lease: LONG,
-        jobs: ["Job".to_owned()].into(),
+        jobs: Arc::new(known(["Job"], "{}")),
         limits: RunLimits::default(),
         time: jiff::Timestamp::now(),
         only: recovered.successor,

@@ -1,8 +1,9 @@
 //! A connection is lost while something is committed: what became of it is found out, never guessed, never doubled.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use oxbatch_core::conformance::fixture::{LONG, admitted, save, step_of, step_outcome};
+use oxbatch_core::conformance::fixture::{LONG, admitted, known, save, step_of, step_outcome};
 use oxbatch_core::execution::{Counters, Status, StatusEvent};
 use oxbatch_core::repository::{
     ChunkTransaction, ClaimRequest, Executions, JobRepository, Node, RepositoryError, RunLimits, StepFence, StepStart,
@@ -39,7 +40,7 @@ async fn a_claim_and_an_end_whose_answers_are_lost_happen_once() {
     let node = Node::new("node");
     for (key, cut) in (1..).zip(CUTS) {
         let id = repository.launch(launch_of(key)).await.unwrap().execution.id;
-        let jobs = ["Job".to_owned()].into();
+        let jobs = Arc::new(known(["Job"], "{}"));
         let request = ClaimRequest {
             node: node.clone(),
             lease: LONG,

@@ -1,6 +1,8 @@
 //! On a filled database nothing is searched for by reading a whole table.
 
-use oxbatch_core::conformance::fixture::{LONG, admitted, outcome, step_of, step_outcome};
+use std::sync::Arc;
+
+use oxbatch_core::conformance::fixture::{LONG, admitted, known, outcome, step_of, step_outcome};
 use oxbatch_core::execution::{ExecutionId, InstanceId, Status, StatusEvent};
 use oxbatch_core::repository::{
     ClaimRequest, ExecutionFilter, Executions, History, InstanceFilter, JobRepository, Node, PageRequest,
@@ -62,7 +64,7 @@ async fn no_list_launch_claim_step_or_recovery_reads_a_whole_table() {
         repository.instance_parameters(InstanceId(100)).await.unwrap();
         let launched =
             repository.launch(admitted(launch_of(round), |admission| admission.queue_limit = 1000)).await.unwrap();
-        let jobs = ["Job".to_owned()].into();
+        let jobs = Arc::new(known(["Job"], "{}"));
         let claim = ClaimRequest {
             node: node.clone(),
             lease: LONG,
