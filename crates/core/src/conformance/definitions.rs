@@ -26,10 +26,8 @@ async fn run_and_fail(process: &Process, request: LaunchRequest) -> Launched {
     let claim = Some((process.node.clone(), LONG));
     let launched = process.launch(admitted(request, |admission| admission.claim = claim)).await.unwrap();
     let lease = launched.lease.unwrap();
-    if process.repository.steps(launched.execution.id).await.unwrap().is_empty() {
-        process.run_step(&lease, "A", StatusEvent::Complete).await;
-        process.run_step(&lease, "B", StatusEvent::Fail).await;
-    }
+    process.run_step(&lease, "A", StatusEvent::Complete).await;
+    process.run_step(&lease, "B", StatusEvent::Fail).await;
     process.end(&lease, StatusEvent::Fail).await;
     launched
 }
@@ -76,7 +74,10 @@ pub async fn the_definition_of_the_last_execution_that_was_run_is_in_force(backe
     process.repository.request_stop(waited.execution.id).await.unwrap();
     // The acceptance was that of the launch alone, and nothing was run under it.
     assert!(!refused(&first).await);
-    run_and_fail(&process, LaunchRequest { accept_changes: true, ..launch_as(&second) }).await;
+    let claim = Some((process.node.clone(), LONG));
+    let accepted = LaunchRequest { accept_changes: true, ..launch_as(&second) };
+    let accepted = process.launch(admitted(accepted, |admission| admission.claim = claim)).await.unwrap();
+    process.end(&accepted.lease.unwrap(), StatusEvent::Fail).await;
     assert!(!refused(&second).await, "it was run under this one");
 }
 

@@ -285,6 +285,7 @@ async fn a_decider_is_bound_by_the_limit_of_its_job() {
                 block();
                 Ok("GO")
             })
+            .decider_time_limit(HOUR * 2)
             .step(script.step("B"))
             .finally(script.step("Report"))
     })
