@@ -27,6 +27,7 @@ async fn a_finished_execution_shows_all_that_is_known_of_it() {
         "create_time",
         "start_time",
         "end_time",
+        "change_time",
         "exit_code",
         "exit_message",
         "parameters",
@@ -43,7 +44,7 @@ async fn a_finished_execution_shows_all_that_is_known_of_it() {
     assert_eq!((&execution["status"], &execution["exit_code"]), (&json!("FAILED"), &json!("FAILED")));
     assert!(execution["exit_message"].as_str().unwrap().contains("no paper"));
     assert_eq!((&execution["node"], &execution["progress"]), (&json!("test-node"), &Value::Null));
-    assert!(["create_time", "start_time", "end_time"].iter().all(|field| is_time(&execution[field])));
+    assert!(["create_time", "start_time", "end_time", "change_time"].iter().all(|field| is_time(&execution[field])));
     assert_eq!(service.run("Sample", "{}").await["progress"], 1.0);
 }
 

@@ -20,6 +20,7 @@ async fn a_job_shows_its_definition() {
     assert_eq!(job["parameters"][4]["default"], "***");
     let step = json!({
         "name": "Only", "kind": "task", "chunk_size": null, "start_limit": 5, "max_retries": 3, "rerun_if_complete": false,
+        "time_limit_seconds": null,
     });
     assert_eq!((&job["steps"], &job["flow"]), (&json!([step]), &json!(["Only"])));
     assert_eq!(job["last_execution"], Value::Null);

@@ -77,7 +77,7 @@ async fn operations_on_an_unknown_execution_are_refused() {
         assert_eq!(service.post(&format!("/executions/9/{operation}")).await.problem(404), "Execution not found");
         assert!(service.post(&format!("/executions/x/{operation}")).await.problem(400).contains("'x'"));
     }
-    assert!(service.post("/executions/9/restart?wait=1s").await.problem(400).contains("this call takes none"));
+    assert!(service.post("/executions/9/abandon?wait=1s").await.problem(400).contains("this call takes none"));
 }
 
 #[tokio::test]
