@@ -1,6 +1,6 @@
 //! Date expressions: a day or an instant relative to the moment of a launch, such as `yesterday in Europe/Berlin`.
 
-mod parse;
+pub(crate) mod parse;
 #[cfg(test)]
 mod tests;
 
@@ -140,12 +140,25 @@ pub enum ExpressionError {
     /// The whole text is too long.
     #[error("it is longer than {MAX_BYTES} bytes")]
     TooLong,
+    /// An expression that belongs to no schedule speaks of a fire.
+    #[error("only the expressions of a schedule have a 'fire': write 'now' or 'today'")]
+    NoFire,
     /// The value lies outside of the years that a parameter can have.
     #[error("its value is outside of the years 0001 to 9999")]
     OutOfRange,
 }
 
 impl DateExpression {
+    /// Reads an expression over the fire of a schedule. It is evaluated at the fire's instant, whenever that is done:
+    /// `fire` is the instant, as `now`, and `fire date` its day, as `today`. The zone is that of the schedule unless it
+    /// is given.
+    ///
+    /// # Errors
+    /// As for any expression.
+    pub fn of_fire(text: &str, zone: &TimeZone) -> Result<Self, ExpressionError> {
+        parse::parse(text, Some(zone))
+    }
+
     /// The value for a launch at `now`: a date, or an instant in UTC. The same moment gives the same value, wherever it
     /// is evaluated.
     ///
@@ -257,7 +270,7 @@ impl FromStr for DateExpression {
     type Err = ExpressionError;
 
     fn from_str(text: &str) -> Result<Self, ExpressionError> {
-        parse::parse(text)
+        parse::parse(text, None)
     }
 }
 

@@ -10,15 +10,16 @@ const PERIODS: &str = "week, month, quarter or year, alone or after previous or 
 const UNITS: &str = "a unit of time: minutes, hours, days, weeks, months or years";
 const REST: &str = "+ or - with a number of units, 'at' with a time, 'in' with a time zone, or the end";
 
-/// Reads a whole expression.
-pub(super) fn parse(text: &str) -> Result<DateExpression, ExpressionError> {
+/// Reads a whole expression: of a default, or with the zone of its schedule, over a fire.
+pub(super) fn parse(text: &str, fire: Option<&TimeZone>) -> Result<DateExpression, ExpressionError> {
     if text.len() > MAX_BYTES {
         return Err(ExpressionError::TooLong);
     }
     let mut rest = Rest { text: text.trim() };
-    let base = base(&mut rest)?;
+    let base = base(&mut rest, fire.is_some())?;
+    let zone_unless_given = fire.cloned().unwrap_or(TimeZone::UTC);
     let mut expression =
-        DateExpression { text: text.trim().to_owned(), base, terms: Vec::new(), time: None, zone: TimeZone::UTC };
+        DateExpression { text: text.trim().to_owned(), base, terms: Vec::new(), time: None, zone: zone_unless_given };
     loop {
         match rest.next() {
             Some(sign @ ("+" | "-")) if expression.time.is_none() => {
@@ -26,7 +27,7 @@ pub(super) fn parse(text: &str) -> Result<DateExpression, ExpressionError> {
             }
             Some("at") if expression.time.is_none() => expression.time = Some(time(&mut rest, base)?),
             Some("in") => {
-                expression.zone = zone(rest.text.trim())?;
+                expression.zone = named_zone(rest.text.trim())?;
                 return Ok(expression);
             }
             None => return Ok(expression),
@@ -35,8 +36,10 @@ pub(super) fn parse(text: &str) -> Result<DateExpression, ExpressionError> {
     }
 }
 
-fn base(rest: &mut Rest<'_>) -> Result<Base, ExpressionError> {
+fn base(rest: &mut Rest<'_>, of_fire: bool) -> Result<Base, ExpressionError> {
     let edge = match rest.next() {
+        Some("fire") if !of_fire => return Err(ExpressionError::NoFire),
+        Some("fire") => return Ok(fire(rest)),
         Some("now") => return Ok(Base::Now),
         Some("today") => return Ok(Base::Day(0)),
         Some("yesterday") => return Ok(Base::Day(-1)),
@@ -64,6 +67,16 @@ fn base(rest: &mut Rest<'_>) -> Result<Base, ExpressionError> {
         found => return Err(unexpected(PERIODS, found)),
     };
     Ok(Base::Edge { edge, period, offset })
+}
+
+/// The instant of a fire, or with `date` behind it, its day.
+fn fire(rest: &mut Rest<'_>) -> Base {
+    let behind = rest.text;
+    if rest.next() == Some("date") {
+        return Base::Day(0);
+    }
+    rest.text = behind;
+    Base::Now
 }
 
 fn term(rest: &mut Rest<'_>, is_subtracted: bool, base: Base) -> Result<Term, ExpressionError> {
@@ -104,7 +117,8 @@ fn time(rest: &mut Rest<'_>, base: Base) -> Result<Time, ExpressionError> {
     parsed.ok_or_else(|| ExpressionError::Time { hour: hour.to_owned(), minute: minute.to_owned() })
 }
 
-fn zone(name: &str) -> Result<TimeZone, ExpressionError> {
+/// The zone of an IANA name.
+pub(crate) fn named_zone(name: &str) -> Result<TimeZone, ExpressionError> {
     if name.is_empty() {
         return Err(unexpected("the name of a time zone after 'in'", None));
     }
