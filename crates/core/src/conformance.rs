@@ -3,17 +3,20 @@
 //! A backend implements [`Backend`] and calls [`repository_conformance!`](crate::repository_conformance) in its tests,
 //! which makes one test of each case.
 
+pub mod backfills;
 pub mod changes;
 pub mod definitions;
 pub mod fixture;
 pub mod items;
 pub mod launching;
 pub mod new_runs;
+pub mod notices;
 pub mod purging;
 pub mod reading;
 pub mod recovering;
 pub mod rerunning;
 pub mod running;
+pub mod schedules;
 pub mod sharing;
 pub mod times;
 
@@ -112,6 +115,24 @@ macro_rules! repository_conformance {
                 a_purge_by_status_never_makes_an_earlier_execution_the_last,
                 a_purge_goes_on_behind_what_it_keeps,
                 a_long_history_of_one_instance_goes_in_batches,
+            ];
+            backfills: [
+                a_backfill_launches_within_its_limit_and_never_moves_the_schedule,
+                a_cancelled_backfill_launches_no_more,
+            ];
+            notices: [
+                the_end_of_an_execution_tells_those_who_want_it,
+                a_notice_is_taken_by_one_and_tried_again_until_it_is_delivered,
+            ];
+            schedules: [
+                of_many_nodes_one_fires,
+                what_was_missed_is_recorded_with_the_fire_behind_it,
+                a_fire_whose_instance_exists_is_recorded_alone,
+                fires_wait_in_their_order_for_the_one_before_them,
+                a_fire_waits_for_a_place_in_the_queue,
+                a_pause_holds_schedules_and_its_end_begins_anew,
+                a_deadline_is_judged_once,
+                a_schedule_is_changed_by_those_who_have_seen_it,
             ];
             sharing: [
                 a_node_is_listed_with_what_it_runs_until_it_ends_in_order,

@@ -1,13 +1,16 @@
 //! The contract of the durable store: what every repository promises to the engine and its users.
 
+mod backfills;
 mod error;
 mod lease;
 mod missing;
 mod node;
+mod notices;
 mod query;
 mod requests;
 mod retention;
 pub mod rules;
+mod schedules;
 
 use std::any::Any;
 
@@ -16,12 +19,14 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use backfills::{Backfill, BackfillId, BackfillState, BackfillWork, Backfills, NewBackfill};
 pub use error::{LaunchError, RepositoryError};
 pub use lease::{Lease, LeaseKey, Node, StepFence, leased_executions};
 pub use missing::Missing;
 pub use node::{
     Drain, KnownJobs, NODE_RETENTION, NodeReport, NodeState, NodeStatus, Notification, RunLimits, SILENT_AFTER,
 };
+pub use notices::{AttemptEnd, NoticePage, Notices};
 pub use query::{
     Changes, ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary,
     KeptSkips, PageRequest, PendingSkips, SkipPage, rows_to_read,
@@ -33,6 +38,11 @@ pub use requests::{
 };
 
 pub use retention::purge_in_batches;
+pub use schedules::{
+    Advance, Agenda, DeadlineKind, Fire, FireFilter, FireId, FireLaunch, FireOutcome, FirePage, FireRequest, Fired,
+    LateFire, NewFire, Pause, PauseScope, PutSchedule, RecordedFire, ReleaseRequest, ScheduleFilter, ScheduleId,
+    ScheduleOrigin, Schedules, StoredSchedule, UnknownWord, WaitingFire,
+};
 
 use crate::execution::{
     ExecutionId, FlowEntry, InstanceId, JobExecution, JobInstance, MainResult, Status, StepExecution, StepExecutionId,
@@ -54,7 +64,7 @@ pub type RepositoryFuture<'a, T> = BoxFuture<'a, Result<T, RepositoryError>>;
 /// - Each status change goes through [`crate::execution::next`].
 /// - A store that can be taken away under a process, as a file can, answers no launch and no heartbeat after that, but
 ///   says [`RepositoryError::Gone`].
-pub trait JobRepository: Executions + History + Nodes {
+pub trait JobRepository: Executions + History + Nodes + Schedules + Notices + Backfills {
     /// The kind of the store and where it is, without secrets, for messages: `SQLite oxbatch.db`.
     fn location(&self) -> String;
 

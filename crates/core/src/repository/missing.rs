@@ -17,6 +17,12 @@ pub enum Missing {
     StepExecution,
     /// A node that has not ended.
     Node,
+    /// A schedule.
+    Schedule,
+    /// A fire of a schedule.
+    Fire,
+    /// A backfill.
+    Backfill,
 }
 
 impl Missing {
@@ -28,6 +34,9 @@ impl Missing {
             Self::Instance => ("instance not found", "Instance not found"),
             Self::StepExecution => ("step execution not found", "Step execution not found"),
             Self::Node => ("node not found", "Node not found"),
+            Self::Schedule => ("schedule not found", "Schedule not found"),
+            Self::Fire => ("fire not found", "Fire not found"),
+            Self::Backfill => ("backfill not found", "Backfill not found"),
         }
     }
 

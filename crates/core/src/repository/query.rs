@@ -55,7 +55,7 @@ pub fn rows_to_read(limit: u32) -> i64 {
 }
 
 /// Removes the row that only shows that there is another page: the last row of this one then.
-fn cut<T>(rows: &mut Vec<T>, limit: u32) -> Option<&T> {
+pub(super) fn cut<T>(rows: &mut Vec<T>, limit: u32) -> Option<&T> {
     let limit = limit.max(1) as usize;
     if rows.len() <= limit {
         return None;
