@@ -67,6 +67,13 @@ macro_rules! renews_heartbeat {
     };
 }
 
+/// There is anybody to be told of the end of an execution: a further column.
+macro_rules! has_notice_channels {
+    () => {
+        ", EXISTS (SELECT 1 FROM oxbatch_notice_channel)"
+    };
+}
+
 /// An idempotency key that has outlived its time is overwritten.
 macro_rules! overwrites_key {
     () => {
@@ -76,6 +83,6 @@ macro_rules! overwrites_key {
 }
 
 pub(crate) use {
-    ended_columns, has_newest_step, is_last_of_instance, kept_counts, kept_items, last_reruns, overwrites_key,
-    renews_heartbeat,
+    ended_columns, has_newest_step, has_notice_channels, is_last_of_instance, kept_counts, kept_items, last_reruns,
+    overwrites_key, renews_heartbeat,
 };

@@ -58,6 +58,7 @@ mod nodes;
 mod postgres;
 mod presence;
 mod rows;
+mod shared;
 mod sqlite;
 mod stop;
 

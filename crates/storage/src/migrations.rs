@@ -81,6 +81,27 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         #[cfg(feature = "postgres")]
         postgres: include_str!("../migrations/postgres/0010_definitions.sql"),
     },
+    Migration {
+        number: 11,
+        name: "schedules",
+        sqlite: include_str!("../migrations/sqlite/0011_schedules.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0011_schedules.sql"),
+    },
+    Migration {
+        number: 12,
+        name: "notices",
+        sqlite: include_str!("../migrations/sqlite/0012_notices.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0012_notices.sql"),
+    },
+    Migration {
+        number: 13,
+        name: "backfills",
+        sqlite: include_str!("../migrations/sqlite/0013_backfills.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0013_backfills.sql"),
+    },
 ];
 
 /// Number of the newest migration that this version knows.

@@ -23,6 +23,7 @@ mod run_number;
 mod saves;
 mod session;
 mod settings;
+mod shared;
 mod sql;
 mod step;
 mod surroundings;

@@ -21,6 +21,7 @@ mod repository;
 mod rerun;
 mod rows;
 mod run_number;
+mod shared;
 mod sql;
 mod step;
 mod write_lock;

@@ -12,6 +12,8 @@ use super::error::StoreError;
 use super::session::{Session, Values};
 use super::sql::{execution_columns, now, step_columns};
 use super::{context, flow, rows};
+use crate::conditions::has_notice_channels;
+use crate::shared::notices;
 
 /// Text as PostgreSQL can hold it: an author's message may have a NUL, and its end must be recorded all the same.
 pub(super) fn storable(text: &str) -> String {
@@ -145,7 +147,8 @@ pub(super) async fn execution(
                 ", change_time = ",
                 now!(),
                 " WHERE id = $1 AND lease_epoch = $2 RETURNING ",
-                execution_columns!()
+                execution_columns!(),
+                has_notice_channels!()
             ),
             &[
                 &id,
@@ -158,7 +161,11 @@ pub(super) async fn execution(
             ],
         )
         .await?;
-    rows::execution(&row)
+    let execution = rows::execution(&row)?;
+    if row.try_get(rows::EXECUTION_COLUMNS)? {
+        notices::of_end(session, &execution, resume).await?;
+    }
+    Ok(execution)
 }
 
 /// Ends the running steps of an execution that ends without them.

@@ -13,6 +13,7 @@ use super::sql::{chunk_session, execution_columns, now, running_columns};
 use crate::conditions::is_last_of_instance;
 use crate::presence::Presence;
 use crate::rows::running_time;
+use crate::shared::notices;
 
 /// Looks for candidates; writes nothing, since mostly there are none.
 pub(super) async fn candidates(
@@ -121,6 +122,7 @@ async fn end_lost(
         Some(count) => Some(create_successor(session, (id, running), count, request.time).await?),
         None => None,
     };
+    notices::of_end(session, &lost, successor.is_some()).await?;
     Ok(Recovered { lost, successor })
 }
 

@@ -66,7 +66,7 @@ impl PostgresRepository {
         }
     }
 
-    fn notify(&self, notification: Notification) {
+    pub(super) fn notify(&self, notification: Notification) {
         if self.store.connections.connector.settings().notifications {
             self.store.bulletin.notify(&self.store, notification);
         }

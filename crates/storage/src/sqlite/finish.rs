@@ -7,8 +7,11 @@ use oxbatch_core::repository::{ExecutionOutcome, Lease, Missing, RepositoryError
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
+use super::shared::done;
 use super::sql::{execution_columns, now, step_columns};
 use super::{context, flow, rows};
+use crate::conditions::has_notice_channels;
+use crate::shared::notices;
 
 /// Ends a step execution under its fence.
 pub(super) fn step(
@@ -91,7 +94,7 @@ pub(super) fn execution(
     let rules::ExecutionEnd { end, resume, steps } =
         rules::execution(lease.execution_id(), status, restartable, outcome)?;
     end_running_steps(connection, lease.execution_id(), &steps, outcome.time)?;
-    let execution = connection
+    let (execution, has_channels) = connection
         .prepare_cached(concat!(
             "UPDATE oxbatch_job_execution
              SET status = ?3, end_time = ?4, exit_code = ?5, exit_message = ?6, resume_pending = ?7,
@@ -100,7 +103,8 @@ pub(super) fn execution(
             ", change_time = ",
             now!(),
             " WHERE id = ?1 AND lease_epoch = ?2 RETURNING ",
-            execution_columns!()
+            execution_columns!(),
+            has_notice_channels!()
         ))?
         .query_row(
             params![
@@ -112,9 +116,17 @@ pub(super) fn execution(
                 end.exit_message,
                 resume,
             ],
-            rows::execution,
+            |row| Ok((rows::execution(row)?, row.get::<_, bool>(rows::EXECUTION_COLUMNS)?)),
         )?;
+    if has_channels {
+        tell(connection, &execution, resume)?;
+    }
     Ok(execution)
+}
+
+/// Writes the notices of an execution that has ended.
+pub(super) fn tell(connection: &Connection, execution: &JobExecution, goes_on: bool) -> Result<(), StoreError> {
+    done(notices::of_end(connection, execution, goes_on))
 }
 
 /// Ends the running steps of an execution that ends without them.
