@@ -10,6 +10,7 @@ mod heartbeat;
 mod job_end;
 mod job_listeners;
 mod local;
+mod notices;
 mod notifications;
 mod operator;
 mod persist;
@@ -22,6 +23,8 @@ mod run_flow;
 mod run_job;
 mod run_step;
 mod running;
+mod scheduler;
+mod schedules;
 mod start_step;
 mod state;
 mod step_end;
@@ -48,6 +51,10 @@ pub use preview::{
 pub use refusal::OperatorError;
 pub use rerun_plan::{LeftSkip, MAX_LEFT_SHOWN, Rerun};
 pub use running::LiveStep;
+pub use scheduler::{
+    BackfillPlan, BackfillRequest, DEFAULT_BACKFILL_RUNNING, DEFAULT_NEXT, PlannedFire, ScheduleStatus, Scheduler,
+    SchedulerError, Ticked,
+};
 pub use store::NotReady;
 
 use crate::event::EventSink;
@@ -127,9 +134,13 @@ impl Engine {
         });
         state.tasks.spawn(heartbeat::keep(Arc::clone(&state)));
         state.tasks.spawn(notifications::listen(Arc::clone(&state)));
+        if let (Some(sender), true) = (state.config.notices.clone(), state.config.take_work) {
+            state.tasks.spawn(notices::keep(Arc::clone(&state), sender));
+        }
         if state.config.take_work {
             dispatch::recover(&state).await?;
             state.tasks.spawn(dispatch::take_work(Arc::clone(&state)));
+            state.tasks.spawn(schedules::keep(Arc::clone(&state), operator.scheduler()));
             if let Some(time) = state.config.retention {
                 state.tasks.spawn(retention::keep(Arc::clone(&state), time));
             }

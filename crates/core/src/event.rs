@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::execution::{ExecutionId, JobExecution, StepExecution, StepExecutionId};
-use crate::repository::{Drain, PurgeReport, Recovered, RepositoryError};
+use crate::notice::Notice;
+use crate::repository::{Drain, Fire, LateFire, PurgeReport, Recovered, RepositoryError};
 use crate::step::LiveCounters;
 
 /// An event on a node.
@@ -153,6 +154,34 @@ pub enum Event<'a> {
         report: &'a PurgeReport,
         /// The moment before which they had ended.
         ended_before: Timestamp,
+    },
+    /// A fire of a schedule was recorded.
+    FireRecorded {
+        /// The fire.
+        fire: &'a Fire,
+        /// The number of fires before it that were recorded as missed with it.
+        missed: usize,
+    },
+    /// A fire is late at one of its deadlines.
+    FireLate {
+        /// The fire and the deadline.
+        late: &'a LateFire,
+    },
+    /// A schedule cannot be seen to.
+    ScheduleTrouble {
+        /// Its name; empty where all are concerned.
+        name: &'a str,
+        /// A sentence fragment.
+        problem: &'a str,
+    },
+    /// A notice was not delivered.
+    NoticeFailed {
+        /// The notice.
+        notice: &'a Notice,
+        /// A sentence fragment.
+        problem: &'a str,
+        /// `true` if it is given up.
+        gives_up: bool,
     },
     /// The node was asked to drain, or with `None` to take work again.
     DrainChanged {

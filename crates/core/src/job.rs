@@ -2,8 +2,8 @@
 
 mod builder;
 mod declaration;
-mod expression;
 mod fingerprint;
+pub(crate) mod expression;
 pub(crate) mod flow;
 mod given;
 mod pattern;
@@ -38,6 +38,7 @@ pub use crate::execution::{
     DateTime, DateTimeError, JobParameters, Parameter, ParameterError, ParameterType, ParameterValue,
 };
 use crate::listener::ListenerFactory;
+use crate::schedule::Schedule;
 use crate::step::Step;
 use resolution::Accepted;
 use rule::ParametersRule;
@@ -75,6 +76,7 @@ struct Definition {
     time_limit: Option<Duration>,
     finally_time_limit: Duration,
     fingerprint: String,
+    schedules: Vec<Schedule>,
 }
 
 impl Job {
@@ -155,6 +157,11 @@ impl Job {
     /// decides.
     pub fn process_exit_codes(&self) -> &ProcessExitCodes {
         &self.definition.process_exit_codes
+    }
+
+    /// The schedules by which a service launches it.
+    pub fn schedules(&self) -> &[Schedule] {
+        &self.definition.schedules
     }
 
     /// The JSON Schema (draft 2020-12) of the parameters of a launch, as the HTTP interface takes them.

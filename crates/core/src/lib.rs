@@ -58,7 +58,9 @@ pub mod execution;
 pub mod item;
 pub mod job;
 pub mod listener;
+pub mod notice;
 pub mod repository;
+pub mod schedule;
 pub mod step;
 
 pub use decimal::{Decimal, DecimalError, MAX_DECIMAL_PLACES, Summand};
@@ -69,4 +71,5 @@ pub use job::{
     BuildError, DateTime, DecisionFacts, FinallyWhen, Flow, Job, JobBuilder, JobParameters, JobRegistry,
     ParameterDeclaration, ParameterValue,
 };
+pub use schedule::Schedule;
 pub use step::{ChunkStep, RetryPolicy, SkipPolicy, Step, StepContext, TaskOutcome, TaskStep};

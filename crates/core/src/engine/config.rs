@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::clock::{Clock, SystemClock};
 use crate::event::EventConsumer;
 use crate::listener::ListenerFactory;
+use crate::notice::NoticeSender;
 use crate::repository::{Node, RecoverPolicy};
 
 /// Executions that run at once on a node.
@@ -67,6 +68,8 @@ pub struct EngineConfig {
     pub clock: Arc<dyn Clock>,
     /// The consumers of events.
     pub consumers: Vec<Arc<dyn EventConsumer>>,
+    /// The way to those who are told of failures and of late and missed fires; without one this node tells nobody.
+    pub notices: Option<Arc<dyn NoticeSender>>,
     /// Listeners of all jobs, each set built for an execution.
     pub listeners: Vec<ListenerFactory>,
 }
@@ -92,6 +95,7 @@ impl EngineConfig {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             clock: Arc::new(SystemClock),
             consumers: Vec::new(),
+            notices: None,
             listeners: Vec::new(),
         }
     }

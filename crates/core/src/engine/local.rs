@@ -18,6 +18,8 @@ pub(super) struct LocalNode {
     pub(super) work: Notify,
     /// Notified when leases are to be renewed, and with them requests to stop and to drain heard, before their time.
     pub(super) renew: Notify,
+    /// Notified when a schedule was changed in this process.
+    pub(super) schedules: Notify,
     /// `true` if the node listens to notifications of the store.
     pub(super) listens: bool,
     /// No new work is taken once it is cancelled.
@@ -32,6 +34,7 @@ impl LocalNode {
             changes: Changes::default(),
             work: Notify::new(),
             renew: Notify::new(),
+            schedules: Notify::new(),
             listens,
             closing: CancellationToken::new(),
         }

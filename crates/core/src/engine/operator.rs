@@ -12,6 +12,7 @@ use super::local::LocalNode;
 use super::preview::{Preview, PreviewError, PreviewOptions, preview};
 use super::refusal::OperatorError;
 use super::running::LiveStep;
+use super::scheduler::{Scheduler, SeenFiles};
 use crate::event::{Event, EventSink};
 use crate::execution::{ExecutionId, JobExecution, Status};
 use crate::job::{GivenParameters, Job, JobRegistry};
@@ -33,6 +34,7 @@ struct Inner {
     limits: RunLimits,
     events: EventSink,
     local: Arc<LocalNode>,
+    seen_files: SeenFiles,
 }
 
 impl std::fmt::Debug for Operator {
@@ -57,7 +59,8 @@ impl Operator {
         local: Arc<LocalNode>,
     ) -> Self {
         let limits = limits(&registry, config.max_running);
-        Self { inner: Arc::new(Inner { registry, repository, config, limits, events, local }) }
+        let seen_files = SeenFiles::default();
+        Self { inner: Arc::new(Inner { registry, repository, config, limits, events, local, seen_files }) }
     }
 
     /// The jobs that are known.
@@ -77,6 +80,30 @@ impl Operator {
 
     pub(super) fn settings(&self) -> &OperatorConfig {
         &self.inner.config
+    }
+
+    /// Those who see to the schedules of the store.
+    pub fn scheduler(&self) -> Scheduler {
+        Scheduler::new(self.clone())
+    }
+
+    pub(super) fn events(&self) -> &EventSink {
+        &self.inner.events
+    }
+
+    /// `true` if the node of this process closes.
+    pub(super) fn is_closing(&self) -> bool {
+        self.inner.local.closing.is_cancelled()
+    }
+
+    /// The files that the schedules of this process have seen.
+    pub(super) fn seen_files(&self) -> &SeenFiles {
+        &self.inner.seen_files
+    }
+
+    /// Wakes the node of this process, if one runs: a schedule was changed.
+    pub(super) fn wake_schedules(&self) {
+        self.inner.local.schedules.notify_one();
     }
 
     /// Ends a running execution whose process is dead, as a node would at its next poll; a living one is left alone.

@@ -13,6 +13,10 @@ use crate::repository::{NodeState, PurgeRequest, RepositoryError, purge_in_batch
 const FIRST: Duration = Duration::from_secs(60);
 /// Most time between two purges; a short retention makes it shorter.
 const INTERVAL: Duration = Duration::from_secs(3600);
+/// Fires and notices that one transaction removes.
+const PRUNED_AT_ONCE: u32 = 500;
+/// The pause between two of them.
+const PRUNE_PAUSE: Duration = Duration::from_millis(50);
 /// Least time between two purges.
 const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -40,6 +44,7 @@ async fn purge(state: &EngineState, retention: Duration) -> Result<(), Repositor
     let now = state.config.clock.now();
     let age = SignedDuration::try_from(retention).ok();
     let ended_before = age.and_then(|age| now.checked_sub(age).ok()).unwrap_or(Timestamp::MIN);
+    prune(state, ended_before).await?;
     let request = PurgeRequest { ended_before: Some(ended_before), ..PurgeRequest::default() };
     let report = purge_in_batches(state.repository.as_ref(), request, &state.local.closing).await?;
     if report.executions > 0 {
@@ -53,4 +58,15 @@ async fn is_purger(state: &EngineState) -> Result<bool, RepositoryError> {
     let nodes = state.repository.nodes().await?;
     let first = nodes.iter().find(|node| matches!(node.state, NodeState::Live | NodeState::Draining));
     Ok(first.is_none_or(|node| node.report.node.boot_id == state.config.node.boot_id))
+}
+
+/// Removes fires and notices of the same age, in batches with pauses for others.
+async fn prune(state: &EngineState, before: Timestamp) -> Result<(), RepositoryError> {
+    while state.repository.prune_fires(before, PRUNED_AT_ONCE).await? > 0 {
+        tokio::select! {
+            () = state.local.closing.cancelled() => return Ok(()),
+            () = tokio::time::sleep(PRUNE_PAUSE) => {}
+        }
+    }
+    Ok(())
 }

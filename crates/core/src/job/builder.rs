@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::declaration::MAX_NAME_CHARS;
 use super::fingerprint::Fingerprint;
 use super::flow::{Element, Elements, FinallyStep, FinallyWhen, HasElements, flow_methods, graph};
@@ -14,6 +16,7 @@ use super::{
 };
 use crate::item::BoxError;
 use crate::listener::{JobContext, ListenerFactory, Listeners, job_methods, step_methods};
+use crate::schedule::Schedule;
 use crate::step::{IntoStep, Step};
 
 /// Builds a [`Job`].
@@ -32,6 +35,7 @@ pub struct JobBuilder {
     process_exit_codes: ProcessExitCodes,
     time_limit: Option<Duration>,
     finally_time_limit: Duration,
+    schedules: Vec<Schedule>,
 }
 
 /// The reason for which a job cannot be built.
@@ -104,6 +108,7 @@ impl JobBuilder {
             process_exit_codes: ProcessExitCodes::default(),
             time_limit: None,
             finally_time_limit: DEFAULT_FINALLY_TIME_LIMIT,
+            schedules: Vec::new(),
         }
     }
 
@@ -240,6 +245,13 @@ impl JobBuilder {
         self
     }
 
+    /// Adds a schedule, by which a service launches the job by itself. A job may have several, each of another name.
+    #[must_use]
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedules.push(schedule);
+        self
+    }
+
     /// Adds listeners of the job and of all of its steps, by a function that builds them for each execution: see
     /// [`listener`](crate::listener).
     #[must_use]
@@ -315,9 +327,28 @@ impl JobBuilder {
             time_limit: self.time_limit,
             finally_time_limit: self.finally_time_limit,
             fingerprint,
+            schedules: self.schedules,
         };
-        Ok(Job { definition: Arc::new(definition) })
+        let job = Job { definition: Arc::new(definition) };
+        check_schedules(&job)?;
+        Ok(job)
     }
+}
+
+/// Checks the schedules of a job, each by itself and against the parameters of the job.
+fn check_schedules(job: &Job) -> Result<(), BuildError> {
+    let mut names = HashSet::new();
+    for schedule in job.schedules() {
+        let name = schedule.name_or_none().unwrap_or(job.name());
+        let checked = schedule.check().and_then(|()| schedule.check_for(job, Timestamp::now()));
+        let problem = match checked {
+            Ok(()) if names.insert(name) => continue,
+            Ok(()) => format!("two schedules are named '{name}'"),
+            Err(error) => format!("schedule '{name}': {error}"),
+        };
+        return Err(BuildError::Job { job: job.name().to_owned(), problem });
+    }
+    Ok(())
 }
 
 impl HasElements for JobBuilder {

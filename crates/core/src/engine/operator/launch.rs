@@ -53,6 +53,20 @@ impl Operator {
         claim: Claim,
     ) -> Result<Launched, OperatorError> {
         self.check_open()?;
+        let request = self.request_of(job, resolved, options, claim)?;
+        let launched = self.inner.repository.launch(request).await?;
+        self.announce(&launched);
+        Ok(launched)
+    }
+
+    /// The request to launch a job with checked parameters.
+    pub(in crate::engine) fn request_of(
+        &self,
+        job: &Job,
+        resolved: Resolved,
+        options: LaunchOptions,
+        claim: Claim,
+    ) -> Result<LaunchRequest, OperatorError> {
         let config = &self.inner.config;
         let priority = options.priority.unwrap_or(job.priority());
         if !(MIN_PRIORITY..=MAX_PRIORITY).contains(&priority) {
@@ -60,7 +74,7 @@ impl Operator {
         }
         let request_hash = request_hash(job.name(), &resolved, &options);
         let idempotency = options.idempotency_key.map(|key| IdempotencyKey { key, request_hash, life: KEY_LIFE });
-        let request = LaunchRequest {
+        Ok(LaunchRequest {
             job_name: job.name().to_owned(),
             parameters: resolved.parameters,
             force: options.force,
@@ -76,10 +90,7 @@ impl Operator {
                 queue_limit: config.queue_limit,
             },
             idempotency,
-        };
-        let launched = self.inner.repository.launch(request).await?;
-        self.announce(&launched);
-        Ok(launched)
+        })
     }
 
     /// Refuses new work in a process whose node closes.
