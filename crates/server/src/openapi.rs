@@ -39,6 +39,7 @@ const ON_CHANGES: [(&str, &str); 1] = [("403", "A page of another site asked for
         (name = "executions", description = "Attempts to run a job"),
         (name = "instances", description = "Jobs with their identifying parameters"),
         (name = "nodes", description = "Processes that share the work"),
+        (name = "schedules", description = "Jobs that are launched by themselves"),
         (name = "health", description = "For watchdogs"),
     ),
 )]

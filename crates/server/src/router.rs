@@ -9,8 +9,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    all_events, events, executions, graph, health, instances, jobs, launch, nodes, operate, parameters_schema, preview,
-    rerun, skips, steps,
+    all_events, backfills, events, executions, fires, graph, health, instances, jobs, launch, nodes, notices, operate,
+    parameters_schema, preview, rerun, schedules, skips, steps,
 };
 #[cfg(feature = "docs")]
 use crate::docs;
@@ -50,6 +50,28 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(routes!(nodes::list))
         .routes(routes!(nodes::drain))
         .routes(routes!(nodes::undrain))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::add))
+        .routes(routes!(schedules::get))
+        .routes(routes!(schedules::remove))
+        .routes(routes!(schedules::pause))
+        .routes(routes!(schedules::resume))
+        .routes(routes!(schedules::run))
+        .routes(routes!(fires::of_schedule))
+        .routes(routes!(fires::list))
+        .routes(routes!(fires::run))
+        .routes(routes!(backfills::plan))
+        .routes(routes!(backfills::start))
+        .routes(routes!(backfills::list))
+        .routes(routes!(backfills::get))
+        .routes(routes!(backfills::cancel))
+        .routes(routes!(notices::list))
+        .routes(routes!(notices::attempts))
+        .routes(routes!(schedules::pause_job))
+        .routes(routes!(schedules::resume_job))
+        .routes(routes!(schedules::pauses))
+        .routes(routes!(schedules::pause_all))
+        .routes(routes!(schedules::resume_all))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
 }

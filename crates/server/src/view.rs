@@ -3,6 +3,7 @@
 //! One file per resource. A shape is built from the core's types by its constructor and then only written; its fields
 //! are described by [`document`](crate::document). Secret values never get into one.
 
+mod backfill;
 mod execution;
 mod graph;
 mod health;
@@ -10,13 +11,17 @@ mod instance;
 mod job;
 mod launch;
 mod node;
+mod notice;
 mod preview;
 mod rerun;
+mod schedule;
+mod schedule_input;
 mod skip;
 mod status;
 mod step;
 mod value;
 
+pub use backfill::{BackfillInput, BackfillPlanView, BackfillView, PlannedFireView};
 pub use execution::{ExecutionView, NewestStep};
 pub use graph::{ElementKindView, ElementView, FinallyView, FinallyWhenView, GraphView, WayEndView, WayView, states};
 pub use health::HealthView;
@@ -24,8 +29,13 @@ pub use instance::{InstanceCountView, InstanceParameterView, InstanceView};
 pub use job::{CountsView, DeclarationView, JobStepView, JobView, KindView, PatternView, ProcessExitCodeView};
 pub use launch::LaunchView;
 pub use node::{DrainView, NodeStateView, NodeView, RunningView};
+pub use notice::{NoticeAttemptView, NoticeView};
 pub use preview::{PreviewEndView, PreviewItemView, PreviewResultView, PreviewView};
 pub use rerun::{LeftView, RerunView};
+pub use schedule::{
+    ClockChangeView, FileTriggerView, FireParameterView, FireView, OriginView, PauseView, ScheduleView, ScopeView,
+};
+pub use schedule_input::{ExpressionInput, ParameterInput, PauseInput, ScheduleInput};
 pub use skip::{SkipPhaseView, SkipView};
 pub use status::StatusView;
 pub use step::{ControlTotalView, StepView};

@@ -18,6 +18,8 @@ pub(crate) enum List {
     Executions,
     Instances,
     Skips,
+    Fires,
+    Notices,
 }
 
 impl List {
@@ -26,6 +28,8 @@ impl List {
             Self::Executions => 'e',
             Self::Instances => 'i',
             Self::Skips => 's',
+            Self::Fires => 'f',
+            Self::Notices => 'n',
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which problem each refusal of the engine and the repository is.
 
-use oxbatch_core::engine::{OperatorError, PreviewError};
+use oxbatch_core::engine::{OperatorError, PreviewError, SchedulerError};
 use oxbatch_core::execution::cause_chain;
 use oxbatch_core::job::InvalidParameters;
 use oxbatch_core::repository::{LaunchError, Missing, RepositoryError};
@@ -40,6 +40,26 @@ impl From<OperatorError> for Problem {
     }
 }
 
+impl From<SchedulerError> for Problem {
+    fn from(error: SchedulerError) -> Self {
+        let detail = error.to_string();
+        match error {
+            SchedulerError::UnknownSchedule { .. } => Missing::Schedule.into(),
+            SchedulerError::UnknownJob { .. } => Missing::Job.into(),
+            SchedulerError::UnknownFire { .. } => Missing::Fire.into(),
+            SchedulerError::UnknownBackfill { .. } => Missing::Backfill.into(),
+            SchedulerError::Schedule(_) | SchedulerError::Reason | SchedulerError::Until { .. } => {
+                Self::new(ProblemKind::InvalidSchedule, detail)
+            }
+            SchedulerError::ShuttingDown => {
+                Self::new(ProblemKind::ShuttingDown, detail).retry_after(RESTART_RETRY_SECONDS)
+            }
+            SchedulerError::Repository(error) => error.into(),
+            _ => Self::new(ProblemKind::ScheduleConflict, detail),
+        }
+    }
+}
+
 /// The words are those of the original service, which its clients know.
 impl From<Missing> for Problem {
     fn from(missing: Missing) -> Self {
@@ -49,6 +69,9 @@ impl From<Missing> for Problem {
             Missing::Instance => ProblemKind::InstanceNotFound,
             Missing::StepExecution => ProblemKind::StepNotFound,
             Missing::Node => ProblemKind::NodeNotFound,
+            Missing::Schedule => ProblemKind::ScheduleNotFound,
+            Missing::Fire => ProblemKind::FireNotFound,
+            Missing::Backfill => ProblemKind::BackfillNotFound,
             _ => ProblemKind::NothingHere,
         };
         Self::new(kind, missing.sentence())

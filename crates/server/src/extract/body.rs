@@ -5,6 +5,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use futures_util::StreamExt;
 use oxbatch_core::job::GivenParameters;
+use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Limits;
@@ -33,6 +34,29 @@ impl FromRequest<AppState> for LaunchBody {
             return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
         }
         GivenParameters::from_json(&bytes).map(Self).map_err(|error| refuse(&error))
+    }
+}
+
+/// A JSON object of a closed shape.
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let content_type = header::single(&parts.headers, CONTENT_TYPE.as_str());
+        let bytes = read(body, state.limits()).await?;
+        if !bytes.is_empty() && !is_json(content_type?) {
+            let detail = "header content-type must be application/json when there is a body";
+            return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
+        }
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => {
+                Problem::new(ProblemKind::NoObject, format!("the body does not fit: {error}"))
+            }
+            _ => Problem::new(ProblemKind::MalformedBody, format!("the body is not valid JSON: {error}")),
+        })
     }
 }
 

@@ -20,5 +20,6 @@ mod parameters;
 mod parameters_schema;
 mod preview;
 mod rerun;
+mod schedules;
 mod skips;
 mod socket;

@@ -1,0 +1,67 @@
+//! Notices: list, delivery log.
+
+use axum::Json;
+use axum::extract::{OriginalUri, State};
+use axum::response::{AppendHeaders, IntoResponse};
+use oxbatch_core::notice::{NoticeId, NoticeState};
+use oxbatch_core::repository::PageRequest;
+
+use super::page::List;
+use crate::error::Problem;
+use crate::extract::{NoQuery, PathId, QueryReader, Strict, StrictQuery};
+use crate::state::AppState;
+use crate::view::{NoticeAttemptView, NoticeView};
+
+/// The query of a list of notices.
+pub(crate) struct NoticesQuery {
+    state: Option<NoticeState>,
+    page: PageRequest,
+}
+
+impl StrictQuery for NoticesQuery {
+    fn read(reader: &mut QueryReader) -> Self {
+        let state = reader.one("state", |text| {
+            text.parse().map_err(|_| {
+                let known: Vec<_> = NoticeState::ALL.iter().map(|state| state.as_str()).collect();
+                format!("must be one of {}", known.join(", "))
+            })
+        });
+        Self { state, page: List::Notices.page(reader) }
+    }
+}
+
+/// List notices, newest first.
+#[utoipa::path(
+    get, path = "/notices", tag = "schedules", operation_id = "list_notices",
+    params(
+        ("state" = Option<String>, Query, description = "Only in this state, such as UNDELIVERED", pattern = "^[A-Z]+$"),
+        ("limit" = Option<u32>, Query, description = "Most rows", minimum = 1, maximum = 500),
+        ("cursor" = Option<String>, Query, description = "From the link to the next page", pattern = "^n[1-9a-f][0-9a-f]{0,14}$"),
+    ),
+    responses((status = 200, description = "A page of notices", body = Vec<NoticeView>,
+        headers(("link" = String, description = "The next page, if there is one"))))
+)]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    Strict(query): Strict<NoticesQuery>,
+) -> Result<impl IntoResponse, Problem> {
+    let page = state.engine().repository().notices(query.state, query.page).await?;
+    let views: Vec<NoticeView> = page.notices.into_iter().map(Into::into).collect();
+    Ok((AppendHeaders(List::Notices.link(&uri, page.next)?), Json(views)))
+}
+
+/// List the attempts to deliver a notice, the last 100 of them.
+#[utoipa::path(
+    get, path = "/notices/{id}/attempts", tag = "schedules", operation_id = "list_notice_attempts",
+    params(("id" = i64, Path, description = "Id of the notice", minimum = 1)),
+    responses((status = 200, description = "The attempts, the oldest first", body = Vec<NoticeAttemptView>))
+)]
+pub(crate) async fn attempts(
+    State(state): State<AppState>,
+    PathId(id): PathId,
+    Strict(NoQuery): Strict<NoQuery>,
+) -> Result<Json<Vec<NoticeAttemptView>>, Problem> {
+    let attempts = state.engine().repository().notice_attempts(NoticeId(id)).await?;
+    Ok(Json(attempts.into_iter().map(Into::into).collect()))
+}
