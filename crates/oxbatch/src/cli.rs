@@ -103,6 +103,12 @@ pub(crate) enum Command {
     Purge(commands::purge::PurgeArgs),
     /// List the nodes that share the database, and the executions that they run
     Nodes(commands::nodes::NodesArgs),
+    /// List schedules, add, pause and run them, and list their fires
+    Schedules(commands::schedules::SchedulesArgs),
+    /// Launch the fires of past days that are missing or failed, or list such backfills
+    Backfill(commands::backfill::BackfillArgs),
+    /// List notices and their deliveries, or try a channel
+    Notices(commands::notices::NoticesArgs),
     /// Take a node out of service: it finishes its work and takes no new work
     Drain(commands::drain::DrainArgs),
     /// Print a script that completes commands, jobs and parameters in a shell
@@ -127,6 +133,9 @@ impl Command {
             | Self::Restart(_)
             | Self::Abandon(_)
             | Self::Nodes(_)
+            | Self::Schedules(_)
+            | Self::Notices(_)
+            | Self::Backfill(_)
             | Self::Drain(_) => true,
         }
     }

@@ -1,6 +1,7 @@
 //! The commands, a file each: arguments as they are typed, and what is done.
 
 pub(crate) mod abandon;
+pub(crate) mod backfill;
 pub(crate) mod completions;
 pub(crate) mod drain;
 pub(crate) mod executions;
@@ -11,11 +12,13 @@ pub(crate) mod instances;
 pub(crate) mod jobs;
 pub(crate) mod launch;
 pub(crate) mod nodes;
+pub(crate) mod notices;
 mod preview;
 pub(crate) mod purge;
 pub(crate) mod rerun;
 pub(crate) mod restart;
 pub(crate) mod run;
+pub(crate) mod schedules;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod skips;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use oxbatch_core::JobRegistry;
-use oxbatch_core::engine::{OperatorError, PreviewError};
+use oxbatch_core::engine::{OperatorError, PreviewError, SchedulerError};
 use oxbatch_core::execution::{ExecutionId, cause_chain};
 use oxbatch_core::repository::{LaunchError, Missing, RepositoryError};
 use oxbatch_server::ServeError;
@@ -72,6 +72,10 @@ pub(crate) enum CliError {
     },
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error("{problem}")]
+    Schedule { problem: String },
+    #[error(transparent)]
+    Scheduler(#[from] SchedulerError),
     #[error(transparent)]
     Preview(#[from] PreviewError),
     #[error(transparent)]
@@ -111,6 +115,7 @@ impl CliError {
             | Self::NoJobs { .. }
             | Self::UnknownNode { .. }
             | Self::AmbiguousNode { .. }
+            | Self::Schedule { .. }
             | Self::PurgeWithoutBound
             | Self::PurgeRunning { .. } => Exit::Usage,
             Self::Remote(error) => error.exit(),
@@ -126,6 +131,7 @@ impl CliError {
             Self::Preview(PreviewError::Thread(_)) => Exit::Unusable,
             Self::Preview(_) => Exit::Usage,
             Self::Operator(error) => of_operator(error),
+            Self::Scheduler(error) => of_scheduler(error),
         }
     }
 }
@@ -146,6 +152,20 @@ fn of_operator(error: &OperatorError) -> Exit {
         | OperatorError::NotRerunnable { .. }
         | OperatorError::ShuttingDown => Exit::Refused,
         _ => Exit::Unusable,
+    }
+}
+
+fn of_scheduler(error: &SchedulerError) -> Exit {
+    match error {
+        SchedulerError::UnknownSchedule { .. }
+        | SchedulerError::UnknownJob { .. }
+        | SchedulerError::UnknownFire { .. }
+        | SchedulerError::UnknownBackfill { .. }
+        | SchedulerError::Schedule(_)
+        | SchedulerError::Reason
+        | SchedulerError::Until { .. } => Exit::Usage,
+        SchedulerError::Repository(_) => Exit::Unusable,
+        _ => Exit::Refused,
     }
 }
 

@@ -90,6 +90,7 @@ mod error;
 mod exit;
 mod hide;
 mod log;
+mod notices;
 mod output;
 mod parameters;
 mod program;
@@ -109,8 +110,8 @@ pub use oxbatch_core::job::RegistryError;
 pub use oxbatch_core::{
     BoxError, BuildError, ChunkStep, DateTime, Decimal, DecisionFacts, Engine, EngineConfig, FinallyWhen, Flow,
     ItemError, ItemProcessor, ItemReader, ItemWriter, Job, JobExecution, JobParameters, JobRegistry,
-    ParameterDeclaration, ParameterValue, RetryPolicy, SkipPolicy, Status, Step, StepContext, StepExecution,
-    TaskOutcome, TaskStep, engine, execution, job, listener, repository, step,
+    ParameterDeclaration, ParameterValue, RetryPolicy, Schedule, SkipPolicy, Status, Step, StepContext, StepExecution,
+    TaskOutcome, TaskStep, engine, execution, job, listener, repository, schedule, step,
 };
 pub use program::{IntoRegistry, run};
 /// Derives the types of items: `#[serde(crate = "oxbatch::serde")]`.
@@ -147,3 +148,8 @@ pub mod sqlite {
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/PARAMETERS.md")]
 pub struct ParametersPage;
+
+/// The example of the page on schedules, to be compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/SCHEDULES.md")]
+pub struct SchedulesPage;

@@ -5,7 +5,8 @@ use std::panic::PanicHookInfo;
 
 use oxbatch_core::engine::{Event, EventConsumer};
 use oxbatch_core::execution::{JobExecution, Status, StepExecution, cause_chain};
-use oxbatch_core::repository::{Recovered, RepositoryError};
+use oxbatch_core::notice::Notice;
+use oxbatch_core::repository::{Fire, Recovered, RepositoryError};
 use oxbatch_server::Repeats;
 use tracing::{debug, error, info, warn};
 use tracing_subscriber::EnvFilter;
@@ -81,6 +82,13 @@ impl EventLog {
             error!(job.name = job, execution.id = id, status, cause = message, "failed");
         } else {
             info!(job.name = job, execution.id = id, status, note = message, "finished");
+        }
+    }
+
+    /// The same trouble is told once in a while.
+    fn schedule_trouble(&self, name: &str, problem: &str) {
+        if let Some(left_out) = self.troubles.admit(&format!("{name}: {problem}")) {
+            warn!(schedule = name, problem, left_out, "a schedule cannot be seen to");
         }
     }
 
@@ -188,6 +196,13 @@ impl EventConsumer for EventLog {
                 warn!(execution.id = execution_id.0, "another node owns the execution by now; it was dropped here");
             }
             Event::RepositoryTrouble { doing, error } => self.trouble(doing, error),
+            Event::FireRecorded { fire, missed } => log_fire(fire, missed),
+            Event::FireLate { late } => {
+                let (schedule, instant) = (late.fire.schedule_name.as_str(), late.fire.instant);
+                warn!(schedule, %instant, deadline = %late.kind, reason = late.message, "a fire is late");
+            }
+            Event::NoticeFailed { notice, problem, gives_up } => log_notice(notice, problem, gives_up),
+            Event::ScheduleTrouble { name, problem } => self.schedule_trouble(name, problem),
             Event::RepositoryGone { error } => {
                 error!(cause = cause_chain(error), "the database is gone; the process ends");
             }
@@ -204,5 +219,24 @@ impl EventConsumer for EventLog {
                 info!(running, "shutting down; running steps stop at their next safe point")
             }
         }
+    }
+}
+
+fn log_fire(fire: &Fire, missed: usize) {
+    let (schedule, instant, execution) = (fire.schedule_name.as_str(), fire.instant, fire.execution_id.map(|id| id.0));
+    match &fire.message {
+        None => info!(schedule, %instant, execution, missed, "a schedule has launched its job"),
+        Some(reason) => {
+            info!(schedule, %instant, execution, missed, outcome = %fire.outcome, reason, "a fire of a schedule launched nothing");
+        }
+    }
+}
+
+fn log_notice(notice: &Notice, problem: &str, gives_up: bool) {
+    let (id, channel, kind) = (notice.id.0, notice.channel.as_str(), notice.kind.as_str());
+    if gives_up {
+        error!(notice.id = id, channel, kind, problem, "a notice was not delivered, and is given up");
+    } else {
+        warn!(notice.id = id, channel, kind, problem, "a notice was not delivered; it is tried again");
     }
 }

@@ -172,6 +172,9 @@ async fn dispatch(program: &Program, command: Command) -> Result<Exit, CliError>
         Command::Abandon(arguments) => commands::abandon::run(program, arguments).await,
         Command::Purge(arguments) => commands::purge::run(program, arguments).await,
         Command::Nodes(arguments) => commands::nodes::run(program, arguments).await,
+        Command::Schedules(arguments) => commands::schedules::run(program, arguments).await,
+        Command::Backfill(arguments) => commands::backfill::run(program, arguments).await,
+        Command::Notices(arguments) => commands::notices::run(program, arguments).await,
         Command::Drain(arguments) => commands::drain::run(program, arguments).await,
         Command::Completions(arguments) => commands::completions::run(&arguments),
         // Answered when it is parsed.

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::fmt::Display;
 
 pub(crate) use error::RemoteError;
-use http::{Http, encode};
+use http::Http;
+pub(crate) use http::{encode, tls};
 use oxbatch_core::execution::{ExecutionId, JobInstance, StoredSkip};
 use oxbatch_core::job::ParameterType;
 use oxbatch_core::repository::{Drain, Missing, NodeStatus};
@@ -47,7 +48,7 @@ impl Query {
         self
     }
 
-    fn on(&self, path: &str) -> String {
+    pub(crate) fn on(&self, path: &str) -> String {
         if self.0.is_empty() { path.to_owned() } else { format!("{path}?{}", self.0.join("&")) }
     }
 }
@@ -216,6 +217,37 @@ impl RemoteService {
         };
         let shape = self.http.post_again::<NodeShape>(&path, &[], String::new()).await;
         self.read(or_missing(shape, Missing::Node, node)?.into_node())
+    }
+
+    /// A list as the service shows it, and the cursor of its next page.
+    pub(crate) async fn read_list(&self, path: &str) -> Result<(Vec<Value>, Option<String>), RemoteError> {
+        self.http.page(path).await
+    }
+
+    /// The same, of a thing that must be there.
+    pub(crate) async fn read_list_named(
+        &self,
+        path: &str,
+        what: Missing,
+        name: &str,
+    ) -> Result<(Vec<Value>, Option<String>), RemoteError> {
+        or_missing(self.http.page(path).await, what, format_args!("'{name}'"))
+    }
+
+    /// A thing that must be there, as the service shows it.
+    pub(crate) async fn read_named(&self, path: &str, what: Missing, name: &str) -> Result<Value, RemoteError> {
+        or_missing(self.http.get(path).await, what, format_args!("'{name}'"))
+    }
+
+    /// Asks for a change of a thing that must be there, once; null where the service answers nothing.
+    pub(crate) async fn change_named(
+        &self,
+        path: &str,
+        body: Option<Value>,
+        what: Missing,
+        name: &str,
+    ) -> Result<Value, RemoteError> {
+        or_missing(self.http.change(path, body).await, what, format_args!("'{name}'"))
     }
 
     async fn page(

@@ -5,6 +5,7 @@ pub(crate) mod database;
 pub(crate) mod engine;
 mod file;
 pub(crate) mod logging;
+pub(crate) mod notices;
 pub(crate) mod output;
 #[cfg(feature = "postgres")]
 mod password;

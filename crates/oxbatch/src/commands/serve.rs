@@ -29,6 +29,9 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
     let settings = settings.for_concurrency(config.concurrency)?;
     config.consumers.push(Arc::new(EventLog::of_service()));
     config.listeners.clone_from(&program.listeners);
+    if let Some(channels) = crate::settings::notices::resolve(&program.sources)? {
+        config.notices = Some(Arc::new(channels));
+    }
     let mut signals = Signals::install().map_err(|source| CliError::Runtime { source })?;
     // The address first: a service that cannot listen must not touch the database.
     let bound = bind(&server).await?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use ureq::Agent;
 use ureq::http::header::LINK;
 use ureq::http::request::Builder;
@@ -88,6 +89,14 @@ impl Http {
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, RemoteError> {
         let answer = self.call(self.build(Method::POST, path, &[], String::new())?).await?;
         self.read(&answer)
+    }
+
+    /// Asks for a change with a body of JSON, or none, that must not be asked for twice; null where there is no answer.
+    pub(super) async fn change(&self, path: &str, body: Option<Value>) -> Result<Value, RemoteError> {
+        let json: &[(&str, &str)] = if body.is_some() { &[("content-type", "application/json")] } else { &[] };
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let answer = self.call(self.build(Method::POST, path, json, body)?).await?;
+        if answer.body.is_empty() { Ok(Value::Null) } else { self.read(&answer) }
     }
 
     /// Asks for a change that may be asked for again, since its headers or its meaning make it one.
@@ -178,7 +187,7 @@ fn cursor(link: &str) -> Option<String> {
 }
 
 /// The certificates that the system trusts, and the one provider of TLS in the tree.
-fn tls() -> ureq::tls::TlsConfig {
+pub(crate) fn tls() -> ureq::tls::TlsConfig {
     let roots = rustls_native_certs::load_native_certs().certs;
     let roots = roots.iter().map(|root| ureq::tls::Certificate::from_der(root).to_owned());
     ureq::tls::TlsConfig::builder()
@@ -188,7 +197,7 @@ fn tls() -> ureq::tls::TlsConfig {
 }
 
 /// A text as a part of a path or as a value of a query.
-pub(super) fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     text.bytes().fold(String::new(), |mut path, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             path.push(char::from(byte));

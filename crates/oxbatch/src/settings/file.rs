@@ -9,6 +9,9 @@ use super::{Origin, Setting, SettingError};
 /// The file that is read when it exists in the working directory.
 pub(crate) const DEFAULT_FILE: &str = "oxbatch.toml";
 
+/// The section of the channels of notices.
+const NOTICES: &str = "notices";
+
 /// A value of the file; what it means is for its setting to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
@@ -23,6 +26,8 @@ pub(super) enum Value {
 pub(super) struct ConfigFile {
     name: String,
     values: BTreeMap<String, Value>,
+    /// The sections `[notices.NAME]`, which their setting reads by itself.
+    notices: toml::Table,
 }
 
 impl ConfigFile {
@@ -52,9 +57,10 @@ impl ConfigFile {
             let position = line.map(|line| format!("line {line}: ")).unwrap_or_default();
             SettingError::NotToml { file: name.clone(), problem: format!("{position}{}", error.message()) }
         })?;
-        let mut values = BTreeMap::new();
+        let (mut values, mut notices) = (BTreeMap::new(), toml::Table::new());
         for (section, content) in table {
             match content {
+                toml::Value::Table(channels) if section == NOTICES => notices = channels,
                 toml::Value::Table(keys) => {
                     for (key, value) in keys {
                         let key = format!("{section}.{key}");
@@ -71,7 +77,7 @@ impl ConfigFile {
                 }
             }
         }
-        Ok(Self { name, values })
+        Ok(Self { name, values, notices })
     }
 
     /// Refuses keys that no setting has.
@@ -83,6 +89,16 @@ impl ConfigFile {
                 Err(SettingError::UnknownKey { key: key.clone(), file: self.name.clone(), known: known.join(", ") })
             }
         }
+    }
+
+    /// The sections of notices by the names of their channels.
+    pub(super) fn notices(&self) -> impl Iterator<Item = (&str, &toml::Value)> {
+        self.notices.iter().map(|(name, section)| (name.as_str(), section))
+    }
+
+    /// The name of the file.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Value> {

@@ -1,0 +1,70 @@
+//! A command that is told: its arguments as they are, without a shell; the body is its standard input.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest time of a command; then it is killed, whatever it does with other signals.
+const MAX_TIME: Duration = Duration::from_secs(10);
+/// Time between two looks at whether it has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Runs a command to its end.
+pub(super) fn run(arguments: &[String], body: &str) -> Result<(), String> {
+    run_within(MAX_TIME, arguments, body)
+}
+
+fn run_within(time: Duration, arguments: &[String], body: &str) -> Result<(), String> {
+    let (program, rest) = arguments.split_first().ok_or("the command is empty")?;
+    let mut child = Command::new(program)
+        .args(rest)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("the command '{program}' cannot be started: {error}"))?;
+    if let Some(mut input) = child.stdin.take() {
+        let body = body.to_owned();
+        // One that reads nothing must not hold up the end: the pipe breaks when it is killed.
+        let write = move || drop(input.write_all(body.as_bytes()));
+        std::thread::Builder::new()
+            .name("notice input".to_owned())
+            .spawn(write)
+            .map_err(|error| format!("no thread for the input of '{program}': {error}"))?;
+    }
+    let deadline = Instant::now() + time;
+    loop {
+        match child.try_wait().map_err(|error| format!("the command '{program}': {error}"))? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => return Err(format!("the command '{program}' has ended with {status}")),
+            None if Instant::now() >= deadline => {
+                let killed = child.kill().and_then(|()| child.wait());
+                let problem = killed.err().map(|error| format!(" ({error})")).unwrap_or_default();
+                return Err(format!("the command '{program}' was killed after {time:?}{problem}"));
+            }
+            None => std::thread::sleep(LOOK_EVERY),
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Result<(), String> {
+        let arguments = ["sh", "-c", script].map(str::to_owned);
+        run_within(Duration::from_millis(500), &arguments, &"x".repeat(200_000))
+    }
+
+    #[test]
+    fn a_command_is_told_by_its_input_and_ends_within_its_time() {
+        assert_eq!(shell("test $(wc -c) = 200000"), Ok(()));
+        assert_eq!(shell("exit 0"), Ok(()), "it need not read");
+        assert!(shell("exit 3").unwrap_err().contains("exit status: 3"));
+        let began = Instant::now();
+        assert!(shell("trap '' TERM INT HUP; while :; do :; done").unwrap_err().contains("was killed after"));
+        assert!(began.elapsed() < Duration::from_secs(5));
+        let missing = run(&["/no/such/program".to_owned()], "").unwrap_err();
+        assert!(missing.contains("'/no/such/program' cannot be started"), "{missing}");
+    }
+}
