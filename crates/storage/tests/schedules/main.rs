@@ -1,0 +1,6 @@
+//! Schedules on a real repository: a node that fires, and years of fires on a virtual clock.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod code;
+mod files;
+mod model;
