@@ -7,7 +7,7 @@ use std::path::Path;
 
 use oxbatch::item::{CsvReader, CsvWriter, FunctionProcessor, ItemReaderExt, TableWriter};
 use oxbatch::step::MAX_CHUNK_SIZE;
-use oxbatch::{BoxError, BuildError, ChunkStep, Job, ParameterDeclaration, StepContext};
+use oxbatch::{BoxError, BuildError, ChunkStep, Job, ParameterDeclaration, Schedule, StepContext};
 
 use record::{Record, Strike};
 
@@ -100,5 +100,11 @@ pub(super) fn job() -> Result<Job, BuildError> {
         )
         .step(import)
         .step(report)
+        .schedule(
+            Schedule::cron("30 2 * * *")
+                .zone("Europe/Berlin")
+                .new_run()
+                .off("a sample: resume it to import every night"),
+        )
         .build()
 }
