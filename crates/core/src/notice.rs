@@ -1,5 +1,5 @@
-//! Notices: what people are told of by a command or a webhook. They are written in the transaction of what they tell of,
-//! and delivered at least once afterwards, by whichever node comes to it.
+//! Notices: what people are told of by a command or a webhook. They are written in the transaction of what they tell
+//! of, and delivered at least once afterwards, by whichever node comes to it.
 
 mod rules;
 

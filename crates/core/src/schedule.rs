@@ -1,7 +1,7 @@
 //! Schedules: the instants at which a job is launched by itself, and what becomes of each of them.
 //!
-//! A fire is an identity, the schedule and its instant: however many nodes see it, one of them records it. The rules here
-//! are pure functions; the store reads, asks and writes.
+//! A fire is an identity, the schedule and its instant: however many nodes see it, one of them records it. The rules
+//! here are pure functions; the store reads, asks and writes.
 
 mod backfill;
 mod calendar;

@@ -1,5 +1,5 @@
-//! Notices through the real binary: told by a command, again after a receiver that failed, and by another process after a
-//! death.
+//! Notices through the real binary: told by a command, again after a receiver that failed, and by another process
+//! after a death.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

@@ -104,8 +104,8 @@ pub struct BackfillWork {
 /// The durable store of backfills.
 ///
 /// # Contract
-/// That of [`JobRepository`](super::JobRepository). The fires of a backfill are those of its schedule: an instant is there
-/// once, whoever launches it. The schedule itself is not moved.
+/// That of [`JobRepository`](super::JobRepository). The fires of a backfill are those of its schedule: an instant is
+/// there once, whoever launches it. The schedule itself is not moved.
 pub trait Backfills: Send + Sync + 'static {
     /// The last executions of the instances with these keys, in their order.
     fn last_runs<'a>(&'a self, job_name: &'a str, keys: Vec<String>) -> RepositoryFuture<'a, Vec<Option<LastRun>>>;

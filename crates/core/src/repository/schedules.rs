@@ -266,7 +266,8 @@ pub struct RecordedFire {
 pub struct NewFire {
     /// Its instant.
     pub instant: Timestamp,
-    /// Path and size of its file; empty for a calendar. With the instant, the time of the file, it is the fire's identity.
+    /// Path and size of its file; empty for a calendar. With the instant, the time of the file, it is the fire's
+    /// identity.
     pub file: String,
     /// The launch, or the sentence for which there is none.
     pub launch: Result<FireLaunch, String>,
@@ -454,8 +455,8 @@ pub trait Schedules: Send + Sync + 'static {
     /// The fire `id`.
     fn fire_of(&self, id: FireId) -> RepositoryFuture<'_, Option<Fire>>;
 
-    /// Judges deadlines that have passed, each once, at most so many; tells those of late fires, and how many there were.
-    /// Durable.
+    /// Judges deadlines that have passed, each once, at most so many; tells those of late fires, and how many there
+    /// were. Durable.
     fn check_deadlines(&self, time: Timestamp, limit: u32) -> RepositoryFuture<'_, (Vec<LateFire>, u32)>;
 
     /// Begins a pause, or changes one. Durable.

@@ -16,9 +16,9 @@ const MOST_SEGMENTS: usize = 2_000;
 
 /// The instants at which a schedule fires: the times of a cron text in a time zone.
 ///
-/// A time of the day (`30 2 * * *`) comes once a day: where the clocks leave it out, at the first moment behind the gap;
-/// where they show it twice, at the first of the two. What comes every so often (`*/15 * * * *`: its hour, minute or
-/// second says `*`) goes by the clock: there is none in a gap, and both of what is shown twice.
+/// A time of the day (`30 2 * * *`) comes once a day: where the clocks leave it out, at the first moment behind the
+/// gap; where they show it twice, at the first of the two. What comes every so often (`*/15 * * * *`: its hour,
+/// minute or second says `*`) goes by the clock: there is none in a gap, and both of what is shown twice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calendar {
     cron: Cron,

@@ -233,15 +233,15 @@ impl Schedule {
         }
     }
 
-    /// A schedule by a cron text: minute, hour, day of the month, month, day of the week, with seconds before them where
-    /// there are six. In UTC unless a zone is set.
+    /// A schedule by a cron text: minute, hour, day of the month, month, day of the week, with seconds before them
+    /// where there are six. In UTC unless a zone is set.
     pub fn cron(text: impl Into<String>) -> Self {
         Self::new(Trigger::Calendar { cron: text.into(), zone: "UTC".to_owned() })
     }
 
-    /// A schedule that fires once for each version of a file whose path fits a pattern: `*` and `?` may stand in its last
-    /// part. A file counts as written when its size and time have stayed the same for a minute. The parameter `file` is
-    /// its path.
+    /// A schedule that fires once for each version of a file whose path fits a pattern: `*` and `?` may stand in its
+    /// last part. A file counts as written when its size and time have stayed the same for a minute. The parameter
+    /// `file` is its path.
     pub fn file(pattern: impl Into<String>) -> Self {
         Self::new(Trigger::File { pattern: pattern.into(), settle: 60, marker: None })
     }

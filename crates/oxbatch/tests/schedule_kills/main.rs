@@ -1,5 +1,5 @@
-//! Kills services with SIGKILL at any moment while a schedule fires each second, and looks at every second afterwards: two
-//! processes on one SQLite file, then three on PostgreSQL.
+//! Kills services with SIGKILL at any moment while a schedule fires each second, and looks at every second
+//! afterwards: two processes on one SQLite file, then three on PostgreSQL.
 //!
 //! It is its own service: started with a command it is an ordinary `oxbatch` binary. A few kills in the suite;
 //! `OXBATCH_SCHEDULE_KILLS=300` for more.

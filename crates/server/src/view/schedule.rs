@@ -153,7 +153,7 @@ pub struct FireView {
     /// Path and size of its file; null for a calendar.
     #[schema(required)]
     file: Option<String>,
-    /// WAITING, PLANNED, LAUNCHED, ALREADY_COMPLETE, ALREADY_RUNNING, ALREADY_FAILED, SKIPPED, MISSED, REFUSED, CANCELLED.
+    /// WAITING, PLANNED, LAUNCHED, ALREADY_COMPLETE, _RUNNING or _FAILED, SKIPPED, MISSED, REFUSED, CANCELLED.
     outcome: &'static str,
     /// The reason, where it launched nothing.
     #[schema(required)]

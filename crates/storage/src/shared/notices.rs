@@ -30,8 +30,8 @@ fn pattern(kind: NoticeKind) -> String {
     format!("% {kind} %")
 }
 
-/// Writes the notices of an execution that has ended, where there is anyone to be told. `goes_on` is set for one that has
-/// a successor.
+/// Writes the notices of an execution that has ended, where there is anyone to be told. `goes_on` is set for one that
+/// has a successor.
 pub(crate) async fn of_end<D: Database>(
     database: &D,
     execution: &JobExecution,

@@ -22,8 +22,8 @@ pub(in crate::engine) struct FireOf<'a> {
 }
 
 impl Operator {
-    /// The launch of a fire, or the sentence for which there is none. Defaults of the job are those of the fire's instant,
-    /// whenever it is launched.
+    /// The launch of a fire, or the sentence for which there is none. Defaults of the job are those of the fire's
+    /// instant, whenever it is launched.
     pub(in crate::engine) fn fire_launch(&self, fire: FireOf<'_>, policies: Policies) -> Result<FireLaunch, String> {
         let FireOf { schedule, job_name, instant, file } = fire;
         let job = self.registry().get(job_name).ok_or_else(|| format!("no node knows the job '{job_name}'"))?;

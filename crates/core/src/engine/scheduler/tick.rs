@@ -137,8 +137,8 @@ impl Scheduler {
             || stored.next_fire.is_some_and(|next| now.duration_since(next) > UNKNOWN_AFTER)
     }
 
-    /// One step of a schedule's past; `None` where another node was faster, or it cannot be read. `past` launches nothing:
-    /// what it finds was missed.
+    /// One step of a schedule's past; `None` where another node was faster, or it cannot be read. `past` launches
+    /// nothing: what it finds was missed.
     async fn fire_one(
         &self,
         stored: &StoredSchedule,
