@@ -22,7 +22,7 @@ impl fmt::Display for NoticeId {
     }
 }
 
-/// What a notice tells of.
+/// The subject of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NoticeKind {
     /// An execution has failed, and nothing goes on with it by itself.
@@ -86,7 +86,7 @@ impl std::str::FromStr for NoticeKind {
 pub struct NoticeChannel {
     /// Its name in the settings.
     pub name: String,
-    /// What it is told of.
+    /// The subjects that it is told of.
     pub kinds: Vec<NoticeKind>,
     /// The number of skipped items of an execution that it is told of when there are more.
     pub skips_over: Option<u32>,
@@ -140,7 +140,7 @@ pub struct Notice {
     pub id: NoticeId,
     /// The channel.
     pub channel: String,
-    /// What it tells of.
+    /// Its subject.
     pub kind: NoticeKind,
     /// The job.
     pub job_name: Option<String>,

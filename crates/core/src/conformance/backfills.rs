@@ -127,7 +127,7 @@ pub async fn a_backfill_launches_within_its_limit_and_never_moves_the_schedule(b
     );
 }
 
-/// What is cancelled is launched by nobody; what was launched goes on.
+/// A fire that is cancelled is launched by nobody; one that was launched goes on.
 pub async fn a_cancelled_backfill_launches_no_more(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     let stored = schedule(&process).await;

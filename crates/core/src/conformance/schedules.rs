@@ -123,7 +123,7 @@ pub async fn of_many_nodes_one_fires(backend: &dyn Backend) {
     assert_eq!(fires(&processes[0], FireFilter::default()).await.len(), 1);
 }
 
-/// What an outage has left out is recorded in the transaction of the fire behind it; a fire whose launch is not
+/// Fires that an outage has left out are recorded in the transaction of the fire behind it; a fire whose launch is not
 /// possible is recorded too.
 pub async fn what_was_missed_is_recorded_with_the_fire_behind_it(backend: &dyn Backend) {
     let process = Process::start(backend).await;

@@ -92,7 +92,7 @@ stored_words! {
 }
 
 stored_words! {
-    /// What has become of a fire.
+    /// The outcome of a fire.
     FireOutcome, "outcome of a fire" {
         /// It waits: for the fire before it, or for a place in the queue.
         Waiting = "WAITING",
@@ -255,7 +255,7 @@ pub struct Agenda {
 pub struct RecordedFire {
     /// Its instant.
     pub instant: Timestamp,
-    /// What has become of it.
+    /// The outcome of it.
     pub outcome: FireOutcome,
     /// The reason.
     pub message: String,
@@ -339,7 +339,7 @@ pub struct Fire {
     pub instant: Timestamp,
     /// Path and size of its file; empty for a calendar.
     pub file: String,
-    /// What has become of it.
+    /// The outcome of it.
     pub outcome: FireOutcome,
     /// The reason, where it launched nothing.
     pub message: Option<String>,

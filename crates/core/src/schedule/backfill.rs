@@ -51,7 +51,7 @@ impl std::str::FromStr for Which {
     }
 }
 
-/// How a fire of the range stands.
+/// The standing of a fire of the range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// There is no execution.

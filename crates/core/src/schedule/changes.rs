@@ -17,7 +17,7 @@ pub struct ClockChange {
     pub from: DateTime,
     /// The time that it shows.
     pub to: DateTime,
-    /// What it does to the schedule.
+    /// Its effect on the schedule.
     pub effect: Effect,
 }
 

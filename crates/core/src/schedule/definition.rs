@@ -150,7 +150,7 @@ words! {
 }
 
 words! {
-    /// What becomes of a fire while the execution of the one before it runs.
+    /// The outcome of a fire while the execution of the one before it runs.
     Overlap {
         /// It waits, in the order of the fires.
         #[default]
@@ -163,7 +163,7 @@ words! {
 }
 
 words! {
-    /// What becomes of a fire after the execution of the one before it has failed.
+    /// The outcome of a fire after the execution of the one before it has failed.
     AfterFailure {
         /// It runs.
         #[default]
@@ -174,7 +174,7 @@ words! {
 }
 
 words! {
-    /// What becomes of a fire whose job instance exists already.
+    /// The outcome of a fire whose job instance exists already.
     OnExisting {
         /// It is recorded, and does nothing.
         #[default]
@@ -308,21 +308,21 @@ impl Schedule {
         self
     }
 
-    /// What becomes of a fire while the one before it runs; it waits unless set.
+    /// The outcome of a fire while the one before it runs; it waits unless set.
     #[must_use]
     pub fn overlap(mut self, overlap: Overlap) -> Self {
         self.overlap = overlap;
         self
     }
 
-    /// What becomes of a fire after the one before it has failed; it runs unless set.
+    /// The outcome of a fire after the one before it has failed; it runs unless set.
     #[must_use]
     pub fn after_failure(mut self, after_failure: AfterFailure) -> Self {
         self.after_failure = after_failure;
         self
     }
 
-    /// What becomes of a fire whose instance exists; it is recorded alone unless set.
+    /// The outcome of a fire whose instance exists; it is recorded alone unless set.
     #[must_use]
     pub fn on_existing(mut self, on_existing: OnExisting) -> Self {
         self.on_existing = on_existing;
@@ -383,17 +383,17 @@ impl Schedule {
         Duration::from_secs(self.window)
     }
 
-    /// What becomes of a fire while another runs.
+    /// The outcome of a fire while another runs.
     pub fn overlap_or_default(&self) -> Overlap {
         self.overlap
     }
 
-    /// What becomes of a fire after a failure.
+    /// The outcome of a fire after a failure.
     pub fn after_failure_or_default(&self) -> AfterFailure {
         self.after_failure
     }
 
-    /// What becomes of a fire whose instance exists.
+    /// The outcome of a fire whose instance exists.
     pub fn on_existing_or_default(&self) -> OnExisting {
         self.on_existing
     }

@@ -134,7 +134,7 @@ pub struct FireFacts {
     pub waiting: i64,
 }
 
-/// What becomes of a fire.
+/// The outcome of a fire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It is launched.
@@ -212,7 +212,7 @@ pub fn may_go_on(policies: Policies, before: Option<LastRun>) -> bool {
     })
 }
 
-/// What becomes of a fire whose launch was refused; `None` where the store has failed, and nothing is recorded.
+/// The outcome of a fire whose launch was refused; `None` where the store has failed, and nothing is recorded.
 pub fn refused(error: &LaunchError) -> Option<(FireOutcome, Option<ExecutionId>)> {
     match error {
         LaunchError::QueueFull { .. } | LaunchError::LimitReached { .. } => Some((FireOutcome::Waiting, None)),

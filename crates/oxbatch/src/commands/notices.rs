@@ -39,7 +39,7 @@ pub(crate) struct NoticesArgs {
     json: bool,
 }
 
-/// What is done with notices; without a word they are listed.
+/// The work on notices; without a word they are listed.
 #[derive(Debug, Subcommand)]
 enum NoticesCommand {
     /// Send a trial to a channel of the settings, from here

@@ -26,7 +26,7 @@ pub(crate) struct SchedulesArgs {
     json: bool,
 }
 
-/// What is done with schedules; without a word they are listed.
+/// The work on schedules; without a word they are listed.
 #[derive(Debug, Subcommand)]
 enum SchedulesCommand {
     /// List the schedules (the default)

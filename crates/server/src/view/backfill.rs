@@ -62,7 +62,7 @@ impl BackfillInput {
     }
 }
 
-/// What a backfill would do.
+/// The plan of a backfill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = BackfillPlan)]
 pub struct BackfillPlanView {

@@ -13,7 +13,7 @@ pub struct NoticeView {
     #[schema(minimum = 1)]
     id: i64,
     channel: String,
-    /// What it tells of: `failed`, `late`, `missed`, `recovered`, `skips` or `test`.
+    /// Its subject: `failed`, `late`, `missed`, `recovered`, `skips` or `test`.
     kind: &'static str,
     #[schema(required)]
     job_name: Option<String>,

@@ -34,11 +34,11 @@ pub struct ScheduleView {
     missed: &'static str,
     #[schema(minimum = 1)]
     window_seconds: u64,
-    /// What becomes of a fire while the one before it runs: `wait`, `skip` or `allow`.
+    /// The outcome of a fire while the one before it runs: `wait`, `skip` or `allow`.
     overlap: &'static str,
-    /// What becomes of a fire after the one before it has failed: `go_on` or `hold`.
+    /// The outcome of a fire after the one before it has failed: `go_on` or `hold`.
     after_failure: &'static str,
-    /// What becomes of a fire whose instance exists: `record` or `restart`.
+    /// The outcome of a fire whose instance exists: `record` or `restart`.
     on_existing: &'static str,
     /// `true` if each fire is a new run of its job.
     new_run: bool,

@@ -44,13 +44,13 @@ pub struct ScheduleInput {
     /// The time for which they may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_seconds: Option<u64>,
-    /// What becomes of a fire while the one before it runs: `wait`, `skip` or `allow`.
+    /// The outcome of a fire while the one before it runs: `wait`, `skip` or `allow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlap: Option<String>,
-    /// What becomes of a fire after the one before it has failed: `go_on` or `hold`.
+    /// The outcome of a fire after the one before it has failed: `go_on` or `hold`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_failure: Option<String>,
-    /// What becomes of a fire whose instance exists: `record` or `restart`.
+    /// The outcome of a fire whose instance exists: `record` or `restart`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_existing: Option<String>,
     /// Makes each fire a new run of its job.

@@ -12,7 +12,7 @@ use super::rows::last_run;
 use super::{Database, Value, notices, values};
 use crate::error::StoreError;
 
-/// What has become of a fire, and why.
+/// The outcome of a fire, and why.
 struct End {
     outcome: FireOutcome,
     execution: Option<ExecutionId>,
@@ -94,7 +94,7 @@ pub(crate) async fn release<D: Database>(
     settle(database, request.fire_id, schedule_id, end, request.time).await
 }
 
-/// What becomes of a fire whose schedule's row is taken.
+/// The verdict on a fire whose schedule's row is taken.
 async fn decide<D: Database>(
     database: &D,
     schedule_id: ScheduleId,

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 /// The schedules of a pause get another revision, so that a node that has seen them before fires none of them.
 const MARK: &str = "UPDATE oxbatch_schedule SET revision = revision + 1
      WHERE $1 = 'ALL' OR ($1 = 'JOB' AND job_name = $2) OR ($1 = 'SCHEDULE' AND name = $2)";
-/// What lies before the end of a pause is settled: the next fire is found from there.
+/// The past before the end of a pause is settled: the next fire is found from there.
 const SETTLE: &str = "UPDATE oxbatch_schedule SET revision = revision + 1, settled = $1,
          next_fire = CASE WHEN next_fire IS NULL THEN NULL WHEN next_fire <= $1 THEN $2 ELSE next_fire END
      WHERE settled < $1 AND ($3 = 'ALL' OR ($3 = 'JOB' AND job_name = $4) OR ($3 = 'SCHEDULE' AND name = $4))";

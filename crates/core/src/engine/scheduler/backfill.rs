@@ -39,7 +39,7 @@ pub struct BackfillRequest {
     pub newest_first: bool,
 }
 
-/// What a backfill would do.
+/// The plan of a backfill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackfillPlan {
     /// The name of the schedule.
@@ -53,7 +53,7 @@ pub struct BackfillPlan {
 pub struct PlannedFire {
     /// Its instant.
     pub instant: Timestamp,
-    /// How it stands.
+    /// Its standing.
     pub standing: Standing,
     /// `true` if it would be launched.
     pub is_wanted: bool,

@@ -94,7 +94,7 @@ pub enum SchedulerError {
     NotOpen {
         /// Its id.
         id: FireId,
-        /// What has become of it.
+        /// The outcome of it.
         outcome: FireOutcome,
     },
     /// The node takes no new work.

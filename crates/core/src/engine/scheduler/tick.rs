@@ -24,7 +24,7 @@ const UNKNOWN_AFTER: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 /// Rounds within one waking: more is left to the next, so that nothing else is held up.
 const MOST_ROUNDS: usize = 1_000;
 
-/// What a node has done at one waking.
+/// The work of a node at one waking.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ticked {
     /// Fires that were recorded.

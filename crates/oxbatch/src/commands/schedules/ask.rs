@@ -1,4 +1,4 @@
-//! What the command asks, of the database or of a service: the answers have the shapes of the HTTP interface.
+//! The questions of the command, to the database or of a service: the answers have the shapes of the HTTP interface.
 
 use jiff::Timestamp;
 use oxbatch_core::engine::Scheduler;
