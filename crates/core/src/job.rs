@@ -2,8 +2,8 @@
 
 mod builder;
 mod declaration;
-mod fingerprint;
 pub(crate) mod expression;
+mod fingerprint;
 pub(crate) mod flow;
 mod given;
 mod pattern;

@@ -217,7 +217,9 @@ pub fn refused(error: &LaunchError) -> Option<(FireOutcome, Option<ExecutionId>)
     match error {
         LaunchError::QueueFull { .. } | LaunchError::LimitReached { .. } => Some((FireOutcome::Waiting, None)),
         LaunchError::AlreadyRunning { execution_id } => Some((FireOutcome::AlreadyRunning, Some(*execution_id))),
-        LaunchError::Abandoned { execution_id } | LaunchError::NotRestartable { execution_id, .. } => {
+        LaunchError::Abandoned { execution_id }
+        | LaunchError::NotRestartable { execution_id, .. }
+        | LaunchError::DefinitionChanged { execution_id, .. } => {
             Some((FireOutcome::AlreadyFailed, Some(*execution_id)))
         }
         LaunchError::Repository(_) => None,

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use oxbatch_core::engine::{Operator, OperatorConfig};
 use oxbatch_core::execution::StatusEvent;
 use oxbatch_core::repository::{
-    Agenda, ClaimRequest, ExecutionFilter, ExecutionOutcome, FireFilter, FireOutcome, JobRepository, Lease,
+    Agenda, ClaimRequest, ExecutionFilter, ExecutionOutcome, FireFilter, FireOutcome, JobRepository, KnownJobs, Lease,
     NewBackfill, Node, PageRequest, Pause, PauseScope, PutSchedule, RunLimits, ScheduleFilter, ScheduleOrigin,
 };
 use oxbatch_core::schedule::rules::ON_TIME;
@@ -171,7 +171,8 @@ impl World {
     /// Executions begin, end well or badly, and some go on for long.
     async fn work(&mut self) {
         let process = &self.processes[0];
-        let jobs: Arc<[String]> = process.operator.registry().names().into();
+        let jobs = process.operator.registry().iter();
+        let jobs = Arc::new(KnownJobs::new(jobs.map(|job| (job.name().to_owned(), job.fingerprint().to_owned()))));
         while !self.random.one_in(3) {
             let request = ClaimRequest {
                 node: process.node.clone(),

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use oxbatch_core::execution::{
     ExecutionId, FlowEntry, InstanceId, JobInstance, MainResult, StatusEvent, StepExecutionId,
 };
+use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeChannel, NoticeId, NoticeState};
 use oxbatch_core::repository::*;
+use oxbatch_core::schedule::rules::LastRun;
 use oxbatch_core::{JobExecution, StepExecution};
 use tokio::sync::broadcast;
 use uuid::Uuid;
@@ -163,6 +166,7 @@ impl History for Gate {
         pending_skips(request: PendingSkips) -> SkipPage;
         instance(id: InstanceId) -> Option<JobInstance>;
         instances(filter: InstanceFilter, page: PageRequest) -> InstancePage;
+        instance_count(filter: InstanceFilter) -> i64;
         instance_parameters(id: InstanceId) -> Vec<InstanceParameter>;
     }
 }
@@ -190,5 +194,57 @@ impl Nodes for Gate {
 
     fn remove_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
         self.inner.remove_node(node)
+    }
+}
+
+impl Schedules for Gate {
+    fn remove_schedule<'a>(&'a self, name: &'a str, time: Timestamp) -> RepositoryFuture<'a, bool> {
+        self.inner.remove_schedule(name, time)
+    }
+
+    fn has_fire<'a>(&'a self, id: ScheduleId, instant: Timestamp, file: &'a str) -> RepositoryFuture<'a, bool> {
+        self.inner.has_fire(id, instant, file)
+    }
+
+    fn resume<'a>(&'a self, scope: PauseScope, name: &'a str, time: Timestamp) -> RepositoryFuture<'a, bool> {
+        self.inner.resume(scope, name, time)
+    }
+
+    pass! {
+        agenda() -> Agenda;
+        schedules(filter: ScheduleFilter) -> Vec<StoredSchedule>;
+        put_schedule(schedule: PutSchedule) -> bool;
+        fire(request: FireRequest) -> Fired;
+        release(request: ReleaseRequest) -> Fired;
+        waiting_fires(limit: u32) -> Vec<WaitingFire>;
+        fires(filter: FireFilter, page: PageRequest) -> FirePage;
+        fire_of(id: FireId) -> Option<Fire>;
+        check_deadlines(time: Timestamp, limit: u32) -> (Vec<LateFire>, u32);
+        pause(pause: Pause) -> ();
+        prune_fires(before: Timestamp, limit: u32) -> u64;
+        pauses() -> Vec<Pause>;
+    }
+}
+
+impl Notices for Gate {
+    pass! {
+        set_notice_channels(channels: Vec<NoticeChannel>) -> ();
+        claim_notices(channels: Vec<String>, time: Timestamp, keep: Duration, limit: u32) -> Vec<Notice>;
+        end_attempt(end: AttemptEnd) -> ();
+        notices(state: Option<NoticeState>, page: PageRequest) -> NoticePage;
+        notice_attempts(id: NoticeId) -> Vec<NoticeAttempt>;
+    }
+}
+
+impl Backfills for Gate {
+    fn last_runs<'a>(&'a self, job_name: &'a str, keys: Vec<String>) -> RepositoryFuture<'a, Vec<Option<LastRun>>> {
+        self.inner.last_runs(job_name, keys)
+    }
+
+    pass! {
+        create_backfill(backfill: NewBackfill) -> BackfillId;
+        backfills(id: Option<BackfillId>) -> Vec<Backfill>;
+        cancel_backfill(id: BackfillId, time: Timestamp) -> bool;
+        backfill_work(time: Timestamp) -> Vec<BackfillWork>;
     }
 }

@@ -200,7 +200,10 @@ fn nodes() -> impl Strategy<Value = Vec<Node>> {
     prop::collection::vec(node(prop_oneof![4 => element(), 1 => flow].boxed()), 1..5)
 }
 
-fn troubles() -> impl Strategy<Value = (BTreeMap<u32, (At, Fate)>, BTreeMap<u32, Halt>, BTreeSet<u32>, BTreeSet<u32>)> {
+/// Deaths, halts, faults of the store, and decisions that fail.
+type Troubles = (BTreeMap<u32, (At, Fate)>, BTreeMap<u32, Halt>, BTreeSet<u32>, BTreeSet<u32>);
+
+fn troubles() -> impl Strategy<Value = Troubles> {
     let at = prop_oneof![Just(At::Before), Just(At::After)];
     let fate = prop_oneof![Just(Fate::Dead), Just(Fate::Undead)];
     let halt = any::<(bool, bool)>().prop_map(|(shutdown, heeds)| Halt { shutdown, heeds });
