@@ -26,7 +26,7 @@ fn copy(out: &Shared<u64>, hold: Option<usize>) -> (Job, std::sync::mpsc::Receiv
                         if n % 10 == 0 && Some(chunk) == hold {
                             let _ = tell.lock().unwrap().send(chunk);
                             while !context.is_stopping() {
-                                std::thread::yield_now();
+                                std::thread::park_timeout(Duration::from_millis(1));
                             }
                         }
                     })))
