@@ -50,6 +50,7 @@ macro_rules! repository_conformance {
                 a_full_queue_refuses_and_leaves_nothing_behind,
                 an_idempotency_key_answers_the_first_execution_until_it_is_outdated,
                 waiting_executions_are_claimed_oldest_first_and_once,
+                a_launch_behind_another_execution_than_the_last_is_refused,
             ];
             new_runs: [
                 a_new_run_has_the_number_after_the_greatest_of_its_job,
@@ -107,6 +108,7 @@ macro_rules! repository_conformance {
                 instances_are_counted_by_job,
                 parameters_read_back_exactly,
                 a_summary_counts_by_status,
+                the_past_of_an_instance_is_what_its_next_execution_goes_on_with,
             ];
             purging: [
                 a_purge_keeps_what_runs_and_what_can_be_restarted,

@@ -5,6 +5,7 @@ mod clock;
 mod config;
 mod decide;
 mod dispatch;
+mod forecast;
 mod grace;
 mod heartbeat;
 mod job_end;
@@ -18,6 +19,8 @@ mod preview;
 mod refusal;
 mod rerun;
 mod rerun_plan;
+mod restart;
+mod restart_plan;
 mod retention;
 mod run_flow;
 mod run_job;
@@ -29,6 +32,7 @@ mod start_step;
 mod state;
 mod step_end;
 mod store;
+mod tally;
 mod time_limit;
 
 use std::ops::Deref;
@@ -44,18 +48,22 @@ pub use config::{
     DEFAULT_CONCURRENCY, DEFAULT_HEARTBEAT, DEFAULT_LEASE, DEFAULT_MAX_RECOVERIES, DEFAULT_QUEUE_LIMIT,
     DEFAULT_SHUTDOWN_TIMEOUT, DEFAULT_STOP_GRACE, EngineConfig,
 };
+pub use forecast::Forecast;
 pub use operator::{LaunchOptions, Operator, OperatorConfig};
 pub use preview::{
     DEFAULT_PREVIEW_ITEMS, DEFAULT_PREVIEW_TIME, MAX_PREVIEW_ITEMS, Preview, PreviewEnd, PreviewError, PreviewOptions,
 };
 pub use refusal::OperatorError;
 pub use rerun_plan::{LeftSkip, MAX_LEFT_SHOWN, Rerun};
+pub use restart::RestartPlan;
+pub use restart_plan::{Course, CourseEnd, MAX_PLANNED, PlannedAction, PlannedElement, ResumePoint};
 pub use running::LiveStep;
 pub use scheduler::{
     BackfillPlan, BackfillRequest, DEFAULT_BACKFILL_RUNNING, DEFAULT_NEXT, PlannedFire, ScheduleStatus, Scheduler,
     SchedulerError, Ticked,
 };
 pub use store::NotReady;
+pub use tally::{DURATION_BOUNDS, JobTotals, NodeTotals};
 
 use crate::event::EventSink;
 pub use crate::event::{Event, EventConsumer, Limited};
@@ -65,6 +73,7 @@ use crate::repository::{Claimed, JobRepository, KnownJobs, Launched, RepositoryE
 use local::LocalNode;
 use state::EngineState;
 use store::StoreHealth;
+use tally::Tally;
 
 /// The time that a node that ends tries to remove its row: without that, it is shown as gone for a while.
 const REMOVE_NODE_WITHIN: Duration = Duration::from_secs(2);
@@ -107,7 +116,10 @@ impl Engine {
         repository.register_node(&config.node).await?;
         let report = EngineState::report_of(&registry, &config);
         repository.heartbeat(&report).await?;
-        let events = EventSink::new(config.consumers.clone());
+        let tally = Arc::new(Tally::new(&registry));
+        let mut consumers = config.consumers.clone();
+        consumers.push(Arc::clone(&tally) as Arc<dyn EventConsumer>);
+        let events = EventSink::new(consumers);
         let local = Arc::new(LocalNode::new(config.node.clone(), repository.listen().is_some()));
         let operator = Operator::sharing(
             registry.clone(),
@@ -121,6 +133,7 @@ impl Engine {
                 registry.iter().map(|job| (job.name().to_owned(), job.fingerprint().to_owned())),
             )),
             limits: operator.limits().clone(),
+            tally,
             store: StoreHealth::new(),
             report,
             drain: watch::Sender::new(None),
@@ -158,6 +171,16 @@ impl Engine {
         &self.state.config
     }
 
+    /// The sums of this node since its start, those of its running steps included.
+    pub fn totals(&self) -> NodeTotals {
+        self.state.tally.totals()
+    }
+
+    /// The number of executions that run on this node.
+    pub fn running_count(&self) -> usize {
+        self.state.local.running.count()
+    }
+
     /// Launches a job and runs it on this node at once, whatever waits.
     ///
     /// # Errors
@@ -173,22 +196,17 @@ impl Engine {
         Ok(launched)
     }
 
-    /// Restarts an execution and runs it on this node at once.
+    /// Restarts an execution and runs it on this node at once; as a plan says, where its tag is given.
     ///
     /// # Errors
-    /// As [`Operator::restart`].
-    pub async fn restart_here(&self, id: ExecutionId) -> Result<Launched, OperatorError> {
-        let launched = self.operator.restart_with(id, self.claim(), false).await?;
-        self.run(&launched);
-        Ok(launched)
-    }
-
-    /// Restarts an execution and runs it on this node at once, whatever has changed in the definition of its job.
-    ///
-    /// # Errors
-    /// As [`Operator::restart_accepting_changes`].
-    pub async fn restart_here_accepting_changes(&self, id: ExecutionId) -> Result<Launched, OperatorError> {
-        let launched = self.operator.restart_with(id, self.claim(), true).await?;
+    /// As [`Operator::restart_as_planned`].
+    pub async fn restart_here(
+        &self,
+        id: ExecutionId,
+        plan: Option<&str>,
+        accept_changes: bool,
+    ) -> Result<Launched, OperatorError> {
+        let launched = self.operator.restart_with(id, plan, self.claim(), accept_changes).await?;
         self.run(&launched);
         Ok(launched)
     }

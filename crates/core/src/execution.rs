@@ -5,7 +5,9 @@ mod control_total;
 mod counters;
 mod datetime;
 mod flow;
+mod forecast;
 mod parameters;
+mod shares;
 mod skip;
 mod status;
 
@@ -22,7 +24,9 @@ pub use flow::{
     EXIT_COMPLETED_WITH_SKIPS, EXIT_FINALLY_FAILED, FlowEntry, MainResult, StepSummaries, StepSummary, Taken,
     TakenKind, UnknownTransition,
 };
+pub use forecast::{RecentRuns, time_left};
 pub use parameters::{JobParameters, Parameter, ParameterError, ParameterType, ParameterValue};
+pub use shares::{PhaseShares, StepPhase};
 pub use skip::{MAX_SKIPPED_BYTES, SkipPhase, SkippedItem, StoredSkip, UnknownSkipPhase};
 pub use status::{IllegalTransition, Status, StatusEvent, UnknownStatus, next};
 
@@ -148,6 +152,8 @@ pub struct StepExecution {
     pub control_totals: ControlTotals,
     /// Share of the input that is done, 0 to 1, where the reader can tell.
     pub progress: Option<f64>,
+    /// The shares of the time that its phases took; `None` where it is no chunk step, or has not ended.
+    pub shares: Option<PhaseShares>,
 }
 
 /// Joins an error and its causes into one message, cut at [`MAX_EXIT_MESSAGE_BYTES`].

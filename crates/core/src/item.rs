@@ -131,6 +131,16 @@ pub trait ItemReader: Send {
         None
     }
 
+    /// The place in the source that a checkpoint of this reader describes, for people: the line that is read next, the
+    /// key that was read last. It is asked of no reader in particular; `None` where a checkpoint does not tell.
+    fn place_of(checkpoint: &Checkpoint) -> Option<Origin>
+    where
+        Self: Sized,
+    {
+        let _ = checkpoint;
+        None
+    }
+
     /// Releases the source.
     fn close(&mut self) -> impl Future<Output = Result<(), ItemError>> + Send {
         async { Ok(()) }

@@ -6,6 +6,7 @@ mod lease;
 mod missing;
 mod node;
 mod notices;
+mod past;
 mod query;
 mod requests;
 mod retention;
@@ -27,9 +28,10 @@ pub use node::{
     Drain, KnownJobs, NODE_RETENTION, NodeReport, NodeState, NodeStatus, Notification, RunLimits, SILENT_AFTER,
 };
 pub use notices::{AttemptEnd, NoticePage, Notices};
+pub use past::{InstancePast, PastAttempt};
 pub use query::{
     Changes, ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary,
-    KeptSkips, PageRequest, PendingSkips, SkipPage, rows_to_read,
+    KeptSkips, PageRequest, PendingSkips, PoolStatus, SkipPage, Workload, rows_to_read,
 };
 pub use requests::{
     Admission, ChunkAck, ChunkSave, ClaimRequest, Claimed, Compacted, ExecutionOutcome, FlowPast, FlowRecord,
@@ -73,6 +75,11 @@ pub trait JobRepository: Executions + History + Nodes + Schedules + Notices + Ba
 
     /// Returns whether the store answers and its migrations are current.
     fn health(&self) -> RepositoryFuture<'_, Health>;
+
+    /// The connections of the store, where it has a bound of them; at no cost.
+    fn pool(&self) -> Option<PoolStatus> {
+        None
+    }
 
     /// Releases the node's mark, closes connections and makes everything durable. From then on it claims nothing.
     fn close(&self) -> RepositoryFuture<'_, ()>;
@@ -188,6 +195,11 @@ pub trait History: Send + Sync + 'static {
     /// The flow history of the instance of an execution, as it has been since the last forced launch before it.
     fn flow_history(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<FlowEntry>>;
 
+    /// The past that the next execution of the instance of an execution would go on with: what
+    /// [`Executions::flow_past`]
+    /// and [`Executions::start_step`] would tell it.
+    fn instance_past(&self, id: ExecutionId) -> RepositoryFuture<'_, InstancePast>;
+
     /// The items that a step execution skipped, in their order, at most `limit` of them, those after the
     /// row `after`.
     ///
@@ -213,6 +225,9 @@ pub trait History: Send + Sync + 'static {
 
     /// The parameters with which an instance was created, in the order of their names.
     fn instance_parameters(&self, id: InstanceId) -> RepositoryFuture<'_, Vec<InstanceParameter>>;
+
+    /// The executions that have not ended, by job and status. Its cost depends on their number alone.
+    fn workload(&self) -> RepositoryFuture<'_, Vec<Workload>>;
 
     /// The last execution of a job and how many of its executions have which status.
     fn job_summary<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, JobSummary>;

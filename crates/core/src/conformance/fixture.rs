@@ -47,6 +47,7 @@ pub fn launch_of(key: i64) -> LaunchRequest {
             limits: RunLimits::default(),
             queue_limit: 100,
         },
+        after: None,
         idempotency: None,
     }
 }
@@ -237,6 +238,7 @@ pub fn step_outcome(event: StatusEvent) -> StepOutcome {
         exit_message: None,
         counters: Counters::default(),
         progress: None,
+        shares: None,
         state: None,
         job_context: None,
         flow: None,

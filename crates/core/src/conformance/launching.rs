@@ -141,3 +141,23 @@ pub async fn waiting_executions_are_claimed_oldest_first_and_once(backend: &dyn 
         Err(RepositoryError::NotFound { what: Missing::Execution, id: 999 })
     ));
 }
+
+/// A launch that is to go on behind a certain execution is refused once another came after it.
+pub async fn a_launch_behind_another_execution_than_the_last_is_refused(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let first = process.run(1, LONG).await;
+    process.end(&first, StatusEvent::Fail).await;
+    let first = first.execution_id();
+    let behind = |after| LaunchRequest { after: Some(after), ..launch_of(1) };
+    let second = process.launch(behind(first)).await.unwrap().execution.id;
+    let running = process.launch(behind(first)).await.unwrap_err();
+    assert!(matches!(running, LaunchError::AlreadyRunning { execution_id } if execution_id == second), "{running}");
+    process.repository.request_stop(second).await.unwrap();
+    for force in [false, true] {
+        let refused = process.launch(LaunchRequest { force, ..behind(first) }).await.unwrap_err();
+        assert!(matches!(refused, LaunchError::NotLast { last, .. } if last == Some(second)), "{refused}");
+    }
+    process.launch(behind(second)).await.unwrap();
+    let new = process.launch(LaunchRequest { after: Some(second), ..launch_of(2) }).await.unwrap_err();
+    assert!(matches!(new, LaunchError::NotLast { last: None, .. }), "{new}");
+}

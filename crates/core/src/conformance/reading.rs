@@ -7,7 +7,7 @@ use super::Backend;
 use super::fixture::{JOB, LONG, Process, admitted, launch_of};
 use crate::execution::{ExecutionId, Status, StatusEvent};
 use crate::job::{DateTime, JobParameters};
-use crate::repository::{ExecutionFilter, InstanceFilter, LaunchRequest, PageRequest};
+use crate::repository::{ExecutionFilter, InstanceFilter, LaunchRequest, PageRequest, RepositoryError};
 
 /// The ids of all executions that fit, newest first, from pages of a size.
 pub async fn all(process: &Process, filter: &ExecutionFilter, limit: u32) -> Vec<ExecutionId> {
@@ -140,4 +140,38 @@ pub async fn a_summary_counts_by_status(backend: &dyn Backend) {
     assert_eq!(summary.last_execution, Some(last));
     let health = process.repository.health().await.unwrap();
     assert_eq!(health.migration, health.expected_migration);
+}
+
+/// The past of an instance is what the begin of its next execution is told: attempts, their number and their state,
+/// since the last forced launch.
+pub async fn the_past_of_an_instance_is_what_its_next_execution_goes_on_with(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let first = process.run(1, LONG).await;
+    process.run_step(&first, "Done", StatusEvent::Complete).await;
+    let step = process.start_step(&first, "Load").await;
+    process.commit(&step, r#"{"v":1,"reader":7}"#).await;
+    process.end_step(&step, StatusEvent::Fail).await;
+    process.end(&first, StatusEvent::Fail).await;
+    let second = process.run(1, LONG).await;
+    let step = process.start_step(&second, "Load").await;
+    process.end_step(&step, StatusEvent::Fail).await;
+    process.end(&second, StatusEvent::Fail).await;
+    for asked in [first.execution_id(), second.execution_id()] {
+        let past = process.repository.instance_past(asked).await.unwrap();
+        assert_eq!((past.last, past.entries.len()), (second.execution_id(), 0));
+        assert_eq!(past.previous.unwrap().status, Status::Failed);
+        let attempts: Vec<_> = past.attempts.iter().map(|one| (one.last.step.step_name.as_str(), one.count)).collect();
+        assert_eq!(attempts, [("Done", 1), ("Load", 2)]);
+        assert_eq!(past.attempts[1].last.step.execution_id, second.execution_id());
+        assert_eq!(past.attempts[1].last.state.as_deref(), Some(r#"{"v":1,"reader":7}"#));
+        assert_eq!(past.attempts[1].count_since_main, 2);
+    }
+    let forced = process.force(1).await;
+    process.run_step(&forced, "Load", StatusEvent::Fail).await;
+    process.end(&forced, StatusEvent::Fail).await;
+    let past = process.repository.instance_past(first.execution_id()).await.unwrap();
+    let attempts: Vec<_> = past.attempts.iter().map(|one| (one.last.step.step_name.as_str(), one.count)).collect();
+    assert_eq!((past.last, attempts), (forced.execution_id(), vec![("Load", 1)]));
+    let missing = process.repository.instance_past(ExecutionId(99)).await.unwrap_err();
+    assert!(matches!(missing, RepositoryError::NotFound { .. }), "{missing}");
 }

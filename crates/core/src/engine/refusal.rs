@@ -1,5 +1,6 @@
 //! The refusals of an operator.
 
+use super::restart::RestartPlan;
 use crate::execution::{ExecutionId, Status};
 use crate::job::{InvalidParameters, MAX_PRIORITY, MIN_PRIORITY};
 use crate::repository::{LaunchError, Missing, RepositoryError};
@@ -41,6 +42,14 @@ pub enum OperatorError {
         status: Status,
         /// The reason, and the alternative.
         reason: String,
+    },
+    /// The plan by which an execution was to be restarted does not hold any more.
+    #[error("the plan of the restart of execution {id} does not hold any more: look at the new one")]
+    StalePlan {
+        /// Its id.
+        id: ExecutionId,
+        /// The plan that holds now.
+        plan: Box<RestartPlan>,
     },
     /// The skipped items of the execution cannot be run again.
     #[error("the skipped items of execution {id} cannot be run again: {reason}")]

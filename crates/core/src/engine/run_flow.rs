@@ -9,7 +9,7 @@ use super::persist::{persist, persist_end};
 use super::rerun_plan::{StepsOf, gone, steps_of};
 use super::run_step::{StepRun, run_step};
 use super::running::Handle;
-use super::start_step::{Begun, start_step, stopped_before, stopped_in};
+use super::start_step::{Begun, already_complete, start_step, stopped_before, stopped_in};
 use super::state::EngineState;
 use super::step_end::{FlowOf, StepEnd};
 use super::time_limit::Bound;
@@ -51,7 +51,7 @@ pub(super) async fn run_flow(
         Err(error) => return JobEnd::failed(cause_chain(&error)),
     };
     let mut past = FlowPast::default();
-    if graph.keeps_history() || !graph.finally().is_empty() {
+    if graph.has_past() {
         let find = persist(state, "read the past of a flow", || state.repository.flow_past(&handle.lease));
         past = match find.await {
             Ok(past) => past,
@@ -153,8 +153,7 @@ impl Run<'_> {
         let started = match start_step(self.state, step, &self.scope, self.handle, (stop.iteration, None)).await? {
             Begun::Run(started) => started,
             Begun::AlreadyComplete(summary) => {
-                let exit_code = summary.exit_code.clone().unwrap_or_else(|| summary.status.as_str().to_owned());
-                let ended = Ended { status: summary.status, exit_code, message: None, has_run: false };
+                let ended = already_complete(&summary);
                 let step_id = summary.step_id;
                 self.note(*summary);
                 let decision = walk.decide(stop, ended);

@@ -6,6 +6,7 @@ use super::running::{Handle, StopCause};
 use super::state::EngineState;
 use crate::event::Event;
 use crate::execution::{ExecutionId, StepSummary, cause_chain};
+use crate::job::flow::Ended;
 use crate::repository::{NewStep, RepositoryError, StartedStep, StepStart};
 use crate::step::{JobScope, Step, StepKind};
 
@@ -31,14 +32,7 @@ pub(super) async fn start_step(
     if handle.cause().is_some() {
         return Err(stopped_before(step.name(), handle));
     }
-    let new = NewStep {
-        step_name: step.name().to_owned(),
-        iteration,
-        since,
-        rerun_if_complete: step.reruns_if_complete(),
-        start_limit: step.start_limit(),
-        time: state.config.clock.now(),
-    };
+    let new = new_step(step, (iteration, since), state.config.clock.now());
     let start = persist(state, "begin a step", || state.repository.start_step(&handle.lease, new.clone())).await;
     match start {
         Ok(StepStart::Run(started)) => Ok(Begun::Run(started)),
@@ -51,13 +45,36 @@ pub(super) async fn start_step(
             state.local.running.stop(scope.execution_id, &state.events);
             Err(stopped_before(step.name(), handle))
         }
-        Ok(StepStart::StartLimitReached { attempts }) => Err(JobEnd::failed(format!(
-            "step '{}' was attempted {attempts} times, as often as its start limit allows; launch with force to begin anew",
-            step.name()
-        ))),
+        Ok(StepStart::StartLimitReached { attempts }) => Err(JobEnd::failed(start_limit_reached(step, attempts))),
         Err(RepositoryError::LeaseLost { .. }) => Err(JobEnd::LeaseLost),
         Err(error) => Err(JobEnd::failed(cause_chain(&error))),
     }
+}
+
+/// A step as the repository is asked whether it has to run.
+pub(super) fn new_step(step: &Step, (iteration, since): (u32, Option<ExecutionId>), time: jiff::Timestamp) -> NewStep {
+    NewStep {
+        step_name: step.name().to_owned(),
+        iteration,
+        since,
+        rerun_if_complete: step.reruns_if_complete(),
+        start_limit: step.start_limit(),
+        time,
+    }
+}
+
+/// The end of a step that an earlier execution has completed.
+pub(super) fn already_complete(summary: &StepSummary) -> Ended {
+    let exit_code = summary.exit_code.clone().unwrap_or_else(|| summary.status.as_str().to_owned());
+    Ended { status: summary.status, exit_code, message: None, has_run: false }
+}
+
+/// The message of an execution that fails since a step was attempted as often as it may be.
+pub(super) fn start_limit_reached(step: &Step, attempts: i64) -> String {
+    format!(
+        "step '{}' was attempted {attempts} times, as often as its start limit allows; launch with force to begin anew",
+        step.name()
+    )
 }
 
 /// The message of an execution that stopped in a step.

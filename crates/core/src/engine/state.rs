@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use super::config::EngineConfig;
 use super::local::LocalNode;
 use super::store::StoreHealth;
+use super::tally::Tally;
 use crate::event::{Event, EventSink};
 use crate::job::JobRegistry;
 use crate::repository::{Drain, JobRepository, KnownJobs, NodeReport, RepositoryError, RunLimits};
@@ -26,6 +27,7 @@ pub(super) struct EngineState {
     /// The jobs that it knows, for its claims.
     pub(super) known: Arc<KnownJobs>,
     pub(super) limits: RunLimits,
+    pub(super) tally: Arc<Tally>,
     /// The request to drain, as it was last heard.
     pub(super) drain: watch::Sender<Option<Drain>>,
     /// Cancelled when nothing runs any more on a node that is to end once it is drained.

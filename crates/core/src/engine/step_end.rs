@@ -143,6 +143,7 @@ impl EndedStep<'_> {
             exit_message: message.clone(),
             counters: scope.live.counters(),
             progress: scope.live.progress(),
+            shares: scope.live.shares(),
             state: ending.state.clone(),
             job_context: ending.job_context.clone(),
             flow,

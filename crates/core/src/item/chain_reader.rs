@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, ItemError, ItemReader, Origin};
+use super::{Checkpoint, ItemError, ItemReader, Origin, Position};
 
 /// Reads what several named readers read, one after another.
 ///
@@ -132,6 +132,14 @@ impl<R: ItemReader> ItemReader for ChainReader<R> {
             Some((_, reader)) if self.is_open => reader.read_now(),
             _ => None,
         }
+    }
+
+    fn place_of(checkpoint: &Checkpoint) -> Option<Origin> {
+        let (name, inner) = checkpoint.read::<ChainPosition>().ok()?.reader?;
+        let within = inner.as_ref().and_then(R::place_of);
+        let name = format!("reader '{name}'");
+        let text = within.map_or_else(|| name.clone(), |place| format!("{name}, {place}"));
+        Some(Origin::at(Position::Text(text.into())))
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {

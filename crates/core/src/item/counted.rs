@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, ErrorKind, ItemError, ItemReader};
+use super::{Checkpoint, ErrorKind, ItemError, ItemReader, Origin};
 
 /// A reader and the number of items that it has returned, those included that could not be read.
 #[derive(Debug)]
@@ -45,6 +45,10 @@ impl<R: ItemReader> Counted<R> {
         let item = self.reader.read_now()?;
         self.items += 1;
         Some(item)
+    }
+
+    pub(super) fn place_of(checkpoint: &Checkpoint) -> Option<Origin> {
+        R::place_of(&checkpoint.read::<CountedPosition>().ok()?.inner)
     }
 
     /// `None` for a reader that starts anew each time: its items are counted anew as well.

@@ -18,7 +18,7 @@ macro_rules! forward_source {
     };
 }
 
-/// All methods of a reader around another but `read` and `read_now`.
+/// All methods of a reader around another, which is of a type `R`, but `read` and `read_now`.
 macro_rules! forward_reader {
     ($this:ident => $reader:expr) => {
         async fn open(
@@ -30,6 +30,10 @@ macro_rules! forward_reader {
 
         fn checkpoint(&mut $this) -> Result<Option<$crate::item::Checkpoint>, $crate::item::ItemError> {
             $reader.checkpoint()
+        }
+
+        fn place_of(checkpoint: &$crate::item::Checkpoint) -> Option<$crate::item::Origin> {
+            R::place_of(checkpoint)
         }
 
         fn progress(&$this) -> Option<f64> {

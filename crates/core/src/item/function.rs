@@ -5,7 +5,7 @@ use std::iter::Fuse;
 
 use futures_util::future::BoxFuture;
 
-use super::{Checkpoint, ItemError, ItemProcessor, ItemReader, ItemWriter, Processed};
+use super::{Checkpoint, ItemError, ItemProcessor, ItemReader, ItemWriter, Origin, Processed};
 use crate::repository::ChunkTransaction;
 
 /// Reads what an iterator returns.
@@ -53,6 +53,10 @@ impl<I: Iterator<Item: Send> + Send> ItemReader for IteratorReader<I> {
         let item = self.iterator.next()?;
         self.done += 1;
         Some(item)
+    }
+
+    fn place_of(checkpoint: &Checkpoint) -> Option<Origin> {
+        checkpoint.read().ok().map(Origin::behind_items)
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {

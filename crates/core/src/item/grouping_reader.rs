@@ -187,6 +187,10 @@ where
         }
     }
 
+    fn place_of(checkpoint: &Checkpoint) -> Option<Origin> {
+        PeekableReader::<R>::place_of(checkpoint)
+    }
+
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         match &self.border {
             Some(border) => border.checkpoint(),

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Checkpoint, ItemError, ItemReader, ItemWriter};
+use super::{Checkpoint, ItemError, ItemReader, ItemWriter, Origin};
 use crate::repository::ChunkTransaction;
 
 /// Reads the items of a list. Resumes at an index.
@@ -47,6 +47,10 @@ impl<T: Send> ItemReader for ListReader<T> {
     #[inline]
     fn read_now(&mut self) -> Option<T> {
         self.items.next()
+    }
+
+    fn place_of(checkpoint: &Checkpoint) -> Option<Origin> {
+        checkpoint.read().ok().map(Origin::behind_items)
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {

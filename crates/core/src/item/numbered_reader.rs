@@ -2,7 +2,7 @@
 
 use super::counted::Counted;
 use super::forward::forward_source;
-use super::{Checkpoint, ItemError, ItemReader};
+use super::{Checkpoint, ItemError, ItemReader, Origin};
 
 /// Reads the items of another reader with their numbers from 1:
 /// [`ItemReaderExt::numbered`](super::ItemReaderExt::numbered).
@@ -40,6 +40,10 @@ impl<R: ItemReader> ItemReader for NumberedReader<R> {
     fn read_now(&mut self) -> Option<Self::Item> {
         let item = self.counted.read_now()?;
         Some((self.counted.items, item))
+    }
+
+    fn place_of(checkpoint: &Checkpoint) -> Option<Origin> {
+        Counted::<R>::place_of(checkpoint)
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {

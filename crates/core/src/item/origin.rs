@@ -86,6 +86,27 @@ impl Origin {
         self
     }
 
+    /// The place behind so many items of a source that counts them.
+    pub fn behind_items(items: u64) -> Self {
+        Self::at(Position::Text(format!("item {}", items.saturating_add(1)).into()))
+    }
+
+    /// The place behind a key, the values of which are given.
+    pub fn behind_key(values: impl IntoIterator<Item = impl fmt::Display>) -> Self {
+        let values: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
+        Self::at(Position::Text(format!("behind key ({})", values.join(", ")).into()))
+    }
+
+    /// The place so many items further.
+    #[must_use]
+    pub fn and_items(self, items: u64) -> Self {
+        let position = match &self.position {
+            Some(position) => format!("{position}, and {items} items further"),
+            None => format!("{items} items further"),
+        };
+        Self { position: Some(Position::Text(position.into())), ..self }
+    }
+
     /// The file.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
@@ -132,5 +153,9 @@ mod tests {
         let text = Origin::at(Position::Text("key (4711)".into()));
         assert_eq!(text.to_string(), "key (4711)");
         assert_eq!(Origin::at(Position::shown(format!("key ({})", 4711))), text);
+        assert_eq!(Origin::behind_key([4711, 2]).to_string(), "behind key (4711, 2)");
+        let behind = Origin::behind_items(41).or_in_file(&file);
+        assert_eq!(behind.to_string(), "file 'orders.csv', item 42");
+        assert_eq!(behind.and_items(3).to_string(), "file 'orders.csv', item 42, and 3 items further");
     }
 }

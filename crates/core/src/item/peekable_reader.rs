@@ -159,6 +159,12 @@ impl<R: ItemReader> ItemReader for PeekableReader<R> {
         }
     }
 
+    fn place_of(checkpoint: &Checkpoint) -> Option<Origin> {
+        let PeekedPosition { inner, pass_over } = checkpoint.read().ok()?;
+        let place = R::place_of(&Checkpoint::from_raw(inner))?;
+        Some(if pass_over == 0 { place } else { place.and_items(pass_over) })
+    }
+
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         self.mark()?.checkpoint()
     }

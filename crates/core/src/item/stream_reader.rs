@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt};
 
-use super::{Checkpoint, ErrorKind, ItemError, ItemReader};
+use super::{Checkpoint, ErrorKind, ItemError, ItemReader, Origin};
 
 /// Reads what a stream returns: pages of a service, messages of a queue, or an iterator whose items may fail.
 ///
@@ -118,6 +118,10 @@ where
     #[inline]
     async fn read(&mut self) -> Result<Option<T>, ItemError> {
         self.next().await
+    }
+
+    fn place_of(checkpoint: &Checkpoint) -> Option<Origin> {
+        checkpoint.read().ok().map(Origin::behind_items)
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {

@@ -2,7 +2,7 @@
 
 use super::counted::Counted;
 use super::forward::forward_source;
-use super::{Checkpoint, ItemError, ItemReader};
+use super::{Checkpoint, ItemError, ItemReader, Origin};
 
 /// Reads the first items of another reader: [`ItemReaderExt::take`](super::ItemReaderExt::take).
 ///
@@ -44,6 +44,10 @@ impl<R: ItemReader> ItemReader for TakeReader<R> {
             return None;
         }
         self.counted.read_now()
+    }
+
+    fn place_of(checkpoint: &Checkpoint) -> Option<Origin> {
+        Counted::<R>::place_of(checkpoint)
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {

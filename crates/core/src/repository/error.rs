@@ -190,6 +190,17 @@ pub enum LaunchError {
         /// The difference.
         difference: String,
     },
+    /// The execution that was to be the last of its instance is not.
+    #[error("{}", match last {
+        Some(last) => format!("execution {last} of the same job instance came after execution {execution_id}"),
+        None => format!("execution {execution_id} is not there any more"),
+    })]
+    NotLast {
+        /// The execution that was named.
+        execution_id: ExecutionId,
+        /// The last one; `None` when the instance has none.
+        last: Option<ExecutionId>,
+    },
     /// The greatest run number of the job has none after it.
     #[error("the job has no run number left after {greatest}")]
     NoRunNumber {

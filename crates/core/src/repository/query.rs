@@ -193,6 +193,30 @@ pub struct JobSummary {
     pub counts: StatusCounts,
 }
 
+/// The executions of a job that have not ended and have the same status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workload {
+    /// Name of the job.
+    pub job_name: String,
+    /// STARTING, STARTED or STOPPING.
+    pub status: Status,
+    /// The number of executions.
+    pub count: i64,
+    /// The launch of the oldest one.
+    pub oldest: Timestamp,
+}
+
+/// The connections of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Connections that may be open.
+    pub limit: usize,
+    /// Those of them that are in use.
+    pub used: usize,
+    /// Callers that wait for one.
+    pub waiting: usize,
+}
+
 /// The state of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {

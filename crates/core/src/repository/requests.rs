@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::rules::purge::PurgePosition;
 use super::{KnownJobs, Lease, Node, RunLimits, StepFence};
 use crate::execution::{
-    ContextChanges, Counters, ExecutionId, FlowEntry, JobExecution, JobParameters, MainResult, SkippedItem, Status,
-    StatusEvent, StepSummaries, StepSummary,
+    ContextChanges, Counters, ExecutionId, FlowEntry, JobExecution, JobParameters, MainResult, PhaseShares,
+    SkippedItem, Status, StatusEvent, StepSummaries, StepSummary,
 };
 
 /// The way in which a new execution comes to run: from the queue, or at once on the node that launches it.
@@ -46,6 +46,8 @@ pub struct LaunchRequest {
     pub restartable: bool,
     /// The way in which the execution comes to run.
     pub admission: Admission,
+    /// The execution that must be the last of the instance: the launch is refused when another came after it.
+    pub after: Option<ExecutionId>,
     /// Makes the same launch again answer the same execution.
     pub idempotency: Option<IdempotencyKey>,
 }
@@ -237,6 +239,8 @@ pub struct StepOutcome {
     pub counters: Counters,
     /// Share of the input that is done.
     pub progress: Option<f64>,
+    /// The shares of the time that its phases took; `None` where it is no chunk step.
+    pub shares: Option<PhaseShares>,
     /// The step's state as JSON; `None` leaves what was committed last.
     pub state: Option<String>,
     /// The entries of the job execution's context that have changed.

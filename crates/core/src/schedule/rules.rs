@@ -223,9 +223,10 @@ pub fn refused(error: &LaunchError) -> Option<(FireOutcome, Option<ExecutionId>)
             Some((FireOutcome::AlreadyFailed, Some(*execution_id)))
         }
         LaunchError::Repository(_) => None,
-        LaunchError::NoRunNumber { .. } | LaunchError::NothingToRerun { .. } | LaunchError::KeyReused { .. } => {
-            Some((FireOutcome::Refused, None))
-        }
+        LaunchError::NotLast { .. }
+        | LaunchError::NoRunNumber { .. }
+        | LaunchError::NothingToRerun { .. }
+        | LaunchError::KeyReused { .. } => Some((FireOutcome::Refused, None)),
     }
 }
 

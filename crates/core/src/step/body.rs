@@ -5,6 +5,7 @@ use futures_util::future::LocalBoxFuture;
 use super::context::StepContext;
 use super::preview::{PreviewRun, ReadToEnd};
 use crate::execution::StepState;
+use crate::item::{Checkpoint, Origin};
 use crate::job::PartNames;
 use crate::listener::StepListeners;
 use crate::repository::ChunkTransaction;
@@ -87,5 +88,11 @@ pub(crate) trait StepBody: Send + Sync {
     /// The skipped items that it runs again when its execution is a re-run.
     fn reruns(&self) -> Reruns {
         Reruns::Nothing
+    }
+
+    /// The place that a checkpoint of its reader describes, where that can tell.
+    fn place_of(&self, checkpoint: &Checkpoint) -> Option<Origin> {
+        let _ = checkpoint;
+        None
     }
 }

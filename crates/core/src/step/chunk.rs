@@ -32,6 +32,7 @@ mod settings;
 mod side_thread;
 mod standing;
 mod start;
+mod stopwatch;
 mod tally;
 mod target;
 mod totals;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::body::{Reruns, StepBody};
+use crate::item::{Checkpoint, Origin};
 use crate::job::{BuildError, PartNames};
 
 /// The definition of a step. Cheap to clone; built by [`TaskStep::builder`](crate::TaskStep::builder) or
@@ -153,6 +154,11 @@ impl Step {
     /// The skipped items that it can read back and run again.
     pub fn reruns(&self) -> Reruns {
         self.definition.body.reruns()
+    }
+
+    /// The place that a checkpoint of its reader describes, where that can tell.
+    pub fn place_of(&self, checkpoint: &Checkpoint) -> Option<Origin> {
+        self.definition.body.place_of(checkpoint)
     }
 
     pub(crate) fn body(&self) -> &dyn StepBody {

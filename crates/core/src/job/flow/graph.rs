@@ -225,6 +225,12 @@ impl FlowGraph {
         !(self.elements.iter().enumerate().all(in_order) && self.groups.iter().all(|group| plain(&group.exits)))
     }
 
+    /// True if an execution goes on with more than the states of its steps: with the history of the flow, or with the
+    /// result of a main part.
+    pub(crate) fn has_past(&self) -> bool {
+        self.keeps_history() || !self.finally.is_empty()
+    }
+
     pub(crate) fn element(&self, index: usize) -> &Element {
         &self.elements[index]
     }

@@ -97,6 +97,13 @@ pub(crate) struct Decision {
     pub(crate) discards_later: bool,
 }
 
+impl Decision {
+    /// The end of the element.
+    pub(crate) fn ended(&self) -> &Ended {
+        &self.ended
+    }
+}
+
 impl<'a> Walk<'a> {
     /// A walk from the start, with the flow history of an instance in its order.
     pub(crate) fn new(graph: &'a FlowGraph, patterns: Patterns, past: Vec<FlowEntry>) -> Self {
@@ -144,7 +151,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The entry of the history for an element at hand.
-    fn known(&self, stop: Stop) -> Option<&FlowEntry> {
+    pub(crate) fn known(&self, stop: Stop) -> Option<&FlowEntry> {
         let entry = self.past.get(self.position as usize)?;
         let of = self.graph.element(stop.element);
         let is_it = entry.element == of.name()

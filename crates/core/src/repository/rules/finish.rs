@@ -168,6 +168,7 @@ mod tests {
             exit_message: message.map(str::to_owned),
             counters: Counters::default(),
             progress: None,
+            shares: None,
             state: None,
             job_context: None,
             flow: None,

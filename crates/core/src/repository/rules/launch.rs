@@ -86,12 +86,17 @@ pub fn check_definition(changed: ChangedDefinition<'_>, reached: Reached<'_>) ->
 /// The past that a launch of an instance goes on from.
 ///
 /// # Errors
-/// The launch is refused while the last execution runs; unless it is forced, after one that was abandoned; and after
-/// one that was not completed where the job is not restartable.
+/// The launch is refused while the last execution runs; where another was to be the last; unless it is forced, after
+/// one that was abandoned; and after one that was not completed where the job is not restartable.
 pub fn origin(last: Option<LastExecution>, request: &LaunchRequest) -> Result<Origin, LaunchError> {
-    let Some(last) = last else { return Ok(Origin::default()) };
+    let not_last = |execution_id| LaunchError::NotLast { execution_id, last: last.as_ref().map(|last| last.id) };
+    let unexpected = request.after.filter(|after| last.as_ref().is_none_or(|last| last.id != *after)).map(not_last);
+    let Some(last) = last else { return unexpected.map_or(Ok(Origin::default()), Err) };
     if last.status.is_running() {
         return Err(LaunchError::AlreadyRunning { execution_id: last.id });
+    }
+    if let Some(unexpected) = unexpected {
+        return Err(unexpected);
     }
     if request.force {
         return Ok(Origin::default());
@@ -244,6 +249,7 @@ mod tests {
             accept_changes: false,
             restartable,
             admission: admission(1, false),
+            after: None,
             idempotency: None,
         }
     }
@@ -276,6 +282,20 @@ mod tests {
             }
         }
         assert_eq!(origin(None, &launch(false, true)).unwrap(), Origin::default());
+    }
+
+    #[test]
+    fn a_launch_behind_a_certain_execution_is_refused_when_another_is_the_last() {
+        let behind = |after, last: Option<LastExecution>| {
+            let request = LaunchRequest { after: Some(ExecutionId(after)), ..launch(false, true) };
+            origin(last, &request).map(|origin| origin.lineage).map_err(|error| error.to_string())
+        };
+        assert_eq!(behind(7, Some(last(Status::Failed))), Ok(Some(ExecutionId(3))));
+        let refused = "execution 7 of the same job instance came after execution 6".to_owned();
+        assert_eq!(behind(6, Some(last(Status::Failed))), Err(refused));
+        let running = behind(6, Some(last(Status::Started))).unwrap_err();
+        assert!(running.contains("already running"), "{running}");
+        assert_eq!(behind(6, None), Err("execution 6 is not there any more".to_owned()));
     }
 
     #[test]

@@ -32,6 +32,7 @@ impl RerunSource {
             accept_changes: true,
             restartable: self.restartable,
             admission: request.admission.clone(),
+            after: None,
             idempotency: None,
         }
     }

@@ -190,6 +190,7 @@ mod tests {
             counters,
             control_totals: ControlTotals::default(),
             progress: None,
+            shares: None,
         };
         let earlier = serde_json::json!(Counters { read: 4, ..counters }).to_string();
         LastAttempt {

@@ -162,6 +162,7 @@ fn a_launch_that_is_refused_is_recorded_and_a_store_that_fails_records_nothing()
     assert_eq!(of(LaunchError::AlreadyRunning { execution_id: id }), Some(FireOutcome::AlreadyRunning));
     assert_eq!(of(LaunchError::Abandoned { execution_id: id }), Some(FireOutcome::AlreadyFailed));
     assert_eq!(of(LaunchError::NoRunNumber { greatest: 1 }), Some(FireOutcome::Refused));
+    assert_eq!(of(LaunchError::NotLast { execution_id: id, last: None }), Some(FireOutcome::Refused));
     assert_eq!(of(crate::repository::RepositoryError::InUse.into()), None);
 }
 

@@ -7,6 +7,7 @@ use super::isolate::{Isolation, Unsettled};
 use super::sealed::Sealed;
 use super::settings::Rules;
 use super::standing::{Save, Standing};
+use super::stopwatch::CommitClock;
 use super::target::{Failure, Flushed, Target};
 use crate::execution::Counters;
 use crate::item::{ErrorKind, ItemError, ItemReader, ItemWriter};
@@ -32,6 +33,7 @@ pub(super) struct Commits<'a, R: ItemReader, O> {
     pub(super) context: &'a StepContext,
     pub(super) rules: Rules<R>,
     pub(super) standing: Standing<'a, R::Item, O>,
+    pub(super) clock: CommitClock,
 }
 
 impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
@@ -91,6 +93,7 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         target: &mut Target<'_, W>,
         hand: &Hand<R::Item, O>,
     ) -> Result<(), Failure> {
+        self.clock.begin();
         if let Some(listeners) = self.context.listeners() {
             let begun = listeners.before_chunk(self.context);
             begun.map_err(|error| Failure::Output("begin the chunk", error))?;
@@ -100,14 +103,18 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         }
         target.write_rejects(&hand.skips).await?;
         self.standing.flushed(target.flush().await?);
+        self.clock.written();
         self.standing.add_totals(hand).map_err(Failure::Body)?;
         if self.standing.may_wait(hand, target) {
             self.standing.join(hand);
+            self.clock.end(&self.context.scope().live);
             return Ok(());
         }
         let counters = hand.counted(self.standing.counters);
         let save = Save { counters, progress: hand.progress, skips: hand.skips.as_slice(), rerun: &hand.rerun };
-        self.standing.save(target, save).await
+        self.standing.save(target, save).await?;
+        self.clock.end(&self.context.scope().live);
+        Ok(())
     }
 
     /// Takes the chunk in hand back, and makes it ready for another attempt, or ends the step.

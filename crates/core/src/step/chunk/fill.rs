@@ -1,6 +1,6 @@
 //! Reads and processes a chunk, and seals it: its outputs, its counts, and the position behind its last item.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::buffers::{Buffers, count};
 use super::input::{Input, Read};
@@ -8,6 +8,7 @@ use super::interrupt::{Interrupt, error_after, failed};
 use super::process::Processing;
 use super::read::{Fullness, Reading};
 use super::sealed::{Seal, Sealed};
+use super::stopwatch::FillClock;
 use super::tally::Tally;
 use super::totals::ReadTally;
 use crate::item::{ItemError, ItemProcessor, ItemReader, Processed};
@@ -19,6 +20,7 @@ pub(super) struct Filler<R: ItemReader, P: ItemProcessor<R::Item>> {
     pub(super) processing: Processing<R, P>,
     /// Items skipped so far by the reading half alone.
     pub(super) skipped: u64,
+    pub(super) clock: FillClock,
 }
 
 impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
@@ -44,8 +46,9 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
         let mut tally = Tally::new(self.skipped);
         let mut end = false;
         let mut at_hand = self.processes_at_hand();
+        let mut timed = self.clock.begin();
         while self.reading.has_room(&full) {
-            if at_hand {
+            if at_hand && timed == 0 {
                 let before = full.items;
                 if let Some(item) = self.fill_at_hand(&mut buffers, &mut full, &mut tally)? {
                     self.settle(item, &mut buffers, &mut tally).await?;
@@ -53,8 +56,17 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
                 at_hand = full.items > before;
                 continue;
             }
-            match self.reading.next(&mut full, &mut tally).await? {
-                Read::Item(item) => self.settle(item, &mut buffers, &mut tally).await?,
+            let start = (timed > 0).then(Instant::now);
+            let read = self.reading.next(&mut full, &mut tally).await?;
+            let start = start.map(|start| self.clock.read(start));
+            match read {
+                Read::Item(item) => {
+                    self.settle(item, &mut buffers, &mut tally).await?;
+                    if let Some(start) = start {
+                        self.clock.processed(start);
+                        timed -= 1;
+                    }
+                }
                 Read::End => {
                     end = true;
                     break;
@@ -63,6 +75,7 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
                 Read::Late | Read::Stopped => break,
             }
         }
+        self.clock.end(full.items, &self.reading.context.scope().live);
         self.seal(buffers, &full, tally, end)
     }
 

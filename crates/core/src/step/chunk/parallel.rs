@@ -196,6 +196,7 @@ where
     R: ItemReader + 'static,
     P: ItemProcessor<R::Item> + 'static,
 {
+    let of_all = u32::try_from(processors.len()).unwrap_or(u32::MAX).max(1);
     let mut processors: VecDeque<_> = processors.into();
     let (mut threads, mut opened) = (Vec::new(), Vec::new());
     for _ in 0..workers.threads {
@@ -203,7 +204,7 @@ where
         let (tell, open) = oneshot::channel();
         let (queue, is_given_up) = (Arc::clone(queue), Arc::clone(&given_up.0));
         threads.push(SideThread::start("process", context, move |runtime| {
-            runtime.block_on(work(own, queue, is_given_up, tell))
+            runtime.block_on(work(own, queue, (is_given_up, of_all), tell))
         })?);
         opened.push(open);
     }

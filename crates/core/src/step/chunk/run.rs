@@ -20,11 +20,12 @@ use super::read::{Limits, Reading};
 use super::sealed::Sealed;
 use super::settings::{ChunkSize, Factory, ReadAhead, check_size};
 use super::standing::Standing;
+use super::stopwatch::{CommitClock, FillClock};
 use super::target::Target;
 use super::totals::{ReadTally, TotalsLedger};
 use super::workers::Workers;
 use crate::execution::{StepState, cause_chain};
-use crate::item::{ItemProcessor, ItemReader, ItemWriter};
+use crate::item::{Checkpoint, ItemProcessor, ItemReader, ItemWriter, Origin};
 use crate::job::PartNames;
 use crate::listener::StepListeners;
 use crate::step::body::{BodyEnd, BodyError, BodyRun, Reruns, StepBody};
@@ -72,6 +73,10 @@ where
         Some(&self.settings.listeners)
     }
 
+    fn place_of(&self, checkpoint: &Checkpoint) -> Option<Origin> {
+        R::place_of(checkpoint)
+    }
+
     fn reruns(&self) -> Reruns {
         match &self.rerun {
             None => Reruns::Nothing,
@@ -108,7 +113,7 @@ where
         let (result, closed) = match self.open(reading, processing, &mut target, &state).await {
             Ok(source) => {
                 let standing = Standing::new(&context, state, totals, joining);
-                let commits = Commits { context: &context, rules, standing };
+                let commits = Commits { context: &context, rules, standing, clock: CommitClock::default() };
                 self.chunks(source, &mut target, commits).await
             }
             Err((error, closed)) => (Err(error), closed),
@@ -233,7 +238,7 @@ where
             return Parallel::start(reading, std::mem::take(processors), workers).await.map(Source::Parallel);
         }
         let Some(processing) = processors.pop() else { return Err((Interrupt::Stopped, Some(reading))) };
-        let source = Source::Direct(Filler { reading, processing, skipped: 0 });
+        let source = Source::Direct(Filler { reading, processing, skipped: 0, clock: FillClock::default() });
         match self.settings.read_ahead {
             ReadAhead::Always => source.go_ahead().map_err(|interrupt| (interrupt, None)),
             _ => Ok(source),

@@ -1,8 +1,11 @@
 //! The thread that reads: it deals the items out in parts and tells the order in which they were read.
 
+use std::time::Instant;
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::parts::{Feed, Part};
+use crate::execution::StepPhase;
 use crate::item::{ItemReader, Origin};
 use crate::step::chunk::input::Read;
 use crate::step::chunk::read::{Fullness, Reading};
@@ -34,6 +37,7 @@ impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
         let mut full = Fullness::default();
         let mut items = Vec::with_capacity(self.part);
         let mut end = false;
+        let mut begun = Instant::now();
         while self.reading.has_room(&full) {
             let mut tally = Tally::new(0);
             let read = self.reading.next(&mut full, &mut tally).await;
@@ -45,7 +49,10 @@ impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
                 Ok(Read::Item(item)) => {
                     items.push((item, self.reading.input.origin()));
                     if items.len() >= self.part {
+                        self.has_read(begun);
                         self.deal(&mut items).await?;
+                        // To wait for those who process is no reading.
+                        begun = Instant::now();
                     }
                 }
                 Ok(Read::End) => {
@@ -61,6 +68,7 @@ impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
                 }
             }
         }
+        self.has_read(begun);
         self.deal(&mut items).await?;
         match self.reading.seal(&full, end) {
             Ok(seal) => self.tell(Feed::Seal(Box::new(seal))).await?,
@@ -70,6 +78,10 @@ impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
             }
         }
         Ok(!end)
+    }
+
+    fn has_read(&self, since: Instant) {
+        self.reading.context.scope().live.add_time(StepPhase::Read, since.elapsed());
     }
 
     async fn tell(&self, feed: Feed<R::Item, O>) -> Result<(), Gone> {

@@ -3,12 +3,14 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use super::parts::{Closed, Done, Part, PartError, Queue};
+use crate::execution::StepPhase;
 use crate::item::{ItemProcessor, ItemReader, Origin};
 use crate::step::body::BodyError;
 use crate::step::chunk::buffers::Buffers;
@@ -17,11 +19,11 @@ use crate::step::chunk::process::Processing;
 use crate::step::chunk::tally::Tally;
 use crate::step::chunk::totals::ReadTally;
 
-/// A thread's processors: all are opened before the first item, and closed behind the last.
+/// A thread's processors, `of_all` that the step has: all are opened before the first item, and closed behind the last.
 pub(super) async fn work<R, P>(
     mut processors: Vec<Processing<R, P>>,
     queue: Queue<R::Item, P::Output>,
-    given_up: Arc<AtomicBool>,
+    (given_up, of_all): (Arc<AtomicBool>, u32),
     opened: oneshot::Sender<Result<(), BodyError>>,
 ) -> Closed
 where
@@ -40,7 +42,7 @@ where
     // Nobody listens when the step was dropped.
     let _ = opened.send(open);
     if usable {
-        join_all(processors.iter_mut().map(|processing| process_parts(processing, &queue, &given_up))).await;
+        join_all(processors.iter_mut().map(|processing| process_parts(processing, &queue, (&given_up, of_all)))).await;
     }
     let mut closed = Vec::with_capacity(processors.len());
     for mut processing in processors {
@@ -67,13 +69,14 @@ fn remembers_nothing<I: Send, P: ItemProcessor<I>>(processor: &mut P) -> Result<
 async fn process_parts<R, P>(
     processing: &mut Processing<R, P>,
     queue: &Queue<R::Item, P::Output>,
-    given_up: &AtomicBool,
+    (given_up, of_all): (&AtomicBool, u32),
 ) where
     R: ItemReader,
     P: ItemProcessor<R::Item>,
 {
     loop {
         let Some(Part { items, mut done }) = queue.lock().await.recv().await else { return };
+        let begun = Instant::now();
         let result = {
             let settled = AssertUnwindSafe(settle_part(processing, items, given_up)).catch_unwind();
             tokio::select! {
@@ -83,6 +86,8 @@ async fn process_parts<R, P>(
                 settled = settled => settled,
             }
         };
+        // A share of the step's time: the others process meanwhile.
+        processing.context.scope().live.add_time(StepPhase::Process, begun.elapsed() / of_all);
         let (result, broken) = match result {
             Ok(result) => (result, false),
             Err(panic) => {
