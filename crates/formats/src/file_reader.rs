@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use super::input_error::InputError;
 use super::text_input::{FilePosition, InputSettings, TextInput};
-use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, Origin};
+use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, Origin, Position};
 pub use record_decoder::{DecodeError, Framer, RecordDecoder};
+use serde::Deserialize;
 
 /// Reads the records of a text file as items, in the format of a decoder.
 ///
@@ -300,6 +301,17 @@ impl<D: RecordDecoder> ItemReader for FileReader<D> {
                 None
             }
         }
+    }
+
+    fn place_of(checkpoint: &Checkpoint) -> Option<Origin> {
+        /// A position that keeps that of the file apart.
+        #[derive(Deserialize)]
+        struct Apart {
+            file: FilePosition,
+        }
+        let flat = checkpoint.read::<FilePosition>();
+        let position = flat.or_else(|_| checkpoint.read::<Apart>().map(|apart| apart.file)).ok()?;
+        Some(Origin::at(Position::Line(position.line())))
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {

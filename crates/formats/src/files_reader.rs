@@ -1,12 +1,13 @@
 //! `FilesReader`: all files that match a pattern as one input, each by a reader of its own.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::output_file::fingerprint;
-use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, Origin};
+use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, Origin, Position};
 
 /// Reads the files that match a pattern, in the order of their paths, one after the other.
 ///
@@ -195,6 +196,14 @@ where
             }
         }
         Ok(None)
+    }
+
+    fn place_of(checkpoint: &Checkpoint) -> Option<Origin> {
+        let FilesPosition { file, inner, .. } = checkpoint.read().ok()?;
+        let file: Arc<Path> = file?.into();
+        let inner = inner.and_then(|inner| serde_json::from_str::<Checkpoint>(inner.get()).ok());
+        let place = inner.as_ref().and_then(R::place_of).unwrap_or_else(|| Origin::at(Position::Line(1)));
+        Some(place.or_in_file(&file))
     }
 
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {

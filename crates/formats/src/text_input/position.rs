@@ -32,6 +32,11 @@ impl FilePosition {
         Self { byte: 0, line: 1, size: 0, head: nothing, tail: nothing, missing: true }
     }
 
+    /// The line of the next record, the first is 1.
+    pub(crate) fn line(&self) -> u64 {
+        self.line
+    }
+
     pub(crate) fn is_of_missing_file(&self) -> bool {
         self.missing
     }
