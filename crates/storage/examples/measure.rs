@@ -64,6 +64,7 @@ async fn repository(folder: &std::path::Path) -> (SqliteRepository, oxbatch_core
             priority: 0,
             limits: RunLimits::default(),
         },
+        after: None,
         idempotency: None,
     };
     let lease = repository.launch(request).await.unwrap().lease.unwrap();

@@ -20,7 +20,7 @@ macro_rules! step_columns {
     () => {
         "id, job_execution_id, step_name, status, start_time, end_time, exit_code, exit_message, read_count, \
          write_count, filter_count, commit_count, rollback_count, read_skip_count, process_skip_count, \
-         write_skip_count, retry_count, progress, control_totals, iteration"
+         write_skip_count, retry_count, progress, control_totals, iteration, phase_shares"
     };
 }
 

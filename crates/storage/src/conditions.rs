@@ -82,7 +82,28 @@ macro_rules! overwrites_key {
     };
 }
 
+/// The last attempts of an instance since an execution, with the number of attempts since that and since another one.
+macro_rules! past_attempts {
+    ($instance:literal, $first:literal, $main:literal) => {
+        concat!(
+            "SELECT ",
+            attempt_columns!(),
+            ", attempts, attempts_since_main FROM (
+                 SELECT max(id) AS last_id, count(*) AS attempts,
+                     count(*) FILTER (WHERE job_execution_id >= ",
+            $main,
+            ") AS attempts_since_main
+                 FROM oxbatch_step_execution WHERE job_instance_id = ",
+            $instance,
+            " AND job_execution_id >= ",
+            $first,
+            " GROUP BY step_name, iteration) AS past
+             JOIN oxbatch_step_execution ON id = last_id ORDER BY iteration, id"
+        )
+    };
+}
+
 pub(crate) use {
     ended_columns, has_newest_step, has_notice_channels, is_last_of_instance, kept_counts, kept_items, last_reruns,
-    overwrites_key, renews_heartbeat,
+    overwrites_key, past_attempts, renews_heartbeat,
 };

@@ -102,6 +102,13 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         #[cfg(feature = "postgres")]
         postgres: include_str!("../migrations/postgres/0013_backfills.sql"),
     },
+    Migration {
+        number: 14,
+        name: "phase_shares",
+        sqlite: include_str!("../migrations/sqlite/0014_phase_shares.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0014_phase_shares.sql"),
+    },
 ];
 
 /// Number of the newest migration that this version knows.

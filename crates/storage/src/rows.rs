@@ -19,6 +19,9 @@ use oxbatch_core::repository::{Claimed, InstanceParameter, KeptSkips, Lease, Pre
 /// The number of columns of `execution_columns!()`: the position of what a statement asks for besides.
 pub(crate) const EXECUTION_COLUMNS: usize = 17;
 
+/// The number of columns of an attempt.
+pub(crate) const ATTEMPT_COLUMNS: usize = 27;
+
 /// A value that both databases store in the same way.
 #[cfg(feature = "postgres")]
 pub(crate) trait Stored: rusqlite::types::FromSql + for<'a> tokio_postgres::types::FromSql<'a> {}
@@ -118,6 +121,13 @@ pub(crate) fn step<R: StoredRow>(row: &R) -> Result<StepExecution, R::Error> {
                 .map_err(|error| R::unreadable("control totals of step execution", id, error))?,
             None => ControlTotals::default(),
         },
+        shares: match row.optional_text(20)? {
+            Some(json) => Some(
+                serde_json::from_str(json)
+                    .map_err(|error| R::unreadable("phase shares of step execution", id, error))?,
+            ),
+            None => None,
+        },
     })
 }
 
@@ -129,8 +139,8 @@ fn count<R: StoredRow>(row: &R, column: usize, id: i64) -> Result<u32, R::Error>
 /// Reads `attempt_columns!()`.
 pub(crate) fn attempt<R: StoredRow>(row: &R) -> Result<LastAttempt, R::Error> {
     let step = step(row)?;
-    let running = running_time(row, 23, step.id.0)?;
-    Ok(LastAttempt { step, state: row.value(20)?, control_totals: row.value(21)?, earlier: row.value(22)?, running })
+    let running = running_time(row, 24, step.id.0)?;
+    Ok(LastAttempt { step, state: row.value(21)?, control_totals: row.value(22)?, earlier: row.value(23)?, running })
 }
 
 /// Reads `running_columns!()` of the row with this id, from a column on.

@@ -243,6 +243,10 @@ where
         }
     }
 
+    fn place_of(checkpoint: &Checkpoint) -> Option<Origin> {
+        Some(Origin::behind_items(checkpoint.read::<CursorPosition>().ok()?.rows))
+    }
+
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         Checkpoint::new(&self.position).map(Some)
     }

@@ -278,6 +278,11 @@ where
         item.map(Some)
     }
 
+    fn place_of(checkpoint: &Checkpoint) -> Option<Origin> {
+        let key: Vec<serde_json::Value> = checkpoint.read::<Option<_>>().ok()??;
+        Some(Origin::behind_key(key))
+    }
+
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         let key: Option<Vec<_>> = self.returned.as_ref().map(|key| key.iter().map(as_json).collect());
         Checkpoint::new(&key).map(Some)

@@ -70,7 +70,8 @@ async fn end_as_reported(
                  SET status = $3, end_time = $4, exit_code = $5, exit_message = $6, state = coalesce($7, state),
                      progress = coalesce($8, progress), read_count = $9, write_count = $10, filter_count = $11,
                      commit_count = $12, rollback_count = $13, read_skip_count = $14, process_skip_count = $15,
-                     write_skip_count = $16, retry_count = $17, running_until = ",
+                     write_skip_count = $16, retry_count = $17, phase_shares = $18,
+                     running_until = ",
                 now!(),
                 " WHERE id = $1 AND lease_epoch = $2 RETURNING ",
                 step_columns!()
@@ -93,6 +94,7 @@ async fn end_as_reported(
                 &counters.process_skip,
                 &counters.write_skip,
                 &counters.retry,
+                &outcome.shares.map(|shares| serde_json::json!(shares).to_string()),
             ],
         )
         .await?;

@@ -5,10 +5,14 @@ use super::finish::storable;
 use super::rows;
 use super::session::Session;
 use super::sql::{attempt_columns, flow_columns};
+use crate::conditions::past_attempts;
 use crate::rows::microseconds;
 use oxbatch_core::execution::{ExecutionId, FlowEntry, MainResult, StepSummaries};
 use oxbatch_core::repository::rules::flow::summaries;
-use oxbatch_core::repository::{FlowPast, FlowRecord, Lease, Missing, RepositoryError};
+use oxbatch_core::repository::rules::launch::LastExecution;
+use oxbatch_core::repository::{
+    FlowPast, FlowRecord, InstancePast, Lease, Missing, PastAttempt, PreviousExecution, RepositoryError,
+};
 
 /// The instance of an execution and the execution from which completed elements count.
 async fn lineage(session: &Session, id: ExecutionId) -> Result<(i64, i64), StoreError> {
@@ -42,14 +46,40 @@ pub(super) async fn reached(session: &Session, id: ExecutionId) -> Result<(Vec<F
 /// The past that an execution goes on with.
 pub(super) async fn past(session: &Session, id: ExecutionId) -> Result<FlowPast, StoreError> {
     let of = lineage(session, id).await?;
-    let sql = "SELECT id, status, exit_code, main_execution_id, main_status, main_exit_code, main_exit_message,
-                 main_time
-               FROM oxbatch_job_execution WHERE job_instance_id = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1";
-    let found = session.optional(sql, &[&of.0, &of.1, &id.0]).await?;
-    let previous = found.as_ref().map(rows::previous).transpose()?;
+    let previous = previous(session, of, id.0).await?;
     let sql = "SELECT context FROM oxbatch_job_execution WHERE id = $1";
     let job_context = session.one(sql, &[&id.0]).await?.try_get(0)?;
     Ok(FlowPast { entries: entries(session, of).await?, steps: steps(session, of).await?, previous, job_context })
+}
+
+/// The last execution before one.
+async fn previous(
+    session: &Session,
+    (instance, first): (i64, i64),
+    before: i64,
+) -> Result<Option<PreviousExecution>, StoreError> {
+    let sql = "SELECT id, status, exit_code, main_execution_id, main_status, main_exit_code, main_exit_message,
+                 main_time
+               FROM oxbatch_job_execution WHERE job_instance_id = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1";
+    session.optional(sql, &[&instance, &first, &before]).await?.as_ref().map(rows::previous).transpose()
+}
+
+/// The past that the next execution of an instance would go on with.
+pub(super) async fn instance_past(session: &Session, id: ExecutionId) -> Result<InstancePast, StoreError> {
+    let (instance, _) = lineage(session, id).await?;
+    let sql = "SELECT id, status, coalesce(first_execution_id, id), context, definition, past_definition, exit_code
+               FROM oxbatch_job_execution WHERE job_instance_id = $1 ORDER BY id DESC LIMIT 1";
+    let LastExecution { id: last, lineage, definition, .. } =
+        rows::last_execution(&session.one(sql, &[&instance]).await?, 0)?;
+    let of = (instance, lineage.0);
+    let previous = previous(session, of, i64::MAX).await?;
+    let main = previous.as_ref().and_then(|previous| previous.main.as_ref()).map_or(0, |main| main.execution_id.0);
+    let mut attempts = Vec::new();
+    for row in session.query(past_attempts!("$1", "$2", "$3"), &[&of.0, &of.1, &main]).await? {
+        let (count, count_since_main) = (row.try_get(rows::ATTEMPT_COLUMNS)?, row.try_get(rows::ATTEMPT_COLUMNS + 1)?);
+        attempts.push(PastAttempt { last: rows::attempt(&row)?, count, count_since_main });
+    }
+    Ok(InstancePast { last, definition, entries: entries(session, of).await?, previous, attempts })
 }
 
 /// The last attempt of each iteration of each step, the latest iteration last.

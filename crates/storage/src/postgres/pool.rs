@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use futures_util::future::{BoxFuture, join};
-use oxbatch_core::repository::RepositoryError;
+use oxbatch_core::repository::{PoolStatus, RepositoryError};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -54,6 +54,19 @@ impl Connections {
 
     pub(super) async fn session(&self) -> Result<Session, StoreError> {
         Ok(Session::new(self.pool.get().await?))
+    }
+
+    /// The connections as of now: those of steps and all others.
+    pub(super) fn status(&self) -> PoolStatus {
+        let (settings, pool) = (self.connector.settings(), self.pool.status());
+        let steps = settings.connections - settings.for_metadata();
+        let of_steps = steps.saturating_sub(self.steps.available_permits());
+        let idle = pool.available;
+        PoolStatus {
+            limit: settings.connections,
+            used: of_steps + pool.size.saturating_sub(idle),
+            waiting: pool.waiting,
+        }
     }
 
     /// A permit for a connection of a step, within the time.

@@ -4,7 +4,7 @@ use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance
 use oxbatch_core::repository::rules::list::{NARROW_SPAN, Span, time_question};
 use oxbatch_core::repository::{
     ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, Missing,
-    PageRequest, RepositoryError, SkipPage, rows_to_read,
+    PageRequest, RepositoryError, SkipPage, Workload, rows_to_read,
 };
 use tokio_postgres::types::{ToSql, Type};
 
@@ -179,6 +179,17 @@ pub(super) async fn job_summary(session: &Session, job_name: &str) -> Result<Job
     let mut counts: Vec<_> = counts.collect::<Result<_, StoreError>>()?;
     counts.sort_unstable();
     Ok(JobSummary { last_execution, counts })
+}
+
+pub(super) async fn workload(session: &Session) -> Result<Vec<Workload>, StoreError> {
+    let sql = "SELECT job_name, status, count(*), min(create_time) FROM oxbatch_job_execution
+               WHERE status IN ('STARTING', 'STARTED', 'STOPPING')
+               GROUP BY job_name, status ORDER BY job_name COLLATE \"C\", status";
+    let row = |row: &tokio_postgres::Row| {
+        let (job_name, status) = (row.try_get(0)?, rows::status(row, 1, 0)?);
+        Ok(Workload { job_name, status, count: row.try_get(2)?, oldest: row.try_get(3)? })
+    };
+    session.query(sql, &[]).await?.iter().map(row).collect()
 }
 
 pub(super) async fn health(session: &Session) -> Result<Health, StoreError> {

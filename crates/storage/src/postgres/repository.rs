@@ -13,8 +13,8 @@ use futures_util::future::BoxFuture;
 use oxbatch_core::execution::{ExecutionId, JobExecution, MainResult, StepExecution};
 use oxbatch_core::repository::{
     ChunkTransaction, ClaimRequest, Claimed, ExecutionOutcome, Executions, FlowPast, FlowRecord, Health, JobRepository,
-    LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node, Notification, RecoverRequest, Recovered,
-    RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, StepFence, StepOutcome, StepStart,
+    LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node, Notification, PoolStatus, RecoverRequest,
+    Recovered, RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, StepFence, StepOutcome, StepStart,
 };
 
 use super::error::{StoreError, is_unique_violation};
@@ -104,6 +104,10 @@ impl JobRepository for PostgresRepository {
 
     fn health(&self) -> RepositoryFuture<'_, Health> {
         self.read("check the database", (), |session, ()| query::health(session).boxed()).boxed()
+    }
+
+    fn pool(&self) -> Option<PoolStatus> {
+        Some(self.store.connections.status())
     }
 
     fn close(&self) -> RepositoryFuture<'_, ()> {

@@ -7,8 +7,9 @@ use tokio_postgres::Row;
 use super::error::{StoreError, corrupt};
 use crate::rows::{self, Source, Stored, StoredRow};
 pub(super) use crate::rows::{
-    EXECUTION_COLUMNS, attempt, claimed, ended, execution, flow_entry, instance, kept_skips, last_execution,
-    last_rerun, leased, previous, progress, renewed, rerun_source, running_execution, skip, status, step,
+    ATTEMPT_COLUMNS, EXECUTION_COLUMNS, attempt, claimed, ended, execution, flow_entry, instance, kept_skips,
+    last_execution, last_rerun, leased, previous, progress, renewed, rerun_source, running_execution, skip, status,
+    step,
 };
 
 /// A moment before all that is stored, which PostgreSQL knows: the first of the year 1.

@@ -43,7 +43,8 @@ pub(super) fn step(
              SET status = ?3, end_time = ?4, exit_code = ?5, exit_message = ?6, state = coalesce(?7, state),
                  progress = coalesce(?8, progress), read_count = ?9, write_count = ?10, filter_count = ?11,
                  commit_count = ?12, rollback_count = ?13, read_skip_count = ?14, process_skip_count = ?15,
-                 write_skip_count = ?16, retry_count = ?17, running_until = ",
+                 write_skip_count = ?16, retry_count = ?17, phase_shares = ?18,
+                 running_until = ",
             now!(),
             " WHERE id = ?1 AND lease_epoch = ?2 RETURNING ",
             step_columns!()
@@ -67,6 +68,7 @@ pub(super) fn step(
                 counters.process_skip,
                 counters.write_skip,
                 counters.retry,
+                outcome.shares.map(|shares| serde_json::json!(shares).to_string()),
             ],
             rows::step,
         )?;

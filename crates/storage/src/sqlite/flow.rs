@@ -2,12 +2,16 @@
 
 use oxbatch_core::execution::{ExecutionId, FlowEntry, MainResult, StepSummaries};
 use oxbatch_core::repository::rules::flow::summaries;
-use oxbatch_core::repository::{FlowPast, FlowRecord, Lease, Missing, RepositoryError};
+use oxbatch_core::repository::rules::launch::LastExecution;
+use oxbatch_core::repository::{
+    FlowPast, FlowRecord, InstancePast, Lease, Missing, PastAttempt, PreviousExecution, RepositoryError,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
 use super::rows;
 use super::sql::{attempt_columns, flow_columns};
+use crate::conditions::past_attempts;
 use crate::rows::microseconds;
 
 /// The instance of an execution and the execution from which completed elements count.
@@ -45,18 +49,49 @@ pub(super) fn reached(connection: &Connection, id: ExecutionId) -> Result<(Vec<F
 /// The past that an execution goes on with.
 pub(super) fn past(connection: &Connection, id: ExecutionId) -> Result<FlowPast, StoreError> {
     let of = lineage(connection, id)?;
-    let previous = connection
+    let previous = previous(connection, of, id.0)?;
+    let job_context = connection
+        .prepare_cached("SELECT context FROM oxbatch_job_execution WHERE id = ?1")?
+        .query_row([id.0], |row| row.get(0))?;
+    Ok(FlowPast { entries: entries(connection, of)?, steps: steps(connection, of)?, previous, job_context })
+}
+
+/// The last execution before one.
+fn previous(
+    connection: &Connection,
+    (instance, first): (i64, i64),
+    before: i64,
+) -> Result<Option<PreviousExecution>, StoreError> {
+    let found = connection
         .prepare_cached(
             "SELECT id, status, exit_code, main_execution_id, main_status, main_exit_code, main_exit_message,
                  main_time
              FROM oxbatch_job_execution WHERE job_instance_id = ?1 AND id >= ?2 AND id < ?3 ORDER BY id DESC LIMIT 1",
         )?
-        .query_row(params![of.0, of.1, id.0], rows::previous)
+        .query_row(params![instance, first, before], rows::previous)
         .optional()?;
-    let job_context = connection
-        .prepare_cached("SELECT context FROM oxbatch_job_execution WHERE id = ?1")?
-        .query_row([id.0], |row| row.get(0))?;
-    Ok(FlowPast { entries: entries(connection, of)?, steps: steps(connection, of)?, previous, job_context })
+    Ok(found)
+}
+
+/// The past that the next execution of an instance would go on with.
+pub(super) fn instance_past(connection: &Connection, id: ExecutionId) -> Result<InstancePast, StoreError> {
+    let (instance, _) = lineage(connection, id)?;
+    let LastExecution { id: last, lineage, definition, .. } = connection
+        .prepare_cached(
+            "SELECT id, status, coalesce(first_execution_id, id), context, definition, past_definition, exit_code
+             FROM oxbatch_job_execution WHERE job_instance_id = ?1 ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row([instance], |row| rows::last_execution(row, 0))?;
+    let of = (instance, lineage.0);
+    let previous = previous(connection, of, i64::MAX)?;
+    let main = previous.as_ref().and_then(|previous| previous.main.as_ref()).map_or(0, |main| main.execution_id.0);
+    let mut statement = connection.prepare_cached(past_attempts!("?1", "?2", "?3"))?;
+    let attempts = statement.query_map(params![of.0, of.1, main], |row| {
+        let (count, count_since_main) = (row.get(rows::ATTEMPT_COLUMNS)?, row.get(rows::ATTEMPT_COLUMNS + 1)?);
+        Ok(PastAttempt { last: rows::attempt(row)?, count, count_since_main })
+    })?;
+    let attempts = attempts.collect::<rusqlite::Result<_>>()?;
+    Ok(InstancePast { last, definition, entries: entries(connection, of)?, previous, attempts })
 }
 
 /// The last attempt of each iteration of each step, the latest iteration last.

@@ -293,6 +293,7 @@ mod tests {
                 priority: 0,
                 limits: RunLimits::default(),
             },
+            after: None,
             idempotency: None,
         };
         let mut costs = Vec::new();

@@ -5,12 +5,12 @@ use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance
 use oxbatch_core::repository::rules::list::{NARROW_SPAN, Span, time_question};
 use oxbatch_core::repository::{
     ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, Missing,
-    PageRequest, RepositoryError, SkipPage, rows_to_read,
+    PageRequest, RepositoryError, SkipPage, Workload, rows_to_read,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use super::error::StoreError;
+use super::error::{StoreError, unreadable};
 use super::sql::{execution_columns, instance_columns, skip_columns, step_columns};
 use super::{migrate, rows};
 use crate::list::{self, Dialect, select_executions};
@@ -178,6 +178,18 @@ pub(super) fn job_summary(connection: &Connection, job_name: &str) -> Result<Job
         .collect::<Result<_, _>>()?;
     counts.sort_unstable();
     Ok(JobSummary { last_execution, counts })
+}
+
+pub(super) fn workload(connection: &Connection) -> Result<Vec<Workload>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT job_name, status, count(*), min(create_time) FROM oxbatch_job_execution
+         WHERE status IN ('STARTING', 'STARTED', 'STOPPING') GROUP BY job_name, status ORDER BY job_name, status",
+    )?;
+    let found = statement.query_map([], |row| {
+        let oldest = Timestamp::from_microsecond(row.get(3)?).map_err(|error| unreadable("time", 0, error))?;
+        Ok(Workload { job_name: row.get(0)?, status: rows::status(row, 1, 0)?, count: row.get(2)?, oldest })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn health(connection: &Connection) -> Result<Health, StoreError> {

@@ -13,9 +13,10 @@ use oxbatch_core::execution::{
 use oxbatch_core::repository::{
     Changes, ChunkTransaction, ClaimRequest, Claimed, Compacted, Drain, ExecutionFilter, ExecutionOutcome,
     ExecutionPage, Executions, FlowPast, FlowRecord, Health, History, InstanceFilter, InstancePage, InstanceParameter,
-    JobRepository, JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node,
-    NodeReport, NodeStatus, Nodes, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered,
-    RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome, StepStart,
+    InstancePast, JobRepository, JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep,
+    Node, NodeReport, NodeStatus, Nodes, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest,
+    Recovered, RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome,
+    StepStart, Workload,
 };
 use uuid::Uuid;
 
@@ -227,6 +228,11 @@ impl History for SqliteRepository {
         self.store.readers.ask("read a flow", move |connection| flow::history(connection, id)).boxed()
     }
 
+    fn instance_past(&self, id: ExecutionId) -> RepositoryFuture<'_, InstancePast> {
+        let past = move |connection: &rusqlite::Connection| flow::instance_past(connection, id);
+        self.store.readers.ask("read the past of an instance", past).boxed()
+    }
+
     fn skips(&self, id: StepExecutionId, after: Option<i64>, limit: u32) -> RepositoryFuture<'_, SkipPage> {
         let list = move |connection: &rusqlite::Connection| query::skips(connection, id, after, limit);
         self.store.readers.ask("list skipped items", list).boxed()
@@ -258,6 +264,10 @@ impl History for SqliteRepository {
     fn instance_parameters(&self, id: InstanceId) -> RepositoryFuture<'_, Vec<InstanceParameter>> {
         let list = move |connection: &rusqlite::Connection| query::instance_parameters(connection, id);
         self.store.readers.ask("list parameters", list).boxed()
+    }
+
+    fn workload(&self) -> RepositoryFuture<'_, Vec<Workload>> {
+        self.store.readers.ask("count what has not ended", query::workload).boxed()
     }
 
     fn job_summary<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, JobSummary> {

@@ -11,8 +11,8 @@ use oxbatch_core::repository::{Claimed, InstanceParameter, KeptSkips, PreviousEx
 use rusqlite::{Error, Result, Row};
 
 use super::error::unreadable;
-pub(super) use crate::rows::EXECUTION_COLUMNS;
 use crate::rows::{self, Source, Stored, StoredRow};
+pub(super) use crate::rows::{ATTEMPT_COLUMNS, EXECUTION_COLUMNS};
 
 impl StoredRow for Row<'_> {
     type Error = Error;

@@ -13,6 +13,7 @@ mod flows;
 #[expect(dead_code, reason = "the tests of the engine use the rest of it")]
 pub(crate) mod harness;
 mod model;
+mod restart_plan;
 pub(crate) mod script;
 mod time_limits;
 mod transitions;

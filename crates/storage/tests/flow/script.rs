@@ -3,13 +3,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use oxbatch_core::engine::LaunchOptions;
+use oxbatch_core::engine::{Course, CourseEnd, LaunchOptions, PlannedAction, RestartPlan};
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::job::{GivenParameters, JobBuilder};
+use oxbatch_core::repository::{ExecutionFilter, PageRequest};
 use oxbatch_core::step::TaskStepBuilder;
-use oxbatch_core::{Engine, EngineConfig, Job, JobExecution, Status, TaskOutcome, TaskStep};
+use oxbatch_core::{Engine, EngineConfig, Job, JobExecution, Status, StepExecution, TaskOutcome, TaskStep};
 
-use crate::harness::{TestStore, ended};
+use crate::harness::{TestStore, ended, steps};
 
 /// The behaviour of a step in one of its runs.
 #[derive(Debug, Clone)]
@@ -101,8 +102,28 @@ impl Stage {
     pub(crate) async fn launch_with(&self, parameters: &str, force: bool) -> JobExecution {
         let given = GivenParameters::from_json(parameters.as_bytes()).unwrap();
         let options = LaunchOptions { force, ..LaunchOptions::default() };
+        let plan = self.plan().await;
         let launched = self.engine.launch(&self.job, given, options).await.unwrap();
-        ended(&self.engine, launched.execution.id).await
+        let execution = ended(&self.engine, launched.execution.id).await;
+        if let Some((before, plan)) = plan
+            && (before.instance_id, &before.parameters) == (execution.instance_id, &execution.parameters)
+        {
+            let course = if force { Some(plan.force.unwrap()) } else { plan.restart.ok() };
+            if let Some(course) = course {
+                check(&course, &execution, &steps(&self.engine, execution.id).await);
+            }
+        }
+        execution
+    }
+
+    /// The last execution, and the plan of its restart.
+    async fn plan(&self) -> Option<(JobExecution, RestartPlan)> {
+        let page = PageRequest { before: None, limit: 1 };
+        let page = self.engine.repository().executions(ExecutionFilter::default(), page).await.unwrap();
+        let last = page.executions.into_iter().next()?;
+        let plan = self.engine.restart_plan(last.id).await.unwrap();
+        assert_eq!(plan, self.engine.restart_plan(last.id).await.unwrap());
+        Some((last, plan))
     }
 
     /// Launches or resumes the job: what was run, the status and the exit code.
@@ -128,6 +149,40 @@ impl Stage {
 
     pub(crate) async fn close(self) {
         self.engine.shutdown().await;
+    }
+}
+
+/// Each launch behind another one is a test of its plan: what was run is what was planned, as far as the steps ended as
+/// the plan assumes.
+fn check(course: &Course, execution: &JobExecution, ran: &[StepExecution]) {
+    let told = || {
+        let ran: Vec<_> = ran.iter().map(|step| (&step.step_name, step.iteration, step.status)).collect();
+        format!("planned {course:#?}, ran {ran:?}")
+    };
+    let mut ran = ran.iter();
+    let mut as_assumed = true;
+    for element in &course.elements {
+        match &element.action {
+            PlannedAction::PassOver { .. } => continue,
+            PlannedAction::Begin { .. } | PlannedAction::Resume(_) => {}
+            // What follows was not planned.
+            PlannedAction::Decide | PlannedAction::Refuse { .. } => return,
+            other => panic!("{other:?}"),
+        }
+        let Some(step) = ran.next() else { panic!("'{}' was not run: {}", element.name, told()) };
+        assert_eq!((&step.step_name, step.iteration), (&element.name, element.iteration), "{}", told());
+        as_assumed &= element.is_final || step.exit_code.as_deref() == Some("COMPLETED");
+        if !as_assumed {
+            return;
+        }
+    }
+    match &course.end {
+        CourseEnd::Over { status, .. } => {
+            assert!(ran.next().is_none(), "{}", told());
+            let failed_at_its_end = execution.exit_code.as_deref() == Some("FINALLY_FAILED");
+            assert!(execution.status == *status || failed_at_its_end, "{}", told());
+        }
+        other => panic!("{other:?} of what names no decider: {}", told()),
     }
 }
 

@@ -26,6 +26,7 @@ fn launch_of(key: i64) -> LaunchRequest {
             limits: RunLimits::default(),
             queue_limit: 1_000_000,
         },
+        after: None,
         idempotency: None,
     }
 }

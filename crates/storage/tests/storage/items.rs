@@ -75,6 +75,7 @@ impl Step {
                 priority: 0,
                 limits: RunLimits::default(),
             },
+            after: None,
             idempotency: None,
         };
         let lease = repository.launch(request).await.unwrap().lease.unwrap();

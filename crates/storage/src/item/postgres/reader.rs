@@ -192,6 +192,11 @@ impl<T: DeserializeOwned + Send> ItemReader for PostgresReader<T> {
         read
     }
 
+    fn place_of(checkpoint: &Checkpoint) -> Option<Origin> {
+        let saved: SavedKey = checkpoint.read::<Option<_>>().ok()??;
+        Some(Origin::behind_key(saved.key()))
+    }
+
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         let source = source(self.source.as_deref())?;
         let saved = self.returned.as_ref().map(|key| source.saved(key)).transpose()?;

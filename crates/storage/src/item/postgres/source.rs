@@ -23,6 +23,13 @@ pub(super) struct SavedKey {
     key: Vec<String>,
 }
 
+impl SavedKey {
+    /// The values of the key as text.
+    pub(super) fn key(&self) -> &[String] {
+        &self.key
+    }
+}
+
 /// A query whose columns are known.
 #[derive(Debug)]
 pub(super) struct Source {

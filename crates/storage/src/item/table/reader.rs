@@ -108,6 +108,13 @@ impl<T: DeserializeOwned + Send> ItemReader for TableReader<T> {
         ask!(&mut self.on, reader => reader.read_now())
     }
 
+    fn place_of(checkpoint: &Checkpoint) -> Option<Origin> {
+        let of_sqlite = SqliteReader::<T, MapRow<T>>::place_of(checkpoint);
+        #[cfg(feature = "postgres")]
+        let of_sqlite = of_sqlite.or_else(|| PostgresReader::<T>::place_of(checkpoint));
+        of_sqlite
+    }
+
     fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         ask!(&mut self.on, reader => reader.checkpoint())
     }

@@ -6,7 +6,8 @@ use oxbatch_core::execution::{
 };
 use oxbatch_core::repository::{
     Changes, Compacted, ExecutionFilter, ExecutionPage, History, InstanceFilter, InstancePage, InstanceParameter,
-    JobSummary, KeptSkips, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RepositoryFuture, SkipPage,
+    InstancePast, JobSummary, KeptSkips, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RepositoryFuture,
+    SkipPage, Workload,
 };
 
 use crate::postgres::{PostgresRepository, changes, flow, purge, query, rerun};
@@ -63,6 +64,10 @@ impl History for PostgresRepository {
         self.read("read a flow", id, |session, id| flow::history(session, *id).boxed()).boxed()
     }
 
+    fn instance_past(&self, id: ExecutionId) -> RepositoryFuture<'_, InstancePast> {
+        self.read("read the past of an instance", id, |session, id| flow::instance_past(session, *id).boxed()).boxed()
+    }
+
     fn skips(&self, id: StepExecutionId, after: Option<i64>, limit: u32) -> RepositoryFuture<'_, SkipPage> {
         self.read("list skipped items", (id, after, limit), |session, (id, after, limit)| {
             query::skips(session, *id, *after, *limit).boxed()
@@ -87,6 +92,10 @@ impl History for PostgresRepository {
 
     fn instance_parameters(&self, id: InstanceId) -> RepositoryFuture<'_, Vec<InstanceParameter>> {
         self.read("list parameters", id, |session, id| query::instance_parameters(session, *id).boxed()).boxed()
+    }
+
+    fn workload(&self) -> RepositoryFuture<'_, Vec<Workload>> {
+        self.read("count what has not ended", (), |session, ()| query::workload(session).boxed()).boxed()
     }
 
     fn job_summary<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, JobSummary> {

@@ -161,6 +161,7 @@ impl History for Gate {
         running_steps(limit: u32) -> Vec<StepExecution>;
         steps(id: ExecutionId) -> Vec<StepExecution>;
         flow_history(id: ExecutionId) -> Vec<FlowEntry>;
+        instance_past(id: ExecutionId) -> InstancePast;
         skips(id: StepExecutionId, after: Option<i64>, limit: u32) -> SkipPage;
         kept_skips(id: ExecutionId, by: Option<InstanceId>) -> Vec<KeptSkips>;
         pending_skips(request: PendingSkips) -> SkipPage;
@@ -168,6 +169,7 @@ impl History for Gate {
         instances(filter: InstanceFilter, page: PageRequest) -> InstancePage;
         instance_count(filter: InstanceFilter) -> i64;
         instance_parameters(id: InstanceId) -> Vec<InstanceParameter>;
+        workload() -> Vec<Workload>;
     }
 }
 
