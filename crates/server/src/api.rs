@@ -10,6 +10,8 @@ pub(crate) mod health;
 pub(crate) mod instances;
 pub(crate) mod jobs;
 pub(crate) mod launch;
+#[cfg(feature = "metrics")]
+pub(crate) mod metrics;
 pub(crate) mod nodes;
 pub(crate) mod notices;
 pub(crate) mod operate;
@@ -17,6 +19,7 @@ mod page;
 pub(crate) mod parameters_schema;
 pub(crate) mod preview;
 pub(crate) mod rerun;
+pub(crate) mod restart;
 pub(crate) mod schedules;
 pub(crate) mod skips;
 pub(crate) mod steps;

@@ -14,6 +14,8 @@ use utoipa::ToSchema;
 
 pub(crate) use kind::ProblemKind;
 
+use crate::view::RestartPlanView;
+
 /// Media type of a problem document.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -23,10 +25,10 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 pub(crate) struct Problem {
     pub(crate) kind: ProblemKind,
     pub(crate) detail: String,
-    parameter: Option<String>,
     execution_id: Option<i64>,
     errors: Vec<ParameterError>,
     retry_after: Option<u32>,
+    plan: Option<Box<RestartPlanView>>,
     /// For the log, never for the caller.
     pub(crate) cause: Option<Arc<str>>,
 }
@@ -59,6 +61,10 @@ pub(crate) struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     errors: Option<Vec<ParameterError>>,
+    /// The plan that holds by now, where a restart was asked for by another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    plan: Option<Box<RestartPlanView>>,
 }
 
 /// An error of one parameter, or of several together.
@@ -75,7 +81,7 @@ pub(crate) struct ParameterError {
 impl Problem {
     pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { kind, detail, parameter: None, execution_id: None, errors: Vec::new(), retry_after: None, cause: None }
+        Self { kind, detail, execution_id: None, errors: Vec::new(), retry_after: None, plan: None, cause: None }
     }
 
     /// An error of the service itself: the caller learns the request id, the log learns the cause.
@@ -93,13 +99,17 @@ impl Problem {
             None => error.message.clone(),
         };
         let mut problem = Self::new(kind, errors.iter().map(sentence).collect::<Vec<_>>().join("; "));
-        problem.parameter = errors.iter().find_map(|error| error.parameter.clone());
         problem.errors = errors;
         problem
     }
 
     pub(crate) fn with_execution(mut self, id: oxbatch_core::execution::ExecutionId) -> Self {
         self.execution_id = Some(id.0);
+        self
+    }
+
+    pub(crate) fn with_plan(mut self, plan: RestartPlanView) -> Self {
+        self.plan = Some(Box::new(plan));
         self
     }
 
@@ -122,9 +132,10 @@ impl Problem {
             status: status.as_u16(),
             detail: self.detail.clone(),
             request_id: request_id.to_owned(),
-            parameter: self.parameter.clone(),
+            parameter: self.errors.iter().find_map(|error| error.parameter.clone()),
             execution_id: self.execution_id,
             errors: (!self.errors.is_empty()).then(|| self.errors.clone()),
+            plan: self.plan.clone(),
         };
         // Strings and numbers can always be written.
         let body = serde_json::to_vec(&document).unwrap_or_default();

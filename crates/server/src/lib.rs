@@ -24,6 +24,8 @@ mod extract;
 mod middleware;
 mod openapi;
 mod repeats;
+#[cfg(feature = "metrics")]
+mod requests;
 mod router;
 mod serve;
 mod state;

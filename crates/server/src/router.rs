@@ -8,9 +8,11 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+#[cfg(feature = "metrics")]
+use crate::api::metrics;
 use crate::api::{
     all_events, backfills, events, executions, fires, graph, health, instances, jobs, launch, nodes, notices, operate,
-    parameters_schema, preview, rerun, schedules, skips, steps,
+    parameters_schema, preview, rerun, restart, schedules, skips, steps,
 };
 #[cfg(feature = "docs")]
 use crate::docs;
@@ -24,7 +26,10 @@ const HOME: &str = if cfg!(feature = "docs") { "/docs/" } else { "/openapi.json"
 
 /// The documented calls: method and path stand on their handlers.
 fn calls() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(openapi::head())
+    let calls = OpenApiRouter::with_openapi(openapi::head());
+    #[cfg(feature = "metrics")]
+    let calls = calls.routes(routes!(metrics::scrape));
+    calls
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::get))
         .routes(routes!(parameters_schema::get))
@@ -40,7 +45,8 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(routes!(skips::list))
         .routes(routes!(rerun::rerun))
         .routes(routes!(operate::stop))
-        .routes(routes!(launch::restart))
+        .routes(routes!(restart::plan))
+        .routes(routes!(restart::restart))
         .routes(routes!(operate::abandon))
         .routes(routes!(instances::list))
         .routes(routes!(instances::count))
@@ -99,7 +105,7 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), load::bound))
         .layer(from_fn_with_state(state.clone(), hosts::check))
         .layer(from_fn(panics::catch))
-        .layer(from_fn(problems::write))
+        .layer(from_fn_with_state(state.clone(), problems::write))
         .layer(from_fn(security_headers::set))
         .with_state(state)
 }

@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Limits, ServerConfig};
 use crate::middleware::AllowedHosts;
+#[cfg(feature = "metrics")]
+use crate::requests::Requests;
 
 /// The state that all handlers share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ struct Inner {
     waiting: Semaphore,
     previews: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    #[cfg(feature = "metrics")]
+    sums: Requests,
     shutdown: CancellationToken,
 }
 
@@ -40,7 +44,20 @@ impl AppState {
         let waiting = Semaphore::new(limits.max_waiting);
         let previews = Arc::new(Semaphore::new(limits.max_previews));
         let streams = Arc::new(Semaphore::new(limits.max_streams));
-        Self { inner: Arc::new(Inner { engine, hosts, limits, requests, waiting, previews, streams, shutdown }) }
+        Self {
+            inner: Arc::new(Inner {
+                engine,
+                hosts,
+                limits,
+                requests,
+                waiting,
+                previews,
+                streams,
+                #[cfg(feature = "metrics")]
+                sums: Requests::default(),
+                shutdown,
+            }),
+        }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -68,6 +85,12 @@ impl AppState {
     /// One permit for each stream of events.
     pub(crate) fn streams(&self) -> &Arc<Semaphore> {
         &self.inner.streams
+    }
+
+    /// The sums of the requests that were answered.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn sums(&self) -> &Requests {
+        &self.inner.sums
     }
 
     pub(crate) fn shutdown(&self) -> &CancellationToken {

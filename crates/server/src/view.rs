@@ -12,8 +12,10 @@ mod job;
 mod launch;
 mod node;
 mod notice;
+mod phases;
 mod preview;
 mod rerun;
+mod restart_plan;
 mod schedule;
 mod schedule_input;
 mod skip;
@@ -30,8 +32,10 @@ pub use job::{CountsView, DeclarationView, JobStepView, JobView, KindView, Patte
 pub use launch::LaunchView;
 pub use node::{DrainView, NodeStateView, NodeView, RunningView};
 pub use notice::{NoticeAttemptView, NoticeView};
+pub use phases::{ForecastView, PhaseSharesView};
 pub use preview::{PreviewEndView, PreviewItemView, PreviewResultView, PreviewView};
 pub use rerun::{LeftView, RerunView};
+pub use restart_plan::{CourseEndView, CourseView, PlannedActionView, PlannedElementView, RestartPlanView};
 pub use schedule::{
     ClockChangeView, FileTriggerView, FireParameterView, FireView, OriginView, PauseView, ScheduleView, ScopeView,
 };

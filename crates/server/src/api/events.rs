@@ -13,7 +13,7 @@ use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::{JobExecution, StepExecution};
 use tokio::sync::mpsc;
 
-use super::executions::shown;
+use super::executions::shown_alone;
 use crate::error::{Problem, ProblemKind};
 use crate::extract::{NoQuery, PathId, Strict};
 use crate::state::AppState;
@@ -111,7 +111,7 @@ async fn report(state: &AppState, mut execution: JobExecution, sender: &mpsc::Se
         let ended = !execution.status.is_running();
         let status = execution.status;
         if reported != Some(status)
-            && let Ok(view) = shown(engine, execution).await
+            && let Ok(view) = shown_alone(engine, execution).await
         {
             let event = Event::default().event("execution").id(if ended { END } else { status.as_str() });
             if !send(sender, event.json_data(view)).await {

@@ -24,6 +24,12 @@ pub(crate) async fn shown(engine: &Engine, execution: JobExecution) -> Result<Ex
     Ok(ExecutionView::new(execution, engine.registry(), newest.as_ref()))
 }
 
+/// The same with the time that is left.
+pub(crate) async fn shown_alone(engine: &Engine, execution: JobExecution) -> Result<ExecutionView, Problem> {
+    let forecast = engine.forecast(&execution).await?;
+    Ok(shown(engine, execution).await?.with_forecast(forecast))
+}
+
 /// From the counters where it runs on this node, otherwise from its row.
 async fn newest_step(engine: &Engine, id: ExecutionId) -> Result<Option<NewestStep>, Problem> {
     if let Some(live) = engine.live_steps(id).last() {
@@ -129,5 +135,5 @@ pub(crate) async fn get(
     Strict(NoQuery): Strict<NoQuery>,
 ) -> Result<Json<ExecutionView>, Problem> {
     let execution = state.engine().execution(ExecutionId(id)).await?;
-    Ok(Json(shown(state.engine(), execution).await?))
+    Ok(Json(shown_alone(state.engine(), execution).await?))
 }

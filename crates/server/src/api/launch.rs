@@ -1,4 +1,4 @@
-//! Launching a job, and launching again what failed or was stopped.
+//! Launching a job.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use oxbatch_core::execution::{ExecutionId, Status};
 use oxbatch_core::repository::Launched;
 
 use crate::error::{Problem, ProblemKind};
-use crate::extract::body::{LaunchBody, NoBody};
+use crate::extract::body::LaunchBody;
 use crate::extract::query::{flag, priority, wait};
-use crate::extract::{PathId, PathName, QueryReader, Strict, StrictQuery, header};
+use crate::extract::{PathName, QueryReader, Strict, StrictQuery, header};
 use crate::state::AppState;
 use crate::view::{LaunchView, ValueView};
 
@@ -38,17 +38,6 @@ impl StrictQuery for LaunchQuery {
             priority: reader.one("priority", priority),
             wait: reader.one("wait", wait),
         }
-    }
-}
-
-/// The query of a restart.
-pub(crate) struct RestartQuery {
-    accept_changes: bool,
-}
-
-impl StrictQuery for RestartQuery {
-    fn read(reader: &mut QueryReader) -> Self {
-        Self { accept_changes: reader.one("accept_changes", flag).unwrap_or(false) }
     }
 }
 
@@ -108,7 +97,7 @@ pub(crate) async fn launch(
     Ok(answer(&state, launched, query.wait).await)
 }
 
-async fn answer(state: &AppState, launched: Launched, wait: Option<Duration>) -> impl IntoResponse + use<> {
+pub(super) async fn answer(state: &AppState, launched: Launched, wait: Option<Duration>) -> impl IntoResponse + use<> {
     let execution = launched.execution;
     let status = match wait {
         Some(at_most) => state.wait(execution.id, at_most).await.map_or(execution.status, |execution| execution.status),
@@ -118,39 +107,6 @@ async fn answer(state: &AppState, launched: Launched, wait: Option<Duration>) ->
     let location = AppendHeaders([(LOCATION, format!("/executions/{}", execution.id))]);
     let replayed = AppendHeaders(launched.replayed.then_some((REPLAYED, "true")));
     (StatusCode::ACCEPTED, location, replayed, Json(LaunchView::new(execution, status)))
-}
-
-/// Restart an execution that failed or was stopped.
-///
-/// A new execution of the same instance goes on where it was: steps that are complete are not run again.
-#[utoipa::path(
-    post, path = "/executions/{id}/restart", tag = "executions", operation_id = "restart_execution",
-    params(
-        ("id" = i64, Path, description = "Id of the execution", minimum = 1),
-        ("accept_changes" = Option<bool>, Query,
-            description = "Go on also where the definition of the job has changed in what the past of the instance depends on"),
-    ),
-    responses(
-        (status = 202, description = "Accepted: a new execution", body = LaunchView,
-            headers(("location" = String, description = "Path of the new execution"))),
-        (status = 404, description = "There is no such execution"),
-        (status = 409, description = "Its status forbids it, or its job is defined otherwise by now; `detail` says what to do instead"),
-        (status = 429, description = "As many launches wait as may"),
-    )
-)]
-pub(crate) async fn restart(
-    State(state): State<AppState>,
-    PathId(id): PathId,
-    Strict(query): Strict<RestartQuery>,
-    NoBody: NoBody,
-) -> Result<impl IntoResponse, Problem> {
-    let (engine, id) = (state.engine(), ExecutionId(id));
-    let restarted = match query.accept_changes {
-        true => engine.restart_accepting_changes(id).await,
-        false => engine.restart(id).await,
-    };
-    let launched = restarted.map_err(|error| unknown_job_of(id, error))?;
-    Ok(answer(&state, launched, None).await)
 }
 
 /// The refusal of what was asked for an execution: it exists, but its job may be unknown to this service by now.

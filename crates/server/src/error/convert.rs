@@ -24,6 +24,11 @@ impl From<OperatorError> for Problem {
             OperatorError::NotRestartable { id, .. } => {
                 Self::new(ProblemKind::WrongStatus, error.to_string()).with_execution(id)
             }
+            OperatorError::StalePlan { id, plan } => {
+                let detail =
+                    format!("the plan of the restart of execution {id} does not hold any more: see the new one");
+                Self::new(ProblemKind::StalePlan, detail).with_execution(id).with_plan((*plan).into())
+            }
             OperatorError::Priority { .. } => {
                 let invalid = ParameterError { parameter: Some("priority".to_owned()), message: error.to_string() };
                 Self::parameters(ProblemKind::InvalidQuery, vec![invalid])
@@ -103,6 +108,9 @@ impl From<LaunchError> for Problem {
             }
             LaunchError::DefinitionChanged { execution_id, .. } => {
                 Self::new(ProblemKind::DefinitionChanged, detail).with_execution(execution_id)
+            }
+            LaunchError::NotLast { execution_id, .. } => {
+                Self::new(ProblemKind::WrongStatus, detail).with_execution(execution_id)
             }
             LaunchError::NoRunNumber { .. } => Self::new(ProblemKind::NoRunNumber, detail),
             LaunchError::QueueFull { .. } => Self::new(ProblemKind::QueueFull, detail).retry_after(QUEUE_RETRY_SECONDS),

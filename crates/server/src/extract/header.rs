@@ -19,6 +19,24 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Pro
     Ok(key.map(str::to_owned))
 }
 
+/// The tag that the caller's If-Match names; `None` where it is missing or takes any.
+pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    const NAME: &str = "if-match";
+    let Some(given) = single(headers, NAME)? else { return Ok(None) };
+    if given == "*" {
+        return Ok(None);
+    }
+    let tag = given.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match tag.filter(|tag| !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_alphanumeric())) {
+        Some(tag) => Ok(Some(tag.to_owned())),
+        None => {
+            let detail =
+                format!("header {NAME} must be one tag in quotation marks, as the header etag of the plan has it");
+            Err(Problem::new(ProblemKind::InvalidHeader, detail))
+        }
+    }
+}
+
 /// The header `name` as text, when it stands there exactly once.
 pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
     let mut given = headers.get_all(name).iter();

@@ -1,24 +1,26 @@
-//! Gives each request its id, writes problem documents, and logs what is the service's own error.
+//! Gives each request its id, writes problem documents, counts requests, and logs what is the service's own error.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::ALLOW;
-use axum::http::{HeaderName, HeaderValue, Response};
+use axum::http::{HeaderName, HeaderValue, Method, Response};
 use axum::middleware::Next;
 use uuid::Uuid;
 
 use crate::error::Problem;
+use crate::state::AppState;
 
 /// Carries the request's id, in and out.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id that is taken over from a request.
 const MAX_ID_CHARS: usize = 128;
 
-pub(crate) async fn write(request: Request, next: Next) -> Response<Body> {
+pub(crate) async fn write(State(state): State<AppState>, request: Request, next: Next) -> Response<Body> {
     let begun = Instant::now();
     let id = taken_over(&request).unwrap_or_else(made);
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = next.run(request).await;
     let shown_id = id.to_str().unwrap_or_default();
@@ -35,9 +37,20 @@ pub(crate) async fn write(request: Request, next: Next) -> Response<Body> {
         response = problem.document(shown_id, allow);
     }
     tracing::debug!(request.id = shown_id, %method, path, status = status.as_u16(), took = ?begun.elapsed(), "request");
+    count(&state, (&method, route.as_ref()), status.as_u16(), begun.elapsed());
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }
+
+/// Counts a request by its route.
+#[cfg(feature = "metrics")]
+fn count(state: &AppState, (method, route): (&Method, Option<&MatchedPath>), status: u16, took: Duration) {
+    state.sums().count(method, route.map(MatchedPath::as_str), status, took);
+}
+
+/// Nothing asks for it.
+#[cfg(not(feature = "metrics"))]
+fn count(_: &AppState, _: (&Method, Option<&MatchedPath>), _: u16, _: Duration) {}
 
 /// The caller's own id, when it can be shown in a log as it is.
 fn taken_over(request: &Request) -> Option<HeaderValue> {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use oxbatch_core::engine::LiveStep;
+use oxbatch_core::engine::{Forecast, LiveStep};
 use oxbatch_core::{JobExecution, JobRegistry, Status, StepExecution};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::StatusView;
 use super::value::{ValueView, parameters, time};
+use super::{ForecastView, StatusView};
 
 /// One attempt to run a job instance.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -51,6 +51,10 @@ pub struct ExecutionView {
     /// Share of the work that is done: 1 when COMPLETED, null when it ended otherwise.
     #[schema(minimum = 0, maximum = 1, required)]
     progress: Option<f64>,
+    /// The time that is left while it runs: where it is shown by itself, and something is known. Left out in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    seconds_left: Option<ForecastView>,
     /// The execution whose skipped items it runs again; null for any other.
     #[schema(minimum = 1, required)]
     rerun_of: Option<i64>,
@@ -102,9 +106,17 @@ impl ExecutionView {
             priority: execution.priority,
             node: execution.node,
             progress,
+            seconds_left: None,
             rerun_of: execution.rerun_of.map(|id| id.0),
             rerun_by: execution.rerun_by.map(|id| id.0),
         }
+    }
+
+    /// The same with the time that is left.
+    #[must_use]
+    pub fn with_forecast(mut self, forecast: Option<Forecast>) -> Self {
+        self.seconds_left = forecast.map(Into::into);
+        self
     }
 
     /// `true` if the status alone does not give the progress of an execution: of the others nobody need read the steps.

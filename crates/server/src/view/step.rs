@@ -7,8 +7,8 @@ use oxbatch_core::{Decimal, StepExecution};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::StatusView;
 use super::value::time;
+use super::{PhaseSharesView, StatusView};
 
 /// One attempt to run a step.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -71,6 +71,14 @@ pub struct StepView {
     /// Share of the input that is done, where the reader knows it.
     #[schema(minimum = 0, maximum = 1, required)]
     progress: Option<f64>,
+    /// Seconds that are left of the step, forecast from the share of its input that is done; null where that is not
+    /// known, or not on this node.
+    #[schema(minimum = 0, required)]
+    seconds_left: Option<f64>,
+    /// The shares of the time that reading, processing, writing and committing take; null for a task, and while it runs
+    /// on another node.
+    #[schema(required)]
+    phases: Option<PhaseSharesView>,
     /// The step's control totals as of its last commit, over all attempts since it began anew; empty where it takes
     /// none.
     control_totals: Vec<ControlTotalView>,
@@ -115,10 +123,11 @@ impl StepView {
     /// Sample before the rows are read: a step that ends in between is then shown by its row.
     pub fn new(step: StepExecution, live: &[LiveStep], now: Timestamp) -> Self {
         let sample = live.iter().find(|live| step.status.is_running() && live.step_id == step.id);
-        let (counters, progress) = match sample {
-            Some(sample) => (sample.live.counters(), sample.live.progress()),
-            None => (step.counters, step.progress),
+        let (counters, progress, shares) = match sample {
+            Some(sample) => (sample.live.counters(), sample.live.progress(), sample.live.shares()),
+            None => (step.counters, step.progress, step.shares),
         };
+        let left = sample.and_then(|sample| sample.live.time_left());
         let seconds = step.end_time.unwrap_or(now).duration_since(step.start_time).as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]
         let rate = (seconds > 0.0).then(|| counters.read as f64 / seconds);
@@ -144,6 +153,8 @@ impl StepView {
             write_skip_count: counters.write_skip,
             items_per_second: rate,
             progress: progress.map(|share| share.clamp(0.0, 1.0)),
+            seconds_left: left.map(|left| left.as_secs_f64()),
+            phases: shares.map(Into::into),
             control_totals: step.control_totals.iter().map(Into::into).collect(),
         }
     }

@@ -74,7 +74,11 @@ async fn the_steps_show_what_they_counted() {
     assert!(is_time(&step["start_time"]) && is_time(&step["end_time"]));
     assert!(step["items_per_second"].as_f64().unwrap() > 0.0);
     assert_eq!(step["control_totals"], json!([]));
-    assert_eq!(step.as_object().unwrap().len(), 22);
+    let shares = ["read", "process", "write", "commit"].map(|phase| step["phases"][phase].as_f64().unwrap());
+    assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{shares:?}");
+    assert!(step["phases"]["bottleneck"].as_str().unwrap().ends_with(" % of the time"));
+    assert!(step["seconds_left"].is_null());
+    assert_eq!(step.as_object().unwrap().len(), 24);
 }
 
 #[tokio::test]

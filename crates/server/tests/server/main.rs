@@ -12,6 +12,8 @@ mod instances;
 mod jobs;
 mod launch;
 mod limits;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod new_runs;
 mod nodes;
 mod openapi;

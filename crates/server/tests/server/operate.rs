@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::Service;
+use crate::harness::{Service, request};
 
 #[tokio::test]
 async fn a_stop_that_waits_is_answered_when_the_work_has_stopped() {
@@ -107,8 +107,47 @@ async fn a_restart_under_another_definition_is_refused_unless_it_accepts_the_cha
         assert_eq!(refused.json()["execution_id"], 1);
     }
     service.post("/executions/1/restart?accept_changes=perhaps").await.problem(400);
-    assert_eq!(service.post("/executions/1/restart?accept_changes=true").await.status, 202);
+    let plan = service.get("/executions/1/restart-plan").await.json();
+    let change = "'Step1' was a chunk step and is a task step; 'ErrorStep' was a chunk step and is a task step";
+    assert_eq!(plan["definition_change"], change);
+    let as_planned = async |query: &str| {
+        let tag = format!("\"{}\"", plan["tag"].as_str().unwrap());
+        let request = request("POST", &format!("/executions/1/restart{query}")).header("if-match", tag);
+        service.send(request.body(axum::body::Body::empty()).unwrap()).await
+    };
+    assert_eq!(as_planned("").await.json()["type"], "urn:oxbatch:problem:definition-changed");
+    assert_eq!(as_planned("?accept_changes=true").await.status, 202);
     service.engine.wait(oxbatch_core::execution::ExecutionId(2), std::time::Duration::from_secs(60)).await.unwrap();
     let launched = service.post_json("/jobs/Failing/launch?wait=1m", r#"{"a":1}"#).await;
     assert_eq!(launched.status, 202, "the accepted one is in force: {}", launched.text);
+}
+
+#[tokio::test]
+async fn a_restart_does_what_its_plan_says_or_is_refused_with_the_new_one() {
+    let service = Service::start().await;
+    service.run("Failing", "{}").await;
+    let answer = service.get("/executions/1/restart-plan").await;
+    let (plan, etag) = (answer.json(), answer.header("etag").unwrap().to_owned());
+    assert_eq!(etag, format!("\"{}\"", plan["tag"].as_str().unwrap()));
+    let actions = |course: &serde_json::Value| {
+        let elements = course["elements"].as_array().unwrap().iter();
+        elements.map(|one| format!("{} {}", one["name"], one["action"]).replace('"', "")).collect::<Vec<_>>()
+    };
+    assert_eq!(actions(&plan["restart"]).last().unwrap(), "ErrorStep RESUME");
+    assert!(actions(&plan["restart"])[..1].iter().all(|one| one.ends_with("PASS_OVER")), "{plan}");
+    assert!(actions(&plan["force"]).iter().all(|one| one.ends_with(" BEGIN")), "{plan}");
+    let restart = async |tag: &str| {
+        let request = request("POST", "/executions/1/restart").header("if-match", tag);
+        service.send(request.body(axum::body::Body::empty()).unwrap()).await
+    };
+    assert!(restart("W/\"a\"").await.problem(400).contains("if-match"));
+    let stale = restart("\"0123\"").await;
+    assert!(stale.problem(409).contains("does not hold any more"), "{}", stale.text);
+    assert_eq!(stale.json()["plan"], plan);
+    assert_eq!(restart(&etag).await.json()["execution_id"], 2);
+    let late = restart(&etag).await;
+    assert!(late.problem(409).contains("does not hold any more"), "{}", late.text);
+    assert!(late.json()["plan"]["restart"]["refusal"].as_str().unwrap().contains("came after it"), "{}", late.text);
+    service.engine.wait(oxbatch_core::execution::ExecutionId(2), std::time::Duration::from_secs(60)).await.unwrap();
+    assert_eq!(service.get("/executions/99/restart-plan").await.status, 404);
 }
