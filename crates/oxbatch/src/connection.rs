@@ -6,6 +6,7 @@ use oxbatch_core::engine::Operator;
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::repository::{Drain, NodeStatus};
 use oxbatch_core::{JobExecution, JobRegistry, StepExecution};
+use oxbatch_server::view::ForecastView;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -48,6 +49,14 @@ impl Connection {
         Ok(match self {
             Self::Database(operator) => operator.repository().steps(id).await?,
             Self::Service(service) => service.steps(id).await?,
+        })
+    }
+
+    /// The time that is left of an execution.
+    pub(crate) async fn forecast(&self, execution: &JobExecution) -> Result<Option<ForecastView>, CliError> {
+        Ok(match self {
+            Self::Database(operator) => operator.forecast(execution).await?.map(Into::into),
+            Self::Service(service) => service.forecast(execution.id).await?,
         })
     }
 

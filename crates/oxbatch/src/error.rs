@@ -150,6 +150,7 @@ fn of_operator(error: &OperatorError) -> Exit {
         OperatorError::Launch(_)
         | OperatorError::NotRestartable { .. }
         | OperatorError::NotRerunnable { .. }
+        | OperatorError::StalePlan { .. }
         | OperatorError::ShuttingDown => Exit::Refused,
         _ => Exit::Unusable,
     }

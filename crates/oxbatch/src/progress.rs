@@ -56,8 +56,8 @@ struct StepBar {
     live: Arc<LiveCounters>,
     bar: ProgressBar,
     since: Instant,
-    /// The first share of the work that the reader knew, and its moment.
-    first: Option<(f64, Instant)>,
+    /// The reader knows how far it is.
+    has_share: bool,
     /// Said before the first item.
     word: &'static str,
     /// Said instead of the counts, until its moment where it has one.
@@ -108,7 +108,7 @@ impl EventConsumer for Progress {
                 let mut state = self.state();
                 let word = self.first_word(&state.job_name, step_name, resumed);
                 let (name, live, since) = (step_name.to_owned(), Arc::clone(live), Instant::now());
-                state.running.push(StepBar { step_id, name, live, bar, since, first: None, word, note: None });
+                state.running.push(StepBar { step_id, name, live, bar, since, has_share: false, word, note: None });
             }
             Event::RetryScheduled { step_name, retry, delay, .. } => {
                 let note = format!("waiting {} before retry {retry}", show_whole_seconds(delay));
@@ -135,13 +135,10 @@ impl EventConsumer for Progress {
 impl StepBar {
     fn sample(&mut self) {
         let (counters, now) = (self.live.counters(), Instant::now());
-        let mut left = None;
         if let Some(share) = self.live.progress() {
-            if self.first.is_none() {
+            if !std::mem::replace(&mut self.has_share, true) {
                 self.bar.set_style(style(WITH_SHARE));
             }
-            let (first, seen) = *self.first.get_or_insert((share, now));
-            left = words::time_left(first, share, now - seen);
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
             #[expect(clippy::cast_precision_loss, reason = "a length of a thousand")]
             self.bar.set_position((share.clamp(0.0, 1.0) * LENGTH as f64) as u64);
@@ -150,7 +147,10 @@ impl StepBar {
         let elapsed = now - self.since;
         self.bar.set_message(match &self.note {
             Some((note, _)) => format!("{note}  {}", show_whole_seconds(elapsed)),
-            None => words::of_counts(self.word, &counters, elapsed, left),
+            None => {
+                let shares = self.live.shares().filter(|_| elapsed >= words::SHARES_AFTER);
+                words::of_counts(self.word, &counters, elapsed, (self.live.time_left(), shares))
+            }
         });
         self.bar.tick();
     }

@@ -14,6 +14,7 @@ use oxbatch_core::execution::{ExecutionId, JobInstance, StoredSkip};
 use oxbatch_core::job::ParameterType;
 use oxbatch_core::repository::{Drain, Missing, NodeStatus};
 use oxbatch_core::{JobExecution, StepExecution};
+use oxbatch_server::view::{ForecastView, RestartPlanView};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use shapes::{CountShape, ExecutionShape, InstanceShape, JobShape, LaunchedShape, NodeShape, SkipShape, StepShape};
@@ -79,6 +80,13 @@ impl RemoteService {
     pub(crate) async fn execution(&self, id: ExecutionId) -> Result<JobExecution, RemoteError> {
         let shape = self.http.get::<ExecutionShape>(&format!("/executions/{id}")).await;
         self.read(or_missing(shape, Missing::Execution, id)?.into_execution())
+    }
+
+    /// The time that is left of an execution.
+    pub(crate) async fn forecast(&self, id: ExecutionId) -> Result<Option<ForecastView>, RemoteError> {
+        let execution = self.http.get::<Value>(&format!("/executions/{id}")).await;
+        let left = or_missing(execution, Missing::Execution, id)?.get("seconds_left").cloned();
+        self.read(left.map(|left| shape(&left)).transpose())
     }
 
     /// The steps of an execution.
@@ -189,10 +197,24 @@ impl RemoteService {
         self.operate(id, "abandon").await
     }
 
-    /// Restarts an execution; answers the id of the new one.
-    pub(crate) async fn restart(&self, id: ExecutionId, accept_changes: bool) -> Result<ExecutionId, RemoteError> {
+    /// The plan of a restart of an execution.
+    pub(crate) async fn restart_plan(&self, id: ExecutionId) -> Result<RestartPlanView, RemoteError> {
+        let plan = self.http.get(&format!("/executions/{id}/restart-plan")).await;
+        or_missing(plan, Missing::Execution, id)
+    }
+
+    /// Restarts an execution, as a plan says where its tag is given; answers the id of the new one.
+    pub(crate) async fn restart(
+        &self,
+        id: ExecutionId,
+        plan: Option<&str>,
+        accept_changes: bool,
+    ) -> Result<ExecutionId, RemoteError> {
+        let tag = plan.map(|tag| format!("\"{tag}\""));
+        let headers: Vec<_> = tag.iter().map(|tag| ("if-match", tag.as_str())).collect();
         let query = Query::default().with("accept_changes", accept_changes.then_some(true));
-        let launched = self.http.post::<LaunchedShape>(&query.on(&format!("/executions/{id}/restart"))).await;
+        let launched =
+            self.http.post_with::<LaunchedShape>(&query.on(&format!("/executions/{id}/restart")), &headers).await;
         Ok(ExecutionId(or_missing(launched, Missing::Execution, id)?.execution_id))
     }
 

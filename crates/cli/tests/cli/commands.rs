@@ -105,6 +105,23 @@ fn what_has_ended_is_neither_stopped_nor_restarted() {
 }
 
 #[test]
+fn a_dry_run_says_what_a_restart_would_do_and_its_tag_holds_until_that_is_done() {
+    let place = TestStore::new();
+    place.run("run FailingJob").expect(1);
+    assert_snapshot!("restart_dry_run", place.run("restart 1 --dry-run"));
+    let plan = place.run("restart 1 --dry-run --json").expect(0).json();
+    assert_eq!(place.query("SELECT count(*) FROM oxbatch_job_execution"), 1);
+    let tag = plan["tag"].as_str().unwrap();
+    place.run(&format!("restart 1 --plan {tag}")).expect(1);
+    let stale = place.run(&format!("restart 1 --plan {tag}")).expect(4);
+    assert!(stale.stderr.contains("does not hold any more"), "{stale}");
+    assert_eq!(place.query("SELECT count(*) FROM oxbatch_job_execution"), 2);
+    place.run("run SampleJob").expect(0);
+    assert_snapshot!("restart_dry_run_completed", place.run("restart 3 --dry-run"));
+    place.run("restart 99 --dry-run").expect(2);
+}
+
+#[test]
 fn a_purge_counts_first_and_keeps_what_could_be_restarted() {
     let place = TestStore::new();
     for arguments in ["run SampleJob", "run SampleJob --force", "run FailingJob"] {

@@ -86,6 +86,25 @@ fn jo_29_instances_are_counted() {
 }
 
 #[test]
+fn a_plan_of_a_restart_is_the_same_through_the_database_and_over_http() {
+    let place = TestStore::new();
+    let service = Service::start(&place);
+    place.run("launch FailingJob --wait").expect(1);
+    let mut plans = Vec::new();
+    for (caller, server) in both_ways(&place, &TestStore::new(), &service) {
+        plans.push(caller.run(&format!("{server}restart 1 --dry-run")).expect(0).stdout);
+        let stale = caller.run(&format!("{server}restart 1 --plan abc")).expect(4);
+        assert!(stale.stderr.contains("does not hold any more"), "{stale}");
+    }
+    assert_eq!(plans[0], plans[1]);
+    let tag = plans[0].trim_end().rsplit(' ').next().unwrap().to_owned();
+    let server = format!("--server http://{}", service.address);
+    let done = TestStore::new().run(&format!("{server} restart 1 --plan {tag} --wait")).expect(1);
+    assert!(done.stdout.contains("execution 2 of FailingJob is FAILED"), "{done}");
+    service.terminate();
+}
+
+#[test]
 fn parameters_have_the_same_types_over_http() {
     let place = TestStore::new();
     let service = Service::start(&place);

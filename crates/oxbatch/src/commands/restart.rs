@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use oxbatch_core::execution::ExecutionId;
+use oxbatch_server::view::{CourseView, RestartPlanView};
 
 use super::wait::SentArgs;
 use super::{foreground, parse_id};
@@ -11,6 +12,7 @@ use crate::connection::Connection;
 use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::output;
 use crate::program::Program;
 
 /// Arguments of `restart`.
@@ -24,26 +26,79 @@ pub(crate) struct RestartArgs {
     accept_changes: bool,
     #[command(flatten)]
     sent: SentArgs,
-    /// Print the execution and its steps as JSON
+    /// Only say what would be done: which steps are not run again, where the others go on, what a launch with --force
+    /// would do
+    #[arg(long, conflicts_with_all = ["wait", "plan", "accept_changes"])]
+    dry_run: bool,
+    /// Restart only if what a dry run with this tag has said still holds
+    #[arg(long, value_name = "TAG")]
+    plan: Option<String>,
+    /// Print the execution and its steps, or with --dry-run the plan, as JSON
     #[arg(long, conflicts_with = "wait")]
     json: bool,
 }
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: RestartArgs) -> Result<Exit, CliError> {
-    let RestartArgs { id, accept_changes, sent, json } = arguments;
+    let RestartArgs { id, accept_changes, sent, dry_run, plan, json } = arguments;
+    if dry_run {
+        return plan_of(program, id, json).await;
+    }
     let operator = match program.connection(Access::Write).await? {
         Connection::Database(operator) => operator,
         Connection::Service(service) => {
-            let id = service.restart(id, accept_changes).await?;
+            let id = service.restart(id, plan.as_deref(), accept_changes).await?;
             return sent.attend(Connection::Service(service), id, json).await;
         }
     };
     operator.end_if_dead(id).await?;
     let repository = Arc::clone(operator.repository());
-    foreground::run(program, repository, json, async |engine| match accept_changes {
-        true => engine.restart_here_accepting_changes(id).await,
-        false => engine.restart_here(id).await,
+    foreground::run(program, repository, json, async |engine| {
+        engine.restart_here(id, plan.as_deref(), accept_changes).await
     })
     .await
+}
+
+/// Says what a restart would do.
+async fn plan_of(program: &Program, id: ExecutionId, json: bool) -> Result<Exit, CliError> {
+    let plan: RestartPlanView = match program.connection(Access::Read).await? {
+        Connection::Database(operator) => operator.restart_plan(id).await?.into(),
+        Connection::Service(service) => service.restart_plan(id).await?,
+    };
+    if json {
+        output::json(&plan)?;
+        return Ok(Exit::Completed);
+    }
+    output::line(format!("a restart of execution {id} of {}:", output::one_line(&plan.job_name)))?;
+    course(&plan.restart)?;
+    if let Some(change) = &plan.definition_change {
+        let refused =
+            format!("  is refused without --accept-changes, since the definition of the job has changed: {change}");
+        output::line(output::one_line(&refused))?;
+    }
+    output::line("a launch with force:")?;
+    course(&plan.force)?;
+    output::line(format!("tag {}", plan.tag))?;
+    Ok(Exit::Completed)
+}
+
+/// Prints the elements of a course, one in a line. What is reached only as the plan assumes begins with a word for it.
+fn course(course: &CourseView) -> Result<(), CliError> {
+    if let Some(reason) = &course.refusal {
+        return output::line(format!("  is refused: {}", output::one_line(reason)));
+    }
+    for element in &course.elements {
+        let round = if element.iteration > 1 { format!(" (round {})", element.iteration) } else { String::new() };
+        let at_end = if element.is_final { "at the end, " } else { "" };
+        let then = if element.is_certain { "" } else { "then " };
+        let text = format!("  {then}{at_end}{}{round}: {}", element.name, element.summary);
+        output::line(output::one_line(&text))?;
+    }
+    let Some(end) = &course.end else { return Ok(()) };
+    let end = match (&end.decider, &end.message) {
+        (Some(decider), _) => format!("  what follows is for decider '{decider}' to say"),
+        (None, Some(message)) => format!("  {message}"),
+        (None, None) => return Ok(()),
+    };
+    output::line(output::one_line(&end))
 }

@@ -1,21 +1,27 @@
 //! `show`: an execution and its steps.
 
+use std::time::Duration;
+
 use clap::Args;
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::{JobExecution, StepExecution};
+use oxbatch_server::view::ForecastView;
 
 use super::executions::took;
 use super::{follow, parse_id};
 use crate::colour::{self, paint_word};
 use crate::connection::Connection;
 use crate::database::Access;
-use crate::duration::show_seconds;
+use crate::duration::{show_seconds, show_whole_seconds};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
 use crate::program::Program;
 use crate::table::{Align, Table};
 use crate::view::{self, ReportView};
+
+/// The shortest step of which a rate is shown.
+const RATES_AFTER: Duration = Duration::from_secs(1);
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
@@ -46,7 +52,15 @@ pub(crate) async fn run(program: &Program, arguments: ShowArgs) -> Result<Exit, 
             let (execution, steps) = (connection.execution(id).await?, connection.steps(id).await?);
             output::json(&ReportView::new(execution, steps, &program.registry))?;
         }
-        (_, false) => report(&connection.execution(id).await?, &connection.steps(id).await?)?,
+        (_, false) => {
+            let execution = connection.execution(id).await?;
+            let left = connection.forecast(&execution).await?;
+            report(&execution, &connection.steps(id).await?)?;
+            if let Some(left) = left {
+                output::line("")?;
+                output::line(time_left(&left))?;
+            }
+        }
     }
     Ok(Exit::Completed)
 }
@@ -59,6 +73,9 @@ pub(super) fn report(execution: &JobExecution, steps: &[StepExecution]) -> Resul
     }
     output::line("")?;
     table(steps).print()?;
+    for line in steps.iter().filter_map(rate) {
+        output::line(line)?;
+    }
     if steps.iter().any(|step| !step.control_totals.is_empty()) {
         output::line("")?;
         totals(steps).print()?;
@@ -105,6 +122,27 @@ fn table(steps: &[StepExecution]) -> Table {
         table.row(names.into_iter().chain(numbers.map(|number| number.to_string())).chain([took]));
     }
     table
+}
+
+/// The rate of a step and the phase that takes most of its time; nothing of a step that was quick, or is a task.
+fn rate(step: &StepExecution) -> Option<String> {
+    let end = step.end_time.unwrap_or_else(jiff::Timestamp::now);
+    let took: Duration = end.duration_since(step.start_time).try_into().ok().filter(|took| *took >= RATES_AFTER)?;
+    let shares = step.shares?;
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let rate = step.counters.read as f64 / took.as_secs_f64();
+    Some(output::one_line(&format!("{}: {rate:.0} items/s, {}", step.step_name, shares.sentence())))
+}
+
+/// The time that is left, in words.
+fn time_left(left: &ForecastView) -> String {
+    let time = |seconds: f64| show_whole_seconds(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+    match left.runs {
+        None => format!("about {} left, by its input", time(left.high)),
+        Some(runs) => {
+            format!("{} to {} left, by {runs} recent runs of its job", time(left.low), time(left.high))
+        }
+    }
 }
 
 fn totals(steps: &[StepExecution]) -> Table {

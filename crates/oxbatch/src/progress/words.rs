@@ -2,27 +2,22 @@
 
 use std::time::Duration;
 
-use oxbatch_core::execution::Counters;
+use oxbatch_core::execution::{Counters, PhaseShares};
 use oxbatch_core::{JobExecution, Status, StepExecution};
 
 use crate::duration::show_whole_seconds;
 use crate::output;
 
-/// Share of the work, and time, before a forecast means anything.
-const FORECAST_AFTER: (f64, Duration) = (0.01, Duration::from_secs(2));
-
-/// The time that is left of a step whose share of the work was `first` when it was first seen, `elapsed` ago.
-pub(super) fn time_left(first: f64, now: f64, elapsed: Duration) -> Option<Duration> {
-    let done = now - first;
-    let (share, time) = FORECAST_AFTER;
-    if done < share || elapsed < time || !(0.0..1.0).contains(&now) {
-        return None;
-    }
-    Duration::try_from_secs_f64(elapsed.as_secs_f64() * (1.0 - now) / done).ok()
-}
+/// Time before the shares of the phases mean anything.
+pub(crate) const SHARES_AFTER: Duration = Duration::from_secs(2);
 
 /// The line of a step: its counts, or `word` before there are any.
-pub(super) fn of_counts(word: &str, counters: &Counters, elapsed: Duration, left: Option<Duration>) -> String {
+pub(super) fn of_counts(
+    word: &str,
+    counters: &Counters,
+    elapsed: Duration,
+    (left, shares): (Option<Duration>, Option<PhaseShares>),
+) -> String {
     let mut parts = Vec::new();
     if counters.read == 0 && counters.skip() == 0 {
         parts.push(word.to_owned());
@@ -36,6 +31,7 @@ pub(super) fn of_counts(word: &str, counters: &Counters, elapsed: Duration, left
     }
     parts.push(show_whole_seconds(elapsed));
     parts.extend(left.map(|left| format!("about {} left", show_whole_seconds(left))));
+    parts.extend(shares.map(|shares| shares.sentence()));
     parts.join("  ")
 }
 
@@ -59,25 +55,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_left_counts_from_where_the_step_resumed() {
-        let seconds = Duration::from_secs;
-        assert_eq!(time_left(0.0, 0.25, seconds(10)), Some(seconds(30)));
-        assert_eq!(time_left(0.5, 0.75, seconds(10)), Some(seconds(10)));
-        assert_eq!(time_left(0.0, 0.001, seconds(10)), None);
-        assert_eq!(time_left(0.0, 0.5, seconds(1)), None);
-        assert_eq!(time_left(0.0, 1.0, seconds(10)), None);
-        assert_eq!(time_left(0.5, 0.5, seconds(10)), None);
-    }
-
-    #[test]
     fn a_line_has_a_word_before_the_first_item_and_counts_after_it() {
         let mut counters = Counters::default();
         let seconds = Duration::from_secs;
-        assert_eq!(of_counts("opening the input", &counters, seconds(3), None), "opening the input  3 s");
+        assert_eq!(of_counts("opening the input", &counters, seconds(3), (None, None)), "opening the input  3 s");
         (counters.read, counters.write, counters.filter) = (1_000, 900, 100);
         assert_eq!(
-            of_counts("opening the input", &counters, seconds(10), Some(seconds(65))),
+            of_counts("opening the input", &counters, seconds(10), (Some(seconds(65)), None)),
             "read 1000  written 900  filtered 100  100 items/s  10 s  about 1 min 05 s left"
         );
+        let shares = PhaseShares::of([1, 2, 7, 0].map(Duration::from_secs));
+        let line = of_counts("opening the input", &counters, seconds(10), (None, shares));
+        assert!(line.ends_with("100 items/s  10 s  writing takes 70 % of the time"), "{line}");
     }
 }

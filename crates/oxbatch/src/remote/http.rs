@@ -87,7 +87,16 @@ impl Http {
 
     /// Asks for a change that must not be asked for twice.
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, RemoteError> {
-        let answer = self.call(self.build(Method::POST, path, &[], String::new())?).await?;
+        self.post_with(path, &[]).await
+    }
+
+    /// The same with headers.
+    pub(super) async fn post_with<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<T, RemoteError> {
+        let answer = self.call(self.build(Method::POST, path, headers, String::new())?).await?;
         self.read(&answer)
     }
 

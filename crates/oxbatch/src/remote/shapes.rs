@@ -11,6 +11,7 @@ use oxbatch_core::execution::{
 use oxbatch_core::job::{Parameter, ParameterType, ProcessExitCodes};
 use oxbatch_core::repository::{Drain, Node, NodeReport, NodeState, NodeStatus};
 use oxbatch_core::{Decimal, JobExecution, JobParameters, ParameterValue, Status, StepExecution};
+use oxbatch_server::view::PhaseSharesView;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -218,6 +219,9 @@ pub(super) struct StepShape {
     process_skip_count: i64,
     write_skip_count: i64,
     progress: Option<f64>,
+    /// Not shown by services of earlier versions.
+    #[serde(default)]
+    phases: Option<PhaseSharesView>,
     control_totals: Vec<ControlTotalShape>,
 }
 
@@ -375,6 +379,7 @@ impl StepShape {
             },
             control_totals: totals.collect::<Result<ControlTotals, String>>()?,
             progress: self.progress,
+            shares: self.phases.as_ref().map(Into::into),
         })
     }
 }
