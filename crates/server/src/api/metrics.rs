@@ -250,7 +250,7 @@ impl Out<'_, '_> {
     ) -> Result<(), Error> {
         let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
         for (job, totals) in jobs {
-            let bounds = DURATION_BOUNDS.into_iter().chain([f64::MAX]);
+            let bounds = DURATION_BOUNDS.into_iter().chain([f64::INFINITY]);
             let classes: Vec<(f64, u64)> = bounds.zip(totals.durations).collect();
             let count = totals.durations.iter().sum();
             let labels = [("job_name", job)];

@@ -26,6 +26,7 @@ async fn executions_items_chunks_and_requests_are_counted() {
         (r#"oxbatch_executions_ended_total{job_name="Sample",status="FAILED"}"#, 0.0),
         (r#"oxbatch_executions_ended_total{job_name="Failing",status="FAILED"}"#, 1.0),
         (r#"oxbatch_execution_duration_seconds_count{job_name="Sample"}"#, 1.0),
+        (r#"oxbatch_execution_duration_seconds_bucket{le="+Inf",job_name="Sample"}"#, 1.0),
         (r#"oxbatch_executions{job_name="Sample",status="STARTED"}"#, 0.0),
         (r#"oxbatch_queue_length{of="all"}"#, 0.0),
         (r#"oxbatch_repository_up{node="this"}"#, 1.0),
