@@ -1,10 +1,11 @@
-//! Notices: written with what they tell of, taken and delivered afterwards.
+//! Notices: written with their cause, taken and delivered afterwards.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use oxbatch_core::execution::{ExecutionId, JobExecution, Status};
-use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeChannel, NoticeId, NoticeKind, NoticeState};
+use oxbatch_core::execution::{ExecutionId, JobExecution};
+use oxbatch_core::notice::rules::{self, EndFacts, MissedFires, NewNotice};
+use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeChannel, NoticeId, NoticeState};
 use oxbatch_core::repository::{AttemptEnd, LateFire, NoticePage, PageRequest, RepositoryError};
 
 use super::{Database, OwnedRow, Value, values};
@@ -20,66 +21,69 @@ macro_rules! notice_columns {
     };
 }
 
-/// A notice of a kind to each channel that is told of it.
-const TELL: &str = "INSERT INTO oxbatch_notice
-         (channel, kind, job_name, execution_id, schedule, instant, message, create_time, state, next_attempt)
-     SELECT channel.name, $1, $2, CAST($3 AS BIGINT), CAST($4 AS TEXT), CAST($5 AS BIGINT), $6, $7, 'PENDING', $7
-     FROM oxbatch_notice_channel AS channel WHERE channel.kinds LIKE $8";
-
-fn pattern(kind: NoticeKind) -> String {
-    format!("% {kind} %")
+/// The receivers of notices.
+async fn channels<D: Database>(database: &D) -> Result<Vec<NoticeChannel>, StoreError<D::Error>> {
+    let rows = database.query("SELECT name, kinds, skips_over FROM oxbatch_notice_channel ORDER BY name", &[]).await?;
+    let read = |row: &OwnedRow| {
+        Ok(NoticeChannel {
+            name: row.text(0)?.to_owned(),
+            // A kind of a newer version is nothing that this one notifies anybody of.
+            kinds: row.text(1)?.split_whitespace().filter_map(|word| word.parse().ok()).collect(),
+            skips_over: row.optional_number(2)?.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+        })
+    };
+    Ok(rows.iter().map(read).collect::<Result<_, RepositoryError>>()?)
 }
 
-/// Writes the notices of an execution that has ended, where there is anyone to be told. `goes_on` is set for one that
-/// has a successor.
+/// Writes notices that are due at once.
+async fn write<D: Database>(
+    database: &D,
+    notices: Vec<NewNotice>,
+    time: Timestamp,
+) -> Result<(), StoreError<D::Error>> {
+    const WRITE: &str = "INSERT INTO oxbatch_notice
+             (channel, kind, job_name, execution_id, schedule, instant, message, create_time, state, next_attempt)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'PENDING', $8)";
+    let row = |notice: &NewNotice| {
+        let execution = notice.execution_id.map(|id| id.0);
+        let (schedule, instant) = (notice.schedule.as_ref(), notice.instant);
+        let (channel, kind, job, message) = (&notice.channel, notice.kind.as_str(), &notice.job_name, &notice.message);
+        values![channel, kind, job, execution, schedule, instant, message, time].to_vec()
+    };
+    let rows: Vec<Vec<Value>> = notices.iter().map(row).collect();
+    if !rows.is_empty() {
+        database.execute_all(WRITE, &rows).await?;
+    }
+    Ok(())
+}
+
+/// Writes the notices of an execution that has ended. `goes_on` is set for one that has a successor.
 pub(crate) async fn of_end<D: Database>(
     database: &D,
     execution: &JobExecution,
     goes_on: bool,
 ) -> Result<(), StoreError<D::Error>> {
-    const RECOVERED: &str = "INSERT INTO oxbatch_notice
-             (channel, kind, job_name, execution_id, message, create_time, state, next_attempt)
-         SELECT channel.name, 'recovered', $1, $2, $3, $4, 'PENDING', $4
-         FROM oxbatch_notice_channel AS channel WHERE channel.kinds LIKE $5 AND 'FAILED' =
-             (SELECT earlier.status FROM oxbatch_job_execution AS earlier WHERE earlier.id =
-                 (SELECT max(id) FROM oxbatch_job_execution WHERE job_name = $1 AND id < $2))";
-    const SKIPS: &str = "INSERT INTO oxbatch_notice
-             (channel, kind, job_name, execution_id, message, create_time, state, next_attempt)
-         SELECT channel.name, 'skips', $1, $2, $3, $4, 'PENDING', $4
-         FROM oxbatch_notice_channel AS channel WHERE channel.skips_over <
-             (SELECT sum(read_skip_count + process_skip_count + write_skip_count) FROM oxbatch_step_execution
-              WHERE job_execution_id = $2)";
+    const FACTS: &str = "SELECT
+         (SELECT earlier.status FROM oxbatch_job_execution AS earlier WHERE earlier.id =
+             (SELECT max(id) FROM oxbatch_job_execution WHERE job_name = $1 AND id < $2)),
+         (SELECT CAST(sum(read_skip_count + process_skip_count + write_skip_count) AS BIGINT)
+          FROM oxbatch_step_execution WHERE job_execution_id = $2)";
     if goes_on {
         return Ok(());
     }
-    let (job, id) = (&execution.job_name, execution.id.0);
-    let time = execution.end_time.unwrap_or(Timestamp::UNIX_EPOCH);
-    match execution.status {
-        Status::Failed => {
-            let why = execution.exit_message.as_deref().unwrap_or("it gives no reason");
-            let message = format!("execution {id} of job '{job}' has failed: {}", shorten(why));
-            let kind = NoticeKind::Failed;
-            let row = values![kind.as_str(), job, id, Value::Null, Value::Null, &message, time, &pattern(kind)];
-            database.execute(TELL, &row).await?;
-        }
-        Status::Completed => {
-            let message = format!("execution {id} of job '{job}' is complete; the one before it had failed");
-            database.execute(RECOVERED, &values![job, id, &message, time, &pattern(NoticeKind::Recovered)]).await?;
-        }
-        _ => return Ok(()),
-    }
-    let message = format!("execution {id} of job '{job}' has skipped more items than the limit of this channel");
-    database.execute(SKIPS, &values![job, id, &message, time]).await?;
-    Ok(())
-}
-
-/// At most 2,000 bytes of a message.
-fn shorten(text: &str) -> &str {
-    let mut end = text.len().min(2_000);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    let channels = channels(database).await?;
+    let row = match channels.is_empty() {
+        true => None,
+        false => database.optional(FACTS, &values![&execution.job_name, execution.id.0]).await?,
+    };
+    let Some(row) = row else { return Ok(()) };
+    let previous = row.optional_text(0)?.is_some().then(|| row.word(0)).transpose()?;
+    let skipped = row.optional_number(1)?.unwrap_or(0);
+    let time = execution.end_time.ok_or_else(|| RepositoryError::Corrupt {
+        what: format!("end of execution {}", execution.id),
+        source: "it has no time".into(),
+    })?;
+    write(database, rules::of_end(EndFacts { execution, goes_on, previous, skipped }, &channels), time).await
 }
 
 /// Writes the notices of a late fire.
@@ -88,16 +92,8 @@ pub(crate) async fn of_late<D: Database>(
     late: &LateFire,
     time: Timestamp,
 ) -> Result<(), StoreError<D::Error>> {
-    let fire = &late.fire;
-    let message = format!(
-        "the fire of schedule '{}' at {} is late at its deadline {}: {}",
-        fire.schedule_name, fire.instant, late.at, late.message
-    );
-    let kind = NoticeKind::Late;
-    let (job, execution, name) = (&fire.job_name, fire.execution_id.map(|id| id.0), &fire.schedule_name);
-    let row = values![kind.as_str(), job, execution, name, fire.instant, &message, time, &pattern(kind)];
-    database.execute(TELL, &row).await?;
-    Ok(())
+    let channels = channels(database).await?;
+    write(database, rules::of_late(late, &channels), time).await
 }
 
 /// Writes one notice of fires that were missed together.
@@ -107,18 +103,12 @@ pub(crate) async fn of_missed<D: Database>(
     missed: (Timestamp, Timestamp, usize),
     time: Timestamp,
 ) -> Result<(), StoreError<D::Error>> {
+    let channels = channels(database).await?;
     let sql = "SELECT name, job_name FROM oxbatch_schedule WHERE id = $1";
     let Some(row) = database.optional(sql, &values![schedule_id]).await? else { return Ok(()) };
     let (first, last, count) = missed;
-    let name = row.text(0)?;
-    let message = match count {
-        1 => format!("schedule '{name}' has missed its fire at {first}"),
-        _ => format!("schedule '{name}' has missed {count} fires from {first} to {last}"),
-    };
-    let kind = NoticeKind::Missed;
-    let row = values![kind.as_str(), row.text(1)?, Value::Null, name, last, &message, time, &pattern(kind)];
-    database.execute(TELL, &row).await?;
-    Ok(())
+    let missed = MissedFires { schedule: row.text(0)?, job_name: row.text(1)?, first, last, count };
+    write(database, rules::of_missed(missed, &channels), time).await
 }
 
 pub(crate) async fn set_channels<D: Database>(

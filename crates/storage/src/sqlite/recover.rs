@@ -7,7 +7,7 @@ use oxbatch_core::repository::{RecoverRequest, Recovered};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
-use super::finish::{end_running_steps, tell};
+use super::finish::{end_running_steps, write_notices};
 use super::launch::create_successor;
 use super::rows;
 use super::sql::{execution_columns, now, running_columns};
@@ -90,7 +90,7 @@ fn end_lost(
         )?;
     let successor = recoveries.map(|count| create_successor(connection, (id, running), count, request.time));
     let successor = successor.transpose()?;
-    tell(connection, &lost, successor.is_some())?;
+    write_notices(connection, &lost, successor.is_some())?;
     Ok(Recovered { lost, successor })
 }
 
