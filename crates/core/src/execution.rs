@@ -11,10 +11,7 @@ mod shares;
 mod skip;
 mod status;
 
-use std::fmt;
-
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 pub use context::{ContextChanges, ContextError, ExecutionContext, MAX_CONTEXT_BYTES, StepState};
 pub use control_total::{ControlTotal, ControlTotals, Imbalance};
@@ -30,20 +27,7 @@ pub use shares::{PhaseShares, StepPhase};
 pub use skip::{MAX_SKIPPED_BYTES, SkipPhase, SkippedItem, StoredSkip, UnknownSkipPhase};
 pub use status::{IllegalTransition, Status, StatusEvent, UnknownStatus, next};
 
-macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(pub i64);
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
-            }
-        }
-    };
-}
+use crate::words::id;
 
 id! {
     /// Id of a [`JobInstance`]; starts at 1 and is never used twice.

@@ -62,6 +62,7 @@ pub mod notice;
 pub mod repository;
 pub mod schedule;
 pub mod step;
+mod words;
 
 pub use decimal::{Decimal, DecimalError, MAX_DECIMAL_PLACES, Summand};
 pub use engine::{Engine, EngineConfig};

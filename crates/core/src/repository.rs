@@ -2,6 +2,7 @@
 
 mod backfills;
 mod error;
+mod fires;
 mod lease;
 mod missing;
 mod node;
@@ -39,11 +40,15 @@ pub use requests::{
     RecoverRequest, Recovered, RenewedLease, RerunRequest, RerunStep, StartedStep, StepOutcome, StepStart,
 };
 
+pub use crate::words::UnknownWord;
+pub use fires::{
+    Advance, DeadlineKind, Fire, FireFilter, FireId, FireLaunch, FireOutcome, FirePage, FireRequest, Fired, LateFire,
+    NewFire, RecordedFire, ReleaseRequest,
+};
 pub use retention::purge_in_batches;
 pub use schedules::{
-    Advance, Agenda, DeadlineKind, Fire, FireFilter, FireId, FireLaunch, FireOutcome, FirePage, FireRequest, Fired,
-    LateFire, NewFire, Pause, PauseScope, PutSchedule, RecordedFire, ReleaseRequest, ScheduleFilter, ScheduleId,
-    ScheduleOrigin, Schedules, StoredSchedule, UnknownWord, WaitingFire,
+    Agenda, Pause, PauseScope, PutSchedule, ScheduleFilter, ScheduleId, ScheduleOrigin, Schedules, StoredSchedule,
+    WaitingFire,
 };
 
 use crate::execution::{
@@ -183,7 +188,7 @@ pub trait History: Send + Sync + 'static {
 
     /// Executions whose status has changed since a position, at most `limit` of them: new ones, and those that have
     /// begun, are being stopped, have ended or were given up, whoever did it. Without a position, or with one that this
-    /// store cannot have told, it tells none, and where the history is now.
+    /// store cannot have given out, it gives none, and where the history is now.
     fn changes<'a>(&'a self, since: Option<&'a str>, limit: u32) -> RepositoryFuture<'a, Changes>;
 
     /// The step executions of the executions that have an owner now, in the order in which they began, at most `limit`.
@@ -197,7 +202,7 @@ pub trait History: Send + Sync + 'static {
 
     /// The past that the next execution of the instance of an execution would go on with: what
     /// [`Executions::flow_past`]
-    /// and [`Executions::start_step`] would tell it.
+    /// and [`Executions::start_step`] would return it.
     fn instance_past(&self, id: ExecutionId) -> RepositoryFuture<'_, InstancePast>;
 
     /// The items that a step execution skipped, in their order, at most `limit` of them, those after the
@@ -241,7 +246,7 @@ pub trait Nodes: Send + Sync + 'static {
     /// Announces a node before it claims its first execution, so that its death can be seen.
     fn register_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()>;
 
-    /// Writes down that a node lives, and tells whether it is to drain. Rows of nodes that were silent for
+    /// Writes down that a node lives, and returns whether it is to drain. Rows of nodes that were silent for
     /// [`NODE_RETENTION`] are removed by the way. Need not be durable.
     fn heartbeat<'a>(&'a self, report: &'a NodeReport) -> RepositoryFuture<'a, Option<Drain>>;
 

@@ -4,21 +4,22 @@
 //! here are pure functions; the store reads, asks and writes.
 
 mod backfill;
+mod builder;
 mod calendar;
 mod changes;
+mod check;
 mod cron;
 mod definition;
 mod file_name;
 mod parameters;
+mod policy;
 pub mod rules;
 
-pub use backfill::{MAX_BACKFILL, Standing, UnknownWhich, Which, fires_on};
+pub use backfill::{MAX_BACKFILL, Standing, Which, fires_on};
 pub use calendar::Calendar;
 pub use changes::{ClockChange, Effect};
 pub use cron::{Cron, CronError};
-pub use definition::{
-    AfterFailure, DEFAULT_WINDOW, FILE_PARAMETER, MAX_FILE_SETTLE, Missed, OnExisting, Overlap, Schedule,
-    ScheduleError, Trigger,
-};
+pub use definition::{DEFAULT_WINDOW, FILE_PARAMETER, MAX_UNCHANGED_FOR, Schedule, ScheduleError, Trigger};
 pub(crate) use file_name::matches_name;
 pub use parameters::FireParameter;
+pub use policy::{AfterFailure, Missed, OnExisting, Overlap};

@@ -3,22 +3,17 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::schedules::stored_words;
 use super::{Fire, RepositoryFuture, ScheduleId, StoredSchedule};
 use crate::schedule::Which;
 use crate::schedule::rules::LastRun;
+use crate::words::{id, words};
 
-/// The id of a backfill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BackfillId(pub i64);
-
-impl std::fmt::Display for BackfillId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
+id! {
+    /// The id of a backfill.
+    BackfillId
 }
 
-stored_words! {
+words! {
     /// The state of a backfill.
     BackfillState, "state of a backfill" {
         /// It launches, or waits for what it has launched.

@@ -35,13 +35,13 @@ impl NoticePage {
     }
 }
 
-/// The durable store of notices. What they tell of writes them, in its own transaction: the end of an execution, fires
+/// The durable store of notices. Their cause writes them, in its own transaction: the end of an execution, fires
 /// that are missed, deadlines that have passed.
 ///
 /// # Contract
 /// That of [`JobRepository`](super::JobRepository).
 pub trait Notices: Send + Sync + 'static {
-    /// Sets those who are told from now on, in place of those before. Durable.
+    /// Sets the channels that get notices from now on, in place of those before. Durable.
     fn set_notice_channels(&self, channels: Vec<NoticeChannel>) -> RepositoryFuture<'_, ()>;
 
     /// Takes notices of these channels whose attempt is due, at most so many: nobody else tries them for a while, and

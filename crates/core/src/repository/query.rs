@@ -86,8 +86,8 @@ impl ExecutionPage {
 pub struct Changes {
     /// As they stand, those first that changed first. What changed several times is there once.
     pub executions: Vec<JobExecution>,
-    /// From where the next call goes on: it tells what has changed by then and is not in any page until here, no matter
-    /// in which order it was committed.
+    /// From where the next call goes on: it stands for what has changed by then and is not in any page until here,
+    /// in whichever order it was committed.
     pub position: String,
     /// A short position that can be kept and sent around. It is at or before the exact one: who goes on from it is
     /// reported some changes again, and misses none.

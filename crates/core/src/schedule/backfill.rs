@@ -6,48 +6,22 @@ use jiff::civil::Date;
 use super::Calendar;
 use super::rules::LastRun;
 use crate::execution::Status;
+use crate::words::words;
 
 /// Most fires of one backfill.
 pub const MAX_BACKFILL: usize = 100_000;
 
-/// The fires of a range that a backfill launches.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Which {
-    /// Those without an execution.
-    #[default]
-    Missing,
-    /// Those whose last execution failed, was stopped or abandoned.
-    Failed,
-    /// All of them, those that are complete from the start.
-    All,
-}
-
-impl Which {
-    /// All of them.
-    pub const ALL: &[Self] = &[Self::Missing, Self::Failed, Self::All];
-
-    /// Its word in rows, commands and answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Failed => "failed",
-            Self::All => "all",
-        }
-    }
-}
-
-/// A text that names no range of a backfill.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is none of missing, failed and all")]
-pub struct UnknownWhich {
-    text: String,
-}
-
-impl std::str::FromStr for Which {
-    type Err = UnknownWhich;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWhich> {
-        Self::ALL.iter().copied().find(|it| it.as_str() == text).ok_or_else(|| UnknownWhich { text: text.to_owned() })
+words! {
+    /// The fires of a range that a backfill launches.
+    #[derive(Default)]
+    Which, "range of a backfill" {
+        /// Those without an execution.
+        #[default]
+        Missing = "missing",
+        /// Those whose last execution failed, was stopped or abandoned.
+        Failed = "failed",
+        /// All of them, those that are complete from the start.
+        All = "all",
     }
 }
 

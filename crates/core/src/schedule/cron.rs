@@ -68,7 +68,7 @@ pub enum CronError {
         /// The text.
         text: String,
     },
-    /// It is too long to be looked at.
+    /// It is longer than the most that is read.
     #[error("a cron text has at most {MAX_BYTES} bytes")]
     TooLong,
 }

@@ -20,20 +20,20 @@ pub struct Due {
     pub missed: Vec<(Timestamp, String)>,
     /// The fire behind them that is to run now.
     pub fire: Option<Timestamp>,
-    /// The past is settled up to here.
-    pub settled: Timestamp,
+    /// The past is recorded up to here.
+    pub recorded_until: Timestamp,
     /// The first fire after that; it is due as well when it is not later than the present.
     pub next: Option<Timestamp>,
 }
 
-/// The fires between what is settled and the present: those that were missed, up to the first that is to run.
-pub fn due(schedule: &Schedule, calendar: &Calendar, settled: Timestamp, now: Timestamp) -> Due {
-    let mut due = Due { missed: Vec::new(), fire: None, settled, next: calendar.next_after(settled) };
+/// The fires between what is recorded and the present: those that were missed, up to the first that is to run.
+pub fn due(schedule: &Schedule, calendar: &Calendar, recorded_until: Timestamp, now: Timestamp) -> Due {
+    let mut due = Due { missed: Vec::new(), fire: None, recorded_until, next: calendar.next_after(recorded_until) };
     while let Some(instant) = due.next.filter(|instant| *instant <= now) {
         if due.missed.len() >= MISSED_AT_ONCE {
             return due;
         }
-        due.settled = instant;
+        due.recorded_until = instant;
         due.next = calendar.next_after(instant);
         let is_last = due.next.is_none_or(|next| next > now);
         match left_out(schedule, now.duration_since(instant), is_last) {

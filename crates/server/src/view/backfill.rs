@@ -49,7 +49,7 @@ impl BackfillInput {
             .as_deref()
             .map(str::parse)
             .transpose()
-            .map_err(|problem: oxbatch_core::schedule::UnknownWhich| format!("which: {problem}"))?;
+            .map_err(|problem: oxbatch_core::repository::UnknownWord| format!("which: {problem}"))?;
         Ok(BackfillRequest {
             job_name: self.job.clone(),
             schedule: self.schedule.clone(),

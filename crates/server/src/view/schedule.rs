@@ -84,7 +84,7 @@ pub struct FileTriggerView {
     pattern: String,
     /// Seconds for which size and time stay the same before a file counts as written.
     #[schema(minimum = 0)]
-    settle_seconds: u64,
+    unchanged_for_seconds: u64,
     /// End of the name of a file beside it that says that it is written.
     #[schema(required)]
     marker: Option<String>,
@@ -227,8 +227,8 @@ impl From<ScheduleStatus> for ScheduleView {
         };
         let (cron, zone, file) = match schedule.trigger().clone() {
             Trigger::Calendar { cron, zone } => (Some(cron), Some(zone), None),
-            Trigger::File { pattern, settle, marker } => {
-                (None, None, Some(FileTriggerView { pattern, settle_seconds: settle, marker }))
+            Trigger::File { pattern, unchanged_for, marker } => {
+                (None, None, Some(FileTriggerView { pattern, unchanged_for_seconds: unchanged_for, marker }))
             }
         };
         Self {

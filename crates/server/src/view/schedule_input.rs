@@ -31,7 +31,7 @@ pub struct ScheduleInput {
     pub file: Option<String>,
     /// Seconds for which size and time of a file stay the same before it counts as written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settle_seconds: Option<u64>,
+    pub unchanged_for_seconds: Option<u64>,
     /// End of the name of a file beside it that says that it is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
@@ -114,7 +114,7 @@ impl ScheduleInput {
         let is_of_files = self.file.is_some();
         for (name, is_given, fits) in [
             ("zone", self.zone.is_some(), !is_of_files),
-            ("settle_seconds", self.settle_seconds.is_some(), is_of_files),
+            ("unchanged_for_seconds", self.unchanged_for_seconds.is_some(), is_of_files),
             ("marker", self.marker.is_some(), is_of_files),
         ] {
             if is_given && !fits {
@@ -125,8 +125,8 @@ impl ScheduleInput {
         if let Some(zone) = &self.zone {
             schedule = schedule.zone(zone);
         }
-        if let Some(seconds) = self.settle_seconds {
-            schedule = schedule.settle(Duration::from_secs(seconds));
+        if let Some(seconds) = self.unchanged_for_seconds {
+            schedule = schedule.unchanged_for(Duration::from_secs(seconds));
         }
         if let Some(marker) = &self.marker {
             schedule = schedule.marker(marker);
@@ -148,7 +148,10 @@ impl ScheduleInput {
     }
 
     fn policies(&self, mut schedule: Schedule) -> Result<Schedule, String> {
-        fn word<T: std::str::FromStr<Err = String>>(name: &str, text: &str) -> Result<T, String> {
+        fn word<T: std::str::FromStr<Err = oxbatch_core::repository::UnknownWord>>(
+            name: &str,
+            text: &str,
+        ) -> Result<T, String> {
             text.parse().map_err(|problem| format!("{name}: {problem}"))
         }
         if let Some(text) = &self.missed {

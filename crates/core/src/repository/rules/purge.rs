@@ -11,7 +11,7 @@ use crate::repository::{PurgeReport, PurgeRequest};
 /// The place in the order of their ends at which the next batch of a purge goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurgePosition {
-    /// The ended execution that was looked at last: when it ended, and its id.
+    /// The ended execution that was judged last: when it ended, and its id.
     pub last: Option<(Timestamp, ExecutionId)>,
     /// An instance with more executions than fit a batch.
     pub unfinished: Option<UnfinishedInstance>,
@@ -45,7 +45,7 @@ pub struct EndedExecution {
     pub is_first: bool,
 }
 
-/// The first executions of an instance that a batch looks at, in the order of their ids.
+/// The first executions of an instance that a batch judges, in the order of their ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceHistory {
     /// The instance.
@@ -84,13 +84,13 @@ const LEAST_WINDOW: usize = 64;
 pub struct Purge<'a> {
     request: &'a PurgeRequest,
     position: PurgePosition,
-    /// Executions that the batch may still look at.
+    /// Executions that the batch may still judge.
     left: usize,
     /// The ended executions that it has not come to; `None` as long as it has not searched for any.
     ended: Option<VecDeque<EndedExecution>>,
     /// `true` if no ended execution comes after those that it has found.
     found_last: bool,
-    /// Executions of an instance that it looks at together.
+    /// Executions of an instance that it judges together.
     window: usize,
     /// Executions that are removed.
     pub executions: Vec<ExecutionId>,
@@ -111,7 +111,7 @@ impl<'a> Purge<'a> {
         Self { request, position, left, ended: None, found_last: false, window, executions, instances, counted: 0 }
     }
 
-    /// Most executions of one instance that it looks at together.
+    /// Most executions of one instance that it judges together.
     pub fn window(&self) -> usize {
         self.window
     }
@@ -167,7 +167,7 @@ impl<'a> Purge<'a> {
 
     /// The next instance whose history is judged; `None` at the end of the batch.
     ///
-    /// An ended execution that is passed needs no look of its own any more: its instance was judged, or begins earlier.
+    /// An ended execution that is passed is not judged again: its instance was judged, or begins earlier.
     pub fn next_instance(&mut self) -> Option<InstanceId> {
         while self.goes_on() {
             let execution = self.ended.as_mut()?.pop_front()?;

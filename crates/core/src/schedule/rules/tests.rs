@@ -9,19 +9,19 @@ fn at(text: &str) -> Timestamp {
 }
 
 /// Missed instants and the fire of each step until nothing is due: `-` stands before what is left out.
-fn story(schedule: &Schedule, settled: &str, now: &str) -> String {
+fn story(schedule: &Schedule, recorded_until: &str, now: &str) -> String {
     let calendar = schedule.calendar().unwrap().unwrap();
-    let (mut settled, now, mut told) = (at(settled), at(now), Vec::new());
+    let (mut recorded_until, now, mut told) = (at(recorded_until), at(now), Vec::new());
     loop {
-        let step = due(schedule, &calendar, settled, now);
+        let step = due(schedule, &calendar, recorded_until, now);
         told.extend(step.missed.iter().map(|(instant, _)| format!("-{}", instant.strftime("%d.%H:%M"))));
         told.extend(step.fire.map(|instant| instant.strftime("%d.%H:%M").to_string()));
-        assert!(step.next.is_none_or(|next| next > step.settled));
+        assert!(step.next.is_none_or(|next| next > step.recorded_until));
         if step.missed.is_empty() && step.fire.is_none() {
             assert!(step.next.is_none_or(|next| next > now));
             return told.join(" ");
         }
-        settled = step.settled;
+        recorded_until = step.recorded_until;
     }
 }
 
@@ -50,15 +50,15 @@ fn a_short_delay_is_no_outage_and_a_fire_on_time_stands_for_those_before_it() {
     assert_eq!(told, "-01.00:01 -01.00:02 -01.00:03 -01.00:04 01.00:05");
     let each_second = Schedule::cron("* * * * * *");
     let calendar = each_second.calendar().unwrap().unwrap();
-    let (mut settled, now) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T00:00:03Z"));
+    let (mut recorded_until, now) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T00:00:03Z"));
     for expected in 1..=3 {
-        let step = due(&each_second, &calendar, settled, now);
+        let step = due(&each_second, &calendar, recorded_until, now);
         assert_eq!(
             (step.fire, step.missed.len()),
-            (Timestamp::from_second(settled.as_second() + 1).ok(), 0),
+            (Timestamp::from_second(recorded_until.as_second() + 1).ok(), 0),
             "{expected}"
         );
-        settled = step.settled;
+        recorded_until = step.recorded_until;
     }
 }
 
@@ -66,23 +66,23 @@ fn a_short_delay_is_no_outage_and_a_fire_on_time_stands_for_those_before_it() {
 fn a_long_outage_goes_in_pieces_and_a_clock_that_goes_back_fires_nothing_again() {
     let each_second = Schedule::cron("* * * * * *");
     let calendar = each_second.calendar().unwrap().unwrap();
-    let (mut settled, now) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T01:00:00Z"));
+    let (mut recorded_until, now) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T01:00:00Z"));
     let (mut missed, mut fired, mut steps) = (0, 0, 0);
     loop {
-        let step = due(&each_second, &calendar, settled, now);
+        let step = due(&each_second, &calendar, recorded_until, now);
         assert!(step.missed.len() <= MISSED_AT_ONCE);
         missed += step.missed.len();
         fired += usize::from(step.fire.is_some());
-        if settled == step.settled {
+        if recorded_until == step.recorded_until {
             break;
         }
-        settled = step.settled;
+        recorded_until = step.recorded_until;
         steps += 1;
     }
     assert_eq!((missed, fired), (3_600 - 61, 61));
     assert!(steps < 80, "{steps}");
-    let back = due(&each_second, &calendar, settled, at("2025-12-31T20:00:00Z"));
-    assert_eq!((back.missed.len(), back.fire, back.settled), (0, None, settled));
+    let back = due(&each_second, &calendar, recorded_until, at("2025-12-31T20:00:00Z"));
+    assert_eq!((back.missed.len(), back.fire, back.recorded_until), (0, None, recorded_until));
 }
 
 fn last(status: Status) -> Option<LastRun> {

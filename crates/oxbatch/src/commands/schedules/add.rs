@@ -29,7 +29,7 @@ pub(super) struct AddArgs {
     file: Option<String>,
     /// Time for which a file must not change before it counts as written
     #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "file")]
-    settle: Option<Duration>,
+    unchanged_for: Option<Duration>,
     /// End of the name of a file beside it that says that it is written, such as .done
     #[arg(long, value_name = "END", requires = "file")]
     marker: Option<String>,
@@ -90,7 +90,7 @@ impl AddArgs {
             cron: self.cron,
             zone: self.zone,
             file: self.file,
-            settle_seconds: seconds(self.settle),
+            unchanged_for_seconds: seconds(self.unchanged_for),
             marker: self.marker,
             parameters,
             missed: self.missed,
