@@ -28,6 +28,7 @@ mod run_step;
 mod running;
 mod scheduler;
 mod schedules;
+mod seen_files;
 mod start_step;
 mod state;
 mod step_end;
@@ -55,8 +56,7 @@ pub use preview::{
 };
 pub use refusal::OperatorError;
 pub use rerun_plan::{LeftSkip, MAX_LEFT_SHOWN, Rerun};
-pub use restart::RestartPlan;
-pub use restart_plan::{Course, CourseEnd, MAX_PLANNED, PlannedAction, PlannedElement, ResumePoint};
+pub use restart_plan::{Course, CourseEnd, MAX_PLANNED, PlannedAction, PlannedElement, RestartPlan, ResumePoint};
 pub use running::LiveStep;
 pub use scheduler::{
     BackfillPlan, BackfillRequest, DEFAULT_BACKFILL_RUNNING, DEFAULT_NEXT, PlannedFire, ScheduleStatus, Scheduler,

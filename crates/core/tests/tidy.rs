@@ -288,3 +288,81 @@ fn at_most_a_tenth_of_a_backend_stands_in_the_other_too() {
     assert!(all > 3_000, "the backends were not found");
     assert!(twice * 10 <= all, "{twice} of {all} effective lines stand in runs of {RUN} that are in both backends");
 }
+
+/// Folders of the core without circles: a file never imports one that imports it.
+const WITHOUT_CIRCLES: &[&str] = &["engine", "step", "schedule", "notice"];
+
+#[test]
+fn the_rooms_of_the_core_import_each_other_one_way() {
+    let source = root().join("crates/core/src");
+    let mut culprits = Vec::new();
+    for folder in WITHOUT_CIRCLES {
+        let mut paths = Vec::new();
+        files(&source.join(folder), "rs", &mut paths);
+        let modules: Vec<Vec<String>> = paths.iter().map(|path| module_of(&source, path)).collect();
+        let arrows: Vec<HashSet<usize>> =
+            paths.iter().zip(&modules).map(|(path, module)| imports(path, module, &modules)).collect();
+        for (from, to) in arrows.iter().enumerate() {
+            culprits.extend(
+                to.iter()
+                    .filter(|to| leads_to(&arrows, **to, from))
+                    .map(|to| format!("{} -> {}", modules[from].join("::"), modules[*to].join("::"))),
+            );
+        }
+    }
+    culprits.sort();
+    none_of(culprits, "no file imports one that imports it");
+}
+
+fn module_of(source: &Path, path: &Path) -> Vec<String> {
+    let relative = path.strip_prefix(source).unwrap().with_extension("");
+    relative.iter().map(|part| part.to_string_lossy().into_owned()).collect()
+}
+
+/// The modules from which a file imports something, by its `use` items; a name that a folder's file hands on is not
+/// followed.
+fn imports(path: &Path, module: &[String], modules: &[Vec<String>]) -> HashSet<usize> {
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.split("\n#[cfg(test)]\n").next().unwrap();
+    let mut found = HashSet::new();
+    for item in code.split("\nuse ").skip(1).map(|rest| rest.split(';').next().unwrap()) {
+        let mut parts = item.split("::").map(str::trim).peekable();
+        let mut base = module.to_vec();
+        match parts.peek() {
+            Some(&"crate") => {
+                parts.next();
+                base = Vec::new();
+            }
+            Some(&"super") => {
+                while parts.peek() == Some(&"super") {
+                    parts.next();
+                    base.pop();
+                }
+            }
+            _ => {}
+        }
+        let mut target = None;
+        for part in parts {
+            base.push(part.to_owned());
+            if let Some(index) = modules.iter().position(|other| *other == base) {
+                target = Some(index);
+            }
+        }
+        // A file and the folder of its own parts are one room.
+        found.extend(target.filter(|to| !modules[*to].starts_with(module) && !module.starts_with(&modules[*to])));
+    }
+    found
+}
+
+fn leads_to(arrows: &[HashSet<usize>], from: usize, to: usize) -> bool {
+    let (mut seen, mut open) = (HashSet::new(), vec![from]);
+    while let Some(next) = open.pop() {
+        if next == to {
+            return true;
+        }
+        if seen.insert(next) {
+            open.extend(&arrows[next]);
+        }
+    }
+    false
+}

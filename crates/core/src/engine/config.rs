@@ -68,7 +68,7 @@ pub struct EngineConfig {
     pub clock: Arc<dyn Clock>,
     /// The consumers of events.
     pub consumers: Vec<Arc<dyn EventConsumer>>,
-    /// The way to those who are told of failures and of late and missed fires; without one this node tells nobody.
+    /// The sender of notices of failures and of late and missed fires; without one this node delivers none.
     pub notices: Option<Arc<dyn NoticeSender>>,
     /// Listeners of all jobs, each set built for an execution.
     pub listeners: Vec<ListenerFactory>,

@@ -7,7 +7,7 @@ use super::refusal::OperatorError;
 use crate::execution::{JobExecution, RecentRuns, Status};
 use crate::repository::{ExecutionFilter, PageRequest};
 
-/// The completed executions of a job that are looked at.
+/// The completed executions of a job that count.
 const RUNS: u32 = 20;
 
 /// The time that is left of an execution.

@@ -73,7 +73,7 @@ async fn beat(state: &EngineState) {
 fn hear(state: &EngineState, handle: &Handle, renewed: &[RenewedLease]) {
     let renewed = renewed.iter().find(|renewed| renewed.lease == handle.lease);
     if let Some(renewed) = renewed {
-        handle.clock.tell(renewed.running);
+        handle.clock.set_stored(renewed.running);
     }
     match renewed {
         Some(renewed) if renewed.status == Status::Stopping => {

@@ -12,7 +12,7 @@ use super::local::LocalNode;
 use super::preview::{Preview, PreviewError, PreviewOptions, preview};
 use super::refusal::OperatorError;
 use super::running::LiveStep;
-use super::scheduler::{Scheduler, SeenFiles};
+use super::seen_files::SeenFiles;
 use crate::event::{Event, EventSink};
 use crate::execution::{ExecutionId, JobExecution, Status};
 use crate::job::{GivenParameters, Job, JobRegistry};
@@ -80,11 +80,6 @@ impl Operator {
 
     pub(super) fn settings(&self) -> &OperatorConfig {
         &self.inner.config
-    }
-
-    /// Those who see to the schedules of the store.
-    pub fn scheduler(&self) -> Scheduler {
-        Scheduler::new(self.clone())
     }
 
     pub(super) fn events(&self) -> &EventSink {

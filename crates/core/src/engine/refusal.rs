@@ -1,6 +1,6 @@
 //! The refusals of an operator.
 
-use super::restart::RestartPlan;
+use super::restart_plan::RestartPlan;
 use crate::execution::{ExecutionId, Status};
 use crate::job::{InvalidParameters, MAX_PRIORITY, MIN_PRIORITY};
 use crate::repository::{LaunchError, Missing, RepositoryError};
@@ -44,7 +44,7 @@ pub enum OperatorError {
         reason: String,
     },
     /// The plan by which an execution was to be restarted does not hold any more.
-    #[error("the plan of the restart of execution {id} does not hold any more: look at the new one")]
+    #[error("the plan of the restart of execution {id} does not hold any more: see the new one")]
     StalePlan {
         /// Its id.
         id: ExecutionId,

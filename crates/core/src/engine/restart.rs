@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use super::operator::{Claim, LaunchOptions, Operator};
 use super::refusal::OperatorError;
 use super::rerun_plan::{StepsOf, gone, steps_of};
-use super::restart_plan::{Course, course};
+use super::restart_plan::{Course, RestartPlan, course};
 use crate::execution::{ExecutionId, JobExecution, Status};
 use crate::job::{FlowGraph, Job, Reached, Resolved, definition_difference};
 use crate::repository::rules::flow::summaries;
@@ -13,26 +13,6 @@ use crate::repository::{ExecutionFilter, InstancePast, LaunchError, Launched, Pa
 
 /// Bytes of a hash that are a tag.
 const TAG_BYTES: usize = 12;
-
-/// The plan of a restart of an execution, and of a forced launch of its instance.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RestartPlan {
-    /// The execution.
-    pub execution_id: ExecutionId,
-    /// Its job.
-    pub job_name: String,
-    /// Its status.
-    pub status: Status,
-    /// The way of a restart; the reason where it is refused.
-    pub restart: Result<Course, String>,
-    /// The difference between the definition of the job and that on which the past depends, where it matters: a restart
-    /// is refused unless changes are accepted.
-    pub definition_change: Option<String>,
-    /// The way of a launch with force; the reason where it is refused.
-    pub force: Result<Course, String>,
-    /// A text that is another one as soon as something else would be done.
-    pub tag: String,
-}
 
 impl Operator {
     /// The plan of a restart. It says what [`Self::restart`] would do now, and changes nothing.

@@ -14,6 +14,26 @@ use crate::repository::rules::step::{Inherited, RunningExecution, check_attempts
 use crate::repository::{InstancePast, PastAttempt, RepositoryError, StepStart};
 use crate::step::Step;
 
+/// The plan of a restart of an execution, and of a forced launch of its instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RestartPlan {
+    /// The execution.
+    pub execution_id: ExecutionId,
+    /// Its job.
+    pub job_name: String,
+    /// Its status.
+    pub status: Status,
+    /// The way of a restart; the reason where it is refused.
+    pub restart: Result<Course, String>,
+    /// The difference between the definition of the job and that on which the past depends, where it matters: a restart
+    /// is refused unless changes are accepted.
+    pub definition_change: Option<String>,
+    /// The way of a launch with force; the reason where it is refused.
+    pub force: Result<Course, String>,
+    /// A text that is another one as soon as something else would be done.
+    pub tag: String,
+}
+
 /// Most elements that a plan names: a cycle may have any number of rounds.
 pub const MAX_PLANNED: usize = 1_000;
 

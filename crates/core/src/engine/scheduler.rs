@@ -1,4 +1,4 @@
-//! Schedules as a person or a program sees to them: added, paused, run by hand, looked at.
+//! Schedules as a person or a program sees to them: added, paused, run by hand, listed.
 
 mod apply;
 mod backfill;
@@ -11,7 +11,6 @@ use jiff::Timestamp;
 
 pub use backfill::{BackfillPlan, BackfillRequest, DEFAULT_BACKFILL_RUNNING, PlannedFire};
 pub use error::SchedulerError;
-pub(super) use files::SeenFiles;
 pub use tick::Ticked;
 
 use super::operator::Operator;
@@ -55,11 +54,14 @@ pub struct ScheduleStatus {
     pub clock_changes: Vec<ClockChange>,
 }
 
-impl Scheduler {
-    pub(super) fn new(operator: Operator) -> Self {
-        Self { operator }
+impl Operator {
+    /// The schedules of the store.
+    pub fn scheduler(&self) -> Scheduler {
+        Scheduler { operator: self.clone() }
     }
+}
 
+impl Scheduler {
     /// All schedules, by name, each with so many of its next fires.
     ///
     /// # Errors
@@ -310,7 +312,7 @@ fn status(stored: StoredSchedule, pauses: &[Pause], now: Timestamp, next: usize)
         PauseScope::Job => pause.name == stored.job_name,
         PauseScope::Schedule => pause.name == stored.name,
     };
-    let from = now.max(stored.settled);
+    let from = now.max(stored.recorded_until);
     ScheduleStatus {
         pauses: pauses.iter().filter(holds).cloned().collect(),
         next: calendar.iter().flat_map(|calendar| calendar.after(from).take(next)).collect(),

@@ -1,4 +1,4 @@
-//! The node's duty to see to schedules: it wakes at the next instant, and looks in between.
+//! The node's duty to see to schedules: it wakes at the next instant, and polls in between.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +53,7 @@ async fn wake(scheduler: &Scheduler, is_applied: &mut bool) -> Result<Agenda, Sc
 }
 
 /// The time from the store's present to the first moment at which there is something to do; a moment that has passed
-/// belongs to somebody else, or waits for the next look.
+/// belongs to somebody else, or waits for the next poll.
 fn until_next(agenda: &Agenda) -> Duration {
     let moments = [agenda.next_fire, agenda.next_deadline, agenda.next_resume];
     let next = moments.into_iter().flatten().filter(|next| *next > agenda.now).min();

@@ -112,23 +112,11 @@ pub(super) type FlowOf<'a> = &'a (dyn Fn(&Ended, StepExecutionId) -> Option<Flow
 impl EndedStep<'_> {
     /// Records the end.
     pub(super) async fn record(self, state: &EngineState, report: Report) -> StepEnd {
-        let Some(mut ending) = Ending::of(report).filter(|_| !self.handle.cause().is_some_and(StopCause::is_loss))
-        else {
+        let Some(ending) = Ending::of(report).filter(|_| !self.handle.cause().is_some_and(StopCause::is_loss)) else {
             return StepEnd::LeaseLost;
         };
-        if self.handle.cause() == Some(StopCause::Shutdown) && ending.event == StatusEvent::Stop {
-            ending.exit_code.get_or_insert_with(|| EXIT_SHUTDOWN.to_owned());
-        }
         let (scope, started) = (self.scope, self.started);
-        if let Some(code) = scope.listening.exit_code().filter(|_| ending.event != StatusEvent::Stop) {
-            ending.exit_code = Some(code);
-        }
-        // What has completed in spite of its limit is complete.
-        let over = self.over.filter(|_| ending.event != StatusEvent::Complete);
-        if let Some(bound) = over {
-            ending = ending.over_time(&bound);
-        }
-        let of_part = over.filter(|bound| bound.limited != Limited::Step).map(|bound| bound.message());
+        let (mut ending, of_part) = self.bounded(ending);
         ending.message = scope.listening.completed(ending.message).map(cut_message);
         match unsaved_contexts(self.step, scope, self.kept.clone(), &self.job_context, ending.event) {
             Ok((own, of_job)) => (ending.state, ending.job_context) = (own, of_job),
@@ -171,6 +159,21 @@ impl EndedStep<'_> {
             Some(ended) => StepEnd::Ended { ended, summary: Box::new(self.summary(step)) },
             None => StepEnd::Stopped,
         }
+    }
+
+    /// The end with the exit codes of a shutdown and of the listeners, or as one by a time limit; and the message of a
+    /// limit that is not the step's own.
+    fn bounded(&self, mut ending: Ending) -> (Ending, Option<String>) {
+        if self.handle.cause() == Some(StopCause::Shutdown) && ending.event == StatusEvent::Stop {
+            ending.exit_code.get_or_insert_with(|| EXIT_SHUTDOWN.to_owned());
+        }
+        if let Some(code) = self.scope.listening.exit_code().filter(|_| ending.event != StatusEvent::Stop) {
+            ending.exit_code = Some(code);
+        }
+        // What has completed in spite of its limit is complete.
+        let Some(bound) = self.over.filter(|_| ending.event != StatusEvent::Complete) else { return (ending, None) };
+        let of_part = (bound.limited != Limited::Step).then(|| bound.message());
+        (ending.over_time(&bound), of_part)
     }
 }
 
@@ -240,7 +243,7 @@ fn unsaved_contexts(
         kept.write_json(&mut json).map_err(|error| error.to_string())?;
         state = Some(json);
     }
-    scope.job.context.settle();
+    scope.job.context.merge_sides();
     let Some(changed) = scope.job.context.take_change() else { return Ok((state, None)) };
     changed.to_json().map_err(|error| error.to_string())?;
     let changes = changed.changes_since(stored);

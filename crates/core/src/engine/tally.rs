@@ -101,7 +101,7 @@ impl State {
         }
     }
 
-    /// Forgets an execution, with steps whose ends were not told.
+    /// Forgets an execution, with steps whose ends were not seen.
     fn end(&mut self, id: ExecutionId) {
         let left: Vec<_> = self.steps.iter().filter(|(_, (of, _))| *of == id).map(|(step_id, _)| *step_id).collect();
         for step_id in left {
@@ -190,7 +190,7 @@ mod tests {
         }
         live.store(&Counters { read: 7, ..Counters::default() }, None);
         assert_eq!(read(), 7);
-        // Its end was not told: it is counted as it was seen last.
+        // Its end was not seen: it is counted as it was seen last.
         tally.on_event(&Event::LeaseLost { execution_id: ExecutionId(1) });
         assert_eq!((read(), tally.totals().lost_leases), (7, 1));
         for (seconds, class) in [(0, 0), (1, 0), (2, 1), (100_000, DURATION_BOUNDS.len())] {

@@ -9,29 +9,29 @@ use tokio::time::Instant;
 use crate::event::{Event, EventSink, Limited};
 use crate::execution::ExecutionId;
 
-/// The running time of an execution: as the store told it last, by its own clock, and what has passed since.
+/// The running time of an execution: as the store has said it last, by its own clock, and what has passed since.
 pub(super) struct RunningClock {
-    told: watch::Sender<(Duration, Instant)>,
+    stored: watch::Sender<(Duration, Instant)>,
 }
 
 impl RunningClock {
     pub(super) fn new(running: Duration) -> Self {
-        Self { told: watch::Sender::new((running, Instant::now())) }
+        Self { stored: watch::Sender::new((running, Instant::now())) }
     }
 
     /// Takes what the store says.
-    pub(super) fn tell(&self, running: Duration) {
-        self.told.send_replace((running, Instant::now()));
+    pub(super) fn set_stored(&self, running: Duration) {
+        self.stored.send_replace((running, Instant::now()));
     }
 
     pub(super) fn now(&self) -> Duration {
-        let (told, at) = *self.told.borrow();
-        told.saturating_add(at.elapsed())
+        let (stored, at) = *self.stored.borrow();
+        stored.saturating_add(at.elapsed())
     }
 
     /// Waits until it has run for this long.
     async fn reaches(&self, time: Duration) {
-        let mut told = self.told.subscribe();
+        let mut changes = self.stored.subscribe();
         loop {
             let left = time.saturating_sub(self.now());
             if left.is_zero() {
@@ -40,7 +40,7 @@ impl RunningClock {
             tokio::select! {
                 () = tokio::time::sleep(left) => {}
                 // The sender lives as long as this.
-                _ = told.changed() => {}
+                _ = changes.changed() => {}
             }
         }
     }
@@ -111,10 +111,10 @@ mod tests {
         assert!(!bound.is_exceeded(&clock));
         // By that of the process no hour passes meanwhile.
         let (reached, ()) = tokio::join!(exceeded(Some(bound), &clock), async {
-            clock.tell(HOUR);
+            clock.set_stored(HOUR);
             tokio::task::yield_now().await;
             assert!(!bound.is_exceeded(&clock));
-            clock.tell(HOUR + 5 * SECOND);
+            clock.set_stored(HOUR + 5 * SECOND);
         });
         assert!(reached == bound && bound.is_exceeded(&clock));
     }

@@ -33,8 +33,8 @@ pub(super) fn put(
     }
     let is_same_trigger =
         |stored: &&StoredSchedule| stored.schedule().is_ok_and(|before| before.trigger() == schedule.trigger());
-    let (settled, next_fire) = match stored.filter(is_same_trigger) {
-        Some(stored) => (stored.settled, stored.next_fire),
+    let (recorded_until, next_fire) = match stored.filter(is_same_trigger) {
+        Some(stored) => (stored.recorded_until, stored.next_fire),
         // The past of a calendar begins when it is first applied.
         None => (now, schedule.calendar()?.and_then(|calendar| calendar.next_after(now))),
     };
@@ -43,7 +43,7 @@ pub(super) fn put(
         job_name: job_name.to_owned(),
         definition,
         origin,
-        settled,
+        recorded_until,
         next_fire,
         revision: stored.map(|stored| stored.revision),
         time: now,
@@ -79,7 +79,7 @@ impl Scheduler {
         }
         for left in stored {
             if left.origin == ScheduleOrigin::Code && registry.get(&left.job_name).is_some() {
-                self.settle_past(&left, now).await?;
+                self.record_past(&left, now).await?;
                 repository.remove_schedule(&left.name, now).await?;
             }
         }
@@ -96,7 +96,7 @@ impl Scheduler {
         let repository = self.operator.repository();
         let is_changed = |stored: &StoredSchedule| stored.definition != schedule.to_json();
         if let Some(stored) = before.as_ref().filter(|stored| is_changed(stored)) {
-            self.settle_past(stored, now).await?;
+            self.record_past(stored, now).await?;
             before = repository.schedules(ScheduleFilter::Named(name.to_owned())).await?.into_iter().next();
         }
         if let Some(put) = put(named, before.as_ref(), now)? {

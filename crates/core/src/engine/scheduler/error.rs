@@ -53,7 +53,7 @@ pub enum SchedulerError {
         job_name: String,
     },
     /// Somebody has changed the schedule at the same moment.
-    #[error("schedule '{name}' was changed by somebody else in the same moment: look at it again")]
+    #[error("schedule '{name}' was changed by somebody else in the same moment: list it again")]
     Changed {
         /// Its name.
         name: String,

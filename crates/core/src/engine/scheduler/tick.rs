@@ -100,7 +100,7 @@ impl Scheduler {
                 PauseScope::Schedule => stored.name == name,
             };
             if is_held && stored.next_fire.is_some_and(|next| next <= pause.since) {
-                self.settle_past(&stored, pause.since).await?;
+                self.record_past(&stored, pause.since).await?;
             }
         }
         Ok(repository.resume(scope, name, time).await?)
@@ -155,7 +155,7 @@ impl Scheduler {
                 return Ok(None);
             }
         };
-        let due = rules::due(&schedule, &calendar, stored.settled, now);
+        let due = rules::due(&schedule, &calendar, stored.recorded_until, now);
         let missed = due.missed.into_iter();
         let record = |(instant, message)| RecordedFire { instant, outcome: FireOutcome::Missed, message };
         let mut recorded: Vec<RecordedFire> = missed.map(record).collect();
@@ -164,10 +164,11 @@ impl Scheduler {
             recorded.push(record((instant, "its schedule was changed or removed before it came to run".to_owned())));
             fire = None;
         }
-        let settled = if fire.is_none() && recorded.is_empty() { now.max(stored.settled) } else { due.settled };
+        let recorded_until =
+            if fire.is_none() && recorded.is_empty() { now.max(stored.recorded_until) } else { due.recorded_until };
         let request = FireRequest {
             schedule_id: stored.id,
-            advance: Some(Advance { revision: stored.revision, settled, next_fire: due.next }),
+            advance: Some(Advance { revision: stored.revision, recorded_until, next_fire: due.next }),
             fire: fire.map(|instant| self.new_fire(&schedule, stored, instant)),
             recorded,
             time: now,
@@ -199,7 +200,7 @@ impl Scheduler {
     }
 
     /// Records as missed what a schedule has left open until a moment: before it is changed, removed or resumed.
-    pub(super) async fn settle_past(&self, stored: &StoredSchedule, now: Timestamp) -> Result<(), SchedulerError> {
+    pub(super) async fn record_past(&self, stored: &StoredSchedule, now: Timestamp) -> Result<(), SchedulerError> {
         let mut stored = stored.clone();
         while stored.next_fire.is_some_and(|next| next <= now) {
             if self.fire_one(&stored, now, true).await?.is_none() {
