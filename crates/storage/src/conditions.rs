@@ -67,7 +67,7 @@ macro_rules! renews_heartbeat {
     };
 }
 
-/// There is anybody to be told of the end of an execution: a further column.
+/// A channel gets notices: a further column.
 macro_rules! has_notice_channels {
     () => {
         ", EXISTS (SELECT 1 FROM oxbatch_notice_channel)"

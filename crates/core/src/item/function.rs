@@ -10,7 +10,7 @@ use crate::repository::ChunkTransaction;
 
 /// Reads what an iterator returns.
 ///
-/// An iterator cannot seek: on resume the factory builds it anew and the items that were settled are passed over, so it
+/// An iterator cannot seek: on resume the factory builds it anew and the items that are done are passed over, so it
 /// must return the same items in the same order each time. Items that may fail, and sources that can seek, are read by
 /// a [`StreamReader`](super::StreamReader).
 #[derive(Debug)]

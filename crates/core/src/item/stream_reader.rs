@@ -29,7 +29,7 @@ use super::{Checkpoint, ErrorKind, ItemError, ItemReader, Origin};
 /// ```
 ///
 /// # Restart
-/// The checkpoint is the number of items and errors that have been settled. The stream must return the same ones in the
+/// The checkpoint is the number of items and errors that are done. The stream must return the same ones in the
 /// same order each time: one made by [`starting_at`](Self::starting_at) is reported how many of them to leave out; one
 /// made by [`new`](Self::new) cannot seek, so they are read once more and passed over.
 ///
@@ -37,7 +37,7 @@ use super::{Checkpoint, ErrorKind, ItemError, ItemReader, Origin};
 /// Those of the stream. One of kind [`ErrorKind::Transient`] stands for no item: the stream's next one is that item.
 /// Any other stands in the place of an item that cannot be read.
 pub struct StreamReader<S, F> {
-    /// Makes the stream, behind what was settled.
+    /// Makes the stream, behind what is done.
     make: Option<F>,
     stream: Option<Pin<Box<S>>>,
     done: u64,
@@ -69,8 +69,8 @@ where
         let Some(stream) = &mut self.stream else { return Ok(None) };
         match stream.next().await {
             Some(item) => {
-                let settled = item.as_ref().err().is_none_or(|error| error.kind() != ErrorKind::Transient);
-                self.done += u64::from(settled);
+                let is_done = item.as_ref().err().is_none_or(|error| error.kind() != ErrorKind::Transient);
+                self.done += u64::from(is_done);
                 item.map(Some)
             }
             None => {

@@ -102,7 +102,7 @@ pub struct StopRequested;
 
 impl StepContext {
     pub(crate) fn new(scope: Arc<StepScope>) -> Self {
-        Self { scope, side: Side::Settling, origin: None }
+        Self { scope, side: Side::Processing, origin: None }
     }
 
     /// The same for other hands.

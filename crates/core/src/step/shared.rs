@@ -10,7 +10,7 @@ use crate::execution::{ContextError, ExecutionContext};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     /// The reader, the processor, a task.
-    Settling,
+    Processing,
     /// A reader on a thread of its own, ahead of the chunk that is filled.
     Reading,
     /// One of several processors: what it puts would belong to no chunk in particular.
@@ -22,7 +22,7 @@ pub(crate) enum Side {
 impl Side {
     const fn bit(self) -> u8 {
         match self {
-            Self::Settling => 1,
+            Self::Processing => 1,
             Self::Reading => 2,
             Self::Writing => 4,
             Self::Beside => 0,
@@ -44,7 +44,7 @@ pub(crate) struct Shared {
 
 #[derive(Default)]
 struct Layers {
-    settling: Layer,
+    processing: Layer,
     reading: Layer,
     writing: Layer,
 }
@@ -52,7 +52,7 @@ struct Layers {
 impl Layers {
     fn layer(&mut self, side: Side) -> Option<&mut Layer> {
         match side {
-            Side::Settling => Some(&mut self.settling),
+            Side::Processing => Some(&mut self.processing),
             Side::Reading => Some(&mut self.reading),
             Side::Writing => Some(&mut self.writing),
             Side::Beside => None,
@@ -60,7 +60,7 @@ impl Layers {
     }
 
     fn any_changed(&self) -> bool {
-        self.settling.changed || self.reading.changed || self.writing.changed
+        self.processing.changed || self.reading.changed || self.writing.changed
     }
 }
 
@@ -88,16 +88,16 @@ impl Shared {
 
     /// An entry as it stands between two steps.
     pub(crate) fn read<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, ContextError> {
-        self.get(Side::Settling, key)
+        self.get(Side::Processing, key)
     }
 
     pub(super) fn get<T: serde::de::DeserializeOwned>(&self, side: Side, key: &str) -> Result<Option<T>, ContextError> {
         let layers = self.lock();
-        let Layers { settling, reading, writing } = &*layers;
+        let Layers { processing, reading, writing } = &*layers;
         let order = match side {
-            Side::Settling | Side::Beside => [settling, writing, reading],
-            Side::Reading => [reading, settling, writing],
-            Side::Writing => [writing, settling, reading],
+            Side::Processing | Side::Beside => [processing, writing, reading],
+            Side::Reading => [reading, processing, writing],
+            Side::Writing => [writing, processing, reading],
         };
         for layer in order {
             if let Some(value) = layer.entries.set().get(key)? {
@@ -139,7 +139,7 @@ impl Shared {
     /// Says which sides can be undone from now on.
     pub(crate) fn record(&self, sides: &[Side]) {
         let mut layers = self.lock();
-        for side in [Side::Settling, Side::Reading, Side::Writing] {
+        for side in [Side::Processing, Side::Reading, Side::Writing] {
             if let Some(layer) = layers.layer(side) {
                 layer.journal = sides.contains(&side).then(Journal::default);
             }
@@ -181,8 +181,8 @@ impl Shared {
     /// Takes over what a reader on a thread of its own has put, for the chunk that takes the item that came with it.
     pub(crate) fn take_over(&self, change: &Overlay) {
         let mut layers = self.lock();
-        layers.settling.entries.merge(change);
-        layers.settling.changed = true;
+        layers.processing.entries.merge(change);
+        layers.processing.changed = true;
         self.touched.store(true, Ordering::Release);
     }
 
@@ -206,10 +206,10 @@ impl Shared {
     /// A copy of all, when it was changed since the last call: for tasks and ends, where nobody is ahead.
     pub(crate) fn take_change(&self) -> Option<ExecutionContext> {
         let mut layers = self.lock();
-        let settling = std::mem::take(&mut layers.settling.changed);
+        let processing = std::mem::take(&mut layers.processing.changed);
         let writing = std::mem::take(&mut layers.writing.changed);
-        (settling || writing).then(|| {
-            let mut all = layers.settling.entries.set().clone();
+        (processing || writing).then(|| {
+            let mut all = layers.processing.entries.set().clone();
             layers.writing.entries.apply_to(&mut all);
             all
         })
@@ -217,31 +217,32 @@ impl Shared {
 
     /// Marks as a change again what was taken to be saved and was not saved.
     pub(crate) fn keep_changed(&self) {
-        self.lock().settling.changed = true;
+        self.lock().processing.changed = true;
         self.touched.store(true, Ordering::Release);
     }
 
     /// A copy of what the reader's side holds.
     pub(crate) fn current(&self) -> ExecutionContext {
-        self.lock().settling.entries.set().clone()
+        self.lock().processing.entries.set().clone()
     }
 
     pub(crate) fn replace(&self, context: ExecutionContext) {
-        *self.lock() = Layers { settling: Layer { entries: context.into(), ..Layer::default() }, ..Layers::default() };
+        *self.lock() =
+            Layers { processing: Layer { entries: context.into(), ..Layer::default() }, ..Layers::default() };
         self.undoable.store(0, Ordering::Release);
     }
 
     /// Makes one layer of both, at the end of a step: what it left is where the next one starts.
-    pub(crate) fn settle(&self) {
+    pub(crate) fn merge_sides(&self) {
         let mut layers = self.lock();
         for other in [std::mem::take(&mut layers.reading), std::mem::take(&mut layers.writing)] {
-            layers.settling.entries.merge(&other.entries);
-            layers.settling.changed |= other.changed;
+            layers.processing.entries.merge(&other.entries);
+            layers.processing.changed |= other.changed;
         }
         // Nothing is below it any more.
-        let all = std::mem::take(&mut layers.settling.entries);
-        layers.settling.entries = all.into_set().into();
-        layers.settling.journal = None;
+        let all = std::mem::take(&mut layers.processing.entries);
+        layers.processing.entries = all.into_set().into();
+        layers.processing.journal = None;
         self.undoable.store(0, Ordering::Release);
     }
 }
@@ -257,19 +258,19 @@ mod tests {
     #[test]
     fn what_was_put_since_the_mark_is_undone_and_nothing_else() {
         let shared = Shared::default();
-        shared.record(&[Side::Settling, Side::Writing]);
-        shared.put(Side::Settling, "a", 1).unwrap();
+        shared.record(&[Side::Processing, Side::Writing]);
+        shared.put(Side::Processing, "a", 1).unwrap();
         shared.put(Side::Writing, "w", 1).unwrap();
-        shared.mark(Side::Settling);
+        shared.mark(Side::Processing);
         for value in [2, 3] {
-            shared.put(Side::Settling, "a", value).unwrap();
-            shared.put(Side::Settling, "b", value).unwrap();
+            shared.put(Side::Processing, "a", value).unwrap();
+            shared.put(Side::Processing, "b", value).unwrap();
         }
-        shared.undo(Side::Settling);
-        assert_eq!(["a", "b"].map(|key| entry(&shared, Side::Settling, key)), [Some(1), None]);
-        assert!(shared.take_change_of(Side::Settling).is_some(), "of before the mark");
-        shared.undo(Side::Settling);
-        assert_eq!(entry(&shared, Side::Settling, "a"), Some(1));
+        shared.undo(Side::Processing);
+        assert_eq!(["a", "b"].map(|key| entry(&shared, Side::Processing, key)), [Some(1), None]);
+        assert!(shared.take_change_of(Side::Processing).is_some(), "of before the mark");
+        shared.undo(Side::Processing);
+        assert_eq!(entry(&shared, Side::Processing, "a"), Some(1));
         assert_eq!(entry(&shared, Side::Writing, "w"), Some(1));
         shared.undo(Side::Writing);
         assert_eq!(entry(&shared, Side::Writing, "w"), None);
@@ -291,18 +292,18 @@ mod tests {
     fn what_is_removed_is_gone_for_all_that_look_at_it_from_there_and_comes_back_when_it_is_undone() {
         let shared = Shared::default();
         shared.replace(ExecutionContext::from_json(r#"{"stored":1}"#).unwrap());
-        shared.record(&[Side::Settling, Side::Writing]);
+        shared.record(&[Side::Processing, Side::Writing]);
         shared.put(Side::Writing, "w", 1).unwrap();
         shared.mark(Side::Writing);
         for key in ["stored", "w"] {
             shared.remove(Side::Writing, key).unwrap();
             assert_eq!(entry(&shared, Side::Writing, key), None);
         }
-        assert_eq!(entry(&shared, Side::Settling, "stored"), Some(1), "it is a chunk ahead");
+        assert_eq!(entry(&shared, Side::Processing, "stored"), Some(1), "it is a chunk ahead");
         shared.undo(Side::Writing);
         assert_eq!(["stored", "w"].map(|key| entry(&shared, Side::Writing, key)), [Some(1), Some(1)]);
         shared.remove(Side::Writing, "stored").unwrap();
-        shared.settle();
+        shared.merge_sides();
         assert_eq!(shared.take_change(), Some(ExecutionContext::from_json(r#"{"w":1}"#).unwrap()));
         assert!(matches!(shared.remove(Side::Beside, "w"), Err(ContextError::Beside { .. })));
     }
@@ -311,8 +312,8 @@ mod tests {
     fn nothing_is_remembered_where_nobody_undoes() {
         let shared = Shared::default();
         shared.record(&[]);
-        shared.put(Side::Settling, "a", 1).unwrap();
-        shared.undo(Side::Settling);
-        assert_eq!(entry(&shared, Side::Settling, "a"), Some(1));
+        shared.put(Side::Processing, "a", 1).unwrap();
+        shared.undo(Side::Processing);
+        assert_eq!(entry(&shared, Side::Processing, "a"), Some(1));
     }
 }

@@ -32,8 +32,8 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 /// First and longest pause before a lost connection is made again.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// Tells them in one statement, whose commit waits for no disk: a hint that is lost in a crash is no loss.
-const TELL: &str = "WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+/// Sends them in one statement, whose commit waits for no disk: a hint that is lost in a crash is no loss.
+const NOTIFY: &str = "WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
      SELECT pg_notify($1, message) FROM quick, unnest($2::text[]) AS message";
 
 /// The notifications of a repository: those that it sends, and those of others.
@@ -70,7 +70,7 @@ impl Bulletin {
         receiver
     }
 
-    /// Tells others, soon and without a wait.
+    /// Notifies others, soon and without a wait.
     pub(super) fn notify(&self, store: &Arc<Store>, notification: Notification) {
         let unsent = self.unsent.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(unsent) = unsent {
@@ -80,7 +80,7 @@ impl Bulletin {
         let _ = self.outbox.try_send(notification);
     }
 
-    /// Tells others, and has done so when it returns, unless that takes too long.
+    /// Notifies others, and has done so when it returns, unless that takes too long.
     pub(super) async fn notify_now(&self, store: &Store, notification: Notification) {
         let messages: Vec<_> = self.message(&notification).into_iter().collect();
         if !matches!(tokio::time::timeout(AT_ONCE, post(store, &messages)).await, Ok(Ok(()))) {
@@ -137,7 +137,7 @@ async fn send(store: Weak<Store>, mut unsent: mpsc::Receiver<Notification>) {
 
 async fn post(store: &Store, messages: &[String]) -> Result<(), StoreError> {
     let session = store.connections.session().await?;
-    session.query(TELL, &[&CHANNEL, &messages]).await.map(drop)
+    session.query(NOTIFY, &[&CHANNEL, &messages]).await.map(drop)
 }
 
 /// Hears the notifications of others, over and over again, until the repository is gone.

@@ -72,7 +72,7 @@ impl PostgresRepository {
         }
     }
 
-    /// Tells what a command asks for, whose process may end in the next moment.
+    /// Notifies others of what a command asks for, whose process may end in the next moment.
     pub(super) async fn notify_now(&self, notification: Notification) {
         if self.store.connections.connector.settings().notifications {
             self.store.bulletin.notify_now(&self.store, notification).await;

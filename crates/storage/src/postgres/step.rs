@@ -1,7 +1,7 @@
 //! The beginning of steps: which have to run, and with what state.
 
 use oxbatch_core::execution::ExecutionId;
-use oxbatch_core::repository::rules::step::{RunningExecution, begun, check_attempts, inherited};
+use oxbatch_core::repository::rules::step::{LastAttempt, RunningExecution, begun, check_attempts, inherited};
 use oxbatch_core::repository::{Lease, NewStep, RepositoryError, StepStart};
 
 use super::error::StoreError;
@@ -17,20 +17,7 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
     };
     let (since, iteration) = (step.since.map_or(running.lineage, |since| since.0), i64::from(step.iteration));
     let of_step: Values<'_> = &[&running.instance_id.0, &step.step_name, &since, &iteration];
-    let last = session
-        .optional(
-            concat!(
-                "SELECT ",
-                attempt_columns!(),
-                " FROM oxbatch_step_execution
-                 WHERE job_instance_id = $1 AND step_name = $2 AND job_execution_id >= $3 AND iteration = $4
-                 ORDER BY job_execution_id DESC, id DESC LIMIT 1"
-            ),
-            of_step,
-        )
-        .await?;
-    let last = last.as_ref().map(rows::attempt).transpose()?;
-    let inherited = match inherited(&running, last, step)? {
+    let inherited = match inherited(&running, last_attempt(session, of_step).await?, step)? {
         Ok(inherited) => inherited,
         Err(not_run) => return Ok(not_run),
     };
@@ -74,6 +61,23 @@ pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Re
         .await?
         .try_get(0)?;
     Ok(inherited.into_start(lease, id, running))
+}
+
+/// The last attempt at a step.
+async fn last_attempt(session: &Session, of_step: Values<'_>) -> Result<Option<LastAttempt>, StoreError> {
+    let last = session
+        .optional(
+            concat!(
+                "SELECT ",
+                attempt_columns!(),
+                " FROM oxbatch_step_execution
+                 WHERE job_instance_id = $1 AND step_name = $2 AND job_execution_id >= $3 AND iteration = $4
+                 ORDER BY job_execution_id DESC, id DESC LIMIT 1"
+            ),
+            of_step,
+        )
+        .await?;
+    last.as_ref().map(rows::attempt).transpose()
 }
 
 /// The execution under a lease; `None` when the lease is void. Its row is locked: a recovery or a request to stop that

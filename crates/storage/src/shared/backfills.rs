@@ -12,7 +12,7 @@ use crate::error::StoreError;
 
 /// Backfills in a list.
 const MOST: i64 = 500;
-/// Fires that one look launches.
+/// Fires that one poll launches.
 const MOST_NEXT: i64 = 100;
 
 /// The last executions of the instances of the fires of a backfill.

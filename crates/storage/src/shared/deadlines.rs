@@ -26,14 +26,14 @@ pub(crate) async fn check<D: Database>(
     time: Timestamp,
     limit: u32,
 ) -> Result<(Vec<LateFire>, u32), StoreError<D::Error>> {
-    const SETTLE: &str = "DELETE FROM oxbatch_deadline WHERE fire_id = $1 AND kind = $2";
+    const JUDGED: &str = "DELETE FROM oxbatch_deadline WHERE fire_id = $1 AND kind = $2";
     let (mut late, mut judged) = (Vec::new(), 0);
     for row in database.query(PASSED, &values![time, i64::from(limit)]).await? {
         judged += 1;
         let fire = rows::fire(&row)?;
         let kind: DeadlineKind = row.word(FIRE_COLUMNS)?;
         // Of several nodes that see it, the one that removes it judges it.
-        if database.execute(SETTLE, &values![fire.id.0, kind.as_str()]).await? == 0 {
+        if database.execute(JUDGED, &values![fire.id.0, kind.as_str()]).await? == 0 {
             continue;
         }
         if let Some(message) = judge(&row, kind)? {

@@ -59,7 +59,7 @@ pub(crate) async fn fire<D: Database>(database: &D, request: &FireRequest) -> Re
         database.execute_all(sql, &deadlines).await?;
     }
     let end = decide(database, request.schedule_id, new.instant, &new.launch).await?;
-    settle(database, fire_id, request.schedule_id, end, request.time).await
+    record_end(database, fire_id, request.schedule_id, end, request.time).await
 }
 
 /// Takes the row of the schedule, and moves a calendar; `false` where it is another one by now.
@@ -69,7 +69,7 @@ async fn advance<D: Database>(database: &D, request: &FireRequest) -> Result<boo
     const TAKE: &str = "UPDATE oxbatch_schedule SET settled = settled WHERE id = $1 AND NOT removed";
     let id = request.schedule_id.0;
     let taken = match request.advance {
-        Some(to) => database.execute(MOVE, &values![to.settled, to.next_fire, id, to.revision]).await?,
+        Some(to) => database.execute(MOVE, &values![to.recorded_until, to.next_fire, id, to.revision]).await?,
         None => database.execute(TAKE, &values![id]).await?,
     };
     Ok(taken == 1)
@@ -91,7 +91,7 @@ pub(crate) async fn release<D: Database>(
     if end.outcome == fire.outcome {
         return Ok(Fired::Recorded { fire: Some(fire), launched: None });
     }
-    settle(database, request.fire_id, schedule_id, end, request.time).await
+    record_end(database, request.fire_id, schedule_id, end, request.time).await
 }
 
 /// The verdict on a fire whose schedule's row is taken.
@@ -160,7 +160,7 @@ async fn waiting<D: Database>(database: &D, id: ScheduleId, instant: Timestamp) 
 }
 
 /// Writes what has become of a fire.
-async fn settle<D: Database>(
+async fn record_end<D: Database>(
     database: &D,
     fire_id: FireId,
     schedule_id: ScheduleId,

@@ -9,8 +9,8 @@ use crate::error::StoreError;
 /// The schedules of a pause get another revision, so that a node that has seen them before fires none of them.
 const MARK: &str = "UPDATE oxbatch_schedule SET revision = revision + 1
      WHERE $1 = 'ALL' OR ($1 = 'JOB' AND job_name = $2) OR ($1 = 'SCHEDULE' AND name = $2)";
-/// The past before the end of a pause is settled: the next fire is found from there.
-const SETTLE: &str = "UPDATE oxbatch_schedule SET revision = revision + 1, settled = $1,
+/// The past before the end of a pause counts as recorded: the next fire is found from there.
+const MOVE_ON: &str = "UPDATE oxbatch_schedule SET revision = revision + 1, settled = $1,
          next_fire = CASE WHEN next_fire IS NULL THEN NULL WHEN next_fire <= $1 THEN $2 ELSE next_fire END
      WHERE settled < $1 AND ($3 = 'ALL' OR ($3 = 'JOB' AND job_name = $4) OR ($3 = 'SCHEDULE' AND name = $4))";
 
@@ -32,7 +32,7 @@ pub(crate) async fn resume<D: Database>(
     let sql = "DELETE FROM oxbatch_pause WHERE scope = $1 AND name = $2";
     // The rows of the schedules are taken first, as by all others.
     let just_after = Timestamp::from_microsecond(time.as_microsecond() + 1).unwrap_or(time);
-    database.execute(SETTLE, &values![time, just_after, scope.as_str(), name]).await?;
+    database.execute(MOVE_ON, &values![time, just_after, scope.as_str(), name]).await?;
     Ok(database.execute(sql, &values![scope.as_str(), name]).await? == 1)
 }
 

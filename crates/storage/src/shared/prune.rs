@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::{Database, values};
 use crate::error::StoreError;
 
-/// Removes fires and notices that were recorded before a moment and are settled, at most so many of each. The
-/// identity of a fire of the past is kept by its schedule, whose past is settled.
+/// Removes fires and notices that were recorded before a moment and wait for nothing, at most so many of each. The
+/// identity of a fire of the past is kept by its schedule, whose past is recorded.
 pub(crate) async fn prune<D: Database>(
     database: &D,
     before: Timestamp,

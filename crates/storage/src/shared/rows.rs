@@ -67,7 +67,7 @@ pub(super) fn schedule(row: &OwnedRow, first: usize) -> Result<StoredSchedule, R
         definition: row.text(first + 3)?.to_owned(),
         origin: row.word(first + 4)?,
         create_time: row.time(first + 5)?,
-        settled: row.time(first + 6)?,
+        recorded_until: row.time(first + 6)?,
         next_fire: row.optional_time(first + 7)?,
         revision: row.number(first + 8)?,
         last: last_run(row, first + 9)?,

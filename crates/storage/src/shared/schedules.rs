@@ -98,7 +98,7 @@ pub(crate) async fn put<D: Database>(database: &D, put: &PutSchedule) -> Result<
         &put.job_name,
         &put.definition,
         put.origin.as_str(),
-        put.settled,
+        put.recorded_until,
         put.next_fire,
         put.next_fire.is_none(),
         &put.name,

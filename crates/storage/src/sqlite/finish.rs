@@ -20,16 +20,7 @@ pub(super) fn step(
     outcome: &StepOutcome,
 ) -> Result<StepExecution, StoreError> {
     let StepFence { lease, step_id: StepExecutionId(id) } = fence;
-    let lost = || StoreError::Repository(RepositoryError::LeaseLost { id: lease.execution_id() });
-    let kept = connection
-        .prepare_cached(concat!(
-            "SELECT ",
-            step_columns!(),
-            " FROM oxbatch_step_execution WHERE id = ?1 AND lease_epoch = ?2 AND status IN ('STARTED', 'STOPPING')"
-        ))?
-        .query_row(params![id, lease.epoch], rows::step)
-        .optional()?
-        .ok_or_else(lost)?;
+    let kept = running_step(connection, fence)?;
     // The one file loses no save that was answered while this process lives.
     let (StepEnd::AsReported(end) | StepEnd::AsKept(end)) =
         rules::step(lease.execution_id(), kept.status, outcome, SaveCounts::default())?;
@@ -78,6 +69,20 @@ pub(super) fn step(
     Ok(step)
 }
 
+/// The running step under a fence.
+fn running_step(connection: &Connection, fence: StepFence) -> Result<StepExecution, StoreError> {
+    let StepFence { lease, step_id: StepExecutionId(id) } = fence;
+    let found = connection
+        .prepare_cached(concat!(
+            "SELECT ",
+            step_columns!(),
+            " FROM oxbatch_step_execution WHERE id = ?1 AND lease_epoch = ?2 AND status IN ('STARTED', 'STOPPING')"
+        ))?
+        .query_row(params![id, lease.epoch], rows::step)
+        .optional()?;
+    found.ok_or_else(|| RepositoryError::LeaseLost { id: lease.execution_id() }.into())
+}
+
 /// Ends an execution under its lease, and gives the lease back.
 pub(super) fn execution(
     connection: &Connection,
@@ -121,13 +126,17 @@ pub(super) fn execution(
             |row| Ok((rows::execution(row)?, row.get::<_, bool>(rows::EXECUTION_COLUMNS)?)),
         )?;
     if has_channels {
-        tell(connection, &execution, resume)?;
+        write_notices(connection, &execution, resume)?;
     }
     Ok(execution)
 }
 
 /// Writes the notices of an execution that has ended.
-pub(super) fn tell(connection: &Connection, execution: &JobExecution, goes_on: bool) -> Result<(), StoreError> {
+pub(super) fn write_notices(
+    connection: &Connection,
+    execution: &JobExecution,
+    goes_on: bool,
+) -> Result<(), StoreError> {
     done(notices::of_end(connection, execution, goes_on))
 }
 

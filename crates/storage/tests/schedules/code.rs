@@ -100,7 +100,7 @@ async fn the_schedules_of_the_code_follow_its_versions() {
     let names: Vec<_> = after.iter().map(|stored| stored.name.as_str()).collect();
     assert_eq!(names, ["a", "by-hand"], "one of them was taken out of the code");
     assert_eq!(after[0].id, before[0].id);
-    assert!(after[0].settled > before[0].settled, "another calendar begins anew");
+    assert!(after[0].recorded_until > before[0].recorded_until, "another calendar begins anew");
     assert!(fires(&third).await.is_empty());
     third.shutdown().await;
 }

@@ -22,7 +22,7 @@ fn job(folder: &Path) -> Job {
     let pattern = |end: &str| format!("{}/*{end}", inbox.display());
     Job::builder("Import")
         .step(step)
-        .schedule(Schedule::file(pattern(".csv")).settle(Duration::from_secs(1)))
+        .schedule(Schedule::file(pattern(".csv")).unchanged_for(Duration::from_secs(1)))
         .schedule(Schedule::file(pattern(".dat")).marker(".done").named("marked"))
         .build()
         .unwrap()

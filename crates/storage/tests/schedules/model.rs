@@ -123,7 +123,7 @@ impl World {
                 job_name: name.to_owned(),
                 definition: schedule.to_json(),
                 origin: ScheduleOrigin::Added,
-                settled: now,
+                recorded_until: now,
                 next_fire,
                 revision: None,
                 time: now,

@@ -3,7 +3,7 @@
 use super::buffers::Buffers;
 use super::hand::{Hand, Positions, Tries};
 use super::interrupt::{Interrupt, error_after, wait};
-use super::isolate::{Isolation, Unsettled};
+use super::isolate::{Isolation, IsolationError};
 use super::sealed::Sealed;
 use super::settings::Rules;
 use super::standing::{Save, Standing};
@@ -207,18 +207,18 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
                     return Ok(());
                 }
                 // An error of another kind on the way: what was found so far stays found, the rest is tried again.
-                Err(Unsettled::Write(error)) if self.rules.retry.repeats(&error, hand.tries.trials) => {
+                Err(IsolationError::Write(error)) if self.rules.retry.repeats(&error, hand.tries.trials) => {
                     hand.tries.trials += 1;
                     self.standing.repeated(hand.progress);
                     wait(&self.rules.retry, self.context, RetryPhase::Write, hand.tries.trials, &error).await?;
                 }
                 // Nothing of the chunk is committed, so nothing of it is lost.
-                Err(Unsettled::Write(error)) => {
+                Err(IsolationError::Write(error)) => {
                     return Err(error_after("write", &error, hand.tries.trials, self.context));
                 }
-                Err(Unsettled::Lost) if hand.tries.losses < MOST_LOSSES => hand.tries.losses += 1,
-                Err(Unsettled::Lost | Unsettled::NotFound) => return Err(body_error.into()),
-                Err(Unsettled::Ended(interrupt)) => return Err(interrupt),
+                Err(IsolationError::Lost) if hand.tries.losses < MOST_LOSSES => hand.tries.losses += 1,
+                Err(IsolationError::Lost | IsolationError::NotFound) => return Err(body_error.into()),
+                Err(IsolationError::Ended(interrupt)) => return Err(interrupt),
             }
             if by_halves {
                 return Ok(());

@@ -6,10 +6,10 @@ use crate::step::context::StepScope;
 use crate::step::overlay::Overlay;
 use crate::step::shared::{Shared, Side};
 
-/// A context as it is to be stored: what was settled up to the chunk in hand, and what the writer has put.
+/// A context as it is to be stored: what was base up to the chunk in hand, and what the writer has put.
 #[derive(Default)]
 struct Stored {
-    settled: ExecutionContext,
+    base: ExecutionContext,
     /// By the writer, up to the chunk in hand.
     written: Overlay,
     /// The same with the chunk in hand, when that has changed it.
@@ -18,18 +18,18 @@ struct Stored {
 
 impl Stored {
     fn merged(&self) -> ExecutionContext {
-        let mut merged = self.settled.clone();
+        let mut merged = self.base.clone();
         self.in_hand.as_ref().unwrap_or(&self.written).apply_to(&mut merged);
         merged
     }
 
     /// Takes what was put outside of any attempt to write; whether there was anything.
-    fn adopt(&mut self, settled: Option<ExecutionContext>, shared: &Shared) -> bool {
+    fn adopt(&mut self, base: Option<ExecutionContext>, shared: &Shared) -> bool {
         let written = shared.take_change_of(Side::Writing);
         shared.mark(Side::Writing);
-        let changed = settled.is_some() || written.is_some();
-        if let Some(settled) = settled {
-            self.settled = settled;
+        let changed = base.is_some() || written.is_some();
+        if let Some(base) = base {
+            self.base = base;
         }
         if let Some(written) = written {
             self.written = written;
@@ -59,9 +59,9 @@ impl Contexts {
     /// Both as they are stored. What the parts have put by now, as they were built or opened, is a change that comes
     /// with the first chunk.
     pub(super) fn new(scope: &StepScope) -> Self {
-        let settled = |context: &ExecutionContext| Stored { settled: context.clone(), ..Stored::default() };
+        let base = |context: &ExecutionContext| Stored { base: context.clone(), ..Stored::default() };
         let saved = scope.saved.lock();
-        Self { step: settled(&saved.step), job: settled(&saved.job), step_changed: false, job_changed: false }
+        Self { step: base(&saved.step), job: base(&saved.job), step_changed: false, job_changed: false }
     }
 
     /// True if a chunk brings changes with it, or the writer has put something since the last one.

@@ -51,7 +51,7 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
             if at_hand && timed == 0 {
                 let before = full.items;
                 if let Some(item) = self.fill_at_hand(&mut buffers, &mut full, &mut tally)? {
-                    self.settle(item, &mut buffers, &mut tally).await?;
+                    self.process_item(item, &mut buffers, &mut tally).await?;
                 }
                 at_hand = full.items > before;
                 continue;
@@ -61,7 +61,7 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
             let start = start.map(|start| self.clock.read(start));
             match read {
                 Read::Item(item) => {
-                    self.settle(item, &mut buffers, &mut tally).await?;
+                    self.process_item(item, &mut buffers, &mut tally).await?;
                     if let Some(start) = start {
                         self.clock.processed(start);
                         timed -= 1;
@@ -80,14 +80,14 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
     }
 
     #[inline]
-    async fn settle(
+    async fn process_item(
         &mut self,
         item: R::Item,
         buffers: &mut Buffers<R::Item, P::Output>,
         tally: &mut Tally,
     ) -> Result<(), Interrupt> {
         let Self { reading, processing, .. } = self;
-        processing.settle(item, || reading.input.origin(), buffers, tally).await
+        processing.process_item(item, || reading.input.origin(), buffers, tally).await
     }
 
     /// True if items need nothing but to be processed.

@@ -41,7 +41,7 @@ pub(super) enum Input<R: ItemReader> {
 /// A reader on a thread of its own.
 pub(super) struct Handed<R: ItemReader> {
     messages: mpsc::Receiver<Message<R::Item>>,
-    /// Tells the reader to go on after an error.
+    /// Asks the reader to go on after an error.
     go_on: mpsc::Sender<()>,
     thread: SideThread<R>,
     context: StepContext,

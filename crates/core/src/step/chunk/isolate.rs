@@ -11,7 +11,7 @@ use crate::step::body::BodyError;
 use crate::step::policy::SkipRefusal;
 
 /// The reason for which the search ended without an answer. The items that it found stay found.
-pub(super) enum Unsettled {
+pub(super) enum IsolationError {
     /// A write failed by an error that is not to be skipped; it was rolled back.
     Write(ItemError),
     /// Each part of the chunk can be written by itself: the error is not one of its outputs.
@@ -58,7 +58,7 @@ impl<R: ItemReader> Isolation<'_, R> {
         target: &mut Target<'_, W>,
         hand: &mut Hand<R::Item, O>,
         first: Option<ItemError>,
-    ) -> Result<(), Unsettled>
+    ) -> Result<(), IsolationError>
     where
         O: Send + Sync,
         W: ItemWriter<O>,
@@ -76,7 +76,7 @@ impl<R: ItemReader> Isolation<'_, R> {
                         continue;
                     }
                     Err(next) if self.asks(hand, &next) => error = Some(next),
-                    Err(error) => return Err(Unsettled::Write(error)),
+                    Err(error) => return Err(IsolationError::Write(error)),
                 }
             }
             if part.length > 1 {
@@ -89,7 +89,7 @@ impl<R: ItemReader> Isolation<'_, R> {
                 self.take_out(hand, good, error)?;
             }
         }
-        if hand.skips.count() == before { Err(Unsettled::NotFound) } else { Ok(()) }
+        if hand.skips.count() == before { Err(IsolationError::NotFound) } else { Ok(()) }
     }
 
     /// Writes the items of a chunk one by one, from the first that is not out, and takes those out that cannot be
@@ -98,7 +98,7 @@ impl<R: ItemReader> Isolation<'_, R> {
         &self,
         target: &mut Target<'_, W>,
         hand: &mut Hand<R::Item, O>,
-    ) -> Result<(), Unsettled>
+    ) -> Result<(), IsolationError>
     where
         O: Send + Sync,
         W: ItemWriter<O>,
@@ -112,11 +112,11 @@ impl<R: ItemReader> Isolation<'_, R> {
                     continue;
                 }
                 Err(Failure::Output(_, error)) => self.rules.classified(error),
-                Err(failure) => return Err(Unsettled::Ended(failure.fails(None))),
+                Err(failure) => return Err(IsolationError::Ended(failure.fails(None))),
             };
             target.undo_contexts();
             if !self.asks(hand, &error) || self.rules.retry.repeats(&error, hand.tries.trials) {
-                return Err(Unsettled::Write(error));
+                return Err(IsolationError::Write(error));
             }
             self.take_out(hand, hand.tries.sent, &error)?;
         }
@@ -124,11 +124,11 @@ impl<R: ItemReader> Isolation<'_, R> {
     }
 
     /// Skips the output at `index`, which cannot be written.
-    fn take_out<O>(&self, hand: &mut Hand<R::Item, O>, index: usize, error: &ItemError) -> Result<(), Unsettled> {
+    fn take_out<O>(&self, hand: &mut Hand<R::Item, O>, index: usize, error: &ItemError) -> Result<(), IsolationError> {
         let skipped = self.skipped + hand.skips.count();
         if let Err(refusal) = self.skip.policy.asks(SkipPhase::Write, error, skipped) {
             let message = refusal.message(&error.to_string());
-            return Err(Unsettled::Ended(BodyError::Failed(message).into()));
+            return Err(IsolationError::Ended(BodyError::Failed(message).into()));
         }
         hand.buffers.outputs.remove(index);
         let item = (index < hand.buffers.inputs.len()).then(|| hand.buffers.inputs.remove(index));
@@ -145,7 +145,11 @@ impl<R: ItemReader> Isolation<'_, R> {
     }
 
     /// Writes outputs and takes them back, whether it worked or not.
-    async fn attempt<W, O>(&self, target: &mut Target<'_, W>, outputs: &[O]) -> Result<Result<(), ItemError>, Unsettled>
+    async fn attempt<W, O>(
+        &self,
+        target: &mut Target<'_, W>,
+        outputs: &[O],
+    ) -> Result<Result<(), ItemError>, IsolationError>
     where
         O: Send + Sync,
         W: ItemWriter<O>,
@@ -154,13 +158,13 @@ impl<R: ItemReader> Isolation<'_, R> {
             Ok(()) => Ok(()),
             Err(Ok((_, error))) => Err(self.rules.classified(error)),
             Err(Err(interrupt)) => {
-                target.roll_back().await.map_err(|error| Unsettled::Ended(error.into()))?;
-                return Err(Unsettled::Ended(interrupt));
+                target.roll_back().await.map_err(|error| IsolationError::Ended(error.into()))?;
+                return Err(IsolationError::Ended(interrupt));
             }
         };
-        target.roll_back().await.map_err(|error| Unsettled::Ended(error.into()))?;
+        target.roll_back().await.map_err(|error| IsolationError::Ended(error.into()))?;
         if written.is_err() && target.transaction.was_lost() {
-            return Err(Unsettled::Lost);
+            return Err(IsolationError::Lost);
         }
         Ok(written)
     }

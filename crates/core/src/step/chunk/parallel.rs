@@ -42,7 +42,7 @@ pub(super) struct Parallel<R: ItemReader, P: ItemProcessor<R::Item>> {
     skipped: u64,
 }
 
-/// Tells those who process that nobody waits for them any more, once it is dropped.
+/// Says to the workers, once it is dropped, that nobody waits for them any more.
 struct GivenUp(Arc<AtomicBool>);
 
 impl Drop for GivenUp {
@@ -201,10 +201,10 @@ where
     let (mut threads, mut opened) = (Vec::new(), Vec::new());
     for _ in 0..workers.threads {
         let own: Vec<_> = processors.drain(..workers.in_flight.min(processors.len())).collect();
-        let (tell, open) = oneshot::channel();
+        let (ready, open) = oneshot::channel();
         let (queue, is_given_up) = (Arc::clone(queue), Arc::clone(&given_up.0));
         threads.push(SideThread::start("process", context, move |runtime| {
-            runtime.block_on(work(own, queue, (is_given_up, of_all), tell))
+            runtime.block_on(work(own, queue, (is_given_up, of_all), ready))
         })?);
         opened.push(open);
     }

@@ -36,7 +36,7 @@ where
     async move {
         let mut reader = build("reader", reader, &run.context)?;
         let origin = ItemOrigin::default();
-        let for_processor = run.context.for_processor(Side::Settling, &origin);
+        let for_processor = run.context.for_processor(Side::Processing, &origin);
         let mut processor = build("processor", processor, &for_processor)?;
         let end = match open(&mut reader, &mut processor).await {
             Ok(()) => look(&mut reader, &mut processor, &origin, &run).await,

@@ -26,10 +26,10 @@ pub(super) struct Processing<R: ItemReader, P: ItemProcessor<R::Item>> {
 }
 
 impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
-    /// Settles an item: its output is in the buffers, or the tally tells why there is none. `origin` is asked for the
+    /// Processes an item: its output is in the buffers, or the tally says why there is none. `origin` is asked for the
     /// item's only where it is needed.
     #[inline]
-    pub(super) async fn settle(
+    pub(super) async fn process_item(
         &mut self,
         item: R::Item,
         origin: impl Fn() -> Option<Origin>,
@@ -51,7 +51,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
                     return Err(error_after("process", &error, 0, &self.context));
                 }
             },
-            Some(copy) => self.settle_copies((item, copy), origin, buffers, tally).await?,
+            Some(copy) => self.process_copies((item, copy), origin, buffers, tally).await?,
         }
         Ok(())
     }
@@ -66,8 +66,8 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
     #[inline]
     fn mark(&self) {
         let scope = self.context.scope();
-        scope.context.mark(Side::Settling);
-        scope.job.context.mark(Side::Settling);
+        scope.context.mark(Side::Processing);
+        scope.job.context.mark(Side::Processing);
     }
 
     /// Undoes what the item has put into the contexts: it comes again, or is skipped.
@@ -75,8 +75,8 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
         // One of several processors puts nothing, and the reader's entries are not its own to roll back.
         if self.undoes {
             let scope = self.context.scope();
-            scope.context.undo(Side::Settling);
-            scope.job.context.undo(Side::Settling);
+            scope.context.undo(Side::Processing);
+            scope.job.context.undo(Side::Processing);
         }
     }
 
@@ -90,7 +90,7 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Processing<R, P> {
     }
 
     /// Processes copies of the item, as often as that is allowed.
-    async fn settle_copies(
+    async fn process_copies(
         &mut self,
         (item, copy): (R::Item, CopyItem<R>),
         origin: impl Fn() -> Option<Origin>,

@@ -92,8 +92,8 @@ impl<R: ItemReader + 'static> Reading<R> {
     #[inline]
     fn mark(&self) {
         let scope = self.context.scope();
-        scope.context.mark(Side::Settling);
-        scope.job.context.mark(Side::Settling);
+        scope.context.mark(Side::Processing);
+        scope.job.context.mark(Side::Processing);
     }
 
     /// Repeats a read that failed, or goes on without the item. Only a transient error leaves the position where it
@@ -109,8 +109,8 @@ impl<R: ItemReader + 'static> Reading<R> {
         while error.kind() == ErrorKind::Transient && self.rules.retry.repeats(&error, made) {
             // The read comes again, and with it what it puts.
             let scope = self.context.scope();
-            scope.context.undo(Side::Settling);
-            scope.job.context.undo(Side::Settling);
+            scope.context.undo(Side::Processing);
+            scope.job.context.undo(Side::Processing);
             made += 1;
             tally.retries += 1;
             wait(&self.rules.retry, &self.context, RetryPhase::Read, made, &error).await?;
@@ -139,8 +139,8 @@ impl<R: ItemReader + 'static> Reading<R> {
             checkpoint,
             processor: None,
             progress: self.input.progress(),
-            context: scope.context.take_change_of(Side::Settling).map(Overlay::into_set),
-            job_context: scope.job.context.take_change_of(Side::Settling).map(Overlay::into_set),
+            context: scope.context.take_change_of(Side::Processing).map(Overlay::into_set),
+            job_context: scope.job.context.take_change_of(Side::Processing).map(Overlay::into_set),
             rerun,
         })
     }

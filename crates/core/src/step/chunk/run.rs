@@ -139,7 +139,7 @@ where
 
     fn build_reader(&self, context: &StepContext) -> Result<Reading<R>, BodyError> {
         let time = self.settings.time;
-        let side = if time.is_some() { Side::Reading } else { Side::Settling };
+        let side = if time.is_some() { Side::Reading } else { Side::Processing };
         Ok(Reading {
             limits: Limits { items: self.resolve_size(context)?, time, weight: self.items.weight.clone() },
             input: Input::Direct(build("reader", &self.reader, &context.for_side(side))?),
@@ -153,9 +153,9 @@ where
     fn build_processors(&self, context: &StepContext) -> Result<Vec<Processing<R, P>>, BodyError> {
         let (count, side) = match self.settings.workers() {
             Some(workers) => (workers.count(), Side::Beside),
-            None => (1, Side::Settling),
+            None => (1, Side::Processing),
         };
-        let undoes = side == Side::Settling;
+        let undoes = side == Side::Processing;
         let one = |_| {
             let origin = ItemOrigin::default();
             let context = context.for_processor(side, &origin);
@@ -340,7 +340,7 @@ fn build<T>(what: &str, factory: &Factory<T>, context: &StepContext) -> Result<T
 /// Records the entries of a writer, so that they can be rolled back; those of an item where the step may go on after
 /// it.
 fn record_changes(context: &StepContext, of_items: bool) {
-    let sides: &[Side] = if of_items { &[Side::Writing, Side::Settling, Side::Reading] } else { &[Side::Writing] };
+    let sides: &[Side] = if of_items { &[Side::Writing, Side::Processing, Side::Reading] } else { &[Side::Writing] };
     context.scope().context.record(sides);
     context.scope().job.context.record(sides);
 }

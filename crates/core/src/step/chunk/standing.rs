@@ -155,11 +155,11 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
 
     /// A chunk counts from now on, and waits for a save.
     pub(super) fn join(&mut self, hand: &Hand<I, O>) {
-        self.settle(hand.counted(self.counters));
+        self.set_counters(hand.counted(self.counters));
         self.waiting = Waiting::Chunks(hand.progress);
     }
 
-    fn settle(&mut self, counters: Counters) {
+    fn set_counters(&mut self, counters: Counters) {
         self.counters = counters;
         if let Some(totals) = &mut self.totals {
             totals.commit();
@@ -231,7 +231,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         };
         let ack = target.transaction.commit(save).await.map_err(Failure::Save)?;
         self.contexts.commit(self.context.scope());
-        self.settle(counters);
+        self.set_counters(counters);
         self.waiting = Waiting::Nothing;
         if let Some(joining) = &self.joining {
             joining.saved();

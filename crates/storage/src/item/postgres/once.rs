@@ -98,7 +98,7 @@ impl Once {
 
     /// Takes the run over once more when nobody knows whether the last chunk was committed: the row says it, and a
     /// commit that is still under way is waited for by it. The answer is that of [`open`](Self::open).
-    pub(super) async fn settle(
+    pub(super) async fn resolve(
         &mut self,
         client: &Client,
         repository: &dyn JobRepository,

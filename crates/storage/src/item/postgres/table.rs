@@ -191,7 +191,7 @@ impl Table {
         }
         let keys = keys.join(", ");
         Err(ItemError::other(format!(
-            "table '{}' has no unique index over ({keys}), so it cannot be told which row a new one replaces",
+            "table '{}' has no unique index over ({keys}), so the row that a new one replaces is not known",
             self.name
         )))
     }

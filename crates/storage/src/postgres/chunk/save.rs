@@ -49,7 +49,7 @@ impl PostgresChunkTransaction {
             };
             let answer_is_lost = error.is_lost();
             self.undo_after(&error, answer_is_lost).await;
-            if answer_is_lost && let Some(saved) = self.settle().await? {
+            if answer_is_lost && let Some(saved) = self.saved_or_not().await? {
                 return Ok(saved);
             }
             // What only saves can be sent again; rows of a writer went with their connection, and the writer has to
@@ -155,7 +155,7 @@ impl PostgresChunkTransaction {
     }
 
     /// The result of a save whose answer was lost: `None` when it was not committed and never will be.
-    async fn settle(&mut self) -> Result<Option<Saved>, StoreError> {
+    async fn saved_or_not(&mut self) -> Result<Option<Saved>, StoreError> {
         // Not even a stop ends it: a commit that may have been made must not be taken for none.
         let mut patience = Patience::until(self.store.connections.deadline());
         loop {

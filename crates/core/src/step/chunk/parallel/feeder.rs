@@ -1,4 +1,4 @@
-//! The thread that reads: it deals the items out in parts and tells the order in which they were read.
+//! The thread that reads: it deals the items out in parts and passes on the order in which they were read.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::step::chunk::input::Read;
 use crate::step::chunk::read::{Fullness, Reading};
 use crate::step::chunk::tally::Tally;
 
-/// Reads, deals the items out to the processors, and tells the order to whoever puts their work together.
+/// Reads, deals the items out to the processors, and passes the order on to whoever puts their work together.
 pub(super) struct Feeder<R: ItemReader, O> {
     pub(super) reading: Reading<R>,
     pub(super) queue: mpsc::Sender<Part<R::Item, O>>,
@@ -43,7 +43,7 @@ impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
             let read = self.reading.next(&mut full, &mut tally).await;
             if tally.retries > 0 || !tally.skips.is_empty() {
                 self.deal(&mut items).await?;
-                self.tell(Feed::Read { retries: tally.retries, skips: tally.skips }).await?;
+                self.send(Feed::Read { retries: tally.retries, skips: tally.skips }).await?;
             }
             match read {
                 Ok(Read::Item(item)) => {
@@ -63,7 +63,7 @@ impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
                 Ok(Read::Late | Read::Stopped) => break,
                 Err(interrupt) => {
                     self.deal(&mut items).await?;
-                    self.tell(Feed::Interrupt(interrupt)).await?;
+                    self.send(Feed::Interrupt(interrupt)).await?;
                     return Ok(false);
                 }
             }
@@ -71,9 +71,9 @@ impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
         self.has_read(begun);
         self.deal(&mut items).await?;
         match self.reading.seal(&full, end) {
-            Ok(seal) => self.tell(Feed::Seal(Box::new(seal))).await?,
+            Ok(seal) => self.send(Feed::Seal(Box::new(seal))).await?,
             Err(interrupt) => {
-                self.tell(Feed::Interrupt(interrupt)).await?;
+                self.send(Feed::Interrupt(interrupt)).await?;
                 return Ok(false);
             }
         }
@@ -84,7 +84,7 @@ impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
         self.reading.context.scope().live.add_time(StepPhase::Read, since.elapsed());
     }
 
-    async fn tell(&self, feed: Feed<R::Item, O>) -> Result<(), Gone> {
+    async fn send(&self, feed: Feed<R::Item, O>) -> Result<(), Gone> {
         self.feed.send(feed).await.map_err(|_| Gone)
     }
 
@@ -95,7 +95,7 @@ impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
         let items = std::mem::replace(items, Vec::with_capacity(self.part));
         let (done, awaited) = oneshot::channel();
         // First its place in the order: so no more parts are about than there are places.
-        self.tell(Feed::Part(awaited)).await?;
+        self.send(Feed::Part(awaited)).await?;
         self.queue.send(Part { items, done }).await.map_err(|_| Gone)
     }
 }

@@ -78,12 +78,12 @@ async fn process_parts<R, P>(
         let Some(Part { items, mut done }) = queue.lock().await.recv().await else { return };
         let begun = Instant::now();
         let result = {
-            let settled = AssertUnwindSafe(settle_part(processing, items, given_up)).catch_unwind();
+            let processed = AssertUnwindSafe(process_part(processing, items, given_up)).catch_unwind();
             tokio::select! {
                 biased;
                 // Nobody waits for it any more: a stop, or an earlier error.
                 () = done.closed() => continue,
-                settled = settled => settled,
+                processed = processed => processed,
             }
         };
         // A share of the step's time: the others process meanwhile.
@@ -102,7 +102,7 @@ async fn process_parts<R, P>(
     }
 }
 
-async fn settle_part<R, P>(
+async fn process_part<R, P>(
     processing: &mut Processing<R, P>,
     items: Vec<(R::Item, Option<Origin>)>,
     given_up: &AtomicBool,
@@ -114,11 +114,11 @@ where
     let mut done = Done { buffers: Buffers::default(), tally: Tally::new(0), totals: Vec::new(), error: None };
     done.buffers.outputs.reserve(items.len());
     for (item, origin) in items {
-        let settled = match given_up.load(Ordering::Acquire) || processing.context.is_stopping() {
-            false => processing.settle(item, || origin.clone(), &mut done.buffers, &mut done.tally).await,
+        let processed = match given_up.load(Ordering::Acquire) || processing.context.is_stopping() {
+            false => processing.process_item(item, || origin.clone(), &mut done.buffers, &mut done.tally).await,
             true => Err(Interrupt::Stopped),
         };
-        if let Err(interrupt) = settled {
+        if let Err(interrupt) = processed {
             done.error = Some(PartError::Interrupt(interrupt));
             break;
         }

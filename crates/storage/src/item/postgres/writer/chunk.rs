@@ -68,7 +68,7 @@ impl<T> PostgresWriter<T> {
                     && once.once.is_unsure()
                 {
                     let repository = once.context.repository().as_ref();
-                    let holds_rows = once.once.settle(client, repository, self.committed.rows).await?;
+                    let holds_rows = once.once.resolve(client, repository, self.committed.rows).await?;
                     self.committed.prepared |= holds_rows;
                     self.now.prepared |= holds_rows;
                 }
