@@ -61,7 +61,7 @@ pub use self::run::TestRun;
 
 /// The time after which a run has hung, unless [`at_most`](TestJob::at_most) is set.
 pub const DEFAULT_AT_MOST: Duration = Duration::from_secs(60);
-/// Executions that a test looks at.
+/// Executions that a test can read.
 const MOST_EXECUTIONS: u32 = 1_000;
 
 /// A job, or one step of it, in a test.
@@ -270,7 +270,7 @@ impl TestJob {
 
     async fn end(&self, engine: &Engine, id: ExecutionId) -> JobExecution {
         let ended = engine.wait(id, self.at_most).await;
-        let ended = ended.unwrap_or_else(|error| panic!("execution {id} cannot be looked at: {error}"));
+        let ended = ended.unwrap_or_else(|error| panic!("execution {id} cannot be read: {error}"));
         assert!(!ended.status.is_running(), "job '{}' has not ended within {:?}", self.job.name(), self.at_most);
         ended
     }

@@ -25,7 +25,7 @@ async fn schedule(process: &Process) -> StoredSchedule {
         job_name: JOB.to_owned(),
         definition: Schedule::cron("* * * * *").to_json(),
         origin: ScheduleOrigin::Added,
-        settled: minute(10),
+        recorded_until: minute(10),
         next_fire: Some(minute(11)),
         revision: None,
         time: minute(10),
@@ -116,7 +116,7 @@ pub async fn a_backfill_launches_within_its_limit_and_never_moves_the_schedule(b
     assert_eq!((after.complete, after.failed, after.planned, after.state), (3, 1, 0, BackfillState::Ended));
     assert!(!process.repository.agenda().await.unwrap().has_backfills);
     let moved = process.repository.schedules(ScheduleFilter::All).await.unwrap().remove(0);
-    assert_eq!((moved.settled, moved.next_fire, moved.last), (minute(10), Some(minute(11)), None));
+    assert_eq!((moved.recorded_until, moved.next_fire, moved.last), (minute(10), Some(minute(11)), None));
     let page = PageRequest { before: None, limit: 500 };
     let of_backfill = FireFilter { backfill_id: Some(id.0), ..FireFilter::default() };
     assert_eq!(process.repository.fires(of_backfill, page).await.unwrap().fires.len(), 4);

@@ -1,4 +1,4 @@
-//! Cases of notices: written with what they tell of, taken by one, delivered or given up.
+//! Cases of notices: written with their cause, taken by one, delivered or given up.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "a case fails by panicking")]
 
 use std::time::Duration;

@@ -33,7 +33,7 @@ fn put_of(name: &str, revision: Option<i64>) -> PutSchedule {
         job_name: JOB.to_owned(),
         definition: Schedule::cron("* * * * *").to_json(),
         origin: ScheduleOrigin::Added,
-        settled: minute(0),
+        recorded_until: minute(0),
         next_fire: Some(minute(1)),
         revision,
         time: minute(0),
@@ -54,7 +54,7 @@ async fn schedule(process: &Process, name: &str) -> StoredSchedule {
 /// The fire of a minute, which launches the instance of that number.
 fn fire_at(stored: &StoredSchedule, at: i64, policies: Policies) -> FireRequest {
     let launch = Ok(FireLaunch { request: launch_of(at), policies });
-    let next = Advance { revision: stored.revision, settled: minute(at), next_fire: Some(minute(at + 1)) };
+    let next = Advance { revision: stored.revision, recorded_until: minute(at), next_fire: Some(minute(at + 1)) };
     FireRequest {
         schedule_id: stored.id,
         advance: Some(next),
@@ -114,7 +114,7 @@ pub async fn of_many_nodes_one_fires(backend: &dyn Backend) {
         assert_eq!(processes[1].repository.has_fire(stored.id, minute(at), "").await.unwrap(), is_there);
     }
     let moved = read(&processes[0], NAME).await.unwrap();
-    assert_eq!((moved.settled, moved.next_fire), (minute(1), Some(minute(2))));
+    assert_eq!((moved.recorded_until, moved.next_fire), (minute(1), Some(minute(2))));
     assert_eq!(moved.last.map(|last| last.id), fire.execution_id);
 
     // The row alone would keep it from firing again, whatever the schedule says.
@@ -257,7 +257,7 @@ pub async fn a_pause_holds_schedules_and_its_end_begins_anew(backend: &dyn Backe
         assert!(process.repository.resume(scope, of, minute(20)).await.unwrap());
         assert!(!process.repository.resume(scope, of, minute(20)).await.unwrap());
         let resumed = read(&process, name).await.unwrap();
-        assert_eq!(resumed.settled, minute(20));
+        assert_eq!(resumed.recorded_until, minute(20));
         assert!(resumed.next_fire > Some(minute(20)));
         assert_eq!(due(&process, 21).await, [name]);
         assert!(process.repository.remove_schedule(name, minute(21)).await.unwrap());

@@ -1,4 +1,4 @@
-//! A command that is told: its arguments as they are, without a shell; the body is its standard input.
+//! A command that delivers a notice: its arguments as they are, without a shell; the body is its standard input.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 /// Longest time of a command; then it is killed, whatever it does with other signals.
 const MAX_TIME: Duration = Duration::from_secs(10);
-/// Time between two looks at whether it has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Poll interval for its end.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Runs a command to its end.
 pub(super) fn run(arguments: &[String], body: &str) -> Result<(), String> {
@@ -42,7 +42,7 @@ fn run_within(time: Duration, arguments: &[String], body: &str) -> Result<(), St
                 let problem = killed.err().map(|error| format!(" ({error})")).unwrap_or_default();
                 return Err(format!("the command '{program}' was killed after {time:?}{problem}"));
             }
-            None => std::thread::sleep(LOOK_EVERY),
+            None => std::thread::sleep(POLL_INTERVAL),
         }
     }
 }

@@ -50,7 +50,7 @@ fn channel(name: &str, section: Section) -> Result<Channel, String> {
     });
     let kinds = kinds.collect::<Result<Vec<_>, _>>()?;
     if kinds.is_empty() && section.skips_over.is_none() {
-        return Err("it is told of nothing: set on, such as [\"failed\", \"late\"], or skips_over".to_owned());
+        return Err("it gets no notice: set on, such as [\"failed\", \"late\"], or skips_over".to_owned());
     }
     let way = match (section.command, section.url) {
         (Some(command), None) if !command.is_empty() => {
@@ -80,7 +80,7 @@ mod tests {
         assert!(read("on = ['failed']\ncommand = ['mail', '-s', '{{kind}}']").is_ok());
         assert!(read("skips_over = 5\nurl = 'https://x/'\nsecret_file = 's'").is_ok());
         for (text, sentence) in [
-            ("url = 'https://x/'", "told of nothing"),
+            ("url = 'https://x/'", "gets no notice"),
             ("on = ['failed']", "either command"),
             ("on = ['failed']\nurl = 'https://x/'\ncommand = ['a']", "either command"),
             ("on = ['failed']\ncommand = []", "either command"),

@@ -6,7 +6,7 @@ use oxbatch_core::{JobExecution, Status, StepExecution};
 
 use super::executions;
 
-/// Skipped items of a step execution that a test looks at.
+/// Skipped items of a step execution that a test can read.
 const MOST_SKIPS: u32 = 100_000;
 
 /// A run of a job in a test, with all that is stored of it.
