@@ -3,6 +3,7 @@
 //! A backend implements [`Backend`] and calls [`repository_conformance!`](crate::repository_conformance) in its tests,
 //! which makes one test of each case.
 
+pub mod access;
 pub mod backfills;
 pub mod changes;
 pub mod definitions;
@@ -159,6 +160,12 @@ macro_rules! repository_conformance {
                 a_dead_owner_has_run_no_longer_than_its_lease,
                 a_main_result_keeps_its_running_time,
             ];
+            access: [
+                a_token_is_found_by_its_hash_until_it_is_revoked,
+                a_session_ends_with_its_token,
+                a_login_code_is_used_once,
+                the_audit_log_keeps_changes_with_their_outcomes,
+            ];
             changes: [
                 each_change_of_a_status_is_told_once,
                 many_changes_are_told_in_pages,
@@ -185,6 +192,7 @@ mod tests {
     fn every_case_is_in_the_list() {
         let list = include_str!("conformance.rs");
         for source in [
+            include_str!("conformance/access.rs"),
             include_str!("conformance/launching.rs"),
             include_str!("conformance/new_runs.rs"),
             include_str!("conformance/running.rs"),

@@ -48,6 +48,7 @@
 //! | [`item::ValidatingProcessor`] | items that keep the rules of their type, derived with garde | `validation` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod access;
 mod author_thread;
 #[cfg(feature = "test-util")]
 pub mod conformance;

@@ -1,5 +1,7 @@
 //! The contract of the durable store: what every repository promises to the engine and its users.
 
+mod access;
+mod audit;
 mod backfills;
 mod error;
 mod fires;
@@ -21,6 +23,8 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use access::{NewPass, Sessions, Tokens};
+pub use audit::{Audit, AuditEntry, AuditId, AuditPage, NewAuditEntry};
 pub use backfills::{Backfill, BackfillId, BackfillState, BackfillWork, Backfills, NewBackfill};
 pub use error::{LaunchError, RepositoryError};
 pub use lease::{Lease, LeaseKey, Node, StepFence, leased_executions};
@@ -71,7 +75,9 @@ pub type RepositoryFuture<'a, T> = BoxFuture<'a, Result<T, RepositoryError>>;
 /// - Each status change goes through [`crate::execution::next`].
 /// - A store that can be taken away under a process, as a file can, answers no launch and no heartbeat after that, but
 ///   says [`RepositoryError::Gone`].
-pub trait JobRepository: Executions + History + Nodes + Schedules + Notices + Backfills {
+pub trait JobRepository:
+    Executions + History + Nodes + Schedules + Notices + Backfills + Tokens + Sessions + Audit
+{
     /// The kind of the store and where it is, without secrets, for messages: `SQLite oxbatch.db`.
     fn location(&self) -> String;
 

@@ -1,0 +1,96 @@
+//! Roles, and the rights that requests need.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::repository::UnknownWord;
+
+/// The role of a token; each has the rights of those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// It sees everything but the records of the data.
+    Viewer,
+    /// It launches, stops, restarts, pauses; and it sees records.
+    Operator,
+    /// It also sees the audit log and drains nodes.
+    Admin,
+}
+
+impl Role {
+    /// All of them, the least first.
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
+
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| UnknownWord::new("role", text))
+    }
+}
+
+/// The right that a request needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Right {
+    /// To see how things stand.
+    View,
+    /// To see records of the data: skipped items, previews.
+    Data,
+    /// To change what runs and when.
+    Operate,
+    /// To change or see what is the administrator's.
+    Administer,
+}
+
+impl Right {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::View, Self::Data, Self::Operate, Self::Administer];
+
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Data => "data",
+            Self::Operate => "operate",
+            Self::Administer => "administer",
+        }
+    }
+
+    /// The least role that has it.
+    pub const fn least_role(self) -> Role {
+        match self {
+            Self::View => Role::Viewer,
+            Self::Data | Self::Operate => Role::Operator,
+            Self::Administer => Role::Admin,
+        }
+    }
+}
+
+/// The rights that a caller has been given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// The role.
+    pub role: Role,
+    /// `true` for one that sees records of the data whatever its role.
+    pub data: bool,
+}
+
+impl Grant {
+    /// Every right.
+    pub const ALL: Self = Self { role: Role::Admin, data: true };
+}
