@@ -109,6 +109,20 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         #[cfg(feature = "postgres")]
         postgres: include_str!("../migrations/postgres/0014_phase_shares.sql"),
     },
+    Migration {
+        number: 15,
+        name: "access",
+        sqlite: include_str!("../migrations/sqlite/0015_access.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0015_access.sql"),
+    },
+    Migration {
+        number: 16,
+        name: "audit",
+        sqlite: include_str!("../migrations/sqlite/0016_audit.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0016_audit.sql"),
+    },
 ];
 
 /// Number of the newest migration that this version knows.

@@ -1,5 +1,6 @@
 //! The repository on PostgreSQL: many nodes, one truth.
 
+mod access;
 mod changes;
 mod chunk;
 mod claim;

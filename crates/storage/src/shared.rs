@@ -3,6 +3,8 @@
 //! The tables of schedules keep times as microseconds in both, and their statements number their values in the order in
 //! which they first stand there, so that one text serves both.
 
+pub(crate) mod access;
+pub(crate) mod audit;
 pub(crate) mod backfills;
 pub(crate) mod deadlines;
 pub(crate) mod fire;

@@ -1,5 +1,6 @@
 //! The repository on SQLite: one file, one writer at a time, many readers.
 
+mod access;
 mod changes;
 mod chunk;
 mod claim;

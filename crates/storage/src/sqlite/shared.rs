@@ -81,7 +81,7 @@ pub(super) fn done<T>(work: impl Future<Output = Result<T, StoreError>>) -> Resu
 }
 
 impl SqliteRepository {
-    fn ask_shared<T: Send + 'static>(
+    pub(super) fn ask_shared<T: Send + 'static>(
         &self,
         operation: &'static str,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -89,7 +89,7 @@ impl SqliteRepository {
         self.store.readers.ask(operation, work).boxed()
     }
 
-    fn write_shared<T: Send + 'static>(
+    pub(super) fn write_shared<T: Send + 'static>(
         &self,
         operation: &'static str,
         work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use oxbatch_core::access::{NewToken, Session, Token, TokenId};
 use oxbatch_core::execution::{
     ExecutionId, FlowEntry, InstanceId, JobInstance, MainResult, StatusEvent, StepExecutionId,
 };
@@ -248,5 +249,36 @@ impl Backfills for Gate {
         backfills(id: Option<BackfillId>) -> Vec<Backfill>;
         cancel_backfill(id: BackfillId, time: Timestamp) -> bool;
         backfill_work(time: Timestamp) -> Vec<BackfillWork>;
+    }
+}
+
+impl Tokens for Gate {
+    pass! {
+        has_tokens() -> bool;
+        create_token(token: NewToken) -> TokenId;
+        tokens() -> Vec<Token>;
+        revoke_token(id: TokenId, time: Timestamp) -> bool;
+        token(id: TokenId) -> Option<Token>;
+        token_by_hash(hash: String) -> Option<Token>;
+        note_token_use(id: TokenId, time: Timestamp) -> ();
+    }
+}
+
+impl Sessions for Gate {
+    pass! {
+        create_login_code(code: NewPass) -> ();
+        use_login_code(hash: String, time: Timestamp) -> Option<Token>;
+        create_session(session: NewPass) -> ();
+        session_by_hash(hash: String) -> Option<Session>;
+        end_session(hash: String) -> ();
+    }
+}
+
+impl Audit for Gate {
+    pass! {
+        begin_audit(entry: NewAuditEntry) -> AuditId;
+        end_audit(id: AuditId, outcome: String) -> ();
+        audit(since: Option<Timestamp>, page: PageRequest) -> AuditPage;
+        prune_audit(before: Timestamp, limit: u32) -> u64;
     }
 }
