@@ -1,6 +1,7 @@
 //! The handlers of the interface, a file per resource; the shapes of their answers are in `view`.
 
 pub(crate) mod all_events;
+pub(crate) mod audit;
 pub(crate) mod backfills;
 pub(crate) mod events;
 pub(crate) mod executions;
@@ -10,6 +11,7 @@ pub(crate) mod health;
 pub(crate) mod instances;
 pub(crate) mod jobs;
 pub(crate) mod launch;
+pub(crate) mod login;
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 pub(crate) mod nodes;

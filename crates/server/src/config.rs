@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use crate::access::TrustedProxies;
+
 /// The default address.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
+/// The paths that may be shown without a token, where the settings say so.
+pub const PUBLIC_PATHS: [&str; 3] = ["/metrics", "/openapi.json", "/docs/"];
 /// Largest body of a request.
 pub const DEFAULT_MAX_BODY_BYTES: usize = 1024 * 1024;
 /// The time that the head of a request may take, and that a kept connection may be idle.
@@ -35,6 +39,14 @@ pub struct ServerConfig {
     pub allowed_hosts: Vec<String>,
     /// Listen on an address that other machines can reach, although nobody has to say who they are.
     pub insecure: bool,
+    /// Proxies whose word on the caller's address and on TLS is believed; with any, a token is always needed.
+    pub trusted_proxies: TrustedProxies,
+    /// Paths that are shown without a token: of [`PUBLIC_PATHS`].
+    pub public: Vec<String>,
+    /// Nothing is changed through it.
+    pub read_only: bool,
+    /// Listen on an address that other machines can reach, since a token is needed.
+    pub has_tokens: bool,
     /// Bounds on sizes, times and numbers.
     pub limits: Limits,
 }
@@ -68,7 +80,16 @@ pub struct Limits {
 impl ServerConfig {
     /// The defaults for an address.
     pub fn new(listen: impl Into<String>) -> Self {
-        Self { listen: listen.into(), allowed_hosts: Vec::new(), insecure: false, limits: Limits::default() }
+        Self {
+            listen: listen.into(),
+            allowed_hosts: Vec::new(),
+            insecure: false,
+            trusted_proxies: TrustedProxies::default(),
+            public: Vec::new(),
+            read_only: false,
+            has_tokens: false,
+            limits: Limits::default(),
+        }
     }
 }
 

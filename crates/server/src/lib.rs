@@ -15,6 +15,7 @@
 //! # }
 //! ```
 
+mod access;
 mod api;
 mod config;
 #[cfg(feature = "docs")]
@@ -31,10 +32,11 @@ mod serve;
 mod state;
 pub mod view;
 
+pub use access::TrustedProxies;
 pub use config::{
     DEFAULT_BODY_TIMEOUT, DEFAULT_DRAIN, DEFAULT_HEADER_TIMEOUT, DEFAULT_LISTEN, DEFAULT_MAX_BODY_BYTES,
     DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_PREVIEWS, DEFAULT_MAX_REQUESTS, DEFAULT_MAX_STREAMS, DEFAULT_MAX_WAITING,
-    DEFAULT_WRITE_TIMEOUT, Limits, ServerConfig,
+    DEFAULT_WRITE_TIMEOUT, Limits, PUBLIC_PATHS, ServerConfig,
 };
 pub use openapi::document;
 pub use repeats::Repeats;

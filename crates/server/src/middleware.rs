@@ -1,5 +1,7 @@
 //! Middleware: one concern a file; the router stacks them.
 
+pub(crate) mod access;
+pub(crate) mod audit;
 pub(crate) mod body_size;
 pub(crate) mod hosts;
 pub(crate) mod load;

@@ -9,8 +9,10 @@ use utoipa::OpenApi;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, Ref, RefOr, Required, Response as Answer, ResponseBuilder};
 
+use crate::access::{COOKIE, SCHEMES};
 use crate::error::{PROBLEM_JSON, ParameterError, ProblemDocument};
 use crate::router;
 
@@ -24,6 +26,12 @@ const EVERYWHERE: [(&str, &str); 5] = [
 ];
 /// Further answers of calls that change something.
 const ON_CHANGES: [(&str, &str); 1] = [("403", "A page of another site asked for a change")];
+/// Further answers of calls that need a right.
+const WITH_A_RIGHT: [(&str, &str); 3] = [
+    ("401", "A token is needed, or the one that was sent does not hold"),
+    ("403", "The role of the token does not suffice, or the service only shows"),
+    ("429", "Too many logins from this address have failed"),
+];
 
 /// The head of the document: everything but the calls, which the router adds.
 #[derive(OpenApi)]
@@ -40,6 +48,7 @@ const ON_CHANGES: [(&str, &str); 1] = [("403", "A page of another site asked for
         (name = "instances", description = "Jobs with their identifying parameters"),
         (name = "nodes", description = "Processes that share the work"),
         (name = "schedules", description = "Jobs that are launched by themselves"),
+        (name = "access", description = "Sessions, and the log of who has changed what"),
         (name = "health", description = "For watchdogs"),
     ),
 )]
@@ -53,6 +62,12 @@ pub(crate) fn head() -> utoipa::openapi::OpenApi {
 /// The OpenAPI 3.1 document of the interface.
 pub fn document() -> utoipa::openapi::OpenApi {
     let mut document = router::described();
+    let schemes = document.components.get_or_insert_default();
+    let [token, session] = SCHEMES;
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token, oxb_…")).build();
+    schemes.add_security_scheme(token, SecurityScheme::Http(bearer));
+    let cookie = ApiKeyValue::with_description(COOKIE, "The session of a browser that has logged in");
+    schemes.add_security_scheme(session, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     for item in document.paths.paths.values_mut() {
         let PathItem { get, post, .. } = item;
         for operation in get.iter_mut() {
@@ -70,7 +85,9 @@ fn complete(operation: &mut Operation, more: &[(&str, &str)]) {
         body.required = Some(Required::False);
     }
     let answers = &mut operation.responses.responses;
-    for (status, description) in EVERYWHERE.iter().chain(more) {
+    let needs_a_right = operation.security.as_ref().is_some_and(|security| !security.is_empty());
+    let with_a_right: &[_] = if needs_a_right { &WITH_A_RIGHT } else { &[] };
+    for (status, description) in EVERYWHERE.iter().chain(with_a_right).chain(more) {
         answers
             .entry((*status).to_owned())
             .or_insert_with(|| RefOr::T(ResponseBuilder::new().description(*description).build()));
@@ -84,6 +101,9 @@ fn complete(operation: &mut Operation, more: &[(&str, &str)]) {
         }
         if ["429", "503"].contains(&status.as_str()) {
             add_header(answer, "retry-after", "Seconds after which to try again", Type::Integer);
+        }
+        if status == "401" {
+            add_header(answer, "www-authenticate", "The way to show a token: Bearer", Type::String);
         }
     }
 }

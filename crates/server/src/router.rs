@@ -4,82 +4,97 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::get;
+use oxbatch_core::access::Right;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::access::{Needed, administer, data, open, operate, view};
 #[cfg(feature = "metrics")]
 use crate::api::metrics;
 use crate::api::{
-    all_events, backfills, events, executions, fires, graph, health, instances, jobs, launch, nodes, notices, operate,
-    parameters_schema, preview, rerun, restart, schedules, skips, steps,
+    all_events, audit, backfills, events, executions, fires, graph, health, instances, jobs, launch, login, nodes,
+    notices, operate, parameters_schema, preview, rerun, restart, schedules, skips, steps,
 };
 #[cfg(feature = "docs")]
 use crate::docs;
 use crate::error::{Problem, ProblemKind};
-use crate::middleware::{body_size, hosts, load, panics, problems, security_headers};
+use crate::middleware::{access, audit as audit_log, body_size, hosts, load, panics, problems, security_headers};
 use crate::openapi;
 use crate::state::AppState;
 
 /// The target of the redirect from `/`: the page for people, or the document where there is none.
 const HOME: &str = if cfg!(feature = "docs") { "/docs/" } else { "/openapi.json" };
 
-/// The documented calls: method and path stand on their handlers.
+/// The rights of what the document does not describe: the page for people, and the document itself.
+pub(crate) const UNDOCUMENTED: [(&str, Needed); 6] = [
+    ("/", Needed::Right(Right::View)),
+    ("/login", Needed::Nothing),
+    ("/openapi.json", Needed::Right(Right::View)),
+    ("/docs", Needed::Nothing),
+    ("/docs/", Needed::Nothing),
+    ("/docs/{*file}", Needed::Nothing),
+];
+
+/// The documented calls: method and path stand on their handlers, the right that each needs stands here.
 fn calls() -> OpenApiRouter<AppState> {
     let calls = OpenApiRouter::with_openapi(openapi::head());
     #[cfg(feature = "metrics")]
-    let calls = calls.routes(routes!(metrics::scrape));
+    let calls = calls.routes(view(routes!(metrics::scrape)));
     calls
-        .routes(routes!(jobs::list))
-        .routes(routes!(jobs::get))
-        .routes(routes!(parameters_schema::get))
-        .routes(routes!(graph::of_job))
-        .routes(routes!(graph::of_execution))
-        .routes(routes!(launch::launch))
-        .routes(routes!(preview::preview))
-        .routes(routes!(executions::list))
-        .routes(routes!(executions::get))
-        .routes(routes!(events::follow))
-        .routes(routes!(all_events::follow))
-        .routes(routes!(steps::list))
-        .routes(routes!(skips::list))
-        .routes(routes!(rerun::rerun))
-        .routes(routes!(operate::stop))
-        .routes(routes!(restart::plan))
-        .routes(routes!(restart::restart))
-        .routes(routes!(operate::abandon))
-        .routes(routes!(instances::list))
-        .routes(routes!(instances::count))
-        .routes(routes!(instances::get))
-        .routes(routes!(instances::executions))
-        .routes(routes!(instances::parameters))
-        .routes(routes!(nodes::list))
-        .routes(routes!(nodes::drain))
-        .routes(routes!(nodes::undrain))
-        .routes(routes!(schedules::list))
-        .routes(routes!(schedules::add))
-        .routes(routes!(schedules::get))
-        .routes(routes!(schedules::remove))
-        .routes(routes!(schedules::pause))
-        .routes(routes!(schedules::resume))
-        .routes(routes!(schedules::run))
-        .routes(routes!(fires::of_schedule))
-        .routes(routes!(fires::list))
-        .routes(routes!(fires::run))
-        .routes(routes!(backfills::plan))
-        .routes(routes!(backfills::start))
-        .routes(routes!(backfills::list))
-        .routes(routes!(backfills::get))
-        .routes(routes!(backfills::cancel))
-        .routes(routes!(notices::list))
-        .routes(routes!(notices::attempts))
-        .routes(routes!(schedules::pause_job))
-        .routes(routes!(schedules::resume_job))
-        .routes(routes!(schedules::pauses))
-        .routes(routes!(schedules::pause_all))
-        .routes(routes!(schedules::resume_all))
-        .routes(routes!(health::live))
-        .routes(routes!(health::ready))
+        .routes(view(routes!(jobs::list)))
+        .routes(view(routes!(jobs::get)))
+        .routes(view(routes!(parameters_schema::get)))
+        .routes(view(routes!(graph::of_job)))
+        .routes(view(routes!(graph::of_execution)))
+        .routes(operate(routes!(launch::launch)))
+        .routes(data(routes!(preview::preview)))
+        .routes(view(routes!(executions::list)))
+        .routes(view(routes!(executions::get)))
+        .routes(view(routes!(events::follow)))
+        .routes(view(routes!(all_events::follow)))
+        .routes(view(routes!(steps::list)))
+        .routes(data(routes!(skips::list)))
+        .routes(operate(routes!(rerun::rerun)))
+        .routes(operate(routes!(operate::stop)))
+        .routes(view(routes!(restart::plan)))
+        .routes(operate(routes!(restart::restart)))
+        .routes(operate(routes!(operate::abandon)))
+        .routes(view(routes!(instances::list)))
+        .routes(view(routes!(instances::count)))
+        .routes(view(routes!(instances::get)))
+        .routes(view(routes!(instances::executions)))
+        .routes(view(routes!(instances::parameters)))
+        .routes(view(routes!(nodes::list)))
+        .routes(administer(routes!(nodes::drain)))
+        .routes(administer(routes!(nodes::undrain)))
+        .routes(view(routes!(schedules::list)))
+        .routes(operate(routes!(schedules::add)))
+        .routes(view(routes!(schedules::get)))
+        .routes(operate(routes!(schedules::remove)))
+        .routes(operate(routes!(schedules::pause)))
+        .routes(operate(routes!(schedules::resume)))
+        .routes(operate(routes!(schedules::run)))
+        .routes(view(routes!(fires::of_schedule)))
+        .routes(view(routes!(fires::list)))
+        .routes(operate(routes!(fires::run)))
+        .routes(view(routes!(backfills::plan)))
+        .routes(operate(routes!(backfills::start)))
+        .routes(view(routes!(backfills::list)))
+        .routes(view(routes!(backfills::get)))
+        .routes(operate(routes!(backfills::cancel)))
+        .routes(view(routes!(notices::list)))
+        .routes(view(routes!(notices::attempts)))
+        .routes(operate(routes!(schedules::pause_job)))
+        .routes(operate(routes!(schedules::resume_job)))
+        .routes(view(routes!(schedules::pauses)))
+        .routes(operate(routes!(schedules::pause_all)))
+        .routes(operate(routes!(schedules::resume_all)))
+        .routes(administer(routes!(audit::list)))
+        .routes(open(routes!(login::log_in)))
+        .routes(view(routes!(login::log_out)))
+        .routes(open(routes!(health::live)))
+        .routes(open(routes!(health::ready)))
 }
 
 /// The descriptions of the documented calls.
@@ -92,6 +107,7 @@ pub fn router(state: AppState) -> Router {
     let (calls, _) = calls().split_for_parts();
     with_pages(calls)
         .route("/", get(async || Redirect::to(HOME)))
+        .route("/login", get(login::page))
         .route("/openapi.json", get(openapi::get))
         .fallback(async || Problem::new(ProblemKind::NothingHere, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
@@ -102,6 +118,8 @@ pub fn router(state: AppState) -> Router {
         })
         // The last layer is the first that a request meets.
         .layer(from_fn_with_state(state.clone(), body_size::bound))
+        .layer(from_fn_with_state(state.clone(), audit_log::record))
+        .layer(from_fn_with_state(state.clone(), access::check))
         .layer(from_fn_with_state(state.clone(), load::bound))
         .layer(from_fn_with_state(state.clone(), hosts::check))
         .layer(from_fn(panics::catch))

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
@@ -17,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::PeerAddress;
 use crate::config::{Limits, ServerConfig};
 use crate::middleware::AllowedHosts;
 use crate::repeats::Repeats;
@@ -52,7 +54,7 @@ pub enum ServeError {
     },
     /// Other machines could reach it without saying who they are.
     #[error(
-        "{address} can be reached from other machines and nobody would have to say who they are: listen on 127.0.0.1, or allow it with --insecure"
+        "{address} can be reached from other machines, and nobody would have to say who they are: make a token first with 'oxbatch tokens create --role admin', or listen on 127.0.0.1, or serve everybody with --insecure"
     )]
     NotLoopback {
         /// The address.
@@ -112,7 +114,7 @@ pub async fn bind(config: &ServerConfig) -> Result<Bound, ServeError> {
     let addresses: Vec<_> = lookup_host(&config.listen).await.map_err(unresolved)?.collect();
     let mut refused = None;
     for address in addresses {
-        if !config.insecure && !address.ip().is_loopback() {
+        if !config.insecure && !config.has_tokens && !address.ip().is_loopback() {
             return Err(ServeError::NotLoopback { address });
         }
         let bound = TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
@@ -145,8 +147,9 @@ pub async fn serve(bound: Bound, engine: Engine, shutdown: CancellationToken) {
     let graceful = GracefulShutdown::new();
     let cut = CancellationToken::new();
     let repeats = Repeats::default();
-    while let Some((stream, permit)) = accept(&listener, &connections, &shutdown, &repeats).await {
-        let connection = Connection { watcher: graceful.watcher(), cut: cut.clone(), limits: limits.clone(), permit };
+    while let Some((stream, peer, permit)) = accept(&listener, &connections, &shutdown, &repeats).await {
+        let (watcher, cut) = (graceful.watcher(), cut.clone());
+        let connection = Connection { watcher, cut, limits: limits.clone(), peer, permit };
         tokio::spawn(connection.answer(stream, router.clone()));
     }
     drop(listener);
@@ -162,7 +165,7 @@ async fn accept(
     connections: &Arc<Semaphore>,
     shutdown: &CancellationToken,
     repeats: &Repeats,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, PeerAddress, OwnedSemaphorePermit)> {
     let permit = tokio::select! {
         () = shutdown.cancelled() => return None,
         permit = Arc::clone(connections).acquire_owned() => permit.ok()?,
@@ -173,7 +176,7 @@ async fn accept(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => return Some((stream, permit)),
+            Ok((stream, peer)) => return Some((stream, PeerAddress(peer), permit)),
             Err(error) => {
                 if let Some(left_out) = repeats.admit(&error.to_string()) {
                     tracing::warn!(%error, left_out, "a connection could not be accepted");
@@ -191,23 +194,29 @@ struct Connection {
     watcher: Watcher,
     cut: CancellationToken,
     limits: Limits,
+    peer: PeerAddress,
     permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
     async fn answer(self, stream: TcpStream, router: Router) {
-        let Self { watcher, cut, limits, permit } = self;
+        let Self { watcher, cut, limits, peer, permit } = self;
         // An answer is written whole; waiting for more to send only delays it.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection was closed before it was answered");
             return;
         }
         let io = TokioIo::new(StallGuard::new(stream, limits.write_timeout));
+        let service = TowerToHyperService::new(router);
+        let service = service_fn(move |mut request| {
+            request.extensions_mut().insert(peer);
+            service.call(request)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(io, TowerToHyperService::new(router));
+            .serve_connection(io, service);
         tokio::select! {
             ended = watcher.watch(connection) => {
                 if let Err(error) = ended {

@@ -10,6 +10,7 @@ use oxbatch_core::{Engine, JobExecution};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
 use crate::config::{Limits, ServerConfig};
 use crate::middleware::AllowedHosts;
 #[cfg(feature = "metrics")]
@@ -24,6 +25,7 @@ pub struct AppState {
 #[derive(Debug)]
 struct Inner {
     engine: Engine,
+    access: Access,
     hosts: AllowedHosts,
     limits: Limits,
     requests: Arc<Semaphore>,
@@ -47,6 +49,7 @@ impl AppState {
         Self {
             inner: Arc::new(Inner {
                 engine,
+                access: Access::new(config, address.ip().is_loopback()),
                 hosts,
                 limits,
                 requests,
@@ -62,6 +65,10 @@ impl AppState {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.inner.engine
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.inner.access
     }
 
     pub(crate) fn hosts(&self) -> &AllowedHosts {

@@ -3,6 +3,7 @@
 //! One file per resource. A shape is built from the core's types by its constructor and then only written; its fields
 //! are described by [`document`](crate::document). Secret values never get into one.
 
+mod audit;
 mod backfill;
 mod execution;
 mod graph;
@@ -23,6 +24,7 @@ mod status;
 mod step;
 mod value;
 
+pub use audit::AuditView;
 pub use backfill::{BackfillInput, BackfillPlanView, BackfillView, PlannedFireView};
 pub use execution::{ExecutionView, NewestStep};
 pub use graph::{ElementKindView, ElementView, FinallyView, FinallyWhenView, GraphView, WayEndView, WayView, states};

@@ -66,7 +66,7 @@ pub(crate) fn statuses(reader: &mut QueryReader) -> Vec<Status> {
     })
 }
 
-fn instant(text: &str) -> Result<jiff::Timestamp, String> {
+pub(super) fn instant(text: &str) -> Result<jiff::Timestamp, String> {
     DateTime::parse(text).map(DateTime::saturating_instant).map_err(|error| match error {
         DateTimeError::NotADate => {
             let text = shorten(text);

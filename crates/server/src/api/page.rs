@@ -20,6 +20,7 @@ pub(crate) enum List {
     Skips,
     Fires,
     Notices,
+    Audit,
 }
 
 impl List {
@@ -30,6 +31,7 @@ impl List {
             Self::Skips => 's',
             Self::Fires => 'f',
             Self::Notices => 'n',
+            Self::Audit => 'a',
         }
     }
 

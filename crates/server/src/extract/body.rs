@@ -60,6 +60,40 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     }
 }
 
+/// An object of texts: of JSON, or of the form of a page.
+pub(crate) struct TextFields<T> {
+    pub(crate) fields: T,
+    /// It is the form of a page.
+    pub(crate) is_page: bool,
+}
+
+impl<T: DeserializeOwned> FromRequest<AppState> for TextFields<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let content_type = header::single(&parts.headers, CONTENT_TYPE.as_str());
+        let bytes = read(body, state.limits()).await?;
+        let content_type = content_type?;
+        let is_page = essence(content_type).eq_ignore_ascii_case("application/x-www-form-urlencoded");
+        let object = if is_page {
+            let pairs = form_urlencoded::parse(&bytes).into_owned();
+            pairs.map(|(name, text)| (name, serde_json::Value::String(text))).collect::<serde_json::Map<_, _>>().into()
+        } else if is_json(content_type) {
+            serde_json::from_slice(&bytes).map_err(|error| {
+                Problem::new(ProblemKind::MalformedBody, format!("the body is not valid JSON: {error}"))
+            })?
+        } else {
+            let detail = "header content-type must be application/json or application/x-www-form-urlencoded";
+            return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
+        };
+        // The error would repeat the text, which is a secret.
+        let fields = serde_json::from_value(object);
+        let fields = fields.map_err(|_| Problem::new(ProblemKind::NoObject, "the body does not fit this call"))?;
+        Ok(Self { fields, is_page })
+    }
+}
+
 /// No body at all, or an object without entries: a parameter that is sent to a call that takes none is not passed over.
 pub(crate) struct NoBody;
 
@@ -86,9 +120,12 @@ fn refuse(error: &serde_json::Error) -> Problem {
     }
 }
 
+fn essence(content_type: Option<&str>) -> &str {
+    content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim()
+}
+
 fn is_json(content_type: Option<&str>) -> bool {
-    let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
+    essence(content_type).eq_ignore_ascii_case("application/json")
 }
 
 async fn read(body: Body, limits: &Limits) -> Result<Vec<u8>, Problem> {

@@ -100,7 +100,7 @@ fn check_origin(request: &Request) -> Result<(), Problem> {
 }
 
 /// `true` if a page came from the very address that it calls: another port of the same host is another site.
-fn is_own(origin: &str, host: Option<&str>) -> bool {
+pub(crate) fn is_own(origin: &str, host: Option<&str>) -> bool {
     let authority = origin.split_once("://").map(|(scheme, authority)| (scheme, authority.to_ascii_lowercase()));
     let (Some((scheme, authority)), Some(host)) = (authority, host) else { return false };
     let default_port = if scheme == "https" { ":443" } else { ":80" };

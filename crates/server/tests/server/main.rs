@@ -1,6 +1,7 @@
 //! The real router and the real accept loop on a fresh SQLite repository with a real engine.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod access;
 mod all_events;
 mod conventions;
 mod events;
@@ -12,6 +13,7 @@ mod instances;
 mod jobs;
 mod launch;
 mod limits;
+mod login;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod new_runs;

@@ -208,3 +208,29 @@ async fn an_address_that_cannot_be_taken_is_told_in_one_sentence() {
     host.allowed_hosts = vec!["not a host".to_owned()];
     assert!(matches!(bind(&host).await.unwrap_err(), ServeError::AllowedHost { .. }));
 }
+
+#[tokio::test]
+async fn failed_logins_of_an_address_are_bounded_and_its_good_tokens_are_not() {
+    use oxbatch_core::access::{Credential, CredentialKind, Grant, NewToken};
+
+    let listening = listen(|_| {}).await;
+    let good = Credential::new(CredentialKind::Token).unwrap();
+    let (name, time) = ("ci".to_owned(), jiff::Timestamp::now());
+    let new = NewToken { hash: good.hash(), name, grant: Grant::ALL, time, expire_time: None };
+    listening.service.engine.repository().create_token(new).await.unwrap();
+    let mut stream = listening.connect().await;
+    let mut ask = async |token: &str, ends_with: &str| {
+        let request = format!("GET /jobs HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        until(&mut stream, ends_with).await
+    };
+    for _ in 0..9 {
+        assert!(ask("oxb_wrong", "}").await.starts_with("HTTP/1.1 401 "));
+    }
+    for _ in 0..3 {
+        let answer = ask("oxb_wrong", "}").await;
+        assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("\r\nretry-after: "), "{answer}");
+    }
+    assert!(ask(good.text(), "]").await.starts_with("HTTP/1.1 200 "));
+    listening.end().await;
+}

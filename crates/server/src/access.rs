@@ -1,0 +1,55 @@
+//! Access: the right that each route needs, the caller of a request, and what is known of tokens and failed logins.
+
+mod caller;
+mod failures;
+mod identify;
+mod origin;
+mod proxies;
+mod rights;
+mod tokens;
+mod watch;
+
+pub(crate) use caller::{Caller, Via};
+pub(crate) use failures::FailedLogins;
+pub(crate) use identify::{IdentifyError, identify};
+pub(crate) use origin::{Origin, PeerAddress};
+pub use proxies::TrustedProxies;
+pub(crate) use rights::{Needed, SCHEMES, administer, data, needed, open, operate, view};
+pub(crate) use tokens::TokensExist;
+pub(crate) use watch::cut_when_over;
+
+use crate::config::ServerConfig;
+
+/// The name of the cookie of a session.
+pub(crate) const COOKIE: &str = "oxbatch_session";
+
+/// The settings and the memory of access, shared by all requests.
+#[derive(Debug)]
+pub(crate) struct Access {
+    /// Everybody is served who reaches the service from this machine, until there is a token.
+    pub(crate) is_local: bool,
+    /// Everybody is served who reaches the service, until there is a token.
+    pub(crate) is_insecure: bool,
+    /// Nothing is changed.
+    pub(crate) read_only: bool,
+    /// Paths that are shown without a token.
+    pub(crate) public: Vec<String>,
+    pub(crate) proxies: TrustedProxies,
+    pub(crate) failures: FailedLogins,
+    pub(crate) tokens: TokensExist,
+}
+
+impl Access {
+    pub(crate) fn new(config: &ServerConfig, is_loopback: bool) -> Self {
+        Self {
+            // Behind a proxy every caller seems to be on this machine.
+            is_local: is_loopback && config.trusted_proxies.is_empty(),
+            is_insecure: config.insecure,
+            read_only: config.read_only,
+            public: config.public.clone(),
+            proxies: config.trusted_proxies.clone(),
+            failures: FailedLogins::default(),
+            tokens: TokensExist::default(),
+        }
+    }
+}
