@@ -37,6 +37,8 @@ pub(crate) struct GlobalArgs {
     pub(crate) database_retry_time: Option<String>,
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "URL", help = client::SERVER.help())]
     pub(crate) server: Option<String>,
+    #[arg(long, global = true, help_heading = SETTINGS, value_name = "FILE", help = client::TOKEN_FILE.help())]
+    pub(crate) token_file: Option<String>,
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "NAME", help = engine::NODE_NAME.help())]
     pub(crate) node_name: Option<String>,
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "LEVEL", help = logging::LEVEL.help())]
@@ -56,6 +58,14 @@ pub(crate) struct ServeArgs {
     pub(crate) allowed_hosts: Vec<String>,
     #[arg(long, help = server::INSECURE.help())]
     pub(crate) insecure: bool,
+    #[arg(long = "trusted-proxy", value_name = "ADDRESS", help = server::TRUSTED_PROXIES.help())]
+    pub(crate) trusted_proxies: Vec<String>,
+    #[arg(long, value_name = "PATH", help = server::PUBLIC.help())]
+    pub(crate) public: Vec<String>,
+    #[arg(long, value_name = "TIME", help = server::AUDIT_RETENTION.help())]
+    pub(crate) audit_retention: Option<String>,
+    #[arg(long, help = server::READ_ONLY.help())]
+    pub(crate) read_only: bool,
     #[arg(long, value_name = "N", help = engine::CONCURRENCY.help())]
     pub(crate) concurrency: Option<String>,
     #[arg(long, value_name = "N", help = engine::MAX_RUNNING.help())]
@@ -109,6 +119,10 @@ pub(crate) enum Command {
     Backfill(commands::backfill::BackfillArgs),
     /// List notices and their deliveries, or try a channel
     Notices(commands::notices::NoticesArgs),
+    /// List who has changed what, newest first
+    Audit(commands::audit::AuditArgs),
+    /// Make, list and revoke the tokens of those who may use the service
+    Tokens(commands::tokens::TokensArgs),
     /// Take a node out of service: it finishes its work and takes no new work
     Drain(commands::drain::DrainArgs),
     /// Print a script that completes commands, jobs and parameters in a shell
@@ -121,7 +135,9 @@ impl Command {
     /// The command can be sent to a service that is reached over HTTP.
     pub(crate) const fn takes_a_server(&self) -> bool {
         match self {
-            Self::Serve(_) | Self::Run(_) | Self::Purge(_) | Self::Completions(_) | Self::Help(_) => false,
+            Self::Serve(_) | Self::Run(_) | Self::Purge(_) | Self::Tokens(_) | Self::Completions(_) | Self::Help(_) => {
+                false
+            }
             Self::Launch(_)
             | Self::Wait(_)
             | Self::Jobs(_)
@@ -136,6 +152,7 @@ impl Command {
             | Self::Schedules(_)
             | Self::Notices(_)
             | Self::Backfill(_)
+            | Self::Audit(_)
             | Self::Drain(_) => true,
         }
     }

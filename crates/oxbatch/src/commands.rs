@@ -1,6 +1,7 @@
 //! The commands, a file each: arguments as they are typed, and what is done.
 
 pub(crate) mod abandon;
+pub(crate) mod audit;
 pub(crate) mod backfill;
 pub(crate) mod completions;
 pub(crate) mod drain;
@@ -23,6 +24,7 @@ pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod skips;
 pub(crate) mod stop;
+pub(crate) mod tokens;
 pub(crate) mod wait;
 
 use std::fmt::Display;

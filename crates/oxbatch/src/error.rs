@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use oxbatch_core::JobRegistry;
+use oxbatch_core::access::{RandomError, TokenId};
 use oxbatch_core::engine::{OperatorError, PreviewError, SchedulerError};
 use oxbatch_core::execution::{ExecutionId, cause_chain};
 use oxbatch_core::repository::{LaunchError, Missing, RepositoryError};
@@ -31,7 +32,7 @@ pub(crate) enum CliError {
     NoJobs { name: String },
     #[error("the jobs of this service cannot be registered: {problem}")]
     Registry { problem: String },
-    #[error("--server does not go with serve, run, purge and completions: they work on the database itself")]
+    #[error("--server does not go with serve, run, purge, tokens and completions: they work on the database itself")]
     NoServerHere,
     #[error("'{text}' is not the cursor of a next page of this list")]
     Cursor { text: String },
@@ -41,6 +42,10 @@ pub(crate) enum CliError {
     Waiting { id: ExecutionId },
     #[error("{}: '{name}'; 'nodes' lists them", Missing::Node)]
     UnknownNode { name: String },
+    #[error("there is no token {id}; 'tokens list' lists them")]
+    UnknownToken { id: TokenId },
+    #[error(transparent)]
+    Random { source: RandomError },
     #[error("{} nodes are named '{name}': name one by its id, one of {}", ids.len(), ids.join(", "))]
     AmbiguousNode { name: String, ids: Vec<String> },
     #[error("purge needs --older-than, --keep or both: without them it would remove everything that has ended")]
@@ -115,12 +120,14 @@ impl CliError {
             | Self::NoJobs { .. }
             | Self::UnknownNode { .. }
             | Self::AmbiguousNode { .. }
+            | Self::UnknownToken { .. }
             | Self::Schedule { .. }
             | Self::PurgeWithoutBound
             | Self::PurgeRunning { .. } => Exit::Usage,
             Self::Remote(error) => error.exit(),
             Self::Waiting { .. } => Exit::Refused,
             Self::Registry { .. }
+            | Self::Random { .. }
             | Self::NoDatabase { .. }
             | Self::NoExecutions { .. }
             | Self::Runtime { .. }

@@ -102,6 +102,8 @@ mod signals;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trail;
+mod user;
 mod view;
 
 /// Dates and times, as parameters and typed items use them.

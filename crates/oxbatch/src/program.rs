@@ -18,6 +18,7 @@ use crate::settings::database::DatabaseSettings;
 use crate::settings::engine::EngineSettings;
 use crate::settings::logging::LogSettings;
 use crate::settings::{Sources, client, output};
+use crate::trail::Trail;
 use crate::{colour, commands, completion, database, hide, log, signals};
 
 /// Most threads that serve requests and keep leases; jobs run on threads of their own.
@@ -76,12 +77,17 @@ pub(crate) struct Program {
     pub(crate) listeners: Vec<ListenerFactory>,
     pub(crate) globals: GlobalArgs,
     pub(crate) sources: Sources,
+    /// The change that is made, for the audit log.
+    pub(crate) trail: Trail,
 }
 
 impl Program {
     /// Opens the database that must be there, for an operator: no node of this process runs.
     pub(crate) async fn operator(&self, access: Access) -> Result<Operator, CliError> {
         let repository = database::open_existing(self.database()?, access).await?;
+        if access == Access::Write {
+            self.trail.begin(&repository).await?;
+        }
         Ok(Operator::new(self.registry.clone(), repository, self.engine(None)?.operator()))
     }
 
@@ -138,13 +144,18 @@ fn execute(
     };
     log::init(LogSettings::resolve(&globals, &sources)?, level);
     let registry = registry.map_err(|error| CliError::Registry { problem: cause_chain(error.as_ref()) })?;
-    let program = Program { registry, listeners, globals, sources };
+    let program = Program { registry, listeners, globals, sources, trail: Trail::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(worker_threads())
         .enable_all()
         .build()
         .map_err(|source| CliError::Runtime { source })?;
-    let exit = runtime.block_on(Box::pin(dispatch(&program, command)));
+    let exit = runtime.block_on(Box::pin(async {
+        let exit = dispatch(&program, command).await;
+        let code = exit.as_ref().map_or_else(CliError::exit, |exit| *exit).code();
+        program.trail.end(format!("exit {code}")).await;
+        exit
+    }));
     // A step that ignores every request to stop must not keep the process from ending.
     runtime.shutdown_background();
     exit
@@ -175,6 +186,8 @@ async fn dispatch(program: &Program, command: Command) -> Result<Exit, CliError>
         Command::Schedules(arguments) => commands::schedules::run(program, arguments).await,
         Command::Backfill(arguments) => commands::backfill::run(program, arguments).await,
         Command::Notices(arguments) => commands::notices::run(program, arguments).await,
+        Command::Audit(arguments) => commands::audit::run(program, arguments).await,
+        Command::Tokens(arguments) => commands::tokens::run(program, arguments).await,
         Command::Drain(arguments) => commands::drain::run(program, arguments).await,
         Command::Completions(arguments) => commands::completions::run(&arguments),
         // Answered when it is parsed.

@@ -3,6 +3,7 @@
 mod error;
 mod http;
 mod shapes;
+mod token;
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use shapes::{CountShape, ExecutionShape, InstanceShape, JobShape, LaunchedShape, NodeShape, SkipShape, StepShape};
 pub(crate) use shapes::{JobRow, ParameterRow, RerunShape};
+pub(crate) use token::BearerToken;
 
 /// A service at an address such as `http://batch.example:8000`.
 #[derive(Debug, Clone)]
@@ -61,6 +63,12 @@ impl RemoteService {
     /// When the address is none of `http://` or `https://`.
     pub(crate) fn new(address: &str) -> Result<Self, String> {
         Ok(Self { http: Http::new(address)? })
+    }
+
+    /// The same service, which is shown a token with each request.
+    pub(crate) fn with_token(mut self, token: Option<BearerToken>) -> Self {
+        self.http.token = token;
+        self
     }
 
     /// Launches a job; answers the execution's id. Once it has returned, the execution is durable.

@@ -58,6 +58,7 @@ pub(crate) enum Origin {
     Flag(&'static str),
     Variable(&'static str),
     Key { key: String, file: String },
+    Setting(Setting),
 }
 
 /// An error in a setting.
@@ -83,6 +84,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Flag(flag) => write!(f, "flag {flag}"),
             Self::Variable(variable) => write!(f, "environment variable {variable}"),
+            Self::Setting(setting) => write!(f, "setting {} (flag {})", setting.key, setting.flag),
             Self::Key { key, file } => write!(f, "key '{key}' in '{file}'"),
         }
     }
@@ -147,7 +149,6 @@ impl Sources {
     }
 
     /// A variable of the environment that is not one of the service's own settings.
-    #[cfg(feature = "postgres")]
     fn variable(&self, name: &str) -> Option<OsString> {
         (self.environment)(name).filter(|value| !value.is_empty())
     }

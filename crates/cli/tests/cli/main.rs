@@ -1,6 +1,7 @@
 //! The real binary in folders of its own: exit codes, output, and the service over HTTP.
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod access;
 mod backfills;
 mod commands;
 mod database_file;

@@ -21,6 +21,7 @@ pub(crate) struct AbandonArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: AbandonArgs) -> Result<Exit, CliError> {
     let id = arguments.id;
+    program.trail.about("abandon_execution", format!("execution {id}"));
     let execution = program.connection(Access::Write).await?.abandon(id).await?;
     output::line(format!(
         "execution {id} is {}; if it is the last of its instance, only --force launches that again",

@@ -56,6 +56,11 @@ pub(crate) struct BackfillArgs {
 pub(crate) async fn run(program: &Program, arguments: BackfillArgs) -> Result<Exit, CliError> {
     let json = arguments.json;
     let access = if arguments.dry_run { Access::Read } else { Access::Write };
+    match (&arguments.job, arguments.cancel) {
+        (Some(job), _) if !arguments.dry_run => program.trail.about("start_backfill", format!("job {job}")),
+        (None, Some(id)) => program.trail.about("cancel_backfill", format!("backfill {id}")),
+        _ => {}
+    }
     let connection = program.connection(access).await?;
     let Some(job) = arguments.job.clone() else {
         let found = match (arguments.show, arguments.cancel) {

@@ -37,6 +37,9 @@ pub(crate) struct DrainArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: DrainArgs) -> Result<Exit, CliError> {
     let DrainArgs { node, stop, exit, undo, wait } = arguments;
+    let about = if undo { "undrain_node" } else { "drain_node" };
+    let object = node.as_deref().map_or_else(|| "this host's node".to_owned(), |node| format!("node {node}"));
+    program.trail.about(about, object);
     let connection = program.connection(Access::Write).await?;
     let name = match node {
         Some(name) => name,

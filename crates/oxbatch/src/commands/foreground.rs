@@ -46,6 +46,8 @@ pub(super) async fn run(
     let engine = Engine::start(program.registry.clone(), repository, config).await?;
     let ended = match launch(&engine).await {
         Ok(launched) => {
+            // The engine closes the database at the end.
+            program.trail.end(format!("execution {}", launched.execution.id)).await;
             let drawing = progress.map(|progress| tokio::spawn(async move { progress.keep().await }));
             let ended = attend(&engine, &watch, launched.execution, signals).await;
             if let Some(drawing) = drawing {
@@ -53,7 +55,10 @@ pub(super) async fn run(
             }
             ended
         }
-        Err(error) => Err(explain(&engine, error).await),
+        Err(error) => {
+            program.trail.end("refused".to_owned()).await;
+            Err(explain(&engine, error).await)
+        }
     };
     engine.shutdown().await;
     let execution = ended?;

@@ -53,6 +53,7 @@ pub(crate) struct LaunchArgs {
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: LaunchArgs) -> Result<Exit, CliError> {
+    program.trail.about("launch_job", format!("job {}", arguments.job));
     let connection = program.connection(Access::Write).await?;
     let id = match &connection {
         Connection::Database(operator) => in_database(program, operator, &arguments).await?,

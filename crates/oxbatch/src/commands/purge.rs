@@ -61,6 +61,9 @@ pub(crate) async fn run(program: &Program, arguments: PurgeArgs) -> Result<Exit,
     if let Some(status) = statuses.iter().copied().find(|status| status.is_running()) {
         return Err(CliError::PurgeRunning { status });
     }
+    if !dry_run {
+        program.trail.about("purge", "ended executions");
+    }
     let operator = program.operator(Access::Write).await?;
     let repository = operator.repository();
     let request = PurgeRequest {

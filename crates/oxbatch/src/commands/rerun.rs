@@ -31,6 +31,7 @@ pub(crate) struct RerunArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: RerunArgs) -> Result<Exit, CliError> {
     let RerunArgs { id, sent, json } = arguments;
+    program.trail.about("rerun_skips", format!("execution {id}"));
     let operator = match program.connection(Access::Write).await? {
         Connection::Database(operator) => operator,
         Connection::Service(service) => {

@@ -44,6 +44,7 @@ pub(crate) async fn run(program: &Program, arguments: RestartArgs) -> Result<Exi
     if dry_run {
         return plan_of(program, id, json).await;
     }
+    program.trail.about("restart_execution", format!("execution {id}"));
     let operator = match program.connection(Access::Write).await? {
         Connection::Database(operator) => operator,
         Connection::Service(service) => {

@@ -58,6 +58,8 @@ pub(crate) async fn run(program: &Program, arguments: RunArgs) -> Result<Exit, C
         return preview::run(program, job, given, options, json).await;
     }
     let repository = crate::database::open_or_create(program.database()?).await?;
+    program.trail.about("run_job", format!("job {name}"));
+    program.trail.begin(&repository).await?;
     foreground::run(program, repository, json, async |engine| {
         // Nothing stands in the way of an instance that is yet to be.
         if !new_run {

@@ -138,25 +138,34 @@ pub(crate) async fn run(program: &Program, arguments: SchedulesArgs) -> Result<E
             if json { output::json(&schedule)? } else { shown::schedule(&schedule)? }
         }
         SchedulesCommand::Add(arguments) => {
+            program.trail.about("add_schedule", arguments.subject());
             let input = arguments.input()?;
             let schedule = asked(program, Access::Write).await?.add(&input).await?;
             if json { output::json(&schedule)? } else { shown::schedule(&schedule)? }
         }
         SchedulesCommand::Remove { name } => {
+            program.trail.about("remove_schedule", format!("schedule {name}"));
             asked(program, Access::Write).await?.remove(&name).await?;
             output::line(format!("schedule {name} is removed"))?;
         }
         SchedulesCommand::Pause { range, reason, until } => {
             let (scope, name) = range.scope();
+            program.trail.about("pause_schedules", format!("{} {name}", scope.as_str()));
             let pause = asked(program, Access::Write).await?.pause(scope, &name, &reason, until).await?;
             if json { output::json(&pause)? } else { shown::pause(&pause)? }
         }
         SchedulesCommand::Resume { range } => {
             let (scope, name) = range.scope();
+            program.trail.about("resume_schedules", format!("{} {name}", scope.as_str()));
             asked(program, Access::Write).await?.resume(scope, &name).await?;
             output::line(format!("{} from now", shown::goes_on(scope, &name)))?;
         }
         SchedulesCommand::Run { name, fire } => {
+            let object = match (&name, fire) {
+                (Some(name), _) => format!("schedule {name}"),
+                (None, id) => format!("fire {}", id.unwrap_or_default()),
+            };
+            program.trail.about("run_schedule", object);
             let asked = asked(program, Access::Write).await?;
             let fire = match (name, fire) {
                 (Some(name), _) => asked.run_now(&name).await?,

@@ -5,25 +5,43 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oxbatch_core::Engine;
-use oxbatch_server::{bind, serve};
+use oxbatch_server::{Bound, ServeError, ServerConfig, bind, serve};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::cli::ServeArgs;
+use crate::database::Access;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::log::EventLog;
 use crate::program::Program;
 use crate::signals::Signals;
-use crate::{database, output};
+use crate::{database, output, trail};
 
 /// The time that requests in work have the database for themselves before the engine, too, begins to shut down: running
 /// steps should not wait long for a slow client.
 const REQUESTS_FIRST: Duration = Duration::from_millis(500);
 
+/// Takes the address. One that other machines can reach is taken where there is a token, which the database knows.
+async fn listen(program: &Program, mut server: ServerConfig) -> Result<Bound, CliError> {
+    match bind(&server).await {
+        Err(ServeError::NotLoopback { address }) => {
+            let repository = database::open_if_there(program.database()?, Access::Read).await;
+            // Whatever else is wrong with the database is reported when it is opened to be written.
+            if let Ok(Some(repository)) = repository {
+                server.has_tokens = repository.has_tokens().await.unwrap_or(false);
+                repository.close().await?;
+            }
+            if server.has_tokens { Ok(bind(&server).await?) } else { Err(ServeError::NotLoopback { address }.into()) }
+        }
+        bound => Ok(bound?),
+    }
+}
+
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit, CliError> {
     let server = crate::settings::server::resolve(&arguments, &program.sources)?;
+    let audit_retention = crate::settings::server::audit_retention(&arguments, &program.sources)?;
     let settings = program.database()?;
     let mut config = program.engine(Some(&arguments))?.config();
     let settings = settings.for_concurrency(config.concurrency)?;
@@ -34,15 +52,16 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
     }
     let mut signals = Signals::install().map_err(|source| CliError::Runtime { source })?;
     // The address first: a service that cannot listen must not touch the database.
-    let bound = bind(&server).await?;
+    let bound = listen(program, server).await?;
     let repository = database::open_or_create(settings).await?;
     let location = repository.location();
     let (version, node) = (config.version.clone(), config.node.clone());
     info!(version, node.name, node.id = %node.boot_id, database = location, "starting");
-    let engine = Engine::start(program.registry.clone(), repository, config).await?;
+    let engine = Engine::start(program.registry.clone(), Arc::clone(&repository), config).await?;
     info!(address = %bound.address(), "ready");
     output::line(format!("oxbatch listens on http://{} and keeps everything in {location}", bound.address()))?;
     let shutdown = CancellationToken::new();
+    tokio::spawn(trail::prune(repository, audit_retention, shutdown.clone()));
     let mut serving = pin!(serve(bound, engine.clone(), shutdown.clone()));
     let (cause, gone) = tokio::select! {
         () = &mut serving => ("it no longer serves", None),

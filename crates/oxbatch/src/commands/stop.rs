@@ -28,6 +28,7 @@ pub(crate) struct StopArgs {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: StopArgs) -> Result<Exit, CliError> {
     let StopArgs { id, wait } = arguments;
+    program.trail.about("stop_execution", format!("execution {id}"));
     let connection = program.connection(Access::Write).await?;
     let mut execution = connection.stop(id).await?;
     if wait.is_some() {

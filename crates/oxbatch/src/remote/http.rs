@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::Agent;
-use ureq::http::header::LINK;
+use ureq::http::header::{AUTHORIZATION, LINK};
 use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response, StatusCode};
 
-use super::RemoteError;
 use super::shapes::ProblemShape;
+use super::{BearerToken, RemoteError};
 
 /// Longest time for a connection to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,6 +30,7 @@ pub(super) struct Http {
     agent: Agent,
     /// Without a slash at its end.
     address: Arc<str>,
+    pub(super) token: Option<BearerToken>,
 }
 
 /// A successful answer.
@@ -58,7 +59,7 @@ impl Http {
             .max_redirects(0)
             .user_agent(concat!("oxbatch/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls());
-        Ok(Self { agent: config.build().into(), address: address.into() })
+        Ok(Self { agent: config.build().into(), address: address.into(), token: None })
     }
 
     /// Reads a resource.
@@ -138,6 +139,10 @@ impl Http {
         let request = Request::builder().method(method).uri(format!("{}{path}", self.address));
         let with = |request: Builder, (name, value): &(&str, &str)| request.header(*name, *value);
         let request = headers.iter().fold(request, with);
+        let request = match &self.token {
+            Some(token) => request.header(AUTHORIZATION, token.header()),
+            None => request,
+        };
         request.body(body).map_err(|error| self.unreadable(error.to_string()))
     }
 
@@ -176,6 +181,10 @@ impl Http {
         let detail = match serde_json::from_str::<ProblemShape>(&answer.body) {
             Ok(problem) => problem.sentence(),
             Err(_) => status.to_string(),
+        };
+        let detail = match status {
+            StatusCode::UNAUTHORIZED => format!("{detail} (give this command one by --token-file or OXBATCH_TOKEN)"),
+            _ => detail,
         };
         Err(RemoteError::Refused { address: self.address.to_string(), status: status.as_u16(), detail })
     }

@@ -69,6 +69,14 @@ pub(super) struct AddArgs {
 }
 
 impl AddArgs {
+    /// The schedule, for the audit log.
+    pub(super) fn subject(&self) -> String {
+        match &self.name {
+            Some(name) => format!("schedule {name} of job {}", self.job),
+            None => format!("schedule of job {}", self.job),
+        }
+    }
+
     /// The schedule as it is asked for.
     pub(super) fn input(self) -> Result<ScheduleInput, CliError> {
         let mut parameters: BTreeMap<String, ParameterInput> = parameters::to_json(&self.parameters, &HashMap::new())?
