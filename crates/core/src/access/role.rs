@@ -1,46 +1,17 @@
 //! Roles, and the rights that requests need.
 
-use std::fmt;
-use std::str::FromStr;
+use crate::words::words;
 
-use crate::repository::UnknownWord;
-
-/// The role of a token; each has the rights of those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Role {
-    /// It sees everything but the records of the data.
-    Viewer,
-    /// It launches, stops, restarts, pauses; and it sees records.
-    Operator,
-    /// It also sees the audit log and drains nodes.
-    Admin,
-}
-
-impl Role {
-    /// All of them, the least first.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
-
-    /// Its word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Role {
-    type Err = UnknownWord;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| UnknownWord::new("role", text))
+words! {
+    /// The role of a token; each has the rights of those before it.
+    #[derive(PartialOrd, Ord)]
+    Role, "role" {
+        /// It sees everything but the records of the data.
+        Viewer = "viewer",
+        /// It launches, stops, restarts, pauses; and it sees records.
+        Operator = "operator",
+        /// It also sees the audit log and drains nodes.
+        Admin = "admin",
     }
 }
 

@@ -1,11 +1,11 @@
 //! Tokens and the sessions that stand for them, without the texts that open them.
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{Grant, Role};
+use crate::words::id;
 
 /// The time for which a token holds, where nothing else is asked for.
 pub const TOKEN_TIME: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -14,14 +14,9 @@ pub const LOGIN_CODE_TIME: Duration = Duration::from_secs(10 * 60);
 /// The time for which a session holds.
 pub const SESSION_TIME: Duration = Duration::from_secs(12 * 3600);
 
-/// The id of a token, which may be shown to anybody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TokenId(pub i64);
-
-impl fmt::Display for TokenId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+id! {
+    /// The id of a token, which may be shown to anybody.
+    TokenId
 }
 
 /// A token that is to be kept.

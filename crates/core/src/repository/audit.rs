@@ -1,20 +1,14 @@
 //! The contract of the store for the audit log: every change, who asked for it, and what came of it.
 
-use std::fmt;
-
 use jiff::Timestamp;
 
 use super::{PageRequest, RepositoryFuture};
 use crate::access::TokenId;
+use crate::words::id;
 
-/// The id of an entry of the audit log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AuditId(pub i64);
-
-impl fmt::Display for AuditId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+id! {
+    /// The id of an entry of the audit log.
+    AuditId
 }
 
 /// A change that is about to be made.
