@@ -7,7 +7,7 @@ use crate::access::TrustedProxies;
 /// The default address.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
 /// The paths that may be shown without a token, where the settings say so.
-pub const PUBLIC_PATHS: [&str; 3] = ["/metrics", "/openapi.json", "/docs/"];
+pub const PUBLIC_PATHS: [&str; 2] = ["/metrics", "/openapi.json"];
 /// Largest body of a request.
 pub const DEFAULT_MAX_BODY_BYTES: usize = 1024 * 1024;
 /// The time that the head of a request may take, and that a kept connection may be idle.

@@ -1,4 +1,4 @@
-//! Whether there has ever been a token: asked of the store until there is one, and then known for good.
+//! The question whether there has ever been a token: asked of the store until there is one, and then settled for good.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -82,6 +82,7 @@ fn is_code(text: &str) -> bool {
         (status = 204, description = "The session has begun", headers(("set-cookie" = String, description = "Its cookie"))),
         (status = 303, description = "The session has begun; the page is led on"),
         (status = 401, description = "There is no such token or code, or it does not hold any more"),
+        (status = 408, description = "The body came too slowly"),
         (status = 415, description = "The body is neither JSON nor a form"),
         (status = 422, description = "The body has not exactly one of token and code"),
         (status = 429, description = "Too many logins from this address have failed"),

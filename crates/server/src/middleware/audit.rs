@@ -7,7 +7,7 @@ use axum::http::{Method, Response};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use oxbatch_core::access::Right;
-use oxbatch_core::repository::NewAuditEntry;
+use oxbatch_core::repository::{AuditId, NewAuditEntry};
 
 use crate::access::{Caller, Needed, Origin, needed};
 use crate::error::Problem;
@@ -19,10 +19,21 @@ const MAX_OBJECT_CHARS: usize = 500;
 
 /// The names of changes that need no right to change.
 const ALSO: [&str; 1] = ["log_out"];
+/// The names of changes that are made also where they cannot be written down: a stop must reach what runs here although
+/// the store is busy, perhaps by its doing.
+const IN_ANY_CASE: [&str; 1] = ["stop_execution"];
 
 pub(crate) async fn record(State(state): State<AppState>, request: Request, next: Next) -> Response<Body> {
     let Some(entry) = entry(&state, &request) else { return next.run(request).await };
     let repository = state.engine().repository();
+    if IN_ANY_CASE.contains(&entry.action.as_str()) {
+        let (begun, response) = tokio::join!(repository.begin_audit(entry), next.run(request));
+        match begun {
+            Ok(id) => end(&state, id, outcome(&response)).await,
+            Err(error) => tracing::warn!(%error, "a stop is not in the audit log"),
+        }
+        return response;
+    }
     let id = match repository.begin_audit(entry).await {
         Ok(id) => id,
         // What cannot be written down is not done.
@@ -32,13 +43,22 @@ pub(crate) async fn record(State(state): State<AppState>, request: Request, next
         }
     };
     let response = next.run(request).await;
+    end(&state, id, outcome(&response)).await;
+    response
+}
+
+/// The outcome of a change: its status, and what it has made.
+fn outcome(response: &Response<Body>) -> String {
     let place = response.headers().get(LOCATION).and_then(|place| place.to_str().ok());
     let status = response.status().as_u16();
-    let outcome = place.map_or_else(|| status.to_string(), |place| format!("{status} {place}"));
-    if let Err(error) = repository.end_audit(id, outcome).await {
+    place.map_or_else(|| status.to_string(), |place| format!("{status} {place}"))
+}
+
+/// Writes down what came of a change.
+async fn end(state: &AppState, id: AuditId, outcome: String) {
+    if let Err(error) = state.engine().repository().end_audit(id, outcome).await {
         tracing::warn!(audit.id = id.0, %error, "the outcome of a change is not in the audit log");
     }
-    response
 }
 
 /// The entry of a request that asks for a change.

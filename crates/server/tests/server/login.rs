@@ -95,7 +95,7 @@ async fn a_token_begins_a_session_that_ends_with_the_log_out() {
 async fn a_login_that_does_not_fit_is_refused() {
     let service = Service::idle().await;
     let (id, text) = token(&service).await;
-    for wrong in ["{\"token\": \"oxb_no\"}", "{\"code\": \"oxl_no\"}", &format!("{{\"code\": \"{text}\"}}")] {
+    for wrong in ["{\"token\": \"oxb_no\"}", "{\"code\": \"oxl_no\"}", format!("{{\"code\": \"{text}\"}}").as_str()] {
         service.post_json("/login", wrong).await.problem(401);
     }
     for wrong in ["{}", "[]", "{\"token\": 7}", "{\"token\": \"a\", \"code\": \"b\"}", "{\"user\": \"a\"}"] {
@@ -133,13 +133,13 @@ async fn each_change_is_in_the_audit_log_with_its_outcome() {
     service.post("/jobs/Sample/launch").await.problem(401);
     service.post_json("/login", &format!("{{\"token\": \"{text}\"}}")).await;
     let stop = request("POST", "/executions/1/stop").header("authorization", format!("Bearer {text}"));
-    assert_eq!(service.send(stop.body(Body::empty()).unwrap()).await.status, 200);
+    assert_eq!(service.send(stop.body(Body::empty()).unwrap()).await.status, 202);
     let ask = request("GET", "/audit?limit=3").header("authorization", format!("Bearer {text}"));
     let page = service.send(ask.body(Body::empty()).unwrap()).await;
     assert!(page.header("link").unwrap().contains("/audit?limit=3&cursor=a"));
     let shown = page.json();
     let row = |at: usize| ["who", "action", "object", "outcome"].map(|field| shown[at][field].as_str().unwrap());
-    assert_eq!(row(0), ["alice", "stop_execution", "/executions/1/stop", "200"]);
+    assert_eq!(row(0), ["alice", "stop_execution", "/executions/1/stop", "202"]);
     assert_eq!(row(1), ["alice", "log_in", "/login", "204"]);
     assert_eq!(row(2), ["anybody", "launch_job", "/jobs/Nope/launch", "404"]);
     assert_eq!(shown[0]["token_id"], id.0);
