@@ -134,6 +134,7 @@ macro_rules! repository_conformance {
                 fires_wait_in_their_order_for_the_one_before_them,
                 a_fire_waits_for_a_place_in_the_queue,
                 a_pause_holds_schedules_and_its_end_begins_anew,
+                what_is_due_and_what_waits_come_page_by_page,
                 a_deadline_is_judged_once,
                 a_schedule_is_changed_by_those_who_have_seen_it,
             ];

@@ -9,7 +9,7 @@ use super::fixture::{JOB, LONG, Process, admitted, launch_of};
 use crate::execution::StatusEvent;
 use crate::repository::{
     Advance, Agenda, DeadlineKind, Fire, FireFilter, FireLaunch, FireOutcome, FireRequest, Fired, NewFire, PageRequest,
-    Pause, PauseScope, PutSchedule, RecordedFire, ReleaseRequest, ScheduleFilter, ScheduleOrigin, StoredSchedule,
+    Pause, PauseScope, PutSchedule, RecordedFire, ReleaseRequest, ScheduleFilter, ScheduleId, ScheduleOrigin, StoredSchedule,
 };
 use crate::schedule::rules::Policies;
 use crate::schedule::{AfterFailure, OnExisting, Overlap, Schedule};
@@ -150,7 +150,7 @@ pub async fn what_was_missed_is_recorded_with_the_fire_behind_it(backend: &dyn B
     let refused = recorded(process.repository.fire(refused).await.unwrap());
     assert_eq!((refused.outcome, refused.message.as_deref()), (FireOutcome::Refused, Some("no node knows the job")));
     assert_eq!(refused.execution_id, None);
-    let other = FireFilter { schedule_id: Some(crate::repository::ScheduleId(stored.id.0 + 1)), ..only };
+    let other = FireFilter { schedule_id: Some(ScheduleId(stored.id.0 + 1)), ..only };
     assert!(fires(&process, other).await.is_empty());
 }
 
@@ -194,7 +194,7 @@ pub async fn fires_wait_in_their_order_for_the_one_before_them(backend: &dyn Bac
     assert_eq!((stored.waiting, stored.last.map(|last| last.id)), (2, beside.execution_id));
     end(&process, &first, StatusEvent::Complete).await;
     end(&process, &beside, StatusEvent::Fail).await;
-    let waiting = process.repository.waiting_fires(10).await.unwrap();
+    let waiting = process.repository.waiting_fires(None, 10).await.unwrap();
     let [next] = &waiting[..] else { panic!("{waiting:?}") };
     assert_eq!((next.fire.instant, next.schedule.waiting), (minute(2), 2));
     // It comes before the third; after the failure it waits where the schedule holds.
@@ -229,8 +229,48 @@ fn pause_of(scope: PauseScope, name: &str) -> Pause {
     Pause { scope, name, reason, since: minute(0), until: Some(minute(30)) }
 }
 
+fn due_at(at: i64, after: Option<(Timestamp, ScheduleId)>, limit: u32) -> ScheduleFilter {
+    ScheduleFilter::Due { until: minute(at), after, limit }
+}
+
+/// What is due, and what waits, comes page by page: behind what cannot go on stands what can.
+pub async fn what_is_due_and_what_waits_come_page_by_page(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    for (name, first) in [("c", 1), ("a", 2), ("b", 1), ("d", 9)] {
+        let put = PutSchedule { next_fire: Some(minute(first)), ..put_of(name, None) };
+        assert!(process.repository.put_schedule(put).await.unwrap());
+    }
+    let (mut names, mut after) = (Vec::new(), None);
+    loop {
+        let page = process.repository.schedules(due_at(3, after, 1)).await.unwrap();
+        let Some(stored) = page.into_iter().next() else { break };
+        after = stored.next_fire.zip(Some(stored.id));
+        names.push(stored.name);
+    }
+    assert_eq!(names, ["c", "b", "a"]);
+
+    for (number, name) in ["c", "b", "a"].into_iter().enumerate() {
+        let stored = read(&process, name).await.unwrap();
+        let fires = [(2, FireOutcome::Launched), (3, FireOutcome::Waiting), (4, FireOutcome::Waiting)];
+        for (at, outcome) in fires {
+            let mut request = fire_at(&read(&process, &stored.name).await.unwrap(), at, DEFAULTS);
+            let key = i64::try_from(number).unwrap() * 100 + at;
+            request.fire.as_mut().unwrap().launch = Ok(FireLaunch { request: launch_of(key), policies: DEFAULTS });
+            assert_eq!(recorded(process.repository.fire(request).await.unwrap()).outcome, outcome);
+        }
+    }
+    let (mut waiting, mut after) = (Vec::new(), None);
+    loop {
+        let page = process.repository.waiting_fires(after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.fire.instant, last.fire.id));
+        waiting.extend(page.into_iter().map(|waiting| (waiting.fire.schedule_name, waiting.fire.instant)));
+    }
+    assert_eq!(waiting, ["c", "b", "a"].map(|name| (name.to_owned(), minute(3))), "the first of each, once");
+}
+
 async fn due(process: &Process, at: i64) -> Vec<String> {
-    let due = process.repository.schedules(ScheduleFilter::Due(minute(at), 10)).await.unwrap();
+    let due = process.repository.schedules(due_at(at, None, 10)).await.unwrap();
     due.into_iter().map(|stored| stored.name).collect()
 }
 

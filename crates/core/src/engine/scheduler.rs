@@ -190,13 +190,14 @@ impl Scheduler {
     pub async fn resume(&self, scope: PauseScope, name: &str) -> Result<(), SchedulerError> {
         let now = self.operator.repository().agenda().await?.now;
         let name = if scope == PauseScope::All { "" } else { name };
-        match self.end_pause(scope, name, now).await? {
-            true => {
-                self.operator.wake_schedules();
-                Ok(())
-            }
-            false => Err(SchedulerError::NotPaused { scope, name: name.to_owned() }),
+        let pauses = self.operator.repository().pauses().await?;
+        if let Some(pause) = pauses.iter().find(|pause| pause.scope == scope && pause.name == name)
+            && self.end_pause(pause, now).await?
+        {
+            self.operator.wake_schedules();
+            return Ok(());
         }
+        Err(SchedulerError::NotPaused { scope, name: name.to_owned() })
     }
 
     async fn check_job(&self, name: &str) -> Result<(), SchedulerError> {

@@ -119,8 +119,15 @@ pub enum ScheduleFilter {
     All,
     /// The one of this name.
     Named(String),
-    /// Those that have a fire at this moment or before and are not paused, the earliest first, at most so many.
-    Due(Timestamp, u32),
+    /// Those that have a fire and are not paused, the earliest first.
+    Due {
+        /// The fire is at this moment or before.
+        until: Timestamp,
+        /// Only those behind the one of this next fire and id.
+        after: Option<(Timestamp, ScheduleId)>,
+        /// Most rows.
+        limit: u32,
+    },
     /// Those of files that are not paused.
     Files,
 }
@@ -182,8 +189,13 @@ pub trait Schedules: Send + Sync + 'static {
     /// Launches a fire that is recorded. Durable.
     fn release(&self, request: ReleaseRequest) -> RepositoryFuture<'_, Fired>;
 
-    /// The first waiting fire of each schedule that is not paused, at most so many.
-    fn waiting_fires(&self, limit: u32) -> RepositoryFuture<'_, Vec<WaitingFire>>;
+    /// The first waiting fire of each schedule that is not paused, by instant and id, at most so many; only those behind
+    /// `after`.
+    fn waiting_fires(
+        &self,
+        after: Option<(Timestamp, FireId)>,
+        limit: u32,
+    ) -> RepositoryFuture<'_, Vec<WaitingFire>>;
 
     /// Fires, one page.
     fn fires(&self, filter: FireFilter, page: PageRequest) -> RepositoryFuture<'_, FirePage>;

@@ -134,8 +134,15 @@ impl Schedules for PostgresRepository {
         .boxed()
     }
 
-    fn waiting_fires(&self, limit: u32) -> RepositoryFuture<'_, Vec<WaitingFire>> {
-        self.read("list waiting fires", limit, |session, limit| fires::waiting(session, *limit).boxed()).boxed()
+    fn waiting_fires(
+        &self,
+        after: Option<(Timestamp, FireId)>,
+        limit: u32,
+    ) -> RepositoryFuture<'_, Vec<WaitingFire>> {
+        self.read("list waiting fires", (after, limit), |session, (after, limit)| {
+            fires::waiting(session, *after, *limit).boxed()
+        })
+        .boxed()
     }
 
     fn fires(&self, filter: FireFilter, page: PageRequest) -> RepositoryFuture<'_, FirePage> {

@@ -55,7 +55,11 @@ pub(crate) async fn page<D: Database>(
     Ok(FirePage::of(fires, page.limit))
 }
 
-pub(crate) async fn waiting<D: Database>(database: &D, limit: u32) -> Result<Vec<WaitingFire>, StoreError<D::Error>> {
+pub(crate) async fn waiting<D: Database>(
+    database: &D,
+    after: Option<(Timestamp, FireId)>,
+    limit: u32,
+) -> Result<Vec<WaitingFire>, StoreError<D::Error>> {
     const WAITING: &str = concat!(
         "SELECT ",
         fire_columns!(),
@@ -64,16 +68,18 @@ pub(crate) async fn waiting<D: Database>(database: &D, limit: u32) -> Result<Vec
         " FROM",
         schedule_tables!(),
         "JOIN oxbatch_fire AS fire ON fire.schedule_id = schedule.id
-         WHERE fire.outcome = 'WAITING' AND fire.backfill_id IS NULL AND NOT EXISTS (
+         WHERE fire.outcome = 'WAITING' AND fire.backfill_id IS NULL AND (fire.instant, fire.id) > ($1, $2)
+             AND NOT EXISTS (
                  SELECT 1 FROM oxbatch_fire AS earlier
                  WHERE earlier.schedule_id = fire.schedule_id AND earlier.outcome = 'WAITING'
                      AND earlier.backfill_id IS NULL
                      AND (earlier.instant < fire.instant OR (earlier.instant = fire.instant AND earlier.id < fire.id)))
              AND",
         not_paused!(),
-        "ORDER BY fire.instant, fire.id LIMIT $1"
+        "ORDER BY fire.instant, fire.id LIMIT $3"
     );
-    let found = database.query(WAITING, &values![i64::from(limit)]).await?;
+    let (instant, id) = after.map_or((i64::MIN, 0), |(instant, id)| (instant.as_microsecond(), id.0));
+    let found = database.query(WAITING, &values![instant, id, i64::from(limit)]).await?;
     let fires = found
         .iter()
         .map(|row| Ok(WaitingFire { fire: rows::fire(row)?, schedule: rows::schedule(row, FIRE_COLUMNS)? }));

@@ -56,9 +56,9 @@ pub(crate) async fn list<D: Database>(
         schedule_columns!(),
         " FROM",
         schedule_tables!(),
-        "WHERE schedule.next_fire <= $1 AND",
+        "WHERE schedule.next_fire <= $1 AND (schedule.next_fire, schedule.id) > ($2, $3) AND",
         not_paused!(),
-        "ORDER BY schedule.next_fire, schedule.id LIMIT $2"
+        "ORDER BY schedule.next_fire, schedule.id LIMIT $4"
     );
     const FILES: &str = concat!(
         "SELECT ",
@@ -72,7 +72,10 @@ pub(crate) async fn list<D: Database>(
     let rows = match filter {
         ScheduleFilter::All => database.query(ALL, &[]).await?,
         ScheduleFilter::Named(name) => database.query(NAMED, &values![name]).await?,
-        ScheduleFilter::Due(time, limit) => database.query(DUE, &values![*time, i64::from(*limit)]).await?,
+        ScheduleFilter::Due { until, after, limit } => {
+            let (next, id) = after.map_or((i64::MIN, 0), |(next, id)| (next.as_microsecond(), id.0));
+            database.query(DUE, &values![*until, next, id, i64::from(*limit)]).await?
+        }
         ScheduleFilter::Files => database.query(FILES, &[]).await?,
     };
     let schedules = rows.iter().map(|row| rows::schedule(row, 0)).collect::<Result<_, _>>()?;

@@ -124,8 +124,12 @@ impl Schedules for SqliteRepository {
         self.write_shared("launch a fire", move |connection| done(fire::release(connection, &request)))
     }
 
-    fn waiting_fires(&self, limit: u32) -> RepositoryFuture<'_, Vec<WaitingFire>> {
-        self.ask_shared("list waiting fires", move |connection| done(fires::waiting(connection, limit)))
+    fn waiting_fires(
+        &self,
+        after: Option<(Timestamp, FireId)>,
+        limit: u32,
+    ) -> RepositoryFuture<'_, Vec<WaitingFire>> {
+        self.ask_shared("list waiting fires", move |connection| done(fires::waiting(connection, after, limit)))
     }
 
     fn fires(&self, filter: FireFilter, page: PageRequest) -> RepositoryFuture<'_, FirePage> {

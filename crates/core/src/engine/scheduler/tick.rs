@@ -7,7 +7,7 @@ use super::launch::FireOf;
 use super::{Scheduler, SchedulerError};
 use crate::event::Event;
 use crate::repository::{
-    Advance, Agenda, FireOutcome, FireRequest, Fired, NewFire, PauseScope, RecordedFire, ReleaseRequest,
+    Advance, Agenda, FireOutcome, FireRequest, Fired, NewFire, Pause, PauseScope, RecordedFire, ReleaseRequest,
     RepositoryError, ScheduleFilter, StoredSchedule, WaitingFire,
 };
 use crate::schedule::Schedule;
@@ -75,57 +75,59 @@ impl Scheduler {
     pub(super) async fn end_pauses(&self, now: Timestamp) -> Result<(), SchedulerError> {
         for pause in self.operator.repository().pauses().await? {
             if let Some(until) = pause.until.filter(|until| *until <= now) {
-                self.end_pause(pause.scope, &pause.name, until).await?;
+                self.end_pause(&pause, until).await?;
             }
         }
         Ok(())
     }
 
-    /// Ends a pause. What an outage had left out before it began is recorded first; what it has left out itself is not.
-    pub(super) async fn end_pause(
-        &self,
-        scope: PauseScope,
-        name: &str,
-        time: Timestamp,
-    ) -> Result<bool, SchedulerError> {
+    /// Ends a pause; `false` where it has ended. What an outage had left out before it began is recorded first; what it
+    /// has left out itself is not.
+    pub(super) async fn end_pause(&self, pause: &Pause, time: Timestamp) -> Result<bool, SchedulerError> {
         let repository = self.operator.repository();
-        let pauses = repository.pauses().await?;
-        let Some(pause) = pauses.iter().find(|pause| pause.scope == scope && pause.name == name) else {
-            return Ok(false);
+        let filter = match pause.scope {
+            PauseScope::All | PauseScope::Job => ScheduleFilter::All,
+            PauseScope::Schedule => ScheduleFilter::Named(pause.name.clone()),
         };
-        for stored in repository.schedules(ScheduleFilter::All).await? {
-            let is_held = match scope {
-                PauseScope::All => true,
-                PauseScope::Job => stored.job_name == name,
-                PauseScope::Schedule => stored.name == name,
-            };
+        for stored in repository.schedules(filter).await? {
+            let is_held = pause.scope != PauseScope::Job || stored.job_name == pause.name;
             if is_held && stored.next_fire.is_some_and(|next| next <= pause.since) {
                 self.record_past(&stored, pause.since).await?;
             }
         }
-        Ok(repository.resume(scope, name, time).await?)
+        Ok(repository.resume(pause.scope, &pause.name, time).await?)
     }
 
-    /// Fires what is due, until nothing is or others do it.
+    /// Fires what is due, page after page and from the start again, until nothing is or others do it: what cannot fire
+    /// here hides nothing behind it.
     async fn fire_due(&self, now: Timestamp) -> Result<Ticked, SchedulerError> {
-        let mut ticked = Ticked::default();
+        let (mut ticked, mut after, mut done) = (Ticked::default(), None, false);
         for _ in 0..MOST_ROUNDS {
-            let due = self.operator.repository().schedules(ScheduleFilter::Due(now, DUE_AT_ONCE)).await?;
-            let mine: Vec<StoredSchedule> = due.into_iter().filter(|stored| self.sees_to(stored, now)).collect();
-            let mut work = Vec::with_capacity(mine.len());
-            for stored in &mine {
-                work.push(self.fire_one(stored, now, false).boxed());
+            let filter = ScheduleFilter::Due { until: now, after, limit: DUE_AT_ONCE };
+            let due = self.operator.repository().schedules(filter).await?;
+            after = next_page(&due, |stored| stored.next_fire.map(|next| (next, stored.id)));
+            if let Some(fired) = self.fire_page(&due, now).await? {
+                ticked.add(fired);
+                done = true;
             }
-            let mut work = futures_util::stream::iter(work).buffer_unordered(SIDE_BY_SIDE);
-            let mut done = false;
-            while let Some(fired) = work.next().await {
-                if let Some(fired) = fired? {
-                    ticked.add(fired);
-                    done = true;
-                }
-            }
-            if !done || self.operator.is_closing() {
+            if self.operator.is_closing() || (after.is_none() && !std::mem::take(&mut done)) {
                 break;
+            }
+        }
+        Ok(ticked)
+    }
+
+    /// One step of each schedule that this node sees to; `None` where there was none to take.
+    async fn fire_page(&self, due: &[StoredSchedule], now: Timestamp) -> Result<Option<Ticked>, SchedulerError> {
+        let mut work = Vec::with_capacity(due.len());
+        for stored in due.iter().filter(|stored| self.sees_to(stored, now)) {
+            work.push(self.fire_one(stored, now, false).boxed());
+        }
+        let mut work = futures_util::stream::iter(work).buffer_unordered(SIDE_BY_SIDE);
+        let mut ticked: Option<Ticked> = None;
+        while let Some(fired) = work.next().await {
+            if let Some(fired) = fired? {
+                ticked.get_or_insert_default().add(fired);
             }
         }
         Ok(ticked)
@@ -215,19 +217,20 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Launches the first waiting fire of each schedule that nothing holds up any more, and then the one behind it.
+    /// Launches the first waiting fire of each schedule that nothing holds up any more, and then the one behind it. What
+    /// has to wait on hides nothing behind it.
     async fn go_on(&self, now: Timestamp) -> Result<Ticked, SchedulerError> {
-        let mut ticked = Ticked::default();
+        let (mut ticked, mut after, mut done) = (Ticked::default(), None, false);
         for _ in 0..MOST_ROUNDS {
-            let waiting = self.operator.repository().waiting_fires(DUE_AT_ONCE).await?;
-            let mut done = false;
+            let waiting = self.operator.repository().waiting_fires(after, DUE_AT_ONCE).await?;
+            after = next_page(&waiting, |waiting| Some((waiting.fire.instant, waiting.fire.id)));
             for waiting in waiting {
                 if let Some(fired) = self.release(waiting, now).await? {
                     ticked.add(fired);
                     done = true;
                 }
             }
-            if !done || self.operator.is_closing() {
+            if self.operator.is_closing() || (after.is_none() && !std::mem::take(&mut done)) {
                 break;
             }
         }
@@ -274,4 +277,10 @@ impl Scheduler {
             }
         }
     }
+}
+
+/// The key behind which the next page begins; `None` behind the last one.
+fn next_page<Row, Key>(page: &[Row], key: impl Fn(&Row) -> Option<Key>) -> Option<Key> {
+    let is_full = page.len() >= DUE_AT_ONCE as usize;
+    page.last().filter(|_| is_full).and_then(key)
 }

@@ -219,7 +219,7 @@ impl Schedules for Gate {
         put_schedule(schedule: PutSchedule) -> bool;
         fire(request: FireRequest) -> Fired;
         release(request: ReleaseRequest) -> Fired;
-        waiting_fires(limit: u32) -> Vec<WaitingFire>;
+        waiting_fires(after: Option<(Timestamp, FireId)>, limit: u32) -> Vec<WaitingFire>;
         fires(filter: FireFilter, page: PageRequest) -> FirePage;
         fire_of(id: FireId) -> Option<Fire>;
         check_deadlines(time: Timestamp, limit: u32) -> (Vec<LateFire>, u32);
