@@ -78,8 +78,7 @@ async fn begin(
 ) -> JobEnd {
     match job_listeners::before(state, job, scope, handle).await {
         Ok(()) => run_flow(state, job.clone(), execution, scope, handle).await,
-        Err(message) if handle.cause().is_some() => JobEnd::Stopped { message: Some(message) },
-        Err(message) => JobEnd::failed(message),
+        Err(end) => end,
     }
 }
 

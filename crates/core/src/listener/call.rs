@@ -161,7 +161,7 @@ pub(crate) enum JobMoment {
 /// The message with which the execution fails.
 pub(crate) async fn run_listened_job(scope: Arc<JobScope>, moment: JobMoment) -> Result<(), String> {
     let context = JobContext::new(Arc::clone(&scope));
-    let JobListening { listeners, errors } = &scope.listening;
+    let JobListening { listeners, errors, .. } = &scope.listening;
     match moment {
         JobMoment::Before(factories) => {
             let mut built = Listeners::new();

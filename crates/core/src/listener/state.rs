@@ -1,6 +1,7 @@
 //! The state of listeners in an execution and a step execution: the instances, and the errors to be recorded.
 
 use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::set::Listeners;
@@ -14,9 +15,20 @@ const MAX_RECORDED: usize = 3;
 pub(crate) struct JobListening {
     pub(super) listeners: OnceLock<Listeners>,
     pub(super) errors: ListenerErrors,
+    left_behind: AtomicBool,
 }
 
 impl JobListening {
+    /// Gives up the thread of the listeners, which hangs in one of them.
+    pub(crate) fn leave_behind(&self) {
+        self.left_behind.store(true, Ordering::Release);
+    }
+
+    /// `true` if the thread of the listeners was given up.
+    pub(crate) fn are_left_behind(&self) -> bool {
+        self.left_behind.load(Ordering::Acquire)
+    }
+
     /// True where there are listeners of the job itself.
     pub(crate) fn has_job_listeners(&self) -> bool {
         self.listeners.get().is_some_and(|listeners| !listeners.jobs.is_empty())

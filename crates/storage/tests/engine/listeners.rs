@@ -588,3 +588,56 @@ async fn a_listener_that_hangs_is_ended_by_a_stop_and_its_grace() {
     }
     engine.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_listener_that_hangs_before_the_job_or_a_step_is_ended_by_their_time_limits() {
+    /// Waits for ever: as a future, or with the thread of the listeners until the other end is dropped.
+    struct Hangs(Option<Mutex<std::sync::mpsc::Receiver<()>>>);
+    impl JobListener for Hangs {
+        async fn before_job(&self, _: &JobContext) -> Result<(), BoxError> {
+            match &self.0 {
+                Some(blocked) => Ok(blocked.lock().unwrap().recv()?),
+                None => std::future::pending().await,
+            }
+        }
+
+        async fn after_job(&self, _: &JobContext, end: &JobEnd) -> Result<(), BoxError> {
+            Err(format!("called after {}", end.exit_code).into())
+        }
+    }
+    impl StepListener for Hangs {
+        async fn before_step(&self, _: &StepContext) -> Result<(), BoxError> {
+            std::future::pending().await
+        }
+    }
+    let (release, blocked) = std::sync::mpsc::channel();
+    let blocked = Mutex::new(Some(blocked));
+    let limit = Duration::from_millis(50);
+    let step = || TaskStep::builder("Step", |_| Ok(()));
+    let pending = Job::builder("Pending").listener(|_| Ok(Listeners::new().job(Hangs(None)))).time_limit(limit);
+    let blocking = Job::builder("Blocking").time_limit(limit).listener(move |_| {
+        let blocked = blocked.lock().unwrap().take();
+        Ok(Listeners::new().job(Hangs(blocked.map(Mutex::new))))
+    });
+    let in_step = Job::builder("Step").listener(|_| Ok(Listeners::new().step(Hangs(None))));
+    let jobs = [
+        pending.step(step()).build().unwrap(),
+        blocking.step(step()).build().unwrap(),
+        in_step.step(step().time_limit(limit)).build().unwrap(),
+    ];
+    let store = TestStore::new();
+    let engine = store.node_with(jobs, |config| config.stop_grace = limit).await;
+    let before = "the job exceeded its time limit of 50ms in a listener, before its first step";
+    for (name, said) in [
+        ("Pending", vec![before, "called after TIMEOUT"]),
+        ("Blocking", vec![before, "left behind"]),
+        ("Step", vec!["exceeded its time limit of 50ms"]),
+    ] {
+        let execution = launch(&engine, name).await;
+        let message = execution.exit_message.unwrap_or_default();
+        assert_eq!((execution.status, execution.exit_code.as_deref()), (Status::Failed, Some("TIMEOUT")), "{message}");
+        assert!(said.iter().all(|part| message.contains(part)), "{name}: {message}");
+    }
+    drop(release);
+    engine.shutdown().await;
+}
