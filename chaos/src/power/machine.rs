@@ -16,6 +16,8 @@ use super::switch::{Moment, Switch};
 const PATIENCE: Duration = Duration::from_secs(90);
 /// A disk that nobody works with is free at once.
 const UNMOUNT_PATIENCE: Duration = Duration::from_secs(10);
+/// A program that was killed on the way of an error, and does not end, is left behind.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
 /// Time between two polls for the end of a program.
 const PAUSE: Duration = Duration::from_millis(4);
 
@@ -187,6 +189,10 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        // One that waits for a disk which answers nothing does not end, and must not hold up whoever reports the fault.
+        let start = Instant::now();
+        while matches!(self.has_ended(), Ok(false)) && start.elapsed() < LEAVE_PATIENCE {
+            std::thread::sleep(PAUSE);
+        }
     }
 }
