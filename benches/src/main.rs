@@ -8,11 +8,14 @@
 //! The numbers of the rows are those of docs/PERFORMANCE.md.
 #![expect(clippy::print_stdout, reason = "a program whose output is its purpose")]
 
+mod http;
 mod measure;
 mod migrate;
 mod ours;
 mod purge;
 mod rows;
+mod schedules;
+mod service;
 mod trades;
 
 use std::path::PathBuf;
@@ -74,6 +77,7 @@ fn run(arguments: &[String]) -> Result<(), BoxError> {
                 "forms" => rows::forms::measure(pairs),
                 "migrate" => migrate::measure(items),
                 "purge" => purge::measure(items),
+                "schedules" => schedules::measure(items),
                 "unreadable" => rows::unreadable::measure(items),
                 which => rows::find(which).map(|_| ()),
             }
@@ -85,7 +89,7 @@ fn run(arguments: &[String]) -> Result<(), BoxError> {
 fn usage() -> BoxError {
     let names: Vec<_> = rows::ALL.iter().map(|row| row.name).collect();
     format!(
-        "usage: oxbatch-benches (all|start|memory|history|forms|migrate|purge|unreadable|{}) [--pairs N] [--rows N]",
+        "usage: oxbatch-benches (all|start|memory|history|forms|migrate|purge|schedules|unreadable|{}) [--pairs N] [--rows N]",
         names.join("|")
     )
     .into()

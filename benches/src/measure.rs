@@ -48,16 +48,16 @@ pub(crate) struct Line {
 pub(crate) fn report(outcome: Outcome) -> Result<String, BoxError> {
     let line = Line {
         seconds: outcome.time.as_secs_f64(),
-        cpu_seconds: cpu_seconds()?,
+        cpu_seconds: cpu_seconds("self")?,
         peak_kib: peak_kib("self")?,
         checksum: outcome.checksum,
     };
     Ok(serde_json::to_string(&line)?)
 }
 
-/// User and system time of this process; the kernel counts in hundredths of a second.
-fn cpu_seconds() -> Result<f64, BoxError> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
+/// User and system time of a process; the kernel counts in hundredths of a second.
+pub(crate) fn cpu_seconds(process: &str) -> Result<f64, BoxError> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks: f64 =
         fields.get(11).ok_or("no utime")?.parse::<f64>()? + fields.get(12).ok_or("no stime")?.parse::<f64>()?;

@@ -5,19 +5,16 @@
 //! scripts/postgres run cargo run --release -p oxbatch-benches -- purge     # on PostgreSQL
 //! ```
 
-mod http;
-mod service;
-
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use self::service::Service;
 use crate::BoxError;
 use crate::measure::median;
 use crate::rows::history::Store;
 use crate::rows::server;
+use crate::service::Service;
 
 /// Ended executions, when the command line does not say otherwise.
 const EXECUTIONS: u64 = 1_000_000;

@@ -7,22 +7,21 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::http;
-use crate::BoxError;
+use crate::{BoxError, http};
 
 /// Time between two questions about an execution.
 const POLL: Duration = Duration::from_millis(250);
 
 /// A service on a database.
-pub(super) struct Service {
-    pub(super) program: PathBuf,
+pub(crate) struct Service {
+    pub(crate) program: PathBuf,
     process: Child,
     address: SocketAddr,
 }
 
 impl Service {
     /// Starts the program that was built next to this one.
-    pub(super) fn start(database: &str, folder: &Path) -> Result<Self, BoxError> {
+    pub(crate) fn start(database: &str, folder: &Path) -> Result<Self, BoxError> {
         let program = std::env::current_exe()?.with_file_name("oxbatch");
         if !program.exists() {
             let built = "cargo build --release -p oxbatch-cli";
@@ -50,8 +49,19 @@ impl Service {
         }
     }
 
+    /// The id of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Asks for a change: the document of the answer.
+    pub(crate) fn post(&self, path: &str, body: &str) -> Result<serde_json::Value, BoxError> {
+        let (status, answer) = http::ask(self.address, "POST", path, body)?;
+        if status < 300 { Ok(answer) } else { Err(format!("{path}: {status} {answer}").into()) }
+    }
+
     /// Launches a job with parameters: the id of the execution.
-    pub(super) fn launch(&self, job: &str, parameters: &str) -> Result<i64, BoxError> {
+    pub(crate) fn launch(&self, job: &str, parameters: &str) -> Result<i64, BoxError> {
         let (status, body) = http::ask(self.address, "POST", &format!("/jobs/{job}/launch"), parameters)?;
         match body.get("id").or_else(|| body.get("execution_id")).and_then(serde_json::Value::as_i64) {
             Some(id) if status == 202 => Ok(id),
@@ -60,7 +70,7 @@ impl Service {
     }
 
     /// The status by which an execution has ended; `None` when it is told to end before.
-    pub(super) fn ended(&self, id: i64, ends: &AtomicBool) -> Result<Option<String>, BoxError> {
+    pub(crate) fn ended(&self, id: i64, ends: &AtomicBool) -> Result<Option<String>, BoxError> {
         loop {
             let (_, body) = http::ask(self.address, "GET", &format!("/executions/{id}"), "")?;
             let status = body.get("status").and_then(serde_json::Value::as_str).ok_or("an execution has no status")?;

@@ -12,7 +12,7 @@ use crate::BoxError;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The status and the document of the answer.
-pub(super) fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Result<(u16, Value), BoxError> {
+pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Result<(u16, Value), BoxError> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     let (kind, length) = (if body.is_empty() { "" } else { "Content-Type: application/json\r\n" }, body.len());
