@@ -86,6 +86,26 @@ pub struct Notice {
     pub next_attempt: Option<Timestamp>,
 }
 
+impl Notice {
+    /// A trial of a channel: it is delivered, and not stored.
+    pub fn trial(channel: &str, time: Timestamp) -> Self {
+        Self {
+            id: NoticeId(0),
+            channel: channel.to_owned(),
+            kind: NoticeKind::Test,
+            job_name: None,
+            execution_id: None,
+            schedule: None,
+            instant: None,
+            message: "a trial of this channel".to_owned(),
+            create_time: time,
+            state: NoticeState::Pending,
+            attempts: 1,
+            next_attempt: None,
+        }
+    }
+}
+
 /// An attempt to deliver a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoticeAttempt {

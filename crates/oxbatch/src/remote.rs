@@ -280,6 +280,12 @@ impl RemoteService {
         or_missing(self.http.change(path, body).await, what, format_args!("'{name}'"))
     }
 
+    /// Lets the service send a trial to a channel of its own settings; the reason, where the channel has not taken it.
+    pub(crate) async fn test_channel(&self, name: &str) -> Result<Value, RemoteError> {
+        let path = format!("/notices/test/{}", http::encode(name));
+        self.change_named(&path, None, Missing::Channel, name).await
+    }
+
     async fn page(
         &self,
         path: &str,

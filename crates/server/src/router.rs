@@ -85,6 +85,7 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(operate(routes!(backfills::cancel)))
         .routes(view(routes!(notices::list)))
         .routes(view(routes!(notices::attempts)))
+        .routes(operate(routes!(notices::test)))
         .routes(operate(routes!(schedules::pause_job)))
         .routes(operate(routes!(schedules::resume_job)))
         .routes(view(routes!(schedules::pauses)))

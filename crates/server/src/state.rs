@@ -16,6 +16,9 @@ use crate::middleware::AllowedHosts;
 #[cfg(feature = "metrics")]
 use crate::requests::Requests;
 
+/// Trials of channels that are under way at the same moment; further ones wait.
+const MOST_TRIALS: usize = 4;
+
 /// The state that all handlers share. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AppState {
@@ -32,6 +35,7 @@ struct Inner {
     waiting: Semaphore,
     previews: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    trials: Semaphore,
     #[cfg(feature = "metrics")]
     sums: Requests,
     shutdown: CancellationToken,
@@ -56,6 +60,7 @@ impl AppState {
                 waiting,
                 previews,
                 streams,
+                trials: Semaphore::new(MOST_TRIALS),
                 #[cfg(feature = "metrics")]
                 sums: Requests::default(),
                 shutdown,
@@ -92,6 +97,11 @@ impl AppState {
     /// One permit for each stream of events.
     pub(crate) fn streams(&self) -> &Arc<Semaphore> {
         &self.inner.streams
+    }
+
+    /// One permit for each trial of a channel that is under way: each takes a thread for as long as its receiver likes.
+    pub(crate) fn trials(&self) -> &Semaphore {
+        &self.inner.trials
     }
 
     /// The sums of the requests that were answered.

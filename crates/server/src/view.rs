@@ -33,7 +33,7 @@ pub use instance::{InstanceCountView, InstanceParameterView, InstanceView};
 pub use job::{CountsView, DeclarationView, JobStepView, JobView, KindView, PatternView, ProcessExitCodeView};
 pub use launch::LaunchView;
 pub use node::{DrainView, NodeStateView, NodeView, RunningView};
-pub use notice::{NoticeAttemptView, NoticeView};
+pub use notice::{NoticeAttemptView, NoticeTrialView, NoticeView};
 pub use phases::{ForecastView, PhaseSharesView};
 pub use preview::{PreviewEndView, PreviewItemView, PreviewResultView, PreviewView};
 pub use rerun::{LeftView, RerunView};

@@ -68,7 +68,16 @@ fn a_channel_is_tried_from_the_command_line() {
     let place = TestStore::new();
     with_command(&place);
     assert!(place.run("notices test ops").expect(4).stderr.contains("exit status: 3"));
+    let service = Service::start(&place);
+    let remote = |what: &str| place.run(&format!("notices test {what} --server http://{}", service.address));
+    let trial = remote("ops --json").expect(4).json();
+    assert_eq!((&trial["taken"], &trial["channel"]), (&false.into(), &"ops".into()));
+    assert!(trial["problem"].as_str().unwrap().contains("exit status: 3"), "{trial}");
+    assert!(remote("none").expect(2).stderr.contains("channel not found: 'none'"));
     place.write("ready", "");
+    assert_eq!(remote("ops").expect(0).stdout, "channel ops has taken a trial\n");
+    std::fs::remove_file(place.path("told")).unwrap();
+    service.terminate();
     assert_eq!(place.run("notices test ops").expect(0).stdout, "channel ops has taken a trial\n");
     assert_eq!(told(&place)[0]["kind"], "test");
     assert!(place.run("notices test none").expect(2).stderr.contains("the channels are ops"));

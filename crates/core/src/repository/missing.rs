@@ -23,6 +23,8 @@ pub enum Missing {
     Fire,
     /// A backfill.
     Backfill,
+    /// A channel of notices.
+    Channel,
 }
 
 impl Missing {
@@ -37,6 +39,7 @@ impl Missing {
             Self::Schedule => ("schedule not found", "Schedule not found"),
             Self::Fire => ("fire not found", "Fire not found"),
             Self::Backfill => ("backfill not found", "Backfill not found"),
+            Self::Channel => ("channel not found", "Channel not found"),
         }
     }
 

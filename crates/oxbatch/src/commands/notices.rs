@@ -2,9 +2,9 @@
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use oxbatch_core::notice::{Notice, NoticeId, NoticeKind, NoticeSender, NoticeState};
+use oxbatch_core::notice::{Notice, NoticeId, NoticeSender, NoticeState};
 use oxbatch_core::repository::PageRequest;
-use oxbatch_server::view::{NoticeAttemptView, NoticeView};
+use oxbatch_server::view::{NoticeAttemptView, NoticeTrialView, NoticeView};
 use serde_json::Value;
 
 use crate::connection::Connection;
@@ -42,7 +42,7 @@ pub(crate) struct NoticesArgs {
 /// The work on notices; without a word they are listed.
 #[derive(Debug, Subcommand)]
 enum NoticesCommand {
-    /// Send a trial to a channel of the settings, from here
+    /// Send a trial to a channel of the settings, from here or from the service that is named
     Test {
         /// Name of the channel
         name: String,
@@ -57,7 +57,7 @@ enum NoticesCommand {
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: NoticesArgs) -> Result<Exit, CliError> {
     match &arguments.command {
-        Some(NoticesCommand::Test { name }) => return test(program, name).await,
+        Some(NoticesCommand::Test { name }) => return test(program, name, arguments.json).await,
         Some(NoticesCommand::Attempts { id }) => {
             let attempts = attempts(program, *id).await?;
             if arguments.json { output::json(&attempts)? } else { attempts_table(&attempts).print()? }
@@ -106,8 +106,26 @@ async fn attempts(program: &Program, id: i64) -> Result<Vec<Value>, CliError> {
     }
 }
 
-/// Sends a trial from this process: the settings, the secret and the network are those of this machine.
-async fn test(program: &Program, name: &str) -> Result<Exit, CliError> {
+/// Sends a trial: from the service that is named, or else from this process, with the settings, the secret and the network
+/// of this machine.
+async fn test(program: &Program, name: &str, json: bool) -> Result<Exit, CliError> {
+    let trial = match program.service()? {
+        Some(service) => service.test_channel(name).await?,
+        None => value(test_here(program, name).await?)?,
+    };
+    let taken = trial["taken"] == true;
+    if json {
+        output::json(&trial)?;
+    } else if taken {
+        output::line(format!("channel {name} has taken a trial"))?;
+    } else {
+        let problem = text(&trial, "problem");
+        output::remark(output::one_line(&format!("channel {name} has not taken a trial: {problem}")));
+    }
+    Ok(if taken { Exit::Completed } else { Exit::Refused })
+}
+
+async fn test_here(program: &Program, name: &str) -> Result<NoticeTrialView, CliError> {
     let channels = settings::notices::resolve(&program.sources)?;
     let known = channels.as_ref().map(|channels| channels.names().join(", ")).unwrap_or_default();
     let Some(channels) = channels.filter(|channels| channels.names().contains(&name)) else {
@@ -117,30 +135,8 @@ async fn test(program: &Program, name: &str) -> Result<Exit, CliError> {
         };
         return Err(CliError::Schedule { problem });
     };
-    let notice = Notice {
-        id: NoticeId(0),
-        channel: name.to_owned(),
-        kind: NoticeKind::Test,
-        job_name: None,
-        execution_id: None,
-        schedule: None,
-        instant: None,
-        message: "a trial of this channel".to_owned(),
-        create_time: Timestamp::now(),
-        state: NoticeState::Pending,
-        attempts: 1,
-        next_attempt: None,
-    };
-    match channels.deliver(&notice).await {
-        Ok(()) => {
-            output::line(format!("channel {name} has taken a trial"))?;
-            Ok(Exit::Completed)
-        }
-        Err(problem) => {
-            output::remark(output::one_line(&format!("channel {name} has not taken a trial: {problem}")));
-            Ok(Exit::Refused)
-        }
-    }
+    let problem = channels.deliver(&Notice::trial(name, Timestamp::now())).await.err();
+    Ok(NoticeTrialView { channel: name.to_owned(), taken: problem.is_none(), problem })
 }
 
 fn text(value: &Value, field: &str) -> String {

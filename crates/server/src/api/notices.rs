@@ -1,16 +1,16 @@
-//! Notices: list, delivery log.
+//! Notices: list, delivery log, a trial of a channel.
 
 use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::response::{AppendHeaders, IntoResponse};
-use oxbatch_core::notice::{NoticeId, NoticeState};
+use oxbatch_core::notice::{Notice, NoticeId, NoticeState};
 use oxbatch_core::repository::PageRequest;
 
 use super::page::List;
-use crate::error::Problem;
-use crate::extract::{NoQuery, PathId, QueryReader, Strict, StrictQuery};
+use crate::error::{Problem, ProblemKind};
+use crate::extract::{NoBody, NoQuery, PathId, PathName, QueryReader, Strict, StrictQuery};
 use crate::state::AppState;
-use crate::view::{NoticeAttemptView, NoticeView};
+use crate::view::{NoticeAttemptView, NoticeTrialView, NoticeView};
 
 /// The query of a list of notices.
 pub(crate) struct NoticesQuery {
@@ -64,4 +64,36 @@ pub(crate) async fn attempts(
 ) -> Result<Json<Vec<NoticeAttemptView>>, Problem> {
     let attempts = state.engine().repository().notice_attempts(NoticeId(id)).await?;
     Ok(Json(attempts.into_iter().map(Into::into).collect()))
+}
+
+/// Send a trial to a channel of this service's settings, now. It is no notice of the list.
+#[utoipa::path(
+    post, path = "/notices/test/{channel}", tag = "schedules", operation_id = "test_notice_channel",
+    params(("channel" = String, Path, description = "Name of the channel", min_length = 1)),
+    responses(
+        (status = 200, description = "The trial was sent; the body says whether the channel has taken it",
+            body = NoticeTrialView),
+        (status = 404, description = "The settings of this service have no such channel"),
+    )
+)]
+pub(crate) async fn test(
+    State(state): State<AppState>,
+    PathName(channel): PathName,
+    Strict(NoQuery): Strict<NoQuery>,
+    NoBody: NoBody,
+) -> Result<Json<NoticeTrialView>, Problem> {
+    let sender = state.engine().config().notices.clone();
+    let known: Vec<String> = sender.iter().flat_map(|it| it.channels()).map(|channel| channel.name).collect();
+    let Some(sender) = sender.filter(|_| known.contains(&channel)) else {
+        let detail = match known.join(", ").as_str() {
+            "" => "the settings of this service have no channel of notices".to_owned(),
+            names => format!("this service has no channel '{channel}'; its channels are {names}"),
+        };
+        return Err(Problem::new(ProblemKind::ChannelNotFound, detail));
+    };
+    // The semaphore is never closed.
+    let _permit = state.trials().acquire().await.ok();
+    let now = state.engine().repository().agenda().await?.now;
+    let problem = sender.deliver(&Notice::trial(&channel, now)).await.err();
+    Ok(Json(NoticeTrialView { channel, taken: problem.is_none(), problem }))
 }

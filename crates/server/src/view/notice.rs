@@ -46,6 +46,19 @@ pub struct NoticeAttemptView {
     error: Option<String>,
 }
 
+/// The outcome of a trial of a channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = NoticeTrial)]
+pub struct NoticeTrialView {
+    /// Its name.
+    pub channel: String,
+    /// `true` if the channel has taken the trial.
+    pub taken: bool,
+    /// Why it has not; null where it has.
+    #[schema(required)]
+    pub problem: Option<String>,
+}
+
 impl From<Notice> for NoticeView {
     fn from(notice: Notice) -> Self {
         Self {

@@ -12,6 +12,7 @@ use axum::{Router, body};
 use oxbatch_core::engine::{Clock, SystemClock};
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::item::{FunctionProcessor, FunctionWriter, ListReader};
+use oxbatch_core::notice::NoticeSender;
 use oxbatch_core::repository::Node;
 use oxbatch_core::{
     ChunkStep, DateTime, Decimal, Engine, EngineConfig, ItemError, Job, JobRegistry, ParameterDeclaration, SkipPolicy,
@@ -103,6 +104,8 @@ pub(crate) struct Settings {
     pub(crate) idle: bool,
     /// Jobs besides the sample ones.
     pub(crate) jobs: Vec<Job>,
+    /// The channels of notices.
+    pub(crate) notices: Option<Arc<dyn NoticeSender>>,
 }
 
 impl Service {
@@ -126,6 +129,7 @@ impl Service {
             config.queue_limit = limit;
         }
         let jobs = JobRegistry::new(sample_jobs().into_iter().chain(settings.jobs)).unwrap();
+        config.notices = settings.notices;
         let engine = Engine::start(jobs, repository, config).await.unwrap();
         let shutdown = CancellationToken::new();
         let address: SocketAddr = "127.0.0.1:8000".parse().unwrap();

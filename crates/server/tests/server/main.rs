@@ -18,6 +18,7 @@ mod login;
 mod metrics;
 mod new_runs;
 mod nodes;
+mod notices;
 mod openapi;
 mod operate;
 mod parameters;
