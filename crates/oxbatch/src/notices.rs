@@ -2,6 +2,8 @@
 
 mod address;
 mod command;
+#[cfg(test)]
+mod outage;
 mod template;
 mod webhook;
 
