@@ -1,5 +1,6 @@
 //! Years of schedules in four zones on three nodes, on a virtual clock: nodes die in the middle, the service is off for
-//! hours and days, schedules are paused. Each fire is there exactly once, launched or with its reason.
+//! hours and days, schedules are paused, files come. Each fire is there exactly once, launched or with its reason, and
+//! what failed, was missed or is late is said exactly once.
 //!
 //! One year in the suite; `OXBATCH_MODEL_YEARS=10` for more.
 
@@ -10,17 +11,23 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use oxbatch_core::engine::{Operator, OperatorConfig};
-use oxbatch_core::execution::StatusEvent;
+use oxbatch_core::execution::{ExecutionId, JobParameters, StatusEvent};
+use oxbatch_core::notice::{Notice, NoticeChannel, NoticeKind};
 use oxbatch_core::repository::{
-    Agenda, ClaimRequest, ExecutionFilter, ExecutionOutcome, FireFilter, FireOutcome, JobRepository, KnownJobs, Lease,
-    NewBackfill, Node, PageRequest, Pause, PauseScope, PutSchedule, RunLimits, ScheduleFilter, ScheduleOrigin,
+    Admission, Agenda, ClaimRequest, ExecutionFilter, ExecutionOutcome, Fire, FireFilter, FireLaunch, FireOutcome,
+    FireRequest, JobRepository, KnownJobs, LaunchRequest, Lease, NewBackfill, NewFire, Node, PageRequest, Pause,
+    PauseScope, PutSchedule, RunLimits, ScheduleFilter, ScheduleId, ScheduleOrigin, ServiceChannels,
 };
-use oxbatch_core::schedule::rules::ON_TIME;
+use oxbatch_core::schedule::rules::{ON_TIME, Policies};
 use oxbatch_core::schedule::{AfterFailure, Missed, Overlap, Schedule, Which};
-use oxbatch_core::{Job, JobRegistry, TaskStep};
+use oxbatch_core::{DateTime, Job, JobRegistry, TaskStep};
 use oxbatch_storage::SqliteRepository;
 
 const BEGIN: &str = "2027-01-01T00:00:00Z";
+/// The deadline of the one schedule that has one.
+const LATE_AFTER: Duration = Duration::from_secs(3 * 3600);
+/// The schedule of files. Its fires have no row of the calendar to be fenced by: their identity alone keeps them apart.
+const INBOX: &str = "inbox";
 
 /// Numbers without a pattern that are the same in each run.
 struct Random(u64);
@@ -40,7 +47,7 @@ impl Random {
 fn schedules() -> Vec<(&'static str, Schedule)> {
     let in_zone = |cron: &str, zone: &str| Schedule::cron(cron).zone(zone).expression("at", "fire");
     vec![
-        ("berlin", in_zone("30 2 * * *", "Europe/Berlin")),
+        ("berlin", in_zone("30 2 * * *", "Europe/Berlin").started_by(LATE_AFTER)),
         (
             "berlin-all",
             in_zone("15 2,14 * * *", "Europe/Berlin").missed(Missed::All).window(Duration::from_secs(7 * 86_400)),
@@ -55,7 +62,7 @@ fn schedules() -> Vec<(&'static str, Schedule)> {
 
 fn registry() -> JobRegistry {
     let job = |name: &str| Job::builder(name).step(TaskStep::builder("Only", |_| Ok(()))).build().unwrap();
-    JobRegistry::new(schedules().iter().map(|(name, _)| job(name))).unwrap()
+    JobRegistry::new(schedules().iter().map(|(name, _)| job(name)).chain([job(INBOX)])).unwrap()
 }
 
 /// A process: it may die at any point at which it waits.
@@ -96,6 +103,14 @@ struct World {
     /// By name: ranges that a pause held, the first excluded and the last included.
     paused: HashMap<&'static str, Vec<(Timestamp, Timestamp)>>,
     pause_until: Option<Timestamp>,
+    /// Files that came, by their times, and whether a node has seen each and lived on.
+    files: BTreeMap<Timestamp, bool>,
+    /// Executions that have failed.
+    failed: BTreeSet<ExecutionId>,
+    /// By name: fires that had been missed and that a backfill launches.
+    made_up_for: BTreeMap<String, usize>,
+    /// Late fires that a node has seen and lived on.
+    late: usize,
     deaths: u32,
     backfills: u32,
 }
@@ -113,11 +128,19 @@ impl World {
             looks: BTreeSet::from([now]),
             paused: HashMap::new(),
             pause_until: None,
+            files: BTreeMap::new(),
+            failed: BTreeSet::new(),
+            made_up_for: BTreeMap::new(),
+            late: 0,
             deaths: 0,
             backfills: 0,
         };
-        for (name, schedule) in schedules() {
-            let next_fire = schedule.calendar().unwrap().unwrap().next_after(now);
+        let kinds = vec![NoticeKind::Failed, NoticeKind::Late, NoticeKind::Missed];
+        let channels = vec![NoticeChannel { name: "ops".to_owned(), kinds, skips_over: None }];
+        let of = ServiceChannels { node: world.processes[0].node.clone(), confirm_time: now, channels };
+        world.repository().set_notice_channels(of, Vec::new()).await.unwrap();
+        for (name, schedule) in schedules().into_iter().chain([(INBOX, Schedule::file("/in/*"))]) {
+            let next_fire = schedule.calendar().unwrap().and_then(|calendar| calendar.next_after(now));
             let put = PutSchedule {
                 name: name.to_owned(),
                 job_name: name.to_owned(),
@@ -141,27 +164,39 @@ impl World {
     /// All nodes look at once; some die while they do.
     async fn look(&mut self) {
         let now = self.now;
+        if self.random.one_in(8) {
+            self.files.insert(now, false);
+        }
+        let inbox = self.schedule_id(INBOX).await;
+        let files: Vec<Timestamp> = self.files.iter().filter(|(_, seen)| !**seen).map(|(time, _)| *time).collect();
         let mut ticks = Vec::new();
         for process in &self.processes {
             let dies = self.random.one_in(12).then(|| self.random.next(40));
-            let scheduler = process.operator.scheduler();
+            let (scheduler, repository) = (process.operator.scheduler(), process.operator.repository());
+            let files: Vec<_> = files.iter().map(|time| file_fire(inbox, *time, now)).collect();
             ticks.push(async move {
                 let agenda = moment(now);
-                let tick = scheduler.tick(&agenda);
+                let work = async {
+                    for file in files {
+                        repository.fire(file).await.unwrap();
+                    }
+                    scheduler.tick(&agenda).await.unwrap()
+                };
                 match dies {
                     // Dropped in the middle: what it was about to do is not done, what was committed is.
-                    Some(steps) => drop(give_up_after(steps, tick).await),
-                    None => drop(tick.await.unwrap()),
+                    Some(steps) => give_up_after(steps, work).await.map(|_| 0).and(None),
+                    None => Some(work.await.late),
                 }
-                dies.is_some()
             });
         }
-        let died = futures_util::future::join_all(ticks).await;
-        if died.contains(&false) {
+        let lived = futures_util::future::join_all(ticks).await;
+        if lived.iter().any(Option::is_some) {
             self.looks.insert(self.now);
+            self.files.extend(files.into_iter().map(|time| (time, true)));
         }
-        for (at, died) in died.into_iter().enumerate() {
-            if died {
+        for (at, late) in lived.into_iter().enumerate() {
+            self.late += late.unwrap_or(0);
+            if late.is_none() {
                 self.deaths += 1;
                 self.processes[at] = start(&self.path);
             }
@@ -195,6 +230,9 @@ impl World {
             let outcome =
                 ExecutionOutcome { event, exit_code: None, exit_message: None, resume: false, time: self.now };
             let ended = process.operator.repository().finish_execution(&lease, outcome).await.unwrap();
+            if event == StatusEvent::Fail {
+                self.failed.insert(ended.id);
+            }
             // What failed and holds others is given up by a person.
             if event == StatusEvent::Fail && self.random.one_in(2) {
                 process.operator.repository().abandon(ended.id).await.unwrap();
@@ -239,11 +277,13 @@ impl World {
         let filter = FireFilter { schedule_id: Some(stored.id), ..FireFilter::default() };
         let page = repository.fires(filter, PageRequest { before: None, limit: 50 }).await.unwrap();
         let is_open = |outcome| matches!(outcome, FireOutcome::Missed | FireOutcome::Skipped);
-        let open: Vec<Timestamp> =
-            page.fires.iter().filter(|fire| is_open(fire.outcome)).map(|fire| fire.instant).take(5).collect();
-        if open.is_empty() {
+        let open: Vec<&Fire> = page.fires.iter().filter(|fire| is_open(fire.outcome)).take(5).collect();
+        if open.is_empty() || stored.next_fire.is_none() {
             return;
         }
+        let missed = open.iter().filter(|fire| fire.outcome == FireOutcome::Missed).count();
+        *self.made_up_for.entry(stored.name.clone()).or_default() += missed;
+        let open: Vec<Timestamp> = open.into_iter().map(|fire| fire.instant).collect();
         let day = open[0].to_zoned(jiff::tz::TimeZone::UTC).date();
         let new = NewBackfill {
             schedule_id: stored.id,
@@ -282,8 +322,63 @@ impl World {
             self.backfill().await;
         }
         // A last look by a node that lives.
-        self.processes[0].operator.scheduler().tick(&moment(self.now)).await.unwrap();
+        self.late += self.processes[0].operator.scheduler().tick(&moment(self.now)).await.unwrap().late;
         self.looks.insert(self.now);
+    }
+
+    async fn schedule_id(&self, name: &str) -> ScheduleId {
+        self.repository().schedules(ScheduleFilter::Named(name.to_owned())).await.unwrap()[0].id
+    }
+
+    async fn fires_of(&self, id: ScheduleId) -> Vec<Fire> {
+        let (mut rows, mut before) = (Vec::new(), None);
+        loop {
+            let filter = FireFilter { schedule_id: Some(id), ..FireFilter::default() };
+            let page = self.repository().fires(filter, PageRequest { before, limit: 500 }).await.unwrap();
+            rows.extend(page.fires);
+            before = page.next;
+            if before.is_none() {
+                return rows;
+            }
+        }
+    }
+
+    /// Each file that a node has seen has launched once.
+    async fn verify_files(&self, launched: &mut BTreeMap<ExecutionId, Timestamp>) -> usize {
+        let mut left = self.files.clone();
+        for fire in self.fires_of(self.schedule_id(INBOX).await).await {
+            assert_eq!(fire.outcome, FireOutcome::Launched, "{fire:?}");
+            assert!(left.remove(&fire.instant).is_some(), "a file fires once: {fire:?}");
+            assert_eq!(launched.insert(fire.execution_id.unwrap(), fire.instant), None, "an execution is of one fire");
+        }
+        assert!(!left.values().any(|seen| *seen), "files that nobody has taken: {left:?}");
+        self.files.len()
+    }
+
+    /// What failed, was missed or is late is said once.
+    async fn verify_notices(&self, missed: &BTreeMap<&str, usize>) -> usize {
+        let (mut notices, mut before): (Vec<Notice>, _) = (Vec::new(), None);
+        loop {
+            let page = self.repository().notices(None, PageRequest { before, limit: 500 }).await.unwrap();
+            notices.extend(page.notices);
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        let of = |kind: NoticeKind| notices.iter().filter(move |notice| notice.kind == kind);
+        let mut failed: Vec<_> = of(NoticeKind::Failed).map(|notice| notice.execution_id.unwrap()).collect();
+        failed.sort();
+        assert_eq!(failed, self.failed.iter().copied().collect::<Vec<_>>(), "each failure is said once");
+        let mut said: BTreeMap<&str, usize> = BTreeMap::new();
+        for notice in of(NoticeKind::Missed) {
+            *said.entry(notice.schedule.as_deref().unwrap()).or_default() += count_in(&notice.message);
+        }
+        assert_eq!(said, *missed, "what was missed is said once");
+        let late: BTreeSet<_> = of(NoticeKind::Late).map(|notice| (&notice.schedule, notice.instant)).collect();
+        assert_eq!(late.len(), of(NoticeKind::Late).count(), "a deadline is judged once");
+        assert!(late.len() >= self.late && self.late > 0, "{} late, {} said", self.late, late.len());
+        notices.len()
     }
 
     fn was_paused(&self, name: &str, instant: Timestamp) -> bool {
@@ -295,19 +390,14 @@ impl World {
     async fn verify(&self) -> Told {
         let repository = self.repository();
         let mut told = Told::default();
-        let mut launched = BTreeMap::new();
+        let (mut launched, mut missed) = (BTreeMap::new(), BTreeMap::new());
         for (name, schedule) in schedules() {
             let stored = repository.schedules(ScheduleFilter::Named(name.to_owned())).await.unwrap().remove(0);
-            let mut rows = Vec::new();
-            let mut before = None;
-            loop {
-                let filter = FireFilter { schedule_id: Some(stored.id), ..FireFilter::default() };
-                let page = repository.fires(filter, PageRequest { before, limit: 500 }).await.unwrap();
-                rows.extend(page.fires);
-                before = page.next;
-                if before.is_none() {
-                    break;
-                }
+            let rows = self.fires_of(stored.id).await;
+            let now_missed = rows.iter().filter(|fire| fire.outcome == FireOutcome::Missed).count();
+            let ever_missed = now_missed + self.made_up_for.get(name).copied().unwrap_or(0);
+            if ever_missed > 0 {
+                missed.insert(name, ever_missed);
             }
             let mut by_instant = BTreeMap::new();
             for fire in rows {
@@ -340,6 +430,8 @@ impl World {
             }
             assert!(by_instant.is_empty(), "{name}: fires that no calendar has: {by_instant:?}");
         }
+        told.files = self.verify_files(&mut launched).await;
+        told.notices = self.verify_notices(&missed).await;
         told.executions = launched.len();
         let mut before = None;
         loop {
@@ -365,6 +457,39 @@ struct Told {
     outcomes: BTreeMap<&'static str, usize>,
     paused: usize,
     executions: usize,
+    files: usize,
+    notices: usize,
+}
+
+/// The fire of a file that came at a moment, as each node asks for it that sees the file.
+fn file_fire(schedule_id: ScheduleId, time: Timestamp, now: Timestamp) -> FireRequest {
+    let at = DateTime::from_instant(time);
+    let request = LaunchRequest {
+        job_name: INBOX.to_owned(),
+        parameters: JobParameters::default().with("at", at),
+        force: false,
+        new_run: false,
+        definition: None,
+        accept_changes: false,
+        restartable: true,
+        admission: Admission {
+            time: now,
+            claim: None,
+            priority: 0,
+            limits: RunLimits::default(),
+            queue_limit: 1_000_000,
+        },
+        after: None,
+        idempotency: None,
+    };
+    let launch = Ok(FireLaunch { request, policies: Policies::asked_for() });
+    let fire = NewFire { instant: time, file: "/in/a 1".to_owned(), launch, deadlines: Vec::new() };
+    FireRequest { schedule_id, advance: None, recorded: Vec::new(), fire: Some(fire), time: now }
+}
+
+/// The number of fires that the sentence about missed ones names.
+fn count_in(message: &str) -> usize {
+    message.split(' ').find_map(|word| word.parse().ok()).unwrap_or(1)
 }
 
 /// Polls a future so many times, and drops it.
