@@ -125,6 +125,7 @@ macro_rules! repository_conformance {
             ];
             notices: [
                 the_end_of_an_execution_tells_those_who_want_it,
+                services_with_other_channels_overwrite_each_other_in_nothing,
                 a_notice_is_taken_by_one_and_tried_again_until_it_is_delivered,
             ];
             schedules: [

@@ -1,6 +1,7 @@
 //! Runs jobs: takes executions, runs their steps on threads of their own, keeps leases, recovers, stops, shuts down.
 
 mod changes;
+mod channels;
 mod clock;
 mod config;
 mod decide;
@@ -147,10 +148,8 @@ impl Engine {
         });
         state.tasks.spawn(heartbeat::keep(Arc::clone(&state)));
         state.tasks.spawn(notifications::listen(Arc::clone(&state)));
-        if let (Some(sender), true) = (state.config.notices.clone(), state.config.take_work) {
-            state.tasks.spawn(notices::keep(Arc::clone(&state), sender));
-        }
         if state.config.take_work {
+            state.tasks.spawn(notices::keep(Arc::clone(&state), state.config.notices.clone()));
             dispatch::recover(&state).await?;
             state.tasks.spawn(dispatch::take_work(Arc::clone(&state)));
             state.tasks.spawn(schedules::keep(Arc::clone(&state), operator.scheduler()));

@@ -183,6 +183,11 @@ pub enum Event<'a> {
         /// `true` if it is given up.
         gives_up: bool,
     },
+    /// The channels of notices of several services differ, or nobody has one any more.
+    ChannelsDiffer {
+        /// A sentence.
+        problem: &'a str,
+    },
     /// The node was asked to drain, or with `None` to take work again.
     DrainChanged {
         /// The request.

@@ -32,7 +32,7 @@ pub use missing::Missing;
 pub use node::{
     Drain, KnownJobs, NODE_RETENTION, NodeReport, NodeState, NodeStatus, Notification, RunLimits, SILENT_AFTER,
 };
-pub use notices::{AttemptEnd, NoticePage, Notices};
+pub use notices::{AttemptEnd, NoticePage, Notices, ServiceChannels};
 pub use past::{InstancePast, PastAttempt};
 pub use query::{
     Changes, ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary,

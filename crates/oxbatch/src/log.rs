@@ -202,6 +202,7 @@ impl EventConsumer for EventLog {
                 warn!(schedule, %instant, deadline = %late.kind, reason = late.message, "a fire is late");
             }
             Event::NoticeFailed { notice, problem, gives_up } => log_notice(notice, problem, gives_up),
+            Event::ChannelsDiffer { problem } => warn!(problem, "notices"),
             Event::ScheduleTrouble { name, problem } => self.schedule_trouble(name, problem),
             Event::RepositoryGone { error } => {
                 error!(cause = cause_chain(error), "the database is gone; the process ends");

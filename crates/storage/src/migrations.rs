@@ -123,6 +123,13 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         #[cfg(feature = "postgres")]
         postgres: include_str!("../migrations/postgres/0016_audit.sql"),
     },
+    Migration {
+        number: 17,
+        name: "channels_of_services",
+        sqlite: include_str!("../migrations/sqlite/0017_channels_of_services.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0017_channels_of_services.sql"),
+    },
 ];
 
 /// Number of the newest migration that this version knows.

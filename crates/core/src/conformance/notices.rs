@@ -10,14 +10,18 @@ use super::Backend;
 use super::fixture::{LONG, Process};
 use crate::execution::StatusEvent;
 use crate::notice::{Notice, NoticeAttempt, NoticeChannel, NoticeKind, NoticeState};
-use crate::repository::{AttemptEnd, PageRequest};
+use crate::repository::{AttemptEnd, PageRequest, ServiceChannels};
 
 fn channel(name: &str, kinds: &[NoticeKind], skips_over: Option<u32>) -> NoticeChannel {
     NoticeChannel { name: name.to_owned(), kinds: kinds.to_vec(), skips_over }
 }
 
+fn of(process: &Process, channels: Vec<NoticeChannel>) -> ServiceChannels {
+    ServiceChannels { node: process.node.clone(), confirm_time: Timestamp::UNIX_EPOCH, channels }
+}
+
 async fn set(process: &Process, channels: Vec<NoticeChannel>) {
-    process.repository.set_notice_channels(channels).await.unwrap();
+    process.repository.set_notice_channels(of(process, channels), Vec::new()).await.unwrap();
 }
 
 async fn all(process: &Process) -> Vec<Notice> {
@@ -69,6 +73,39 @@ pub async fn the_end_of_an_execution_tells_those_who_want_it(backend: &dyn Backe
     set(&process, Vec::new()).await;
     ended(&process, 7, StatusEvent::Fail).await;
     assert_eq!(all(&process).await.len(), 2, "nobody is told any more");
+}
+
+/// Each service has channels of its own: none overwrites those of another, and a notice is written once to each.
+pub async fn services_with_other_channels_overwrite_each_other_in_nothing(backend: &dyn Backend) {
+    let processes = [Process::start(backend).await, Process::start(backend).await];
+    let [one, other] = &processes;
+    assert!(one.repository.notice_channels().await.unwrap().is_empty());
+    let mail = channel("mail", &[NoticeKind::Failed, NoticeKind::Recovered], Some(7));
+    set(one, vec![channel("chat", &[NoticeKind::Failed], None), mail.clone()]).await;
+    set(other, vec![channel("mail", &[NoticeKind::Failed], None)]).await;
+    let stored = one.repository.notice_channels().await.unwrap();
+    let of_one = stored.iter().find(|service| service.node == one.node).unwrap();
+    assert_eq!(*of_one, of(one, vec![channel("chat", &[NoticeKind::Failed], None), mail]));
+    assert_eq!(stored.len(), 2);
+
+    ended(one, 1, StatusEvent::Fail).await;
+    let wanted = async || {
+        let mut names: Vec<_> = all(one).await.into_iter().map(|notice| notice.channel).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(wanted().await, ["chat", "mail"], "once for both services");
+    let time = all(one).await[0].create_time;
+    assert_eq!(one.repository.due_channels(time).await.unwrap(), ["chat", "mail"]);
+    let before = time - SignedDuration::from_secs(1);
+    assert!(one.repository.due_channels(before).await.unwrap().is_empty());
+
+    // The other one forgets those of the first, which is gone.
+    let gone = vec![one.node.boot_id];
+    other.repository.set_notice_channels(of(other, vec![channel("mail", &[], Some(0))]), gone).await.unwrap();
+    ended(other, 2, StatusEvent::Fail).await;
+    assert_eq!(wanted().await, ["chat", "mail"], "what was written waits, and nothing more is");
+    assert_eq!(other.repository.notice_channels().await.unwrap().len(), 1);
 }
 
 /// Of many nodes one takes a notice; one that dies with it leaves it to others, and it is given up in the end.

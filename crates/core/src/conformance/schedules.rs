@@ -9,7 +9,8 @@ use super::fixture::{JOB, LONG, Process, admitted, launch_of};
 use crate::execution::StatusEvent;
 use crate::repository::{
     Advance, Agenda, DeadlineKind, Fire, FireFilter, FireLaunch, FireOutcome, FireRequest, Fired, NewFire, PageRequest,
-    Pause, PauseScope, PutSchedule, RecordedFire, ReleaseRequest, ScheduleFilter, ScheduleId, ScheduleOrigin, StoredSchedule,
+    Pause, PauseScope, PutSchedule, RecordedFire, ReleaseRequest, ScheduleFilter, ScheduleId, ScheduleOrigin,
+    StoredSchedule,
 };
 use crate::schedule::rules::Policies;
 use crate::schedule::{AfterFailure, OnExisting, Overlap, Schedule};

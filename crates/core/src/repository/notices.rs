@@ -3,9 +3,21 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
-use super::{PageRequest, RepositoryFuture};
+use super::{Node, PageRequest, RepositoryFuture};
 use crate::notice::{Notice, NoticeAttempt, NoticeChannel, NoticeId, NoticeState};
+
+/// The channels of a service, as its settings have them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceChannels {
+    /// The service.
+    pub node: Node,
+    /// The time at which it has confirmed them last.
+    pub confirm_time: Timestamp,
+    /// The channels, by name.
+    pub channels: Vec<NoticeChannel>,
+}
 
 /// The end of an attempt to deliver a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +53,15 @@ impl NoticePage {
 /// # Contract
 /// That of [`JobRepository`](super::JobRepository).
 pub trait Notices: Send + Sync + 'static {
-    /// Sets the channels that get notices from now on, in place of those before. Durable.
-    fn set_notice_channels(&self, channels: Vec<NoticeChannel>) -> RepositoryFuture<'_, ()>;
+    /// The channels of all services that have any.
+    fn notice_channels(&self) -> RepositoryFuture<'_, Vec<ServiceChannels>>;
+
+    /// Sets the channels of a service in place of those that it had, and forgets those of the services `gone`. A notice is
+    /// written, once, to each channel that any service wants it for. Durable.
+    fn set_notice_channels(&self, of: ServiceChannels, gone: Vec<Uuid>) -> RepositoryFuture<'_, ()>;
+
+    /// The channels for which an attempt is due.
+    fn due_channels(&self, time: Timestamp) -> RepositoryFuture<'_, Vec<String>>;
 
     /// Takes notices of these channels whose attempt is due, at most so many: nobody else tries them for a while, and
     /// then, if their end was not recorded, somebody does.

@@ -191,11 +191,7 @@ pub trait Schedules: Send + Sync + 'static {
 
     /// The first waiting fire of each schedule that is not paused, by instant and id, at most so many; only those behind
     /// `after`.
-    fn waiting_fires(
-        &self,
-        after: Option<(Timestamp, FireId)>,
-        limit: u32,
-    ) -> RepositoryFuture<'_, Vec<WaitingFire>>;
+    fn waiting_fires(&self, after: Option<(Timestamp, FireId)>, limit: u32) -> RepositoryFuture<'_, Vec<WaitingFire>>;
 
     /// Fires, one page.
     fn fires(&self, filter: FireFilter, page: PageRequest) -> RepositoryFuture<'_, FirePage>;

@@ -5,21 +5,22 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeChannel, NoticeId, NoticeState};
+use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeId, NoticeState};
 use oxbatch_core::repository::{
     Agenda, AttemptEnd, Backfill, BackfillId, BackfillWork, Backfills, Fire, FireFilter, FireId, FirePage, FireRequest,
     Fired, LateFire, LaunchRequest, Launched, NewBackfill, NoticePage, Notices, Notification, PageRequest, Pause,
-    PauseScope, PutSchedule, ReleaseRequest, RepositoryFuture, ScheduleFilter, ScheduleId, Schedules, StoredSchedule,
-    WaitingFire,
+    PauseScope, PutSchedule, ReleaseRequest, RepositoryFuture, ScheduleFilter, ScheduleId, Schedules, ServiceChannels,
+    StoredSchedule, WaitingFire,
 };
 use oxbatch_core::schedule::rules::LastRun;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use uuid::Uuid;
 
 use super::error::{ServerError, StoreError, corrupt};
 use super::session::Session;
 use super::sql::now;
 use super::{PostgresRepository, launch};
-use crate::shared::{Database, OwnedRow, Value, backfills, deadlines, fire, fires, notices, pauses, prune, schedules};
+use crate::shared::{Database, OwnedRow, Value, backfills, channels, deadlines, fire, fires, notices, pauses, prune, schedules};
 
 impl ToSql for Value {
     fn to_sql(
@@ -134,11 +135,7 @@ impl Schedules for PostgresRepository {
         .boxed()
     }
 
-    fn waiting_fires(
-        &self,
-        after: Option<(Timestamp, FireId)>,
-        limit: u32,
-    ) -> RepositoryFuture<'_, Vec<WaitingFire>> {
+    fn waiting_fires(&self, after: Option<(Timestamp, FireId)>, limit: u32) -> RepositoryFuture<'_, Vec<WaitingFire>> {
         self.read("list waiting fires", (after, limit), |session, (after, limit)| {
             fires::waiting(session, *after, *limit).boxed()
         })
@@ -190,11 +187,20 @@ impl Schedules for PostgresRepository {
 }
 
 impl Notices for PostgresRepository {
-    fn set_notice_channels(&self, channels: Vec<NoticeChannel>) -> RepositoryFuture<'_, ()> {
-        self.write("set the channels of notices", channels, |session, channels| {
-            notices::set_channels(session, channels).boxed()
+    fn notice_channels(&self) -> RepositoryFuture<'_, Vec<ServiceChannels>> {
+        self.read("list the channels of notices", (), |session, ()| channels::all(session).boxed()).boxed()
+    }
+
+    fn set_notice_channels(&self, of: ServiceChannels, gone: Vec<Uuid>) -> RepositoryFuture<'_, ()> {
+        self.write("set the channels of notices", (of, gone), |session, (of, gone)| {
+            channels::set(session, of, gone).boxed()
         })
         .boxed()
+    }
+
+    fn due_channels(&self, time: Timestamp) -> RepositoryFuture<'_, Vec<String>> {
+        self.read("list channels with notices", time, |session, time| channels::due(session, *time).boxed())
+            .boxed()
     }
 
     fn claim_notices(

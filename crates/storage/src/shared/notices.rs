@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, JobExecution};
 use oxbatch_core::notice::rules::{self, EndFacts, MissedFires, NewNotice};
-use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeChannel, NoticeId, NoticeState};
+use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeId, NoticeState};
 use oxbatch_core::repository::{AttemptEnd, LateFire, NoticePage, PageRequest, RepositoryError};
 
-use super::{Database, OwnedRow, Value, values};
+use super::{Database, OwnedRow, Value, channels, values};
 use crate::error::StoreError;
 
 /// Attempts of a notice that are shown.
@@ -19,20 +19,6 @@ macro_rules! notice_columns {
     () => {
         "id, channel, kind, job_name, execution_id, schedule, instant, message, create_time, state, attempts, next_attempt"
     };
-}
-
-/// The receivers of notices.
-async fn channels<D: Database>(database: &D) -> Result<Vec<NoticeChannel>, StoreError<D::Error>> {
-    let rows = database.query("SELECT name, kinds, skips_over FROM oxbatch_notice_channel ORDER BY name", &[]).await?;
-    let read = |row: &OwnedRow| {
-        Ok(NoticeChannel {
-            name: row.text(0)?.to_owned(),
-            // A kind of a newer version is nothing that this one notifies anybody of.
-            kinds: row.text(1)?.split_whitespace().filter_map(|word| word.parse().ok()).collect(),
-            skips_over: row.optional_number(2)?.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
-        })
-    };
-    Ok(rows.iter().map(read).collect::<Result<_, RepositoryError>>()?)
 }
 
 /// Writes notices that are due at once.
@@ -71,7 +57,7 @@ pub(crate) async fn of_end<D: Database>(
     if goes_on {
         return Ok(());
     }
-    let channels = channels(database).await?;
+    let channels = channels::united(database).await?;
     let row = match channels.is_empty() {
         true => None,
         false => database.optional(FACTS, &values![&execution.job_name, execution.id.0]).await?,
@@ -92,7 +78,7 @@ pub(crate) async fn of_late<D: Database>(
     late: &LateFire,
     time: Timestamp,
 ) -> Result<(), StoreError<D::Error>> {
-    let channels = channels(database).await?;
+    let channels = channels::united(database).await?;
     write(database, rules::of_late(late, &channels), time).await
 }
 
@@ -103,30 +89,12 @@ pub(crate) async fn of_missed<D: Database>(
     missed: (Timestamp, Timestamp, usize),
     time: Timestamp,
 ) -> Result<(), StoreError<D::Error>> {
-    let channels = channels(database).await?;
+    let channels = channels::united(database).await?;
     let sql = "SELECT name, job_name FROM oxbatch_schedule WHERE id = $1";
     let Some(row) = database.optional(sql, &values![schedule_id]).await? else { return Ok(()) };
     let (first, last, count) = missed;
     let missed = MissedFires { schedule: row.text(0)?, job_name: row.text(1)?, first, last, count };
     write(database, rules::of_missed(missed, &channels), time).await
-}
-
-pub(crate) async fn set_channels<D: Database>(
-    database: &D,
-    channels: &[NoticeChannel],
-) -> Result<(), StoreError<D::Error>> {
-    const SET: &str = "INSERT INTO oxbatch_notice_channel (name, kinds, skips_over) VALUES ($1, $2, $3)
-         ON CONFLICT (name) DO UPDATE SET kinds = excluded.kinds, skips_over = excluded.skips_over";
-    database.execute("DELETE FROM oxbatch_notice_channel", &[]).await?;
-    let rows = channels.iter().map(|channel| {
-        let kinds: Vec<&str> = channel.kinds.iter().map(|kind| kind.as_str()).collect();
-        values![&channel.name, &format!(" {} ", kinds.join(" ")), channel.skips_over.map(i64::from)].to_vec()
-    });
-    let rows: Vec<Vec<Value>> = rows.collect();
-    if !rows.is_empty() {
-        database.execute_all(SET, &rows).await?;
-    }
-    Ok(())
 }
 
 pub(crate) async fn claim<D: Database>(

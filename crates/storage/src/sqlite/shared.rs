@@ -4,21 +4,22 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeChannel, NoticeId, NoticeState};
+use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeId, NoticeState};
 use oxbatch_core::repository::{
     Agenda, AttemptEnd, Backfill, BackfillId, BackfillWork, Backfills, Fire, FireFilter, FireId, FirePage, FireRequest,
     Fired, LateFire, LaunchRequest, Launched, NewBackfill, NoticePage, Notices, PageRequest, Pause, PauseScope,
     PutSchedule, ReleaseRequest, RepositoryError, RepositoryFuture, ScheduleFilter, ScheduleId, Schedules,
-    StoredSchedule, WaitingFire,
+    ServiceChannels, StoredSchedule, WaitingFire,
 };
 use oxbatch_core::schedule::rules::LastRun;
 use rusqlite::types::{ToSqlOutput, Value as SqliteValue, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
+use uuid::Uuid;
 
 use super::error::StoreError;
 use super::sql::now;
 use super::{SqliteRepository, launch};
-use crate::shared::{Database, OwnedRow, Value, backfills, deadlines, fire, fires, notices, pauses, prune, schedules};
+use crate::shared::{Database, OwnedRow, Value, backfills, channels, deadlines, fire, fires, notices, pauses, prune, schedules};
 
 impl ToSql for Value {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -124,11 +125,7 @@ impl Schedules for SqliteRepository {
         self.write_shared("launch a fire", move |connection| done(fire::release(connection, &request)))
     }
 
-    fn waiting_fires(
-        &self,
-        after: Option<(Timestamp, FireId)>,
-        limit: u32,
-    ) -> RepositoryFuture<'_, Vec<WaitingFire>> {
+    fn waiting_fires(&self, after: Option<(Timestamp, FireId)>, limit: u32) -> RepositoryFuture<'_, Vec<WaitingFire>> {
         self.ask_shared("list waiting fires", move |connection| done(fires::waiting(connection, after, limit)))
     }
 
@@ -168,10 +165,18 @@ impl Schedules for SqliteRepository {
 }
 
 impl Notices for SqliteRepository {
-    fn set_notice_channels(&self, channels: Vec<NoticeChannel>) -> RepositoryFuture<'_, ()> {
+    fn notice_channels(&self) -> RepositoryFuture<'_, Vec<ServiceChannels>> {
+        self.ask_shared("list the channels of notices", |connection| done(channels::all(connection)))
+    }
+
+    fn set_notice_channels(&self, of: ServiceChannels, gone: Vec<Uuid>) -> RepositoryFuture<'_, ()> {
         self.write_shared("set the channels of notices", move |connection| {
-            done(notices::set_channels(connection, &channels))
+            done(channels::set(connection, &of, &gone))
         })
+    }
+
+    fn due_channels(&self, time: Timestamp) -> RepositoryFuture<'_, Vec<String>> {
+        self.ask_shared("list channels with notices", move |connection| done(channels::due(connection, time)))
     }
 
     fn claim_notices(

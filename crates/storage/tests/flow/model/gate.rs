@@ -12,7 +12,7 @@ use oxbatch_core::access::{NewToken, Session, Token, TokenId};
 use oxbatch_core::execution::{
     ExecutionId, FlowEntry, InstanceId, JobInstance, MainResult, StatusEvent, StepExecutionId,
 };
-use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeChannel, NoticeId, NoticeState};
+use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeId, NoticeState};
 use oxbatch_core::repository::*;
 use oxbatch_core::schedule::rules::LastRun;
 use oxbatch_core::{JobExecution, StepExecution};
@@ -231,7 +231,9 @@ impl Schedules for Gate {
 
 impl Notices for Gate {
     pass! {
-        set_notice_channels(channels: Vec<NoticeChannel>) -> ();
+        notice_channels() -> Vec<ServiceChannels>;
+        set_notice_channels(of: ServiceChannels, gone: Vec<Uuid>) -> ();
+        due_channels(time: Timestamp) -> Vec<String>;
         claim_notices(channels: Vec<String>, time: Timestamp, keep: Duration, limit: u32) -> Vec<Notice>;
         end_attempt(end: AttemptEnd) -> ();
         notices(state: Option<NoticeState>, page: PageRequest) -> NoticePage;
