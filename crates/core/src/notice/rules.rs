@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{NoticeChannel, NoticeKind};
-use crate::execution::{ExecutionId, JobExecution, Status};
+use crate::execution::{EXIT_DEFINITION_CHANGED, ExecutionId, JobExecution, Status};
 use crate::repository::LateFire;
 
 /// The time after which a notice that nobody has taken is given up.
@@ -55,7 +55,8 @@ pub struct EndFacts<'a> {
     pub skipped: i64,
 }
 
-/// The notices of the end of an execution. One that goes on by itself makes none, nor does one that was stopped.
+/// The notices of the end of an execution. One that goes on by itself makes none, nor does one that was stopped,
+/// unless it would have gone on by itself and waits for a person, as its definition has changed.
 pub fn of_end(facts: EndFacts<'_>, channels: &[NoticeChannel]) -> Vec<NewNotice> {
     let EndFacts { execution, goes_on, previous, skipped } = facts;
     let (job, id) = (&execution.job_name, execution.id);
@@ -73,6 +74,11 @@ pub fn of_end(facts: EndFacts<'_>, channels: &[NoticeChannel]) -> Vec<NewNotice>
         Status::Failed => {
             let reason = execution.exit_message.as_deref().unwrap_or("it gives no reason");
             Some((NoticeKind::Failed, format!("execution {id} of job '{job}' has failed: {}", shortened(reason))))
+        }
+        // Nobody has asked for this stop.
+        Status::Stopped if execution.exit_code.as_deref() == Some(EXIT_DEFINITION_CHANGED) => {
+            let reason = execution.exit_message.as_deref().unwrap_or("waits: definition changed");
+            Some((NoticeKind::Failed, format!("execution {id} of job '{job}' {}", shortened(reason))))
         }
         Status::Completed if previous == Some(Status::Failed) => {
             let message = format!("execution {id} of job '{job}' is complete; the one before it had failed");

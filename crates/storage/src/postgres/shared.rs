@@ -20,7 +20,9 @@ use super::error::{ServerError, StoreError, corrupt};
 use super::session::Session;
 use super::sql::now;
 use super::{PostgresRepository, launch};
-use crate::shared::{Database, OwnedRow, Value, backfills, channels, deadlines, fire, fires, notices, pauses, prune, schedules};
+use crate::shared::{
+    Database, OwnedRow, Value, backfills, channels, deadlines, fire, fires, notices, pauses, prune, schedules,
+};
 
 impl ToSql for Value {
     fn to_sql(
@@ -199,8 +201,7 @@ impl Notices for PostgresRepository {
     }
 
     fn due_channels(&self, time: Timestamp) -> RepositoryFuture<'_, Vec<String>> {
-        self.read("list channels with notices", time, |session, time| channels::due(session, *time).boxed())
-            .boxed()
+        self.read("list channels with notices", time, |session, time| channels::due(session, *time).boxed()).boxed()
     }
 
     fn claim_notices(

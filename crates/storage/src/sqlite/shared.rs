@@ -19,7 +19,9 @@ use uuid::Uuid;
 use super::error::StoreError;
 use super::sql::now;
 use super::{SqliteRepository, launch};
-use crate::shared::{Database, OwnedRow, Value, backfills, channels, deadlines, fire, fires, notices, pauses, prune, schedules};
+use crate::shared::{
+    Database, OwnedRow, Value, backfills, channels, deadlines, fire, fires, notices, pauses, prune, schedules,
+};
 
 impl ToSql for Value {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -170,9 +172,7 @@ impl Notices for SqliteRepository {
     }
 
     fn set_notice_channels(&self, of: ServiceChannels, gone: Vec<Uuid>) -> RepositoryFuture<'_, ()> {
-        self.write_shared("set the channels of notices", move |connection| {
-            done(channels::set(connection, &of, &gone))
-        })
+        self.write_shared("set the channels of notices", move |connection| done(channels::set(connection, &of, &gone)))
     }
 
     fn due_channels(&self, time: Timestamp) -> RepositoryFuture<'_, Vec<String>> {

@@ -1,10 +1,12 @@
 //! Definitions that change between executions: what is refused, what is accepted, and what waits for a person.
 
+use jiff::Timestamp;
 use oxbatch_core::Status::{Completed, Failed, Stopped};
 use oxbatch_core::engine::{LaunchOptions, OperatorError};
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::job::GivenParameters;
-use oxbatch_core::repository::LaunchError;
+use oxbatch_core::notice::{NoticeChannel, NoticeKind};
+use oxbatch_core::repository::{LaunchError, Node, PageRequest, ServiceChannels};
 use oxbatch_core::{JobBuilder, StepContext, TaskStep};
 
 use crate::harness::{begin, ended, until_step};
@@ -111,6 +113,9 @@ async fn what_would_resume_by_itself_waits_for_a_person_where_its_past_has_chang
         waits(job.step(script.step("X")), script).finally(script.step("Report"))
     };
     let stage = Stage::new(Script::default().says("Slow", [Say::Error]), with_a).await;
+    let ops = NoticeChannel { name: "ops".to_owned(), kinds: vec![NoticeKind::Failed], skips_over: None };
+    let of = ServiceChannels { node: Node::new("ops"), confirm_time: Timestamp::UNIX_EPOCH, channels: vec![ops] };
+    stage.engine.repository().set_notice_channels(of, Vec::new()).await.unwrap();
     let id = begin(&stage.engine, "Job").await;
     until_step(&stage.engine, id, |step| step.step_name == "Slow").await;
     stage.engine.shutdown().await;
@@ -121,6 +126,11 @@ async fn what_would_resume_by_itself_waits_for_a_person_where_its_past_has_chang
     let message = execution.exit_message.unwrap();
     assert!(message.starts_with("waits: definition changed: 'A', which has ended, is gone"), "{message}");
     assert_eq!(stage.script.take_ran(), "", "nothing of it has run");
+    let page = PageRequest { before: None, limit: 10 };
+    let notices = stage.engine.repository().notices(None, page).await.unwrap().notices;
+    let [notice] = &notices[..] else { panic!("{notices:?}") };
+    assert_eq!((notice.kind, notice.execution_id), (NoticeKind::Failed, Some(execution.id)));
+    assert!(notice.message.starts_with("execution 2 of job 'Job' waits: definition changed: 'A'"), "{notice:?}");
     refusal(&stage).await;
     // With the definition of before it goes on as if nothing had been.
     let stage = stage.with_job(with_a).await;
