@@ -8,7 +8,8 @@ use oxbatch_core::repository::PageRequest;
 
 use super::page::List;
 use crate::error::{Problem, ProblemKind};
-use crate::extract::{NoBody, NoQuery, PathId, PathName, QueryReader, Strict, StrictQuery};
+use crate::extract::body::NoBody;
+use crate::extract::{NoQuery, PathId, PathName, QueryReader, Strict, StrictQuery};
 use crate::state::AppState;
 use crate::view::{NoticeAttemptView, NoticeTrialView, NoticeView};
 

@@ -34,7 +34,7 @@ async fn put(operator: &Operator, name: &str, job: &str, first: i64) {
         job_name: job.to_owned(),
         definition: Schedule::cron("* * * * * *").expression("at", "fire").parameter("of", name).to_json(),
         origin: ScheduleOrigin::Added,
-        settled: second(first - 1),
+        recorded_until: second(first - 1),
         next_fire: Some(second(first)),
         revision: None,
         time: second(0),
