@@ -1,7 +1,7 @@
 //! A command that delivers a notice: its arguments as they are, without a shell; the body is its standard input.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::io::{self, Write};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Longest time of a command; then it is killed, whatever it does with other signals.
@@ -16,13 +16,12 @@ pub(super) fn run(arguments: &[String], body: &str) -> Result<(), String> {
 
 fn run_within(time: Duration, arguments: &[String], body: &str) -> Result<(), String> {
     let (program, rest) = arguments.split_first().ok_or("the command is empty")?;
-    let mut child = Command::new(program)
-        .args(rest)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("the command '{program}' cannot be started: {error}"))?;
+    let mut command = Command::new(program);
+    command.args(rest).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    // A group of its own: what it starts ends with it.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let mut child = command.spawn().map_err(|error| format!("the command '{program}' cannot be started: {error}"))?;
     if let Some(mut input) = child.stdin.take() {
         let body = body.to_owned();
         // One that reads nothing must not hold up the end: the pipe breaks when it is killed.
@@ -38,7 +37,7 @@ fn run_within(time: Duration, arguments: &[String], body: &str) -> Result<(), St
             Some(status) if status.success() => return Ok(()),
             Some(status) => return Err(format!("the command '{program}' has ended with {status}")),
             None if Instant::now() >= deadline => {
-                let killed = child.kill().and_then(|()| child.wait());
+                let killed = kill(&mut child).and_then(|()| child.wait());
                 let problem = killed.err().map(|error| format!(" ({error})")).unwrap_or_default();
                 return Err(format!("the command '{program}' was killed after {time:?}{problem}"));
             }
@@ -47,8 +46,18 @@ fn run_within(time: Duration, arguments: &[String], body: &str) -> Result<(), St
     }
 }
 
+/// Kills a command that has not been waited for, and all that it has started and that has stayed in its group.
+fn kill(child: &mut Child) -> io::Result<()> {
+    // One that may not be signalled is named by the second.
+    #[cfg(unix)]
+    let _ = rustix::process::kill_process_group(rustix::process::Pid::from_child(child), rustix::process::Signal::KILL);
+    child.kill()
+}
+
 #[cfg(all(test, unix))]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
     fn shell(script: &str) -> Result<(), String> {
@@ -66,5 +75,19 @@ mod tests {
         assert!(began.elapsed() < Duration::from_secs(5));
         let missing = run(&["/no/such/program".to_owned()], "").unwrap_err();
         assert!(missing.contains("'/no/such/program' cannot be started"), "{missing}");
+    }
+
+    #[test]
+    fn what_a_command_has_started_is_killed_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (ended, has_ended) = mpsc::channel();
+        let read = pipe.clone();
+        // It is at its end once nobody holds the other one open.
+        std::thread::spawn(move || ended.send(std::fs::read(read).map(|bytes| bytes.len())));
+        let script = format!("trap '' TERM; sleep 60 > '{}' & wait", pipe.display());
+        assert!(shell(&script).unwrap_err().contains("was killed after"));
+        assert_eq!(has_ended.recv_timeout(Duration::from_secs(20)).unwrap().unwrap(), 0);
     }
 }
