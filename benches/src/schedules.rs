@@ -19,8 +19,8 @@ const SCHEDULES: u64 = 1_000;
 const SETTLE: Duration = Duration::from_secs(5);
 /// Time over which an idle service is measured.
 const IDLE: Duration = Duration::from_secs(60);
-/// Time over which fires are watched: each schedule fires twice.
-const WATCH: Duration = Duration::from_secs(121);
+/// Time over which fires are watched: each schedule fires once.
+const WATCH: Duration = Duration::from_secs(61);
 /// Time between two polls of the database.
 const POLL: Duration = Duration::from_millis(5);
 /// Share of a core that an idle service may take, in percent.
