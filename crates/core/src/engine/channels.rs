@@ -14,6 +14,7 @@ use crate::repository::{NodeState, RepositoryError, ServiceChannels};
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     said: BTreeSet<String>,
+    has_started: bool,
 }
 
 impl Channels {
@@ -30,10 +31,11 @@ impl Channels {
         let mine = ServiceChannels { node: state.config.node.clone(), confirm_time: now, channels };
         let nodes = repository.nodes().await?;
         let lives = |id: Uuid| nodes.iter().any(|it| it.report.node.boot_id == id && it.state != NodeState::Gone);
-        let duty = duty(&mine, &repository.notice_channels().await?, lives);
+        let duty = duty(&mine, &repository.notice_channels().await?, lives, !self.has_started);
         if duty.is_due {
             repository.set_notice_channels(mine, duty.gone).await?;
         }
+        self.has_started = true;
         for problem in duty.remarks.iter().filter(|remark| !self.said.contains(*remark)) {
             state.events.emit(&Event::ChannelsDiffer { problem });
         }

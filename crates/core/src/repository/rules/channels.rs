@@ -43,8 +43,14 @@ pub fn united(services: Vec<ServiceChannels>) -> Vec<NoticeChannel> {
     by_name.into_values().collect()
 }
 
-/// The duty of a service at a moment, by what is stored and by which services live.
-pub fn duty(mine: &ServiceChannels, stored: &[ServiceChannels], lives: impl Fn(Uuid) -> bool) -> ChannelDuty {
+/// The duty of a service at a moment, by what is stored and by which services live. At its start it replaces earlier runs
+/// of its node.
+pub fn duty(
+    mine: &ServiceChannels,
+    stored: &[ServiceChannels],
+    lives: impl Fn(Uuid) -> bool,
+    is_start: bool,
+) -> ChannelDuty {
     let mut duty = ChannelDuty { is_due: is_due(mine, stored), ..ChannelDuty::default() };
     let mut kept = names(&mine.channels);
     duty.live.clone_from(&kept);
@@ -53,7 +59,7 @@ pub fn duty(mine: &ServiceChannels, stored: &[ServiceChannels], lives: impl Fn(U
         if lives(other.node.boot_id) {
             duty.live.extend(names(&other.channels));
             duty.remarks.extend(difference(mine, other));
-        } else if is_replaced(mine, other) {
+        } else if is_replaced(mine, other, is_start) {
             duty.gone.push(other.node.boot_id);
             forgotten.extend(names(&other.channels));
             continue;
@@ -77,9 +83,9 @@ fn is_due(mine: &ServiceChannels, stored: &[ServiceChannels]) -> bool {
     }
 }
 
-/// An earlier run of the same node, or one that has been away for long.
-fn is_replaced(mine: &ServiceChannels, gone: &ServiceChannels) -> bool {
-    gone.node.name == mine.node.name || age(gone, mine.confirm_time) > KEEP_GONE
+/// An earlier run of a node that starts, or one that has been away for long.
+fn is_replaced(mine: &ServiceChannels, gone: &ServiceChannels, is_start: bool) -> bool {
+    (is_start && gone.node.name == mine.node.name) || age(gone, mine.confirm_time) > KEEP_GONE
 }
 
 fn age(of: &ServiceChannels, now: Timestamp) -> SignedDuration {
@@ -143,12 +149,12 @@ mod tests {
     fn a_service_writes_its_channels_when_they_are_new_changed_or_long_unconfirmed() {
         let mail = [channel("mail", &[NoticeKind::Failed])];
         let mine = service("a", 100, &mail);
-        assert!(duty(&mine, &[], |_| true).is_due);
-        assert!(!duty(&service("a", 100, &[]), &[], |_| true).is_due);
+        assert!(duty(&mine, &[], |_| true, true).is_due);
+        assert!(!duty(&service("a", 100, &[]), &[], |_| true, true).is_due);
         let before = |minutes, channels: &[NoticeChannel]| {
             [ServiceChannels { node: mine.node.clone(), ..service("a", minutes, channels) }]
         };
-        let due = |minutes, channels: &[NoticeChannel]| duty(&mine, &before(minutes, channels), |_| true).is_due;
+        let due = |minutes, channels: &[NoticeChannel]| duty(&mine, &before(minutes, channels), |_| true, true).is_due;
         assert!(!due(95, &mail));
         assert!(due(80, &mail));
         assert!(due(95, &[channel("mail", &[NoticeKind::Failed, NoticeKind::Late])]));
@@ -158,7 +164,7 @@ mod tests {
     #[test]
     fn services_that_live_keep_their_channels_and_a_difference_is_said() {
         let mine = service("a", 100, &[channel("mail", &[NoticeKind::Failed])]);
-        let of = |channels: &[NoticeChannel]| duty(&mine, &[service("b", 99, channels)], |_| true);
+        let of = |channels: &[NoticeChannel]| duty(&mine, &[service("b", 99, channels)], |_| true, true);
         assert_eq!(of(&mine.channels).remarks, Vec::<String>::new());
         let differs = of(&[channel("mail", &[NoticeKind::Late, NoticeKind::Failed])]);
         assert!(differs.remarks[0].contains("node 'b': channel 'mail' is for failed here, and for failed, late there"));
@@ -184,16 +190,18 @@ mod tests {
     #[test]
     fn a_service_that_is_gone_is_replaced_by_its_successor_or_after_an_hour() {
         let chat = [channel("chat", &[NoticeKind::Failed])];
-        let of = |node: &str, minutes| {
+        let of = |node: &str, minutes, is_start| {
             let gone = service(node, minutes, &chat);
-            (duty(&service("a", 100, &[]), std::slice::from_ref(&gone), |_| false), gone.node.boot_id)
+            (duty(&service("a", 100, &[]), std::slice::from_ref(&gone), |_| false, is_start), gone.node.boot_id)
         };
-        let (successor, id) = of("a", 99);
+        let (successor, id) = of("a", 99, true);
         assert_eq!((successor.gone, successor.is_due), (vec![id], true));
         assert!(successor.remarks[0].contains("no service has channel 'chat' any more"));
-        let (other, _) = of("b", 41);
+        let (beside, _) = of("a", 99, false);
+        assert_eq!(beside, ChannelDuty::default(), "it has lived beside this one and is no earlier run of it");
+        let (other, _) = of("b", 41, true);
         assert_eq!(other, ChannelDuty::default(), "it may come back, and nobody who lives has its channel");
-        let (long_gone, id) = of("b", 39);
+        let (long_gone, id) = of("b", 39, false);
         assert_eq!(long_gone.gone, [id]);
     }
 }
