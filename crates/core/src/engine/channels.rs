@@ -18,8 +18,8 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    /// Sets the channels of this service, and forgets those of services that are replaced. Returns the channels to which
-    /// notices are due and which no service has that lives.
+    /// Sets the channels of this service, and forgets those of services that are replaced. Returns the channels to
+    /// which notices are due and which no service has that lives.
     pub(super) async fn compare(
         &mut self,
         state: &EngineState,

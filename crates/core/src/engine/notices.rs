@@ -67,8 +67,8 @@ async fn wake(
     }
 }
 
-/// Lets the attempts fail of notices whose channel no service has that lives: their log says so, they wait for one that has
-/// it, and are given up like all others.
+/// Lets the attempts fail of notices whose channel no service has that lives: their log says so, they wait for one that
+/// has it, and are given up like all others.
 async fn fail_orphans(state: &EngineState, channels: Vec<String>) -> Result<(), RepositoryError> {
     if channels.is_empty() {
         return Ok(());

@@ -56,8 +56,8 @@ pub trait Notices: Send + Sync + 'static {
     /// The channels of all services that have any.
     fn notice_channels(&self) -> RepositoryFuture<'_, Vec<ServiceChannels>>;
 
-    /// Sets the channels of a service in place of those that it had, and forgets those of the services `gone`. A notice is
-    /// written, once, to each channel that any service wants it for. Durable.
+    /// Sets the channels of a service in place of those that it had, and forgets those of the services `gone`. A notice
+    /// is written, once, to each channel that any service wants it for. Durable.
     fn set_notice_channels(&self, of: ServiceChannels, gone: Vec<Uuid>) -> RepositoryFuture<'_, ()>;
 
     /// The channels for which an attempt is due.

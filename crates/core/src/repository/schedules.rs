@@ -189,8 +189,8 @@ pub trait Schedules: Send + Sync + 'static {
     /// Launches a fire that is recorded. Durable.
     fn release(&self, request: ReleaseRequest) -> RepositoryFuture<'_, Fired>;
 
-    /// The first waiting fire of each schedule that is not paused, by instant and id, at most so many; only those behind
-    /// `after`.
+    /// The first waiting fire of each schedule that is not paused, by instant and id, at most so many; only those
+    /// behind `after`.
     fn waiting_fires(&self, after: Option<(Timestamp, FireId)>, limit: u32) -> RepositoryFuture<'_, Vec<WaitingFire>>;
 
     /// Fires, one page.

@@ -106,8 +106,8 @@ async fn attempts(program: &Program, id: i64) -> Result<Vec<Value>, CliError> {
     }
 }
 
-/// Sends a trial: from the service that is named, or else from this process, with the settings, the secret and the network
-/// of this machine.
+/// Sends a trial: from the service that is named, or else from this process, with the settings, the secret and the
+/// network of this machine.
 async fn test(program: &Program, name: &str, json: bool) -> Result<Exit, CliError> {
     let trial = match program.service()? {
         Some(service) => service.test_channel(name).await?,

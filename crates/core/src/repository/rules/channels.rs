@@ -43,8 +43,8 @@ pub fn united(services: Vec<ServiceChannels>) -> Vec<NoticeChannel> {
     by_name.into_values().collect()
 }
 
-/// The duty of a service at a moment, by what is stored and by which services live. At its start it replaces earlier runs
-/// of its node.
+/// The duty of a service at a moment, by what is stored and by which services live. At its start it replaces earlier
+/// runs of its node.
 pub fn duty(
     mine: &ServiceChannels,
     stored: &[ServiceChannels],
