@@ -1,4 +1,4 @@
-//! What a service with a thousand schedules costs when it is idle, and how late its fires are, by the real program.
+//! The cost of a thousand schedules to an idle service, and the lateness of their fires, by the real program.
 //!
 //! ```text
 //! cargo build --release -p oxbatch-cli && cargo run --release -p oxbatch-benches -- schedules
@@ -88,7 +88,7 @@ fn late(title: &str, schedules: u64, cron: impl Fn(u64) -> String) -> Result<(),
     Ok(())
 }
 
-/// How many seconds after its instant the launch of each fire is committed and visible, from the next full minute on.
+/// The seconds from the instant of each fire to its committed and visible launch, from the next full minute on.
 fn watch(database: &Path) -> Result<Vec<f64>, BoxError> {
     let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let now = || Ok::<_, BoxError>(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64());

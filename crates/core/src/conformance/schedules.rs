@@ -234,7 +234,7 @@ fn due_at(at: i64, after: Option<(Timestamp, ScheduleId)>, limit: u32) -> Schedu
     ScheduleFilter::Due { until: minute(at), after, limit }
 }
 
-/// What is due, and what waits, comes page by page: behind what cannot go on stands what can.
+/// Due schedules and waiting fires come page by page: behind those that cannot go on stand those that can.
 pub async fn what_is_due_and_what_waits_come_page_by_page(backend: &dyn Backend) {
     let process = Process::start(backend).await;
     for (name, first) in [("c", 1), ("a", 2), ("b", 1), ("d", 9)] {

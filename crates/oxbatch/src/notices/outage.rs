@@ -63,7 +63,7 @@ fn answer(mut stream: TcpStream, is_up: &AtomicBool, taken: &Mutex<Vec<String>>)
         .unwrap();
 }
 
-/// What is stored of the notices.
+/// The stored notices.
 struct Stored(rusqlite::Connection);
 
 impl Stored {

@@ -355,7 +355,7 @@ impl World {
         self.files.len()
     }
 
-    /// What failed, was missed or is late is said once.
+    /// Each failure, each missed and each late fire has one notice.
     async fn verify_notices(&self, missed: &BTreeMap<&str, usize>) -> usize {
         let (mut notices, mut before): (Vec<Notice>, _) = (Vec::new(), None);
         loop {
