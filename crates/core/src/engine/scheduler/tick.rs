@@ -217,8 +217,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Launches the first waiting fire of each schedule that nothing holds up any more, and then the one behind it: a fire
-    /// that has to wait on hides nothing behind it.
+    /// Launches the first waiting fire of each schedule that nothing holds up any more, and then the one behind it: a
+    /// fire that has to wait on hides nothing behind it.
     async fn go_on(&self, now: Timestamp) -> Result<Ticked, SchedulerError> {
         let (mut ticked, mut after, mut done) = (Ticked::default(), None, false);
         for _ in 0..MOST_ROUNDS {
