@@ -61,6 +61,7 @@ mod rows;
 mod shared;
 mod sqlite;
 mod stop;
+mod upgrade;
 
 #[cfg(feature = "postgres")]
 pub use item::{PostgresReader, PostgresWriter, WriteForm};
@@ -76,3 +77,4 @@ pub use sqlite::{SqliteChunkTransaction, SqliteRepository};
 /// The driver of PostgreSQL, for authors who write to the database themselves.
 #[cfg(feature = "postgres")]
 pub use tokio_postgres;
+pub use upgrade::Upgrade;

@@ -37,6 +37,7 @@ use oxbatch_core::repository::{JobRepository, RepositoryError};
 use tokio_postgres::Client;
 
 use crate::presence::{Absent, Presence};
+use crate::upgrade::Upgrade;
 pub use chunk::PostgresChunkTransaction;
 use connect::{Connector, Purpose, unusable};
 use notifications::Bulletin;
@@ -75,13 +76,21 @@ impl PostgresRepository {
     ///
     /// # Errors
     /// [`RepositoryError::Unusable`] with one sentence: no server, wrong password, no such database, no privilege, a
-    /// standby, a server or a database that is too old or too new.
+    /// standby, a server or a database that is too old or too new, or nodes of an older version that work on it.
     pub async fn open(settings: PostgresSettings) -> Result<Self, RepositoryError> {
+        Self::open_with(settings, Upgrade::default()).await
+    }
+
+    /// As [`open`](Self::open), with a say in whether a migration waits for nodes of older versions.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(settings: PostgresSettings, upgrade: Upgrade) -> Result<Self, RepositoryError> {
         let settings = Arc::new(settings);
         let connections = Connections::new(Connector::new(Arc::clone(&settings))?)?;
         let mut session = connections.session().await.map_err(|error| unusable(&settings, error))?;
         surroundings::check(&connections, &session, &settings).await?;
-        migrate::migrate(&mut session, &settings).await?;
+        migrate::migrate(&mut session, &settings, upgrade).await?;
         Self::start(connections, session, &settings).await
     }
 
@@ -94,8 +103,7 @@ impl PostgresRepository {
         let shared = Arc::new(settings.clone());
         let connections = Connections::new(Connector::new(Arc::clone(&shared))?)?;
         let session = connections.session().await.map_err(|error| unusable(&shared, error))?;
-        let applied = migrate::applied(&session).await.map_err(|error| unusable(&shared, error))?;
-        if applied != migrate::NEWEST {
+        if !migrate::is_current(&session).await.map_err(|error| unusable(&shared, error))? {
             return Self::open(settings).await;
         }
         Self::start(connections, session, &shared).await

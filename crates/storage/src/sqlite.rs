@@ -1,6 +1,7 @@
 //! The repository on SQLite: one file, one writer at a time, many readers.
 
 mod access;
+mod backup;
 mod changes;
 mod chunk;
 mod claim;
@@ -36,6 +37,7 @@ use oxbatch_core::repository::{JobRepository, RepositoryError};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::presence::{Absent, Presence};
+use crate::upgrade::Upgrade;
 pub use chunk::SqliteChunkTransaction;
 pub(crate) use deferred::{check_deferred, is_deferred_violation};
 pub(crate) use identifier::quoted;
@@ -73,11 +75,19 @@ impl SqliteRepository {
     ///
     /// # Errors
     /// [`RepositoryError::Unusable`] with one sentence: the folder does not exist, the path is no file or not writable,
-    /// the file is no database, or it belongs to a newer version.
+    /// the file is no database, it belongs to a newer version, or to an older one of which a process works on it.
     pub fn open(path: &Path) -> Result<Self, RepositoryError> {
+        Self::open_with(path, Upgrade::default())
+    }
+
+    /// As [`open`](Self::open), with a say in whether a migration waits for processes of older versions.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(path: &Path, upgrade: Upgrade) -> Result<Self, RepositoryError> {
         let path = open::resolve(path)?;
         let mut connection = open::first(&path)?;
-        migrate::migrate(&mut connection, &path)?;
+        migrate::migrate(&mut connection, &path, upgrade)?;
         Self::start(path, Some(connection))
     }
 
@@ -88,9 +98,9 @@ impl SqliteRepository {
     /// As [`open`](Self::open).
     pub fn open_for_reading(path: &Path) -> Result<Self, RepositoryError> {
         let resolved = open::resolve(path)?;
-        let is_current = open::reader(&resolved).and_then(|connection| migrate::applied(&connection));
+        let is_current = open::reader(&resolved).and_then(|connection| migrate::is_current(&connection));
         match is_current {
-            Ok(migrate::NEWEST) => Self::start(resolved, None),
+            Ok(true) => Self::start(resolved, None),
             // It says what is wrong with it, if it cannot be mended.
             _ => Self::open(path),
         }

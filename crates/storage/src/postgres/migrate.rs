@@ -10,18 +10,24 @@ use super::settings::PostgresSettings;
 use super::sql::now;
 pub(super) use crate::migrations::NEWEST;
 use crate::migrations::{self, MIGRATIONS, Migration};
+use crate::upgrade::{Upgrade, in_use};
 
 /// The oldest server whose ways are relied on.
 const LEAST_SERVER: i32 = 15;
+/// The migration that creates the table of nodes.
+const FIRST_WITH_NODES: i64 = 5;
 /// The advisory lock of all who migrate: "oxbatch" in ASCII.
 const LOCK: i64 = 0x6f_78_62_61_74_63_68;
 
 /// Checks the server and applies the migrations that the database does not have yet.
-pub(super) async fn migrate(session: &mut Session, settings: &PostgresSettings) -> Result<(), RepositoryError> {
+pub(super) async fn migrate(
+    session: &mut Session,
+    settings: &PostgresSettings,
+    upgrade: Upgrade,
+) -> Result<(), RepositoryError> {
     check_server(session, settings).await?;
     // Nothing is written to a database that is up to date.
-    let newest = applied(session).await.map_err(|error| unusable(settings, error))? == NEWEST;
-    if newest && is_complete(session).await.map_err(|error| unusable(settings, error))? {
+    if is_current(session).await.map_err(|error| unusable(settings, error))? {
         return Ok(());
     }
     session.enter_transaction();
@@ -42,6 +48,13 @@ pub(super) async fn migrate(session: &mut Session, settings: &PostgresSettings) 
         }
         let needed =
             applied == 0 || !has(session, migration.number).await.map_err(|error| unusable(settings, error))?;
+        if needed && applied > 0 && upgrade.waits_for_others(migration) {
+            let nodes = live_nodes(session, applied).await.map_err(|error| unusable(settings, error))?;
+            if !nodes.is_empty() {
+                session.roll_back().await;
+                return Err(in_use(&settings.address(), migration, &format!("the nodes {}", nodes.join(", "))));
+            }
+        }
         if needed && let Err(error) = apply(session, migration).await {
             session.roll_back().await;
             return Err(refused(settings, error));
@@ -85,6 +98,20 @@ async fn check_server(session: &Session, settings: &PostgresSettings) -> Result<
         )));
     }
     Ok(())
+}
+
+/// The names of the nodes whose last heartbeat is not older than their leases.
+async fn live_nodes(session: &Session, applied: i64) -> Result<Vec<String>, StoreError> {
+    if applied < FIRST_WITH_NODES {
+        return Ok(Vec::new());
+    }
+    let sql = concat!(
+        "SELECT name FROM oxbatch_node WHERE heartbeat + lease * interval '1 microsecond' >= ",
+        now!(),
+        " ORDER BY name"
+    );
+    let rows = session.query(sql, &[]).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
 async fn apply(session: &Session, migration: &Migration) -> Result<(), StoreError> {
@@ -149,7 +176,11 @@ async fn has(session: &Session, number: i64) -> Result<bool, StoreError> {
     Ok(session.one(sql, &[&number]).await?.try_get(0)?)
 }
 
-async fn is_complete(session: &Session) -> Result<bool, StoreError> {
+/// Returns whether the database has the migrations of this version, and no other.
+pub(super) async fn is_current(session: &Session) -> Result<bool, StoreError> {
+    if applied(session).await? != NEWEST {
+        return Ok(false);
+    }
     let applied: i64 = session.one("SELECT count(*) FROM oxbatch_migration", &[]).await?.try_get(0)?;
     Ok(migrations::are_all(applied))
 }

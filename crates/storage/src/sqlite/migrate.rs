@@ -10,14 +10,16 @@ use super::open::unusable;
 use super::sql::now;
 pub(super) use crate::migrations::NEWEST;
 use crate::migrations::{self, MIGRATIONS, Migration};
+use crate::presence::{Absent, Presence};
+use crate::upgrade::{Upgrade, in_use};
 
 const OPERATION: &str = "migrate the database";
 
 /// Applies the migrations that the database does not have yet.
-pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), RepositoryError> {
+pub(super) fn migrate(connection: &mut Connection, path: &Path, upgrade: Upgrade) -> Result<(), RepositoryError> {
     let classified = |error| classify(OPERATION, error);
     // Nothing is written to a database that is up to date.
-    if applied(connection).map_err(classified)? == NEWEST && is_complete(connection).map_err(classified)? {
+    if is_current(connection).map_err(classified)? {
         return Ok(());
     }
     for migration in MIGRATIONS {
@@ -28,6 +30,10 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Re
             return Err(newer(&transaction, path, applied));
         }
         if applied == 0 || !has(&transaction, migration.number).map_err(classified)? {
+            let others = || Presence::new(path.to_owned(), Absent::Dead).others_live();
+            if applied > 0 && upgrade.waits_for_others(migration) && others() {
+                return Err(in_use(&format!("'{}'", path.display()), migration, "processes"));
+            }
             apply(&transaction, migration).map_err(|error| collision(error, path))?;
         }
         transaction.commit().map_err(classified)?;
@@ -81,7 +87,11 @@ fn has(connection: &Connection, number: i64) -> rusqlite::Result<bool> {
         .query_row("SELECT EXISTS (SELECT 1 FROM oxbatch_migration WHERE number = ?1)", [number], |row| row.get(0))
 }
 
-fn is_complete(connection: &Connection) -> rusqlite::Result<bool> {
+/// Returns whether the database has the migrations of this version, and no other.
+pub(super) fn is_current(connection: &Connection) -> rusqlite::Result<bool> {
+    if applied(connection)? != NEWEST {
+        return Ok(false);
+    }
     let applied: i64 = connection.query_row("SELECT count(*) FROM oxbatch_migration", [], |row| row.get(0))?;
     Ok(migrations::are_all(applied))
 }
