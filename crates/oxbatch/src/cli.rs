@@ -66,6 +66,9 @@ pub(crate) struct ServeArgs {
     pub(crate) audit_retention: Option<String>,
     #[arg(long, help = server::READ_ONLY.help())]
     pub(crate) read_only: bool,
+    /// Migrate the database although nodes of an older version, which cannot go on after that, still work on it
+    #[arg(long)]
+    pub(crate) migrate: bool,
     #[arg(long, value_name = "N", help = engine::CONCURRENCY.help())]
     pub(crate) concurrency: Option<String>,
     #[arg(long, value_name = "N", help = engine::MAX_RUNNING.help())]
@@ -109,6 +112,8 @@ pub(crate) enum Command {
     Restart(commands::restart::RestartArgs),
     /// Give up an execution for good; its instance can then only be forced
     Abandon(commands::abandon::AbandonArgs),
+    /// Write a copy of the SQLite database to a new file, also while services work on it
+    Backup(commands::backup::BackupArgs),
     /// Remove executions that ended long ago
     Purge(commands::purge::PurgeArgs),
     /// List the nodes that share the database, and the executions that they run
@@ -123,10 +128,15 @@ pub(crate) enum Command {
     Audit(commands::audit::AuditArgs),
     /// Make, list and revoke the tokens of those who may use the service
     Tokens(commands::tokens::TokensArgs),
+    /// Ask a service whether it is ready; the exit code is 0 if it is
+    Health(commands::health::HealthArgs),
     /// Take a node out of service: it finishes its work and takes no new work
     Drain(commands::drain::DrainArgs),
     /// Print a script that completes commands, jobs and parameters in a shell
     Completions(commands::completions::CompletionsArgs),
+    /// Write the manual pages to a folder
+    #[cfg(feature = "man")]
+    Man(commands::man::ManArgs),
     /// Print the help of a command, or of a job ('help run JOB')
     Help(commands::help::HelpArgs),
 }
@@ -135,9 +145,15 @@ impl Command {
     /// The command can be sent to a service that is reached over HTTP.
     pub(crate) const fn takes_a_server(&self) -> bool {
         match self {
-            Self::Serve(_) | Self::Run(_) | Self::Purge(_) | Self::Tokens(_) | Self::Completions(_) | Self::Help(_) => {
-                false
-            }
+            #[cfg(feature = "man")]
+            Self::Man(_) => false,
+            Self::Serve(_)
+            | Self::Run(_)
+            | Self::Backup(_)
+            | Self::Purge(_)
+            | Self::Tokens(_)
+            | Self::Completions(_)
+            | Self::Help(_) => false,
             Self::Launch(_)
             | Self::Wait(_)
             | Self::Jobs(_)
@@ -149,6 +165,7 @@ impl Command {
             | Self::Restart(_)
             | Self::Abandon(_)
             | Self::Nodes(_)
+            | Self::Health(_)
             | Self::Schedules(_)
             | Self::Notices(_)
             | Self::Backfill(_)

@@ -3,15 +3,19 @@
 pub(crate) mod abandon;
 pub(crate) mod audit;
 pub(crate) mod backfill;
+pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod drain;
 pub(crate) mod executions;
 mod follow;
 mod foreground;
+pub(crate) mod health;
 pub(crate) mod help;
 pub(crate) mod instances;
 pub(crate) mod jobs;
 pub(crate) mod launch;
+#[cfg(feature = "man")]
+pub(crate) mod man;
 pub(crate) mod nodes;
 pub(crate) mod notices;
 mod preview;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use oxbatch_core::repository::JobRepository;
 #[cfg(feature = "postgres")]
 use oxbatch_storage::PostgresRepository;
-use oxbatch_storage::SqliteRepository;
+use oxbatch_storage::{SqliteRepository, Upgrade};
 
 use crate::error::CliError;
 use crate::settings::database::DatabaseSettings;
@@ -17,25 +17,39 @@ pub(crate) enum Access {
     Read,
     /// It changes something.
     Write,
+    /// The same, and the database may be migrated beside processes of older versions.
+    Migrate,
+}
+
+impl Access {
+    const fn upgrade(self) -> Upgrade {
+        match self {
+            Self::Read | Self::Write => Upgrade::Alone,
+            Self::Migrate => Upgrade::BesideOthers,
+        }
+    }
 }
 
 /// Opens the database; creates it, or its tables, when they are not there.
-pub(crate) async fn open_or_create(settings: DatabaseSettings) -> Result<Arc<dyn JobRepository>, CliError> {
-    open(settings, Access::Write).await
+pub(crate) async fn open_or_create(
+    settings: DatabaseSettings,
+    access: Access,
+) -> Result<Arc<dyn JobRepository>, CliError> {
+    open(settings, access).await
 }
 
 async fn open(settings: DatabaseSettings, access: Access) -> Result<Arc<dyn JobRepository>, CliError> {
     // A command runs one execution at most; the service has said how many it runs.
     Ok(match (settings.for_concurrency(1)?, access) {
-        (DatabaseSettings::Sqlite { path }, Access::Write) => Arc::new(SqliteRepository::open(&path)?),
         (DatabaseSettings::Sqlite { path }, Access::Read) => Arc::new(SqliteRepository::open_for_reading(&path)?),
-        #[cfg(feature = "postgres")]
-        (DatabaseSettings::Postgres { settings, .. }, Access::Write) => {
-            Arc::new(PostgresRepository::open(*settings).await?)
-        }
+        (DatabaseSettings::Sqlite { path }, access) => Arc::new(SqliteRepository::open_with(&path, access.upgrade())?),
         #[cfg(feature = "postgres")]
         (DatabaseSettings::Postgres { settings, .. }, Access::Read) => {
             Arc::new(PostgresRepository::open_for_reading(*settings).await?)
+        }
+        #[cfg(feature = "postgres")]
+        (DatabaseSettings::Postgres { settings, .. }, access) => {
+            Arc::new(PostgresRepository::open_with(*settings, access.upgrade()).await?)
         }
     })
 }

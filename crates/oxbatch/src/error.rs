@@ -32,7 +32,9 @@ pub(crate) enum CliError {
     NoJobs { name: String },
     #[error("the jobs of this service cannot be registered: {problem}")]
     Registry { problem: String },
-    #[error("--server does not go with serve, run, purge, tokens and completions: they work on the database itself")]
+    #[error(
+        "--server does not go with serve, run, backup, purge, tokens and completions: they work on the database itself"
+    )]
     NoServerHere,
     #[error("'{text}' is not the cursor of a next page of this list")]
     Cursor { text: String },
@@ -50,6 +52,8 @@ pub(crate) enum CliError {
     AmbiguousNode { name: String, ids: Vec<String> },
     #[error("purge needs --older-than, --keep or both: without them it would remove everything that has ended")]
     PurgeWithoutBound,
+    #[error("{location} is backed up by the tools of its server, such as pg_dump or pg_basebackup")]
+    BackupOfServer { location: String },
     #[error("executions that are {status} are still running and are never purged")]
     PurgeRunning { status: oxbatch_core::Status },
     #[error(
@@ -123,6 +127,7 @@ impl CliError {
             | Self::UnknownToken { .. }
             | Self::Schedule { .. }
             | Self::PurgeWithoutBound
+            | Self::BackupOfServer { .. }
             | Self::PurgeRunning { .. } => Exit::Usage,
             Self::Remote(error) => error.exit(),
             Self::Waiting { .. } => Exit::Refused,

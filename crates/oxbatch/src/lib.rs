@@ -99,6 +99,7 @@ mod remote;
 mod service;
 mod settings;
 mod signals;
+mod systemd;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -34,6 +34,11 @@ pub(crate) fn remark(text: impl Display) {
     let _ = progress::without_bars(|| io::stderr().lock().write_all(format!("{text}\n").as_bytes()));
 }
 
+/// A size for people.
+pub(crate) fn megabytes(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
+}
+
 /// Text as it may go to a terminal: what controls it, or turns the direction of text, is escaped. Line breaks stay.
 pub(crate) fn plain(text: &str) -> String {
     escaped(text, |c| c != '\n' && controls(c))

@@ -133,6 +133,10 @@ fn execute(
     if let Command::Completions(arguments) = command {
         return commands::completions::run(&arguments);
     }
+    #[cfg(feature = "man")]
+    if let Command::Man(arguments) = command {
+        return commands::man::run(&arguments);
+    }
     if globals.server.is_some() && !command.takes_a_server() {
         return Err(CliError::NoServerHere);
     }
@@ -181,6 +185,7 @@ async fn dispatch(program: &Program, command: Command) -> Result<Exit, CliError>
         Command::Stop(arguments) => commands::stop::run(program, arguments).await,
         Command::Restart(arguments) => commands::restart::run(program, arguments).await,
         Command::Abandon(arguments) => commands::abandon::run(program, arguments).await,
+        Command::Backup(arguments) => commands::backup::run(program, arguments).await,
         Command::Purge(arguments) => commands::purge::run(program, arguments).await,
         Command::Nodes(arguments) => commands::nodes::run(program, arguments).await,
         Command::Schedules(arguments) => commands::schedules::run(program, arguments).await,
@@ -188,8 +193,11 @@ async fn dispatch(program: &Program, command: Command) -> Result<Exit, CliError>
         Command::Notices(arguments) => commands::notices::run(program, arguments).await,
         Command::Audit(arguments) => commands::audit::run(program, arguments).await,
         Command::Tokens(arguments) => commands::tokens::run(program, arguments).await,
+        Command::Health(arguments) => commands::health::run(program, arguments).await,
         Command::Drain(arguments) => commands::drain::run(program, arguments).await,
         Command::Completions(arguments) => commands::completions::run(&arguments),
+        #[cfg(feature = "man")]
+        Command::Man(arguments) => commands::man::run(&arguments),
         // Answered when it is parsed.
         Command::Help(_) => Ok(Exit::Completed),
     }

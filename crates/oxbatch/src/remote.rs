@@ -71,6 +71,14 @@ impl RemoteService {
         self
     }
 
+    /// Asks once whether the service is ready.
+    ///
+    /// # Errors
+    /// When it is not, or does not answer within seconds.
+    pub(crate) async fn check_ready(&self) -> Result<(), RemoteError> {
+        self.http.get_once("/health/ready").await
+    }
+
     /// Launches a job; answers the execution's id. Once it has returned, the execution is durable.
     pub(crate) async fn launch(&self, job: &str, launch: RemoteLaunch) -> Result<ExecutionId, RemoteError> {
         let new_run = launch.new_run.then_some(true);

@@ -284,3 +284,15 @@ fn lists_take_no_right_to_write() {
     }
     set("", 0o755);
 }
+
+#[test]
+fn manual_pages_are_written_for_each_command() {
+    let place = TestStore::new();
+    place.run("man pages").expect(0);
+    let page = place.read("pages/oxbatch-backup.1");
+    assert!(page.contains(".TH oxbatch-backup 1") && page.contains("New file"), "{page}");
+    assert!(place.read("pages/oxbatch.1").contains("oxbatch\\-run"));
+    place.write("file", "");
+    let refused = place.run("man file/pages");
+    assert!(refused.code == 5 && refused.stderr.contains("the output cannot be written"), "{refused}");
+}

@@ -289,7 +289,7 @@ impl Service {
         Self::of(Running::of(command.stdout(Stdio::piped()).stderr(log).spawn().unwrap()))
     }
 
-    fn of(mut process: Running) -> Self {
+    pub(crate) fn of(mut process: Running) -> Self {
         let mut line = String::new();
         process.stdout().read_line(&mut line).unwrap();
         let address = line.split("http://").nth(1).and_then(|rest| rest.split(' ').next());

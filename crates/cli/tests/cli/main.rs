@@ -3,8 +3,10 @@
 
 mod access;
 mod backfills;
+mod backup;
 mod commands;
 mod database_file;
+mod deployment;
 mod faults;
 mod harness;
 mod nodes;

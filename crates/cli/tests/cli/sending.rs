@@ -153,7 +153,7 @@ fn what_cannot_be_sent_is_refused_with_a_sentence() {
     }
     service.terminate();
     let refused = place.run("--server http://localhost:1 purge --keep 1").expect(2);
-    assert!(refused.stderr.contains("--server does not go with serve, run, purge"), "{refused}");
+    assert!(refused.stderr.contains("--server does not go with serve, run, backup, purge"), "{refused}");
     place.run("--server localhost:8000 wait 1").expect(2);
 }
 

@@ -88,7 +88,11 @@ pub(crate) async fn run(program: &Program, arguments: PurgeArgs) -> Result<Exit,
     output::line(format!("{verb} {executions} and {}", count(view.instances, "instance")))?;
     match compacted {
         Some(Compacted { before, after }) => {
-            output::line(format!("the database has {} now, before {}", megabytes(after), megabytes(before)))?;
+            output::line(format!(
+                "the database has {} now, before {}",
+                output::megabytes(after),
+                output::megabytes(before)
+            ))?;
         }
         None if !dry_run && view.executions > 0 => output::line(
             "the database is not smaller now: new executions use the free space; --vacuum gives it back to the disk",
@@ -96,10 +100,6 @@ pub(crate) async fn run(program: &Program, arguments: PurgeArgs) -> Result<Exit,
         None => {}
     }
     Ok(Exit::Completed)
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
 }
 
 /// The moment that long ago; the beginning of time when that is longer ago than can be reported.

@@ -5,6 +5,7 @@ use oxbatch_core::engine::{LaunchOptions, MAX_PREVIEW_ITEMS, OperatorError, Prev
 use oxbatch_core::job::{MAX_PRIORITY, MIN_PRIORITY};
 
 use super::{foreground, preview};
+use crate::database::{self, Access};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::parameters::given;
@@ -57,7 +58,7 @@ pub(crate) async fn run(program: &Program, arguments: RunArgs) -> Result<Exit, C
         let options = PreviewOptions { step, items: items.into(), ..PreviewOptions::default() };
         return preview::run(program, job, given, options, json).await;
     }
-    let repository = crate::database::open_or_create(program.database()?).await?;
+    let repository = database::open_or_create(program.database()?, Access::Write).await?;
     program.trail.about("run_job", format!("job {name}"));
     program.trail.begin(&repository).await?;
     foreground::run(program, repository, json, async |engine| {

@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::log::EventLog;
 use crate::program::Program;
 use crate::signals::Signals;
-use crate::{database, output, trail};
+use crate::{database, output, systemd, trail};
 
 /// The time that requests in work have the database for themselves before the engine, too, begins to shut down: running
 /// steps should not wait long for a slow client.
@@ -43,6 +43,7 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
     let server = crate::settings::server::resolve(&arguments, &program.sources)?;
     let audit_retention = crate::settings::server::audit_retention(&arguments, &program.sources)?;
     let settings = program.database()?;
+    let access = if arguments.migrate { Access::Migrate } else { Access::Write };
     let mut config = program.engine(Some(&arguments))?.config();
     let settings = settings.for_concurrency(config.concurrency)?;
     config.consumers.push(Arc::new(EventLog::of_service()));
@@ -53,13 +54,14 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
     let mut signals = Signals::install().map_err(|source| CliError::Runtime { source })?;
     // The address first: a service that cannot listen must not touch the database.
     let bound = listen(program, server).await?;
-    let repository = database::open_or_create(settings).await?;
+    let repository = database::open_or_create(settings, access).await?;
     let location = repository.location();
     let (version, node) = (config.version.clone(), config.node.clone());
     info!(version, node.name, node.id = %node.boot_id, database = location, "starting");
     let engine = Engine::start(program.registry.clone(), Arc::clone(&repository), config).await?;
     info!(address = %bound.address(), "ready");
     output::line(format!("oxbatch listens on http://{} and keeps everything in {location}", bound.address()))?;
+    systemd::ready();
     let shutdown = CancellationToken::new();
     tokio::spawn(trail::prune(repository, audit_retention, shutdown.clone()));
     let mut serving = pin!(serve(bound, engine.clone(), shutdown.clone()));
@@ -68,8 +70,10 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
         signal = signals.next() => (signal.name(), None),
         () = engine.drained() => ("drained", None),
         gone = engine.store_gone() => ("the database is gone", Some(gone)),
+        never = systemd::keep_alive() => match never {},
     };
     info!(cause, "stopping");
+    systemd::stopping();
     signals.exit_at_next();
     shutdown.cancel();
     let served = tokio::time::timeout(REQUESTS_FIRST, &mut serving).await.is_ok();

@@ -68,6 +68,11 @@ impl Http {
         self.read(&answer)
     }
 
+    /// Asks for a resource once, without repetitions.
+    pub(super) async fn get_once(&self, path: &str) -> Result<(), RemoteError> {
+        self.call(self.build(Method::GET, path, &[], String::new())?).await.map(drop)
+    }
+
     /// Reads a resource as text.
     pub(super) async fn text(&self, path: &str) -> Result<String, RemoteError> {
         Ok(self.get_as(path, "text/plain").await?.body)

@@ -9,6 +9,7 @@ use oxbatch_core::repository::{JobRepository, NewPass};
 use serde::Serialize;
 
 use crate::cli::ServeArgs;
+use crate::database::Access;
 use crate::duration::parse_duration;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -57,7 +58,7 @@ struct CreatedView {
 /// Runs the command.
 pub(super) async fn run(program: &Program, arguments: CreateArgs, json: bool) -> Result<Exit, CliError> {
     let CreateArgs { role, name, expires, data } = arguments;
-    let repository = database::open_or_create(program.database()?).await?;
+    let repository = database::open_or_create(program.database()?, Access::Write).await?;
     let name = name.unwrap_or_else(crate::user::name);
     program.trail.about("create_token", format!("token '{name}' with the role {role}"));
     program.trail.begin(&repository).await?;
