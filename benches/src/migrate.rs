@@ -25,8 +25,8 @@ const FROM: i64 = 6;
 const DATABASE: &str = "oxbatch_migrate";
 /// Longer than any migration.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// Time between two looks at the size of files.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// Poll interval for the size of files.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 const READ: &str = "SELECT count(*) FROM oxbatch_job_execution WHERE id BETWEEN 1 AND 20";
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -74,7 +74,7 @@ fn sqlite(runtime: &tokio::runtime::Runtime, executions: i64) -> Result<(), BoxE
         let looking = scope.spawn(|| {
             while !ends.load(Ordering::Relaxed) {
                 peak.fetch_max(size(&path).unwrap_or_default(), Ordering::Relaxed);
-                std::thread::sleep(LOOK_EVERY);
+                std::thread::sleep(POLL_INTERVAL);
             }
         });
         let start = Instant::now();

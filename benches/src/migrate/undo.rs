@@ -44,7 +44,7 @@ const IN_POSTGRES: &str = "SELECT 'INDEX', tablename::text, indexname::text FROM
         WHERE table_name LIKE 'oxbatch%'";
 
 /// The statements that drop what is there and not in the reference; the migrations are not its own to make.
-fn drops(there: &Things, reference: &Things) -> Vec<String> {
+fn drops(there: &Things, reference: &Things, with_references: &str) -> Vec<String> {
     let more: Vec<_> = there.difference(reference).filter(|[_, table, _]| table != "oxbatch_migration").collect();
     let of = |kind: &str| more.iter().filter(|[of, _, _]| of == kind).copied().collect::<Vec<_>>();
     let tables: BTreeSet<_> = of("TABLE").into_iter().map(|[_, table, _]| table.clone()).collect();
@@ -53,7 +53,7 @@ fn drops(there: &Things, reference: &Things) -> Vec<String> {
     all.extend(
         of("INDEX").into_iter().filter(|[_, table, _]| is_left(table)).map(|[.., name]| format!("DROP INDEX {name}")),
     );
-    all.extend(tables.iter().map(|table| format!("DROP TABLE {table}")));
+    all.extend(tables.iter().map(|table| format!("DROP TABLE {table}{with_references}")));
     let columns = of("COLUMN").into_iter().filter(|[_, table, _]| is_left(table));
     all.extend(columns.map(|[_, table, name]| format!("ALTER TABLE {table} DROP COLUMN {name}")));
     all.push(format!("DELETE FROM oxbatch_migration WHERE number > {FROM}"));
@@ -67,7 +67,7 @@ pub(super) fn sqlite(path: &Path) -> Result<i64, BoxError> {
     let connection = Connection::open(path)?;
     let newest = connection.query_row("SELECT max(number) FROM oxbatch_migration", [], |row| row.get(0))?;
     connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF")?;
-    for statement in drops(&in_sqlite(&connection)?, &in_sqlite(&reference)?) {
+    for statement in drops(&in_sqlite(&connection)?, &in_sqlite(&reference)?, "") {
         connection.execute_batch(&statement).map_err(|error| format!("{statement}: {error}"))?;
     }
     connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
@@ -90,7 +90,7 @@ pub(super) async fn postgres(url: &str, database: &str) -> Result<i64, BoxError>
     reference.batch_execute(&POSTGRES.concat()).await?;
     let client = PostgresSettings::from_url(&Store::database_url(url, database)?)?.connect().await?;
     let newest = client.query_one("SELECT max(number) FROM oxbatch_migration", &[]).await?.try_get(0)?;
-    for statement in drops(&in_postgres(&client).await?, &in_postgres(&reference).await?) {
+    for statement in drops(&in_postgres(&client).await?, &in_postgres(&reference).await?, " CASCADE") {
         client.batch_execute(&statement).await.map_err(|error| format!("{statement}: {error}"))?;
     }
     // The rows are written anew, as they were before.
