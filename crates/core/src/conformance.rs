@@ -10,6 +10,7 @@ pub mod definitions;
 pub mod fixture;
 pub mod items;
 pub mod launching;
+pub mod logs;
 pub mod new_runs;
 pub mod notices;
 pub mod purging;
@@ -123,6 +124,11 @@ macro_rules! repository_conformance {
                 a_backfill_launches_within_its_limit_and_never_moves_the_schedule,
                 a_cancelled_backfill_launches_no_more,
             ];
+            logs: [
+                segments_are_read_from_a_position_on_or_from_the_end,
+                the_last_segment_grows_in_its_place,
+                a_log_is_purged_with_its_execution,
+            ];
             notices: [
                 the_end_of_an_execution_tells_those_who_want_it,
                 services_with_other_channels_overwrite_each_other_in_nothing,
@@ -206,6 +212,7 @@ mod tests {
             include_str!("conformance/changes.rs"),
             include_str!("conformance/times.rs"),
             include_str!("conformance/definitions.rs"),
+            include_str!("conformance/logs.rs"),
         ] {
             for line in source.lines() {
                 let Some(rest) = line.strip_prefix("pub async fn ") else { continue };

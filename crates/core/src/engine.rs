@@ -12,6 +12,7 @@ mod heartbeat;
 mod job_end;
 mod job_listeners;
 mod local;
+mod logs;
 mod notices;
 mod notifications;
 mod operator;

@@ -148,6 +148,13 @@ pub enum Event<'a> {
         /// The error.
         error: &'a RepositoryError,
     },
+    /// The last lines of the log of an execution could not be stored, and are given up.
+    LogLinesLost {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// The number of lines.
+        lines: u64,
+    },
     /// Executions that ended long ago were removed.
     HistoryPurged {
         /// The number of rows.

@@ -59,6 +59,7 @@ pub mod execution;
 pub mod item;
 pub mod job;
 pub mod listener;
+pub mod log;
 pub mod notice;
 pub mod repository;
 pub mod schedule;

@@ -6,6 +6,7 @@ mod backfills;
 mod error;
 mod fires;
 mod lease;
+mod logs;
 mod missing;
 mod node;
 mod notices;
@@ -28,6 +29,7 @@ pub use audit::{Audit, AuditEntry, AuditId, AuditPage, NewAuditEntry};
 pub use backfills::{Backfill, BackfillId, BackfillState, BackfillWork, Backfills, NewBackfill};
 pub use error::{LaunchError, RepositoryError};
 pub use lease::{Lease, LeaseKey, Node, StepFence, leased_executions};
+pub use logs::{LogPage, LogSegment, LogSegmentId, LogSize, Logs, NewLogSegment};
 pub use missing::Missing;
 pub use node::{
     Drain, KnownJobs, NODE_RETENTION, NodeReport, NodeState, NodeStatus, Notification, RunLimits, SILENT_AFTER,
@@ -76,7 +78,7 @@ pub type RepositoryFuture<'a, T> = BoxFuture<'a, Result<T, RepositoryError>>;
 /// - A store that can be taken away under a process, as a file can, answers no launch and no heartbeat after that, but
 ///   says [`RepositoryError::Gone`].
 pub trait JobRepository:
-    Executions + History + Nodes + Schedules + Notices + Backfills + Tokens + Sessions + Audit
+    Executions + History + Nodes + Schedules + Notices + Backfills + Logs + Tokens + Sessions + Audit
 {
     /// The kind of the store and where it is, without secrets, for messages: `SQLite oxbatch.db`.
     fn location(&self) -> String;

@@ -130,6 +130,13 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         #[cfg(feature = "postgres")]
         postgres: include_str!("../migrations/postgres/0017_channels_of_services.sql"),
     },
+    Migration {
+        number: 17,
+        name: "logs",
+        sqlite: include_str!("../migrations/sqlite/0017_logs.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0017_logs.sql"),
+    },
 ];
 
 /// Number of the newest migration that this version knows.

@@ -10,6 +10,7 @@ mod error;
 mod finish;
 mod flow;
 mod launch;
+mod logs;
 mod migrate;
 mod node;
 mod notifications;

@@ -10,6 +10,7 @@ pub(crate) mod channels;
 pub(crate) mod deadlines;
 pub(crate) mod fire;
 pub(crate) mod fires;
+pub(crate) mod logs;
 pub(crate) mod notices;
 pub(crate) mod pauses;
 pub(crate) mod prune;
@@ -28,6 +29,7 @@ pub(crate) enum Value {
     Number(i64),
     Text(String),
     Flag(bool),
+    Bytes(Vec<u8>),
 }
 
 impl From<i64> for Value {
@@ -52,6 +54,12 @@ impl From<&str> for Value {
 impl From<&String> for Value {
     fn from(text: &String) -> Self {
         text.as_str().into()
+    }
+}
+
+impl From<&[u8]> for Value {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Bytes(bytes.to_vec())
     }
 }
 
@@ -117,6 +125,13 @@ impl OwnedRow {
 
     pub(crate) fn time(&self, column: usize) -> Result<Timestamp, RepositoryError> {
         self.optional_time(column)?.ok_or_else(|| self.unreadable(column, "a time"))
+    }
+
+    pub(crate) fn bytes(&self, column: usize) -> Result<&[u8], RepositoryError> {
+        match self.0.get(column) {
+            Some(Value::Bytes(bytes)) => Ok(bytes),
+            _ => Err(self.unreadable(column, "bytes")),
+        }
     }
 
     /// A word of a closed set.

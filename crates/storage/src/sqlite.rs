@@ -12,6 +12,7 @@ mod finish;
 mod flow;
 mod identifier;
 mod launch;
+mod logs;
 mod migrate;
 mod node;
 mod open;

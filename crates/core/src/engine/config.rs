@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::clock::{Clock, SystemClock};
 use crate::event::EventConsumer;
 use crate::listener::ListenerFactory;
+use crate::log::DEFAULT_MAX_LOG_BYTES;
 use crate::notice::NoticeSender;
 use crate::repository::{Node, RecoverPolicy};
 
@@ -60,6 +61,8 @@ pub struct EngineConfig {
     /// The time that ended executions are kept; `None` for ever. Give all nodes of a store the same: the one that
     /// started first removes what is older, and never the last execution of an instance that could still be restarted.
     pub retention: Option<Duration>,
+    /// Most bytes that are kept of the log of an execution, compressed. [`DEFAULT_MAX_LOG_BYTES`]
+    pub max_log_bytes: u64,
     /// `true` if the node takes waiting executions and recovers; without, it runs only what it launches to run here.
     pub take_work: bool,
     /// Version of the program, shown with the node.
@@ -91,6 +94,7 @@ impl EngineConfig {
             recover: RecoverPolicy::default(),
             max_recoveries: DEFAULT_MAX_RECOVERIES,
             retention: None,
+            max_log_bytes: DEFAULT_MAX_LOG_BYTES,
             take_work: true,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             clock: Arc::new(SystemClock),

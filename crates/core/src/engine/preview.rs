@@ -191,7 +191,8 @@ fn context(
         repository,
         events: EventSink::new(Vec::new()),
         listening: JobListening::default(),
-        runtime: ExecutionRuntime::new(job.name(), ExecutionId(0)),
+        log: Arc::default(),
+        runtime: ExecutionRuntime::new(job.name(), ExecutionId(0), None),
         request_stop: Box::new(request_stop),
     };
     StepContext::new(Arc::new(StepScope {

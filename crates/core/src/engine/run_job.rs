@@ -6,6 +6,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::job_end::JobEnd;
 use super::job_listeners;
+use super::logs::LogKeeper;
 use super::persist::{persist, persist_end};
 use super::run_flow::run_flow;
 use super::running::{Handle, StopCause};
@@ -14,6 +15,7 @@ use crate::event::Event;
 use crate::execution::{EXIT_DEFINITION_CHANGED, EXIT_SHUTDOWN, JobExecution, StatusEvent, cause_chain};
 use crate::job::{Job, Reached, definition_difference};
 use crate::listener::JobListening;
+use crate::log::LogWriter;
 use crate::repository::{Claimed, ExecutionOutcome, RepositoryError};
 use crate::step::{ExecutionRuntime, JobScope, Shared};
 
@@ -38,7 +40,8 @@ pub(super) fn spawn(state: &Arc<EngineState>, claimed: Claimed, permit: Option<O
 async fn run(state: &Arc<EngineState>, execution: JobExecution, past_definition: Option<String>, handle: &Handle) {
     state.events.emit(&Event::ExecutionStarted { execution: &execution });
     let execution_id = execution.id;
-    let scope = job_scope(state, &execution, handle);
+    let log = LogKeeper::start(state, execution_id);
+    let scope = job_scope(state, &execution, handle, &log);
     let end = match state.registry.get(&execution.job_name) {
         Some(job) => match check_definition(state, job, past_definition, handle).await {
             Ok(()) => begin(state, job, &execution, &scope, handle).await,
@@ -55,6 +58,7 @@ async fn run(state: &Arc<EngineState>, execution: JobExecution, past_definition:
     let Some(mut outcome) = outcome(state, end, handle) else { return lost() };
     job_listeners::after(state, &scope, handle, &mut outcome).await;
     scope.runtime.end();
+    log.finish().await;
     if handle.cause().is_some_and(StopCause::is_loss) {
         return lost();
     }
@@ -133,7 +137,9 @@ fn outcome(state: &EngineState, end: JobEnd, handle: &Handle) -> Option<Executio
     Some(ExecutionOutcome { event, exit_code, exit_message, resume, time })
 }
 
-fn job_scope(state: &Arc<EngineState>, execution: &JobExecution, handle: &Handle) -> Arc<JobScope> {
+fn job_scope(state: &Arc<EngineState>, execution: &JobExecution, handle: &Handle, log: &LogKeeper) -> Arc<JobScope> {
+    let log = Arc::clone(log.log());
+    let writer = LogWriter::of(&log, None);
     let (node, id) = (Arc::clone(state), execution.id);
     let request_stop = move || {
         node.local.running.stop(id, &node.events);
@@ -149,8 +155,9 @@ fn job_scope(state: &Arc<EngineState>, execution: &JobExecution, handle: &Handle
         stop: handle.stop.clone(),
         repository: Arc::clone(&state.repository),
         events: state.events.clone(),
+        log,
         listening: JobListening::default(),
-        runtime: ExecutionRuntime::new(&execution.job_name, execution.id),
+        runtime: ExecutionRuntime::new(&execution.job_name, execution.id, Some(writer)),
         request_stop: Box::new(request_stop),
     })
 }

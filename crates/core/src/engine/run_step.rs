@@ -20,6 +20,7 @@ use crate::author_thread;
 use crate::event::{Event, Limited};
 use crate::execution::{StepState, cause_chain};
 use crate::listener::{StepListening, run_listened};
+use crate::log::{LogWriter, attached};
 use crate::repository::{RepositoryError, StartedStep};
 use crate::step::{BodyError, BodyRun, JobScope, LiveCounters, SavedContexts, Shared, Step, StepContext, StepScope};
 
@@ -173,12 +174,15 @@ fn start_thread(step: Step, run: BodyRun, drop_it: CancellationToken) -> std::io
     let context = &run.context;
     let name = format!("step-{}", context.step_execution_id());
     // Of the highest level, so that no filter takes the ids away from the lines that it lets through.
-    let span = error_span!(
-        "step",
-        job.name = context.job_name(),
-        execution.id = context.execution_id().0,
-        step.name = context.step_name()
-    );
+    let make = || {
+        error_span!(
+            "step",
+            job.name = context.job_name(),
+            execution.id = context.execution_id().0,
+            step.name = context.step_name()
+        )
+    };
+    let span = attached(LogWriter::of(&context.scope().job.log, Some(context.step_name())), make);
     let body = move |runtime: &tokio::runtime::Runtime| {
         runtime.block_on(async {
             tokio::select! {

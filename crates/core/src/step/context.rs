@@ -19,6 +19,7 @@ use crate::execution::{
     StepSummary,
 };
 use crate::listener::{JobListening, Listeners, StepListening};
+use crate::log::ExecutionLog;
 use crate::repository::JobRepository;
 
 /// The entry of the job's context that holds the exit code which a step has set for the job.
@@ -39,6 +40,8 @@ pub(crate) struct JobScope {
     pub(crate) stop: CancellationToken,
     pub(crate) repository: Arc<dyn JobRepository>,
     pub(crate) events: EventSink,
+    /// Where the lines of the author's code are collected.
+    pub(crate) log: Arc<ExecutionLog>,
     pub(crate) listening: JobListening,
     /// Where the author's code runs that belongs to no step.
     pub(crate) runtime: ExecutionRuntime,

@@ -10,12 +10,14 @@ use tracing::error_span;
 use super::shared_values::SharedValues;
 use crate::author_thread;
 use crate::execution::ExecutionId;
+use crate::log::{LogWriter, attached};
 
 /// A runtime on a thread of its own, and the values that the steps of the execution share. The thread starts when it is
 /// first used, and ends with the execution.
 pub(crate) struct ExecutionRuntime {
     job_name: String,
     execution_id: ExecutionId,
+    log: Option<LogWriter>,
     state: Mutex<State>,
     values: Arc<SharedValues>,
 }
@@ -27,9 +29,9 @@ enum State {
 }
 
 impl ExecutionRuntime {
-    pub(crate) fn new(job_name: &str, execution_id: ExecutionId) -> Self {
+    pub(crate) fn new(job_name: &str, execution_id: ExecutionId, log: Option<LogWriter>) -> Self {
         let (state, values) = (Mutex::new(State::Unused), Arc::default());
-        Self { job_name: job_name.to_owned(), execution_id, state, values }
+        Self { job_name: job_name.to_owned(), execution_id, log, state, values }
     }
 
     pub(super) fn values(&self) -> &Arc<SharedValues> {
@@ -55,7 +57,11 @@ impl ExecutionRuntime {
             let _entered = runtime.enter();
             values.clear();
         };
-        let span = error_span!(parent: None, "job", job.name = self.job_name, execution.id = self.execution_id.0);
+        let make = || error_span!(parent: None, "job", job.name = self.job_name, execution.id = self.execution_id.0);
+        let span = match &self.log {
+            Some(log) => attached(log.clone(), make),
+            None => make(),
+        };
         let name = format!("job-{}", self.execution_id);
         let handle = span.in_scope(|| author_thread::start_runtime(name, body))?;
         *state = State::Started { handle: handle.clone(), _end: end.drop_guard() };

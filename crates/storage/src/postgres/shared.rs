@@ -35,11 +35,12 @@ impl ToSql for Value {
             Self::Number(number) => number.to_sql(kind, out),
             Self::Text(text) => text.to_sql(kind, out),
             Self::Flag(flag) => flag.to_sql(kind, out),
+            Self::Bytes(bytes) => bytes.to_sql(kind, out),
         }
     }
 
     fn accepts(kind: &Type) -> bool {
-        [Type::INT8, Type::TEXT, Type::BOOL].contains(kind)
+        [Type::INT8, Type::TEXT, Type::BOOL, Type::BYTEA].contains(kind)
     }
 
     to_sql_checked!();
@@ -56,6 +57,8 @@ fn owned(row: &tokio_postgres::Row) -> Result<OwnedRow, StoreError> {
             row.try_get::<_, Option<i64>>(column)?.into()
         } else if *kind == Type::BOOL {
             row.try_get::<_, Option<bool>>(column)?.into()
+        } else if *kind == Type::BYTEA {
+            row.try_get::<_, Option<Vec<u8>>>(column)?.map_or(Value::Null, Value::Bytes)
         } else if *kind == Type::TEXT {
             row.try_get::<_, Option<String>>(column)?.map_or(Value::Null, Value::Text)
         } else {

@@ -151,6 +151,7 @@ mod tests {
             "UPDATE oxbatch_job_execution SET rerun_by = NULL WHERE rerun_by = 1",
             "DELETE FROM oxbatch_step_execution WHERE job_execution_id = 1",
             "DELETE FROM oxbatch_step_execution WHERE job_instance_id = 1",
+            "DELETE FROM oxbatch_log_segment WHERE job_execution_id = 1",
         ];
         for sql in [ENDED, HISTORY].into_iter().chain(removals) {
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();

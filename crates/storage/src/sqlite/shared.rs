@@ -30,6 +30,7 @@ impl ToSql for Value {
             Self::Number(number) => ToSqlOutput::Owned(SqliteValue::Integer(*number)),
             Self::Flag(flag) => ToSqlOutput::Owned(SqliteValue::Integer(i64::from(*flag))),
             Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Self::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
         })
     }
 }
@@ -52,6 +53,7 @@ impl Database for Connection {
                     SqliteValue::Null => Value::Null,
                     SqliteValue::Integer(number) => Value::Number(number),
                     SqliteValue::Text(text) => Value::Text(text),
+                    SqliteValue::Blob(bytes) => Value::Bytes(bytes),
                     other => return Err(rusqlite::Error::InvalidColumnType(column, sql.to_owned(), other.data_type())),
                 })
             };

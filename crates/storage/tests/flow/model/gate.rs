@@ -13,6 +13,8 @@ use oxbatch_core::execution::{
     ExecutionId, FlowEntry, InstanceId, JobInstance, MainResult, StatusEvent, StepExecutionId,
 };
 use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeId, NoticeState};
+use oxbatch_core::log::LogLevel;
+use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeChannel, NoticeId, NoticeState};
 use oxbatch_core::repository::*;
 use oxbatch_core::schedule::rules::LastRun;
 use oxbatch_core::{JobExecution, StepExecution};
@@ -282,5 +284,13 @@ impl Audit for Gate {
         end_audit(id: AuditId, outcome: String) -> ();
         audit(since: Option<Timestamp>, page: PageRequest) -> AuditPage;
         prune_audit(before: Timestamp, limit: u32) -> u64;
+    }
+}
+
+impl Logs for Gate {
+    pass! {
+        put_log_segment(segment: NewLogSegment) -> LogSegmentId;
+        log_segments(id: ExecutionId, page: LogPage, level: Option<LogLevel>) -> Vec<LogSegment>;
+        log_size(id: ExecutionId) -> LogSize;
     }
 }
