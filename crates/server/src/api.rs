@@ -12,6 +12,7 @@ pub(crate) mod instances;
 pub(crate) mod jobs;
 pub(crate) mod launch;
 pub(crate) mod login;
+pub(crate) mod logs;
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 pub(crate) mod nodes;

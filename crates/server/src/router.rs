@@ -13,8 +13,8 @@ use crate::access::{Needed, administer, data, open, operate, view};
 #[cfg(feature = "metrics")]
 use crate::api::metrics;
 use crate::api::{
-    all_events, audit, backfills, events, executions, fires, graph, health, instances, jobs, launch, login, nodes,
-    notices, operate, parameters_schema, preview, rerun, restart, schedules, skips, steps,
+    all_events, audit, backfills, events, executions, fires, graph, health, instances, jobs, launch, login, logs,
+    nodes, notices, operate, parameters_schema, preview, rerun, restart, schedules, skips, steps,
 };
 #[cfg(feature = "docs")]
 use crate::docs;
@@ -53,6 +53,7 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(view(routes!(executions::get)))
         .routes(view(routes!(events::follow)))
         .routes(view(routes!(all_events::follow)))
+        .routes(data(routes!(logs::read)))
         .routes(view(routes!(steps::list)))
         .routes(data(routes!(skips::list)))
         .routes(operate(routes!(rerun::rerun)))

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::{JobExecution, StepExecution};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::executions::shown_alone;
 use crate::error::{Problem, ProblemKind};
@@ -62,15 +62,23 @@ pub(crate) async fn follow(
     stream(state, |state, sender| async move { report(&state, execution, &sender).await })
 }
 
+/// One of the streams that may be open at once.
+///
+/// # Errors
+/// When there are as many as there may be.
+pub(super) fn stream_permit(state: &AppState) -> Result<OwnedSemaphorePermit, Problem> {
+    state.streams().clone().try_acquire_owned().map_err(|_| {
+        let problem = Problem::new(ProblemKind::Overloaded, "too many streams are open; try again later");
+        problem.retry_after(RETRY_SECONDS)
+    })
+}
+
 /// Answers with the events that `feed` sends until it returns, the client leaves or the service ends.
 pub(super) fn stream<F: Future<Output = ()> + Send>(
     state: AppState,
     feed: impl FnOnce(AppState, mpsc::Sender<Event>) -> F + Send + 'static,
 ) -> Result<Response, Problem> {
-    let Ok(permit) = state.streams().clone().try_acquire_owned() else {
-        let problem = Problem::new(ProblemKind::Overloaded, "too many streams of events are open; try again later");
-        return Err(problem.retry_after(RETRY_SECONDS));
-    };
+    let permit = stream_permit(&state)?;
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(async move {
         let shutdown = state.shutdown().clone();
