@@ -83,6 +83,10 @@ pub(crate) struct ServeArgs {
     pub(crate) shutdown_timeout: Option<String>,
     #[arg(long, value_name = "TIME", help = engine::RETENTION.help())]
     pub(crate) retention: Option<String>,
+    #[arg(long, value_name = "LEVEL", help = logging::KEPT_LEVEL.help())]
+    pub(crate) logs_level: Option<String>,
+    #[arg(long, value_name = "SIZE", help = logging::MAX_PER_EXECUTION.help())]
+    pub(crate) logs_max_per_execution: Option<String>,
 }
 
 /// The commands; without one the service is run.
@@ -104,6 +108,8 @@ pub(crate) enum Command {
     Instances(commands::instances::InstancesArgs),
     /// Show an execution and its steps
     Show(commands::show::ShowArgs),
+    /// Print what the steps of an execution have logged
+    Logs(commands::logs::LogsArgs),
     /// List the items that an execution skipped, or run them again
     Skips(commands::skips::SkipsArgs),
     /// Ask an execution to stop at its next safe point, wherever it runs
@@ -160,6 +166,7 @@ impl Command {
             | Self::Executions(_)
             | Self::Instances(_)
             | Self::Show(_)
+            | Self::Logs(_)
             | Self::Skips(_)
             | Self::Stop(_)
             | Self::Restart(_)

@@ -16,6 +16,7 @@ pub(crate) mod jobs;
 pub(crate) mod launch;
 #[cfg(feature = "man")]
 pub(crate) mod man;
+pub(crate) mod logs;
 pub(crate) mod nodes;
 pub(crate) mod notices;
 mod preview;

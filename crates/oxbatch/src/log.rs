@@ -1,15 +1,18 @@
-//! The log on standard error: its set-up, the record of panics, and the consumer that writes the engine's events.
+//! The log on standard error: its set-up, and the record of panics.
+
+mod capture;
+mod events;
 
 use std::io::{self, Write};
 use std::panic::PanicHookInfo;
 
-use oxbatch_core::engine::{Event, EventConsumer};
-use oxbatch_core::execution::{JobExecution, Status, StepExecution, cause_chain};
-use oxbatch_core::notice::Notice;
-use oxbatch_core::repository::{Fire, Recovered, RepositoryError};
-use oxbatch_server::Repeats;
-use tracing::{debug, error, info, warn};
-use tracing_subscriber::EnvFilter;
+use tracing::error;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use capture::Capture;
+pub(crate) use events::EventLog;
 
 use crate::settings::logging::{LogFormat, LogSettings, without_drivers};
 use crate::{colour, progress};
@@ -23,11 +26,14 @@ pub(crate) const COMMAND_LEVEL: &str = "warn";
 pub(crate) fn init(settings: LogSettings, default_level: &str) {
     let filter = settings.level.unwrap_or_else(|| EnvFilter::new(without_drivers(default_level)));
     let colours = colour::on_stderr();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| LogOutput).with_ansi(colours);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| LogOutput).with_ansi(colours);
+    // Each with a level of its own: what is kept of an execution does not depend on what is shown here.
+    let kept = settings.kept.map(|filter| Capture.with_filter(filter));
+    let all = tracing_subscriber::registry().with(kept);
     // A subscriber that a caller has set already stays.
     let _ = match settings.format {
-        LogFormat::Text => subscriber.try_init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+        LogFormat::Text => all.with(lines.with_filter(filter)).try_init(),
+        LogFormat::Json => all.with(lines.json().flatten_event(true).with_filter(filter)).try_init(),
     };
     std::panic::set_hook(Box::new(log_panic));
 }

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use oxbatch_core::log::changes_display;
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -41,12 +42,12 @@ pub(crate) fn megabytes(bytes: u64) -> String {
 
 /// Text as it may go to a terminal: what controls it, or turns the direction of text, is escaped. Line breaks stay.
 pub(crate) fn plain(text: &str) -> String {
-    escaped(text, |c| c != '\n' && controls(c))
+    escaped(text, |c| c != '\n' && changes_display(c))
 }
 
 /// Text as it may stand in a line: with its line breaks escaped too, so that no value passes for another line.
 pub(crate) fn one_line(text: &str) -> String {
-    escaped(text, controls)
+    escaped(text, changes_display)
 }
 
 fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
@@ -55,22 +56,6 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
         if is_escaped(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     shown
-}
-
-/// `true` if a character changes how others are shown: control characters, line and paragraph separators, marks and
-/// overrides of the direction of text.
-fn controls(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{61c}'
-                | '\u{200e}'
-                | '\u{200f}'
-                | '\u{2028}'
-                | '\u{2029}'
-                | '\u{202a}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}'
-        )
 }
 
 #[cfg(test)]

@@ -142,11 +142,11 @@ fn execute(
     }
     let sources = Sources::load(globals.config.as_deref())?;
     colour::choose(output::resolve(&globals, &sources)?);
-    let level = match command {
-        Command::Serve(_) => log::SERVICE_LEVEL,
-        _ => log::COMMAND_LEVEL,
+    let (level, serve) = match &command {
+        Command::Serve(arguments) => (log::SERVICE_LEVEL, Some(arguments)),
+        _ => (log::COMMAND_LEVEL, None),
     };
-    log::init(LogSettings::resolve(&globals, &sources)?, level);
+    log::init(LogSettings::resolve(&globals, serve, &sources)?, level);
     let registry = registry.map_err(|error| CliError::Registry { problem: cause_chain(error.as_ref()) })?;
     let program = Program { registry, listeners, globals, sources, trail: Trail::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -181,6 +181,7 @@ async fn dispatch(program: &Program, command: Command) -> Result<Exit, CliError>
         Command::Executions(arguments) => commands::executions::run(program, arguments).await,
         Command::Instances(arguments) => commands::instances::run(program, arguments).await,
         Command::Show(arguments) => commands::show::run(program, arguments).await,
+        Command::Logs(arguments) => commands::logs::run(program, arguments).await,
         Command::Skips(arguments) => commands::skips::run(program, arguments).await,
         Command::Stop(arguments) => commands::stop::run(program, arguments).await,
         Command::Restart(arguments) => commands::restart::run(program, arguments).await,

@@ -13,12 +13,15 @@ use http::Http;
 pub(crate) use http::{encode, tls};
 use oxbatch_core::execution::{ExecutionId, JobInstance, StoredSkip};
 use oxbatch_core::job::ParameterType;
+use oxbatch_core::log::{KeptLine, LogPosition};
 use oxbatch_core::repository::{Drain, Missing, NodeStatus};
 use oxbatch_core::{JobExecution, StepExecution};
 use oxbatch_server::view::{ForecastView, RestartPlanView};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use shapes::{CountShape, ExecutionShape, InstanceShape, JobShape, LaunchedShape, NodeShape, SkipShape, StepShape};
+use shapes::{
+    CountShape, ExecutionShape, InstanceShape, JobShape, LaunchedShape, LogLineShape, NodeShape, SkipShape, StepShape,
+};
 pub(crate) use shapes::{JobRow, ParameterRow, RerunShape};
 pub(crate) use token::BearerToken;
 
@@ -158,6 +161,14 @@ impl RemoteService {
             }
         }
         Ok(Listed { items, shown, next: None })
+    }
+
+    /// Lines of the log of an execution.
+    pub(crate) async fn log(&self, id: ExecutionId, query: Query) -> Result<LogLines, RemoteError> {
+        let path = query.on(&format!("/executions/{id}/logs"));
+        let (shapes, end) = or_missing(self.http.log_lines::<LogLineShape>(&path).await, Missing::Execution, id)?;
+        let lines = self.read(shapes.into_iter().map(LogLineShape::into_line).collect())?;
+        Ok(LogLines { lines, end: self.read(end.map(|end| end.parse()).transpose())? })
     }
 
     /// The jobs that the service knows, and their shapes as the service shows them.
@@ -326,6 +337,13 @@ fn or_missing<T>(answer: Result<T, RemoteError>, what: Missing, culprit: impl Di
 
 fn shape<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
     T::deserialize(value).map_err(|error| error.to_string())
+}
+
+/// Lines of a log, and the position behind them.
+#[derive(Debug)]
+pub(crate) struct LogLines {
+    pub(crate) lines: Vec<KeptLine>,
+    pub(crate) end: Option<LogPosition>,
 }
 
 /// The items of a list: as types of the core, and as the service has written them.

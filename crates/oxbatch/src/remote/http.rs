@@ -39,6 +39,8 @@ pub(super) struct Answer {
     body: String,
     /// The header that leads to the next page.
     link: Option<String>,
+    /// The position behind the lines of a log.
+    log_position: Option<String>,
 }
 
 impl Http {
@@ -89,6 +91,16 @@ impl Http {
         let answer = self.get_as(path, "application/x-ndjson").await?;
         let items = answer.body.lines().map(serde_json::from_str).collect::<Result<_, _>>();
         items.map_err(|error: serde_json::Error| self.unreadable(error.to_string()))
+    }
+
+    /// Reads lines of a log, and the position behind them.
+    pub(super) async fn log_lines<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<(Vec<T>, Option<String>), RemoteError> {
+        let answer = self.get_as(path, "application/x-ndjson").await?;
+        let items = answer.body.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+        Ok((items.map_err(|error: serde_json::Error| self.unreadable(error.to_string()))?, answer.log_position))
     }
 
     /// Asks for a change that must not be asked for twice.
@@ -197,9 +209,10 @@ impl Http {
 
 fn exchange(agent: &Agent, request: Request<String>) -> Result<(StatusCode, Answer), ureq::Error> {
     let mut response: Response<ureq::Body> = agent.run(request)?;
-    let link = response.headers().get(LINK).and_then(|link| link.to_str().ok()).map(str::to_owned);
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (link, log_position) = (header(LINK.as_str()), header("x-log-position"));
     let body = response.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_string()?;
-    Ok((response.status(), Answer { body, link }))
+    Ok((response.status(), Answer { body, link, log_position }))
 }
 
 /// The cursor in a link to the next page: `</executions?limit=2&cursor=e10>; rel="next"`.

@@ -9,6 +9,7 @@ use oxbatch_core::execution::{
     StoredSkip, UnknownSkipPhase,
 };
 use oxbatch_core::job::{Parameter, ParameterType, ProcessExitCodes};
+use oxbatch_core::log::{KeptLine, LogLine};
 use oxbatch_core::repository::{Drain, Node, NodeReport, NodeState, NodeStatus};
 use oxbatch_core::{Decimal, JobExecution, JobParameters, ParameterValue, Status, StepExecution};
 use oxbatch_server::view::PhaseSharesView;
@@ -409,4 +410,17 @@ fn text(value: Value) -> String {
 
 fn status(text: &str) -> Result<Status, String> {
     text.parse().map_err(|_| format!("unknown status '{text}'"))
+}
+/// A line of a log.
+#[derive(Debug, Deserialize)]
+pub(super) struct LogLineShape {
+    position: String,
+    #[serde(flatten)]
+    line: LogLine,
+}
+
+impl LogLineShape {
+    pub(super) fn into_line(self) -> Result<KeptLine, String> {
+        Ok(KeptLine { position: self.position.parse()?, line: self.line })
+    }
 }

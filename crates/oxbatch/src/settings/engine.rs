@@ -7,7 +7,7 @@ use oxbatch_core::EngineConfig;
 use oxbatch_core::engine::OperatorConfig;
 use oxbatch_core::repository::{Node, RecoverPolicy};
 
-use super::{Setting, SettingError, Sources, parse_count};
+use super::{Setting, SettingError, Sources, logging, parse_count};
 use crate::cli::{GlobalArgs, ServeArgs};
 use crate::duration::parse_duration;
 
@@ -112,6 +112,8 @@ pub(crate) struct EngineSettings {
     pub(crate) shutdown_timeout: Option<Duration>,
     /// Age at which ended executions are removed.
     pub(crate) retention: Option<Duration>,
+    /// Most bytes that are kept of the log of an execution.
+    pub(crate) max_log_bytes: Option<u64>,
 }
 
 impl EngineSettings {
@@ -133,6 +135,7 @@ impl EngineSettings {
             recover: sources.read(&RECOVER, flag(|serve| &serve.recover), parse_recover)?,
             shutdown_timeout: sources.read(&SHUTDOWN_TIMEOUT, flag(|serve| &serve.shutdown_timeout), parse_duration)?,
             retention: sources.read(&RETENTION, flag(|serve| &serve.retention), parse_retention)?,
+            max_log_bytes: logging::max_per_execution(serve, sources)?,
         })
     }
 
@@ -156,6 +159,7 @@ impl EngineSettings {
         config.recover = self.recover.unwrap_or(config.recover);
         config.shutdown_timeout = self.shutdown_timeout.unwrap_or(config.shutdown_timeout);
         config.retention = self.retention;
+        config.max_log_bytes = self.max_log_bytes.unwrap_or(config.max_log_bytes);
         config
     }
 }
