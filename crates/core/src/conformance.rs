@@ -5,10 +5,12 @@
 
 pub mod access;
 pub mod backfills;
+pub mod bulk;
 pub mod changes;
 pub mod definitions;
 pub mod fixture;
 pub mod items;
+pub mod launch_pauses;
 pub mod launching;
 pub mod logs;
 pub mod new_runs;
@@ -109,6 +111,8 @@ macro_rules! repository_conformance {
                 lists_are_filtered_and_paged_without_gaps,
                 instances_are_counted_by_job,
                 parameters_read_back_exactly,
+                executions_are_found_by_parameters,
+                executions_are_found_by_text,
                 a_summary_counts_by_status,
                 the_past_of_an_instance_is_what_its_next_execution_goes_on_with,
             ];
@@ -123,6 +127,15 @@ macro_rules! repository_conformance {
             backfills: [
                 a_backfill_launches_within_its_limit_and_never_moves_the_schedule,
                 a_cancelled_backfill_launches_no_more,
+            ];
+            bulk: [
+                a_bulk_is_worked_on_by_one_and_goes_on_where_it_was,
+                the_same_bulk_runs_once_until_it_is_cancelled,
+                the_last_executions_of_instances_are_found_together,
+            ];
+            launch_pauses: [
+                a_paused_job_is_launched_and_waits,
+                a_pause_of_all_holds_up_every_job,
             ];
             logs: [
                 segments_are_read_from_a_position_on_or_from_the_end,
@@ -213,6 +226,8 @@ mod tests {
             include_str!("conformance/times.rs"),
             include_str!("conformance/definitions.rs"),
             include_str!("conformance/logs.rs"),
+            include_str!("conformance/bulk.rs"),
+            include_str!("conformance/launch_pauses.rs"),
         ] {
             for line in source.lines() {
                 let Some(rest) = line.strip_prefix("pub async fn ") else { continue };

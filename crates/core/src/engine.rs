@@ -1,5 +1,6 @@
 //! Runs jobs: takes executions, runs their steps on threads of their own, keeps leases, recovers, stops, shuts down.
 
+mod bulk;
 mod changes;
 mod channels;
 mod clock;
@@ -11,6 +12,7 @@ mod grace;
 mod heartbeat;
 mod job_end;
 mod job_listeners;
+mod launch_pauses;
 mod local;
 mod logs;
 mod notices;
@@ -46,6 +48,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use bulk::{BulkPlan, MAX_PLANNED_BULK};
 pub use clock::{Clock, SystemClock};
 pub use config::{
     DEFAULT_CONCURRENCY, DEFAULT_HEARTBEAT, DEFAULT_LEASE, DEFAULT_MAX_RECOVERIES, DEFAULT_QUEUE_LIMIT,
@@ -153,6 +156,7 @@ impl Engine {
             state.tasks.spawn(notices::keep(Arc::clone(&state), state.config.notices.clone()));
             dispatch::recover(&state).await?;
             state.tasks.spawn(dispatch::take_work(Arc::clone(&state)));
+            state.tasks.spawn(bulk::keep(Arc::clone(&state), operator.clone()));
             state.tasks.spawn(schedules::keep(Arc::clone(&state), operator.scheduler()));
             if let Some(time) = state.config.retention {
                 state.tasks.spawn(retention::keep(Arc::clone(&state), time));

@@ -3,8 +3,10 @@
 mod access;
 mod audit;
 mod backfills;
+mod bulk;
 mod error;
 mod fires;
+mod launch_pauses;
 mod lease;
 mod logs;
 mod missing;
@@ -27,7 +29,12 @@ use uuid::Uuid;
 pub use access::{NewPass, Sessions, Tokens};
 pub use audit::{Audit, AuditEntry, AuditId, AuditPage, NewAuditEntry};
 pub use backfills::{Backfill, BackfillId, BackfillState, BackfillWork, Backfills, NewBackfill};
+pub use bulk::{
+    BegunBulk, Bulk, BulkAction, BulkId, BulkOutcome, BulkPage, BulkResult, BulkState, Bulks, NewBulk,
+    digest as bulk_digest, filter_from_json as bulk_filter_from_json, filter_to_json as bulk_filter_to_json,
+};
 pub use error::{LaunchError, RepositoryError};
+pub use launch_pauses::{LaunchPause, LaunchPauses};
 pub use lease::{Lease, LeaseKey, Node, StepFence, leased_executions};
 pub use logs::{LogPage, LogSegment, LogSegmentId, LogSize, Logs, NewLogSegment};
 pub use missing::Missing;
@@ -38,7 +45,7 @@ pub use notices::{AttemptEnd, NoticePage, Notices, ServiceChannels};
 pub use past::{InstancePast, PastAttempt};
 pub use query::{
     Changes, ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary,
-    KeptSkips, PageRequest, PendingSkips, PoolStatus, SkipPage, Workload, rows_to_read,
+    KeptSkips, PageRequest, ParameterMatch, PendingSkips, PoolStatus, SkipPage, Workload, rows_to_read,
 };
 pub use requests::{
     Admission, ChunkAck, ChunkSave, ClaimRequest, Claimed, Compacted, ExecutionOutcome, FlowPast, FlowRecord,
@@ -78,7 +85,7 @@ pub type RepositoryFuture<'a, T> = BoxFuture<'a, Result<T, RepositoryError>>;
 /// - A store that can be taken away under a process, as a file can, answers no launch and no heartbeat after that, but
 ///   says [`RepositoryError::Gone`].
 pub trait JobRepository:
-    Executions + History + Nodes + Schedules + Notices + Backfills + Logs + Tokens + Sessions + Audit
+    Executions + History + Nodes + Schedules + Notices + Backfills + Logs + Bulks + LaunchPauses + Tokens + Sessions + Audit
 {
     /// The kind of the store and where it is, without secrets, for messages: `SQLite oxbatch.db`.
     fn location(&self) -> String;

@@ -74,6 +74,14 @@ macro_rules! has_notice_channels {
     };
 }
 
+/// No pause holds up a waiting execution: a further condition of its claim.
+macro_rules! no_launch_pause {
+    () => {
+        " AND NOT EXISTS (SELECT 1 FROM oxbatch_launch_pause AS pause
+             WHERE pause.job_name = '' OR pause.job_name = oxbatch_job_execution.job_name) "
+    };
+}
+
 /// An idempotency key that has outlived its time is overwritten.
 macro_rules! overwrites_key {
     () => {
@@ -105,5 +113,5 @@ macro_rules! past_attempts {
 
 pub(crate) use {
     ended_columns, has_newest_step, has_notice_channels, is_last_of_instance, kept_counts, kept_items, last_reruns,
-    overwrites_key, past_attempts, renews_heartbeat,
+    no_launch_pause, overwrites_key, past_attempts, renews_heartbeat,
 };

@@ -1,8 +1,9 @@
 //! The statement of a list of executions: static pieces, everything else bound.
 
 use jiff::Timestamp;
-use oxbatch_core::repository::rules::list::branches;
-use oxbatch_core::repository::{ExecutionFilter, PageRequest};
+use oxbatch_core::job::DateTime;
+use oxbatch_core::repository::rules::list::{FEW_INSTANCES, INDEXED_CHARACTERS, branches};
+use oxbatch_core::repository::{ExecutionFilter, PageRequest, ParameterMatch};
 
 use crate::columns::execution_columns;
 
@@ -12,6 +13,7 @@ pub(crate) enum Value {
     Number(i64),
     Text(String),
     Time(Timestamp),
+    Double(f64),
 }
 
 /// The differences between the two databases.
@@ -24,6 +26,12 @@ pub(crate) struct Dialect {
     pub(crate) order: &'static str,
     /// The begin of a branch with an order of its own, which a bracket ends.
     pub(crate) branch: &'static str,
+    /// The condition of a text: before its value, between the two of them, and behind.
+    pub(crate) text: [&'static str; 3],
+    /// The begin and the end of the condition by which the executions of a few instances are looked up.
+    pub(crate) instances: Option<[&'static str; 2]>,
+    /// The smallest id that is looked at.
+    pub(crate) down_to: Option<i64>,
 }
 
 struct Statement {
@@ -41,11 +49,78 @@ impl Statement {
         self.sql.push_str(&self.values.len().to_string());
     }
 
+    /// The executions of instances with a parameter.
+    fn and_parameter(&mut self, wanted: &ParameterMatch) {
+        let begin = " AND EXISTS (SELECT 1 FROM oxbatch_job_instance_parameter AS parameter
+             WHERE parameter.job_instance_id = oxbatch_job_execution.job_instance_id AND NOT parameter.secret
+                 AND parameter.key_name = ";
+        self.push(begin, text(&wanted.name));
+        self.push(" AND (parameter.string_value = ", text(&wanted.value));
+        let ReadAs { number, double, date } = ReadAs::of(&wanted.value);
+        self.and(" OR parameter.long_value = ", number);
+        self.and(" OR parameter.double_value = ", double);
+        self.and(" OR parameter.date_value = ", date);
+        self.sql.push_str("))");
+    }
+
+    /// The ids of the instances with a parameter, each found by an index.
+    fn instances_with(&mut self, wanted: &ParameterMatch) {
+        const OF: &str = "SELECT job_instance_id FROM oxbatch_job_instance_parameter WHERE NOT secret AND key_name = ";
+        let prefix: String = wanted.value.chars().take(INDEXED_CHARACTERS).collect();
+        self.push(OF, text(&wanted.name));
+        self.push(" AND substr(string_value, 1, 100) = ", text(&prefix));
+        self.push(" AND string_value = ", text(&wanted.value));
+        let ReadAs { number, double, date } = ReadAs::of(&wanted.value);
+        for (column, value) in
+            [(" AND long_value = ", number), (" AND double_value = ", double), (" AND date_value = ", date)]
+        {
+            if let Some(value) = value {
+                self.sql.push_str(" UNION ALL ");
+                self.push(OF, text(&wanted.name));
+                self.push(column, value);
+            }
+        }
+    }
+
     fn and(&mut self, condition: &str, value: Option<Value>) {
         if let Some(value) = value {
             self.push(condition, value);
         }
     }
+}
+
+/// A value as the types that it can be read as, besides a text.
+struct ReadAs {
+    number: Option<Value>,
+    double: Option<Value>,
+    date: Option<Value>,
+}
+
+impl ReadAs {
+    fn of(value: &str) -> Self {
+        let date = DateTime::parse(value).ok().map(|date| date.saturating_instant().as_microsecond());
+        let double = value.parse().ok().filter(|double: &f64| double.is_finite());
+        Self {
+            number: value.parse().ok().map(Value::Number),
+            double: double.map(Value::Double),
+            date: date.map(Value::Number),
+        }
+    }
+}
+
+/// PostgreSQL's text holds no NUL.
+fn text(text: &str) -> Value {
+    Value::Text(text.replace('\0', "\u{fffd}"))
+}
+
+/// The number of instances with a parameter, as far as it matters, and its values.
+pub(crate) fn count_instances(wanted: &ParameterMatch, sign: char) -> (String, Vec<Value>) {
+    let mut count = Statement { sql: String::new(), values: Vec::new(), sign };
+    count.sql.push_str("SELECT count(*) FROM (SELECT job_instance_id FROM (");
+    count.instances_with(wanted);
+    count.push(") AS found LIMIT ", Value::Number(FEW_INSTANCES + 1));
+    count.sql.push_str(") AS few");
+    (count.sql, count.values)
 }
 
 /// The statement of a page, and its values. Each status has a branch of its own, so that each walks its index from the
@@ -69,6 +144,21 @@ pub(crate) fn select_executions(
         list.and(" AND job_instance_id = ", filter.instance_id.map(|id| Value::Number(id.0)));
         list.and(" AND create_time >= ", filter.from.map(Value::Time));
         list.and(" AND create_time < ", filter.to.map(Value::Time));
+        list.and(" AND id >= ", dialect.down_to.map(Value::Number));
+        if let (Some([begin, end]), Some(first)) = (dialect.instances, filter.parameters.first()) {
+            list.sql.push_str(begin);
+            list.instances_with(first);
+            list.sql.push_str(end);
+        }
+        for wanted in &filter.parameters {
+            list.and_parameter(wanted);
+        }
+        if let Some(wanted) = &filter.text {
+            let wanted = text(&wanted.to_ascii_lowercase());
+            list.push(dialect.text[0], wanted.clone());
+            list.push(dialect.text[1], wanted);
+            list.sql.push_str(dialect.text[2]);
+        }
         list.sql.push_str(" ORDER BY ");
         list.sql.push_str(dialect.order);
         list.push(" DESC LIMIT ", Value::Number(page.rows_to_read()));
@@ -86,7 +176,15 @@ mod tests {
 
     use super::*;
 
-    const DIALECT: Dialect = Dialect { sign: '?', table: "executions", order: "id", branch: "(" };
+    const DIALECT: Dialect = Dialect {
+        sign: '?',
+        table: "executions",
+        order: "id",
+        branch: "(",
+        text: ["", "", ""],
+        instances: None,
+        down_to: None,
+    };
 
     fn shape(filter: &ExecutionFilter, before: Option<i64>) -> (String, Vec<Value>) {
         let (sql, values) = select_executions(filter, PageRequest { before, limit: 2 }, &DIALECT);
@@ -102,6 +200,7 @@ mod tests {
             from: Some(time),
             to: Some(time),
             instance_id: Some(InstanceId(7)),
+            ..ExecutionFilter::default()
         };
         let (sql, values) = shape(&all, Some(9));
         assert_eq!(

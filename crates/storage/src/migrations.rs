@@ -137,6 +137,27 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         #[cfg(feature = "postgres")]
         postgres: include_str!("../migrations/postgres/0017_logs.sql"),
     },
+    Migration {
+        number: 18,
+        name: "bulk",
+        sqlite: include_str!("../migrations/sqlite/0018_bulk.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0018_bulk.sql"),
+    },
+    Migration {
+        number: 19,
+        name: "launch_pauses",
+        sqlite: include_str!("../migrations/sqlite/0019_launch_pauses.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0019_launch_pauses.sql"),
+    },
+    Migration {
+        number: 20,
+        name: "search",
+        sqlite: include_str!("../migrations/sqlite/0020_search.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0020_search.sql"),
+    },
 ];
 
 /// Number of the newest migration that this version knows.

@@ -1,6 +1,7 @@
 //! The repository on PostgreSQL: many nodes, one truth.
 
 mod access;
+mod bulk;
 mod changes;
 mod chunk;
 mod claim;
@@ -10,6 +11,7 @@ mod error;
 mod finish;
 mod flow;
 mod launch;
+mod launch_pauses;
 mod logs;
 mod migrate;
 mod node;

@@ -2,6 +2,7 @@
 
 mod access;
 mod backup;
+mod bulk;
 mod changes;
 mod chunk;
 mod claim;
@@ -12,6 +13,7 @@ mod finish;
 mod flow;
 mod identifier;
 mod launch;
+mod launch_pauses;
 mod logs;
 mod migrate;
 mod node;

@@ -4,10 +4,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Backend;
-use super::fixture::{JOB, LONG, Process, admitted, launch_of};
+use super::fixture::{JOB, LONG, Process, admitted, launch_of, outcome};
 use crate::execution::{ExecutionId, Status, StatusEvent};
 use crate::job::{DateTime, JobParameters};
-use crate::repository::{ExecutionFilter, InstanceFilter, LaunchRequest, PageRequest, RepositoryError};
+use crate::repository::{
+    ExecutionFilter, ExecutionOutcome, InstanceFilter, LaunchRequest, PageRequest, RepositoryError,
+};
 
 /// The ids of all executions that fit, newest first, from pages of a size.
 pub async fn all(process: &Process, filter: &ExecutionFilter, limit: u32) -> Vec<ExecutionId> {
@@ -174,4 +176,64 @@ pub async fn the_past_of_an_instance_is_what_its_next_execution_goes_on_with(bac
     assert_eq!((past.last, attempts), (forced.execution_id(), vec![("Load", 1)]));
     let missing = process.repository.instance_past(ExecutionId(99)).await.unwrap_err();
     assert!(matches!(missing, RepositoryError::NotFound { .. }), "{missing}");
+}
+
+/// Executions are found by the parameters of their instances, whatever their type, and never by a secret.
+pub async fn executions_are_found_by_parameters(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let date = DateTime::parse("2024-02-29").unwrap();
+    let long = "x".repeat(300);
+    let mut ids = Vec::new();
+    for key in 0..3_i64 {
+        let mut parameters = JobParameters::default()
+            .with("key", key)
+            .with("file", format!("trades-{key}.csv").as_str())
+            .with("share", 0.5)
+            .with("day", date)
+            .with("long", format!("{long}{key}").as_str());
+        let secret = crate::job::Parameter { value: "s3cret".into(), identifying: false, secret: true };
+        parameters.insert("password", secret);
+        ids.push(process.launch(LaunchRequest { parameters, ..launch_of(key) }).await.unwrap().execution.id);
+    }
+    ids.reverse();
+    let found = async |wanted: &[&str], text: Option<&str>| {
+        let parameters = wanted.iter().map(|text| text.parse().unwrap()).collect();
+        let filter = ExecutionFilter { parameters, text: text.map(str::to_owned), ..ExecutionFilter::default() };
+        all(&process, &filter, 2).await
+    };
+    assert_eq!(found(&["file=trades-1.csv"], None).await, ids[1..2]);
+    assert_eq!(found(&["key=2"], None).await, ids[..1]);
+    assert_eq!(found(&["share=0.5", "key=0"], None).await, ids[2..]);
+    assert_eq!(found(&["day=2024-02-29"], None).await, ids);
+    assert_eq!(found(&[&format!("long={long}2")], None).await, ids[..1]);
+    assert_eq!(found(&["key=0", "file=trades-1.csv"], None).await, Vec::new());
+    for nothing in ["file=trades", "password=s3cret", "key=no", "other=1", "file=\0"] {
+        assert_eq!(found(&[nothing], None).await, Vec::new(), "{nothing}");
+    }
+    assert_eq!(found(&["share=0.5"], Some("jOB")).await, ids);
+    assert_eq!(found(&["share=0.5"], Some("another")).await, Vec::new());
+}
+
+/// A text is found in names of jobs and in exit messages, page by page.
+pub async fn executions_are_found_by_text(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let mut ids = Vec::new();
+    for key in 0..5 {
+        let lease = process.run(key, LONG).await;
+        let message = if key % 2 == 0 { "The Ledger is away: 100%_" } else { "it was fine" };
+        let outcome = ExecutionOutcome { exit_message: Some(message.to_owned()), ..outcome(StatusEvent::Fail, false) };
+        process.repository.finish_execution(&lease, outcome).await.unwrap();
+        ids.push(lease.execution_id());
+    }
+    ids.reverse();
+    let of_ledger = [ids[0], ids[2], ids[4]];
+    let filter = |text: &str| ExecutionFilter { text: Some(text.to_owned()), ..ExecutionFilter::default() };
+    for limit in [1, 2, 10] {
+        assert_eq!(all(&process, &filter("ledger IS"), limit).await, of_ledger);
+        assert_eq!(all(&process, &filter("100%_"), limit).await, of_ledger);
+        assert_eq!(all(&process, &filter("job"), limit).await, ids);
+        assert_eq!(all(&process, &filter("nowhere"), limit).await, Vec::new());
+    }
+    let failed = ExecutionFilter { statuses: vec![Status::Completed], ..filter("ledger") };
+    assert_eq!(all(&process, &failed, 10).await, Vec::new());
 }

@@ -20,6 +20,8 @@ pub(super) struct LocalNode {
     pub(super) renew: Notify,
     /// Notified when a schedule was changed in this process.
     pub(super) schedules: Notify,
+    /// Notified when bulk work was begun in this process.
+    pub(super) bulks: Notify,
     /// `true` if the node listens to notifications of the store.
     pub(super) listens: bool,
     /// No new work is taken once it is cancelled.
@@ -35,6 +37,7 @@ impl LocalNode {
             work: Notify::new(),
             renew: Notify::new(),
             schedules: Notify::new(),
+            bulks: Notify::new(),
             listens,
             closing: CancellationToken::new(),
         }

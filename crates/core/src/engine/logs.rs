@@ -188,7 +188,7 @@ impl Store {
     /// Adds lines to the open segment, as many as make it long enough by what is known of them.
     fn add(&mut self) {
         let open = &mut self.open;
-        let ratio = if open.packed == 0 { FIRST_RATIO } else { (open.lines.len() / open.packed).max(1) };
+        let ratio = open.lines.len().checked_div(open.packed).map_or(FIRST_RATIO, |ratio| ratio.max(1));
         let room = (SEGMENT_BYTES * ratio).min(MAX_RAW_BYTES).saturating_sub(open.lines.len()).max(LEAST_ADDED);
         let first = self.added.checked_sub(1).map_or(0, |last| self.taken.marks[last].end);
         let mut begin = first;

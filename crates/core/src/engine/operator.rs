@@ -101,6 +101,16 @@ impl Operator {
         self.inner.local.schedules.notify_one();
     }
 
+    /// Wakes the node of this process, if one runs: there may be work to take.
+    pub(super) fn wake_work(&self) {
+        self.inner.local.work.notify_one();
+    }
+
+    /// Wakes the node of this process, if one runs: bulk work was begun.
+    pub(super) fn wake_bulks(&self) {
+        self.inner.local.bulks.notify_one();
+    }
+
     /// Ends a running execution whose process is dead, as a node would at its next poll; a living one is left alone.
     /// The result is its state then.
     ///

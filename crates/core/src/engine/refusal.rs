@@ -3,7 +3,7 @@
 use super::restart_plan::RestartPlan;
 use crate::execution::{ExecutionId, Status};
 use crate::job::{InvalidParameters, MAX_PRIORITY, MIN_PRIORITY};
-use crate::repository::{LaunchError, Missing, RepositoryError};
+use crate::repository::{BulkId, LaunchError, Missing, RepositoryError};
 
 /// The refusals of an operator.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,24 @@ pub enum OperatorError {
         id: ExecutionId,
         /// The reason, and the alternative.
         reason: String,
+    },
+    /// There is no such bulk.
+    #[error("{}: {id}", Missing::Bulk)]
+    UnknownBulk {
+        /// Its id.
+        id: BulkId,
+    },
+    /// A bulk that cannot begin, or cannot be cancelled.
+    #[error("{problem}")]
+    BulkRefused {
+        /// The reason, and the alternative.
+        problem: String,
+    },
+    /// A pause of launches that cannot begin or end.
+    #[error("{problem}")]
+    PauseRefused {
+        /// The reason, and the alternative.
+        problem: String,
     },
     /// The node takes no new work.
     #[error("the service is shutting down and takes no new work")]

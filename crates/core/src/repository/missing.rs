@@ -25,6 +25,8 @@ pub enum Missing {
     Backfill,
     /// A channel of notices.
     Channel,
+    /// Bulk work.
+    Bulk,
 }
 
 impl Missing {
@@ -40,6 +42,7 @@ impl Missing {
             Self::Fire => ("fire not found", "Fire not found"),
             Self::Backfill => ("backfill not found", "Backfill not found"),
             Self::Channel => ("channel not found", "Channel not found"),
+            Self::Bulk => ("bulk not found", "Bulk not found"),
         }
     }
 

@@ -19,6 +19,28 @@ pub struct ExecutionFilter {
     pub to: Option<Timestamp>,
     /// Of this instance.
     pub instance_id: Option<InstanceId>,
+    /// Of instances that were created with all of these parameters.
+    pub parameters: Vec<ParameterMatch>,
+    /// With this text in the name of the job or in the exit message, whatever the case of its ASCII letters.
+    pub text: Option<String>,
+}
+
+/// A parameter that is searched for; secrets are never found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterMatch {
+    /// Its name.
+    pub name: String,
+    /// Its value as it is written: a text, a number or a date.
+    pub value: String,
+}
+
+impl std::str::FromStr for ParameterMatch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("must be NAME=VALUE")?;
+        Ok(Self { name: name.to_owned(), value: value.to_owned() })
+    }
 }
 
 /// The filter of a list of instances; an empty one shows all.
@@ -69,7 +91,8 @@ pub(super) fn cut<T>(rows: &mut Vec<T>, limit: u32) -> Option<&T> {
 pub struct ExecutionPage {
     /// The rows, newest first.
     pub executions: Vec<JobExecution>,
-    /// The begin of the next page; `None` on the last.
+    /// The begin of the next page; `None` on the last. A page of a search may have fewer rows than fit, or none, and
+    /// another one behind it.
     pub next: Option<i64>,
 }
 
@@ -78,6 +101,13 @@ impl ExecutionPage {
     pub fn of(mut executions: Vec<JobExecution>, limit: u32) -> Self {
         let next = cut(&mut executions, limit).map(|execution| execution.id.0);
         Self { executions, next }
+    }
+
+    /// The page of a search that has looked at executions down to an id; `oldest` is the smallest that there is.
+    pub fn of_search(executions: Vec<JobExecution>, limit: u32, down_to: i64, oldest: i64) -> Self {
+        let page = Self::of(executions, limit);
+        let next = page.next.or((down_to > oldest).then_some(down_to));
+        Self { next, ..page }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod channels;
+pub mod bulk;
 pub mod context;
 pub mod finish;
 pub mod flow;

@@ -10,6 +10,7 @@ use super::node::lock_queue;
 use super::rows;
 use super::session::Session;
 use super::sql::{execution_columns, now};
+use crate::conditions::no_launch_pause;
 
 /// The longest lease: a hundred years.
 const LONGEST_SECONDS: f64 = 100.0 * 365.25 * 86_400.0;
@@ -31,7 +32,9 @@ pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<O
                 "WITH foremost AS MATERIALIZED (
                      SELECT id AS foremost_id FROM oxbatch_job_execution
                      WHERE status = 'STARTING' AND lease_owner IS NULL AND ($7::bigint IS NULL OR id = $7)
-                         AND job_name = ANY ($6)
+                         AND job_name = ANY ($6)",
+                no_launch_pause!(),
+                "
                          AND job_name <> ALL (ARRAY(
                              SELECT job FROM unnest($8::text[], $9::bigint[]) AS limited (job, most)
                              WHERE most <= (SELECT count(*) FROM oxbatch_job_execution AS running

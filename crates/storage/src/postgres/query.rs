@@ -1,7 +1,9 @@
 //! Lists and details: keyset pages over indexes, never OFFSET.
 
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
-use oxbatch_core::repository::rules::list::{NARROW_SPAN, Span, time_question};
+use oxbatch_core::repository::rules::list::{
+    FEW_INSTANCES, NARROW_SPAN, Span, is_search, search_down_to, time_question,
+};
 use oxbatch_core::repository::{
     ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, Missing,
     PageRequest, RepositoryError, SkipPage, Workload, rows_to_read,
@@ -12,7 +14,7 @@ use super::error::StoreError;
 use super::session::Session;
 use super::sql::{execution_columns, instance_columns, skip_columns, step_columns};
 use super::{migrate, rows};
-use crate::list::{Dialect, Value, select_executions};
+use crate::list::{Dialect, Value, count_instances, select_executions};
 
 pub(super) async fn execution(session: &Session, id: ExecutionId) -> Result<Option<JobExecution>, StoreError> {
     let sql = concat!("SELECT ", execution_columns!(), " FROM oxbatch_job_execution WHERE id = $1");
@@ -27,10 +29,47 @@ pub(super) async fn executions(
     if is_no_name(filter.job_name.as_deref()) {
         return Ok(ExecutionPage { executions: Vec::new(), next: None });
     }
+    if is_search(filter) {
+        return search(session, filter, page).await;
+    }
     let by_time = is_better_by_time(session, filter, page).await?;
-    let (sql, values) = select_executions(filter, page, &dialect(by_time));
+    Ok(ExecutionPage::of(found(session, filter, page, &dialect(by_time)).await?, page.limit))
+}
+
+async fn found(
+    session: &Session,
+    filter: &ExecutionFilter,
+    page: PageRequest,
+    dialect: &Dialect,
+) -> Result<Vec<JobExecution>, StoreError> {
+    let (sql, values) = select_executions(filter, page, dialect);
     let found = session.list(&sql, &values.iter().map(typed).collect::<Vec<_>>()).await?;
-    Ok(ExecutionPage::of(found.iter().map(rows::execution).collect::<Result<_, _>>()?, page.limit))
+    found.iter().map(rows::execution).collect()
+}
+
+/// A search: the executions of the few instances that have a parameter, else some of the newest that are left.
+async fn search(session: &Session, filter: &ExecutionFilter, page: PageRequest) -> Result<ExecutionPage, StoreError> {
+    if let Some(wanted) = filter.parameters.first() {
+        let (sql, values) = count_instances(wanted, '$');
+        let counted = session.list(&sql, &values.iter().map(typed).collect::<Vec<_>>()).await?;
+        let instances: i64 = counted.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?;
+        if instances <= FEW_INSTANCES {
+            let instances = Some([" AND job_instance_id = ANY (ARRAY(", "))"]);
+            let dialect = Dialect { order: "id + 0", instances, ..dialect(false) };
+            return Ok(ExecutionPage::of(found(session, filter, page, &dialect).await?, page.limit));
+        }
+    }
+    let bounds = session
+        .one(
+            "SELECT coalesce((SELECT min(id) FROM oxbatch_job_execution), 0),
+                 coalesce((SELECT max(id) FROM oxbatch_job_execution), 0)",
+            &[],
+        )
+        .await?;
+    let (oldest, newest): (i64, i64) = (bounds.try_get(0)?, bounds.try_get(1)?);
+    let down_to = search_down_to(page, newest);
+    let dialect = Dialect { down_to: Some(down_to), ..dialect(false) };
+    Ok(ExecutionPage::of_search(found(session, filter, page, &dialect).await?, page.limit, down_to, oldest))
 }
 
 /// Text with a NUL is the name of nothing: PostgreSQL cannot even be asked for it.
@@ -40,7 +79,15 @@ fn is_no_name(name: Option<&str>) -> bool {
 
 /// The dialect of a list. An order that no index has leaves the planner the index on times.
 pub(super) fn dialect(by_time: bool) -> Dialect {
-    Dialect { sign: '$', table: "oxbatch_job_execution", order: if by_time { "id + 0" } else { "id" }, branch: "(" }
+    // Letters beyond ASCII stay as they are, as in the other database.
+    let text = [
+        " AND (strpos(lower(coalesce(exit_message, '') COLLATE \"C\"), ",
+        ") > 0 OR strpos(lower(job_name COLLATE \"C\"), ",
+        ") > 0)",
+    ];
+    let order = if by_time { "id + 0" } else { "id" };
+    let table = "oxbatch_job_execution";
+    Dialect { sign: '$', table, order, branch: "(", text, instances: None, down_to: None }
 }
 
 /// A value with the type by which it is bound.
@@ -49,6 +96,7 @@ pub(super) fn typed(value: &Value) -> (&(dyn ToSql + Sync), Type) {
         Value::Number(number) => (number, Type::INT8),
         Value::Text(text) => (text, Type::TEXT),
         Value::Time(time) => (time, Type::TIMESTAMPTZ),
+        Value::Double(double) => (double, Type::FLOAT8),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Old fires and notices: removed, as old executions are.
+//! Old fires, notices and bulks: removed, as old executions are.
 
 use jiff::Timestamp;
 
@@ -16,6 +16,9 @@ pub(crate) async fn prune<D: Database>(
          WHERE record_time < $1 AND outcome NOT IN ('WAITING', 'PLANNED') ORDER BY record_time LIMIT $2)";
     const NOTICES: &str = "DELETE FROM oxbatch_notice WHERE id IN (SELECT id FROM oxbatch_notice
          WHERE create_time < $1 AND state <> 'PENDING' ORDER BY create_time LIMIT $2)";
+    const BULKS: &str = "DELETE FROM oxbatch_bulk WHERE id IN (SELECT id FROM oxbatch_bulk
+         WHERE end_time < $1 ORDER BY id LIMIT $2)";
     let row = values![before, i64::from(limit)];
-    Ok(database.execute(FIRES, &row).await? + database.execute(NOTICES, &row).await?)
+    let removed = database.execute(FIRES, &row).await? + database.execute(NOTICES, &row).await?;
+    Ok(removed + database.execute(BULKS, &row).await?)
 }

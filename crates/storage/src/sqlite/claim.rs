@@ -8,6 +8,7 @@ use super::error::StoreError;
 use super::launch::microseconds;
 use super::sql::{execution_columns, now};
 use super::{node, rows};
+use crate::conditions::no_launch_pause;
 
 /// Gives the foremost waiting execution to a node. The one writer at a time makes the limits exact.
 pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<Option<Claimed>, StoreError> {
@@ -29,7 +30,9 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
         " + ?5
          WHERE id = (SELECT id FROM oxbatch_job_execution
              WHERE status = 'STARTING' AND lease_owner IS NULL AND (?7 IS NULL OR id = ?7)
-                 AND job_name IN (SELECT key FROM json_each(?6))
+                 AND job_name IN (SELECT key FROM json_each(?6))",
+        no_launch_pause!(),
+        "
                  AND job_name NOT IN (SELECT key FROM json_each(?8) AS of_job
                      WHERE of_job.value <= (SELECT count(*) FROM oxbatch_job_execution AS running
                          WHERE running.lease_owner IS NOT NULL AND running.job_name = of_job.key))

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
-use oxbatch_core::repository::rules::list::{NARROW_SPAN, Span, time_question};
+use oxbatch_core::repository::rules::list::{
+    FEW_INSTANCES, NARROW_SPAN, Span, is_search, search_down_to, time_question,
+};
 use oxbatch_core::repository::{
     ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, Missing,
     PageRequest, RepositoryError, SkipPage, Workload, rows_to_read,
@@ -13,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::error::{StoreError, unreadable};
 use super::sql::{execution_columns, instance_columns, skip_columns, step_columns};
 use super::{migrate, rows};
-use crate::list::{self, Dialect, select_executions};
+use crate::list::{self, Dialect, count_instances, select_executions};
 
 pub(super) fn execution(connection: &Connection, id: ExecutionId) -> Result<Option<JobExecution>, StoreError> {
     let mut statement = connection.prepare_cached(concat!(
@@ -29,11 +31,47 @@ pub(super) fn executions(
     filter: &ExecutionFilter,
     page: PageRequest,
 ) -> Result<ExecutionPage, StoreError> {
+    if is_search(filter) {
+        return search(connection, filter, page);
+    }
     let by_time = is_better_by_time(connection, filter, page)?;
-    let (sql, values) = select_executions(filter, page, &dialect(by_time));
+    Ok(ExecutionPage::of(found(connection, filter, page, &dialect(by_time))?, page.limit))
+}
+
+fn found(
+    connection: &Connection,
+    filter: &ExecutionFilter,
+    page: PageRequest,
+    dialect: &Dialect,
+) -> Result<Vec<JobExecution>, StoreError> {
+    let (sql, values) = select_executions(filter, page, dialect);
     let mut statement = connection.prepare_cached(&sql)?;
     let executions = statement.query_map(params_from_iter(values.into_iter().map(bound)), rows::execution)?;
-    Ok(ExecutionPage::of(executions.collect::<Result<_, _>>()?, page.limit))
+    Ok(executions.collect::<Result<_, _>>()?)
+}
+
+/// A search: the executions of the few instances that have a parameter, else some of the newest that are left.
+fn search(connection: &Connection, filter: &ExecutionFilter, page: PageRequest) -> Result<ExecutionPage, StoreError> {
+    if let Some(wanted) = filter.parameters.first() {
+        let (sql, values) = count_instances(wanted, '?');
+        let values = params_from_iter(values.into_iter().map(bound));
+        let instances: i64 = connection.prepare_cached(&sql)?.query_row(values, |row| row.get(0))?;
+        if instances <= FEW_INSTANCES {
+            let table = "oxbatch_job_execution INDEXED BY oxbatch_job_execution_of_instance";
+            let instances = Some([" AND job_instance_id IN (", ")"]);
+            let dialect = Dialect { table, instances, ..dialect(false) };
+            return Ok(ExecutionPage::of(found(connection, filter, page, &dialect)?, page.limit));
+        }
+    }
+    let (oldest, newest): (i64, i64) = connection
+        .prepare_cached(
+            "SELECT coalesce((SELECT min(id) FROM oxbatch_job_execution), 0),
+                 coalesce((SELECT max(id) FROM oxbatch_job_execution), 0)",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let down_to = search_down_to(page, newest);
+    let dialect = Dialect { down_to: Some(down_to), ..dialect(false) };
+    Ok(ExecutionPage::of_search(found(connection, filter, page, &dialect)?, page.limit, down_to, oldest))
 }
 
 fn dialect(by_time: bool) -> Dialect {
@@ -41,7 +79,8 @@ fn dialect(by_time: bool) -> Dialect {
         true => "oxbatch_job_execution INDEXED BY oxbatch_job_execution_created",
         false => "oxbatch_job_execution",
     };
-    Dialect { sign: '?', table, order: "id", branch: "SELECT * FROM (" }
+    let text = [" AND (instr(lower(coalesce(exit_message, '')), ", ") > 0 OR instr(lower(job_name), ", ") > 0)"];
+    Dialect { sign: '?', table, order: "id", branch: "SELECT * FROM (", text, instances: None, down_to: None }
 }
 
 fn bound(value: list::Value) -> Value {
@@ -49,6 +88,7 @@ fn bound(value: list::Value) -> Value {
         list::Value::Number(number) => Value::Integer(number),
         list::Value::Text(text) => Value::Text(text),
         list::Value::Time(time) => Value::Integer(time.as_microsecond()),
+        list::Value::Double(double) => Value::Real(double),
     }
 }
 

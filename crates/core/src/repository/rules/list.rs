@@ -9,6 +9,25 @@ use crate::repository::{ExecutionFilter, PageRequest};
 /// newest on.
 pub const NARROW_SPAN: i64 = 10_000;
 
+/// The number of ids that a search looks at for a page, where no index finds what it searches for.
+pub const SEARCHED_AT_ONCE: i64 = 20_000;
+
+/// The number of instances with a parameter up to which their executions are looked up one by one.
+pub const FEW_INSTANCES: i64 = 1_000;
+
+/// Characters of a text by which an index finds it.
+pub const INDEXED_CHARACTERS: usize = 100;
+
+/// `true` if a list searches for what only the rows themselves tell.
+pub fn is_search(filter: &ExecutionFilter) -> bool {
+    filter.instance_id.is_none() && (filter.text.is_some() || !filter.parameters.is_empty())
+}
+
+/// The smallest id that a page of a search looks at; `newest` is the greatest that there is.
+pub fn search_down_to(page: PageRequest, newest: i64) -> i64 {
+    page.upper_bound().min(newest.saturating_add(1)) - SEARCHED_AT_ONCE
+}
+
 /// A span of creation times, open where it has no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {

@@ -294,3 +294,26 @@ impl Logs for Gate {
         log_size(id: ExecutionId) -> LogSize;
     }
 }
+
+impl Bulks for Gate {
+    pass! {
+        create_bulk(bulk: NewBulk) -> BegunBulk;
+        bulks(id: Option<BulkId>) -> Vec<Bulk>;
+        cancel_bulk(id: BulkId, time: Timestamp) -> bool;
+        claim_bulk(owner: String, keep: Duration) -> Option<Bulk>;
+        record_bulk(id: BulkId, owner: String, result: Option<BulkResult>, time: Timestamp) -> bool;
+        bulk_results(id: BulkId, page: PageRequest) -> BulkPage;
+        last_executions(ids: Vec<InstanceId>) -> Vec<Option<ExecutionId>>;
+    }
+}
+
+impl LaunchPauses for Gate {
+    fn resume_launches<'a>(&'a self, job_name: Option<&'a str>) -> RepositoryFuture<'a, bool> {
+        self.inner.resume_launches(job_name)
+    }
+
+    pass! {
+        pause_launches(pause: LaunchPause) -> ();
+        launch_pauses() -> Vec<LaunchPause>;
+    }
+}
