@@ -3,6 +3,7 @@
 pub(crate) mod all_events;
 pub(crate) mod audit;
 pub(crate) mod backfills;
+pub(crate) mod bulk;
 pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod fires;
@@ -11,6 +12,7 @@ pub(crate) mod health;
 pub(crate) mod instances;
 pub(crate) mod jobs;
 pub(crate) mod launch;
+pub(crate) mod launch_pauses;
 pub(crate) mod login;
 pub(crate) mod logs;
 #[cfg(feature = "metrics")]

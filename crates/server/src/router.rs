@@ -13,8 +13,9 @@ use crate::access::{Needed, administer, data, open, operate, view};
 #[cfg(feature = "metrics")]
 use crate::api::metrics;
 use crate::api::{
-    all_events, audit, backfills, events, executions, fires, graph, health, instances, jobs, launch, login, logs,
-    nodes, notices, operate, parameters_schema, preview, rerun, restart, schedules, skips, steps,
+    all_events, audit, backfills, bulk, events, executions, fires, graph, health, instances, jobs, launch,
+    launch_pauses, login, logs, nodes, notices, operate, parameters_schema, preview, rerun, restart, schedules, skips,
+    steps,
 };
 #[cfg(feature = "docs")]
 use crate::docs;
@@ -48,6 +49,11 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(view(routes!(graph::of_job)))
         .routes(view(routes!(graph::of_execution)))
         .routes(operate(routes!(launch::launch)))
+        .routes(view(routes!(launch_pauses::list)))
+        .routes(operate(routes!(launch_pauses::pause_job)))
+        .routes(operate(routes!(launch_pauses::resume_job)))
+        .routes(operate(routes!(launch_pauses::pause_all)))
+        .routes(operate(routes!(launch_pauses::resume_all)))
         .routes(data(routes!(preview::preview)))
         .routes(view(routes!(executions::list)))
         .routes(view(routes!(executions::get)))
@@ -84,6 +90,11 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(view(routes!(backfills::list)))
         .routes(view(routes!(backfills::get)))
         .routes(operate(routes!(backfills::cancel)))
+        .routes(operate(routes!(bulk::start)))
+        .routes(view(routes!(bulk::list)))
+        .routes(view(routes!(bulk::get)))
+        .routes(view(routes!(bulk::results)))
+        .routes(operate(routes!(bulk::cancel)))
         .routes(view(routes!(notices::list)))
         .routes(view(routes!(notices::attempts)))
         .routes(operate(routes!(notices::test)))

@@ -5,12 +5,14 @@
 
 mod audit;
 mod backfill;
+mod bulk;
 mod execution;
 mod graph;
 mod health;
 mod instance;
 mod job;
 mod launch;
+mod launch_pause;
 mod log;
 mod node;
 mod notice;
@@ -27,12 +29,14 @@ mod value;
 
 pub use audit::AuditView;
 pub use backfill::{BackfillInput, BackfillPlanView, BackfillView, PlannedFireView};
+pub use bulk::{BulkFilterView, BulkInput, BulkPlanView, BulkResultView, BulkView};
 pub use execution::{ExecutionView, NewestStep};
 pub use graph::{ElementKindView, ElementView, FinallyView, FinallyWhenView, GraphView, WayEndView, WayView, states};
 pub use health::HealthView;
 pub use instance::{InstanceCountView, InstanceParameterView, InstanceView};
 pub use job::{CountsView, DeclarationView, JobStepView, JobView, KindView, PatternView, ProcessExitCodeView};
 pub use launch::LaunchView;
+pub use launch_pause::{LaunchPauseInput, LaunchPauseView};
 pub use log::LogLineView;
 pub use node::{DrainView, NodeStateView, NodeView, RunningView};
 pub use notice::{NoticeAttemptView, NoticeTrialView, NoticeView};

@@ -21,7 +21,8 @@ pub(crate) async fn shown(engine: &Engine, execution: JobExecution) -> Result<Ex
         true => newest_step(engine, execution.id).await?,
         false => None,
     };
-    Ok(ExecutionView::new(execution, engine.registry(), newest.as_ref()))
+    let held_up_by = engine.held_up_by(&execution).await?;
+    Ok(ExecutionView::new(execution, engine.registry(), newest.as_ref()).with_pause(held_up_by))
 }
 
 /// The same with the time that is left.
@@ -52,6 +53,8 @@ impl StrictQuery for ExecutionsQuery {
             from: reader.one("from", instant),
             to: reader.one("to", instant),
             instance_id: reader.one("instance", id).map(InstanceId),
+            parameters: reader.many("parameter", str::parse),
+            text: reader.one("text", |text| Ok(text.to_owned())).filter(|text| !text.is_empty()),
         };
         Self { filter, page: List::Executions.page(reader) }
     }
@@ -100,6 +103,8 @@ pub(crate) async fn listed(
         ("from" = Option<String>, Query, description = "Only created at or after this time", format = DateTime),
         ("to" = Option<String>, Query, description = "Only created before this time", format = DateTime),
         ("instance" = Option<i64>, Query, description = "Only of this instance", minimum = 1),
+        ("parameter" = Option<Vec<String>>, Query, description = "Only of instances with this parameter, NAME=VALUE; a page may then have fewer rows than fit, and another one behind it"),
+        ("text" = Option<String>, Query, description = "Only with this text in the job's name or the exit message", pattern = "^[^\\u0000\\ufffd]*$"),
         ("limit" = Option<u32>, Query, description = "Most rows", minimum = 1, maximum = 500),
         ("cursor" = Option<String>, Query, description = "From the link to the next page", pattern = "^e[1-9a-f][0-9a-f]{0,14}$"),
     ),

@@ -21,6 +21,7 @@ pub(crate) enum List {
     Fires,
     Notices,
     Audit,
+    Bulk,
 }
 
 impl List {
@@ -32,6 +33,7 @@ impl List {
             Self::Fires => 'f',
             Self::Notices => 'n',
             Self::Audit => 'a',
+            Self::Bulk => 'b',
         }
     }
 

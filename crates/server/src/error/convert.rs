@@ -36,6 +36,9 @@ impl From<OperatorError> for Problem {
             OperatorError::NotRerunnable { id, .. } => {
                 Self::new(ProblemKind::NotRerunnable, error.to_string()).with_execution(id)
             }
+            OperatorError::UnknownBulk { .. } => Missing::Bulk.into(),
+            OperatorError::PauseRefused { problem } => Self::new(ProblemKind::PauseRefused, problem),
+            OperatorError::BulkRefused { problem } => Self::new(ProblemKind::BulkRefused, problem),
             OperatorError::ShuttingDown => {
                 Self::new(ProblemKind::ShuttingDown, error.to_string()).retry_after(RESTART_RETRY_SECONDS)
             }
@@ -77,6 +80,7 @@ impl From<Missing> for Problem {
             Missing::Schedule => ProblemKind::ScheduleNotFound,
             Missing::Fire => ProblemKind::FireNotFound,
             Missing::Backfill => ProblemKind::BackfillNotFound,
+            Missing::Bulk => ProblemKind::BulkNotFound,
             _ => ProblemKind::NothingHere,
         };
         Self::new(kind, missing.sentence())

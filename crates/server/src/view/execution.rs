@@ -55,6 +55,10 @@ pub struct ExecutionView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     seconds_left: Option<ForecastView>,
+    /// The reason why it waits, where launches are paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    held_up_by: Option<String>,
     /// The execution whose skipped items it runs again; null for any other.
     #[schema(minimum = 1, required)]
     rerun_of: Option<i64>,
@@ -107,9 +111,17 @@ impl ExecutionView {
             node: execution.node,
             progress,
             seconds_left: None,
+            held_up_by: None,
             rerun_of: execution.rerun_of.map(|id| id.0),
             rerun_by: execution.rerun_by.map(|id| id.0),
         }
+    }
+
+    /// The same with the reason why it waits.
+    #[must_use]
+    pub fn with_pause(mut self, reason: Option<String>) -> Self {
+        self.held_up_by = reason;
+        self
     }
 
     /// The same with the time that is left.

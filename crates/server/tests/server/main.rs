@@ -3,6 +3,7 @@
 
 mod access;
 mod all_events;
+mod bulk;
 mod conventions;
 mod events;
 mod executions;
@@ -12,6 +13,7 @@ mod hosts;
 mod instances;
 mod jobs;
 mod launch;
+mod launch_pauses;
 mod limits;
 mod login;
 #[cfg(feature = "metrics")]
@@ -26,5 +28,6 @@ mod parameters_schema;
 mod preview;
 mod rerun;
 mod schedules;
+mod search;
 mod skips;
 mod socket;
