@@ -120,6 +120,10 @@ pub(crate) enum Command {
     Abandon(commands::abandon::AbandonArgs),
     /// Write a copy of the SQLite database to a new file, also while services work on it
     Backup(commands::backup::BackupArgs),
+    /// Pause the launches of a job, or all: they are accepted and wait
+    Pause(commands::pause::PauseArgs),
+    /// Let paused launches go on
+    Resume(commands::pause::ResumeArgs),
     /// Remove executions that ended long ago
     Purge(commands::purge::PurgeArgs),
     /// List the nodes that share the database, and the executions that they run
@@ -171,6 +175,8 @@ impl Command {
             | Self::Stop(_)
             | Self::Restart(_)
             | Self::Abandon(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
             | Self::Nodes(_)
             | Self::Health(_)
             | Self::Schedules(_)

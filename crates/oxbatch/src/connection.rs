@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use oxbatch_core::engine::Operator;
+use oxbatch_core::engine::{Operator, OperatorError};
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::repository::{Drain, NodeStatus};
-use oxbatch_core::{JobExecution, JobRegistry, StepExecution};
+use oxbatch_core::{JobExecution, JobRegistry, Status, StepExecution};
 use oxbatch_server::view::ForecastView;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -57,6 +57,17 @@ impl Connection {
         Ok(match self {
             Self::Database(operator) => operator.forecast(execution).await?.map(Into::into),
             Self::Service(service) => service.forecast(execution.id).await?,
+        })
+    }
+
+    /// The reason why an execution waits, where a pause of launches holds it up.
+    pub(crate) async fn held_up_by(&self, execution: &JobExecution) -> Result<Option<String>, CliError> {
+        if execution.status != Status::Starting {
+            return Ok(None);
+        }
+        Ok(match self {
+            Self::Database(operator) => operator.held_up_by(execution).await.map_err(OperatorError::from)?,
+            Self::Service(service) => service.held_up_by(execution.id).await?,
         })
     }
 

@@ -187,6 +187,8 @@ async fn dispatch(program: &Program, command: Command) -> Result<Exit, CliError>
         Command::Restart(arguments) => commands::restart::run(program, arguments).await,
         Command::Abandon(arguments) => commands::abandon::run(program, arguments).await,
         Command::Backup(arguments) => commands::backup::run(program, arguments).await,
+        Command::Pause(arguments) => commands::pause::pause(program, arguments).await,
+        Command::Resume(arguments) => commands::pause::resume(program, arguments).await,
         Command::Purge(arguments) => commands::purge::run(program, arguments).await,
         Command::Nodes(arguments) => commands::nodes::run(program, arguments).await,
         Command::Schedules(arguments) => commands::schedules::run(program, arguments).await,

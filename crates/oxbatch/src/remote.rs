@@ -108,6 +108,13 @@ impl RemoteService {
         self.read(left.map(|left| shape(&left)).transpose())
     }
 
+    /// The reason why an execution waits, where a pause of launches holds it up.
+    pub(crate) async fn held_up_by(&self, id: ExecutionId) -> Result<Option<String>, RemoteError> {
+        let execution = self.http.get::<Value>(&format!("/executions/{id}")).await;
+        let execution = or_missing(execution, Missing::Execution, id)?;
+        Ok(execution.get("held_up_by").and_then(Value::as_str).map(str::to_owned))
+    }
+
     /// The steps of an execution.
     pub(crate) async fn steps(&self, id: ExecutionId) -> Result<Vec<StepExecution>, RemoteError> {
         let shapes = self.http.get::<Vec<StepShape>>(&format!("/executions/{id}/steps")).await;

@@ -3,7 +3,7 @@
 use clap::Args;
 use oxbatch_core::engine::Operator;
 use oxbatch_core::execution::{InstanceId, UnknownStatus};
-use oxbatch_core::repository::{ExecutionFilter, PageRequest};
+use oxbatch_core::repository::{ExecutionFilter, PageRequest, ParameterMatch};
 use oxbatch_core::{DateTime, JobExecution, Status};
 
 use super::{before, remark_next};
@@ -39,6 +39,12 @@ pub(crate) struct ExecutionsArgs {
     /// Only of this instance
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
     instance: Option<i64>,
+    /// Only of instances with this parameter; can be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    parameter: Vec<ParameterMatch>,
+    /// Only with this text in the name of the job or in the exit message
+    #[arg(long)]
+    text: Option<String>,
     /// Most rows
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=500))]
     limit: u32,
@@ -64,7 +70,7 @@ pub(crate) async fn run(program: &Program, arguments: ExecutionsArgs) -> Result<
 }
 
 async fn in_database(program: &Program, operator: &Operator, arguments: ExecutionsArgs) -> Result<Exit, CliError> {
-    let ExecutionsArgs { job, status, from, to, instance, limit, cursor, json } = arguments;
+    let ExecutionsArgs { job, status, from, to, instance, parameter, text, limit, cursor, json } = arguments;
     let repository = operator.repository();
     if let Some(name) = &job {
         operator.check_job_name(name).await.map_err(|error| program.explain(error))?;
@@ -75,9 +81,16 @@ async fn in_database(program: &Program, operator: &Operator, arguments: Executio
         from: from.map(DateTime::saturating_instant),
         to: to.map(DateTime::saturating_instant),
         instance_id: instance.map(InstanceId),
+        parameters: parameter,
+        text,
     };
-    let page = PageRequest { before: before(cursor.as_deref())?, limit };
-    let page = repository.executions(filter, page).await?;
+    let mut at = PageRequest { before: before(cursor.as_deref())?, limit };
+    let mut page = repository.executions(filter.clone(), at).await?;
+    // A page of a search may be empty although there are more.
+    while page.executions.is_empty() && page.next.is_some() {
+        at.before = page.next;
+        page = repository.executions(filter.clone(), at).await?;
+    }
     if json {
         output::json(&view::executions(repository.as_ref(), &program.registry, page.executions).await?)?;
     } else {
@@ -88,10 +101,22 @@ async fn in_database(program: &Program, operator: &Operator, arguments: Executio
 }
 
 async fn at_service(service: &RemoteService, arguments: ExecutionsArgs) -> Result<Exit, CliError> {
-    let ExecutionsArgs { job, status, from, to, instance, limit, cursor, json } = arguments;
-    let query = Query::default().with("from", from).with("to", to).with("instance", instance);
-    let query = status.into_iter().fold(query, |query, status| query.with("status", Some(status)));
-    let page = service.executions(job.as_deref(), query.with("limit", Some(limit)).with("cursor", cursor)).await?;
+    let ExecutionsArgs { job, status, from, to, instance, parameter, text, limit, mut cursor, json } = arguments;
+    let query = || {
+        let query = Query::default().with("from", from).with("to", to).with("instance", instance);
+        let query = status.iter().fold(query, |query, status| query.with("status", Some(status)));
+        let pair = |it: &ParameterMatch| format!("{}={}", it.name, it.value);
+        let query = parameter.iter().fold(query, |query, it| query.with("parameter", Some(pair(it))));
+        query.with("text", text.as_deref()).with("limit", Some(limit))
+    };
+    let page = loop {
+        let page = service.executions(job.as_deref(), query().with("cursor", cursor)).await?;
+        // A page of a search may be empty although there are more.
+        if !page.items.is_empty() || page.next.is_none() {
+            break page;
+        }
+        cursor = page.next;
+    };
     if json {
         output::json(&page.shown)?;
     } else {

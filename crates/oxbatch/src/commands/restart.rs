@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::repository::BulkAction;
 use oxbatch_server::view::{CourseView, RestartPlanView};
 
+use super::bulk::{self, WhereArgs};
 use super::wait::SentArgs;
 use super::{foreground, parse_id};
 use crate::connection::Connection;
@@ -19,10 +21,12 @@ use crate::program::Program;
 #[derive(Debug, Args)]
 pub(crate) struct RestartArgs {
     /// Id of the execution
-    #[arg(value_parser = parse_id)]
-    id: ExecutionId,
+    #[arg(value_parser = parse_id, required_unless_present = "filter")]
+    id: Option<ExecutionId>,
+    #[command(flatten)]
+    many: WhereArgs,
     /// Go on also where the definition of the job has changed in what the past of the instance depends on
-    #[arg(long)]
+    #[arg(long, conflicts_with = "filter")]
     accept_changes: bool,
     #[command(flatten)]
     sent: SentArgs,
@@ -31,7 +35,7 @@ pub(crate) struct RestartArgs {
     #[arg(long, conflicts_with_all = ["wait", "plan", "accept_changes"])]
     dry_run: bool,
     /// Restart only if what a dry run with this tag has said still holds
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", conflicts_with = "filter")]
     plan: Option<String>,
     /// Print the execution and its steps, or with --dry-run the plan, as JSON
     #[arg(long, conflicts_with = "wait")]
@@ -40,7 +44,12 @@ pub(crate) struct RestartArgs {
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: RestartArgs) -> Result<Exit, CliError> {
-    let RestartArgs { id, accept_changes, sent, dry_run, plan, json } = arguments;
+    let RestartArgs { id, many, accept_changes, sent, dry_run, plan, json } = arguments;
+    if let Some((filter, yes)) = many.taken() {
+        return bulk::run(program, BulkAction::Restart, filter, (yes, dry_run)).await;
+    }
+    // The command line is refused without one of them.
+    let Some(id) = id else { return Ok(Exit::Usage) };
     if dry_run {
         return plan_of(program, id, json).await;
     }

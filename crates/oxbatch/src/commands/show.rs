@@ -56,6 +56,9 @@ pub(crate) async fn run(program: &Program, arguments: ShowArgs) -> Result<Exit, 
             let execution = connection.execution(id).await?;
             let left = connection.forecast(&execution).await?;
             report(&execution, &connection.steps(id).await?)?;
+            if let Some(reason) = connection.held_up_by(&execution).await? {
+                output::line(output::one_line(&format!("waits: {reason}")))?;
+            }
             if let Some(left) = left {
                 output::line("")?;
                 output::line(time_left(&left))?;

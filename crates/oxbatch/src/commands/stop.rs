@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::repository::BulkAction;
 
+use super::bulk::{self, WhereArgs};
 use super::parse_id;
 use crate::colour::{self, paint_word};
 use crate::database::Access;
@@ -18,16 +20,26 @@ use crate::program::Program;
 #[derive(Debug, Args)]
 pub(crate) struct StopArgs {
     /// Id of the execution
-    #[arg(value_parser = parse_id)]
-    id: ExecutionId,
+    #[arg(value_parser = parse_id, required_unless_present = "filter")]
+    id: Option<ExecutionId>,
+    #[command(flatten)]
+    many: WhereArgs,
+    /// With --where: only count
+    #[arg(long, requires = "filter")]
+    dry_run: bool,
     /// Wait until it has stopped, but not longer than this
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "filter")]
     wait: Option<Duration>,
 }
 
 /// Runs the command.
 pub(crate) async fn run(program: &Program, arguments: StopArgs) -> Result<Exit, CliError> {
-    let StopArgs { id, wait } = arguments;
+    let StopArgs { id, many, dry_run, wait } = arguments;
+    if let Some((filter, yes)) = many.taken() {
+        return bulk::run(program, BulkAction::Stop, filter, (yes, dry_run)).await;
+    }
+    // The command line is refused without one of them.
+    let Some(id) = id else { return Ok(Exit::Usage) };
     program.trail.about("stop_execution", format!("execution {id}"));
     let connection = program.connection(Access::Write).await?;
     let mut execution = connection.stop(id).await?;

@@ -52,7 +52,8 @@ fn wait(context: &StepContext) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Work of about a microsecond and a line for each, to be measured: `run Pace` with and without `OXBATCH_LOGS_LEVEL=off`.
+/// Work of about a microsecond and a line for each, to be measured: `run Pace` with and without
+/// `OXBATCH_LOGS_LEVEL=off`.
 fn pace(_: &StepContext) -> Result<(), BoxError> {
     let begun = Instant::now();
     for n in 0..PACED {
