@@ -15,9 +15,9 @@ pub(crate) mod help;
 pub(crate) mod instances;
 pub(crate) mod jobs;
 pub(crate) mod launch;
+pub(crate) mod logs;
 #[cfg(feature = "man")]
 pub(crate) mod man;
-pub(crate) mod logs;
 pub(crate) mod nodes;
 pub(crate) mod notices;
 pub(crate) mod pause;

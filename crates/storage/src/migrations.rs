@@ -131,32 +131,32 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/postgres/0017_channels_of_services.sql"),
     },
     Migration {
-        number: 17,
-        name: "logs",
-        sqlite: include_str!("../migrations/sqlite/0017_logs.sql"),
-        #[cfg(feature = "postgres")]
-        postgres: include_str!("../migrations/postgres/0017_logs.sql"),
-    },
-    Migration {
         number: 18,
-        name: "bulk",
-        sqlite: include_str!("../migrations/sqlite/0018_bulk.sql"),
+        name: "logs",
+        sqlite: include_str!("../migrations/sqlite/0018_logs.sql"),
         #[cfg(feature = "postgres")]
-        postgres: include_str!("../migrations/postgres/0018_bulk.sql"),
+        postgres: include_str!("../migrations/postgres/0018_logs.sql"),
     },
     Migration {
         number: 19,
-        name: "launch_pauses",
-        sqlite: include_str!("../migrations/sqlite/0019_launch_pauses.sql"),
+        name: "bulk",
+        sqlite: include_str!("../migrations/sqlite/0019_bulk.sql"),
         #[cfg(feature = "postgres")]
-        postgres: include_str!("../migrations/postgres/0019_launch_pauses.sql"),
+        postgres: include_str!("../migrations/postgres/0019_bulk.sql"),
     },
     Migration {
         number: 20,
-        name: "search",
-        sqlite: include_str!("../migrations/sqlite/0020_search.sql"),
+        name: "launch_pauses",
+        sqlite: include_str!("../migrations/sqlite/0020_launch_pauses.sql"),
         #[cfg(feature = "postgres")]
-        postgres: include_str!("../migrations/postgres/0020_search.sql"),
+        postgres: include_str!("../migrations/postgres/0020_launch_pauses.sql"),
+    },
+    Migration {
+        number: 21,
+        name: "search",
+        sqlite: include_str!("../migrations/sqlite/0021_search.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0021_search.sql"),
     },
 ];
 

@@ -6,8 +6,8 @@
 pub(crate) mod access;
 pub(crate) mod audit;
 pub(crate) mod backfills;
-pub(crate) mod channels;
 pub(crate) mod bulk;
+pub(crate) mod channels;
 pub(crate) mod deadlines;
 pub(crate) mod fire;
 pub(crate) mod fires;

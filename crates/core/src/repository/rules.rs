@@ -1,8 +1,8 @@
 //! The decisions of the repository as pure functions: a backend reads facts, asks here, and writes the verdict.
 
 pub mod access;
-pub mod channels;
 pub mod bulk;
+pub mod channels;
 pub mod context;
 pub mod finish;
 pub mod flow;

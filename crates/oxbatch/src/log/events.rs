@@ -88,6 +88,7 @@ impl EventLog {
                 warn!(schedule, %instant, deadline = %late.kind, reason = late.message, "a fire is late");
             }
             Event::NoticeFailed { notice, problem, gives_up } => log_notice(notice, problem, gives_up),
+            Event::ChannelsDiffer { problem } => warn!(problem, "notices"),
             Event::ScheduleTrouble { name, problem } => self.schedule_trouble(name, problem),
             _ => {}
         }
@@ -212,6 +213,7 @@ impl EventConsumer for EventLog {
             Event::FireRecorded { .. }
             | Event::FireLate { .. }
             | Event::NoticeFailed { .. }
+            | Event::ChannelsDiffer { .. }
             | Event::ScheduleTrouble { .. } => self.of_schedule(event),
             Event::RepositoryTrouble { .. }
             | Event::RepositoryGone { .. }
