@@ -13,7 +13,6 @@ use oxbatch_core::execution::{
     ExecutionId, FlowEntry, InstanceId, JobInstance, MainResult, StatusEvent, StepExecutionId,
 };
 use oxbatch_core::log::LogLevel;
-use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeChannel, NoticeId, NoticeState};
 use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeId, NoticeState};
 use oxbatch_core::repository::*;
 use oxbatch_core::schedule::rules::LastRun;
