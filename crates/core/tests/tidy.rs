@@ -289,6 +289,64 @@ fn at_most_a_tenth_of_a_backend_stands_in_the_other_too() {
     assert!(twice * 10 <= all, "{twice} of {all} effective lines stand in runs of {RUN} that are in both backends");
 }
 
+/// Most lines of a function of the product, its signature included.
+const MOST_FUNCTION_LINES: usize = 60;
+
+/// Product code: no tests, no tools for them.
+fn product() -> Vec<PathBuf> {
+    let is_tool = |path: &Path| {
+        [
+            "/tests/",
+            "/tests.rs",
+            "/conformance",
+            "/test-postgres/",
+            "/doc-examples/",
+            "/chaos/",
+            "/benches/",
+            "/examples/",
+        ]
+        .iter()
+        .any(|part| path.to_string_lossy().contains(part))
+    };
+    sources().into_iter().filter(|path| !is_tool(path)).collect()
+}
+
+#[test]
+fn functions_of_the_product_fit_on_a_page() {
+    let mut culprits = Vec::new();
+    for path in product() {
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("\n#[cfg(test)]\n").next().unwrap();
+        // By rustfmt, a function ends with the first brace at its own indentation.
+        let mut open: Option<(usize, String, String)> = None;
+        for (number, line) in code.lines().enumerate() {
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let is_function = line.contains("fn ") && line.trim_start().split("fn ").next().is_some_and(is_qualifiers);
+            match &open {
+                None if is_function && !line.ends_with('}') && !line.ends_with(';') => {
+                    open = Some((number, format!("{indent}}}"), line.trim().to_owned()));
+                }
+                // A method without a body.
+                Some((_, end, _)) if line.starts_with(&end.replace('}', ")")) && line.ends_with(';') => open = None,
+                Some((begin, end, name)) if line == end => {
+                    let lines = number - begin + 1;
+                    if lines > MOST_FUNCTION_LINES {
+                        culprits.push(format!("{}:{}: {lines} lines: {name}", path.display(), begin + 1));
+                    }
+                    open = None;
+                }
+                _ => {}
+            }
+        }
+    }
+    none_of(culprits, "a function of the product has at most 60 lines");
+}
+
+fn is_qualifiers(text: &str) -> bool {
+    let known = ["pub", "async", "const", "unsafe", "extern", "default", "\"C\""];
+    text.split_whitespace().all(|word| known.contains(&word) || word.starts_with("pub("))
+}
+
 /// Folders of the core without circles: a file never imports one that imports it.
 const WITHOUT_CIRCLES: &[&str] = &["engine", "step", "schedule", "notice"];
 

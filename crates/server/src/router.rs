@@ -42,6 +42,11 @@ fn calls() -> OpenApiRouter<AppState> {
     let calls = OpenApiRouter::with_openapi(openapi::head());
     #[cfg(feature = "metrics")]
     let calls = calls.routes(view(routes!(metrics::scrape)));
+    service(schedules(executions(calls)))
+}
+
+/// Jobs, executions, instances.
+fn executions(calls: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
     calls
         .routes(view(routes!(jobs::list)))
         .routes(view(routes!(jobs::get)))
@@ -72,9 +77,11 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(view(routes!(instances::get)))
         .routes(view(routes!(instances::executions)))
         .routes(view(routes!(instances::parameters)))
-        .routes(view(routes!(nodes::list)))
-        .routes(administer(routes!(nodes::drain)))
-        .routes(administer(routes!(nodes::undrain)))
+}
+
+/// Schedules, fires, backfills, notices.
+fn schedules(calls: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+    calls
         .routes(view(routes!(schedules::list)))
         .routes(operate(routes!(schedules::add)))
         .routes(view(routes!(schedules::get)))
@@ -90,11 +97,6 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(view(routes!(backfills::list)))
         .routes(view(routes!(backfills::get)))
         .routes(operate(routes!(backfills::cancel)))
-        .routes(operate(routes!(bulk::start)))
-        .routes(view(routes!(bulk::list)))
-        .routes(view(routes!(bulk::get)))
-        .routes(view(routes!(bulk::results)))
-        .routes(operate(routes!(bulk::cancel)))
         .routes(view(routes!(notices::list)))
         .routes(view(routes!(notices::attempts)))
         .routes(operate(routes!(notices::test)))
@@ -103,6 +105,19 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(view(routes!(schedules::pauses)))
         .routes(operate(routes!(schedules::pause_all)))
         .routes(operate(routes!(schedules::resume_all)))
+}
+
+/// Bulk work, nodes, the audit log, logins, health.
+fn service(calls: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+    calls
+        .routes(view(routes!(nodes::list)))
+        .routes(administer(routes!(nodes::drain)))
+        .routes(administer(routes!(nodes::undrain)))
+        .routes(operate(routes!(bulk::start)))
+        .routes(view(routes!(bulk::list)))
+        .routes(view(routes!(bulk::get)))
+        .routes(view(routes!(bulk::results)))
+        .routes(operate(routes!(bulk::cancel)))
         .routes(administer(routes!(audit::list)))
         .routes(open(routes!(login::log_in)))
         .routes(view(routes!(login::log_out)))

@@ -38,7 +38,7 @@ pub struct BulkPlan {
     pub has_more: bool,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Batch {
     /// There is nothing to do.
