@@ -172,7 +172,7 @@ pub struct FirePage {
 }
 
 impl FirePage {
-    /// A page of so many rows as [`PageRequest::rows_to_read`] says.
+    /// A page of so many rows as [`PageRequest::rows_to_read`](super::PageRequest::rows_to_read) says.
     pub fn of(mut fires: Vec<Fire>, limit: u32) -> Self {
         let next = super::query::cut(&mut fires, limit).map(|last| last.id.0);
         Self { fires, next }

@@ -62,7 +62,7 @@ impl Schedule {
         self
     }
 
-    /// The time for which a missed fire may still be made up for. [`DEFAULT_WINDOW`]
+    /// The time for which a missed fire may still be made up for. [`DEFAULT_WINDOW`](super::DEFAULT_WINDOW)
     #[must_use]
     pub fn window(mut self, time: Duration) -> Self {
         self.window = time.as_secs();
