@@ -82,7 +82,7 @@ pub(crate) async fn claim<D: Database>(
     owner: &str,
     keep: Duration,
 ) -> Result<Option<Bulk>, StoreError<D::Error>> {
-    const LOOK: &str = "SELECT id FROM oxbatch_bulk
+    const NEXT: &str = "SELECT id FROM oxbatch_bulk
          WHERE status = 'RUNNING' AND (owner IS NULL OR owner = $1 OR owned_until < $2) ORDER BY id LIMIT 1";
     const TAKE: &str = concat!(
         "UPDATE oxbatch_bulk SET owner = $1, owned_until = $2
@@ -90,7 +90,7 @@ pub(crate) async fn claim<D: Database>(
         bulk_columns!()
     );
     let now = database.now().await?;
-    let Some(found) = database.optional(LOOK, &values![owner, now]).await? else { return Ok(None) };
+    let Some(found) = database.optional(NEXT, &values![owner, now]).await? else { return Ok(None) };
     let until = now.checked_add(keep).unwrap_or(now);
     let taken = database.optional(TAKE, &values![owner, until, found.number(0)?, now]).await?;
     Ok(taken.as_ref().map(bulk).transpose()?)
