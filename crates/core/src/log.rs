@@ -15,6 +15,6 @@ pub use level::{LogLevel, UnknownLevel};
 pub use line::{LineBuilder, LogLine, MAX_LINE_BYTES, MAX_TEXT_BYTES};
 pub use segment::unpack;
 pub(crate) use segment::{SEGMENT_BYTES, pack};
-pub use text::{changes_display, shown_line};
+pub use text::{changes_display, one_line, plain_text, shown_line};
 pub use writer::LogWriter;
 pub(crate) use writer::attached;

@@ -14,13 +14,15 @@ pub(crate) mod jobs;
 pub(crate) mod launch;
 pub(crate) mod launch_pauses;
 pub(crate) mod login;
+#[cfg(not(feature = "pages"))]
+pub(crate) mod login_page;
 pub(crate) mod logs;
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 pub(crate) mod nodes;
 pub(crate) mod notices;
 pub(crate) mod operate;
-mod page;
+pub(crate) mod page;
 pub(crate) mod parameters_schema;
 pub(crate) mod preview;
 pub(crate) mod rerun;

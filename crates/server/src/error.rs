@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, Response};
+use axum::http::{HeaderMap, HeaderValue, Response};
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -25,8 +25,8 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 pub(crate) struct Problem {
     pub(crate) kind: ProblemKind,
     pub(crate) detail: String,
-    execution_id: Option<i64>,
-    errors: Vec<ParameterError>,
+    pub(crate) execution_id: Option<i64>,
+    pub(crate) errors: Vec<ParameterError>,
     retry_after: Option<u32>,
     plan: Option<Box<RestartPlanView>>,
     /// For the log, never for the caller.
@@ -141,8 +141,13 @@ impl Problem {
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        self.set_headers(response.headers_mut(), allow);
+        response
+    }
+
+    /// The headers of the answer, whatever its form; `allow` is kept from a refused method.
+    pub(crate) fn set_headers(&self, headers: &mut HeaderMap, allow: Option<HeaderValue>) {
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -152,7 +157,6 @@ impl Problem {
         if let Some(methods) = allow {
             headers.insert(ALLOW, methods);
         }
-        response
     }
 }
 

@@ -24,6 +24,8 @@ mod error;
 mod extract;
 mod middleware;
 mod openapi;
+#[cfg(feature = "pages")]
+mod pages;
 mod repeats;
 #[cfg(feature = "metrics")]
 mod requests;
@@ -40,6 +42,8 @@ pub use config::{
 };
 pub use openapi::document;
 pub use repeats::Repeats;
+#[cfg(feature = "pages")]
+pub use router::pages;
 pub use router::router;
 pub use serve::{Bound, ServeError, bind, serve};
 pub use state::AppState;

@@ -25,7 +25,7 @@ use crate::openapi;
 use crate::state::AppState;
 
 /// The target of the redirect from `/`: the page for people, or the document where there is none.
-const HOME: &str = if cfg!(feature = "docs") { "/docs/" } else { "/openapi.json" };
+pub(crate) const HOME: &str = if cfg!(feature = "docs") { "/docs/" } else { "/openapi.json" };
 
 /// The rights of what the document does not describe: the page for people, and the document itself.
 pub(crate) const UNDOCUMENTED: [(&str, Needed); 6] = [
@@ -133,9 +133,7 @@ pub(crate) fn described() -> OpenApi {
 /// The whole interface as one service.
 pub fn router(state: AppState) -> Router {
     let (calls, _) = calls().split_for_parts();
-    with_pages(calls)
-        .route("/", get(async || Redirect::to(HOME)))
-        .route("/login", get(login::page))
+    with_pages(with_docs(calls))
         .route("/openapi.json", get(openapi::get))
         .fallback(async || Problem::new(ProblemKind::NothingHere, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
@@ -156,17 +154,39 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// The page for people.
-#[cfg(feature = "docs")]
+/// The pages for people.
+#[cfg(feature = "pages")]
 fn with_pages(router: Router<AppState>) -> Router<AppState> {
+    crate::pages::with_pages(router)
+}
+
+/// The pages for people are not a part of this build, but for the one that begins a session.
+#[cfg(not(feature = "pages"))]
+fn with_pages(router: Router<AppState>) -> Router<AppState> {
+    router.route("/", get(async || Redirect::to(HOME))).route("/login", get(crate::api::login_page::page))
+}
+
+/// The pages for people: method, path, and the right that each needs; `None` for those that anybody may ask.
+#[cfg(feature = "pages")]
+pub fn pages() -> Vec<(axum::http::Method, &'static str, Option<Right>)> {
+    let right = |needed| match needed {
+        Needed::Nothing => None,
+        Needed::Right(right) => Some(right),
+    };
+    crate::pages::all().into_iter().map(|route| (route.method, route.path, right(route.needed))).collect()
+}
+
+/// The page of the interface's description.
+#[cfg(feature = "docs")]
+fn with_docs(router: Router<AppState>) -> Router<AppState> {
     router
         .route("/docs", get(async || Redirect::to("/docs/")))
         .route("/docs/", get(docs::index))
         .route("/docs/{*file}", get(docs::file))
 }
 
-/// The page for people is not a part of this build.
+/// The page of the interface's description is not a part of this build.
 #[cfg(not(feature = "docs"))]
-fn with_pages(router: Router<AppState>) -> Router<AppState> {
+fn with_docs(router: Router<AppState>) -> Router<AppState> {
     router
 }

@@ -28,6 +28,19 @@ fn push(out: &mut String, text: &str) {
     }
 }
 
+/// Text as it may stand in a line of a terminal or a page: no value in it passes for another line or turns the direction
+/// of what stands around it.
+pub fn one_line(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    push(&mut shown, text);
+    shown
+}
+
+/// The same with its line breaks as they are.
+pub fn plain_text(text: &str) -> String {
+    text.split('\n').map(one_line).collect::<Vec<_>>().join("\n")
+}
+
 /// The line: time, level, step, target, message, fields.
 pub fn shown_line(line: &LogLine) -> String {
     let mut out = format!("{:.6} {:5} ", line.time, line.level);
@@ -63,6 +76,14 @@ fn is_word(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::log::LogLevel;
+
+    #[test]
+    fn a_value_passes_for_no_other_line_and_turns_no_text_around() {
+        assert_eq!(one_line("a\nstatus  COMPLETED"), "a\\nstatus  COMPLETED");
+        assert_eq!(one_line("\u{202e}DELIAF \u{1b}[2K \u{2028}x"), "\\u{202e}DELIAF \\u{1b}[2K \\u{2028}x");
+        assert_eq!(plain_text("two\nlines\t\u{2066}"), "two\nlines\\t\\u{2066}");
+        assert_eq!(one_line("Müller — 日本 שלום"), "Müller — 日本 שלום");
+    }
 
     #[test]
     fn a_hostile_line_stays_one_line_of_its_own_level() {

@@ -100,6 +100,11 @@ static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
         let stated = Stated { needed, operation: String::new() };
         routes.entry(path.to_owned()).or_default().insert(Method::GET, stated);
     }
+    #[cfg(feature = "pages")]
+    for route in crate::pages::all() {
+        let stated = Stated { needed: route.needed, operation: route.action.to_owned() };
+        routes.entry(route.path.to_owned()).or_default().insert(route.method, stated);
+    }
     routes
 });
 

@@ -15,8 +15,8 @@ use crate::view::AuditView;
 
 /// The query of the audit log.
 pub(crate) struct AuditQuery {
-    since: Option<Timestamp>,
-    page: PageRequest,
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) page: PageRequest,
 }
 
 impl StrictQuery for AuditQuery {

@@ -41,8 +41,8 @@ async fn newest_step(engine: &Engine, id: ExecutionId) -> Result<Option<NewestSt
 
 /// The query of a list of executions.
 pub(crate) struct ExecutionsQuery {
-    filter: ExecutionFilter,
-    page: PageRequest,
+    pub(crate) filter: ExecutionFilter,
+    pub(crate) page: PageRequest,
 }
 
 impl StrictQuery for ExecutionsQuery {

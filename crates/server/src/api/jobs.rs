@@ -12,11 +12,12 @@ use crate::state::AppState;
 use crate::view::JobView;
 
 /// The job of a name that the service must know.
-pub(super) fn known<'a>(engine: &'a Engine, name: &str) -> Result<&'a Job, Problem> {
+pub(crate) fn known<'a>(engine: &'a Engine, name: &str) -> Result<&'a Job, Problem> {
     engine.registry().get(name).ok_or_else(|| OperatorError::UnknownJob { name: name.to_owned() }.into())
 }
 
-async fn described(engine: &Engine, job: &Job) -> Result<JobView, Problem> {
+/// A job with how it fared.
+pub(crate) async fn described(engine: &Engine, job: &Job) -> Result<JobView, Problem> {
     let summary = engine.repository().job_summary(job.name()).await?;
     let last_execution = match summary.last_execution {
         Some(execution) => Some(shown(engine, execution).await?),

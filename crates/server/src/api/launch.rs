@@ -110,7 +110,7 @@ pub(super) async fn answer(state: &AppState, launched: Launched, wait: Option<Du
 }
 
 /// The refusal of what was asked for an execution: it exists, but its job may be unknown to this service by now.
-pub(super) fn unknown_job_of(id: ExecutionId, error: OperatorError) -> Problem {
+pub(crate) fn unknown_job_of(id: ExecutionId, error: OperatorError) -> Problem {
     match error {
         OperatorError::UnknownJob { name } => {
             let detail = format!("its job '{name}' is not part of this service any more");

@@ -1,10 +1,10 @@
 //! Logging in and out: a session of a browser in place of a token, or of the one-time code of a link.
 
 use axum::body::Body;
-use axum::extract::{Extension, Query, State};
-use axum::http::header::{CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, SET_COOKIE};
+use axum::extract::{Extension, State};
+use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::Response;
 use jiff::Timestamp;
 use oxbatch_core::access::{Credential, CredentialKind, Token, hash_of};
 use oxbatch_core::repository::rules::access as rules;
@@ -19,54 +19,20 @@ use crate::extract::{NoQuery, Strict};
 use crate::middleware::access::{must_wait, note_failure};
 use crate::state::AppState;
 
-/// The page sends a form to its own service, and nothing else.
-const POLICY: &str = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
-/// The page of a link that has a code, around the code.
-const WITH_CODE: [&str; 2] = [
-    r#"<!doctype html><html lang="en"><meta charset="utf-8"><title>Log in to Oxbatch</title><h1>Oxbatch</h1>
-<form method="post" action="/login"><input type="hidden" name="code" value=""#,
-    r#""><p>This link holds once.</p><p><button>Log in</button></p></form></html>"#,
-];
-/// The page of those who have a token.
-const WITH_TOKEN: &str = r#"<!doctype html><html lang="en"><meta charset="utf-8"><title>Log in to Oxbatch</title><h1>Oxbatch</h1>
-<form method="post" action="/login"><p><label>Token <input type="password" name="token" required autofocus
-autocomplete="current-password"></label> <button>Log in</button></p></form></html>"#;
-
 /// The proof of a login: a token, or the code of a login link.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Login {
     /// A token.
     #[schema(nullable = false, min_length = 1, max_length = 200)]
-    token: Option<String>,
+    pub(crate) token: Option<String>,
     /// A code, which is used up by it.
     #[schema(nullable = false, min_length = 1, max_length = 200)]
-    code: Option<String>,
-}
-
-/// The query of the page; anything else in it is passed over, as pages do.
-#[derive(Deserialize)]
-pub(crate) struct PageQuery {
-    code: Option<String>,
-}
-
-/// The page with one form. It changes nothing: a mail program that looks at the link uses no code up.
-pub(crate) async fn page(Query(query): Query<PageQuery>) -> Response {
-    let code = query.code.filter(|code| is_code(code));
-    let html = match code {
-        Some(code) => WITH_CODE.join(&code),
-        None => WITH_TOKEN.to_owned(),
-    };
-    let mut response = Html(html).into_response();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    // Under `no-referrer` a browser says `Origin: null` when it sends the form.
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    response
+    pub(crate) code: Option<String>,
 }
 
 /// Returns whether a text may be a code: no other one gets into the page.
-fn is_code(text: &str) -> bool {
+pub(crate) fn is_code(text: &str) -> bool {
     let digits = text.strip_prefix(CredentialKind::LoginCode.prefix()).unwrap_or_default();
     digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -94,8 +60,14 @@ pub(crate) async fn log_in(
     Extension(origin): Extension<Origin>,
     TextFields { fields, is_page }: TextFields<Login>,
 ) -> Result<Response, Problem> {
+    let cookie = begun(&state, &origin, fields).await?;
+    Ok(ended(is_page, "/", cookie))
+}
+
+/// Begins a session by a proof of a login; its cookie.
+pub(crate) async fn begun(state: &AppState, origin: &Origin, fields: Login) -> Result<HeaderValue, Problem> {
     let now = state.engine().config().clock.now();
-    let at = (state.access(), &origin);
+    let at = (state.access(), origin);
     if let Some(problem) = must_wait(at, now) {
         return Err(problem);
     }
@@ -113,9 +85,8 @@ pub(crate) async fn log_in(
     if let Some(address) = origin.address {
         state.access().failures.forget(address);
     }
-    let session = begin(&state, &token, &origin, now).await?;
-    let cookie = cookie(session.text(), rules::session_end(&token, now), now, origin.is_https)?;
-    Ok(ended(is_page, "/", cookie))
+    let session = begin(state, &token, origin, now).await?;
+    cookie(session.text(), rules::session_end(&token, now), now, origin.is_https)
 }
 
 /// Begins a session, and writes it down in the audit log.
@@ -152,11 +123,17 @@ pub(crate) async fn log_out(
     Extension(caller): Extension<Caller>,
     NoBody: NoBody,
 ) -> Result<Response, Problem> {
+    let cookie = end(&state, &origin, caller).await?;
+    Ok(ended(false, "/login", cookie))
+}
+
+/// Ends the session of a caller; the cookie that takes its place.
+pub(crate) async fn end(state: &AppState, origin: &Origin, caller: Caller) -> Result<HeaderValue, Problem> {
     if let Caller::Token { via: Via::Session { hash, .. }, .. } = caller {
         state.engine().repository().end_session(hash).await?;
     }
     let now = state.engine().config().clock.now();
-    Ok(ended(false, "/login", cookie("", now, now, origin.is_https)?))
+    cookie("", now, now, origin.is_https)
 }
 
 /// The answer to whoever has logged in or out: a page is led on.

@@ -24,7 +24,7 @@ impl StrictQuery for DrainQuery {
     }
 }
 
-fn node_id(text: &str) -> Result<Uuid, Problem> {
+pub(crate) fn node_id(text: &str) -> Result<Uuid, Problem> {
     let detail = || format!("'{}' in the path is no id of a node: GET /nodes lists them", shorten(text));
     Uuid::parse_str(text).map_err(|_| Problem::new(ProblemKind::MalformedRequest, detail()))
 }

@@ -15,8 +15,8 @@ use crate::view::{NoticeAttemptView, NoticeTrialView, NoticeView};
 
 /// The query of a list of notices.
 pub(crate) struct NoticesQuery {
-    state: Option<NoticeState>,
-    page: PageRequest,
+    pub(crate) state: Option<NoticeState>,
+    pub(crate) page: PageRequest,
 }
 
 impl StrictQuery for NoticesQuery {

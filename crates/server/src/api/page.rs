@@ -57,14 +57,19 @@ impl List {
         PageRequest { before, limit: limit.unwrap_or(DEFAULT_LIMIT) }
     }
 
+    /// The query of the page that begins at `next`, with the same filters.
+    pub(crate) fn query(self, query: &str, next: i64) -> String {
+        let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "cursor");
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(kept).append_pair("cursor", &self.write(next));
+        query.finish()
+    }
+
     /// The header that leads to the page that begins at `next`, with the same filters.
     pub(crate) fn link(self, uri: &Uri, next: Option<i64>) -> Result<Option<(HeaderName, HeaderValue)>, Problem> {
         let Some(next) = next else { return Ok(None) };
-        let kept =
-            form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).filter(|(name, _)| name != "cursor");
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(kept).append_pair("cursor", &self.write(next));
-        let link = format!("<{}?{}>; rel=\"next\"", uri.path(), query.finish());
+        let query = self.query(uri.query().unwrap_or_default(), next);
+        let link = format!("<{}?{query}>; rel=\"next\"", uri.path());
         let value = HeaderValue::try_from(link).map_err(|error| Problem::internal(error.to_string()))?;
         Ok(Some((LINK, value)))
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use oxbatch_core::engine::{MAX_PREVIEW_ITEMS, PreviewOptions};
+use oxbatch_core::job::GivenParameters;
 
 use super::jobs::known;
 use crate::error::{Problem, ProblemKind};
@@ -70,13 +71,23 @@ pub(crate) async fn preview(
     Strict(query): Strict<PreviewQuery>,
     LaunchBody(given): LaunchBody,
 ) -> Result<Json<PreviewView>, Problem> {
+    Ok(Json(previewed(&state, &job_name, given, query.options).await?))
+}
+
+/// What a job makes of its first items, within the number of previews that may run.
+pub(crate) async fn previewed(
+    state: &AppState,
+    job_name: &str,
+    given: GivenParameters,
+    options: PreviewOptions,
+) -> Result<PreviewView, Problem> {
     let engine = state.engine();
-    let job = known(engine, &job_name)?;
+    let job = known(engine, job_name)?;
     // Held until the last of the author's code has ended, also when nobody waits for it any more.
     let slot = Arc::clone(state.previews()).try_acquire_owned().map_err(|_| {
         let detail = "as many previews run as may; try again later";
         Problem::new(ProblemKind::TooManyPreviews, detail).retry_after(RETRY_SECONDS)
     })?;
-    let shown = engine.preview(job, given, query.options, slot).await?;
-    Ok(Json(PreviewView::new(job_name, shown)))
+    let shown = engine.preview(job, given, options, slot).await?;
+    Ok(PreviewView::new(job_name.to_owned(), shown))
 }

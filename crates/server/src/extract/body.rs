@@ -94,6 +94,19 @@ impl<T: DeserializeOwned> FromRequest<AppState> for TextFields<T> {
     }
 }
 
+/// The body of the form of a page, or nothing.
+#[cfg(feature = "pages")]
+pub(crate) async fn form_text(request: Request, limits: &Limits) -> Result<Vec<u8>, Problem> {
+    let (parts, body) = request.into_parts();
+    let content_type = header::single(&parts.headers, CONTENT_TYPE.as_str());
+    let bytes = read(body, limits).await?;
+    if bytes.is_empty() || essence(content_type?).eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Ok(bytes);
+    }
+    let detail = "header content-type must be application/x-www-form-urlencoded";
+    Err(Problem::new(ProblemKind::UnsupportedMediaType, detail))
+}
+
 /// No body at all, or an object without entries: a parameter that is sent to a call that takes none is not passed over.
 pub(crate) struct NoBody;
 

@@ -87,14 +87,21 @@ impl QueryReader {
     }
 }
 
+impl<T: StrictQuery> Strict<T> {
+    /// The set of a query, or its refusal.
+    pub(crate) fn of(query: &str) -> Result<T, Problem> {
+        let mut reader = QueryReader::new(query);
+        let query = T::read(&mut reader);
+        reader.finish()?;
+        Ok(query)
+    }
+}
+
 impl<S: Send + Sync, T: StrictQuery> FromRequestParts<S> for Strict<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let mut reader = QueryReader::new(parts.uri.query().unwrap_or_default());
-        let query = T::read(&mut reader);
-        reader.finish()?;
-        Ok(Self(query))
+        Self::of(parts.uri.query().unwrap_or_default()).map(Self)
     }
 }
 

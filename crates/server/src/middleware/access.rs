@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{EXPECT, HOST, ORIGIN};
+use axum::http::header::{AUTHORIZATION, EXPECT, HOST, ORIGIN};
 use axum::http::{HeaderMap, Method, Response};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect};
@@ -34,8 +34,8 @@ pub(crate) async fn check(State(state): State<AppState>, mut request: Request, n
             cut_when_over(response, state, caller)
         }
         // A person who begins without a session is led to the page that begins one.
-        Err(problem) if problem.kind == ProblemKind::Unauthorized && request.uri().path() == "/" => {
-            Redirect::to("/login").into_response()
+        Err(problem) if problem.kind == ProblemKind::Unauthorized && is_begun_by_a_person(&request) => {
+            Redirect::to(&login_for(&request)).into_response()
         }
         Err(problem) => {
             // What is left unread would take the answer with it; who waits for `100 Continue` has not begun to send.
@@ -45,6 +45,26 @@ pub(crate) async fn check(State(state): State<AppState>, mut request: Request, n
             problem.into_response()
         }
     }
+}
+
+/// `true` if a request may come from a person who begins with it: whoever has shown a token is told what is wrong.
+fn is_begun_by_a_person(request: &Request) -> bool {
+    let only_shows = matches!(*request.method(), Method::GET | Method::HEAD);
+    let path = request.uri().path();
+    let is_page = cfg!(feature = "pages") && path.starts_with("/ui/") && !request.headers().contains_key(AUTHORIZATION);
+    only_shows && (path == "/" || is_page)
+}
+
+/// The login that leads back to what was asked for.
+#[cfg(feature = "pages")]
+fn login_for(request: &Request) -> String {
+    crate::pages::login_for(request.uri().path_and_query().map_or("/", |path| path.as_str()))
+}
+
+/// The login.
+#[cfg(not(feature = "pages"))]
+fn login_for(_: &Request) -> String {
+    "/login".to_owned()
 }
 
 fn is_public(access: &Access, request: &Request) -> bool {

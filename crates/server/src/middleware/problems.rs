@@ -22,6 +22,7 @@ pub(crate) async fn write(State(state): State<AppState>, request: Request, next:
     let id = taken_over(&request).unwrap_or_else(made);
     let route = request.extensions().get::<MatchedPath>().cloned();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let form = Form::of(&request);
     let mut response = next.run(request).await;
     let shown_id = id.to_str().unwrap_or_default();
     let status = response.status();
@@ -34,12 +35,43 @@ pub(crate) async fn write(State(state): State<AppState>, request: Request, next:
             );
         }
         let allow = response.headers().get(ALLOW).cloned();
-        response = problem.document(shown_id, allow);
+        response = form.write(&problem, shown_id, allow);
     }
     tracing::debug!(request.id = shown_id, %method, path, status = status.as_u16(), took = ?begun.elapsed(), "request");
     count(&state, (&method, route.as_ref()), status.as_u16(), begun.elapsed());
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+/// The form of the answer to a request that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Document,
+    #[cfg(feature = "pages")]
+    Page,
+}
+
+impl Form {
+    #[cfg(feature = "pages")]
+    fn of(request: &Request) -> Self {
+        let is_page = crate::pages::is_page(request.uri().path(), request.headers());
+        if is_page { Self::Page } else { Self::Document }
+    }
+
+    #[cfg(not(feature = "pages"))]
+    fn of(_: &Request) -> Self {
+        Self::Document
+    }
+
+    fn write(self, problem: &Problem, id: &str, allow: Option<HeaderValue>) -> Response<Body> {
+        match self {
+            Self::Document => problem.document(id, allow),
+            #[cfg(feature = "pages")]
+            Self::Page => {
+                crate::pages::problem_page(problem, id, allow.clone()).unwrap_or_else(|| problem.document(id, allow))
+            }
+        }
+    }
 }
 
 /// Counts a request by its route.

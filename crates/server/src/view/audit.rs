@@ -11,24 +11,24 @@ use super::value::time;
 #[schema(as = AuditEntry)]
 pub struct AuditView {
     #[schema(minimum = 1)]
-    id: i64,
+    pub(crate) id: i64,
     #[schema(format = DateTime)]
-    time: String,
+    pub(crate) time: String,
     /// The token of the caller; null for a command on a machine, and for anybody while there is no token.
     #[schema(required, minimum = 1)]
-    token_id: Option<i64>,
+    pub(crate) token_id: Option<i64>,
     /// The name of the token, `local USER`, or `anybody`.
-    who: String,
+    pub(crate) who: String,
     /// The address of the caller, where it came over the network.
     #[schema(required)]
-    address: Option<String>,
+    pub(crate) address: Option<String>,
     /// The action, such as `launch_job`.
-    action: String,
+    pub(crate) action: String,
     /// The thing that it is done to.
-    object: String,
+    pub(crate) object: String,
     /// The outcome; null while it is not known, and for ever where the process has died with it.
     #[schema(required)]
-    outcome: Option<String>,
+    pub(crate) outcome: Option<String>,
 }
 
 impl From<AuditEntry> for AuditView {

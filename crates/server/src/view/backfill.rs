@@ -66,11 +66,11 @@ impl BackfillInput {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = BackfillPlan)]
 pub struct BackfillPlanView {
-    schedule: String,
+    pub(crate) schedule: String,
     /// The number of fires that would be launched.
     #[schema(minimum = 0)]
-    launches: usize,
-    fires: Vec<PlannedFireView>,
+    pub(crate) launches: usize,
+    pub(crate) fires: Vec<PlannedFireView>,
 }
 
 /// A fire of the range of a backfill.
@@ -78,11 +78,11 @@ pub struct BackfillPlanView {
 #[schema(as = PlannedFire)]
 pub struct PlannedFireView {
     #[schema(format = DateTime)]
-    instant: String,
+    pub(crate) instant: String,
     /// `missing`, `failed`, `running` or `complete`.
-    standing: &'static str,
+    pub(crate) standing: &'static str,
     /// `true` if it would be launched.
-    launches: bool,
+    pub(crate) launches: bool,
 }
 
 /// A backfill as it stands.
@@ -90,30 +90,30 @@ pub struct PlannedFireView {
 #[schema(as = Backfill)]
 pub struct BackfillView {
     #[schema(minimum = 1)]
-    id: i64,
-    job_name: String,
-    schedule: String,
-    from: String,
-    to: String,
-    which: &'static str,
+    pub(crate) id: i64,
+    pub(crate) job_name: String,
+    pub(crate) schedule: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) which: &'static str,
     #[schema(minimum = 1)]
-    max_running: u32,
-    newest_first: bool,
+    pub(crate) max_running: u32,
+    pub(crate) newest_first: bool,
     /// RUNNING, ENDED or CANCELLED.
-    state: &'static str,
+    pub(crate) state: &'static str,
     #[schema(format = DateTime)]
-    create_time: String,
+    pub(crate) create_time: String,
     #[schema(required, format = DateTime)]
-    end_time: Option<String>,
+    pub(crate) end_time: Option<String>,
     /// Its fires; each is counted in one of the four below.
-    fires: i64,
+    pub(crate) fires: i64,
     /// To be launched yet.
-    planned: i64,
+    pub(crate) planned: i64,
     /// Launched, and not ended.
-    running: i64,
-    complete: i64,
+    pub(crate) running: i64,
+    pub(crate) complete: i64,
     /// Failed, refused, cancelled, or recorded alone.
-    failed: i64,
+    pub(crate) failed: i64,
 }
 
 impl From<BackfillPlan> for BackfillPlanView {

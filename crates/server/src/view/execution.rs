@@ -15,63 +15,63 @@ use super::{ForecastView, StatusView};
 #[schema(as = Execution)]
 pub struct ExecutionView {
     #[schema(minimum = 1)]
-    id: i64,
+    pub(crate) id: i64,
     #[schema(minimum = 1)]
-    job_instance_id: i64,
-    job_name: String,
-    status: StatusView,
+    pub(crate) job_instance_id: i64,
+    pub(crate) job_name: String,
+    pub(crate) status: StatusView,
     /// The moment at which the launch was accepted.
     #[schema(format = DateTime)]
-    create_time: String,
+    pub(crate) create_time: String,
     /// The moment at which a node began to run it.
     #[schema(format = DateTime, required)]
-    start_time: Option<String>,
+    pub(crate) start_time: Option<String>,
     /// The moment of its end.
     #[schema(format = DateTime, required)]
-    end_time: Option<String>,
+    pub(crate) end_time: Option<String>,
     /// The moment at which its status changed last.
     #[schema(format = DateTime)]
-    change_time: String,
+    pub(crate) change_time: String,
     /// Free text, by default the name of the final status.
     #[schema(required)]
-    exit_code: Option<String>,
+    pub(crate) exit_code: Option<String>,
     /// The message of the end; for a failure the whole chain of causes.
     #[schema(required)]
-    exit_message: Option<String>,
+    pub(crate) exit_message: Option<String>,
     /// The parameters of the launch by name; secrets are `***`.
-    parameters: BTreeMap<String, ValueView>,
+    pub(crate) parameters: BTreeMap<String, ValueView>,
     /// `true` if every step was forced to run from its start.
-    forced: bool,
+    pub(crate) forced: bool,
     /// Rank in the queue: higher ones go first.
     #[schema(minimum = -1000, maximum = 1000)]
-    priority: i32,
+    pub(crate) priority: i32,
     /// Node that runs or ran it.
     #[schema(required)]
-    node: Option<String>,
+    pub(crate) node: Option<String>,
     /// Share of the work that is done: 1 when COMPLETED, null when it ended otherwise.
     #[schema(minimum = 0, maximum = 1, required)]
-    progress: Option<f64>,
+    pub(crate) progress: Option<f64>,
     /// The time that is left while it runs: where it is shown by itself, and something is known. Left out in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    seconds_left: Option<ForecastView>,
+    pub(crate) seconds_left: Option<ForecastView>,
     /// The reason why it waits, where launches are paused.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    held_up_by: Option<String>,
+    pub(crate) held_up_by: Option<String>,
     /// The execution whose skipped items it runs again; null for any other.
     #[schema(minimum = 1, required)]
-    rerun_of: Option<i64>,
+    pub(crate) rerun_of: Option<i64>,
     /// The newest execution that has run its skipped items again.
     #[schema(minimum = 1, required)]
-    rerun_by: Option<i64>,
+    pub(crate) rerun_by: Option<i64>,
 }
 
 /// The progress of the newest step of an execution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewestStep {
-    name: String,
-    share: f64,
+    pub(crate) name: String,
+    pub(crate) share: f64,
 }
 
 impl From<&LiveStep> for NewestStep {

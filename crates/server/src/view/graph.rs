@@ -14,16 +14,16 @@ use super::StatusView;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Graph)]
 pub struct GraphView {
-    job_name: String,
+    pub(crate) job_name: String,
     /// The execution whose states are shown; null for the definition alone.
     #[schema(minimum = 1, required)]
-    job_execution_id: Option<i64>,
+    pub(crate) job_execution_id: Option<i64>,
     /// The steps and deciders in the order of their definition; the first is the start.
-    elements: Vec<ElementView>,
+    pub(crate) elements: Vec<ElementView>,
     /// The ways out of the elements, those of an element in the order in which they are tried.
-    ways: Vec<WayView>,
+    pub(crate) ways: Vec<WayView>,
     /// The steps that run at the end of each execution that ends COMPLETED or FAILED.
-    finally: Vec<FinallyView>,
+    pub(crate) finally: Vec<FinallyView>,
 }
 
 /// An element of a flow.
@@ -31,16 +31,16 @@ pub struct GraphView {
 #[schema(as = GraphElement)]
 pub struct ElementView {
     /// The name; within a flow it begins with the flow's: `flow/step`.
-    name: String,
-    kind: ElementKindView,
+    pub(crate) name: String,
+    pub(crate) kind: ElementKindView,
     /// The number of rounds in which it may be reached; null for an element that is in no cycle.
     #[schema(minimum = 1, required)]
-    at_most: Option<u32>,
+    pub(crate) at_most: Option<u32>,
     /// The status of the last attempt; null when it was not reached.
     #[schema(required)]
-    status: Option<StatusView>,
+    pub(crate) status: Option<StatusView>,
     /// The number of rounds in which it was reached.
-    iterations: u32,
+    pub(crate) iterations: u32,
 }
 
 /// The kind of an element.
@@ -59,17 +59,17 @@ pub enum ElementKindView {
 #[schema(as = GraphWay)]
 pub struct WayView {
     /// The element.
-    from: String,
+    pub(crate) from: String,
     /// The pattern of the exit codes that take it; null for the default way of a COMPLETED element.
     #[schema(required)]
-    on: Option<String>,
-    end: WayEndView,
+    pub(crate) on: Option<String>,
+    pub(crate) end: WayEndView,
     /// The element to which it leads, or at which a restart goes on; null at an end.
     #[schema(required)]
-    to: Option<String>,
+    pub(crate) to: Option<String>,
     /// The exit code of the execution, where the way names one.
     #[schema(required)]
-    exit_code: Option<String>,
+    pub(crate) exit_code: Option<String>,
 }
 
 /// The end of a way.
@@ -92,8 +92,8 @@ pub enum WayEndView {
 #[schema(as = GraphFinally)]
 pub struct FinallyView {
     /// The name of the step.
-    name: String,
-    when: FinallyWhenView,
+    pub(crate) name: String,
+    pub(crate) when: FinallyWhenView,
 }
 
 /// The results of the main part after which a step at the end runs.

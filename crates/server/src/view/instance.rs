@@ -13,13 +13,13 @@ use super::value::{SECRET, TypeView, ValueView, time};
 #[schema(as = Instance)]
 pub struct InstanceView {
     #[schema(minimum = 1)]
-    id: i64,
-    job_name: String,
+    pub(crate) id: i64,
+    pub(crate) job_name: String,
     /// Hash of the identifying parameters.
-    job_key: String,
+    pub(crate) job_key: String,
     /// The moment at which the first launch created it.
     #[schema(format = DateTime)]
-    create_time: String,
+    pub(crate) create_time: String,
 }
 
 /// The number of instances.
@@ -27,7 +27,7 @@ pub struct InstanceView {
 #[schema(as = InstanceCount)]
 pub struct InstanceCountView {
     #[schema(minimum = 0)]
-    count: i64,
+    pub(crate) count: i64,
 }
 
 impl InstanceCountView {
@@ -42,24 +42,24 @@ impl InstanceCountView {
 #[schema(as = InstanceParameter)]
 pub struct InstanceParameterView {
     #[schema(minimum = 1)]
-    id: i64,
+    pub(crate) id: i64,
     #[schema(minimum = 1)]
-    job_instance_id: i64,
-    key_name: String,
-    r#type: TypeView,
-    value: ValueView,
+    pub(crate) job_instance_id: i64,
+    pub(crate) key_name: String,
+    pub(crate) r#type: TypeView,
+    pub(crate) value: ValueView,
     /// Text; of a secret of any type `***`.
     #[schema(required)]
-    string_value: Option<String>,
+    pub(crate) string_value: Option<String>,
     #[schema(required)]
-    long_value: Option<i64>,
+    pub(crate) long_value: Option<i64>,
     #[schema(required)]
-    double_value: Option<f64>,
+    pub(crate) double_value: Option<f64>,
     /// A date, or an instant in UTC.
     #[schema(required)]
-    date_value: Option<String>,
+    pub(crate) date_value: Option<String>,
     /// `true` if it takes part in the identity of the instance.
-    identifying: bool,
+    pub(crate) identifying: bool,
 }
 
 impl From<JobInstance> for InstanceView {

@@ -13,37 +13,37 @@ use super::value::{TypeView, ValueView};
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = Job)]
 pub struct JobView {
-    name: String,
+    pub(crate) name: String,
     /// Its description; may be empty.
-    description: String,
+    pub(crate) description: String,
     /// The parameters that it declares; null when it takes any.
     #[schema(required)]
-    parameters: Option<Vec<DeclarationView>>,
+    pub(crate) parameters: Option<Vec<DeclarationView>>,
     /// Its steps in the order in which they run.
-    steps: Vec<JobStepView>,
+    pub(crate) steps: Vec<JobStepView>,
     /// Names of its steps in the order in which they run.
-    flow: Vec<String>,
+    pub(crate) flow: Vec<String>,
     /// Rank of its launches in the queue, unless they give one.
     #[schema(minimum = -1000, maximum = 1000)]
-    priority: i32,
+    pub(crate) priority: i32,
     /// The number of its executions that may run at once, on all nodes together; null for any number.
     #[schema(minimum = 1, required)]
-    max_running: Option<u32>,
+    pub(crate) max_running: Option<u32>,
     /// `true` if an execution that failed or was stopped can be resumed.
-    restartable: bool,
+    pub(crate) restartable: bool,
     /// The longest that the main part of an execution may run, in seconds; null for any time.
     #[schema(minimum = 0, required)]
-    time_limit_seconds: Option<f64>,
+    pub(crate) time_limit_seconds: Option<f64>,
     /// The longest that the steps at the end of an execution may run together, in seconds; null where there are none.
     #[schema(minimum = 0, required)]
-    finally_time_limit_seconds: Option<f64>,
+    pub(crate) finally_time_limit_seconds: Option<f64>,
     /// The exit codes of a process that runs it or waits for it; where no pattern fits, the status decides.
-    process_exit_codes: Vec<ProcessExitCodeView>,
+    pub(crate) process_exit_codes: Vec<ProcessExitCodeView>,
     /// Its newest execution.
     #[schema(required)]
-    last_execution: Option<ExecutionView>,
+    pub(crate) last_execution: Option<ExecutionView>,
     /// The number of its executions by status.
-    counts: CountsView,
+    pub(crate) counts: CountsView,
 }
 
 /// The exit code of a process for exit codes of the job: the first pattern that fits decides.
@@ -51,42 +51,42 @@ pub struct JobView {
 #[schema(as = ProcessExitCode)]
 pub struct ProcessExitCodeView {
     /// `*` stands for any text, `?` for one character.
-    pattern: String,
-    code: u8,
+    pub(crate) pattern: String,
+    pub(crate) code: u8,
 }
 
 /// A parameter that a job declares.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = ParameterDeclaration)]
 pub struct DeclarationView {
-    name: String,
-    r#type: TypeView,
+    pub(crate) name: String,
+    pub(crate) r#type: TypeView,
     /// `true` if a launch must give it.
-    required: bool,
+    pub(crate) required: bool,
     /// Its value when a launch does not give it.
     #[schema(required)]
-    default: Option<ValueView>,
+    pub(crate) default: Option<ValueView>,
     /// The expression for its value when a launch does not give it, such as `yesterday in Europe/Berlin`: fixed at the
     /// launch.
     #[schema(required)]
-    default_expression: Option<String>,
+    pub(crate) default_expression: Option<String>,
     /// `true` if it takes part in the identity of the instance.
-    identifying: bool,
+    pub(crate) identifying: bool,
     /// `true` if it is shown as `***`.
-    secret: bool,
+    pub(crate) secret: bool,
     /// Its description; may be empty.
-    description: String,
+    pub(crate) description: String,
     /// The only values that it takes; empty for any.
-    allowed: Vec<ValueView>,
+    pub(crate) allowed: Vec<ValueView>,
     /// The smallest whole number that it takes; null for any.
     #[schema(required)]
-    minimum: Option<i64>,
+    pub(crate) minimum: Option<i64>,
     /// The largest whole number that it takes; null for any.
     #[schema(required)]
-    maximum: Option<i64>,
+    pub(crate) maximum: Option<i64>,
     /// The regular expression that all of its text must match; null for any text.
     #[schema(required)]
-    pattern: Option<PatternView>,
+    pub(crate) pattern: Option<PatternView>,
 }
 
 /// A regular expression that all of a text must match.
@@ -94,31 +94,31 @@ pub struct DeclarationView {
 #[schema(as = Pattern)]
 pub struct PatternView {
     /// The expression; it is anchored at both ends.
-    expression: String,
+    pub(crate) expression: String,
     /// The texts that match, in words that go on after "must be".
-    description: String,
+    pub(crate) description: String,
 }
 
 /// A step of a job's definition.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = JobStep)]
 pub struct JobStepView {
-    name: String,
-    kind: KindView,
+    pub(crate) name: String,
+    pub(crate) kind: KindView,
     /// Items in a chunk; null for a task, and where a parameter decides.
     #[schema(minimum = 1, required)]
-    chunk_size: Option<u32>,
+    pub(crate) chunk_size: Option<u32>,
     /// The number of attempts that an instance allows it; null for any number.
     #[schema(minimum = 1, required)]
-    start_limit: Option<u32>,
+    pub(crate) start_limit: Option<u32>,
     /// The number of additional attempts that it is given within one execution.
     #[schema(minimum = 0)]
-    max_retries: u32,
+    pub(crate) max_retries: u32,
     /// `true` if it runs again although an earlier execution of the instance has completed it.
-    rerun_if_complete: bool,
+    pub(crate) rerun_if_complete: bool,
     /// The longest that it may run, in seconds; null for any time.
     #[schema(minimum = 0, required)]
-    time_limit_seconds: Option<f64>,
+    pub(crate) time_limit_seconds: Option<f64>,
 }
 
 /// The kind of a step.
@@ -138,19 +138,19 @@ pub enum KindView {
 #[schema(as = StatusCounts)]
 pub struct CountsView {
     #[schema(minimum = 0)]
-    starting: i64,
+    pub(crate) starting: i64,
     #[schema(minimum = 0)]
-    started: i64,
+    pub(crate) started: i64,
     #[schema(minimum = 0)]
-    stopping: i64,
+    pub(crate) stopping: i64,
     #[schema(minimum = 0)]
-    stopped: i64,
+    pub(crate) stopped: i64,
     #[schema(minimum = 0)]
-    failed: i64,
+    pub(crate) failed: i64,
     #[schema(minimum = 0)]
-    completed: i64,
+    pub(crate) completed: i64,
     #[schema(minimum = 0)]
-    abandoned: i64,
+    pub(crate) abandoned: i64,
 }
 
 impl JobView {

@@ -12,28 +12,28 @@ use super::value::time;
 pub struct NodeView {
     /// Made anew at each start of its process.
     #[schema(pattern = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
-    id: String,
+    pub(crate) id: String,
     /// Name for people, by default the host's; several may share it.
-    name: String,
+    pub(crate) name: String,
     /// Version of the program.
-    version: String,
-    state: NodeStateView,
+    pub(crate) version: String,
+    pub(crate) state: NodeStateView,
     /// The moment of its start, by its own clock.
     #[schema(format = DateTime)]
-    start_time: String,
+    pub(crate) start_time: String,
     /// The moment of its last heartbeat, by the database's clock.
     #[schema(format = DateTime)]
-    last_heartbeat: String,
+    pub(crate) last_heartbeat: String,
     /// Executions that it runs at once; 0 for one that takes none from the queue.
     #[schema(minimum = 0)]
-    capacity: u32,
+    pub(crate) capacity: u32,
     /// Names of the jobs that it knows.
-    jobs: Vec<String>,
+    pub(crate) jobs: Vec<String>,
     /// The executions that it runs now, oldest first.
-    running: Vec<RunningView>,
+    pub(crate) running: Vec<RunningView>,
     /// The request to drain it.
     #[schema(required)]
-    drain: Option<DrainView>,
+    pub(crate) drain: Option<DrainView>,
 }
 
 /// An execution that a node runs.
@@ -41,8 +41,8 @@ pub struct NodeView {
 #[schema(as = RunningExecution)]
 pub struct RunningView {
     #[schema(minimum = 1)]
-    execution_id: i64,
-    job_name: String,
+    pub(crate) execution_id: i64,
+    pub(crate) job_name: String,
 }
 
 /// A request to drain a node.
@@ -50,9 +50,9 @@ pub struct RunningView {
 #[schema(as = Drain)]
 pub struct DrainView {
     /// `true` if what runs is stopped at its next safe point, to be resumed by another node.
-    stop: bool,
+    pub(crate) stop: bool,
     /// `true` if its process ends by itself once nothing runs any more.
-    exit: bool,
+    pub(crate) exit: bool,
 }
 
 /// The state of a node.

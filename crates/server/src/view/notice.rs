@@ -11,27 +11,27 @@ use super::value::time;
 #[schema(as = Notice)]
 pub struct NoticeView {
     #[schema(minimum = 1)]
-    id: i64,
-    channel: String,
+    pub(crate) id: i64,
+    pub(crate) channel: String,
     /// Its subject: `failed`, `late`, `missed`, `recovered`, `skips` or `test`.
-    kind: &'static str,
+    pub(crate) kind: &'static str,
     #[schema(required)]
-    job_name: Option<String>,
+    pub(crate) job_name: Option<String>,
     #[schema(required, minimum = 1)]
-    execution_id: Option<i64>,
+    pub(crate) execution_id: Option<i64>,
     #[schema(required)]
-    schedule: Option<String>,
+    pub(crate) schedule: Option<String>,
     #[schema(required, format = DateTime)]
-    instant: Option<String>,
-    message: String,
+    pub(crate) instant: Option<String>,
+    pub(crate) message: String,
     #[schema(format = DateTime)]
-    create_time: String,
+    pub(crate) create_time: String,
     /// PENDING, DELIVERED, or UNDELIVERED: given up after 24 hours.
-    state: &'static str,
+    pub(crate) state: &'static str,
     #[schema(minimum = 0)]
-    attempts: i64,
+    pub(crate) attempts: i64,
     #[schema(required, format = DateTime)]
-    next_attempt: Option<String>,
+    pub(crate) next_attempt: Option<String>,
 }
 
 /// An attempt to deliver a notice.
@@ -39,11 +39,11 @@ pub struct NoticeView {
 #[schema(as = NoticeAttempt)]
 pub struct NoticeAttemptView {
     #[schema(format = DateTime)]
-    time: String,
-    node: String,
+    pub(crate) time: String,
+    pub(crate) node: String,
     /// Why it failed; null where the channel has taken the notice.
     #[schema(required)]
-    error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 /// The outcome of a trial of a channel.

@@ -15,50 +15,50 @@ use super::value::{ValueView, parameters};
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = Preview)]
 pub struct PreviewView {
-    job_name: String,
-    step_name: String,
+    pub(crate) job_name: String,
+    pub(crate) step_name: String,
     /// The parameters by name, defaults included; secrets are `***`, in the items too.
-    parameters: BTreeMap<String, ValueView>,
+    pub(crate) parameters: BTreeMap<String, ValueView>,
     /// The items in their order.
-    items: Vec<PreviewItemView>,
+    pub(crate) items: Vec<PreviewItemView>,
     /// Items with an output.
     #[schema(minimum = 0)]
-    output_count: usize,
+    pub(crate) output_count: usize,
     /// Items that the processor left out.
     #[schema(minimum = 0)]
-    filter_count: usize,
+    pub(crate) filter_count: usize,
     /// Items that cannot be read or processed.
     #[schema(minimum = 0)]
-    failure_count: usize,
-    end: PreviewEndView,
+    pub(crate) failure_count: usize,
+    pub(crate) end: PreviewEndView,
     /// The error that ended it.
     #[schema(required)]
-    error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 /// One of the first items of a step.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = PreviewItem)]
 pub struct PreviewItemView {
-    result: PreviewResultView,
+    pub(crate) result: PreviewResultView,
     /// The item as it was read; null where it could not be read.
     #[schema(required, value_type = Option<Value>)]
-    input: Option<Value>,
+    pub(crate) input: Option<Value>,
     /// The output that would be written; null without one.
     #[schema(required, value_type = Option<Value>)]
-    output: Option<Value>,
+    pub(crate) output: Option<Value>,
     /// The phase in which a failed item failed.
     #[schema(required)]
-    phase: Option<SkipPhaseView>,
+    pub(crate) phase: Option<SkipPhaseView>,
     /// The position of a failed item in the source, where that is known.
     #[schema(required)]
-    position: Option<String>,
+    pub(crate) position: Option<String>,
     /// The raw text of an item that could not be read, where that is known.
     #[schema(required)]
-    raw: Option<String>,
+    pub(crate) raw: Option<String>,
     /// The error of a failed item.
     #[schema(required)]
-    error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 /// The outcome of a previewed item.

@@ -13,36 +13,36 @@ use super::{SkipView, StatusView};
 #[schema(as = RerunAnswer)]
 pub struct RerunView {
     #[schema(example = "Skipped items submitted")]
-    message: &'static str,
-    job_name: String,
+    pub(crate) message: &'static str,
+    pub(crate) job_name: String,
     /// The execution that runs them.
     #[schema(minimum = 1)]
-    execution_id: i64,
+    pub(crate) execution_id: i64,
     #[schema(minimum = 1)]
-    instance_id: i64,
+    pub(crate) instance_id: i64,
     /// The execution that skipped them.
     #[schema(minimum = 1)]
-    rerun_of: i64,
+    pub(crate) rerun_of: i64,
     /// The status at acceptance or, when the caller waited, after the wait.
-    status: StatusView,
+    pub(crate) status: StatusView,
     /// Items that are run again.
     #[schema(minimum = 0)]
-    item_count: i64,
+    pub(crate) item_count: i64,
     /// Items that cannot be run again; they stay where they are.
     #[schema(minimum = 0)]
-    left_count: i64,
+    pub(crate) left_count: i64,
     /// The first hundred of those.
-    left: Vec<LeftView>,
+    pub(crate) left: Vec<LeftView>,
 }
 
 /// A skipped item that cannot be run again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = LeftItem)]
 pub struct LeftView {
-    step_name: String,
+    pub(crate) step_name: String,
     /// The reason, and the remedy.
-    reason: String,
-    skip: SkipView,
+    pub(crate) reason: String,
+    pub(crate) skip: SkipView,
 }
 
 impl RerunView {

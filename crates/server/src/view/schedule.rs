@@ -16,53 +16,53 @@ use super::value::time;
 #[schema(as = Schedule)]
 pub struct ScheduleView {
     /// Its name, unique.
-    name: String,
-    job_name: String,
-    origin: OriginView,
+    pub(crate) name: String,
+    pub(crate) job_name: String,
+    pub(crate) origin: OriginView,
     /// The cron text; null for a schedule of files.
     #[schema(required)]
-    cron: Option<String>,
+    pub(crate) cron: Option<String>,
     /// The time zone of the cron text.
     #[schema(required)]
-    zone: Option<String>,
+    pub(crate) zone: Option<String>,
     /// The files that it waits for; null for a calendar.
     #[schema(required)]
-    file: Option<FileTriggerView>,
+    pub(crate) file: Option<FileTriggerView>,
     /// The parameters of its launches.
-    parameters: BTreeMap<String, FireParameterView>,
+    pub(crate) parameters: BTreeMap<String, FireParameterView>,
     /// The fires that are made up for after an outage: `latest`, `all` or `none`.
-    missed: &'static str,
+    pub(crate) missed: &'static str,
     #[schema(minimum = 1)]
-    window_seconds: u64,
+    pub(crate) window_seconds: u64,
     /// The outcome of a fire while the one before it runs: `wait`, `skip` or `allow`.
-    overlap: &'static str,
+    pub(crate) overlap: &'static str,
     /// The outcome of a fire after the one before it has failed: `go_on` or `hold`.
-    after_failure: &'static str,
+    pub(crate) after_failure: &'static str,
     /// The outcome of a fire whose instance exists: `record` or `restart`.
-    on_existing: &'static str,
+    pub(crate) on_existing: &'static str,
     /// `true` if each fire is a new run of its job.
-    new_run: bool,
+    pub(crate) new_run: bool,
     #[schema(required, minimum = 1)]
-    started_by_seconds: Option<u64>,
+    pub(crate) started_by_seconds: Option<u64>,
     #[schema(required, minimum = 1)]
-    finished_by_seconds: Option<u64>,
+    pub(crate) finished_by_seconds: Option<u64>,
     /// The pauses that hold it; empty while it fires.
-    pauses: Vec<PauseView>,
+    pub(crate) pauses: Vec<PauseView>,
     /// The next fires, if nothing holds it.
-    next_fires: Vec<String>,
+    pub(crate) next_fires: Vec<String>,
     /// The next changes of the clock in its zone.
-    clock_changes: Vec<ClockChangeView>,
+    pub(crate) clock_changes: Vec<ClockChangeView>,
     /// The number of its fires that wait.
     #[schema(minimum = 0)]
-    waiting: i64,
+    pub(crate) waiting: i64,
     /// The last execution of the instance that it has launched last.
     #[schema(required, minimum = 1)]
-    last_execution_id: Option<i64>,
+    pub(crate) last_execution_id: Option<i64>,
     #[schema(required)]
-    last_status: Option<StatusView>,
+    pub(crate) last_status: Option<StatusView>,
     /// Why this version cannot see to it.
     #[schema(required)]
-    problem: Option<String>,
+    pub(crate) problem: Option<String>,
 }
 
 /// The author of a schedule.
@@ -81,13 +81,13 @@ pub enum OriginView {
 #[schema(as = FileTrigger)]
 pub struct FileTriggerView {
     /// Path, with `*` and `?` in its last part.
-    pattern: String,
+    pub(crate) pattern: String,
     /// Seconds for which size and time stay the same before a file counts as written.
     #[schema(minimum = 0)]
-    unchanged_for_seconds: u64,
+    pub(crate) unchanged_for_seconds: u64,
     /// End of the name of a file beside it that says that it is written.
     #[schema(required)]
-    marker: Option<String>,
+    pub(crate) marker: Option<String>,
 }
 
 /// A parameter of the launches of a schedule: one of the two is null.
@@ -96,10 +96,10 @@ pub struct FileTriggerView {
 pub struct FireParameterView {
     /// The value as text.
     #[schema(required)]
-    value: Option<String>,
+    pub(crate) value: Option<String>,
     /// An expression over the fire.
     #[schema(required)]
-    expression: Option<String>,
+    pub(crate) expression: Option<String>,
 }
 
 /// A change of the clock, and what it does to a schedule.
@@ -107,24 +107,24 @@ pub struct FireParameterView {
 #[schema(as = ClockChange)]
 pub struct ClockChangeView {
     #[schema(format = DateTime)]
-    instant: String,
+    pub(crate) instant: String,
     /// A sentence such as `2027-03-28: 02:30 does not exist: runs at 03:00`.
-    effect: String,
+    pub(crate) effect: String,
 }
 
 /// A pause: schedules do not fire while it lasts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Pause)]
 pub struct PauseView {
-    scope: ScopeView,
+    pub(crate) scope: ScopeView,
     /// Name of the schedule or of the job; empty for all.
-    name: String,
-    reason: String,
+    pub(crate) name: String,
+    pub(crate) reason: String,
     #[schema(format = DateTime)]
-    since: String,
+    pub(crate) since: String,
     /// When it ends by itself.
     #[schema(required, format = DateTime)]
-    until: Option<String>,
+    pub(crate) until: Option<String>,
 }
 
 /// The range of a pause.
@@ -145,29 +145,29 @@ pub enum ScopeView {
 #[schema(as = Fire)]
 pub struct FireView {
     #[schema(minimum = 1)]
-    id: i64,
-    schedule: String,
-    job_name: String,
+    pub(crate) id: i64,
+    pub(crate) schedule: String,
+    pub(crate) job_name: String,
     #[schema(format = DateTime)]
-    instant: String,
+    pub(crate) instant: String,
     /// Path and size of its file; null for a calendar.
     #[schema(required)]
-    file: Option<String>,
+    pub(crate) file: Option<String>,
     /// WAITING, PLANNED, LAUNCHED, ALREADY_COMPLETE, _RUNNING or _FAILED, SKIPPED, MISSED, REFUSED, CANCELLED.
-    outcome: &'static str,
+    pub(crate) outcome: &'static str,
     /// The reason, where it launched nothing.
     #[schema(required)]
-    message: Option<String>,
+    pub(crate) message: Option<String>,
     /// The execution that it has launched, or that is the reason.
     #[schema(required, minimum = 1)]
-    execution_id: Option<i64>,
+    pub(crate) execution_id: Option<i64>,
     /// The status of the last execution of the instance that it has launched.
     #[schema(required)]
-    status: Option<StatusView>,
+    pub(crate) status: Option<StatusView>,
     #[schema(required, minimum = 1)]
-    backfill_id: Option<i64>,
+    pub(crate) backfill_id: Option<i64>,
     #[schema(format = DateTime)]
-    record_time: String,
+    pub(crate) record_time: String,
 }
 
 impl From<&FireParameter> for FireParameterView {

@@ -24,26 +24,26 @@ pub enum SkipPhaseView {
 #[schema(as = SkippedItem)]
 pub struct SkipView {
     #[schema(minimum = 1)]
-    id: i64,
+    pub(crate) id: i64,
     #[schema(minimum = 1)]
-    step_execution_id: i64,
-    phase: SkipPhaseView,
+    pub(crate) step_execution_id: i64,
+    pub(crate) phase: SkipPhaseView,
     /// Its position in the source: a line, a key.
     #[schema(required)]
-    position: Option<String>,
+    pub(crate) position: Option<String>,
     /// The item that was read, as JSON, or its raw text where it could not be read.
     #[schema(required)]
-    item: Option<String>,
+    pub(crate) item: Option<String>,
     /// `true` if that is all of it: one that was cut cannot be run again.
-    complete: bool,
+    pub(crate) complete: bool,
     /// The execution that has run it again; null while nobody has.
     #[schema(minimum = 1, required)]
-    rerun_execution_id: Option<i64>,
+    pub(crate) rerun_execution_id: Option<i64>,
     /// The error.
-    error: String,
+    pub(crate) error: String,
     /// The moment at which its chunk was committed.
     #[schema(format = DateTime)]
-    create_time: String,
+    pub(crate) create_time: String,
 }
 
 impl From<SkipPhase> for SkipPhaseView {

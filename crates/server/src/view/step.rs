@@ -15,92 +15,92 @@ use super::{PhaseSharesView, StatusView};
 #[schema(as = StepExecution)]
 pub struct StepView {
     #[schema(minimum = 1)]
-    id: i64,
+    pub(crate) id: i64,
     #[schema(minimum = 1)]
-    job_execution_id: i64,
-    step_name: String,
+    pub(crate) job_execution_id: i64,
+    pub(crate) step_name: String,
     /// Number of the round of a cycle.
     #[schema(minimum = 1)]
-    iteration: u32,
-    status: StatusView,
+    pub(crate) iteration: u32,
+    pub(crate) status: StatusView,
     /// The moment of its start.
     #[schema(format = DateTime)]
-    start_time: String,
+    pub(crate) start_time: String,
     /// The moment of its end.
     #[schema(format = DateTime, required)]
-    end_time: Option<String>,
+    pub(crate) end_time: Option<String>,
     /// Free text, by default the name of the final status.
     #[schema(required)]
-    exit_code: Option<String>,
+    pub(crate) exit_code: Option<String>,
     /// The message of the end; for a failure the whole chain of causes.
     #[schema(required)]
-    exit_message: Option<String>,
+    pub(crate) exit_message: Option<String>,
     /// Additional attempts made.
     #[schema(minimum = 0)]
-    retry_count: i64,
+    pub(crate) retry_count: i64,
     /// Items read.
     #[schema(minimum = 0)]
-    read_count: i64,
+    pub(crate) read_count: i64,
     /// Items written in committed chunks.
     #[schema(minimum = 0)]
-    write_count: i64,
+    pub(crate) write_count: i64,
     /// Items that the processor left out.
     #[schema(minimum = 0)]
-    filter_count: i64,
+    pub(crate) filter_count: i64,
     /// Committed chunks.
     #[schema(minimum = 0)]
-    commit_count: i64,
+    pub(crate) commit_count: i64,
     /// Items skipped in reading, processing and writing.
     #[schema(minimum = 0)]
-    skip_count: i64,
+    pub(crate) skip_count: i64,
     /// Chunks that were rolled back.
     #[schema(minimum = 0)]
-    rollback_count: i64,
+    pub(crate) rollback_count: i64,
     /// Items that could not be read.
     #[schema(minimum = 0)]
-    read_skip_count: i64,
+    pub(crate) read_skip_count: i64,
     /// Items that could not be processed.
     #[schema(minimum = 0)]
-    process_skip_count: i64,
+    pub(crate) process_skip_count: i64,
     /// Items that could not be written.
     #[schema(minimum = 0)]
-    write_skip_count: i64,
+    pub(crate) write_skip_count: i64,
     /// Items read per second so far.
     #[schema(minimum = 0, required)]
-    items_per_second: Option<f64>,
+    pub(crate) items_per_second: Option<f64>,
     /// Share of the input that is done, where the reader knows it.
     #[schema(minimum = 0, maximum = 1, required)]
-    progress: Option<f64>,
+    pub(crate) progress: Option<f64>,
     /// Seconds that are left of the step, forecast from the share of its input that is done; null where that is not
     /// known, or not on this node.
     #[schema(minimum = 0, required)]
-    seconds_left: Option<f64>,
+    pub(crate) seconds_left: Option<f64>,
     /// The shares of the time that reading, processing, writing and committing take; null for a task, and while it runs
     /// on another node.
     #[schema(required)]
-    phases: Option<PhaseSharesView>,
+    pub(crate) phases: Option<PhaseSharesView>,
     /// The step's control totals as of its last commit, over all attempts since it began anew; empty where it takes
     /// none.
-    control_totals: Vec<ControlTotalView>,
+    pub(crate) control_totals: Vec<ControlTotalView>,
 }
 
 /// A named sum over the items of a step; exact decimal numbers as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = ControlTotal)]
 pub struct ControlTotalView {
-    name: String,
+    pub(crate) name: String,
     /// Over the items read; null where only what is written is summed.
     #[schema(required, pattern = "^-?[0-9]+(\\.[0-9]+)?$", example = "1234.50")]
-    read: Option<String>,
+    pub(crate) read: Option<String>,
     /// Over the outputs written; null where only what is read is summed.
     #[schema(required, pattern = "^-?[0-9]+(\\.[0-9]+)?$")]
-    written: Option<String>,
+    pub(crate) written: Option<String>,
     /// Over the items that the processor left out, as they were read; null where that is not summed.
     #[schema(required, pattern = "^-?[0-9]+(\\.[0-9]+)?$")]
-    filtered: Option<String>,
+    pub(crate) filtered: Option<String>,
     /// Over the items skipped in processing and writing, as they were read; null where that is not summed.
     #[schema(required, pattern = "^-?[0-9]+(\\.[0-9]+)?$")]
-    skipped: Option<String>,
+    pub(crate) skipped: Option<String>,
 }
 
 impl From<&ControlTotal> for ControlTotalView {

@@ -13,13 +13,13 @@ use tower::ServiceExt;
 use crate::harness::{Answer, Service, Settings, request, until};
 
 /// A token and a session that stands for it.
-struct Known {
-    id: TokenId,
-    token: String,
-    session: String,
+pub(crate) struct Known {
+    pub(crate) id: TokenId,
+    pub(crate) token: String,
+    pub(crate) session: String,
 }
 
-async fn known(service: &Service, grant: Grant, expire_time: Option<Timestamp>) -> Known {
+pub(crate) async fn known(service: &Service, grant: Grant, expire_time: Option<Timestamp>) -> Known {
     let repository = service.engine.repository();
     let token = Credential::new(CredentialKind::Token).unwrap();
     let now = Timestamp::now();
@@ -31,7 +31,7 @@ async fn known(service: &Service, grant: Grant, expire_time: Option<Timestamp>) 
     Known { id, token: token.text().to_owned(), session: session.text().to_owned() }
 }
 
-async fn of_role(service: &Service, role: Role) -> Known {
+pub(crate) async fn of_role(service: &Service, role: Role) -> Known {
     known(service, Grant { role, data: false }, None).await
 }
 

@@ -23,6 +23,8 @@ mod nodes;
 mod notices;
 mod openapi;
 mod operate;
+#[cfg(feature = "pages")]
+mod pages;
 mod parameters;
 mod parameters_schema;
 mod preview;

@@ -1,0 +1,150 @@
+//! Bulk work from the list of executions: counted, confirmed, watched, cancelled.
+
+use askama::Template;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use oxbatch_core::repository::{BulkAction, BulkId, ExecutionFilter, PageRequest};
+
+use super::command::quoted;
+use super::form::Form;
+use super::frame::{Frame, Visitor, page};
+use super::parts::Moment;
+use crate::error::{Problem, ProblemKind};
+use crate::extract::PathId;
+use crate::state::AppState;
+use crate::view::{BulkFilterView, BulkInput, BulkPlanView, BulkResultView, BulkView};
+
+/// Results that are listed.
+const RESULTS: u32 = 100;
+
+#[derive(Template)]
+#[template(path = "bulk_plan.html")]
+struct PlanPage {
+    frame: Frame,
+    word: &'static str,
+    plan: BulkPlanView,
+    conditions: Vec<(String, String)>,
+    fields: Vec<(String, String)>,
+    back: String,
+    command: String,
+}
+
+#[derive(Template)]
+#[template(path = "bulk_list.html")]
+struct ListPage {
+    frame: Frame,
+    bulks: Vec<(Moment, BulkView)>,
+}
+
+#[derive(Template)]
+#[template(path = "bulk.html")]
+struct BulkPage {
+    frame: Frame,
+    bulk: BulkView,
+    began: Moment,
+    ended: Option<Moment>,
+    conditions: Vec<(String, String)>,
+    results: Vec<BulkResultView>,
+}
+
+/// The filter of a form: the fields of the list of executions.
+fn input(form: &Form) -> Result<BulkInput, Problem> {
+    let text = |name: &str| form.get(name).map(str::to_owned);
+    let instance = text("instance").map(|id| id.parse()).transpose();
+    let filter = BulkFilterView {
+        job: text("job"),
+        status: form.all("status"),
+        from: text("from"),
+        to: text("to"),
+        instance: instance.map_err(|_| Problem::new(ProblemKind::NoObject, "instance is no id"))?,
+        parameter: form.all("parameter"),
+        text: text("text"),
+    };
+    Ok(BulkInput { action: text("action").unwrap_or_default(), filter, dry_run: true })
+}
+
+fn request(form: &Form) -> Result<(BulkAction, ExecutionFilter), Problem> {
+    input(form)?.request().map_err(|problem| Problem::new(ProblemKind::NoObject, problem))
+}
+
+/// The conditions of a filter by their names.
+fn conditions(filter: &BulkFilterView) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    let mut add = |name: &str, value: String| all.push((name.to_owned(), value));
+    filter.status.iter().for_each(|status| add("status", status.clone()));
+    let one = [("job", &filter.job), ("from", &filter.from), ("to", &filter.to), ("text", &filter.text)];
+    one.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).for_each(|(name, value)| add(name, value));
+    filter.parameter.iter().for_each(|parameter| add("parameter", parameter.clone()));
+    filter.instance.iter().for_each(|id| add("instance", id.to_string()));
+    all
+}
+
+const fn word(action: BulkAction) -> &'static str {
+    match action {
+        BulkAction::Restart => "Restart",
+        BulkAction::Stop => "Stop",
+        BulkAction::Abandon => "Abandon",
+    }
+}
+
+/// What would be done, counted; nothing is changed.
+pub(crate) async fn plan(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
+    let form = Form::of_query(query.as_deref());
+    let (action, filter) = request(&form)?;
+    let plan: BulkPlanView = state.engine().plan_bulk(action, &filter).await?.into();
+    let conditions = conditions(&input(&form)?.filter);
+    let listed: Vec<String> = conditions.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let fields = form.fields().filter(|(name, text)| !text.is_empty() && *name != "cursor");
+    page(&PlanPage {
+        frame: Frame::new(format!("{} many", word(action)), "bulk", visitor),
+        word: word(action),
+        plan,
+        fields: fields.map(|(name, text)| (name.to_owned(), text.to_owned())).collect(),
+        back: form.query_without("action"),
+        command: format!("oxbatch {} --where {} --yes", word(action).to_lowercase(), quoted(&listed.join(","))),
+        conditions,
+    })
+}
+
+/// Begins bulk work.
+pub(crate) async fn start(State(state): State<AppState>, form: Form) -> Result<Response, Problem> {
+    let (action, filter) = request(&form)?;
+    let bulk = state.engine().start_bulk(action, filter).await?;
+    Ok(Redirect::to(&format!("/ui/bulk/{}", bulk.id.0)).into_response())
+}
+
+/// The list of bulk work.
+pub(crate) async fn list(State(state): State<AppState>, visitor: Visitor) -> Result<Response, Problem> {
+    let bulks = state.engine().bulks().await?.into_iter().map(BulkView::from);
+    let bulks = bulks.map(|bulk| (Moment::of(&bulk.create_time), bulk)).collect();
+    page(&ListPage { bulks, frame: Frame::new("Bulk work", "bulk", visitor).live("all") })
+}
+
+/// The page of one bulk.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    PathId(id): PathId,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
+    let bulk: BulkView = state.engine().bulk(BulkId(id)).await?.into();
+    let results = state.engine().bulk_results(BulkId(id), PageRequest { before: None, limit: RESULTS }).await?.results;
+    let frame = Frame::new(format!("Bulk work {id}"), "bulk", visitor);
+    page(&BulkPage {
+        frame: if bulk.end_time.is_none() { frame.live("all") } else { frame },
+        began: Moment::of(&bulk.create_time),
+        ended: bulk.end_time.as_deref().map(Moment::of),
+        conditions: conditions(&bulk.filter),
+        results: results.into_iter().map(Into::into).collect(),
+        bulk,
+    })
+}
+
+/// Cancels what is left of bulk work.
+pub(crate) async fn cancel(State(state): State<AppState>, PathId(id): PathId, _: Form) -> Result<Response, Problem> {
+    let bulk = state.engine().cancel_bulk(BulkId(id)).await?;
+    Ok(Redirect::to(&format!("/ui/bulk/{}", bulk.id.0)).into_response())
+}

@@ -1,0 +1,243 @@
+//! An execution: how it stands and why, the record it failed at, what restarting it does, its flow, steps, skips, log.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use oxbatch_core::execution::{ExecutionId, InstanceId, Status};
+use oxbatch_core::log::{LogFeed, LogFilter, shown_line};
+use oxbatch_core::repository::{ExecutionFilter, PageRequest};
+use oxbatch_core::{Engine, JobExecution, StepExecution};
+
+use super::command::{Commands, of_execution, of_launch};
+use super::failure::Failure;
+use super::flow;
+use super::frame::{Frame, Visitor, page};
+use super::parts::{Badge, Markup, Moment, between};
+use super::plan::PlanPart;
+use super::rows::{Row, Waits, left, value, whole_percent};
+use super::skip_groups::Groups;
+use super::steps::{MOST_STEPS, Span, StepPart, balances};
+use crate::api::executions::shown_alone;
+use crate::error::Problem;
+use crate::extract::PathId;
+use crate::state::AppState;
+use crate::view::{ExecutionView, GraphView, SECRET, StatusView, StepView, ValueView, states};
+
+/// Attempts of the instance that are shown.
+const ATTEMPTS: u32 = 20;
+/// Lines of the log that are shown.
+const LOG_LINES: u32 = 40;
+
+#[derive(Template)]
+#[template(path = "execution.html")]
+struct ExecutionPage {
+    frame: Frame,
+    view: ExecutionView,
+    status: Badge,
+    created: Moment,
+    started: Option<Moment>,
+    ended: Option<Moment>,
+    took: Option<String>,
+    percent: Option<u32>,
+    left: Option<String>,
+    waits: Option<String>,
+    failure: Option<Failure>,
+    parameters: Vec<(String, String)>,
+    attempts: Vec<Row>,
+    flow: Markup,
+    steps: Vec<StepPart>,
+    more_steps: usize,
+    skips: Option<Groups>,
+    skip_count: i64,
+    log: Option<Vec<String>>,
+    plan: Option<PlanPart>,
+    /// The reason why there is no plan.
+    no_plan: Option<String>,
+    stop: Option<Commands>,
+    abandon: Option<Commands>,
+    rerun: Option<Commands>,
+    launch: Commands,
+    knows_job: bool,
+}
+
+impl ExecutionPage {
+    fn is_running(&self) -> bool {
+        matches!(self.view.status, StatusView::Starting | StatusView::Started | StatusView::Stopping)
+    }
+
+    fn has_failed(&self) -> bool {
+        self.view.status == StatusView::Failed
+    }
+}
+
+/// The page of an execution.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    PathId(id): PathId,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
+    let engine = state.engine();
+    let execution = engine.execution(ExecutionId(id)).await?;
+    let parts = Parts::read(engine, &execution, &visitor).await?;
+    page(&parts.into_page(engine, execution, visitor).await?)
+}
+
+/// What is read of an execution besides its row.
+struct Parts {
+    live: Vec<oxbatch_core::engine::LiveStep>,
+    steps: Vec<StepExecution>,
+    attempts: Vec<Row>,
+    log: Option<Vec<String>>,
+    flow: Markup,
+    knows_job: bool,
+}
+
+impl Parts {
+    async fn read(engine: &Engine, execution: &JobExecution, visitor: &Visitor) -> Result<Self, Problem> {
+        // Sampled before the rows are read: a step that ends in between is then shown by its row.
+        let live = engine.live_steps(execution.id);
+        let steps = engine.repository().steps(execution.id).await?;
+        let job = engine.registry().get(&execution.job_name);
+        let flow = match job {
+            Some(job) => {
+                let history = engine.repository().flow_history(execution.id).await?;
+                flow::picture(&GraphView::new(job, Some(execution.id), &states(&history, &steps)))
+            }
+            None => Markup::default(),
+        };
+        let log = if visitor.sees_data() { Some(log(engine, execution.id).await?) } else { None };
+        let attempts = attempts(engine, execution.instance_id).await?;
+        Ok(Self { live, steps, attempts, log, flow, knows_job: job.is_some() })
+    }
+
+    async fn into_page(
+        self,
+        engine: &Engine,
+        execution: JobExecution,
+        visitor: Visitor,
+    ) -> Result<ExecutionPage, Problem> {
+        let (id, now) = (execution.id, engine.config().clock.now());
+        let (plan, no_plan) = plan(engine, &execution, &visitor).await?;
+        let waits = match execution.status {
+            Status::Starting => Some(Waits::look(engine).await?.of(engine, &execution.job_name)),
+            _ => None,
+        };
+        let has_ended = !execution.status.is_running();
+        let view = shown_alone(engine, execution).await?;
+        let all: Vec<(StepView, Vec<Option<bool>>)> = self
+            .steps
+            .into_iter()
+            .map(|step| (balances(&step), step))
+            .map(|(balances, step)| (StepView::new(step, &self.live, now), balances))
+            .collect();
+        let views: Vec<StepView> = all.iter().map(|(view, _)| view.clone()).collect();
+        let skip_count = views.iter().map(|step| step.skip_count).sum();
+        let skips = if visitor.sees_data() && skip_count > 0 { Some(Groups::of(engine, &views).await?) } else { None };
+        let span = Span::new(view.start_time.as_deref(), view.end_time.as_deref(), now);
+        let more_steps = all.len().saturating_sub(MOST_STEPS);
+        let steps =
+            chosen(all).into_iter().map(|(view, balances)| StepPart::new(view, &balances, &span, now)).collect();
+        let of = |action| of_execution(&visitor, id.0, action);
+        let can_rerun = has_ended && skips.as_ref().is_some_and(|skips| skips.pending > 0) && visitor.operates();
+        let can_stop = matches!(view.status, StatusView::Starting | StatusView::Started);
+        let can_abandon = matches!(view.status, StatusView::Failed | StatusView::Stopped);
+        Ok(ExecutionPage {
+            stop: can_stop.then(|| of("stop")),
+            abandon: can_abandon.then(|| of("abandon")),
+            rerun: can_rerun.then(|| of("rerun")),
+            launch: launch(&visitor, &view),
+            failure: view.exit_message.as_deref().filter(|_| has_ended).map(|message| failure(message, &visitor)),
+            created: Moment::of(&view.create_time),
+            started: view.start_time.as_deref().map(Moment::of),
+            ended: view.end_time.as_deref().map(Moment::of),
+            took: view.start_time.as_deref().and_then(|start| between(start, view.end_time.as_deref(), now)),
+            percent: view.progress.filter(|_| !has_ended).map(whole_percent),
+            left: view.seconds_left.as_ref().map(left),
+            waits: view.held_up_by.clone().or(waits),
+            parameters: view.parameters.iter().map(|(name, it)| (name.clone(), value(it))).collect(),
+            status: Badge(view.status),
+            frame: frame(&view, has_ended, visitor),
+            attempts: self.attempts,
+            flow: self.flow,
+            knows_job: self.knows_job,
+            log: self.log,
+            view,
+            steps,
+            more_steps,
+            skips,
+            skip_count,
+            plan,
+            no_plan,
+        })
+    }
+}
+
+fn frame(view: &ExecutionView, has_ended: bool, visitor: Visitor) -> Frame {
+    let frame = Frame::new(format!("{} #{} {}", view.job_name, view.id, view.status.word()), "executions", visitor);
+    if has_ended { frame } else { frame.live(view.id) }
+}
+
+/// The steps that a page shows: those that failed or run, and the newest.
+fn chosen(mut all: Vec<(StepView, Vec<Option<bool>>)>) -> Vec<(StepView, Vec<Option<bool>>)> {
+    if all.len() > MOST_STEPS {
+        let first = all.len() - MOST_STEPS;
+        let mut index = 0;
+        all.retain(|(step, _)| {
+            index += 1;
+            index > first || step.status == StatusView::Failed
+        });
+        all.truncate(MOST_STEPS);
+    }
+    all
+}
+
+/// The parts of a failure; the raw text for those who may see it.
+fn failure(message: &str, visitor: &Visitor) -> Failure {
+    let failure = Failure::of(message);
+    if visitor.sees_data() { failure } else { Failure { raw: None, ..failure } }
+}
+
+async fn attempts(engine: &Engine, instance: InstanceId) -> Result<Vec<Row>, Problem> {
+    let filter = ExecutionFilter { instance_id: Some(instance), ..ExecutionFilter::default() };
+    let found = engine.repository().executions(filter, PageRequest { before: None, limit: ATTEMPTS }).await?;
+    let mut rows = Vec::new();
+    for execution in found.executions {
+        rows.push(Row::listed(engine, execution).await?);
+    }
+    Ok(rows)
+}
+
+async fn log(engine: &Engine, id: ExecutionId) -> Result<Vec<String>, Problem> {
+    let mut feed = LogFeed::new(id, LogFilter::default(), None);
+    let lines = feed.tail(engine.repository().as_ref(), LOG_LINES).await?;
+    Ok(lines.iter().map(|kept| shown_line(&kept.line)).collect())
+}
+
+/// The plan of a restart, or the reason why there is none.
+async fn plan(
+    engine: &Engine,
+    execution: &JobExecution,
+    visitor: &Visitor,
+) -> Result<(Option<PlanPart>, Option<String>), Problem> {
+    if !execution.status.is_restartable() || execution.rerun_of.is_some() {
+        return Ok((None, None));
+    }
+    match engine.restart_plan(execution.id).await {
+        Ok(plan) => Ok((Some(PlanPart::new(plan.into(), visitor)), None)),
+        Err(error) => match Problem::from(error) {
+            problem if problem.kind.status().is_server_error() => Err(problem),
+            problem => Ok((None, Some(problem.detail))),
+        },
+    }
+}
+
+fn launch(visitor: &Visitor, view: &ExecutionView) -> Commands {
+    let json = |it: &ValueView| match it {
+        ValueView::Text(text) if text == SECRET => "$SECRET".into(),
+        ValueView::Text(text) => text.clone().into(),
+        ValueView::Integer(number) => (*number).into(),
+        ValueView::Float(number) => (*number).into(),
+    };
+    let parameters = view.parameters.iter().map(|(name, it)| (name.clone(), json(it))).collect();
+    of_launch(visitor, &view.job_name, &parameters)
+}

@@ -1,0 +1,129 @@
+//! A job: its flow, the form of a launch with a preview, the trend of its durations, its last runs, its schedules.
+
+use askama::Template;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use oxbatch_core::execution::ExecutionId;
+use oxbatch_core::repository::{ExecutionFilter, PageRequest};
+
+use super::flow;
+use super::form::Form;
+use super::frame::{Frame, Visitor, page_with};
+use super::launch_form::LaunchForm;
+use super::parts::{Badge, Markup, Moment};
+use super::preview::PreviewPart;
+use super::rows::Row;
+use super::trend;
+use crate::api::executions::shown;
+use crate::api::jobs::{described, known};
+use crate::error::Problem;
+use crate::extract::PathName;
+use crate::state::AppState;
+use crate::view::{ExecutionView, GraphView, JobView, KindView, StatusView};
+
+/// The last runs that are listed.
+const LISTED: usize = 10;
+
+#[derive(Template)]
+#[template(path = "job.html")]
+struct JobPage {
+    frame: Frame,
+    view: JobView,
+    flow: Markup,
+    form: LaunchForm,
+    preview: Option<PreviewPart>,
+    has_preview: bool,
+    trend: Markup,
+    runs: Vec<Row>,
+    schedules: Vec<(String, Option<Moment>, bool)>,
+}
+
+/// What the page of a job shows besides the job.
+#[derive(Default)]
+pub(super) struct Shown {
+    pub(super) form: Form,
+    pub(super) problem: Option<Problem>,
+    pub(super) preview: Option<PreviewPart>,
+    /// The execution whose parameters fill the form.
+    pub(super) from: Option<ExecutionView>,
+}
+
+impl JobPage {
+    /// The executions by status, those that there are.
+    fn counts(&self) -> Vec<(Badge, i64)> {
+        let counts = &self.view.counts;
+        let all = [
+            (StatusView::Starting, counts.starting),
+            (StatusView::Started, counts.started),
+            (StatusView::Stopping, counts.stopping),
+            (StatusView::Stopped, counts.stopped),
+            (StatusView::Failed, counts.failed),
+            (StatusView::Completed, counts.completed),
+            (StatusView::Abandoned, counts.abandoned),
+        ];
+        all.into_iter().filter(|(_, count)| *count > 0).map(|(status, count)| (Badge(status), count)).collect()
+    }
+
+    fn has_large_flow(&self) -> bool {
+        self.flow.0.is_empty()
+    }
+}
+
+/// The page of a job; with `from=ID` its form has the parameters of that execution.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    PathName(name): PathName,
+    RawQuery(query): RawQuery,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
+    let form = Form::of_query(query.as_deref());
+    let from = match form.get("from").and_then(|id| id.parse().ok()) {
+        Some(id) => {
+            let execution = state.engine().execution(ExecutionId(id)).await?;
+            Some(shown(state.engine(), execution).await?)
+        }
+        None => None,
+    };
+    answer(&state, &name, visitor, Shown { form, from, ..Shown::default() }).await
+}
+
+/// The page of a job, with what was sent and what came of it.
+pub(super) async fn answer(state: &AppState, name: &str, visitor: Visitor, shown: Shown) -> Result<Response, Problem> {
+    let engine = state.engine();
+    let job = known(engine, name)?;
+    let Shown { form, problem, preview, from } = shown;
+    let status = problem.as_ref().map_or(StatusCode::OK, |problem| problem.kind.status());
+    let mut launch = LaunchForm::new(job, &form, from.as_ref());
+    if let Some(problem) = &problem {
+        launch = launch.with_problem(problem);
+    }
+    let filter = ExecutionFilter { job_name: Some(name.to_owned()), ..ExecutionFilter::default() };
+    let limit = u32::try_from(trend::RUNS).unwrap_or(u32::MAX);
+    let recent = engine.repository().executions(filter, PageRequest { before: None, limit }).await?.executions;
+    let trend = trend::picture(&recent);
+    let mut runs = Vec::new();
+    for execution in recent.into_iter().take(LISTED) {
+        runs.push(Row::listed(engine, execution).await?);
+    }
+    let schedules = engine.scheduler().list(1).await?.into_iter().filter(|it| it.stored.job_name == name);
+    let schedules = schedules
+        .map(|it| (it.stored.name, it.next.first().map(|next| Moment::at(*next)), !it.pauses.is_empty()))
+        .collect();
+    let view = described(engine, job).await?;
+    let frame = Frame::new(name, "jobs", visitor);
+    // What a form was answered with cannot be asked for again.
+    let is_answer = problem.is_some() || preview.is_some();
+    let page = JobPage {
+        frame: if is_answer { frame } else { frame.live("all") },
+        flow: flow::picture(&GraphView::new(job, None, &Default::default())),
+        has_preview: view.steps.iter().any(|step| step.kind == KindView::Chunk),
+        view,
+        form: launch,
+        preview,
+        trend,
+        runs,
+        schedules,
+    };
+    page_with(status, &page)
+}

@@ -1,0 +1,69 @@
+//! The notices and how they were delivered.
+
+use askama::Template;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use oxbatch_core::notice::NoticeState;
+
+use super::form::Form;
+use super::frame::{Frame, Visitor, page};
+use super::parts::Moment;
+use crate::api::notices::NoticesQuery;
+use crate::api::page::List;
+use crate::error::Problem;
+use crate::extract::Strict;
+use crate::state::AppState;
+use crate::view::{NoticeAttemptView, NoticeView};
+
+/// Notices of a page whose last attempt is looked up.
+const LOOKED_UP: usize = 50;
+
+#[derive(Template)]
+#[template(path = "notices.html")]
+struct NoticesPage {
+    frame: Frame,
+    notices: Vec<NoticeRow>,
+    states: Vec<&'static str>,
+    chosen: String,
+    next: Option<String>,
+}
+
+struct NoticeRow {
+    at: Moment,
+    /// The error of the last attempt.
+    error: Option<String>,
+    view: NoticeView,
+}
+
+/// A page of the list.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
+    let form = Form::of_query(query.as_deref());
+    let given = form.query_without("");
+    let asked: NoticesQuery = Strict::of(&given)?;
+    let repository = state.engine().repository();
+    let found = repository.notices(asked.state, asked.page).await?;
+    let mut notices = Vec::new();
+    for notice in found.notices {
+        let (id, has_failed) = (notice.id, notice.attempts > 0 && notice.state != NoticeState::Delivered);
+        let error = match has_failed && notices.len() < LOOKED_UP {
+            true => {
+                let attempts = repository.notice_attempts(id).await?.into_iter().map(NoticeAttemptView::from);
+                attempts.filter_map(|attempt| attempt.error).next_back()
+            }
+            false => None,
+        };
+        let view = NoticeView::from(notice);
+        notices.push(NoticeRow { at: Moment::of(&view.create_time), error, view });
+    }
+    page(&NoticesPage {
+        frame: Frame::new("Notices", "notices", visitor),
+        notices,
+        states: NoticeState::ALL.iter().map(|state| state.as_str()).collect(),
+        chosen: form.get("state").unwrap_or_default().to_owned(),
+        next: found.next.map(|next| List::Notices.query(&given, next)),
+    })
+}

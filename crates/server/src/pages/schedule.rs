@@ -1,0 +1,128 @@
+//! A schedule: its next fires in its zone, its pauses and what may be done with it, and what became of its fires.
+
+use askama::Template;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use jiff::Timestamp;
+use oxbatch_core::engine::DEFAULT_NEXT;
+use oxbatch_core::repository::{FireId, FireOutcome, PageRequest, PauseScope};
+
+use super::command::segment;
+use super::form::Form;
+use super::frame::{Frame, Visitor, page};
+use super::parts::{Badge, Moment};
+use super::schedules::{last, when};
+use super::zoned::in_zone;
+use crate::error::{Problem, ProblemKind};
+use crate::extract::{PathId, PathName};
+use crate::state::AppState;
+use crate::view::{FireView, ScheduleView, ScopeView};
+
+/// Fires that are listed.
+const FIRES: u32 = 30;
+
+#[derive(Template)]
+#[template(path = "schedule.html")]
+struct SchedulePage {
+    frame: Frame,
+    when: String,
+    next: Vec<(String, Moment)>,
+    changes: Vec<String>,
+    fires: Vec<FireRow>,
+    outcome: &'static str,
+    outcomes: Vec<&'static str>,
+    last: Option<(i64, Badge)>,
+    /// It is paused itself, and not by its job or with all.
+    is_paused: bool,
+    parameters: Vec<(String, String)>,
+    view: ScheduleView,
+}
+
+struct FireRow {
+    at: String,
+    status: Option<Badge>,
+    can_run: bool,
+    view: FireView,
+}
+
+/// The page of a schedule; `outcome=` chooses among its fires.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    PathName(name): PathName,
+    RawQuery(query): RawQuery,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
+    let scheduler = state.engine().scheduler();
+    let view: ScheduleView = scheduler.get(&name, DEFAULT_NEXT).await?.into();
+    let form = Form::of_query(query.as_deref());
+    let outcome = form.get("outcome").map(str::parse::<FireOutcome>).transpose();
+    let outcome = outcome.map_err(|_| Problem::new(ProblemKind::InvalidQuery, "there is no such outcome of a fire"))?;
+    let fires = scheduler.fires(Some(&name), outcome, PageRequest { before: None, limit: FIRES }).await?.fires;
+    let zone = view.zone.as_deref();
+    let row = |view: FireView| FireRow {
+        at: in_zone(&view.instant, zone),
+        status: view.status.map(Badge),
+        can_run: visitor.operates() && ["MISSED", "SKIPPED", "REFUSED", "WAITING"].contains(&view.outcome),
+        view,
+    };
+    let text = |it: &crate::view::FireParameterView| match (&it.value, &it.expression) {
+        (Some(value), _) => value.clone(),
+        (None, expression) => expression.as_ref().map(|text| format!("= {text}")).unwrap_or_default(),
+    };
+    let page_of = SchedulePage {
+        when: when(&view),
+        next: view.next_fires.iter().map(|next| (in_zone(next, zone), Moment::of(next))).collect(),
+        changes: view.clock_changes.iter().map(|change| change.effect.clone()).collect(),
+        fires: fires.into_iter().map(|fire| row(fire.into())).collect(),
+        outcome: outcome.map_or("", FireOutcome::as_str),
+        outcomes: FireOutcome::ALL.iter().map(|outcome| outcome.as_str()).collect(),
+        last: last(&view),
+        is_paused: view.pauses.iter().any(|pause| pause.scope == ScopeView::Schedule),
+        parameters: view.parameters.iter().map(|(name, it)| (name.clone(), text(it))).collect(),
+        view,
+        frame: Frame::new(name, "schedules", visitor).live("all"),
+    };
+    page(&page_of)
+}
+
+fn back(name: &str) -> Response {
+    Redirect::to(&format!("/ui/schedules/{}", segment(name))).into_response()
+}
+
+/// Pauses a schedule, with a reason and, where it is given, an end.
+pub(crate) async fn pause(
+    State(state): State<AppState>,
+    PathName(name): PathName,
+    form: Form,
+) -> Result<Response, Problem> {
+    let read = |text: &str| {
+        let detail = format!("the end of the pause must be a time such as 2026-01-31T08:00:00Z, not '{text}'");
+        text.parse::<Timestamp>().map_err(|_| Problem::new(ProblemKind::InvalidSchedule, detail))
+    };
+    let until = form.get("until").map(read).transpose()?;
+    let reason = form.get("reason").unwrap_or_default();
+    state.engine().scheduler().pause(PauseScope::Schedule, &name, reason, until).await?;
+    Ok(back(&name))
+}
+
+/// Lets a schedule go on.
+pub(crate) async fn resume(
+    State(state): State<AppState>,
+    PathName(name): PathName,
+    _: Form,
+) -> Result<Response, Problem> {
+    state.engine().scheduler().resume(PauseScope::Schedule, &name).await?;
+    Ok(back(&name))
+}
+
+/// Launches the job of a schedule now.
+pub(crate) async fn run(State(state): State<AppState>, PathName(name): PathName, _: Form) -> Result<Response, Problem> {
+    state.engine().scheduler().run_now(&name).await?;
+    Ok(back(&name))
+}
+
+/// Launches a fire that was missed, left out or refused, or that waits.
+pub(crate) async fn run_fire(State(state): State<AppState>, PathId(id): PathId, _: Form) -> Result<Response, Problem> {
+    let fire = state.engine().scheduler().run_fire(FireId(id)).await?;
+    Ok(back(&fire.schedule_name))
+}

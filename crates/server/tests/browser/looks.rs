@@ -1,0 +1,107 @@
+//! How the pages look: light, dark and on a phone, as pictures; and what axe-core finds.
+
+use serde_json::Value;
+
+use crate::browser::Browser;
+use crate::driver::DRIVER;
+use crate::place::Place;
+
+/// The pages by name and path.
+const PAGES: [(&str, &str); 18] = [
+    ("dashboard", "/"),
+    ("executions", "/ui/executions"),
+    ("executions-empty", "/ui/executions?status=ABANDONED"),
+    ("execution-failed", "/ui/executions/4"),
+    ("execution-completed", "/ui/executions/1"),
+    ("execution-skips", "/ui/executions/5"),
+    ("execution-running", "/ui/executions/7"),
+    ("skips", "/ui/executions/5/skips"),
+    ("log", "/ui/executions/4/log"),
+    ("jobs", "/ui/jobs"),
+    ("job", "/ui/jobs/BookTrades"),
+    ("job-flow", "/ui/jobs/NightlyFlow"),
+    ("schedules", "/ui/schedules"),
+    ("schedule", "/ui/schedules/book-trades"),
+    ("backfills", "/ui/backfills"),
+    ("nodes", "/ui/nodes"),
+    ("bulk-plan", "/ui/bulk/plan?action=RESTART&status=FAILED"),
+    ("notices", "/ui/notices"),
+];
+
+async fn full() -> Place {
+    let place = Place::new().await;
+    for day in 1..=3 {
+        place.run("BookTrades", &format!("{{\"day\": \"2026-11-2{day}\"}}")).await;
+    }
+    place.run("BookTrades", r#"{"fault": "amount"}"#).await;
+    place.run("CheckAccounts", "{}").await;
+    place.run("NightlyFlow", "{}").await;
+    place.launch("Slow", "{}").await;
+    place.gate.open(4);
+    place
+}
+
+/// The violations that axe-core finds, of those that matter.
+async fn violations(browser: &Browser, axe: &str) -> Vec<String> {
+    browser.run(axe).await;
+    let script = "const done = arguments[arguments.length - 1]; \
+        axe.run(document, {resultTypes: ['violations']}).then((found) => done(found.violations.map((it) => \
+        `${it.impact} ${it.id}: ${it.nodes.map((node) => node.target.join(' ')).slice(0, 4).join(' | ')}`)))";
+    let found = browser.driver.execute_async(script, Vec::new()).await.unwrap().json().clone();
+    let lines = found.as_array().unwrap().iter().filter_map(Value::as_str).map(str::to_owned);
+    lines.filter(|line| !line.starts_with("minor")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_drawn_in_light_and_dark_and_on_a_phone_without_a_barrier() {
+    let place = full().await;
+    let mut found = Vec::new();
+    let newcomer = Place::new().await;
+    let first = Browser::open(&newcomer).await;
+    first.go("/").await;
+    first.picture("newcomer-light", 1280, false).await;
+    first.close().await;
+    let browser = Browser::open(&place).await;
+    for (name, path) in PAGES {
+        for (look, scheme, width, is_phone) in
+            [("light", "light", 1280, false), ("dark", "dark", 1280, false), ("phone", "light", 390, true)]
+        {
+            browser.prefer(scheme).await;
+            browser.resize(width, 900, is_phone).await;
+            browser.go(path).await;
+            browser.picture(&format!("{name}-{look}"), width, is_phone).await;
+            let fits = browser
+                .run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+                .await;
+            if fits != true {
+                found.push(format!("{path} {look}: is wider than the screen"));
+            }
+            if let Ok(axe) = &DRIVER.axe {
+                found.extend(violations(&browser, axe).await.into_iter().map(|line| format!("{path} {look}: {line}")));
+            }
+        }
+    }
+    if let Err(missing) = &DRIVER.axe {
+        println!("{missing}");
+    }
+    place.gate.open(6);
+    browser.close().await;
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dark_is_dark_and_the_first_page_is_drawn_soon() {
+    let place = full().await;
+    let browser = Browser::open(&place).await;
+    browser.prefer("dark").await;
+    browser.go("/").await;
+    let colour = browser.run("return getComputedStyle(document.body).backgroundColor").await;
+    assert_eq!(colour, "rgb(16, 20, 26)");
+    browser.prefer("light").await;
+    browser.go("/").await;
+    assert_eq!(browser.run("return getComputedStyle(document.body).backgroundColor").await, "rgb(245, 246, 248)");
+    let drawn = browser.run("return performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0").await;
+    println!("the first page is drawn after {drawn} ms");
+    place.gate.open(6);
+    browser.close().await;
+}

@@ -1,0 +1,109 @@
+//! What is gone or broken is a page with a sentence.
+
+use axum::body::Body;
+
+use crate::harness::{Service, request};
+
+use super::{checked, page, page_with, service};
+
+#[tokio::test]
+async fn what_is_not_there_is_said() {
+    let service = Service::idle().await;
+    let gone = [
+        ("/ui/executions/4711", "Execution not found"),
+        ("/ui/jobs/Nope", "Job not found"),
+        ("/ui/schedules/nope", "Schedule not found"),
+        ("/ui/bulk/7", "Bulk"),
+        ("/ui/nothing", "nothing at this path"),
+    ];
+    for (path, said) in gone {
+        let (status, html) = page_with(&service, path, "").await;
+        assert_eq!(status, 404, "{path}");
+        assert!(html.text("main").contains(said), "{path}: {}", html.text("main"));
+        assert!(html.has("main a[href=/]"), "{path}");
+    }
+    assert_eq!(page_with(&service, "/ui/executions/x", "").await.0, 400);
+    assert_eq!(page_with(&service, "/ui/executions/1/stop", "").await.0, 405);
+}
+
+#[tokio::test]
+async fn the_execution_of_a_job_that_is_gone_is_shown_and_says_so() {
+    let service = service().await;
+    service.run("Failing", "{}").await;
+    service.damage(
+        "UPDATE oxbatch_job_instance SET job_name = 'Gone'; UPDATE oxbatch_job_execution SET job_name = 'Gone'",
+    );
+    let html = page(&service, "/ui/executions/1").await;
+    assert!(html.text("main").contains("It cannot be restarted here: "), "{}", html.text("main"));
+    assert!(html.text("section[aria-labelledby=why]").contains("no paper"));
+    assert!(!html.has("svg.flow") && !html.has("a[href=/ui/jobs/Gone?from=1#launch]"));
+}
+
+#[tokio::test]
+async fn a_database_that_fails_is_a_page_and_comes_back() {
+    let service = service().await;
+    service.run("Failing", "{}").await;
+    service.damage("ALTER TABLE oxbatch_job_execution RENAME TO elsewhere");
+    for path in ["/", "/ui/executions", "/ui/executions/1", "/ui/jobs/Sample"] {
+        let (status, html) = page_with(&service, path, "").await;
+        assert!(status == 500 || status == 503, "{path}: {status}");
+        let said = html.text("main");
+        assert!(
+            said.contains("log of the service") && !said.contains("elsewhere") && !said.contains("oxbatch_job"),
+            "{said}"
+        );
+    }
+    service.damage("ALTER TABLE elsewhere RENAME TO oxbatch_job_execution");
+    page(&service, "/ui/executions/1").await;
+}
+
+#[tokio::test]
+async fn a_service_with_too_much_to_do_says_when_to_come_back() {
+    let mut settings = crate::harness::Settings { idle: true, ..Default::default() };
+    settings.server.limits.max_requests = 0;
+    let service = Service::with(settings).await;
+    let asked = request("GET", "/ui/jobs").header("accept", "text/html").body(Body::empty()).unwrap();
+    let answer = service.send(asked).await;
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    let (status, html) = checked("/ui/jobs", answer);
+    assert_eq!(status, 503);
+    assert!(html.text("main").contains("Try again"));
+}
+
+#[tokio::test]
+async fn many_steps_and_long_messages_stay_within_a_page() {
+    let service = service().await;
+    service.run("Failing", "{}").await;
+    service.damage(&copies(&service, 10_000));
+    service.damage("UPDATE oxbatch_job_execution SET exit_message = 'step: ' || hex(randomblob(32000))");
+    let html = page(&service, "/ui/executions/1").await;
+    assert!(html.text("section[aria-labelledby=steps]").contains("earlier ones are left out here"));
+    assert_eq!(html.all("article.step").len(), 100);
+    page(&service, "/").await;
+    page(&service, "/ui/executions").await;
+}
+
+fn connection(service: &Service) -> oxbatch_storage::rusqlite::Connection {
+    oxbatch_storage::rusqlite::Connection::open(service.folder.path().join("oxbatch.db")).unwrap()
+}
+
+fn columns(service: &Service) -> Vec<String> {
+    let connection = connection(service);
+    let mut names =
+        connection.prepare("SELECT name FROM pragma_table_info('oxbatch_step_execution') WHERE name <> 'id'").unwrap();
+    let names = names.query_map([], |row| row.get(0)).unwrap();
+    names.map(Result::unwrap).collect()
+}
+
+/// The statement that copies the last step so often, each in an iteration of its own.
+fn copies(service: &Service, count: u32) -> String {
+    let names = columns(service);
+    let values: Vec<String> =
+        names.iter().map(|name| if name == "iteration" { "n.i + 1".to_owned() } else { format!("s.{name}") }).collect();
+    format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+         INSERT INTO oxbatch_step_execution ({}) SELECT {} FROM n, (SELECT * FROM oxbatch_step_execution ORDER BY id DESC LIMIT 1) s",
+        names.join(", "),
+        values.join(", ")
+    )
+}
