@@ -1,4 +1,4 @@
-//! What the buttons of an execution do, by the same calls as the interface; and the page of a plan that holds no more.
+//! The buttons of an execution, by the same calls as the interface, and the page of a plan that holds no more.
 
 use askama::Template;
 use axum::extract::State;

@@ -5,13 +5,17 @@ use std::sync::LazyLock;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderValue, Response};
 
 use crate::error::{Problem, ProblemKind};
 
 /// A year, which is for ever: other content has another address.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+/// A worker has the policy that its script comes with: this one asks this service for events.
+const POLICY: &str =
+    "default-src 'none'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// A file with its media type.
 struct Asset {
@@ -56,6 +60,7 @@ pub(crate) async fn file(Path(name): Path<String>, RawQuery(query): RawQuery) ->
     let mut response = Response::new(Body::from(asset.text));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.kind));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(if is_of_version { FOR_EVER } else { "no-cache" }));
     Ok(response)
 }

@@ -33,7 +33,8 @@ struct PlanPage {
     input: BackfillInput,
     which: String,
     plan: BackfillPlanView,
-    most: usize,
+    /// The number of fires, of which the first are listed.
+    all: usize,
 }
 
 /// The list, and the form of a new one; `job=` chooses its schedule.
@@ -74,7 +75,7 @@ async fn request(state: &AppState, form: &Form) -> Result<(BackfillInput, Backfi
     Ok((input, request))
 }
 
-/// What a backfill would launch; nothing is changed.
+/// The launches of a backfill, counted; nothing is changed.
 pub(crate) async fn plan(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
@@ -82,10 +83,12 @@ pub(crate) async fn plan(
 ) -> Result<Response, Problem> {
     let form = Form::of_query(query.as_deref());
     let (input, request) = request(&state, &form).await?;
-    let plan: BackfillPlanView = state.engine().scheduler().plan_backfill(&request).await?.into();
+    let mut plan: BackfillPlanView = state.engine().scheduler().plan_backfill(&request).await?.into();
     let frame = Frame::new("Backfill", "schedules", visitor);
     let which = input.which.clone().unwrap_or_default();
-    page(&PlanPage { frame, input, which, plan, most: FIRES })
+    let all = plan.fires.len();
+    plan.fires.truncate(FIRES);
+    page(&PlanPage { frame, input, which, plan, all })
 }
 
 /// Begins a backfill.

@@ -87,7 +87,7 @@ const fn word(action: BulkAction) -> &'static str {
     }
 }
 
-/// What would be done, counted; nothing is changed.
+/// The work, counted; nothing is changed.
 pub(crate) async fn plan(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,

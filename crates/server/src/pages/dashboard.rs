@@ -13,7 +13,7 @@ use oxbatch_core::{Engine, JobExecution};
 
 use super::frame::{Frame, Visitor, page};
 use super::nodes::NodeRow;
-use super::parts::{Badge, Moment};
+use super::parts::Moment;
 use super::problem::accepts_html;
 use super::rows::{Row, Waits};
 use crate::error::Problem;
@@ -31,7 +31,7 @@ const STRIP: usize = 16;
 const STRIPS: usize = 40;
 /// The time in which failures are looked at.
 const FAILED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
-/// How far back the launches of those may lie that failed within that time.
+/// The time within which those were launched that failed of late.
 const LAUNCHED_WITHIN: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 #[derive(Template)]
@@ -60,7 +60,6 @@ struct NextFire {
 struct Strip {
     job: String,
     runs: Vec<Run>,
-    last: Badge,
     failed: usize,
 }
 
@@ -173,10 +172,9 @@ fn strips(recent: &[JobExecution]) -> Vec<Strip> {
         }
     }
     let strip = |(job, mut runs): (&str, Vec<Run>)| {
-        let last = Badge(runs.first().map_or(StatusView::Starting, |run| run.status));
         runs.reverse();
         let failed = runs.iter().filter(|run| run.status == StatusView::Failed).count();
-        Strip { job: job.to_owned(), runs, last, failed }
+        Strip { job: job.to_owned(), runs, failed }
     };
     by_job.into_iter().take(STRIPS).map(strip).collect()
 }

@@ -82,7 +82,7 @@ pub(crate) async fn show(
     page(&parts.into_page(engine, execution, visitor).await?)
 }
 
-/// What is read of an execution besides its row.
+/// The parts of an execution that are read besides its row.
 struct Parts {
     live: Vec<oxbatch_core::engine::LiveStep>,
     steps: Vec<StepExecution>,

@@ -3,7 +3,7 @@
 //! A failure is stored as one message: `PREFIX: file 'PATH', line 17: CAUSE: CAUSE; raw text: "TEXT"`, as the display
 //! of an [`ItemError`](oxbatch_core::ItemError) has it. What of it is not found there stays in the causes.
 
-/// What stands before the raw text of a record.
+/// The text before the raw text of a record.
 const RAW: &str = "; raw text: \"";
 
 /// The parts of a failure.

@@ -83,7 +83,7 @@ impl FromRequestParts<AppState> for Visitor {
     }
 }
 
-/// What stands around the content of a page.
+/// The surroundings of the content of a page.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) title: String,

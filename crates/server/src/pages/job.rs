@@ -39,7 +39,7 @@ struct JobPage {
     schedules: Vec<(String, Option<Moment>, bool)>,
 }
 
-/// What the page of a job shows besides the job.
+/// The parts of the page of a job besides the job.
 #[derive(Default)]
 pub(super) struct Shown {
     pub(super) form: Form,

@@ -12,7 +12,7 @@ use crate::error::{Problem, ProblemKind};
 use crate::extract::query::priority;
 use crate::view::{DeclarationView, ExecutionView, SECRET, TypeView, ValueView};
 
-/// What stands before the name of a parameter in the name of its field.
+/// The text before the name of a parameter in the name of its field.
 const PREFIX: &str = "p.";
 
 /// A field of the form.
@@ -45,7 +45,7 @@ pub(super) struct LaunchForm {
     pub(super) key: String,
     /// The execution whose parameters it was filled with.
     pub(super) from: Option<i64>,
-    /// What is wrong with no field alone.
+    /// Errors of no field alone.
     pub(super) errors: Vec<String>,
 }
 

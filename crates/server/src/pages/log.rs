@@ -27,7 +27,7 @@ struct LogPage {
     lines: Vec<(&'static str, String)>,
     is_cut: bool,
     levels: [&'static str; 5],
-    level: String,
+    level: &'static str,
     steps: Vec<String>,
     step: String,
 }
@@ -69,7 +69,7 @@ pub(crate) async fn show(
         is_cut: lines.len() < kept.len() || kept.len() >= LINES as usize,
         lines,
         levels: LogLevel::ALL.map(LogLevel::as_str),
-        level: level.map_or("", LogLevel::as_str).to_owned(),
+        level: level.map_or("", LogLevel::as_str),
         steps,
         step: step.unwrap_or_default(),
     })

@@ -150,11 +150,6 @@ pub(super) fn percent(share: f64) -> String {
     format!("{:.0} %", share.clamp(0.0, 1.0) * 100.0)
 }
 
-/// `1 item`, `2 items`.
-pub(super) fn plural(number: i64, one: &str) -> String {
-    format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,10 +163,7 @@ mod tests {
         assert_eq!([0, 999, 1_000].map(count), ["0", "999", "1,000"]);
         let words = [0.0, 0.41, 2.0, 59.4, 65.0, 3_725.0, 90_000.0].map(duration);
         assert_eq!(words, ["0 ms", "410 ms", "2.0 s", "59 s", "1 min 05 s", "1 h 02 min", "1 d 1 h"]);
-        assert_eq!(
-            [rate(0.25), rate(31_415.9), percent(0.714), plural(1, "item")],
-            ["0.2/s", "31,416/s", "71 %", "1 item"]
-        );
+        assert_eq!([rate(0.25), rate(31_415.9), percent(0.714)], ["0.2/s", "31,416/s", "71 %"]);
     }
 
     #[test]

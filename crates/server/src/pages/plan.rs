@@ -1,4 +1,4 @@
-//! What a restart will do, in sentences that stand before its button.
+//! The plan of a restart, in sentences that stand before its button.
 
 use super::command::{Commands, of_restart};
 use super::frame::Visitor;
@@ -64,7 +64,9 @@ fn summary(elements: &[PlannedElementView]) -> String {
         [one] => parts.push(format!("{one} is complete and not run again")),
         many => parts.push(format!("{} are complete and not run again", many.join(", "))),
     }
-    parts.join("; ")
+    let all = parts.join("; ");
+    // It stands as a sentence.
+    all.chars().take(1).flat_map(char::to_uppercase).chain(all.chars().skip(1)).collect()
 }
 
 fn end(end: &CourseEndView) -> String {
@@ -102,11 +104,11 @@ mod tests {
             element("Fetch", PlannedActionView::PassOver, None),
             element("Import", PlannedActionView::Resume, Some("line 4210001")),
         ];
-        let said = "resumes step Import at line 4210001, behind 4,210,000 items; Fetch is complete and not run again";
+        let said = "Resumes step Import at line 4210001, behind 4,210,000 items; Fetch is complete and not run again";
         assert_eq!(summary(&plan), said);
         assert_eq!(
             summary(&[element("A", PlannedActionView::Begin, None)]),
-            "runs step A from its start; nothing is complete yet"
+            "Runs step A from its start; nothing is complete yet"
         );
     }
 }

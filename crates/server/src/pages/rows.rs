@@ -107,7 +107,7 @@ pub(super) fn left(forecast: &ForecastView) -> String {
     }
 }
 
-/// What is known of the nodes and of what runs, to say why something waits.
+/// The nodes and what runs, to say why something waits.
 #[derive(Debug)]
 pub(super) struct Waits {
     nodes: Vec<NodeStatus>,

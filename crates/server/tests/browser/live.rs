@@ -21,7 +21,7 @@ async fn progress_is_followed_the_stop_is_heard_and_the_restart_goes_on_from_the
     browser.click("form[action='/ui/executions/1/stop'] button").await;
     place.gate.open(1);
     browser.until_text("h1 .badge", "STOPPED").await;
-    assert!(browser.text("section[aria-labelledby=restart]").await.contains("resumes step Count behind"));
+    assert!(browser.text("section[aria-labelledby=restart]").await.contains("Resumes step Count behind"));
     browser.click("section[aria-labelledby=restart] button.primary").await;
     browser.until_path("/ui/executions/2").await;
     place.gate.open(20);

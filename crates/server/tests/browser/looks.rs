@@ -1,4 +1,4 @@
-//! How the pages look: light, dark and on a phone, as pictures; and what axe-core finds.
+//! The looks of the pages: light, dark and on a phone, as pictures; and what axe-core finds.
 
 use serde_json::Value;
 

@@ -25,7 +25,7 @@ async fn from_the_first_page_to_why_the_record_and_what_restarting_does_in_four_
     assert_eq!(browser.text("pre.raw").await, "4211;DE5807;12,5O");
     let plan = browser.text("section[aria-labelledby=restart]").await;
     assert!(
-        plan.contains("resumes step Import")
+        plan.contains("Resumes step Import")
             && plan.contains("behind 4,000 items")
             && plan.contains("Fetch is complete and not run again"),
         "{plan}"

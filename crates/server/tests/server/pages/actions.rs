@@ -1,4 +1,4 @@
-//! What the buttons of an execution do.
+//! The buttons of an execution.
 
 use crate::harness::{LONG, Service};
 

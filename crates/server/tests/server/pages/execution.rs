@@ -20,7 +20,7 @@ async fn the_failed_record_and_its_causes_stand_first() {
     assert_eq!(html.one("section[aria-labelledby=why] .rule").text, "bad");
     assert!(html.text("ol.causes").contains("step 'Import' failed"), "{why}");
     let plan = html.text("section[aria-labelledby=restart]");
-    assert!(plan.contains("resumes step Import behind 15 items; Fetch is complete and not run again"), "{plan}");
+    assert!(plan.contains("Resumes step Import behind 15 items; Fetch is complete and not run again"), "{plan}");
     assert!(plan.contains("oxbatch restart 1 --plan ") && plan.contains("If-Match"), "{plan}");
     assert!(html.has("form[action=/ui/executions/1/restart] button.primary"));
     assert!(html.has("svg.flow g.node.fail") && html.has("svg.flow g.node.done"));
@@ -80,7 +80,7 @@ async fn a_viewer_sees_where_and_why_but_no_record() {
     let all = html.text("body");
     assert!(all.contains("data/trades.csv") && all.contains("bad") && !all.contains("secret"), "{all}");
     assert!(!html.has("main form") && !html.has("pre.log"), "a viewer changes nothing");
-    assert!(all.contains("resumes step Import"), "the plan is shown to viewers");
+    assert!(all.contains("Resumes step Import"), "the plan is shown to viewers");
     let (_, skips) = page_with(&service, "/ui/executions/2", &cookie).await;
     assert!(skips.text("section[aria-labelledby=skips]").contains("shown to operators"));
     assert!(!skips.text("body").contains("number 1"));

@@ -1,4 +1,4 @@
-//! What is gone or broken is a page with a sentence.
+//! Pages of things that are gone or broken.
 
 use axum::body::Body;
 

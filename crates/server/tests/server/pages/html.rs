@@ -91,7 +91,7 @@ impl Html {
         self.one(&format!("input[name={name}]")).attribute("value").unwrap().to_owned()
     }
 
-    /// What holds for every page: no script and no style within it, nothing from elsewhere, labels, one heading.
+    /// Checks every page: no script and no style within it, nothing from elsewhere, labels, one heading.
     pub(crate) fn check(&self, path: &str) {
         for element in &self.elements {
             assert!(element.attribute("style").is_none(), "{path}: {element:?}");

@@ -95,7 +95,7 @@ async fn what_failed_and_why_and_its_record_and_what_restarting_does_are_two_cli
     let link = first.one("section[aria-labelledby=failed] a.main-link").attribute("href").unwrap().to_owned();
     let execution = page(&service, &link).await;
     assert!(execution.text("dl.record").contains("data/trades.csv") && execution.text("pre.raw").contains("17,"));
-    assert!(execution.text("section[aria-labelledby=restart]").contains("resumes step Import"));
+    assert!(execution.text("section[aria-labelledby=restart]").contains("Resumes step Import"));
     assert!(execution.has("section[aria-labelledby=restart] button.primary"));
 }
 
