@@ -3,8 +3,17 @@
 //! A failure is stored as one message: `PREFIX: file 'PATH', line 17: CAUSE: CAUSE; raw text: "TEXT"`, as the display
 //! of an [`ItemError`](oxbatch_core::ItemError) has it. What of it is not found there stays in the causes.
 
+use super::text::shorten;
+
 /// The text before the raw text of a record.
 const RAW: &str = "; raw text: \"";
+
+/// Most characters of a cause.
+const CAUSE_CHARS: usize = 4_000;
+/// Most causes.
+const CAUSES: usize = 30;
+/// Most characters of the first cause where it stands as a headline.
+const RULE_CHARS: usize = 600;
 
 /// The parts of a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,14 +40,14 @@ impl Failure {
             Some(at) => failure.take_place(head, at),
             None => head.to_owned(),
         };
-        failure.causes = causes(&rest);
+        failure.causes = causes(&rest).iter().map(|cause| shorten(cause, CAUSE_CHARS)).take(CAUSES).collect();
         failure.column = column(&failure.causes);
         failure
     }
 
     /// The first cause: the rule that was broken.
-    pub(super) fn rule(&self) -> &str {
-        self.causes.last().map_or("", String::as_str)
+    pub(super) fn rule(&self) -> String {
+        self.causes.last().map_or_else(String::new, |cause| shorten(cause, RULE_CHARS))
     }
 
     /// `true` if it is known of which record it is.

@@ -1,8 +1,9 @@
 //! The parts that pages share and that write their own markup: moments, statuses, pictures; and numbers in words.
+//!
+//! Only these stand in a template with `|safe`: what they write is escaped, or is no text of anybody.
 
 use std::fmt;
 
-use askama::filters::HtmlSafe;
 use jiff::Timestamp;
 
 use crate::view::StatusView;
@@ -29,8 +30,6 @@ impl fmt::Display for Moment {
         write!(f, "<time datetime=\"{text}\">{day} {time} <abbr>UTC</abbr></time>")
     }
 }
-
-impl HtmlSafe for Moment {}
 
 /// A status: a colour, a mark and its word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +83,6 @@ impl fmt::Display for Badge {
     }
 }
 
-impl HtmlSafe for Badge {}
-
 /// Markup that was made here, of escaped texts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Markup(pub(super) String);
@@ -95,8 +92,6 @@ impl fmt::Display for Markup {
         f.write_str(&self.0)
     }
 }
-
-impl HtmlSafe for Markup {}
 
 /// Seconds in words.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a duration that is shown is bounded")]

@@ -9,7 +9,7 @@ use super::rows::whole_percent;
 use crate::view::{ControlTotalView, PhaseSharesView, StatusView, StepView};
 
 /// Most steps that a page shows.
-pub(super) const MOST_STEPS: usize = 100;
+pub(super) const MOST_STEPS: usize = 50;
 
 /// A step of an execution.
 #[derive(Debug)]

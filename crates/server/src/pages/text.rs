@@ -54,6 +54,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_the_parts_that_escape_their_texts_are_marked_safe() {
+        let known = [
+            "status",
+            "created",
+            "started",
+            "ended",
+            "began",
+            "heartbeat",
+            "moment",
+            "at",
+            "here",
+            "next",
+            "flow",
+            "trend",
+        ];
+        for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/templates")).unwrap() {
+            let path = file.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            for (at, _) in text.match_indices("|safe") {
+                let name = text[..at].rsplit(['.', ' ', '{']).next().unwrap();
+                assert!(known.contains(&name), "{}: {name}|safe", path.display());
+            }
+        }
+    }
+
+    #[test]
     fn nothing_breaks_out_of_a_page_or_turns_it_around() {
         assert_eq!(shown("<b a=\"x\" b='y'>&"), "&lt;b a=&quot;x&quot; b=&#39;y&#39;&gt;&amp;");
         assert_eq!(shown("\u{202e}DELIAF\u{1b}[2K"), "\\u{202e}DELIAF\\u{1b}[2K");

@@ -4,182 +4,221 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use thirtyfour::cdp::Cdp;
-use thirtyfour::prelude::*;
-use thirtyfour::{ChromiumLikeCapabilities, Key};
 
 use crate::driver::DRIVER;
 use crate::place::Place;
+use crate::webdriver::{Key, Session};
 
 /// Long enough for anything that is going to happen; a test that waits this long has failed.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) struct Browser {
-    pub(crate) driver: WebDriver,
+    session: Session,
     origin: String,
     /// Parts of lines of the log that a test has asked for: answers that are errors.
     expected: Vec<&'static str>,
 }
 
 impl Browser {
-    pub(crate) async fn open(place: &Place) -> Self {
-        Self::with(place, true).await
+    pub(crate) fn open(place: &Place) -> Self {
+        Self::with(place, &json!({}))
     }
 
     /// A browser in which no script of a page runs.
-    pub(crate) async fn without_script(place: &Place) -> Self {
-        Self::with(place, false).await
+    pub(crate) fn without_script(place: &Place) -> Self {
+        Self::with(place, &json!({"profile.managed_default_content_settings.javascript": 2}))
     }
 
-    async fn with(place: &Place, runs_scripts: bool) -> Self {
-        let mut wanted = DesiredCapabilities::chrome();
-        for argument in
-            ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars"]
-        {
-            wanted.add_arg(argument).unwrap();
-        }
-        wanted.add_arg("--window-size=1280,900").unwrap();
-        if !runs_scripts {
-            let refused = json!({"profile.managed_default_content_settings.javascript": 2});
-            wanted.add_experimental_option("prefs", refused).unwrap();
-        }
-        wanted.insert_base_capability("goog:loggingPrefs".to_owned(), json!({"browser": "ALL", "performance": "ALL"}));
-        let driver = WebDriver::new(&DRIVER.url, wanted).await.unwrap();
-        Self { driver, origin: place.origin(), expected: Vec::new() }
+    fn with(place: &Place, preferences: &Value) -> Self {
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--window-size=1280,900",
+        ];
+        let wanted = json!({
+            "browserName": "chrome",
+            "goog:chromeOptions": {"args": arguments, "prefs": preferences},
+            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+        });
+        Self { session: Session::new(&DRIVER.url, &wanted), origin: place.origin(), expected: Vec::new() }
     }
 
     pub(crate) fn expect_in_log(&mut self, part: &'static str) {
         self.expected.push(part);
     }
 
-    pub(crate) async fn go(&self, path: &str) {
-        self.driver.goto(format!("{}{path}", self.origin)).await.unwrap();
+    pub(crate) fn go(&self, path: &str) {
+        self.session.post("/url", &json!({"url": format!("{}{path}", self.origin)})).unwrap();
+    }
+
+    pub(crate) fn reload(&self) {
+        self.session.post("/refresh", &json!({})).unwrap();
     }
 
     /// The path with its query, as the address line has it.
-    pub(crate) async fn path(&self) -> String {
-        self.driver.current_url().await.unwrap().as_str().trim_start_matches(self.origin.as_str()).to_owned()
+    pub(crate) fn path(&self) -> String {
+        let url = self.session.get("/url").unwrap_or_default();
+        url.as_str().unwrap_or_default().trim_start_matches(self.origin.as_str()).to_owned()
     }
 
-    pub(crate) async fn find(&self, selector: &str) -> WebElement {
+    /// Polls until something is there.
+    fn until<T>(&self, what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
         let deadline = Instant::now() + LONG;
         loop {
-            match self.driver.find(By::Css(selector)).await {
-                Ok(element) => return element,
-                Err(error) if Instant::now() > deadline => panic!("{selector} at {}: {error}", self.path().await),
-                Err(_) => tokio::time::sleep(POLL_EVERY).await,
+            match look() {
+                Ok(found) => return found,
+                Err(error) if Instant::now() > deadline => panic!("{what} at {}: {error}", self.path()),
+                Err(_) => std::thread::sleep(POLL_EVERY),
             }
         }
+    }
+
+    pub(crate) fn find(&self, selector: &str) -> String {
+        self.until(selector, || self.session.find(selector))
     }
 
     /// The text of the first element that fits; empty where none does, or it was just replaced.
-    pub(crate) async fn text(&self, selector: &str) -> String {
-        match self.driver.find(By::Css(selector)).await {
-            Ok(element) => element.text().await.unwrap_or_default(),
-            Err(_) => String::new(),
-        }
+    pub(crate) fn text(&self, selector: &str) -> String {
+        let text =
+            self.session.find(selector).and_then(|element| self.session.get(&format!("/element/{element}/text")));
+        text.ok().and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
-    pub(crate) async fn click(&self, selector: &str) {
-        let deadline = Instant::now() + LONG;
-        loop {
-            let element = self.find(selector).await;
-            let _ = element.scroll_into_view().await;
-            match element.click().await {
-                Ok(()) => return,
-                Err(error) if Instant::now() > deadline => panic!("{selector}: {error}"),
-                Err(_) => tokio::time::sleep(POLL_EVERY).await,
-            }
-        }
+    /// The value of a field.
+    pub(crate) fn value(&self, selector: &str) -> String {
+        let element = self.find(selector);
+        let value = self.session.get(&format!("/element/{element}/property/value")).unwrap();
+        value.as_str().unwrap_or_default().to_owned()
     }
 
-    pub(crate) async fn type_into(&self, selector: &str, text: &str) {
-        let element = self.find(selector).await;
-        element.clear().await.unwrap();
-        element.send_keys(text).await.unwrap();
+    pub(crate) fn click(&self, selector: &str) {
+        self.until(selector, || {
+            let element = self.session.find(selector)?;
+            self.session.post(&format!("/element/{element}/click"), &json!({}))
+        });
+    }
+
+    pub(crate) fn type_into(&self, selector: &str, text: &str) {
+        let element = self.find(selector);
+        self.session.post(&format!("/element/{element}/clear"), &json!({})).unwrap();
+        self.session.post(&format!("/element/{element}/value"), &json!({"text": text})).unwrap();
     }
 
     /// Waits until the text of an element has a part; it may be on the page that is loading.
-    pub(crate) async fn until_text(&self, selector: &str, part: &str) {
-        let deadline = Instant::now() + LONG;
-        loop {
-            let text = self.text(selector).await;
-            if text.contains(part) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{selector} at {} has no {part}: {text}", self.path().await);
-            tokio::time::sleep(POLL_EVERY).await;
-        }
+    pub(crate) fn until_text(&self, selector: &str, part: &str) {
+        self.until(&format!("{selector} with {part}"), || {
+            let text = self.text(selector);
+            if text.contains(part) { Ok(()) } else { Err(text) }
+        });
     }
 
-    pub(crate) async fn until_path(&self, part: &str) {
-        let deadline = Instant::now() + LONG;
-        while !self.path().await.contains(part) {
-            assert!(Instant::now() < deadline, "it is at {}, not {part}", self.path().await);
-            tokio::time::sleep(POLL_EVERY).await;
-        }
+    pub(crate) fn until_path(&self, part: &str) {
+        self.until(part, || {
+            let path = self.path();
+            if path.contains(part) { Ok(()) } else { Err(path) }
+        });
     }
 
-    pub(crate) async fn has(&self, selector: &str) -> bool {
-        self.driver.find(By::Css(selector)).await.is_ok()
+    pub(crate) fn has(&self, selector: &str) -> bool {
+        self.session.find(selector).is_ok()
     }
 
-    pub(crate) async fn press(&self, key: Key) {
-        self.driver.action_chain().send_keys(key).perform().await.unwrap();
+    pub(crate) fn press(&self, key: Key) {
+        self.session.press(key).unwrap();
     }
 
-    pub(crate) async fn run(&self, script: &str) -> Value {
-        self.driver.execute(script, Vec::new()).await.unwrap().json().clone()
+    pub(crate) fn run(&self, script: &str) -> Value {
+        self.session.run(script, false).unwrap()
     }
 
-    pub(crate) async fn tell(&self, command: &str, arguments: Value) {
-        Cdp::new(self.driver.handle.clone()).send_raw(command, arguments).await.unwrap();
+    pub(crate) fn run_async(&self, script: &str) -> Value {
+        self.session.run(script, true).unwrap()
+    }
+
+    /// Opens a tab and goes on in it.
+    pub(crate) fn new_tab(&self) {
+        let tab = self.session.post("/window/new", &json!({"type": "tab"})).unwrap();
+        self.switch_to(tab["handle"].as_str().unwrap());
+    }
+
+    pub(crate) fn tabs(&self) -> Vec<String> {
+        let tabs = self.session.get("/window/handles").unwrap();
+        tabs.as_array().unwrap().iter().map(|tab| tab.as_str().unwrap().to_owned()).collect()
+    }
+
+    pub(crate) fn switch_to(&self, tab: &str) {
+        self.session.post("/window", &json!({"handle": tab})).unwrap();
     }
 
     /// Draws pages in dark or light colours from now on.
-    pub(crate) async fn prefer(&self, scheme: &str) {
+    pub(crate) fn prefer(&self, scheme: &str) {
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        self.tell("Emulation.setEmulatedMedia", features).await;
+        self.session.tell("Emulation.setEmulatedMedia", &features).unwrap();
     }
 
     /// Draws pages on a screen of this width from now on.
-    pub(crate) async fn resize(&self, width: u32, height: u32, is_phone: bool) {
+    pub(crate) fn resize(&self, width: u32, height: u32, is_phone: bool) {
         let screen = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_phone});
-        self.tell("Emulation.setDeviceMetricsOverride", screen).await;
+        self.session.tell("Emulation.setDeviceMetricsOverride", &screen).unwrap();
     }
 
     /// A picture of the whole page, in the folder of the pictures.
-    pub(crate) async fn picture(&self, name: &str, width: u32, is_phone: bool) {
-        let height = self.run("return document.documentElement.scrollHeight").await.as_u64().unwrap();
-        self.resize(width, u32::try_from(height.clamp(500, 4_000)).unwrap(), is_phone).await;
-        self.driver.screenshot(&pictures().join(format!("{name}.png"))).await.unwrap();
-        self.resize(width, 900, is_phone).await;
+    pub(crate) fn picture(&self, name: &str, width: u32, is_phone: bool) {
+        let height = self.run("return document.documentElement.scrollHeight").as_u64().unwrap();
+        self.resize(width, u32::try_from(height.clamp(500, 4_000)).unwrap(), is_phone);
+        let taken = self.session.get("/screenshot").unwrap();
+        std::fs::write(pictures().join(format!("{name}.png")), decoded(taken.as_str().unwrap())).unwrap();
+        self.resize(width, 900, is_phone);
     }
 
     /// Looks at the log of the browser, and ends it.
-    pub(crate) async fn close(self) {
-        for entry in self.driver.browser_log().await.unwrap() {
-            let is_expected = self.expected.iter().any(|part| entry.message.contains(part));
-            let is_bad = ["SEVERE", "WARNING"].contains(&entry.level.as_str());
-            assert!(!is_bad || is_expected, "{}: {}", entry.level, entry.message);
+    pub(crate) fn close(self) {
+        for entry in self.session.log("browser") {
+            let (level, message) = (entry["level"].as_str().unwrap(), entry["message"].as_str().unwrap());
+            let is_expected = self.expected.iter().any(|part| message.contains(part));
+            assert!(is_expected || !["SEVERE", "WARNING"].contains(&level), "{level}: {message}");
         }
-        for entry in self.driver.get_log("performance").await.unwrap() {
-            let event: Value = serde_json::from_str(&entry.message).unwrap();
+        for entry in self.session.log("performance") {
+            let event: Value = serde_json::from_str(entry["message"].as_str().unwrap()).unwrap();
             if event["message"]["method"] == "Network.requestWillBeSent" {
                 let url = event["message"]["params"]["request"]["url"].as_str().unwrap();
                 let is_own = url.starts_with(&self.origin) || url.starts_with("data:") || url.starts_with("chrome:");
                 assert!(is_own, "a request went to {url}");
             }
         }
-        self.driver.quit().await.unwrap();
     }
 }
 
 /// The folder of the pictures: `OXBATCH_TEST_PICTURES`, or one in the target folder.
-pub(crate) fn pictures() -> PathBuf {
+fn pictures() -> PathBuf {
     let folder = std::env::var_os("OXBATCH_TEST_PICTURES").map(PathBuf::from);
     let folder = folder.unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("pictures"));
     std::fs::create_dir_all(&folder).unwrap();
     folder
+}
+
+/// The bytes of a text in Base64.
+fn decoded(text: &str) -> Vec<u8> {
+    let digit = |byte: u8| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let (mut bytes, mut bits, mut count) = (Vec::with_capacity(text.len() / 4 * 3), 0_u32, 0);
+    for digit in text.bytes().filter_map(digit) {
+        bits = bits << 6 | u32::from(digit);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from(bits >> count & 0xff).unwrap());
+        }
+    }
+    bytes
 }

@@ -9,24 +9,24 @@ use crate::place::Place;
 async fn progress_is_followed_the_stop_is_heard_and_the_restart_goes_on_from_there() {
     let place = Place::new().await;
     place.launch("Slow", "{}").await;
-    let browser = Browser::open(&place).await;
-    browser.go("/ui/executions/1").await;
-    browser.run("window.mark = 'not loaded anew'").await;
+    let browser = Browser::open(&place);
+    browser.go("/ui/executions/1");
+    browser.run("window.mark = 'not loaded anew'");
     place.gate.open(3);
-    browser.until_text("dl.counts", "3").await;
-    browser.until_text(".head .bar", "%").await;
+    browser.until_text("dl.counts", "3");
+    browser.until_text(".head .bar", "%");
     place.gate.open(4);
-    browser.until_text("dl.counts", "7").await;
-    assert_eq!(browser.run("return window.mark").await, "not loaded anew");
-    browser.click("form[action='/ui/executions/1/stop'] button").await;
+    browser.until_text("dl.counts", "7");
+    assert_eq!(browser.run("return window.mark"), "not loaded anew");
+    browser.click("form[action='/ui/executions/1/stop'] button");
     place.gate.open(1);
-    browser.until_text("h1 .badge", "STOPPED").await;
-    assert!(browser.text("section[aria-labelledby=restart]").await.contains("Resumes step Count behind"));
-    browser.click("section[aria-labelledby=restart] button.primary").await;
-    browser.until_path("/ui/executions/2").await;
+    browser.until_text("h1 .badge", "STOPPED");
+    assert!(browser.text("section[aria-labelledby=restart]").contains("Resumes step Count behind"));
+    browser.click("section[aria-labelledby=restart] button.primary");
+    browser.until_path("/ui/executions/2");
     place.gate.open(20);
-    browser.until_text("h1 .badge", "COMPLETED").await;
-    browser.close().await;
+    browser.until_text("h1 .badge", "COMPLETED");
+    browser.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,46 +36,45 @@ async fn nine_tabs_share_one_stream_and_none_hangs() {
     config.limits.max_streams = 1;
     let place = Place::with(config).await;
     place.launch("Slow", "{}").await;
-    let browser = Browser::open(&place).await;
-    browser.go("/").await;
+    let browser = Browser::open(&place);
+    browser.go("/");
     for _ in 0..8 {
-        let tab = browser.driver.new_tab().await.unwrap();
-        browser.driver.switch_to_window(tab).await.unwrap();
-        browser.go("/ui/executions/1").await;
+        browser.new_tab();
+        browser.go("/ui/executions/1");
     }
-    let tabs = browser.driver.windows().await.unwrap();
+    let tabs = browser.tabs();
     assert_eq!(tabs.len(), 9);
     place.gate.open(5);
     for tab in tabs.into_iter().skip(1) {
-        browser.driver.switch_to_window(tab).await.unwrap();
-        browser.until_text("dl.counts", "5").await;
-        assert_eq!(browser.text("#stream").await, "", "the tab is live");
+        browser.switch_to(&tab);
+        browser.until_text("dl.counts", "5");
+        assert_eq!(browser.text("#stream"), "", "the tab is live");
     }
     place.gate.open(5);
-    browser.until_text("h1 .badge", "COMPLETED").await;
-    browser.close().await;
+    browser.until_text("h1 .badge", "COMPLETED");
+    browser.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_says_that_the_service_is_away_and_goes_on_when_it_is_back() {
     let mut place = Place::new().await;
     place.launch("Slow", "{}").await;
-    let mut browser = Browser::open(&place).await;
+    let mut browser = Browser::open(&place);
     for part in
         ["ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION_RESET"]
     {
         browser.expect_in_log(part);
     }
-    browser.go("/ui/executions/1").await;
+    browser.go("/ui/executions/1");
     place.gate.open(2);
-    browser.until_text("dl.counts", "2").await;
+    browser.until_text("dl.counts", "2");
     place.silence().await;
-    browser.until_text("#stream", "not live").await;
+    browser.until_text("#stream", "not live");
     place.gate.open(6);
     place.serve().await;
-    browser.until_text("dl.counts", "8").await;
-    assert_eq!(browser.text("#stream").await, "");
+    browser.until_text("dl.counts", "8");
+    assert_eq!(browser.text("#stream"), "");
     place.gate.open(2);
-    browser.until_text("h1 .badge", "COMPLETED").await;
-    browser.close().await;
+    browser.until_text("h1 .badge", "COMPLETED");
+    browser.close();
 }

@@ -42,12 +42,12 @@ async fn full() -> Place {
 }
 
 /// The violations that axe-core finds, of those that matter.
-async fn violations(browser: &Browser, axe: &str) -> Vec<String> {
-    browser.run(axe).await;
+fn violations(browser: &Browser, axe: &str) -> Vec<String> {
+    browser.run(axe);
     let script = "const done = arguments[arguments.length - 1]; \
         axe.run(document, {resultTypes: ['violations']}).then((found) => done(found.violations.map((it) => \
         `${it.impact} ${it.id}: ${it.nodes.map((node) => node.target.join(' ')).slice(0, 4).join(' | ')}`)))";
-    let found = browser.driver.execute_async(script, Vec::new()).await.unwrap().json().clone();
+    let found = browser.run_async(script);
     let lines = found.as_array().unwrap().iter().filter_map(Value::as_str).map(str::to_owned);
     lines.filter(|line| !line.starts_with("minor")).collect()
 }
@@ -57,27 +57,26 @@ async fn every_page_is_drawn_in_light_and_dark_and_on_a_phone_without_a_barrier(
     let place = full().await;
     let mut found = Vec::new();
     let newcomer = Place::new().await;
-    let first = Browser::open(&newcomer).await;
-    first.go("/").await;
-    first.picture("newcomer-light", 1280, false).await;
-    first.close().await;
-    let browser = Browser::open(&place).await;
+    let first = Browser::open(&newcomer);
+    first.go("/");
+    first.picture("newcomer-light", 1280, false);
+    first.close();
+    let browser = Browser::open(&place);
     for (name, path) in PAGES {
         for (look, scheme, width, is_phone) in
             [("light", "light", 1280, false), ("dark", "dark", 1280, false), ("phone", "light", 390, true)]
         {
-            browser.prefer(scheme).await;
-            browser.resize(width, 900, is_phone).await;
-            browser.go(path).await;
-            browser.picture(&format!("{name}-{look}"), width, is_phone).await;
-            let fits = browser
-                .run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-                .await;
+            browser.prefer(scheme);
+            browser.resize(width, 900, is_phone);
+            browser.go(path);
+            browser.picture(&format!("{name}-{look}"), width, is_phone);
+            let fits =
+                browser.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth");
             if fits != true {
                 found.push(format!("{path} {look}: is wider than the screen"));
             }
             if let Ok(axe) = &DRIVER.axe {
-                found.extend(violations(&browser, axe).await.into_iter().map(|line| format!("{path} {look}: {line}")));
+                found.extend(violations(&browser, axe).into_iter().map(|line| format!("{path} {look}: {line}")));
             }
         }
     }
@@ -85,23 +84,23 @@ async fn every_page_is_drawn_in_light_and_dark_and_on_a_phone_without_a_barrier(
         println!("{missing}");
     }
     place.gate.open(6);
-    browser.close().await;
+    browser.close();
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dark_is_dark_and_the_first_page_is_drawn_soon() {
     let place = full().await;
-    let browser = Browser::open(&place).await;
-    browser.prefer("dark").await;
-    browser.go("/").await;
-    let colour = browser.run("return getComputedStyle(document.body).backgroundColor").await;
+    let browser = Browser::open(&place);
+    browser.prefer("dark");
+    browser.go("/");
+    let colour = browser.run("return getComputedStyle(document.body).backgroundColor");
     assert_eq!(colour, "rgb(16, 20, 26)");
-    browser.prefer("light").await;
-    browser.go("/").await;
-    assert_eq!(browser.run("return getComputedStyle(document.body).backgroundColor").await, "rgb(245, 246, 248)");
-    let drawn = browser.run("return performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0").await;
+    browser.prefer("light");
+    browser.go("/");
+    assert_eq!(browser.run("return getComputedStyle(document.body).backgroundColor"), "rgb(245, 246, 248)");
+    let drawn = browser.run("return performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0");
     println!("the first page is drawn after {drawn} ms");
     place.gate.open(6);
-    browser.close().await;
+    browser.close();
 }

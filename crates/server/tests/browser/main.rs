@@ -9,4 +9,5 @@ mod live;
 mod looks;
 mod people;
 mod place;
+mod webdriver;
 mod work;

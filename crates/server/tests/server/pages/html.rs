@@ -98,7 +98,10 @@ impl Html {
             for (name, value) in &element.attributes {
                 assert!(!name.starts_with("on"), "{path}: {element:?}");
                 if ["src", "href", "action", "formaction"].contains(&name.as_str()) {
-                    assert!(value.is_empty() || value.starts_with('/') && !value.starts_with("//"), "{path}: {value}");
+                    assert!(
+                        value.is_empty() || value.starts_with(['#', '/']) && !value.starts_with("//"),
+                        "{path}: {value}"
+                    );
                 }
             }
             match element.name.as_str() {
