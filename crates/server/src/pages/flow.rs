@@ -13,7 +13,9 @@ const WIDTH: i32 = 190;
 const HEIGHT: i32 = 46;
 const GAP_X: i32 = 34;
 const GAP_Y: i32 = 52;
-const MARGIN: i32 = 26;
+const MARGIN: i32 = 16;
+/// Beside the boxes, for ways past them and their words.
+const SIDE: i32 = 84;
 /// Most characters of a name in a box.
 const NAME_CHARS: usize = 24;
 
@@ -32,8 +34,8 @@ pub(super) fn picture(graph: &GraphView) -> Markup {
     let depth = ranks.iter().copied().max().unwrap_or(0) + 1;
     let widest = (0..depth).map(|rank| ranks.iter().filter(|it| **it == rank).count()).max().unwrap_or(1);
     let finals = graph.finally.len();
-    let width = MARGIN * 2 + span(widest) * (WIDTH + GAP_X) - GAP_X;
-    let height = MARGIN * 2 + (span(depth) + span(finals)) * (HEIGHT + GAP_Y) - GAP_Y + HEIGHT;
+    let width = SIDE * 2 + span(widest) * (WIDTH + GAP_X) - GAP_X;
+    let height = MARGIN * 2 + (span(depth) + span(finals)) * (HEIGHT + GAP_Y) - GAP_Y;
     let placed = placed(&ranks, width);
     let mut out = String::new();
     let label = format!("Flow of {}", graph.job_name);

@@ -82,6 +82,11 @@ impl StepPart {
         ]
     }
 
+    /// It counts something: a task that does not is shown without its noughts.
+    pub(super) fn has_counts(&self) -> bool {
+        self.phases.is_some() || self.counts().iter().any(|(_, number)| number != "0")
+    }
+
     /// The skipped items by phase, where there are any.
     pub(super) fn skips_by_phase(&self) -> Option<String> {
         let view = &self.view;

@@ -83,7 +83,7 @@ async fn every_page_is_drawn_in_light_and_dark_and_on_a_phone_without_a_barrier(
     if let Err(missing) = &DRIVER.axe {
         println!("{missing}");
     }
-    place.gate.open(6);
+    place.gate.open(200);
     browser.close();
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
@@ -101,6 +101,6 @@ async fn dark_is_dark_and_the_first_page_is_drawn_soon() {
     assert_eq!(browser.run("return getComputedStyle(document.body).backgroundColor"), "rgb(245, 246, 248)");
     let drawn = browser.run("return performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0");
     println!("the first page is drawn after {drawn} ms");
-    place.gate.open(6);
+    place.gate.open(200);
     browser.close();
 }

@@ -38,7 +38,7 @@ impl Gate {
     fn pass(&self) {
         let open = self.open.lock().unwrap();
         let (mut open, waited) =
-            self.changed.wait_timeout_while(open, Duration::from_secs(60), |open| *open == 0).unwrap();
+            self.changed.wait_timeout_while(open, Duration::from_secs(600), |open| *open == 0).unwrap();
         assert!(!waited.timed_out(), "no test has opened the gate");
         *open -= 1;
     }
@@ -207,7 +207,7 @@ fn skipping_job() -> Job {
 fn slow_job(gate: &Arc<Gate>) -> Job {
     let gate = Arc::clone(gate);
     let step = ChunkStep::builder("Count")
-        .reader(|_| Ok(ListReader::new(1..=10_i64)))
+        .reader(|_| Ok(ListReader::new(1..=100_i64)))
         .processor(move |_| {
             let gate = Arc::clone(&gate);
             Ok(FunctionProcessor::new(move |n: i64| {
@@ -217,7 +217,7 @@ fn slow_job(gate: &Arc<Gate>) -> Job {
         })
         .writer(|_| Ok(FunctionWriter::new(|_: &[i64]| Ok(()))))
         .chunk_size(1);
-    Job::builder("Slow").description("Counts to ten when it is let").step(step).build().unwrap()
+    Job::builder("Slow").description("Counts to a hundred when it is let").step(step).build().unwrap()
 }
 
 fn jobs(gate: &Arc<Gate>) -> Vec<Job> {

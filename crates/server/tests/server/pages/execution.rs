@@ -20,7 +20,10 @@ async fn the_failed_record_and_its_causes_stand_first() {
     assert_eq!(html.one("section[aria-labelledby=why] .rule").text, "bad");
     assert!(html.text("ol.causes").contains("step 'Import' failed"), "{why}");
     let plan = html.text("section[aria-labelledby=restart]");
-    assert!(plan.contains("Resumes step Import behind 15 items; Fetch is complete and not run again"), "{plan}");
+    assert!(
+        plan.contains("Resumes step Import at item 16, behind 15 items; Fetch is complete and not run again"),
+        "{plan}"
+    );
     assert!(plan.contains("oxbatch restart 1 --plan ") && plan.contains("If-Match"), "{plan}");
     assert!(html.has("form[action=/ui/executions/1/restart] button.primary"));
     assert!(html.has("svg.flow g.node.fail") && html.has("svg.flow g.node.done"));
