@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(failure.causes, ["step 'ErrorStep' failed", "this step doesn't work", "'a: b' is no number"]);
         assert!(!failure.has_record() && failure.column.is_none());
         let alone = Failure::of("file 'orders.csv': no such file");
-        assert_eq!((alone.file.as_deref(), alone.rule()), (Some("orders.csv"), "no such file"));
+        assert_eq!((alone.file.as_deref(), alone.rule()), (Some("orders.csv"), "no such file".to_owned()));
         assert_eq!(Failure::of("").rule(), "");
     }
 }
