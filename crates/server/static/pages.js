@@ -156,13 +156,15 @@ function hear(message) {
   } else if (message.kind === "event") {
     if (live === "all" || live === message.id) want();
   } else {
+    // What happened before the stream was there is in no event of it.
     say("");
-    if (message.kind === "back") want();
+    want();
   }
 }
 
 function follow() {
-  if (typeof SharedWorker === "undefined") {
+  // Not everything has events: what else changes is looked at.
+  if (live === "poll" || typeof SharedWorker === "undefined") {
     setInterval(() => { if (document.visibilityState === "visible" && !isFetching) refresh(); }, POLL_MS);
     return;
   }

@@ -6,7 +6,6 @@ const RETRY_MS = 3000;
 const ports = new Map();
 let source = null;
 let retry = 0;
-let wasOpen = false;
 
 function tell(message) {
   for (const port of ports.keys()) port.postMessage(message);
@@ -22,9 +21,7 @@ function open() {
   if (source !== null || !isSeen()) return;
   source = new EventSource("/events");
   source.onopen = () => {
-    // What happened while there was no stream is drawn by all.
-    tell({ kind: wasOpen ? "back" : "open" });
-    wasOpen = true;
+    tell({ kind: "open" });
   };
   source.addEventListener("execution", (event) => tell({ kind: "event", id: String(JSON.parse(event.data).id) }));
   source.addEventListener("step", (event) => tell({ kind: "event", id: String(JSON.parse(event.data).job_execution_id) }));

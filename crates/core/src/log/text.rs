@@ -28,8 +28,8 @@ fn push(out: &mut String, text: &str) {
     }
 }
 
-/// Text as it may stand in a line of a terminal or a page: no value in it passes for another line or turns the direction
-/// of what stands around it.
+/// Text as it may stand in a line of a terminal or a page: no value in it passes for another line or turns the
+/// direction of what stands around it.
 pub fn one_line(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     push(&mut shown, text);

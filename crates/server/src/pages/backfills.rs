@@ -49,7 +49,7 @@ pub(crate) async fn show(
     let schedules = scheduler.list(0).await?.into_iter().map(|status| status.stored);
     let chosen = form.get("job");
     page(&BackfillsPage {
-        frame: Frame::new("Backfills", "schedules", visitor).live("all"),
+        frame: Frame::new("Backfills", "schedules", visitor).live("poll"),
         backfills: backfills.map(|backfill| (Moment::of(&backfill.create_time), backfill)).collect(),
         schedules: schedules.map(|it| (it.name, it.job_name.clone(), Some(it.job_name.as_str()) == chosen)).collect(),
     })

@@ -121,7 +121,7 @@ pub(crate) async fn start(State(state): State<AppState>, form: Form) -> Result<R
 pub(crate) async fn list(State(state): State<AppState>, visitor: Visitor) -> Result<Response, Problem> {
     let bulks = state.engine().bulks().await?.into_iter().map(BulkView::from);
     let bulks = bulks.map(|bulk| (Moment::of(&bulk.create_time), bulk)).collect();
-    page(&ListPage { bulks, frame: Frame::new("Bulk work", "bulk", visitor).live("all") })
+    page(&ListPage { bulks, frame: Frame::new("Bulk work", "bulk", visitor).live("poll") })
 }
 
 /// The page of one bulk.
@@ -134,7 +134,7 @@ pub(crate) async fn show(
     let results = state.engine().bulk_results(BulkId(id), PageRequest { before: None, limit: RESULTS }).await?.results;
     let frame = Frame::new(format!("Bulk work {id}"), "bulk", visitor);
     page(&BulkPage {
-        frame: if bulk.end_time.is_none() { frame.live("all") } else { frame },
+        frame: if bulk.end_time.is_none() { frame.live("poll") } else { frame },
         began: Moment::of(&bulk.create_time),
         ended: bulk.end_time.as_deref().map(Moment::of),
         conditions: conditions(&bulk.filter),

@@ -89,7 +89,7 @@ pub(super) struct Frame {
     pub(super) title: String,
     /// The entry of the navigation that the page belongs to.
     pub(super) section: &'static str,
-    /// The events for which the page is drawn anew: `all`, the id of an execution, or none.
+    /// The events for which the page is drawn anew: `all`, those of the execution of an id, `poll` for what has none.
     pub(super) live: String,
     pub(super) visitor: Visitor,
     pub(super) files: &'static Addresses,
@@ -102,7 +102,8 @@ impl Frame {
         Self { title: title.into(), section, live: String::new(), visitor, files, has_docs }
     }
 
-    /// The same, drawn anew when something happens: anything (`all`), or to the execution of an id.
+    /// The same, drawn anew when something happens: anything (`all`), to the execution of an id, or, where there are no
+    /// events of it, every few seconds (`poll`).
     pub(super) fn live(mut self, events: impl ToString) -> Self {
         self.live = events.to_string();
         self

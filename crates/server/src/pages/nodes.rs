@@ -71,7 +71,7 @@ impl NodeRow {
 pub(crate) async fn show(State(state): State<AppState>, visitor: Visitor) -> Result<Response, Problem> {
     let nodes = state.engine().nodes().await?;
     let nodes = nodes.into_iter().map(|node| NodeRow::new(node.into())).collect();
-    page(&NodesPage { nodes, frame: Frame::new("Nodes", "nodes", visitor).live("all") })
+    page(&NodesPage { nodes, frame: Frame::new("Nodes", "nodes", visitor).live("poll") })
 }
 
 /// Lets a node take no new work.

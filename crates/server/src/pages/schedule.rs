@@ -80,7 +80,7 @@ pub(crate) async fn show(
         is_paused: view.pauses.iter().any(|pause| pause.scope == ScopeView::Schedule),
         parameters: view.parameters.iter().map(|(name, it)| (name.clone(), text(it))).collect(),
         view,
-        frame: Frame::new(name, "schedules", visitor).live("all"),
+        frame: Frame::new(name, "schedules", visitor).live("poll"),
     };
     page(&page_of)
 }

@@ -49,5 +49,5 @@ pub(crate) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         view,
     };
     let schedules = found.into_iter().map(|status| row(status.into())).collect();
-    page(&SchedulesPage { schedules, frame: Frame::new("Schedules", "schedules", visitor).live("all") })
+    page(&SchedulesPage { schedules, frame: Frame::new("Schedules", "schedules", visitor).live("poll") })
 }

@@ -1,4 +1,4 @@
-//! The escape of every value that stands in a page: for HTML, and for what would change how the text around it is shown.
+//! The escape of every value in a page: for HTML, and for what would change how the text around it is shown.
 
 use std::fmt::{self, Write};
 

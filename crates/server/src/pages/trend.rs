@@ -28,7 +28,7 @@ pub(super) fn picture(newest_first: &[JobExecution]) -> Markup {
     // A text can always be written to.
     let _ = write!(
         out,
-        "<svg class=\"trend\" viewBox=\"0 0 {width} {}\" width=\"{width}\" height=\"{}\" role=\"img\" \
+        "<svg class=\"trend\" viewBox=\"0 0 {width} {}\" width=\"{width}\" height=\"{}\" role=\"group\" \
          aria-label=\"Durations of the last {} runs, the longest {}\">",
         HEIGHT + BOTTOM,
         HEIGHT + BOTTOM,
