@@ -74,7 +74,7 @@ pub(crate) async fn preview(
     Ok(Json(previewed(&state, &job_name, given, query.options).await?))
 }
 
-/// What a job makes of its first items, within the number of previews that may run.
+/// The preview of a job, within the number of previews that may run.
 pub(crate) async fn previewed(
     state: &AppState,
     job_name: &str,

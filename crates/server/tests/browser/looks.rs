@@ -52,6 +52,15 @@ fn violations(browser: &Browser, axe: &str) -> Vec<String> {
     lines.filter(|line| !line.starts_with("minor")).collect()
 }
 
+/// The elements that make a page wider than its screen.
+fn too_wide(browser: &Browser) -> Vec<String> {
+    let script = "const root = document.documentElement; \
+        if (root.scrollWidth <= root.clientWidth) return []; \
+        return [...document.querySelectorAll('main *')].filter((it) => it.getBoundingClientRect().right > root.clientWidth + 1) \
+        .map((it) => it.outerHTML.slice(0, 80)).slice(0, 3)";
+    browser.run(script).as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_drawn_in_light_and_dark_and_on_a_phone_without_a_barrier() {
     let place = full().await;
@@ -70,11 +79,7 @@ async fn every_page_is_drawn_in_light_and_dark_and_on_a_phone_without_a_barrier(
             browser.resize(width, 900, is_phone);
             browser.go(path);
             browser.picture(&format!("{name}-{look}"), width, is_phone);
-            let fits =
-                browser.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth");
-            if fits != true {
-                found.push(format!("{path} {look}: is wider than the screen"));
-            }
+            found.extend(too_wide(&browser).into_iter().map(|element| format!("{path} {look}: too wide: {element}")));
             if let Ok(axe) = &DRIVER.axe {
                 found.extend(violations(&browser, axe).into_iter().map(|line| format!("{path} {look}: {line}")));
             }
