@@ -133,10 +133,10 @@ fn between(from: &Placed, to: &Placed, way: &WayView, out: &mut String) {
     let is_next = y2 - y1 == GAP_Y;
     let path = match (y2 > y1, is_next || x1 != x2) {
         (true, true) => format!("M{x1} {y1}C{x1} {} {x2} {} {x2} {y2}", y1 + GAP_Y / 2, y2 - GAP_Y / 2),
-        // Past the boxes between them.
+        // Past the boxes between them, on the side without words.
         (true, false) => {
-            let side = from.x + WIDTH;
-            format!("M{side} {}C{} {} {} {} {side} {}", y1 - 12, side + 30, y1, side + 30, y2, y2 + 14)
+            let side = from.x;
+            format!("M{side} {}C{} {} {} {} {side} {}", y1 - 12, side - 30, y1, side - 30, y2, y2 + 14)
         }
         // Back.
         (false, _) => {
