@@ -11,9 +11,10 @@ use crate::rows::StoredRow;
 /// Most nodes in a list: those that were seen last.
 pub(crate) const MOST_NODES: i64 = 500;
 
-/// Executions that have an owner, with the names of their jobs.
+/// Executions that have an owner, with the names of their jobs. `+id`: SQLite would rather scan the whole table in the
+/// order of its ids than sort the few rows that the index of leases has.
 pub(crate) const RUNNING: &str =
-    "SELECT lease_owner, id, job_name FROM oxbatch_job_execution WHERE lease_owner IS NOT NULL ORDER BY id";
+    "SELECT lease_owner, id, job_name FROM oxbatch_job_execution WHERE lease_owner IS NOT NULL ORDER BY +id";
 
 /// Executions with the names of their jobs, by their owners.
 #[derive(Debug, Default)]

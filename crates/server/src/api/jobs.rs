@@ -16,8 +16,7 @@ pub(crate) fn known<'a>(engine: &'a Engine, name: &str) -> Result<&'a Job, Probl
     engine.registry().get(name).ok_or_else(|| OperatorError::UnknownJob { name: name.to_owned() }.into())
 }
 
-/// A job with how it fared.
-pub(crate) async fn described(engine: &Engine, job: &Job) -> Result<JobView, Problem> {
+async fn described(engine: &Engine, job: &Job) -> Result<JobView, Problem> {
     let summary = engine.repository().job_summary(job.name()).await?;
     let last_execution = match summary.last_execution {
         Some(execution) => Some(shown(engine, execution).await?),

@@ -4,8 +4,9 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use oxbatch_core::execution::ExecutionId;
-use oxbatch_core::repository::{ExecutionFilter, PageRequest};
+use oxbatch_core::JobExecution;
+use oxbatch_core::execution::{ExecutionId, Status};
+use oxbatch_core::repository::{ExecutionFilter, PageRequest, StatusCounts};
 
 use super::flow;
 use super::form::Form;
@@ -16,11 +17,11 @@ use super::preview::PreviewPart;
 use super::rows::Row;
 use super::trend;
 use crate::api::executions::shown;
-use crate::api::jobs::{described, known};
+use crate::api::jobs::known;
 use crate::error::Problem;
 use crate::extract::PathName;
 use crate::state::AppState;
-use crate::view::{ExecutionView, GraphView, JobView, KindView, StatusView};
+use crate::view::{ExecutionView, GraphView, JobView, KindView};
 
 /// The last runs that are listed.
 const LISTED: usize = 10;
@@ -35,6 +36,8 @@ struct JobPage {
     preview: Option<PreviewPart>,
     has_preview: bool,
     trend: Markup,
+    /// The last runs by status.
+    counts: Vec<(Badge, usize)>,
     runs: Vec<Row>,
     schedules: Vec<(String, Option<Moment>, bool)>,
 }
@@ -50,21 +53,6 @@ pub(super) struct Shown {
 }
 
 impl JobPage {
-    /// The executions by status, those that there are.
-    fn counts(&self) -> Vec<(Badge, i64)> {
-        let counts = &self.view.counts;
-        let all = [
-            (StatusView::Starting, counts.starting),
-            (StatusView::Started, counts.started),
-            (StatusView::Stopping, counts.stopping),
-            (StatusView::Stopped, counts.stopped),
-            (StatusView::Failed, counts.failed),
-            (StatusView::Completed, counts.completed),
-            (StatusView::Abandoned, counts.abandoned),
-        ];
-        all.into_iter().filter(|(_, count)| *count > 0).map(|(status, count)| (Badge(status), count)).collect()
-    }
-
     fn has_large_flow(&self) -> bool {
         self.flow.0.is_empty()
     }
@@ -102,6 +90,7 @@ pub(super) async fn answer(state: &AppState, name: &str, visitor: Visitor, shown
     let limit = u32::try_from(trend::RUNS).unwrap_or(u32::MAX);
     let recent = engine.repository().executions(filter, PageRequest { before: None, limit }).await?.executions;
     let trend = trend::picture(&recent);
+    let counts = counts(&recent);
     let mut runs = Vec::new();
     for execution in recent.into_iter().take(LISTED) {
         runs.push(Row::listed(engine, execution).await?);
@@ -110,7 +99,8 @@ pub(super) async fn answer(state: &AppState, name: &str, visitor: Visitor, shown
     let schedules = schedules
         .map(|it| (it.stored.name, it.next.first().map(|next| Moment::at(*next)), !it.pauses.is_empty()))
         .collect();
-    let view = described(engine, job).await?;
+    // Without the counts of all its executions, which take as long as there are many.
+    let view = JobView::new(job, StatusCounts::default(), None);
     let frame = Frame::new(name, "jobs", visitor);
     // What a form was answered with cannot be asked for again.
     let is_answer = problem.is_some() || preview.is_some();
@@ -122,8 +112,15 @@ pub(super) async fn answer(state: &AppState, name: &str, visitor: Visitor, shown
         form: launch,
         preview,
         trend,
+        counts,
         runs,
         schedules,
     };
     page_with(status, &page)
+}
+
+/// The number of runs by status, of those that there are.
+fn counts(runs: &[JobExecution]) -> Vec<(Badge, usize)> {
+    let of = |status: Status| (Badge(status.into()), runs.iter().filter(|run| run.status == status).count());
+    Status::ALL.into_iter().map(of).filter(|(_, count)| *count > 0).collect()
 }

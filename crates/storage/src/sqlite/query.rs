@@ -271,6 +271,21 @@ mod tests {
             assert!(plan.iter().any(|line| line.starts_with("SEARCH oxbatch_job_execution USING")), "{plan:#?}");
         }
     }
+
+    #[test]
+    fn those_that_have_an_owner_are_found_by_the_index_of_leases() {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = SqliteRepository::open(&folder.path().join("oxbatch.db")).unwrap();
+        let connection = repository.open_reader().unwrap();
+        for sql in [crate::nodes::RUNNING, crate::sqlite::recover::LEASED] {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let nulls = vec![rusqlite::types::Null; statement.parameter_count()];
+            let plan = statement.query_map(params_from_iter(nulls), |row| row.get(3)).unwrap();
+            let plan: Vec<String> = plan.map(Result::unwrap).collect();
+            assert!(plan.iter().any(|line| line.contains("oxbatch_job_execution_leased")), "{plan:#?}");
+        }
+    }
+
     /// Executions a second apart from 1970 on; of each hundred the first is of a rare job.
     fn history(folder: &std::path::Path, count: i64) -> Connection {
         let repository = SqliteRepository::open(&folder.join("oxbatch.db")).unwrap();
