@@ -15,8 +15,8 @@ use crate::conditions::is_last_of_instance;
 use crate::presence::Presence;
 use crate::rows::running_time;
 
-/// Executions that have an owner, by the index of leases: `+id` keeps SQLite from a scan of the whole table in the order
-/// of its ids, at each look.
+/// Executions that have an owner, by the index of leases: `+id` keeps SQLite from a scan of the whole table in the
+/// order of its ids, at each look.
 pub(super) const LEASED: &str = concat!(
     "SELECT id, lease_owner, lease_epoch, lease_deadline <= ",
     now!(),
