@@ -10,7 +10,7 @@ use oxbatch_core::{BoxError, DecisionFacts, Flow, Job, ParameterDeclaration, Ste
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::interpreter::decided;
+use super::interpreter::{decided, seen_step};
 use super::plan::{At, Body, CODES, Default, Exits, Fate, Goes, Node, Pattern, Plan, ROUNDS, Say};
 
 /// The parameter by which a launch names an exit code.
@@ -72,6 +72,10 @@ impl Control {
     /// A step has come to an end of its own, and that is recorded.
     pub(super) fn note_end(&self, step: &str) {
         *locked(&self.ends).entry(step.to_owned()).or_default() += 1;
+    }
+
+    fn see_all(&self, name: &str, trace: &[String], steps: &[String]) {
+        locked(&self.seen).push(format!("{name} {trace:?} {steps:?}"));
     }
 
     fn see(&self, name: &str, trace: &[String]) {
@@ -178,7 +182,11 @@ impl Mortal {
             return Ok(CODES[0]);
         }
         let trace: Vec<String> = facts.get_from_job(TRACE)?.unwrap_or_default();
-        self.control.see(name, &trace);
+        let steps = facts.steps().values().map(|step| {
+            let code = step.exit_code.as_deref().unwrap_or_default();
+            seen_step(&step.step_name, step.iteration, step.status, code)
+        });
+        self.control.see_all(name, &trace, &steps.collect::<Vec<_>>());
         let decision = self.control.decisions.fetch_add(1, Ordering::SeqCst) + 1;
         if self.control.plan.undecided.contains(&decision) {
             return Err("as scripted".into());
