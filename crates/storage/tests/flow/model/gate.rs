@@ -89,7 +89,7 @@ impl Executions for Gate {
     }
 
     fn claim(&self, request: ClaimRequest) -> RepositoryFuture<'_, Option<Claimed>> {
-        if self.mortal.is_dead() { std::future::ready(Ok(None)).boxed() } else { self.inner.claim(request) }
+        self.mortal.claim(self.inner.claim(request)).boxed()
     }
 
     fn renew<'a>(

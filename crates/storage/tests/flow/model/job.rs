@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oxbatch_core::job::JobBuilder;
+use oxbatch_core::repository::RepositoryError;
 use oxbatch_core::step::TaskStepBuilder;
 use oxbatch_core::{BoxError, DecisionFacts, Flow, Job, ParameterDeclaration, StepContext, TaskOutcome, TaskStep};
 use tokio::sync::Notify;
@@ -99,15 +100,36 @@ pub(super) struct Mortal {
     is_dead: AtomicBool,
     /// Dead work goes on from here.
     rises: Notify,
+    /// Held through each claim: one that was sent before the death must not find what another node has begun since.
+    claims: tokio::sync::Mutex<()>,
 }
 
 impl Mortal {
     pub(super) fn new(control: &Arc<Control>) -> Self {
-        Self { control: Arc::clone(control), is_dead: AtomicBool::new(false), rises: Notify::new() }
+        Self {
+            control: Arc::clone(control),
+            is_dead: AtomicBool::new(false),
+            rises: Notify::new(),
+            claims: tokio::sync::Mutex::new(()),
+        }
     }
 
     pub(super) fn is_dead(&self) -> bool {
         self.is_dead.load(Ordering::SeqCst)
+    }
+
+    /// Claims for a node that lives.
+    pub(super) async fn claim<T>(
+        &self,
+        claim: impl Future<Output = Result<Option<T>, RepositoryError>>,
+    ) -> Result<Option<T>, RepositoryError> {
+        let _claims = self.claims.lock().await;
+        if self.is_dead() { Ok(None) } else { claim.await }
+    }
+
+    /// Waits for the claims that a node has sent before its death.
+    pub(super) async fn claims_no_more(&self) {
+        drop(self.claims.lock().await);
     }
 
     /// The next action of the protocol.
