@@ -18,6 +18,7 @@ pub(crate) use rights::{Needed, SCHEMES, administer, data, needed, open, operate
 pub(crate) use tokens::TokensExist;
 pub(crate) use watch::cut_when_over;
 
+use crate::columns::ColumnMask;
 use crate::config::ServerConfig;
 
 /// The name of the cookie of a session.
@@ -34,6 +35,8 @@ pub(crate) struct Access {
     pub(crate) read_only: bool,
     /// Paths that are shown without a token.
     pub(crate) public: Vec<String>,
+    /// The columns of records that are hidden from who has not been given the data.
+    pub(crate) mask: ColumnMask,
     pub(crate) proxies: TrustedProxies,
     pub(crate) failures: FailedLogins,
     pub(crate) tokens: TokensExist,
@@ -47,6 +50,7 @@ impl Access {
             is_insecure: config.insecure,
             read_only: config.read_only,
             public: config.public.clone(),
+            mask: ColumnMask::new(&config.mask),
             proxies: config.trusted_proxies.clone(),
             failures: FailedLogins::default(),
             tokens: TokensExist::default(),

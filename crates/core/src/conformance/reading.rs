@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Backend;
 use super::fixture::{JOB, LONG, Process, admitted, launch_of, outcome};
 use crate::execution::{ExecutionId, Status, StatusEvent};
-use crate::job::{DateTime, JobParameters};
+use crate::job::{DateTime, JobParameters, Parameter, ParameterType, SecretValue};
 use crate::repository::{
     ExecutionFilter, ExecutionOutcome, InstanceFilter, LaunchRequest, PageRequest, RepositoryError,
 };
@@ -114,14 +114,19 @@ pub async fn parameters_read_back_exactly(backend: &dyn Backend) {
     for (number, float) in floats.into_iter().enumerate() {
         parameters = parameters.with(&format!("float{number}"), float);
     }
-    let secret = crate::job::Parameter { value: "s3cret".into(), identifying: false, secret: true };
-    parameters.insert("secret", secret);
+    let reference = SecretValue::reference(ParameterType::Integer, "pin");
+    parameters.insert("secret", Parameter::secret(reference));
     let request = LaunchRequest { parameters: parameters.clone(), ..launch_of(0) };
     let execution = process.launch(request).await.unwrap().execution;
     assert_eq!(process.execution(execution.id).await.parameters, parameters);
     let stored = process.repository.instance_parameters(execution.instance_id).await.unwrap();
     assert_eq!(stored.len(), parameters.len());
     for (stored, (name, parameter)) in stored.iter().zip(parameters.iter()) {
+        if parameter.secret {
+            assert!(stored.parameter.secret && !stored.parameter.identifying);
+            assert_eq!(stored.parameter.value.to_string(), "***");
+            continue;
+        }
         assert_eq!((stored.name.as_str(), &stored.parameter), (name, parameter));
         assert_eq!(stored.parameter.value.to_string(), parameter.value.to_string());
     }
@@ -191,8 +196,8 @@ pub async fn executions_are_found_by_parameters(backend: &dyn Backend) {
             .with("share", 0.5)
             .with("day", date)
             .with("long", format!("{long}{key}").as_str());
-        let secret = crate::job::Parameter { value: "s3cret".into(), identifying: false, secret: true };
-        parameters.insert("password", secret);
+        let secret = SecretValue::open(ParameterType::String, "s3cret");
+        parameters.insert("password", Parameter::secret(secret));
         ids.push(process.launch(LaunchRequest { parameters, ..launch_of(key) }).await.unwrap().execution.id);
     }
     ids.reverse();
@@ -207,7 +212,7 @@ pub async fn executions_are_found_by_parameters(backend: &dyn Backend) {
     assert_eq!(found(&["day=2024-02-29"], None).await, ids);
     assert_eq!(found(&[&format!("long={long}2")], None).await, ids[..1]);
     assert_eq!(found(&["key=0", "file=trades-1.csv"], None).await, Vec::new());
-    for nothing in ["file=trades", "password=s3cret", "key=no", "other=1", "file=\0"] {
+    for nothing in ["file=trades", "password=s3cret", "password=***", "key=no", "other=1", "file=\0"] {
         assert_eq!(found(&[nothing], None).await, Vec::new(), "{nothing}");
     }
     assert_eq!(found(&["share=0.5"], Some("jOB")).await, ids);

@@ -9,8 +9,9 @@ use super::declaration::MAX_NAME_CHARS;
 use super::rule::ParametersRule;
 use super::{
     GivenParameters, GivenValue, JobParameters, Parameter, ParameterDeclaration, ParameterType, ParameterValue,
-    RUN_PARAMETER,
+    RUN_PARAMETER, Secret, SecretValue,
 };
+use crate::secret::{Mask, check_secret_name};
 
 /// Most parameters of one launch.
 pub(super) const MAX_PARAMETERS: usize = 100;
@@ -113,10 +114,11 @@ pub(super) fn resolve(
             Err(message) => errors.push(invalid(declaration.name(), message)),
         }
     }
-    // A rule relies on what the declarations promise.
+    // A rule relies on what the declarations promise, and its sentence may repeat a secret.
     if errors.is_empty() {
+        let mask = Mask::of(&resolved.parameters);
         let refused = accepted.rules.iter().filter_map(|rule| rule.check(&resolved.parameters).err());
-        errors.extend(refused.map(|message| InvalidParameter { parameter: None, message }));
+        errors.extend(refused.map(|message| InvalidParameter { parameter: None, message: mask.masked(message) }));
     }
     if errors.is_empty() { Ok(resolved) } else { Err(InvalidParameters { errors }) }
 }
@@ -148,7 +150,10 @@ fn default(declaration: &ParameterDeclaration, now: Timestamp) -> Result<Option<
             let of_default = |problem: String| format!("has the default expression '{expression}': {problem}");
             let value = expression.evaluate(now).map_err(|error| of_default(error.to_string()))?.into();
             if let Some(refused) = declaration.refuses(&value) {
-                return Err(of_default(format!("{value} {refused}")));
+                return Err(of_default(match declaration.is_secret() {
+                    true => refused,
+                    false => format!("{value} {refused}"),
+                }));
             }
             value
         }
@@ -157,8 +162,44 @@ fn default(declaration: &ParameterDeclaration, now: Timestamp) -> Result<Option<
         }
         (None, None) => return Ok(None),
     };
-    let (identifying, secret) = (declaration.is_identifying(), declaration.is_secret());
-    Ok(Some(Parameter { value, identifying, secret }))
+    Ok(Some(declared_as(declaration, value)))
+}
+
+/// A parameter with a value that its declaration takes.
+fn declared_as(declaration: &ParameterDeclaration, value: ParameterValue) -> Parameter {
+    match declaration.is_secret() {
+        true => Parameter::secret(SecretValue::open(declaration.kind(), value.to_string())),
+        false => Parameter { value, identifying: declaration.is_identifying(), secret: false },
+    }
+}
+
+/// A secret parameter that refers to a named secret; its value is checked when the execution begins.
+fn reference(declaration: &ParameterDeclaration, secret: String) -> Result<Parameter, String> {
+    check_secret_name(&secret).map_err(|problem| format!("refers to '{secret}', which {problem}"))?;
+    Ok(Parameter::secret(SecretValue::reference(declaration.kind(), secret)))
+}
+
+/// A parameter that its declaration takes.
+fn check_declared(declaration: &ParameterDeclaration, given: GivenValue) -> Result<Parameter, String> {
+    let is_secret = declaration.is_secret();
+    let given = match given {
+        GivenValue::SecretReference(secret) if is_secret => return reference(declaration, secret),
+        GivenValue::Typed(ParameterValue::Secret(value)) if is_secret => match (value.reference_name(), value.opened()) {
+            (Some(secret), _) => return reference(declaration, secret.to_owned()),
+            (None, Some(text)) => GivenValue::Text(text.expose().to_owned()),
+            (None, None) => return Err("has no value".to_owned()),
+        },
+        given => given,
+    };
+    let value = given.convert(declaration.kind()).map_err(|problem| match is_secret {
+        // The sentence may repeat the value.
+        true => format!("must be of type {}", declaration.kind()),
+        false => problem,
+    })?;
+    match declaration.refuses(&value) {
+        Some(refused) => Err(refused),
+        None => Ok(declared_as(declaration, value)),
+    }
 }
 
 fn check(declared: Option<&[ParameterDeclaration]>, name: &str, value: GivenValue) -> Result<Parameter, String> {
@@ -178,22 +219,19 @@ fn check(declared: Option<&[ParameterDeclaration]>, name: &str, value: GivenValu
                     false => format!("is unknown: the job takes {}", known.join(", ")),
                 }
             })?;
-            let value = value.convert(declaration.kind()).map_err(|problem| match declaration.is_secret() {
-                // The sentence may repeat the value.
-                true => format!("must be of type {}", declaration.kind()),
-                false => problem,
-            })?;
-            if let Some(refused) = declaration.refuses(&value) {
-                return Err(refused);
-            }
-            Parameter { value, identifying: declaration.is_identifying(), secret: declaration.is_secret() }
+            check_declared(declaration, value)?
         }
     };
+    let text = match &parameter.value {
+        ParameterValue::String(text) => text,
+        ParameterValue::Secret(value) => value.opened().map_or("", Secret::expose),
+        _ => "",
+    };
+    if text.len() > MAX_STRING_BYTES {
+        return Err(format!("is {} bytes long, over the limit of {MAX_STRING_BYTES}", text.len()));
+    }
     match &parameter.value {
-        ParameterValue::String(text) if text.len() > MAX_STRING_BYTES => {
-            Err(format!("is {} bytes long, over the limit of {MAX_STRING_BYTES}", text.len()))
-        }
-        ParameterValue::String(text) if text.contains('\0') => Err("has a NUL character".to_owned()),
+        _ if text.contains('\0') => Err("has a NUL character".to_owned()),
         ParameterValue::Float(number) if !number.is_finite() => Err("must be a finite number".to_owned()),
         _ if name.contains('\0') => Err("has a NUL character in its name".to_owned()),
         _ => Ok(parameter),
@@ -249,6 +287,10 @@ mod tests {
         assert_eq!(errors.to_string(), expected.join("; "));
     }
 
+    fn day() -> ParameterValue {
+        crate::DateTime::parse("2024-01-01").unwrap().into()
+    }
+
     #[test]
     fn a_secret_does_not_identify() {
         let one = resolve_json(r#"{"day":"2024-01-01","token":"a"}"#).unwrap();
@@ -271,6 +313,36 @@ mod tests {
         let given = GivenParameters::from_json(br#"{"pin":"hunter2"}"#).unwrap();
         let error = of(&declared, given).unwrap_err().to_string();
         assert_eq!(error, "parameter 'pin' must be of type INTEGER");
+        let declared = [ParameterDeclaration::string("colour").secret().allowed(["blue"])];
+        let error = of(&declared, GivenParameters::default().with("colour", "red")).unwrap_err().to_string();
+        assert_eq!(error, "parameter 'colour' is none of the values that it may have");
+        let rules = [ParametersRule::new(|parameters| match parameters.secret("token") {
+            Ok(token) => Err(format!("the token {} is too short", token.expose())),
+            Err(_) => Ok(()),
+        })];
+        let declared = [ParameterDeclaration::string("token").secret()];
+        let accepted = Accepted { declared: Some(&declared), rules: &rules, new_run: false };
+        let resolved = resolve(accepted, GivenParameters::default().with("token", "hunter2"), Timestamp::UNIX_EPOCH);
+        assert_eq!(resolved.unwrap_err().to_string(), "the token *** is too short");
+    }
+
+    #[test]
+    fn a_reference_is_for_a_secret_alone() {
+        let refer = |name: &str, secret: &str| {
+            let given = GivenParameters::default().with_secret_reference(name, secret).with("day", day());
+            of(&declared(), given).map_err(|error| error.to_string())
+        };
+        let token = refer("token", "db").unwrap().get("token").unwrap().clone();
+        assert_eq!((token.value.to_string().as_str(), token.secret, token.identifying), ("*** (db)", true, false));
+        assert_eq!(
+            refer("input", "db").unwrap_err(),
+            "parameter 'input' is not declared secret: it takes a value, and no reference"
+        );
+        assert!(refer("token", "../db").unwrap_err().contains("which is no name of a secret"));
+        let undeclared = Accepted { declared: None, rules: &[], new_run: false };
+        let given = GivenParameters::default().with_secret_reference("token", "db");
+        let error = resolve(undeclared, given, Timestamp::UNIX_EPOCH).unwrap_err().to_string();
+        assert_eq!(error, "parameter 'token' is not declared secret: it takes a value, and no reference");
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl LogWriter {
         target: &str,
         fill: impl FnOnce(&mut LineBuilder),
     ) {
-        line.begin();
+        line.begin(&self.buffer.mask);
         fill(line);
         self.buffer.push(time, level, target, line);
     }

@@ -8,7 +8,7 @@ use oxbatch_core::execution::{
     ControlTotal, ControlTotals, Counters, ExecutionId, InstanceId, JobInstance, SkippedItem, StepExecutionId,
     StoredSkip, UnknownSkipPhase,
 };
-use oxbatch_core::job::{Parameter, ParameterType, ProcessExitCodes};
+use oxbatch_core::job::{Parameter, ParameterType, ProcessExitCodes, SecretValue};
 use oxbatch_core::log::{KeptLine, LogLine};
 use oxbatch_core::repository::{Drain, Node, NodeReport, NodeState, NodeStatus};
 use oxbatch_core::{Decimal, JobExecution, JobParameters, ParameterValue, Status, StepExecution};
@@ -324,8 +324,11 @@ impl ExecutionShape {
         let mut parameters = JobParameters::default();
         for (name, value) in self.parameters {
             // As it is shown: the type is the service's business.
-            let value = ParameterValue::String(text(value));
-            parameters.insert(&name, Parameter { value, identifying: true, secret: false });
+            let parameter = match value.get("secret").and_then(Value::as_str) {
+                Some(secret) => Parameter::secret(SecretValue::reference(ParameterType::String, secret)),
+                None => Parameter { value: ParameterValue::String(text(value)), identifying: true, secret: false },
+            };
+            parameters.insert(&name, parameter);
         }
         Ok(JobExecution {
             id: ExecutionId(self.id),

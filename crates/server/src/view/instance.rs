@@ -89,6 +89,7 @@ impl From<InstanceParameter> for InstanceParameterView {
             identifying: parameter.identifying,
         };
         match parameter.value {
+            ParameterValue::Secret(_) => view.string_value = Some(SECRET.to_owned()),
             _ if parameter.secret => view.string_value = Some(SECRET.to_owned()),
             ParameterValue::String(text) => view.string_value = Some(text),
             ParameterValue::Integer(number) => view.long_value = Some(number),
