@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Backend;
 use super::fixture::{JOB, LONG, Process, admitted, launch_of, outcome};
-use crate::execution::{ExecutionId, Status, StatusEvent};
+use crate::execution::{ExecutionId, InstanceId, Status, StatusEvent};
 use crate::job::{DateTime, JobParameters, Parameter, ParameterType, SecretValue};
 use crate::repository::{
     ExecutionFilter, ExecutionOutcome, InstanceFilter, LaunchRequest, PageRequest, RepositoryError,
@@ -77,6 +77,29 @@ pub async fn lists_are_filtered_and_paged_without_gaps(backend: &dyn Backend) {
     let first = process.repository.instances(instances.clone(), page).await.unwrap();
     let rest = process.repository.instances(instances, PageRequest { before: first.next, limit: 2 }).await.unwrap();
     assert_eq!((first.instances.len(), rest.instances.len(), rest.next), (2, 1, None));
+}
+
+/// Of each instance the last execution, whatever has become of it; of none that there is not.
+pub async fn the_last_execution_of_each_instance_is_found(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let mut instances = Vec::new();
+    for (key, ends) in [(0, 1), (1, 2), (2, 2)] {
+        for event in [StatusEvent::Fail, StatusEvent::Complete].into_iter().take(ends) {
+            let lease = process.run(key, LONG).await;
+            process.end(&lease, event).await;
+            instances.push(process.execution(lease.execution_id()).await.instance_id);
+        }
+    }
+    let waiting = process.launch(launch_of(2)).await.unwrap().execution;
+    instances.dedup();
+    let asked = [&instances[..], &[InstanceId(4711)]].concat();
+    let mut found = process.repository.last_executions(asked).await.unwrap();
+    found.sort_by_key(|execution| execution.instance_id);
+    let statuses: Vec<_> = found.iter().map(|last| (last.instance_id, last.status)).collect();
+    let expected = [Status::Failed, Status::Completed, Status::Starting];
+    assert_eq!(statuses, instances.iter().copied().zip(expected).collect::<Vec<_>>());
+    assert_eq!(found[2], waiting);
+    assert_eq!(process.repository.last_executions(Vec::new()).await.unwrap(), Vec::new());
 }
 
 /// The number of instances of a job, or of all, does not depend on pages or on how often each was launched.
