@@ -1,15 +1,18 @@
 //! Access: the right that each route needs, the caller of a request, and what is known of tokens and failed logins.
 
 mod caller;
+mod failure_log;
 mod failures;
 mod identify;
 mod origin;
 mod proxies;
 mod rights;
+mod scrapers;
 mod tokens;
 mod watch;
 
 pub(crate) use caller::{Caller, Via};
+pub(crate) use failure_log::keep as keep_failure;
 pub(crate) use failures::FailedLogins;
 pub(crate) use identify::{IdentifyError, identify};
 pub(crate) use origin::{Origin, PeerAddress};
@@ -17,6 +20,9 @@ pub use proxies::TrustedProxies;
 pub(crate) use rights::{Needed, SCHEMES, administer, data, needed, open, operate, view};
 pub(crate) use tokens::TokensExist;
 pub(crate) use watch::cut_when_over;
+
+use failure_log::FailureLog;
+use scrapers::Scrapers;
 
 use crate::columns::ColumnMask;
 use crate::config::ServerConfig;
@@ -39,7 +45,9 @@ pub(crate) struct Access {
     pub(crate) mask: ColumnMask,
     pub(crate) proxies: TrustedProxies,
     pub(crate) failures: FailedLogins,
+    pub(crate) failure_log: FailureLog,
     pub(crate) tokens: TokensExist,
+    pub(crate) scrapers: Scrapers,
 }
 
 impl Access {
@@ -53,7 +61,9 @@ impl Access {
             mask: ColumnMask::new(&config.mask),
             proxies: config.trusted_proxies.clone(),
             failures: FailedLogins::default(),
+            failure_log: FailureLog::default(),
             tokens: TokensExist::default(),
+            scrapers: Scrapers::default(),
         }
     }
 }
