@@ -55,7 +55,7 @@ fn log_panic(info: &PanicHookInfo<'_>) {
 struct LogOutput;
 
 impl Write for LogOutput {
-    /// A whole line each time. What the author's code logs, and panics with, may repeat a secret of its execution.
+    /// A whole line each time; the author's code may have put a secret of its execution into it.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match std::str::from_utf8(bytes).map(mask_active) {
             Ok(Cow::Owned(masked)) => {

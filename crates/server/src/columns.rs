@@ -199,7 +199,11 @@ mod tests {
                 Some(r#"{"id":1,"iban":"DE12345","nested":[{"NAME":"Möwe","age":3}]}"#),
                 "key DE12345",
                 "DE12345 of Möwe is no account",
-                (Some(r#"{"id":1,"iban":"***","nested":[{"NAME":"***","age":3}]}"#), "key ***", "*** of *** is no account"),
+                (
+                    Some(r#"{"id":1,"iban":"***","nested":[{"NAME":"***","age":3}]}"#),
+                    "key ***",
+                    "*** of *** is no account",
+                ),
             ),
             (
                 Some(r#"{"id":1,"iban":12345,"name":null}"#),
@@ -252,7 +256,10 @@ mod tests {
             step_name: "Load".to_owned(),
             parameters: oxbatch_core::JobParameters::default(),
             items: vec![
-                item(Some(json!({"iban": "DE12345", "a": 1})), PreviewOutcome::Output(json!({"IBAN": "DE 123", "b": 2}))),
+                item(
+                    Some(json!({"iban": "DE12345", "a": 1})),
+                    PreviewOutcome::Output(json!({"IBAN": "DE 123", "b": 2})),
+                ),
                 item(Some(json!({"iban": "DE12345"})), failed(None, "DE12345 is wrong")),
                 item(None, failed(Some("1;DE12345"), "DE12345 is wrong")),
                 item(Some(json!("DE12345")), PreviewOutcome::Filtered),

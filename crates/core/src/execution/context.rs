@@ -50,7 +50,9 @@ pub enum ContextError {
         key: String,
     },
     /// An entry holds the value of a secret parameter, and would be stored and shown.
-    #[error("entry '{key}' of the execution context would hold the value of a secret parameter, and contexts are stored as they are")]
+    #[error(
+        "entry '{key}' of the execution context would hold the value of a secret parameter, and contexts are stored as they are"
+    )]
     Secret {
         /// Name of the entry.
         key: String,

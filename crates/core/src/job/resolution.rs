@@ -116,7 +116,7 @@ pub(super) fn resolve(
     }
     // A rule relies on what the declarations promise, and its sentence may repeat a secret.
     if errors.is_empty() {
-        let mask = Mask::of(&resolved.parameters);
+        let mask = Mask::of(&resolved.parameters).activate();
         let refused = accepted.rules.iter().filter_map(|rule| rule.check(&resolved.parameters).err());
         errors.extend(refused.map(|message| InvalidParameter { parameter: None, message: mask.masked(message) }));
     }
@@ -184,7 +184,8 @@ fn check_declared(declaration: &ParameterDeclaration, given: GivenValue) -> Resu
     let is_secret = declaration.is_secret();
     let given = match given {
         GivenValue::SecretReference(secret) if is_secret => return reference(declaration, secret),
-        GivenValue::Typed(ParameterValue::Secret(value)) if is_secret => match (value.reference_name(), value.opened()) {
+        GivenValue::Typed(ParameterValue::Secret(value)) if is_secret => match (value.reference_name(), value.opened())
+        {
             (Some(secret), _) => return reference(declaration, secret.to_owned()),
             (None, Some(text)) => GivenValue::Text(text.expose().to_owned()),
             (None, None) => return Err("has no value".to_owned()),

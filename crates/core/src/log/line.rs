@@ -94,6 +94,11 @@ impl LineBuilder {
         self.left = MAX_LINE_BYTES;
     }
 
+    /// Forgets the secrets of the execution: the builder is the thread's, and lives on.
+    pub(super) fn end(&mut self) {
+        self.mask = Mask::default();
+    }
+
     /// The message.
     pub fn message(&mut self, message: fmt::Arguments<'_>) {
         self.bound(message);

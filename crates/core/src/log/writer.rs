@@ -58,6 +58,7 @@ impl LogWriter {
         line.begin(&self.buffer.mask);
         fill(line);
         self.buffer.push(time, level, target, line);
+        line.end();
     }
 }
 

@@ -7,9 +7,7 @@ use std::time::Duration;
 use super::keys::{KeyRing, OpenError};
 use super::mask::Mask;
 use crate::access::RandomError;
-use crate::execution::{
-    JobParameters, Parameter, ParameterType, ParameterValue, SecretForm, SecretValue, Sealed,
-};
+use crate::execution::{JobParameters, Parameter, ParameterType, ParameterValue, Sealed, SecretForm, SecretValue};
 use crate::job::{GivenValue, InvalidParameter, InvalidParameters, Job, ParameterDeclaration};
 
 /// Longest name of a secret.
@@ -98,7 +96,9 @@ pub enum SecretError {
         problem: String,
     },
     /// The folder does not answer.
-    #[error("the secrets of the execution could not be read within {LOOK_UP_WITHIN:?}: the folder of secrets does not answer")]
+    #[error(
+        "the secrets of the execution could not be read within {LOOK_UP_WITHIN:?}: the folder of secrets does not answer"
+    )]
     Slow,
     /// Its value was not kept.
     #[error("the value of the secret parameter '{parameter}' was not kept: launch the job again with it")]
@@ -118,7 +118,8 @@ impl Secrets {
     /// The same with a folder of named secrets.
     #[must_use]
     pub fn with_folder(self, folder: impl Into<PathBuf>) -> Self {
-        Self { folder: Some(folder.into().into()), ..self }
+        let folder: PathBuf = folder.into();
+        Self { folder: Some(folder.into()), ..self }
     }
 
     /// With a key of its own that nobody else has: for tests, and what ends with its process.
@@ -157,13 +158,11 @@ impl Secrets {
         if errors.is_empty() { Ok(()) } else { Err(InvalidParameters { errors }) }
     }
 
-    /// What stands for a secret among the things by which two launches are compared: nothing that a guess could be
-    /// checked against.
+    /// The text that stands for a secret among the things by which two launches are compared: no guess can be checked
+    /// against it.
     pub(crate) fn digest(&self, job_name: &str, name: &str, value: &SecretValue) -> String {
         match (value.form(), &self.keys) {
-            (SecretForm::Open(text), Some(keys)) => {
-                keys.digest(&place(job_name, name, value.kind()), text.expose())
-            }
+            (SecretForm::Open(text), Some(keys)) => keys.digest(&place(job_name, name, value.kind()), text.expose()),
             (SecretForm::Reference(secret), _) => format!("secret {secret}"),
             _ => String::new(),
         }
@@ -223,11 +222,8 @@ impl Secrets {
 
     fn looked_up(&self, job: &Job, (name, kind): (&str, ParameterType), secret: &str) -> Result<String, SecretError> {
         let (parameter, name_of_secret) = (name.to_owned(), secret.to_owned());
-        let unfit = |problem: String| SecretError::Unfit {
-            parameter: name.to_owned(),
-            secret: secret.to_owned(),
-            problem,
-        };
+        let unfit =
+            |problem: String| SecretError::Unfit { parameter: name.to_owned(), secret: secret.to_owned(), problem };
         // What is stored may come from anybody who can write into the store.
         check_secret_name(secret).map_err(unfit)?;
         let Some(folder) = &self.folder else {

@@ -267,7 +267,9 @@ impl StepContext {
         }
         let key = key.to_owned();
         match serde_json::to_value(value) {
-            Ok(value) if mask.finds_in(&value) || mask.finds(&key) => Err(ContextError::Secret { key: mask.masked(key) }),
+            Ok(value) if mask.finds_in(&value) || mask.finds(&key) => {
+                Err(ContextError::Secret { key: mask.masked(key) })
+            }
             Ok(_) => Ok(()),
             Err(source) => Err(ContextError::Entry { key, source }),
         }

@@ -65,7 +65,9 @@ fn leaky() -> Result<Job, BuildError> {
         .parameter(ParameterDeclaration::integer("pin").secret().between(1000, 99_999_999))
         .parameter(ParameterDeclaration::integer("n"))
         .step(import)
-        .step(fetch.max_retries(1).retry_delay(Duration::from_millis(1)).listener(|_| Ok(Listeners::new().step(Chatty))))
+        .step(
+            fetch.max_retries(1).retry_delay(Duration::from_millis(1)).listener(|_| Ok(Listeners::new().step(Chatty))),
+        )
         .build()
 }
 

@@ -203,9 +203,7 @@ fn through_a_service(store: &Store, service: &Service, forbidden: &Forbidden) ->
 
 /// A schedule refers to a secret, and holds none.
 fn on_schedule(store: &Store, service: &Service, forbidden: &Forbidden) -> Result<(), String> {
-    let schedule = |password: Value| {
-        json!({"job": LEAKY, "name": "nightly", "cron": "0 3 * * *", "new_run": true, "parameters": {"password": password}})
-    };
+    let schedule = |password: Value| json!({"job": LEAKY, "name": "nightly", "cron": "0 3 * * *", "new_run": true, "parameters": {"password": password}});
     let (status, refused) = service.call("POST", "/schedules", Some(&schedule(PASSWORD.into())))?;
     expect((400..500).contains(&status) && refused.contains("a schedule gives it as a reference"), &refused)?;
     forbidden.check("the refusal of a schedule", &refused)?;
@@ -217,9 +215,8 @@ fn on_schedule(store: &Store, service: &Service, forbidden: &Forbidden) -> Resul
     expect(added["parameters"]["password"]["secret"] == "shop", &added)?;
     service.json("POST", "/schedules/nightly/run", None)?;
     let of_schedule = format!("/executions?job={LEAKY}&limit=1");
-    let newest = service.until(&of_schedule, |all| {
-        all[0]["parameters"].get("run").is_some() && all[0]["status"] == "FAILED"
-    })?;
+    let newest =
+        service.until(&of_schedule, |all| all[0]["parameters"].get("run").is_some() && all[0]["status"] == "FAILED")?;
     is_masked(service, &newest[0])
 }
 
@@ -231,15 +228,19 @@ fn without_a_key_or_a_folder(store: Store) -> Result<(), String> {
     expect(refused.said.contains("password:secret=NAME") && refused.said.contains("secrets key"), &refused.said)?;
     forbidden.check("the refusal", &refused.said)?;
     let service = store.serve("log", &["--log-level", "trace"])?;
-    let (status, refused) = service.call("POST", &format!("/jobs/{LEAKY}/launch"), Some(&json!({"password": PASSWORD})))?;
+    let (status, refused) =
+        service.call("POST", &format!("/jobs/{LEAKY}/launch"), Some(&json!({"password": PASSWORD})))?;
     expect(status == 422 && refused.contains("password:secret=NAME"), &refused)?;
     forbidden.check("the refusal", &refused)?;
     let named = service.launch(LEAKY, &json!({"password": {"secret": "shop"}}))?;
     let message = said(&named["exit_message"]);
     expect(named["status"] == "FAILED" && message.contains("'password' refers to the secret 'shop'"), &named)?;
     expect(message.contains("has no folder of secrets (engine.secrets_dir)"), &named)?;
-    let (status, refused) =
-        service.call("POST", &format!("/jobs/{LEAKY}/launch"), Some(&json!({"password": {"secret": "../oxbatch.toml"}})))?;
+    let (status, refused) = service.call(
+        "POST",
+        &format!("/jobs/{LEAKY}/launch"),
+        Some(&json!({"password": {"secret": "../oxbatch.toml"}})),
+    )?;
     expect(status == 422 && refused.contains("is no name of a secret"), &refused)?;
     service.terminate()?;
     // A folder that does not hold it; once it does, the restart goes on.

@@ -77,7 +77,15 @@ impl Forbidden {
     /// The output of every command that shows something.
     pub(crate) fn in_commands(&self, store: &Store, jobs: &[&str]) -> Result<(), String> {
         let mut commands: Vec<String> = [
-            "jobs", "executions", "instances", "nodes", "schedules", "notices", "audit", "tokens list", "backfill list",
+            "jobs",
+            "executions",
+            "instances",
+            "nodes",
+            "schedules",
+            "notices",
+            "audit",
+            "tokens list",
+            "backfill list",
         ]
         .map(str::to_owned)
         .into();
@@ -104,9 +112,8 @@ impl Forbidden {
     pub(crate) fn in_what_is_kept(&self, store: &Store) -> Result<(), String> {
         self.in_files(store.folder())?;
         let Some(database) = store.database() else { return Ok(()) };
-        let tables = database.query(
-            "SELECT quote_ident(table_name) FROM information_schema.tables WHERE table_schema = 'public'",
-        );
+        let tables = database
+            .query("SELECT quote_ident(table_name) FROM information_schema.tables WHERE table_schema = 'public'");
         if tables.len() < 10 {
             return Err(format!("the tables were not found: {tables:?}"));
         }

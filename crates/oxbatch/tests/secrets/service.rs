@@ -148,7 +148,9 @@ impl Service {
     pub(crate) fn restart(&self, id: &Value) -> Result<Value, String> {
         let launched = self.json("POST", &format!("/executions/{id}/restart"), None)?;
         let path = format!("/executions/{}", launched["execution_id"]);
-        self.until(&path, |execution| !["STARTING", "STARTED"].contains(&execution["status"].as_str().unwrap_or_default()))
+        self.until(&path, |execution| {
+            !["STARTING", "STARTED"].contains(&execution["status"].as_str().unwrap_or_default())
+        })
     }
 
     /// Asks again until the answer fits.

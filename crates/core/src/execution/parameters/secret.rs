@@ -185,10 +185,9 @@ impl JobParameters {
     /// [`ParameterError`] when it is missing or not declared secret, and for a reference outside of an execution.
     pub fn secret(&self, name: &str) -> Result<&Secret, ParameterError> {
         match self.value(name)? {
-            ParameterValue::Secret(value) => value.opened().ok_or_else(|| ParameterError::NotOpen {
-                name: name.to_owned(),
-                shown: value.to_string(),
-            }),
+            ParameterValue::Secret(value) => value
+                .opened()
+                .ok_or_else(|| ParameterError::NotOpen { name: name.to_owned(), shown: value.to_string() }),
             _ => Err(ParameterError::NotSecret { name: name.to_owned() }),
         }
     }

@@ -73,7 +73,9 @@ fn a_text_that_cannot_be_decrypted_says_why() {
     let key = with_key().keys.unwrap().id().to_owned();
     assert_eq!(
         refused(&Secrets::default(), &parameters),
-        format!("the secret parameter 'password' is encrypted with key {key}, and this node has no key file (engine.secrets_key_file)")
+        format!(
+            "the secret parameter 'password' is encrypted with key {key}, and this node has no key file (engine.secrets_key_file)"
+        )
     );
     let other = KeyRing::parse(KEY.replace('1', "2").as_bytes()).unwrap();
     let known = other.id().to_owned();
