@@ -93,13 +93,13 @@ pub async fn the_last_execution_of_each_instance_is_found(backend: &dyn Backend)
     let waiting = process.launch(launch_of(2)).await.unwrap().execution;
     instances.dedup();
     let asked = [&instances[..], &[InstanceId(4711)]].concat();
-    let mut found = process.repository.last_executions(asked).await.unwrap();
+    let mut found = process.repository.newest_executions(asked).await.unwrap();
     found.sort_by_key(|execution| execution.instance_id);
     let statuses: Vec<_> = found.iter().map(|last| (last.instance_id, last.status)).collect();
     let expected = [Status::Failed, Status::Completed, Status::Starting];
     assert_eq!(statuses, instances.iter().copied().zip(expected).collect::<Vec<_>>());
     assert_eq!(found[2], waiting);
-    assert_eq!(process.repository.last_executions(Vec::new()).await.unwrap(), Vec::new());
+    assert_eq!(process.repository.newest_executions(Vec::new()).await.unwrap(), Vec::new());
 }
 
 /// The number of instances of a job, or of all, does not depend on pages or on how often each was launched.

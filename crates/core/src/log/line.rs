@@ -187,7 +187,7 @@ mod tests {
 
     fn line(fill: impl FnOnce(&mut LineBuilder)) -> LogLine {
         let (mut builder, mut out) = (LineBuilder::default(), Vec::new());
-        builder.begin();
+        builder.begin(&Mask::default());
         fill(&mut builder);
         builder.write(&mut out, Timestamp::UNIX_EPOCH, LogLevel::Info, "a::b", Some("Step"));
         assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);

@@ -79,7 +79,7 @@ async fn in_database(program: &Program, operator: &Operator, arguments: Instance
     let page = PageRequest { before: before(cursor.as_deref())?, limit };
     let page = operator.repository().instances(InstanceFilter { job_name: job }, page).await?;
     let ids = page.instances.iter().map(|instance| instance.id).collect();
-    let last = operator.repository().last_executions(ids).await?;
+    let last = operator.repository().newest_executions(ids).await?;
     if json {
         output::json(&InstanceView::listed(page.instances, &last))?;
     } else {

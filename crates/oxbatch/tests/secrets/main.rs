@@ -192,7 +192,7 @@ fn through_a_service(store: &Store, service: &Service, forbidden: &Forbidden) ->
     let url = format!("http://{}", service.address);
     for (n, server) in [(20, None), (21, Some(url.as_str()))] {
         let (n, given) = (format!("n={n}"), format!("password={PASSWORD}"));
-        let mut arguments = vec!["launch", LEAKY, &n, &given, "--wait"];
+        let mut arguments = vec!["launch", LEAKY, n.as_str(), given.as_str(), "--wait"];
         arguments.extend(server.into_iter().flat_map(|server| ["--server", server]));
         let done = store.command(&arguments)?;
         expect(done.code == 1 && done.said.contains("***"), &done.said)?;
@@ -261,19 +261,19 @@ fn a_rotated_key(store: Store) -> Result<(), String> {
     let made = store.command(&["secrets", "key", "secrets/key"])?;
     expect(made.code == 0, made.said)?;
     let given = format!("password={PASSWORD}");
-    let run = store.command(&[&["run", LEAKY, &given, "n=1"], &with_key[..]].concat())?;
+    let run = store.command(&[&["run", LEAKY, given.as_str(), "n=1"][..], &with_key].concat())?;
     expect(run.code == 1 && run.said.contains("login with ***"), run.said)?;
     let rotated = store.command(&["secrets", "key", "secrets/key", "--rotate"])?;
     expect(rotated.code == 0, rotated.said)?;
-    let again = store.command(&[&["restart", "1"], &with_key[..]].concat())?;
+    let again = store.command(&[&["restart", "1"][..], &with_key].concat())?;
     expect(again.code == 1 && again.said.contains("login with ***"), &again.said)?;
     // The old key alone cannot open what the new one seals.
-    let sealed = store.command(&[&["run", LEAKY, &given, "n=2"], &with_key[..]].concat())?;
+    let sealed = store.command(&[&["run", LEAKY, given.as_str(), "n=2"][..], &with_key].concat())?;
     expect(sealed.code == 1, sealed.said)?;
     let keys = std::fs::read_to_string(store.path("secrets/key")).map_err(text)?;
     let old = keys.lines().nth(1).ok_or("no second key")?;
     std::fs::write(store.path("secrets/key"), old).map_err(text)?;
-    let refused = store.command(&[&["restart", "3"], &with_key[..]].concat())?;
+    let refused = store.command(&[&["restart", "3"][..], &with_key].concat())?;
     expect(refused.code == 1 && refused.said.contains("is encrypted with key"), &refused.said)?;
     let without = store.command(&["restart", "4"])?;
     expect(without.said.contains("this node has no key file (engine.secrets_key_file)"), &without.said)

@@ -77,7 +77,7 @@ impl Store {
     /// Starts the service, with its log in the file `log`.
     pub(crate) fn serve(&self, log: &str, flags: &[&str]) -> Result<Service, String> {
         let log = File::create(self.path(log)).map_err(text)?;
-        let arguments = [&["serve", "--listen", "127.0.0.1:0"], flags].concat();
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"][..], flags].concat();
         let mut child = self.program(&arguments)?.stdout(Stdio::piped()).stderr(log).spawn().map_err(text)?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("no standard output")?).read_line(&mut line).map_err(text)?;

@@ -74,7 +74,7 @@ pub(crate) async fn list(
     }
     let page = state.engine().repository().instances(query.filter, query.page).await?;
     let ids = page.instances.iter().map(|instance| instance.id).collect();
-    let last = state.engine().repository().last_executions(ids).await?;
+    let last = state.engine().repository().newest_executions(ids).await?;
     let views = InstanceView::listed(page.instances, &last);
     Ok((AppendHeaders(List::Instances.link(&uri, page.next)?), Json(views)))
 }
@@ -114,7 +114,7 @@ pub(crate) async fn get(
     Strict(NoQuery): Strict<NoQuery>,
 ) -> Result<Json<InstanceView>, Problem> {
     let instance = found(&state, InstanceId(id)).await?;
-    let last = state.engine().repository().last_executions(vec![instance.id]).await?;
+    let last = state.engine().repository().newest_executions(vec![instance.id]).await?;
     Ok(Json(InstanceView::new(instance, last.first())))
 }
 

@@ -185,7 +185,7 @@ pub(super) async fn instances(
     Ok(InstancePage::of(found.iter().map(rows::instance).collect::<Result<_, _>>()?, page.limit))
 }
 
-pub(super) async fn last_executions(
+pub(super) async fn newest_executions(
     session: &Session,
     instances: &[InstanceId],
 ) -> Result<Vec<JobExecution>, StoreError> {

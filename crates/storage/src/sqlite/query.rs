@@ -175,7 +175,7 @@ pub(super) fn instances(
     Ok(InstancePage::of(instances.collect::<Result<_, _>>()?, page.limit))
 }
 
-pub(super) fn last_executions(
+pub(super) fn newest_executions(
     connection: &Connection,
     instances: &[InstanceId],
 ) -> Result<Vec<JobExecution>, StoreError> {

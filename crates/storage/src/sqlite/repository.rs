@@ -256,8 +256,8 @@ impl History for SqliteRepository {
         self.store.readers.ask("list instances", list).boxed()
     }
 
-    fn last_executions(&self, instances: Vec<InstanceId>) -> RepositoryFuture<'_, Vec<JobExecution>> {
-        let list = move |connection: &rusqlite::Connection| query::last_executions(connection, &instances);
+    fn newest_executions(&self, instances: Vec<InstanceId>) -> RepositoryFuture<'_, Vec<JobExecution>> {
+        let list = move |connection: &rusqlite::Connection| query::newest_executions(connection, &instances);
         self.store.readers.ask("read last executions", list).boxed()
     }
 

@@ -86,9 +86,9 @@ impl History for PostgresRepository {
         .boxed()
     }
 
-    fn last_executions(&self, instances: Vec<InstanceId>) -> RepositoryFuture<'_, Vec<JobExecution>> {
+    fn newest_executions(&self, instances: Vec<InstanceId>) -> RepositoryFuture<'_, Vec<JobExecution>> {
         self.read("read last executions", instances, |session, instances| {
-            query::last_executions(session, instances).boxed()
+            query::newest_executions(session, instances).boxed()
         })
         .boxed()
     }
