@@ -1,4 +1,4 @@
-//! How the secret parameters of a launch are kept, and opened for its execution.
+//! The secret parameters of a launch: kept encrypted or by name, and opened for its execution.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

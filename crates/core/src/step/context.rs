@@ -225,8 +225,8 @@ impl StepContext {
     /// Sets an entry of the step's own context; it is stored with the next commit.
     ///
     /// # Errors
-    /// [`ContextError::Entry`] when the value cannot be written as JSON, [`ContextError::Secret`] when it holds the value
-    /// of a secret parameter.
+    /// [`ContextError::Entry`] when the value cannot be written as JSON, [`ContextError::Secret`] when it holds the
+    /// value of a secret parameter.
     pub fn put(&self, key: &str, value: impl serde::Serialize) -> Result<(), ContextError> {
         self.check_entry(key, &value)?;
         self.scope.context.put(self.side, key, value)
@@ -252,8 +252,8 @@ impl StepContext {
     /// Sets an entry of the job's context; it is stored with the next commit.
     ///
     /// # Errors
-    /// [`ContextError::Entry`] when the value cannot be written as JSON, [`ContextError::Secret`] when it holds the value
-    /// of a secret parameter.
+    /// [`ContextError::Entry`] when the value cannot be written as JSON, [`ContextError::Secret`] when it holds the
+    /// value of a secret parameter.
     pub fn put_into_job(&self, key: &str, value: impl serde::Serialize) -> Result<(), ContextError> {
         self.check_entry(key, &value)?;
         self.scope.job.context.put(self.side, key, value)

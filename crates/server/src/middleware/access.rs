@@ -60,8 +60,8 @@ pub(crate) async fn check(State(state): State<AppState>, mut request: Request, n
     }
 }
 
-/// The caller of a scrape. While the store does not answer, one that has scraped of late may do so: metrics are asked for
-/// most when something is away, and this node's own are all that is shown then.
+/// The caller of a scrape. While the store does not answer, one that has scraped of late may do so: metrics are asked
+/// for most when something is away, and this node's own are all that is shown then.
 async fn admit_scrape(
     state: &AppState,
     (method, headers): (&Method, &HeaderMap),

@@ -31,7 +31,8 @@ impl JobParameters {
     /// An INTEGER fits any number that can hold it, a FLOAT `f32` and `f64`, a STRING texts and enums of unit variants.
     /// A DATETIME is its ISO 8601 text: it fits texts, [`DateTime`](crate::execution::DateTime), and the types of jiff
     /// and others that are read from such a text. A parameter that may be missing is an `Option`, or has a default.
-    /// A secret fits a [`Secret`](super::Secret), and whatever its type fits. Parameters without a field are passed over, unless the struct denies unknown fields.
+    /// A secret fits a [`Secret`], and whatever its type fits. Parameters without a field are passed over, unless the
+    /// struct denies unknown fields.
     ///
     /// # Errors
     /// [`ParameterError`] names the parameter that is missing or does not fit. It does not show a secret one.
