@@ -22,8 +22,8 @@ const KEY_OF_DIGESTS: &[u8] = b"oxbatch secret digests 1";
 
 /// The keys of a key file. The first one encrypts, each decrypts what was encrypted with it.
 ///
-/// A key file is text: each line the 64 hexadecimal digits of a key of 32 bytes, `#` begins a comment. A file of just 32
-/// bytes is a key, too.
+/// A key file is text: each line the 64 hexadecimal digits of a key of 32 bytes, `#` begins a comment. A file of just
+/// 32 bytes is a key, too.
 pub struct KeyRing {
     keys: Vec<Key>,
 }

@@ -131,7 +131,7 @@ fn a_secret_is_nowhere(store: Store) -> Result<(), String> {
         forbidden.check("the output of run", &done.said)?;
     }
     for job in [PANICKING, CODED] {
-        let done = store.command(&["run", job, &format!("password={PASSWORD}"), "--log-level", "trace"])?;
+        let done = store.command(&["run", job, &format!("password={PASSWORD}"), "--log-level", "trace", "--json"])?;
         expect(done.said.contains("***"), &done.said)?;
         forbidden.check("the output of run", &done.said)?;
     }
