@@ -114,6 +114,10 @@ fn is_masked(service: &Service, execution: &Value) -> Result<(), String> {
     let (_, log) = service.call("GET", &format!("/executions/{id}/logs"), None)?;
     expect(log.contains("logs in as admin:***@shop") && log.contains("shown *** ***"), &log)?;
     let steps = service.json("GET", &format!("/executions/{id}/steps"), None)?;
+    if steps[0]["step_name"] != "Import" {
+        // A restart, which passes over it.
+        return Ok(());
+    }
     let skips = service.json("GET", &format!("/steps/{}/skips", steps[0]["id"]), None)?;
     expect(said(&skips[0]["error"]).contains("is refused by ***"), &skips)
 }
