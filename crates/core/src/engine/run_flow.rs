@@ -211,7 +211,7 @@ impl Run<'_> {
         };
         let asked = decide(self.state, (element.name(), decider), facts, self.handle, self.bound);
         let exit_code = match asked.await {
-            Decided::Code(code) => code,
+            Decided::Code(code) => self.scope.mask.masked(code),
             Decided::OverTime(message) => return Err(JobEnd::over_time(message)),
             Decided::Failed(message) => return Err(JobEnd::failed(message)),
             Decided::Stopped(message) => return Err(JobEnd::Stopped { message: Some(message) }),

@@ -7,6 +7,7 @@ use axum::extract::State;
 use oxbatch_core::engine::{MAX_PREVIEW_ITEMS, PreviewOptions};
 
 use super::jobs::known;
+use crate::columns::ColumnMask;
 use crate::error::{Problem, ProblemKind};
 use crate::extract::body::LaunchBody;
 use crate::extract::query::shorten;
@@ -68,6 +69,7 @@ pub(crate) async fn preview(
     State(state): State<AppState>,
     PathName(job_name): PathName,
     Strict(query): Strict<PreviewQuery>,
+    mask: ColumnMask,
     LaunchBody(given): LaunchBody,
 ) -> Result<Json<PreviewView>, Problem> {
     let engine = state.engine();
@@ -78,5 +80,5 @@ pub(crate) async fn preview(
         Problem::new(ProblemKind::TooManyPreviews, detail).retry_after(RETRY_SECONDS)
     })?;
     let shown = engine.preview(job, given, query.options, slot).await?;
-    Ok(Json(PreviewView::new(job_name, shown)))
+    Ok(Json(PreviewView::new(job_name, mask.preview(shown))))
 }

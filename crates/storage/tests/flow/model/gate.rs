@@ -169,6 +169,7 @@ impl History for Gate {
         pending_skips(request: PendingSkips) -> SkipPage;
         instance(id: InstanceId) -> Option<JobInstance>;
         instances(filter: InstanceFilter, page: PageRequest) -> InstancePage;
+        newest_executions(instances: Vec<InstanceId>) -> Vec<JobExecution>;
         instance_count(filter: InstanceFilter) -> i64;
         instance_parameters(id: InstanceId) -> Vec<InstanceParameter>;
         workload() -> Vec<Workload>;
