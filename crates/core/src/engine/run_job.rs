@@ -16,6 +16,7 @@ use crate::execution::{EXIT_DEFINITION_CHANGED, EXIT_SHUTDOWN, JobExecution, Sta
 use crate::job::{Job, JobParameters, Reached, definition_difference};
 use crate::listener::JobListening;
 use crate::log::LogWriter;
+use crate::repository::rules::flow::latest_rounds;
 use crate::repository::{Claimed, ExecutionOutcome, RepositoryError};
 use crate::secret::{ActiveMask, Mask, Opened};
 use crate::step::{ExecutionRuntime, JobScope, Shared};
@@ -127,7 +128,8 @@ async fn check_definition(
     let Some(definition) = past_definition.filter(|past| past != now) else { return Ok(()) };
     let past = persist(state, "read the past of a flow", || state.repository.flow_past(&handle.lease)).await;
     let past = past.map_err(|error| JobEnd::failed(cause_chain(&error)))?;
-    let reached = Reached { entries: &past.entries, steps: &past.steps };
+    let steps = latest_rounds(&past.rounds);
+    let reached = Reached { entries: &past.entries, steps: &steps };
     match definition_difference(&definition, now, reached) {
         Ok(None) => {
             state.events.emit(&Event::DefinitionChanged { execution_id, difference: None });

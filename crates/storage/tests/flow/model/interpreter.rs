@@ -430,8 +430,18 @@ impl<'p> World<'p> {
         }
     }
 
+    /// Later elements see the round of a step that is on their way.
+    fn see_round(&mut self, name: &str, round: u32) {
+        if let Some((status, code)) = self.steps.get(&(name.to_owned(), round)) {
+            self.latest.insert(name.to_owned(), (round, *status, code.clone()));
+        }
+    }
+
     /// An element that an earlier execution has finished.
     fn pass(&mut self, at: &Walked, known: &Entry) -> Result<(Move, Ended), Dead> {
+        if known.is_step {
+            self.see_round(&known.element, known.round);
+        }
         let anew = self.next(at.element, known.status, &known.code);
         let there = known.taken.target().and_then(|name| self.index_of(name));
         let taken = match (&known.taken, there) {
@@ -465,6 +475,7 @@ impl<'p> World<'p> {
         if let Some((Status::Completed, code)) = before.filter(|_| !reruns) {
             let code = code.clone();
             self.act(|_| {})?;
+            self.see_round(name, round);
             let (taken, entry) = self.decision(at, known, (name, round, true), (Status::Completed, &code));
             if let Some((entry, discards)) = entry {
                 self.act(|world| world.enter(at.position, entry, discards))?;
