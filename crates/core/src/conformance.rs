@@ -110,6 +110,7 @@ macro_rules! repository_conformance {
             reading: [
                 lists_are_filtered_and_paged_without_gaps,
                 instances_are_counted_by_job,
+                the_last_execution_of_each_instance_is_found,
                 parameters_read_back_exactly,
                 executions_are_found_by_parameters,
                 executions_are_found_by_text,

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::execution::{ExecutionId, JobExecution, StepExecution, StepExecutionId};
 use crate::notice::Notice;
 use crate::repository::{Drain, Fire, LateFire, PurgeReport, Recovered, RepositoryError};
+use crate::secret::Mask;
 use crate::step::LiveCounters;
 
 /// An event on a node.
@@ -231,14 +232,35 @@ pub trait EventConsumer: Send + Sync + 'static {
 #[derive(Clone, Default)]
 pub(crate) struct EventSink {
     consumers: Arc<[Arc<dyn EventConsumer>]>,
+    /// Of the secrets of an execution, in the words of the author's code.
+    mask: Mask,
 }
 
 impl EventSink {
     pub(crate) fn new(consumers: Vec<Arc<dyn EventConsumer>>) -> Self {
-        Self { consumers: consumers.into() }
+        Self { consumers: consumers.into(), mask: Mask::default() }
+    }
+
+    /// The same for one execution, whose secrets are masked.
+    pub(crate) fn masking(&self, mask: &Mask) -> Self {
+        Self { consumers: Arc::clone(&self.consumers), mask: mask.clone() }
     }
 
     pub(crate) fn emit(&self, event: &Event<'_>) {
+        match *event {
+            Event::RetryScheduled { execution_id, step_name, retry, delay, cause } => {
+                let cause = &self.mask.apply(cause);
+                self.hand_out(&Event::RetryScheduled { execution_id, step_name, retry, delay, cause });
+            }
+            Event::ListenerFailed { execution_id, step_name, method, cause } => {
+                let cause = &self.mask.apply(cause);
+                self.hand_out(&Event::ListenerFailed { execution_id, step_name, method, cause });
+            }
+            _ => self.hand_out(event),
+        }
+    }
+
+    fn hand_out(&self, event: &Event<'_>) {
         for consumer in self.consumers.iter() {
             // A consumer must not end what it observes. The panic hook has logged it.
             let _ = std::panic::catch_unwind(AssertUnwindSafe(|| consumer.on_event(event)));

@@ -22,7 +22,10 @@ pub use flow::{
     TakenKind, UnknownTransition,
 };
 pub use forecast::{RecentRuns, time_left};
-pub use parameters::{JobParameters, Parameter, ParameterError, ParameterType, ParameterValue};
+pub use parameters::{
+    JobParameters, Parameter, ParameterError, ParameterType, ParameterValue, SECRET_SHOWN, Secret, SecretValue,
+};
+pub(crate) use parameters::{Sealed, SecretForm};
 pub use shares::{PhaseShares, StepPhase};
 pub use skip::{MAX_SKIPPED_BYTES, SkipPhase, SkippedItem, StoredSkip, UnknownSkipPhase};
 pub use status::{IllegalTransition, Status, StatusEvent, UnknownStatus, next};

@@ -35,7 +35,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use crate::execution::{
-    DateTime, DateTimeError, JobParameters, Parameter, ParameterError, ParameterType, ParameterValue,
+    DateTime, DateTimeError, JobParameters, Parameter, ParameterError, ParameterType, ParameterValue, SECRET_SHOWN,
+    Secret, SecretValue,
 };
 use crate::listener::ListenerFactory;
 use crate::schedule::Schedule;

@@ -63,6 +63,7 @@ pub mod log;
 pub mod notice;
 pub mod repository;
 pub mod schedule;
+pub mod secret;
 pub mod step;
 mod words;
 

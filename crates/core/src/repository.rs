@@ -240,6 +240,10 @@ pub trait History: Send + Sync + 'static {
     /// Instances, newest first, one page.
     fn instances(&self, filter: InstanceFilter, page: PageRequest) -> RepositoryFuture<'_, InstancePage>;
 
+    /// The last execution of each of these instances, in no particular order. Each costs a search by an index, however
+    /// many executions its instance has.
+    fn newest_executions(&self, instances: Vec<InstanceId>) -> RepositoryFuture<'_, Vec<JobExecution>>;
+
     /// The number of instances that fit a filter.
     fn instance_count(&self, filter: InstanceFilter) -> RepositoryFuture<'_, i64>;
 

@@ -7,7 +7,7 @@ pub(crate) use parse::{Reply, parse};
 
 use crate::commands;
 use crate::exit::Exit;
-use crate::settings::{CONFIG, client, database, engine, logging, output, server};
+use crate::settings::{CONFIG, client, database, engine, logging, output, secrets, server};
 
 /// Over the flags that every command has, in its help.
 const SETTINGS: &str = "Settings";
@@ -41,6 +41,10 @@ pub(crate) struct GlobalArgs {
     pub(crate) token_file: Option<String>,
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "NAME", help = engine::NODE_NAME.help())]
     pub(crate) node_name: Option<String>,
+    #[arg(long, global = true, help_heading = SETTINGS, value_name = "FILE", help = secrets::KEY_FILE.help())]
+    pub(crate) secrets_key_file: Option<String>,
+    #[arg(long, global = true, help_heading = SETTINGS, value_name = "FOLDER", help = secrets::FOLDER.help())]
+    pub(crate) secrets_dir: Option<String>,
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "LEVEL", help = logging::LEVEL.help())]
     pub(crate) log_level: Option<String>,
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "FORMAT", help = logging::FORMAT.help())]
@@ -62,6 +66,8 @@ pub(crate) struct ServeArgs {
     pub(crate) trusted_proxies: Vec<String>,
     #[arg(long, value_name = "PATH", help = server::PUBLIC.help())]
     pub(crate) public: Vec<String>,
+    #[arg(long, value_name = "COLUMN", help = server::MASK.help())]
+    pub(crate) mask: Vec<String>,
     #[arg(long, value_name = "TIME", help = server::AUDIT_RETENTION.help())]
     pub(crate) audit_retention: Option<String>,
     #[arg(long, help = server::READ_ONLY.help())]
@@ -138,6 +144,8 @@ pub(crate) enum Command {
     Audit(commands::audit::AuditArgs),
     /// Make, list and revoke the tokens of those who may use the service
     Tokens(commands::tokens::TokensArgs),
+    /// Make the keys that encrypt secret parameters
+    Secrets(commands::secrets::SecretsArgs),
     /// Ask a service whether it is ready; the exit code is 0 if it is
     Health(commands::health::HealthArgs),
     /// Take a node out of service: it finishes its work and takes no new work
@@ -162,6 +170,7 @@ impl Command {
             | Self::Backup(_)
             | Self::Purge(_)
             | Self::Tokens(_)
+            | Self::Secrets(_)
             | Self::Completions(_)
             | Self::Help(_) => false,
             Self::Launch(_)

@@ -27,6 +27,7 @@ pub(crate) mod rerun;
 pub(crate) mod restart;
 pub(crate) mod run;
 pub(crate) mod schedules;
+pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod skips;

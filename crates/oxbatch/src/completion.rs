@@ -75,6 +75,8 @@ fn parameters(job: Option<&Job>, current: &OsStr) -> Vec<CompletionCandidate> {
 fn words(declaration: &ParameterDeclaration) -> Vec<(String, &str)> {
     let (name, text) = (declaration.name(), declaration.text());
     match declaration.allowed_values() {
+        // By its name: what is typed here others can read.
+        _ if declaration.is_secret() => vec![(format!("{name}:secret="), text)],
         [] => vec![(format!("{name}="), text)],
         allowed => allowed.iter().map(|value| (format!("{name}={value}"), text)).collect(),
     }
@@ -91,6 +93,7 @@ mod tests {
             .description("Imports")
             .parameter(ParameterDeclaration::string("input").description("file"))
             .parameter(ParameterDeclaration::integer("size").allowed([10, 100]))
+            .parameter(ParameterDeclaration::string("token").secret().allowed(["hush"]))
             .step(TaskStep::builder("Only", |_| Ok(())));
         JobRegistry::new([job.build().unwrap()]).unwrap()
     }
@@ -104,7 +107,7 @@ mod tests {
             let found = parameters(Some(job), OsStr::new(current));
             found.iter().map(|found| found.get_value().to_string_lossy().into_owned()).collect()
         };
-        assert_eq!(complete(""), ["input=", "size=10", "size=100"]);
+        assert_eq!(complete(""), ["input=", "size=10", "size=100", "token:secret="]);
         assert_eq!(complete("si"), ["size=10", "size=100"]);
         assert!(complete("x").is_empty() && parameters(None, OsStr::new("")).is_empty());
     }

@@ -33,7 +33,7 @@ pub(crate) enum CliError {
     #[error("the jobs of this service cannot be registered: {problem}")]
     Registry { problem: String },
     #[error(
-        "--server does not go with serve, run, backup, purge, tokens and completions: they work on the database itself"
+        "--server does not go with serve, run, backup, purge, tokens, secrets and completions: they work on the database or the files of this machine"
     )]
     NoServerHere,
     #[error("'{text}' is not the cursor of a next page of this list")]
@@ -48,6 +48,8 @@ pub(crate) enum CliError {
     UnknownToken { id: TokenId },
     #[error(transparent)]
     Random { source: RandomError },
+    #[error("{problem}")]
+    KeyFile { problem: String },
     #[error("{} nodes are named '{name}': name one by its id, one of {}", ids.len(), ids.join(", "))]
     AmbiguousNode { name: String, ids: Vec<String> },
     #[error("purge needs --older-than, --keep or both: without them it would remove everything that has ended")]
@@ -125,6 +127,7 @@ impl CliError {
             | Self::UnknownNode { .. }
             | Self::AmbiguousNode { .. }
             | Self::UnknownToken { .. }
+            | Self::KeyFile { .. }
             | Self::Schedule { .. }
             | Self::PurgeWithoutBound
             | Self::BackupOfServer { .. }

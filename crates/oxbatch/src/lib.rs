@@ -114,7 +114,7 @@ pub use oxbatch_core::{
     BoxError, BuildError, ChunkStep, DateTime, Decimal, DecisionFacts, Engine, EngineConfig, FinallyWhen, Flow,
     ItemError, ItemProcessor, ItemReader, ItemWriter, Job, JobExecution, JobParameters, JobRegistry,
     ParameterDeclaration, ParameterValue, RetryPolicy, Schedule, SkipPolicy, Status, Step, StepContext, StepExecution,
-    TaskOutcome, TaskStep, engine, execution, job, listener, repository, schedule, step,
+    TaskOutcome, TaskStep, engine, execution, job, listener, repository, schedule, secret, step,
 };
 pub use program::{IntoRegistry, run};
 /// Derives the types of items: `#[serde(crate = "oxbatch::serde")]`.

@@ -3,9 +3,11 @@
 mod capture;
 mod events;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::panic::PanicHookInfo;
 
+use oxbatch_core::secret::mask_active;
 use tracing::error;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -53,8 +55,15 @@ fn log_panic(info: &PanicHookInfo<'_>) {
 struct LogOutput;
 
 impl Write for LogOutput {
+    /// A whole line each time; the author's code may have put a secret of its execution into it.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        progress::without_bars(|| io::stderr().lock().write(bytes))
+        match std::str::from_utf8(bytes).map(mask_active) {
+            Ok(Cow::Owned(masked)) => {
+                progress::without_bars(|| io::stderr().lock().write_all(masked.as_bytes()))?;
+                Ok(bytes.len())
+            }
+            _ => progress::without_bars(|| io::stderr().lock().write(bytes)),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

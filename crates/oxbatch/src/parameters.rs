@@ -1,4 +1,4 @@
-//! Parameters as they are typed: `KEY=VALUE`, or `KEY:TYPE=VALUE`.
+//! Parameters as they are typed: `KEY=VALUE`, `KEY:TYPE=VALUE`, or `KEY:secret=NAME` for a named secret.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,18 @@ pub(crate) fn given(parameters: &[String]) -> Result<GivenParameters, CliError> 
     Ok(GivenParameters { entries: parameters.iter().map(|argument| entry(argument)).collect::<Result<_, _>>()? })
 }
 
+/// The word in place of a type that makes the value the name of a secret.
+const SECRET: &str = "secret";
+
 /// A parameter as it is typed: `KEY=VALUE`, or `KEY:TYPE=VALUE`. A colon that no type follows belongs to the key.
 fn entry(argument: &str) -> Result<(String, GivenValue), CliError> {
     let (key, value) =
         argument.split_once('=').ok_or_else(|| CliError::NoParameter { argument: argument.to_owned() })?;
+    if let Some((name, kind)) = key.rsplit_once(':')
+        && kind.eq_ignore_ascii_case(SECRET)
+    {
+        return Ok((name.to_owned(), GivenValue::SecretReference(value.to_owned())));
+    }
     let text = GivenValue::Text(value.to_owned());
     let typed = key.rsplit_once(':').and_then(|(name, kind)| Some((name, named_type(kind)?)));
     let Some((name, kind)) = typed else { return Ok((key.to_owned(), text)) };
@@ -46,6 +54,9 @@ fn json(
     declared: &HashMap<String, ParameterType>,
 ) -> Result<(String, Value), CliError> {
     let refuse = |problem: String| CliError::ParameterType { name: name.clone(), problem };
+    if let GivenValue::SecretReference(secret) = given {
+        return Ok((name, serde_json::json!({ SECRET: secret })));
+    }
     let is_typed = matches!(given, GivenValue::Typed(_));
     let kind = declared.get(&name).copied();
     let value = match (&given, kind) {
@@ -60,6 +71,7 @@ fn json(
         ParameterValue::Integer(number) => number.into(),
         ParameterValue::Float(number) => number.into(),
         ParameterValue::DateTime(instant) => instant.to_string().into(),
+        ParameterValue::Secret(value) => value.to_string().into(),
     };
     Ok((name, value))
 }
@@ -88,6 +100,13 @@ mod tests {
         for argument in ["n:integer=x", "at:datetime=soon", "rate:float=1e999", "rate:float=abc"] {
             assert!(entry(argument).unwrap_err().to_string().contains("parameter '"), "{argument}");
         }
+    }
+
+    #[test]
+    fn a_named_secret_is_no_type_and_stays_a_name() {
+        assert_eq!(entry("password:secret=db").unwrap(), ("password".into(), GivenValue::SecretReference("db".into())));
+        let body = to_json(&["password:Secret=db".to_owned()], &HashMap::new()).unwrap();
+        assert_eq!(Value::Object(body), serde_json::json!({"password": {"secret": "db"}}));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use oxbatch_core::engine::{Operator, OperatorError};
 use oxbatch_core::execution::cause_chain;
 use oxbatch_core::listener::ListenerFactory;
+use oxbatch_core::secret::Secrets;
 use oxbatch_core::{BoxError, JobRegistry};
 
 use crate::cli::{Cli, Command, GlobalArgs, Reply, ServeArgs, parse};
@@ -17,7 +18,7 @@ use crate::remote::RemoteService;
 use crate::settings::database::DatabaseSettings;
 use crate::settings::engine::EngineSettings;
 use crate::settings::logging::LogSettings;
-use crate::settings::{Sources, client, output};
+use crate::settings::{Sources, client, output, secrets};
 use crate::trail::Trail;
 use crate::{colour, commands, completion, database, hide, log, signals};
 
@@ -88,7 +89,11 @@ impl Program {
         if access == Access::Write {
             self.trail.begin(&repository).await?;
         }
-        Ok(Operator::new(self.registry.clone(), repository, self.engine(None)?.operator()))
+        let mut config = self.engine(None)?.operator();
+        if access != Access::Read {
+            config.secrets = self.secrets()?;
+        }
+        Ok(Operator::new(self.registry.clone(), repository, config))
     }
 
     /// The service that is named.
@@ -115,6 +120,11 @@ impl Program {
     /// The settings of the database.
     pub(crate) fn database(&self) -> Result<DatabaseSettings, CliError> {
         Ok(DatabaseSettings::resolve(&self.globals, &self.sources)?)
+    }
+
+    /// The keys that encrypt secret parameters, and the folder of named secrets.
+    pub(crate) fn secrets(&self) -> Result<Secrets, CliError> {
+        Ok(secrets::resolve(&self.globals, &self.sources)?)
     }
 
     /// The settings of the node; of the service with its flags.
@@ -196,6 +206,7 @@ async fn dispatch(program: &Program, command: Command) -> Result<Exit, CliError>
         Command::Notices(arguments) => commands::notices::run(program, arguments).await,
         Command::Audit(arguments) => commands::audit::run(program, arguments).await,
         Command::Tokens(arguments) => commands::tokens::run(program, arguments).await,
+        Command::Secrets(arguments) => commands::secrets::run(&arguments),
         Command::Health(arguments) => commands::health::run(program, arguments).await,
         Command::Drain(arguments) => commands::drain::run(program, arguments).await,
         Command::Completions(arguments) => commands::completions::run(&arguments),

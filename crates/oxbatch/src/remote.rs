@@ -11,7 +11,7 @@ use std::fmt::Display;
 pub(crate) use error::RemoteError;
 use http::Http;
 pub(crate) use http::{encode, tls};
-use oxbatch_core::execution::{ExecutionId, JobInstance, StoredSkip};
+use oxbatch_core::execution::{ExecutionId, StoredSkip};
 use oxbatch_core::job::ParameterType;
 use oxbatch_core::log::{KeptLine, LogPosition};
 use oxbatch_core::repository::{Drain, Missing, NodeStatus};
@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 use shapes::{
     CountShape, ExecutionShape, InstanceShape, JobShape, LaunchedShape, LogLineShape, NodeShape, SkipShape, StepShape,
 };
-pub(crate) use shapes::{JobRow, ParameterRow, RerunShape};
+pub(crate) use shapes::{InstanceRow, JobRow, ParameterRow, RerunShape};
 pub(crate) use token::BearerToken;
 
 /// A service at an address such as `http://batch.example:8000`.
@@ -142,9 +142,9 @@ impl RemoteService {
     }
 
     /// A page of instances with the cursor of the next, and their shapes as the service shows them.
-    pub(crate) async fn instances(&self, job: Option<&str>, query: Query) -> Result<Listed<JobInstance>, RemoteError> {
+    pub(crate) async fn instances(&self, job: Option<&str>, query: Query) -> Result<Listed<InstanceRow>, RemoteError> {
         let (shown, next) = self.page("/instances", job, query).await?;
-        let items = shown.iter().map(|value| Ok(shape::<InstanceShape>(value)?.into_instance())).collect();
+        let items = shown.iter().map(|value| Ok(shape::<InstanceShape>(value)?.into_row())).collect();
         Ok(Listed { items: self.read(items)?, shown, next })
     }
 

@@ -9,6 +9,7 @@ pub(crate) mod notices;
 pub(crate) mod output;
 #[cfg(feature = "postgres")]
 mod password;
+pub(crate) mod secrets;
 pub(crate) mod server;
 
 use std::ffi::OsString;
@@ -28,13 +29,14 @@ pub(crate) const CONFIG: Setting = Setting {
 };
 
 /// Every setting that the file may hold.
-const ALL: [&[Setting]; 6] = [
+const ALL: [&[Setting]; 7] = [
     &client::SETTINGS,
     &database::SETTINGS,
     &server::SETTINGS,
     &engine::SETTINGS,
     &logging::SETTINGS,
     &output::SETTINGS,
+    &secrets::SETTINGS,
 ];
 
 /// The names of one setting.

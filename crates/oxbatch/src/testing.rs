@@ -51,6 +51,7 @@ use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::job::GivenParameters;
 use oxbatch_core::listener::ListenerFactory;
 use oxbatch_core::repository::{Executions, JobRepository, Node, PageRequest, RecoverPolicy, RecoverRequest};
+use oxbatch_core::secret::Secrets;
 use oxbatch_core::step::IntoStep;
 use oxbatch_core::{Engine, EngineConfig, Job, JobExecution, JobRegistry, ParameterValue};
 use oxbatch_storage::SqliteRepository;
@@ -77,6 +78,8 @@ pub struct TestJob {
     hooks: Hooks,
     now: Option<Timestamp>,
     at_most: Duration,
+    /// With a key of the test's own, so that secret parameters are given as they are.
+    secrets: Secrets,
 }
 
 impl TestJob {
@@ -91,6 +94,7 @@ impl TestJob {
             hooks: Hooks::default(),
             now: None,
             at_most: DEFAULT_AT_MOST,
+            secrets: Secrets::ephemeral().unwrap_or_else(|error| panic!("no key for the test can be made: {error}")),
         }
     }
 
@@ -300,6 +304,7 @@ impl TestJob {
         let mut config = EngineConfig::new(Node::new("test"));
         // What is dead takes no work.
         config.concurrency = 1;
+        config.secrets = self.secrets.clone();
         config.listeners.push(self.listeners());
         if let Some(now) = self.now {
             config.clock = Arc::new(Still(now));

@@ -1,16 +1,14 @@
 //! The JSON of the commands: the shapes of the HTTP interface, filled without an engine.
 
 use jiff::Timestamp;
-use oxbatch_core::job::Parameter;
 use oxbatch_core::repository::{JobRepository, RepositoryError};
 use oxbatch_core::{JobExecution, JobParameters, JobRegistry, StepExecution};
-use oxbatch_server::view::{ExecutionView, NewestStep, SECRET, StepView};
+use oxbatch_server::view::{ExecutionView, NewestStep, StepView};
 use serde::Serialize;
 
 /// The parameters of a launch as they would be typed.
 pub(crate) fn typed(parameters: &JobParameters) -> String {
-    let shown = |value: &Parameter| if value.secret { SECRET.to_owned() } else { value.value.to_string() };
-    parameters.iter().map(|(name, value)| format!("{name}={}", shown(value))).collect::<Vec<_>>().join(" ")
+    parameters.iter().map(|(name, parameter)| format!("{name}={}", parameter.value)).collect::<Vec<_>>().join(" ")
 }
 
 /// The shapes of a page of executions; of those that run the steps are read.

@@ -1,15 +1,18 @@
 //! Access: the right that each route needs, the caller of a request, and what is known of tokens and failed logins.
 
 mod caller;
+mod failure_log;
 mod failures;
 mod identify;
 mod origin;
 mod proxies;
 mod rights;
+mod scrapers;
 mod tokens;
 mod watch;
 
 pub(crate) use caller::{Caller, Via};
+pub(crate) use failure_log::keep as keep_failure;
 pub(crate) use failures::FailedLogins;
 pub(crate) use identify::{IdentifyError, identify};
 pub(crate) use origin::{Origin, PeerAddress};
@@ -18,6 +21,10 @@ pub(crate) use rights::{Needed, SCHEMES, administer, data, needed, open, operate
 pub(crate) use tokens::TokensExist;
 pub(crate) use watch::cut_when_over;
 
+use failure_log::FailureLog;
+use scrapers::Scrapers;
+
+use crate::columns::ColumnMask;
 use crate::config::ServerConfig;
 
 /// The name of the cookie of a session.
@@ -34,9 +41,13 @@ pub(crate) struct Access {
     pub(crate) read_only: bool,
     /// Paths that are shown without a token.
     pub(crate) public: Vec<String>,
+    /// The columns of records that are hidden from who has not been given the data.
+    pub(crate) mask: ColumnMask,
     pub(crate) proxies: TrustedProxies,
     pub(crate) failures: FailedLogins,
+    pub(crate) failure_log: FailureLog,
     pub(crate) tokens: TokensExist,
+    pub(crate) scrapers: Scrapers,
 }
 
 impl Access {
@@ -47,9 +58,12 @@ impl Access {
             is_insecure: config.insecure,
             read_only: config.read_only,
             public: config.public.clone(),
+            mask: ColumnMask::new(&config.mask),
             proxies: config.trusted_proxies.clone(),
             failures: FailedLogins::default(),
+            failure_log: FailureLog::default(),
             tokens: TokensExist::default(),
+            scrapers: Scrapers::default(),
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct ServerConfig {
     pub public: Vec<String>,
     /// Nothing is changed through it.
     pub read_only: bool,
+    /// Columns of records, shown as `***` to all tokens that have not been given the data.
+    pub mask: Vec<String>,
     /// Listen on an address that other machines can reach, since a token is needed.
     pub has_tokens: bool,
     /// Bounds on sizes, times and numbers.
@@ -87,6 +89,7 @@ impl ServerConfig {
             trusted_proxies: TrustedProxies::default(),
             public: Vec::new(),
             read_only: false,
+            mask: Vec::new(),
             has_tokens: false,
             limits: Limits::default(),
         }

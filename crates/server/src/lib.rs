@@ -17,6 +17,7 @@
 
 mod access;
 mod api;
+mod columns;
 mod config;
 #[cfg(feature = "docs")]
 mod docs;

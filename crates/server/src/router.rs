@@ -5,8 +5,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::get;
 use oxbatch_core::access::Right;
-use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa::openapi::{OpenApi, Paths};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use crate::access::{Needed, administer, data, open, operate, view};
@@ -37,103 +37,121 @@ pub(crate) const UNDOCUMENTED: [(&str, Needed); 6] = [
     ("/docs/{*file}", Needed::Nothing),
 ];
 
+/// Takes the documented calls one by one. Who serves them drops their descriptions call by call: all of them together
+/// have some megabytes.
+type Add<'a> = &'a mut dyn FnMut(UtoipaMethodRouter<AppState>);
+
 /// The documented calls: method and path stand on their handlers, the right that each needs stands here.
-fn calls() -> OpenApiRouter<AppState> {
-    let calls = OpenApiRouter::with_openapi(openapi::head());
+fn calls(add: Add<'_>) {
     #[cfg(feature = "metrics")]
-    let calls = calls.routes(view(routes!(metrics::scrape)));
-    service(schedules(executions(calls)))
+    add(view(routes!(metrics::scrape)));
+    executions(add);
+    schedules(add);
+    service(add);
 }
 
 /// Jobs, executions, instances.
-fn executions(calls: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
-    calls
-        .routes(view(routes!(jobs::list)))
-        .routes(view(routes!(jobs::get)))
-        .routes(view(routes!(parameters_schema::get)))
-        .routes(view(routes!(graph::of_job)))
-        .routes(view(routes!(graph::of_execution)))
-        .routes(operate(routes!(launch::launch)))
-        .routes(view(routes!(launch_pauses::list)))
-        .routes(operate(routes!(launch_pauses::pause_job)))
-        .routes(operate(routes!(launch_pauses::resume_job)))
-        .routes(operate(routes!(launch_pauses::pause_all)))
-        .routes(operate(routes!(launch_pauses::resume_all)))
-        .routes(data(routes!(preview::preview)))
-        .routes(view(routes!(executions::list)))
-        .routes(view(routes!(executions::get)))
-        .routes(view(routes!(events::follow)))
-        .routes(view(routes!(all_events::follow)))
-        .routes(data(routes!(logs::read)))
-        .routes(view(routes!(steps::list)))
-        .routes(data(routes!(skips::list)))
-        .routes(operate(routes!(rerun::rerun)))
-        .routes(operate(routes!(operate::stop)))
-        .routes(view(routes!(restart::plan)))
-        .routes(operate(routes!(restart::restart)))
-        .routes(operate(routes!(operate::abandon)))
-        .routes(view(routes!(instances::list)))
-        .routes(view(routes!(instances::count)))
-        .routes(view(routes!(instances::get)))
-        .routes(view(routes!(instances::executions)))
-        .routes(view(routes!(instances::parameters)))
+fn executions(add: Add<'_>) {
+    add(view(routes!(jobs::list)));
+    add(view(routes!(jobs::get)));
+    add(view(routes!(parameters_schema::get)));
+    add(view(routes!(graph::of_job)));
+    add(view(routes!(graph::of_execution)));
+    add(operate(routes!(launch::launch)));
+    add(view(routes!(launch_pauses::list)));
+    add(operate(routes!(launch_pauses::pause_job)));
+    add(operate(routes!(launch_pauses::resume_job)));
+    add(operate(routes!(launch_pauses::pause_all)));
+    add(operate(routes!(launch_pauses::resume_all)));
+    add(data(routes!(preview::preview)));
+    add(view(routes!(executions::list)));
+    add(view(routes!(executions::get)));
+    add(view(routes!(events::follow)));
+    add(view(routes!(all_events::follow)));
+    add(data(routes!(logs::read)));
+    add(view(routes!(steps::list)));
+    add(data(routes!(skips::list)));
+    add(operate(routes!(rerun::rerun)));
+    add(operate(routes!(operate::stop)));
+    add(view(routes!(restart::plan)));
+    add(operate(routes!(restart::restart)));
+    add(operate(routes!(operate::abandon)));
+    add(view(routes!(instances::list)));
+    add(view(routes!(instances::count)));
+    add(view(routes!(instances::get)));
+    add(view(routes!(instances::executions)));
+    add(view(routes!(instances::parameters)));
 }
 
 /// Schedules, fires, backfills, notices.
-fn schedules(calls: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
-    calls
-        .routes(view(routes!(schedules::list)))
-        .routes(operate(routes!(schedules::add)))
-        .routes(view(routes!(schedules::get)))
-        .routes(operate(routes!(schedules::remove)))
-        .routes(operate(routes!(schedules::pause)))
-        .routes(operate(routes!(schedules::resume)))
-        .routes(operate(routes!(schedules::run)))
-        .routes(view(routes!(fires::of_schedule)))
-        .routes(view(routes!(fires::list)))
-        .routes(operate(routes!(fires::run)))
-        .routes(view(routes!(backfills::plan)))
-        .routes(operate(routes!(backfills::start)))
-        .routes(view(routes!(backfills::list)))
-        .routes(view(routes!(backfills::get)))
-        .routes(operate(routes!(backfills::cancel)))
-        .routes(view(routes!(notices::list)))
-        .routes(view(routes!(notices::attempts)))
-        .routes(operate(routes!(notices::test)))
-        .routes(operate(routes!(schedules::pause_job)))
-        .routes(operate(routes!(schedules::resume_job)))
-        .routes(view(routes!(schedules::pauses)))
-        .routes(operate(routes!(schedules::pause_all)))
-        .routes(operate(routes!(schedules::resume_all)))
+fn schedules(add: Add<'_>) {
+    add(view(routes!(schedules::list)));
+    add(operate(routes!(schedules::add)));
+    add(view(routes!(schedules::get)));
+    add(operate(routes!(schedules::remove)));
+    add(operate(routes!(schedules::pause)));
+    add(operate(routes!(schedules::resume)));
+    add(operate(routes!(schedules::run)));
+    add(view(routes!(fires::of_schedule)));
+    add(view(routes!(fires::list)));
+    add(operate(routes!(fires::run)));
+    add(view(routes!(backfills::plan)));
+    add(operate(routes!(backfills::start)));
+    add(view(routes!(backfills::list)));
+    add(view(routes!(backfills::get)));
+    add(operate(routes!(backfills::cancel)));
+    add(view(routes!(notices::list)));
+    add(view(routes!(notices::attempts)));
+    add(operate(routes!(notices::test)));
+    add(operate(routes!(schedules::pause_job)));
+    add(operate(routes!(schedules::resume_job)));
+    add(view(routes!(schedules::pauses)));
+    add(operate(routes!(schedules::pause_all)));
+    add(operate(routes!(schedules::resume_all)));
 }
 
 /// Bulk work, nodes, the audit log, logins, health.
-fn service(calls: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
-    calls
-        .routes(view(routes!(nodes::list)))
-        .routes(administer(routes!(nodes::drain)))
-        .routes(administer(routes!(nodes::undrain)))
-        .routes(operate(routes!(bulk::start)))
-        .routes(view(routes!(bulk::list)))
-        .routes(view(routes!(bulk::get)))
-        .routes(view(routes!(bulk::results)))
-        .routes(operate(routes!(bulk::cancel)))
-        .routes(administer(routes!(audit::list)))
-        .routes(open(routes!(login::log_in)))
-        .routes(view(routes!(login::log_out)))
-        .routes(open(routes!(health::live)))
-        .routes(open(routes!(health::ready)))
+fn service(add: Add<'_>) {
+    add(view(routes!(nodes::list)));
+    add(administer(routes!(nodes::drain)));
+    add(administer(routes!(nodes::undrain)));
+    add(operate(routes!(bulk::start)));
+    add(view(routes!(bulk::list)));
+    add(view(routes!(bulk::get)));
+    add(view(routes!(bulk::results)));
+    add(operate(routes!(bulk::cancel)));
+    add(administer(routes!(audit::list)));
+    add(open(routes!(login::log_in)));
+    add(view(routes!(login::log_out)));
+    add(open(routes!(health::live)));
+    add(open(routes!(health::ready)));
 }
 
 /// The descriptions of the documented calls.
 pub(crate) fn described() -> OpenApi {
-    calls().into_openapi()
+    let mut described = OpenApiRouter::with_openapi(openapi::head());
+    calls(&mut |routes| described = std::mem::take(&mut described).routes(routes));
+    described.into_openapi()
+}
+
+/// The descriptions of the documented calls, one by one.
+pub(crate) fn each_description(mut see: impl FnMut(Paths)) {
+    calls(&mut |(_, paths, _)| see(paths));
+}
+
+fn served() -> Router<AppState> {
+    let mut router = Router::new();
+    calls(&mut |(_, paths, methods)| {
+        for path in paths.paths.keys() {
+            router = std::mem::take(&mut router).route(path, methods.clone());
+        }
+    });
+    router
 }
 
 /// The whole interface as one service.
 pub fn router(state: AppState) -> Router {
-    let (calls, _) = calls().split_for_parts();
-    with_pages(with_docs(calls))
+    with_pages(with_docs(served()))
         .route("/openapi.json", get(openapi::get))
         .fallback(async || Problem::new(ProblemKind::NothingHere, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {

@@ -51,4 +51,4 @@ pub use schedule_input::{ExpressionInput, ParameterInput, PauseInput, ScheduleIn
 pub use skip::{SkipPhaseView, SkipView};
 pub use status::StatusView;
 pub use step::{ControlTotalView, StepView};
-pub use value::{SECRET, TypeView, ValueView};
+pub use value::{SECRET, SecretReferenceView, TypeView, ValueView};

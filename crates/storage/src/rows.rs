@@ -7,7 +7,7 @@ use oxbatch_core::execution::{
     ControlTotals, Counters, ExecutionId, FlowEntry, InstanceId, JobExecution, JobInstance, MainResult, SkippedItem,
     Status, StepExecution, StepExecutionId, StoredSkip, Taken,
 };
-use oxbatch_core::job::{DateTime, JobParameters, Parameter, ParameterValue};
+use oxbatch_core::job::{DateTime, JobParameters, Parameter, ParameterValue, SecretValue};
 use oxbatch_core::repository::rules::launch::{LastExecution, definition_of_past};
 use oxbatch_core::repository::rules::purge::EndedExecution;
 use oxbatch_core::repository::rules::recover::{Leased, Progress};
@@ -235,12 +235,12 @@ pub(crate) fn parameter<R: StoredRow>(
         ParameterValue::DateTime(value.ok_or_else(|| R::unreadable("date of parameter", id, "instant out of range"))?)
     };
     let (identifying, secret) = (row.value(first + 4)?, row.value(first + 5)?);
-    Ok(InstanceParameter {
-        id,
-        instance_id: InstanceId(row.value(1)?),
-        name: row.value(2)?,
-        parameter: Parameter { value, identifying, secret },
-    })
+    let parameter = match secret {
+        // Version 0.1 stored its text here.
+        true => Parameter::secret(SecretValue::hidden(value.kind())),
+        false => Parameter { value, identifying, secret },
+    };
+    Ok(InstanceParameter { id, instance_id: InstanceId(row.value(1)?), name: row.value(2)?, parameter })
 }
 
 /// Reads id, status, lineage, context, definition, past_definition and exit_code of the last execution of an instance,

@@ -211,6 +211,7 @@ fn instances_are_listed_and_paged() {
     assert_eq!(ids("instances --limit 1 --cursor 3 --json"), [2]);
     let page = place.run("instances --limit 2").expect(0);
     assert!(page.stdout.starts_with("ID  JOB") && page.stderr.contains("--cursor 2"), "{page}");
+    assert!(page.stdout.contains("COMPLETED") && page.stdout.contains("day=2024-01-01"), "{page}");
     assert!(place.run("instances --job Nope").expect(2).stderr.contains("job not found: 'Nope'"));
     assert!(place.run("instances --cursor e7").expect(2).stderr.contains("'e7' is not the cursor"));
 }

@@ -37,6 +37,12 @@ pub struct RandomError {
     problem: String,
 }
 
+impl RandomError {
+    pub(crate) fn new(problem: impl fmt::Display) -> Self {
+        Self { problem: problem.to_string() }
+    }
+}
+
 /// A new text of 256 random bits. It is shown once: a store keeps its hash alone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
@@ -50,7 +56,7 @@ impl Credential {
     /// When the system has none.
     pub fn new(kind: CredentialKind) -> Result<Self, RandomError> {
         let mut bytes = [0_u8; RANDOM_BYTES];
-        getrandom::fill(&mut bytes).map_err(|error| RandomError { problem: error.to_string() })?;
+        getrandom::fill(&mut bytes).map_err(RandomError::new)?;
         Ok(Self { text: format!("{}{}", kind.prefix(), hexadecimal(&bytes)) })
     }
 

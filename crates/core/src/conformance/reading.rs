@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Backend;
 use super::fixture::{JOB, LONG, Process, admitted, launch_of, outcome};
-use crate::execution::{ExecutionId, Status, StatusEvent};
-use crate::job::{DateTime, JobParameters};
+use crate::execution::{ExecutionId, InstanceId, Status, StatusEvent};
+use crate::job::{DateTime, JobParameters, Parameter, ParameterType, SecretValue};
 use crate::repository::{
     ExecutionFilter, ExecutionOutcome, InstanceFilter, LaunchRequest, PageRequest, RepositoryError,
 };
@@ -79,6 +79,29 @@ pub async fn lists_are_filtered_and_paged_without_gaps(backend: &dyn Backend) {
     assert_eq!((first.instances.len(), rest.instances.len(), rest.next), (2, 1, None));
 }
 
+/// Of each instance the last execution, whatever has become of it; of none that there is not.
+pub async fn the_last_execution_of_each_instance_is_found(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let mut instances = Vec::new();
+    for (key, ends) in [(0, 1), (1, 2), (2, 2)] {
+        for event in [StatusEvent::Fail, StatusEvent::Complete].into_iter().take(ends) {
+            let lease = process.run(key, LONG).await;
+            process.end(&lease, event).await;
+            instances.push(process.execution(lease.execution_id()).await.instance_id);
+        }
+    }
+    let waiting = process.launch(launch_of(2)).await.unwrap().execution;
+    instances.dedup();
+    let asked = [&instances[..], &[InstanceId(4711)]].concat();
+    let mut found = process.repository.newest_executions(asked).await.unwrap();
+    found.sort_by_key(|execution| execution.instance_id);
+    let statuses: Vec<_> = found.iter().map(|last| (last.instance_id, last.status)).collect();
+    let expected = [Status::Failed, Status::Completed, Status::Starting];
+    assert_eq!(statuses, instances.iter().copied().zip(expected).collect::<Vec<_>>());
+    assert_eq!(found[2], waiting);
+    assert_eq!(process.repository.newest_executions(Vec::new()).await.unwrap(), Vec::new());
+}
+
 /// The number of instances of a job, or of all, does not depend on pages or on how often each was launched.
 pub async fn instances_are_counted_by_job(backend: &dyn Backend) {
     let process = Process::start(backend).await;
@@ -114,14 +137,19 @@ pub async fn parameters_read_back_exactly(backend: &dyn Backend) {
     for (number, float) in floats.into_iter().enumerate() {
         parameters = parameters.with(&format!("float{number}"), float);
     }
-    let secret = crate::job::Parameter { value: "s3cret".into(), identifying: false, secret: true };
-    parameters.insert("secret", secret);
+    let reference = SecretValue::reference(ParameterType::Integer, "pin");
+    parameters.insert("secret", Parameter::secret(reference));
     let request = LaunchRequest { parameters: parameters.clone(), ..launch_of(0) };
     let execution = process.launch(request).await.unwrap().execution;
     assert_eq!(process.execution(execution.id).await.parameters, parameters);
     let stored = process.repository.instance_parameters(execution.instance_id).await.unwrap();
     assert_eq!(stored.len(), parameters.len());
     for (stored, (name, parameter)) in stored.iter().zip(parameters.iter()) {
+        if parameter.secret {
+            assert!(stored.parameter.secret && !stored.parameter.identifying);
+            assert_eq!(stored.parameter.value.to_string(), "***");
+            continue;
+        }
         assert_eq!((stored.name.as_str(), &stored.parameter), (name, parameter));
         assert_eq!(stored.parameter.value.to_string(), parameter.value.to_string());
     }
@@ -191,8 +219,8 @@ pub async fn executions_are_found_by_parameters(backend: &dyn Backend) {
             .with("share", 0.5)
             .with("day", date)
             .with("long", format!("{long}{key}").as_str());
-        let secret = crate::job::Parameter { value: "s3cret".into(), identifying: false, secret: true };
-        parameters.insert("password", secret);
+        let secret = SecretValue::open(ParameterType::String, "s3cret");
+        parameters.insert("password", Parameter::secret(secret));
         ids.push(process.launch(LaunchRequest { parameters, ..launch_of(key) }).await.unwrap().execution.id);
     }
     ids.reverse();
@@ -207,7 +235,7 @@ pub async fn executions_are_found_by_parameters(backend: &dyn Backend) {
     assert_eq!(found(&["day=2024-02-29"], None).await, ids);
     assert_eq!(found(&[&format!("long={long}2")], None).await, ids[..1]);
     assert_eq!(found(&["key=0", "file=trades-1.csv"], None).await, Vec::new());
-    for nothing in ["file=trades", "password=s3cret", "key=no", "other=1", "file=\0"] {
+    for nothing in ["file=trades", "password=s3cret", "password=***", "key=no", "other=1", "file=\0"] {
         assert_eq!(found(&[nothing], None).await, Vec::new(), "{nothing}");
     }
     assert_eq!(found(&["share=0.5"], Some("jOB")).await, ids);

@@ -10,6 +10,7 @@ use crate::listener::ListenerFactory;
 use crate::log::DEFAULT_MAX_LOG_BYTES;
 use crate::notice::NoticeSender;
 use crate::repository::{Node, RecoverPolicy};
+use crate::secret::Secrets;
 
 /// Executions that run at once on a node.
 pub const DEFAULT_CONCURRENCY: usize = 8;
@@ -69,6 +70,8 @@ pub struct EngineConfig {
     pub version: String,
     /// The clock of the times that are shown.
     pub clock: Arc<dyn Clock>,
+    /// The keys that encrypt secret parameters, and the folder of named secrets.
+    pub secrets: Secrets,
     /// The consumers of events.
     pub consumers: Vec<Arc<dyn EventConsumer>>,
     /// The sender of notices of failures and of late and missed fires; without one this node delivers none.
@@ -98,6 +101,7 @@ impl EngineConfig {
             take_work: true,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             clock: Arc::new(SystemClock),
+            secrets: Secrets::default(),
             consumers: Vec::new(),
             notices: None,
             listeners: Vec::new(),

@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::execution::ExecutionId;
 use crate::log::{ExecutionLog, LineMark, LogLevel, SEGMENT_BYTES, Taken, pack};
 use crate::repository::{LogSegmentId, NewLogSegment, RepositoryError};
+use crate::secret::Mask;
 
 /// Longest time that a line waits to be stored.
 const STORE_EVERY: Duration = Duration::from_secs(1);
@@ -39,8 +40,9 @@ pub(super) struct LogKeeper {
 
 impl LogKeeper {
     /// Begins to store the log of an execution.
-    pub(super) fn start(state: &Arc<EngineState>, id: ExecutionId) -> Self {
-        let (log, end, done) = (Arc::<ExecutionLog>::default(), CancellationToken::new(), CancellationToken::new());
+    pub(super) fn start(state: &Arc<EngineState>, id: ExecutionId, mask: &Mask) -> Self {
+        let log = Arc::new(ExecutionLog::masking(mask.clone()));
+        let (end, done) = (CancellationToken::new(), CancellationToken::new());
         let store = Store::new(Arc::clone(state), Arc::clone(&log), id);
         let task = keep(store, end.clone(), done.clone().drop_guard());
         state.tasks.spawn(task);

@@ -14,8 +14,8 @@ use super::refusal::OperatorError;
 use super::running::LiveStep;
 use super::seen_files::SeenFiles;
 use crate::event::{Event, EventSink};
-use crate::execution::{ExecutionId, JobExecution, Status};
-use crate::job::{GivenParameters, Job, JobRegistry};
+use crate::execution::{ExecutionId, JobExecution, Status, cause_chain};
+use crate::job::{GivenParameters, InvalidParameter, InvalidParameters, Job, JobRegistry};
 use crate::repository::{Drain, JobRepository, NodeStatus, RecoverPolicy, RecoverRequest, RepositoryError, RunLimits};
 pub(super) use config::Claim;
 pub use config::{LaunchOptions, OperatorConfig};
@@ -205,7 +205,11 @@ impl Operator {
         held: impl Send + 'static,
     ) -> Result<Preview, PreviewError> {
         let parameters = job.resolve(given, self.inner.config.clock.now())?;
-        preview(job, parameters, options, Arc::clone(&self.inner.repository), held).await
+        let opened = self.inner.config.secrets.open_aside(job, &parameters).await.map_err(|error| {
+            let message = cause_chain(&error);
+            InvalidParameters { errors: vec![InvalidParameter { parameter: None, message }] }
+        })?;
+        preview(job, opened, options, Arc::clone(&self.inner.repository), held).await
     }
 
     /// The nodes that share the repository, in the order in which they started.

@@ -15,6 +15,7 @@ use crate::execution::{ExecutionId, InstanceId, MAX_SKIPPED_BYTES, StepExecution
 use crate::job::{InvalidParameters, Job, JobParameters};
 use crate::listener::{JobListening, StepListening};
 use crate::repository::JobRepository;
+use crate::secret::{ActiveMask, Mask, Opened};
 use crate::step::{
     ExecutionRuntime, JobScope, PreviewOutcome, PreviewRun, PreviewedItem, ReadToEnd, SavedContexts, Shared, Step,
     StepContext, StepKind, StepScope,
@@ -29,10 +30,6 @@ pub const DEFAULT_PREVIEW_TIME: Duration = Duration::from_secs(30);
 
 /// The time that a preview that was asked to stop is waited for, before its thread is left behind.
 const LEAVE_BEHIND_AFTER: Duration = Duration::from_millis(200);
-/// Secrets shorter than this are masked where they stand alone: as a part of other texts they are a coincidence.
-const MASKED_WITHIN: usize = 4;
-/// The text that is shown for a secret.
-const SECRET: &str = "***";
 
 /// The options of a preview.
 #[derive(Debug, Clone)]
@@ -107,17 +104,18 @@ pub enum PreviewError {
 /// [`PreviewError`] when there is nothing to preview. The error of an item is a part of the preview, which goes on.
 pub(super) async fn preview(
     job: &Job,
-    parameters: JobParameters,
+    Opened { parameters, mask }: Opened,
     options: PreviewOptions,
     repository: Arc<dyn JobRepository>,
     held: impl Send + 'static,
 ) -> Result<Preview, PreviewError> {
+    let mask = mask.activate();
     let step = previewed_step(job, options.step.as_deref())?;
     let stop = CancellationToken::new();
     let _stop_when_dropped = stop.clone().drop_guard();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let run = PreviewRun {
-        context: context(job, &step, parameters.clone(), stop.clone(), repository),
+        context: context(job, &step, (parameters.clone(), mask.clone()), stop.clone(), repository),
         items: options.items.min(MAX_PREVIEW_ITEMS),
         seen: Arc::clone(&seen),
     };
@@ -135,12 +133,11 @@ pub(super) async fn preview(
         }
     };
     let mut items = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
-    let secrets = Secrets::of(&parameters);
     for item in &mut items {
-        secrets.mask_item(item);
+        mask_item(&mask, item);
     }
     let end = match end {
-        PreviewEnd::Failed(message) => PreviewEnd::Failed(secrets.masked(&message)),
+        PreviewEnd::Failed(message) => PreviewEnd::Failed(mask.masked(message)),
         end => end,
     };
     Ok(Preview { step_name, parameters, items, end })
@@ -173,7 +170,7 @@ fn previewed_step(job: &Job, name: Option<&str>) -> Result<Step, PreviewError> {
 fn context(
     job: &Job,
     step: &Step,
-    parameters: JobParameters,
+    (parameters, mask): (JobParameters, ActiveMask),
     stop: CancellationToken,
     repository: Arc<dyn JobRepository>,
 ) -> StepContext {
@@ -185,6 +182,7 @@ fn context(
         instance_id: InstanceId(0),
         rerun_of: None,
         parameters,
+        mask,
         steps: std::sync::RwLock::default(),
         context: Shared::default(),
         stop: stop.clone(),
@@ -235,58 +233,25 @@ fn spawn(
     })
 }
 
-/// The values of secret parameters, which no preview shows.
-struct Secrets(Vec<String>);
-
-impl Secrets {
-    fn of(parameters: &JobParameters) -> Self {
-        let secret = parameters.iter().filter(|(_, parameter)| parameter.secret);
-        let mut texts: Vec<_> = secret.map(|(_, parameter)| parameter.value.to_string()).collect();
-        texts.retain(|text| !text.is_empty());
-        // The longest first: one may be a part of another.
-        texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        Self(texts)
-    }
-
-    fn masked(&self, text: &str) -> String {
-        if self.0.iter().any(|secret| secret == text) {
-            return SECRET.to_owned();
+/// Masks an item, and cuts what is too long to be shown.
+fn mask_item(mask: &Mask, item: &mut PreviewedItem) {
+    let show = |value: &mut Value| {
+        mask.mask_json(value);
+        let json = value.to_string();
+        if json.len() > MAX_SKIPPED_BYTES {
+            *value = format!("{}…", &json[..json.floor_char_boundary(MAX_SKIPPED_BYTES)]).into();
         }
-        let long = self.0.iter().filter(|secret| secret.len() >= MASKED_WITHIN);
-        long.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), SECRET))
+    };
+    if let Some(input) = &mut item.input {
+        show(input);
     }
-
-    fn mask(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => *text = self.masked(text),
-            Value::Number(number) if self.0.contains(&number.to_string()) => *value = SECRET.into(),
-            Value::Array(values) => values.iter_mut().for_each(|value| self.mask(value)),
-            Value::Object(fields) => fields.values_mut().for_each(|value| self.mask(value)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-
-    /// Masks an item, and cuts what is too long to be shown.
-    fn mask_item(&self, item: &mut PreviewedItem) {
-        let show = |value: &mut Value| {
-            self.mask(value);
-            let json = value.to_string();
-            if json.len() > MAX_SKIPPED_BYTES {
-                *value = format!("{}…", &json[..json.floor_char_boundary(MAX_SKIPPED_BYTES)]).into();
+    match &mut item.outcome {
+        PreviewOutcome::Output(output) => show(output),
+        PreviewOutcome::Failed { position, raw, error, .. } => {
+            for text in [position, raw].into_iter().flatten().chain([error]) {
+                *text = mask.masked(std::mem::take(text));
             }
-        };
-        if let Some(input) = &mut item.input {
-            show(input);
         }
-        match &mut item.outcome {
-            PreviewOutcome::Output(output) => show(output),
-            PreviewOutcome::Failed { position, raw, error, .. } => {
-                *error = self.masked(error);
-                for text in [position, raw].into_iter().flatten() {
-                    *text = self.masked(text);
-                }
-            }
-            PreviewOutcome::Filtered => {}
-        }
+        PreviewOutcome::Filtered => {}
     }
 }

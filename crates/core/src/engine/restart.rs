@@ -8,7 +8,7 @@ use super::rerun_plan::{StepsOf, gone, steps_of};
 use super::restart_plan::{Course, RestartPlan, course};
 use crate::execution::{ExecutionId, JobExecution, Status};
 use crate::job::{FlowGraph, Job, Reached, Resolved, definition_difference};
-use crate::repository::rules::flow::summaries;
+use crate::repository::rules::flow::{latest_rounds, rounds};
 use crate::repository::{ExecutionFilter, InstancePast, LaunchError, Launched, PageRequest, RepositoryError};
 
 /// Bytes of a hash that are a tag.
@@ -159,7 +159,7 @@ fn refusal(execution: &JobExecution, last: ExecutionId, job: &Job) -> Option<Str
 fn definition_change(job: &Job, past: &InstancePast) -> Result<Option<String>, RepositoryError> {
     let now = job.fingerprint();
     let Some(definition) = past.definition.as_deref().filter(|definition| *definition != now) else { return Ok(None) };
-    let steps = summaries(past.attempts.iter().map(|attempt| attempt.last.clone()).collect())?;
+    let steps = latest_rounds(&rounds(past.attempts.iter().map(|attempt| attempt.last.clone()).collect())?);
     let reached = Reached { entries: &past.entries, steps: &steps };
     definition_difference(definition, now, reached).map_err(|error| {
         let what = format!("definition of the job of execution {}", past.last);

@@ -17,7 +17,7 @@ use crate::event::{Event, Limited};
 use crate::execution::{ExecutionContext, JobExecution, MainResult, Status, StepExecutionId, StepSummary, cause_chain};
 use crate::job::flow::{Body, Decision, EndCode, Ended, Stop, Visit, Walk, WalkEnd};
 use crate::job::{DecisionFacts, FlowGraph, Job};
-use crate::repository::rules::flow::{pending_main, with_finally};
+use crate::repository::rules::flow::{latest_rounds, pending_main, with_finally};
 use crate::repository::{FlowPast, FlowRecord, RepositoryError};
 use crate::step::{EXIT_CODE_ENTRY, JobScope, Step};
 
@@ -32,6 +32,8 @@ struct Run<'a> {
     finally_time_limit: Duration,
     /// The time limit of the part that runs: of the main part, or of what runs at the end.
     bound: Option<Bound>,
+    /// The rounds of steps that earlier executions have run.
+    rounds: Vec<StepSummary>,
 }
 
 /// Runs the elements of a job, or the steps whose skipped items are run again.
@@ -59,10 +61,11 @@ pub(super) async fn run_flow(
             Err(error) => return JobEnd::failed(cause_chain(&error)),
         };
     }
-    *scope.steps.write().unwrap_or_else(PoisonError::into_inner) = std::mem::take(&mut past.steps);
+    *scope.steps.write().unwrap_or_else(PoisonError::into_inner) = latest_rounds(&past.rounds);
+    let rounds = std::mem::take(&mut past.rounds);
     let bound = job.time_limit().map(|limit| Bound::new(Limited::Job, limit, handle.clock.now(), handle.clock.now()));
     let (scope, finally_time_limit) = (Arc::clone(scope), job.finally_time_limit());
-    let mut run = Run { state, graph: &graph, handle, scope, has_context: false, finally_time_limit, bound };
+    let mut run = Run { state, graph: &graph, handle, scope, has_context: false, finally_time_limit, bound, rounds };
     if let Err(end) = run.take_context(past.job_context.as_deref()) {
         return end;
     }
@@ -211,7 +214,7 @@ impl Run<'_> {
         };
         let asked = decide(self.state, (element.name(), decider), facts, self.handle, self.bound);
         let exit_code = match asked.await {
-            Decided::Code(code) => code,
+            Decided::Code(code) => self.scope.mask.masked(code),
             Decided::OverTime(message) => return Err(JobEnd::over_time(message)),
             Decided::Failed(message) => return Err(JobEnd::failed(message)),
             Decided::Stopped(message) => return Err(JobEnd::Stopped { message: Some(message) }),
@@ -228,6 +231,10 @@ impl Run<'_> {
         if element.step().is_some() {
             let (execution_id, step_name) = (self.scope.execution_id, element.name());
             self.state.events.emit(&Event::StepAlreadyComplete { execution_id, step_name });
+            // Later elements see the round on their way, as they would without an interruption.
+            let iteration = decision.stop.iteration;
+            let passed = self.rounds.iter().find(|round| round.step_name == step_name && round.iteration == iteration);
+            passed.cloned().into_iter().for_each(|summary| self.note(summary));
         }
         self.record_and_follow(walk, decision, None).await
     }

@@ -13,10 +13,12 @@ use super::running::{Handle, StopCause};
 use super::state::EngineState;
 use crate::event::Event;
 use crate::execution::{EXIT_DEFINITION_CHANGED, EXIT_SHUTDOWN, JobExecution, StatusEvent, cause_chain};
-use crate::job::{Job, Reached, definition_difference};
+use crate::job::{Job, JobParameters, Reached, definition_difference};
 use crate::listener::JobListening;
 use crate::log::LogWriter;
+use crate::repository::rules::flow::latest_rounds;
 use crate::repository::{Claimed, ExecutionOutcome, RepositoryError};
+use crate::secret::{ActiveMask, Mask, Opened};
 use crate::step::{ExecutionRuntime, JobScope, Shared};
 
 /// Runs an execution of this node in the background; `permit` is given back when it has ended.
@@ -40,14 +42,18 @@ pub(super) fn spawn(state: &Arc<EngineState>, claimed: Claimed, permit: Option<O
 async fn run(state: &Arc<EngineState>, execution: JobExecution, past_definition: Option<String>, handle: &Handle) {
     state.events.emit(&Event::ExecutionStarted { execution: &execution });
     let execution_id = execution.id;
-    let log = LogKeeper::start(state, execution_id);
-    let scope = job_scope(state, &execution, handle, &log);
-    let end = match state.registry.get(&execution.job_name) {
-        Some(job) => match check_definition(state, job, past_definition, handle).await {
+    let job = state.registry.get(&execution.job_name);
+    let (opened, refused) = open_secrets(state, job, &execution.parameters, handle).await;
+    let mask = opened.mask.activate();
+    let log = LogKeeper::start(state, execution_id, &mask);
+    let scope = job_scope(state, &execution, (opened.parameters, mask), handle, &log);
+    let end = match (job, refused) {
+        (_, Some(end)) => end,
+        (Some(job), None) => match check_definition(state, job, past_definition, handle).await {
             Ok(()) => begin(state, job, &execution, &scope, handle).await,
             Err(end) => end,
         },
-        None => JobEnd::failed(format!("this node does not know the job '{}'", execution.job_name)),
+        (None, None) => JobEnd::failed(format!("this node does not know the job '{}'", execution.job_name)),
     };
     let lost = || {
         // That the store is gone is an event of its own.
@@ -56,6 +62,8 @@ async fn run(state: &Arc<EngineState>, execution: JobExecution, past_definition:
         }
     };
     let Some(mut outcome) = outcome(state, end, handle) else { return lost() };
+    outcome.exit_code = outcome.exit_code.map(|code| scope.mask.masked(code));
+    outcome.exit_message = outcome.exit_message.map(|message| scope.mask.masked(message));
     job_listeners::after(state, &scope, handle, &mut outcome).await;
     scope.runtime.end();
     log.finish().await;
@@ -70,6 +78,25 @@ async fn run(state: &Arc<EngineState>, execution: JobExecution, past_definition:
         Err(RepositoryError::LeaseLost { .. }) => lost(),
         // The node closes while the trouble lasts; the next start recovers the execution.
         Err(_) => {}
+    }
+}
+
+/// Opens the secret parameters of an execution; one that has no value ends it.
+async fn open_secrets(
+    state: &EngineState,
+    job: Option<&Job>,
+    parameters: &JobParameters,
+    handle: &Handle,
+) -> (Opened, Option<JobEnd>) {
+    let closed = || Opened { parameters: parameters.clone(), mask: Mask::default() };
+    let Some(job) = job else { return (closed(), None) };
+    tokio::select! {
+        biased;
+        opened = state.config.secrets.open_aside(job, parameters) => match opened {
+            Ok(opened) => (opened, None),
+            Err(error) => (closed(), Some(JobEnd::failed(cause_chain(&error)))),
+        },
+        () = handle.stop.cancelled() => (closed(), Some(JobEnd::Stopped { message: None })),
     }
 }
 
@@ -101,7 +128,8 @@ async fn check_definition(
     let Some(definition) = past_definition.filter(|past| past != now) else { return Ok(()) };
     let past = persist(state, "read the past of a flow", || state.repository.flow_past(&handle.lease)).await;
     let past = past.map_err(|error| JobEnd::failed(cause_chain(&error)))?;
-    let reached = Reached { entries: &past.entries, steps: &past.steps };
+    let steps = latest_rounds(&past.rounds);
+    let reached = Reached { entries: &past.entries, steps: &steps };
     match definition_difference(&definition, now, reached) {
         Ok(None) => {
             state.events.emit(&Event::DefinitionChanged { execution_id, difference: None });
@@ -137,7 +165,13 @@ fn outcome(state: &EngineState, end: JobEnd, handle: &Handle) -> Option<Executio
     Some(ExecutionOutcome { event, exit_code, exit_message, resume, time })
 }
 
-fn job_scope(state: &Arc<EngineState>, execution: &JobExecution, handle: &Handle, log: &LogKeeper) -> Arc<JobScope> {
+fn job_scope(
+    state: &Arc<EngineState>,
+    execution: &JobExecution,
+    (parameters, mask): (JobParameters, ActiveMask),
+    handle: &Handle,
+    log: &LogKeeper,
+) -> Arc<JobScope> {
     let log = Arc::clone(log.log());
     let writer = LogWriter::of(&log, None);
     let (node, id) = (Arc::clone(state), execution.id);
@@ -149,12 +183,13 @@ fn job_scope(state: &Arc<EngineState>, execution: &JobExecution, handle: &Handle
         execution_id: execution.id,
         instance_id: execution.instance_id,
         rerun_of: execution.rerun_of,
-        parameters: execution.parameters.clone(),
+        parameters,
         context: Shared::default(),
         steps: RwLock::default(),
         stop: handle.stop.clone(),
         repository: Arc::clone(&state.repository),
-        events: state.events.clone(),
+        events: state.events.masking(&mask),
+        mask,
         log,
         listening: JobListening::default(),
         runtime: ExecutionRuntime::new(&execution.job_name, execution.id, Some(writer)),

@@ -117,7 +117,9 @@ impl EndedStep<'_> {
         };
         let (scope, started) = (self.scope, self.started);
         let (mut ending, of_part) = self.bounded(ending);
-        ending.message = scope.listening.completed(ending.message).map(cut_message);
+        let mask = &scope.job.mask;
+        ending.exit_code = ending.exit_code.map(|code| mask.masked(code));
+        ending.message = scope.listening.completed(ending.message).map(|message| cut_message(mask.masked(message)));
         match unsaved_contexts(self.step, scope, self.kept.clone(), &self.job_context, ending.event) {
             Ok((own, of_job)) => (ending.state, ending.job_context) = (own, of_job),
             Err(message) => ending = Ending::failed(message),

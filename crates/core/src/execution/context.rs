@@ -49,6 +49,14 @@ pub enum ContextError {
         /// Name of the entry.
         key: String,
     },
+    /// An entry holds the value of a secret parameter, and would be stored and shown.
+    #[error(
+        "entry '{key}' of the execution context would hold the value of a secret parameter, and contexts are stored as they are"
+    )]
+    Secret {
+        /// Name of the entry.
+        key: String,
+    },
     /// A stored state is no JSON of the known form.
     #[error("stored execution context is unreadable")]
     Unreadable {

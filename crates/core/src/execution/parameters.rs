@@ -2,12 +2,15 @@
 
 mod identity;
 mod read;
+mod secret;
 mod stored;
 mod value;
 
 use std::collections::BTreeMap;
 
 use super::DateTime;
+pub use secret::{SECRET_SHOWN, Secret, SecretValue};
+pub(crate) use secret::{Sealed, SecretForm};
 pub use value::{Parameter, ParameterType, ParameterValue};
 
 /// The parameters of one launch, by name.
@@ -35,6 +38,26 @@ pub enum ParameterError {
         expected: ParameterType,
         /// Type that it has.
         found: ParameterType,
+    },
+    /// It is a secret, which has a getter of its own.
+    #[error("parameter '{name}' is a secret: read it by secret()")]
+    IsSecret {
+        /// Its name.
+        name: String,
+    },
+    /// It is read as a secret, and its job does not declare it as one.
+    #[error("parameter '{name}' is not declared secret")]
+    NotSecret {
+        /// Its name.
+        name: String,
+    },
+    /// It is a secret whose text is not here.
+    #[error("the value of the secret parameter '{name}' ({shown}) is known only while an execution runs")]
+    NotOpen {
+        /// Its name.
+        name: String,
+        /// The value as it is shown.
+        shown: String,
     },
     /// Its value does not fit the field of the struct that [`JobParameters::read`] makes.
     #[error("parameter '{name}': {problem}")]
@@ -176,6 +199,9 @@ impl JobParameters {
 }
 
 fn wrong_type(name: &str, expected: ParameterType, found: &ParameterValue) -> ParameterError {
+    if let ParameterValue::Secret(_) = found {
+        return ParameterError::IsSecret { name: name.to_owned() };
+    }
     ParameterError::WrongType { name: name.to_owned(), expected, found: found.kind() }
 }
 

@@ -1,6 +1,6 @@
 //! Parameters that a job declares: type, default, and the values that they take.
 
-use super::{DateExpression, ExpressionError, ParameterType, ParameterValue, Pattern};
+use super::{DateExpression, ExpressionError, ParameterType, ParameterValue, Pattern, SECRET_SHOWN};
 
 /// Longest name of a parameter in characters.
 pub(crate) const MAX_NAME_CHARS: usize = 100;
@@ -106,7 +106,9 @@ impl ParameterDeclaration {
         self
     }
 
-    /// Shows it as `***`; keeps it out of the identity too.
+    /// Makes it a secret: it is shown as `***`, stored encrypted or as a reference alone, masked in what the execution
+    /// logs and says, and never takes part in the identity. The author's code reads it by
+    /// [`JobParameters::secret`](crate::JobParameters::secret).
     #[must_use]
     pub fn secret(mut self) -> Self {
         self.secret = true;
@@ -166,7 +168,7 @@ impl ParameterDeclaration {
         self.identifying
     }
 
-    /// True if it is shown as `***`.
+    /// True if it is a secret.
     pub fn is_secret(&self) -> bool {
         self.secret
     }
@@ -212,6 +214,7 @@ impl ParameterDeclaration {
         let values = self.default.iter().chain(&self.allowed);
         if let Some(value) = values.into_iter().find(|value| value.kind() != self.kind) {
             let (name, kind, other) = (&self.name, self.kind, value.kind());
+            let value = self.shown(value);
             return Some(format!("parameter '{name}' has type {kind}, but {value} has type {other}"));
         }
         if let Some((minimum, maximum)) = self.range
@@ -222,8 +225,13 @@ impl ParameterDeclaration {
         self.expression_contradiction().or_else(|| self.pattern_contradiction()).or_else(|| {
             let default = self.default.as_ref()?;
             let refused = self.refuses(default)?;
-            Some(format!("default {default} of parameter '{}' {refused}", self.name))
+            Some(format!("default {} of parameter '{}' {refused}", self.shown(default), self.name))
         })
+    }
+
+    /// A value of the declaration as it may be shown.
+    fn shown(&self, value: &ParameterValue) -> String {
+        if self.secret { SECRET_SHOWN.to_owned() } else { value.to_string() }
     }
 
     fn expression_contradiction(&self) -> Option<String> {
@@ -254,11 +262,15 @@ impl ParameterDeclaration {
         }
         let refused = |value: &&ParameterValue| matches!(value, ParameterValue::String(text) if !pattern.matches(text));
         let value = self.allowed.iter().find(refused)?;
+        let value = self.shown(value);
         Some(format!("allowed value {value} of parameter '{name}' does not match its pattern '{expression}'"))
     }
 
     /// The reason for which a value of the right type is refused.
-    pub(super) fn refuses(&self, value: &ParameterValue) -> Option<String> {
+    pub(crate) fn refuses(&self, value: &ParameterValue) -> Option<String> {
+        if self.secret && !self.allowed.is_empty() && !self.allowed.contains(value) {
+            return Some("is none of the values that it may have".to_owned());
+        }
         if !self.allowed.is_empty() && !self.allowed.contains(value) {
             let allowed: Vec<_> = self.allowed.iter().map(ToString::to_string).collect();
             return Some(format!("must be one of {}", allowed.join(", ")));
@@ -273,7 +285,7 @@ impl ParameterDeclaration {
                 let pattern = self.pattern.as_ref().filter(|pattern| !pattern.matches(text))?;
                 Some(format!("must be {}", pattern.description()))
             }
-            ParameterValue::Float(_) | ParameterValue::DateTime(_) => None,
+            ParameterValue::Float(_) | ParameterValue::DateTime(_) | ParameterValue::Secret(_) => None,
         }
     }
 }

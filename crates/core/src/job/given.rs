@@ -8,8 +8,11 @@ use serde_json::value::RawValue;
 
 use super::{DateTime, DateTimeError, ParameterType, ParameterValue};
 
-/// A value as it was given.
-#[derive(Debug, Clone, PartialEq)]
+/// The refusal of a reference for a parameter that is no secret.
+const NO_SECRET: &str = "is not declared secret: it takes a value, and no reference";
+
+/// A value as it was given. `Debug` leaves it out: it may be that of a secret.
+#[derive(Clone, PartialEq)]
 pub enum GivenValue {
     /// A text whose type is open: from a command line. A number is what JSON takes for one, so `00123` is a string;
     /// dates are detected.
@@ -18,6 +21,8 @@ pub enum GivenValue {
     JsonString(String),
     /// A JSON number as it was written.
     JsonNumber(String),
+    /// The name of a secret, for a parameter that the job declares secret: `{"secret": "NAME"}` in JSON.
+    SecretReference(String),
     /// A JSON value that no parameter can have: `true`, `null`, an array or an object, by the name of its kind.
     Unfit(&'static str),
     /// A value that already has its type.
@@ -36,6 +41,13 @@ impl GivenParameters {
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<ParameterValue>) -> Self {
         self.entries.push((name.to_owned(), GivenValue::Typed(value.into())));
+        self
+    }
+
+    /// Adds a reference to a named secret, for a parameter that the job declares secret.
+    #[must_use]
+    pub fn with_secret_reference(mut self, name: &str, secret: &str) -> Self {
+        self.entries.push((name.to_owned(), GivenValue::SecretReference(secret.to_owned())));
         self
     }
 
@@ -61,7 +73,9 @@ impl GivenValue {
             Self::Text(text) => string_or_date(text),
             Self::JsonString(text) => string_or_date(text),
             Self::JsonNumber(text) => number_value(&text),
+            Self::SecretReference(_) => Err(NO_SECRET.to_owned()),
             Self::Unfit(kind) => Err(format!("must be a string, a number or a date, not {kind}")),
+            Self::Typed(ParameterValue::Secret(_)) => Err(NO_SECRET.to_owned()),
             Self::Typed(value) => Ok(value),
         }
     }
@@ -90,6 +104,19 @@ impl GivenValue {
                 Err(format!("must be of type {expected}, not the {} {}", value.kind(), shorten(&value.to_string())))
             }
         }
+    }
+}
+
+impl fmt::Debug for GivenValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "Text(…)",
+            Self::JsonString(_) => "JsonString(…)",
+            Self::JsonNumber(_) => "JsonNumber(…)",
+            Self::SecretReference(name) => return f.debug_tuple("SecretReference").field(name).finish(),
+            Self::Unfit(kind) => kind,
+            Self::Typed(_) => "Typed(…)",
+        })
     }
 }
 
@@ -167,13 +194,23 @@ impl<'de> Deserialize<'de> for GivenParameters {
     }
 }
 
+/// A reference to a secret, as it is given in JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reference {
+    secret: String,
+}
+
 fn from_raw(raw: &str) -> Result<GivenValue, serde_json::Error> {
     Ok(match raw.as_bytes().first() {
         Some(b'"') => GivenValue::JsonString(serde_json::from_str(raw)?),
         Some(b't' | b'f') => GivenValue::Unfit("a boolean"),
         Some(b'n') => GivenValue::Unfit("null"),
         Some(b'[') => GivenValue::Unfit("an array"),
-        Some(b'{') => GivenValue::Unfit("an object"),
+        Some(b'{') => match serde_json::from_str(raw) {
+            Ok(Reference { secret }) => GivenValue::SecretReference(secret),
+            Err(_) => GivenValue::Unfit("an object"),
+        },
         _ => GivenValue::JsonNumber(raw.to_owned()),
     })
 }
@@ -212,6 +249,16 @@ mod tests {
         for json in ["true", "null", "[1]", "{}", "9223372036854775808", "1e999", "-1e999", "1e-400", "-0.1e-999"] {
             assert!(given(json).detect().is_err(), "{json}");
         }
+    }
+
+    #[test]
+    fn an_object_with_the_name_of_a_secret_refers_to_it() {
+        assert_eq!(given(r#"{"secret":"db"}"#), GivenValue::SecretReference("db".to_owned()));
+        for json in [r#"{"secret":1}"#, r#"{"secret":"a","b":1}"#, r#"{"Secret":"a"}"#] {
+            assert_eq!(given(json), GivenValue::Unfit("an object"), "{json}");
+        }
+        let shown = format!("{:?}", GivenParameters::from_json(br#"{"a":"hunter2","b":1234}"#).unwrap());
+        assert!(!shown.contains("hunter2") && !shown.contains("1234"), "{shown}");
     }
 
     #[test]

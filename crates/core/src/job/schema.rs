@@ -11,6 +11,8 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// A date-time without offset, which is UTC: the format `date-time` wants one.
 const LOCAL_DATE_TIME: &str =
     r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d{1,6})?)?$";
+/// The name of a secret.
+const SECRET_NAME: &str = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}$";
 
 /// The schema of the object of parameters that a launch of `job` takes.
 pub(super) fn of(job: &Job) -> Value {
@@ -90,7 +92,19 @@ fn parameter(declaration: &ParameterDeclaration) -> Value {
     if !declaration.is_identifying() {
         set("x-identifying", false.into());
     }
+    if declaration.is_secret() {
+        or_reference(&mut schema);
+    }
     schema.into()
+}
+
+/// Lets a secret be given by the name of one, too. What is said of texts and numbers does not concern an object.
+fn or_reference(schema: &mut Map<String, Value>) {
+    let of_value = schema.insert("type".to_owned(), Value::Null);
+    schema.insert("type".to_owned(), json!([of_value, "object"]));
+    schema.insert("properties".to_owned(), json!({ "secret": { "type": "string", "pattern": SECRET_NAME } }));
+    schema.insert("required".to_owned(), json!(["secret"]));
+    schema.insert("additionalProperties".to_owned(), false.into());
 }
 
 /// A value as it is given in a launch.
@@ -99,7 +113,7 @@ fn json_value(value: &ParameterValue) -> Value {
         ParameterValue::String(text) => text.as_str().into(),
         ParameterValue::Integer(number) => (*number).into(),
         ParameterValue::Float(number) => (*number).into(),
-        ParameterValue::DateTime(value) => value.to_string().into(),
+        ParameterValue::DateTime(_) | ParameterValue::Secret(_) => value.to_string().into(),
     }
 }
 
@@ -147,7 +161,11 @@ mod tests {
                 "share": { "type": "number", "format": "double" },
                 "since": { "type": "string", "anyOf": forms, "default": "2024-01-01" },
                 "day": { "type": "string", "anyOf": forms, "x-default-expression": "yesterday in Europe/Berlin" },
-                "token": { "type": "string", "maxLength": 32768, "writeOnly": true, "x-identifying": false },
+                "token": {
+                    "type": ["string", "object"], "maxLength": 32768, "writeOnly": true, "x-identifying": false,
+                    "properties": { "secret": { "type": "string", "pattern": SECRET_NAME } }, "required": ["secret"],
+                    "additionalProperties": false,
+                },
             },
             "required": ["region", "share"],
             "additionalProperties": false,

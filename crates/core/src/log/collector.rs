@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::level::LogLevel;
 use super::line::LineBuilder;
+use crate::secret::Mask;
 
 /// Most bytes of the lines of a step that wait to be stored; further lines are dropped and counted.
 pub const MAX_PENDING_BYTES: usize = 1024 * 1024;
@@ -22,6 +23,8 @@ const OWN_TARGET: &str = "oxbatch::log";
 /// The log of an execution that runs here.
 #[derive(Debug, Default)]
 pub(crate) struct ExecutionLog {
+    /// Of the secrets of the execution.
+    mask: Mask,
     buffers: Mutex<Vec<Arc<Buffer>>>,
     signal: Arc<Signal>,
 }
@@ -42,6 +45,7 @@ struct Signal {
 #[derive(Debug)]
 pub(super) struct Buffer {
     pub(super) step: Option<String>,
+    pub(super) mask: Mask,
     pending: Mutex<Pending>,
     /// Length of what waits, to be asked without the lock.
     bytes: AtomicUsize,
@@ -123,7 +127,7 @@ impl Pending {
     /// A line of the log about itself.
     fn note(&mut self, step: Option<&str>, message: fmt::Arguments<'_>, stands_for: u64) {
         let (mut line, time) = (LineBuilder::default(), Timestamp::now());
-        line.begin();
+        line.begin(&Mask::default());
         line.message(message);
         line.write(&mut self.lines, time, LogLevel::Warn, OWN_TARGET, step);
         let mark = LineMark { level: LogLevel::Warn, end: self.lines.len(), stands_for };
@@ -132,11 +136,17 @@ impl Pending {
 }
 
 impl ExecutionLog {
+    /// A log in which secrets are masked.
+    pub(crate) fn masking(mask: Mask) -> Self {
+        Self { mask, ..Self::default() }
+    }
+
     /// The buffer of a step, or of what belongs to no step.
     pub(super) fn buffer(&self, step: Option<&str>) -> Arc<Buffer> {
         let signal = Arc::clone(&self.signal);
         let buffer = Arc::new(Buffer {
             step: step.map(str::to_owned),
+            mask: self.mask.clone(),
             pending: Mutex::default(),
             bytes: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::level::LogLevel;
+use crate::secret::Mask;
 
 /// Longest message, and longest value of a field, in bytes; what is longer is cut with a mark.
 pub const MAX_TEXT_BYTES: usize = 8 * 1024;
@@ -80,14 +81,22 @@ pub struct LineBuilder {
     target: Option<String>,
     text: Bounded,
     left: usize,
+    /// Of the secrets of the execution.
+    mask: Mask,
 }
 
 impl LineBuilder {
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, mask: &Mask) {
+        self.mask.clone_from(mask);
         self.message.clear();
         self.fields.clear();
         self.target = None;
         self.left = MAX_LINE_BYTES;
+    }
+
+    /// Forgets the secrets of the execution: the builder is the thread's, and lives on.
+    pub(super) fn end(&mut self) {
+        self.mask = Mask::default();
     }
 
     /// The message.
@@ -113,13 +122,25 @@ impl LineBuilder {
     /// A field whose value is a number, a truth value or another of JSON.
     pub fn value(&mut self, name: &str, value: impl Serialize) {
         begin_field(&mut self.fields, name);
+        if self.mask.is_empty() {
+            return write_json(&mut self.fields, &value);
+        }
+        let mut value = serde_json::to_value(&value).unwrap_or_default();
+        self.mask.mask_json(&mut value);
         write_json(&mut self.fields, &value);
     }
 
     fn bound(&mut self, value: fmt::Arguments<'_>) {
         self.text.begin(self.left.min(MAX_TEXT_BYTES));
         // A value whose own formatting fails is kept as far as it came.
-        let _ = self.text.write_fmt(value);
+        if self.mask.is_empty() {
+            let _ = self.text.write_fmt(value);
+        } else {
+            // Before it is cut: a part of a secret would not be found.
+            let mut whole = String::new();
+            let _ = whole.write_fmt(value);
+            let _ = self.text.write_str(&self.mask.apply(&whole));
+        }
         self.left -= self.text.text.len();
         self.text.end();
     }
@@ -166,7 +187,7 @@ mod tests {
 
     fn line(fill: impl FnOnce(&mut LineBuilder)) -> LogLine {
         let (mut builder, mut out) = (LineBuilder::default(), Vec::new());
-        builder.begin();
+        builder.begin(&Mask::default());
         fill(&mut builder);
         builder.write(&mut out, Timestamp::UNIX_EPOCH, LogLevel::Info, "a::b", Some("Step"));
         assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);

@@ -55,9 +55,10 @@ impl LogWriter {
         target: &str,
         fill: impl FnOnce(&mut LineBuilder),
     ) {
-        line.begin();
+        line.begin(&self.buffer.mask);
         fill(line);
         self.buffer.push(time, level, target, line);
+        line.end();
     }
 }
 

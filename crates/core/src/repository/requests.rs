@@ -9,7 +9,7 @@ use super::rules::purge::PurgePosition;
 use super::{KnownJobs, Lease, Node, RunLimits, StepFence};
 use crate::execution::{
     ContextChanges, Counters, ExecutionId, FlowEntry, JobExecution, JobParameters, MainResult, PhaseShares,
-    SkippedItem, Status, StatusEvent, StepSummaries, StepSummary,
+    SkippedItem, Status, StatusEvent, StepSummary,
 };
 
 /// The way in which a new execution comes to run: from the queue, or at once on the node that launches it.
@@ -266,8 +266,8 @@ pub struct FlowRecord {
 pub struct FlowPast {
     /// The flow history, in the order of the positions.
     pub entries: Vec<FlowEntry>,
-    /// The latest iteration of each step.
-    pub steps: StepSummaries,
+    /// The last attempt of each round of each step.
+    pub rounds: Vec<StepSummary>,
     /// The execution before this one.
     pub previous: Option<PreviousExecution>,
     /// The job execution's context, as JSON.

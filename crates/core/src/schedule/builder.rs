@@ -55,6 +55,12 @@ impl Schedule {
         self.parameter(name, FireParameter::Expression(expression.into()))
     }
 
+    /// Gives a parameter that the job declares secret as a reference to a named secret.
+    #[must_use]
+    pub fn secret(self, name: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.parameter(name, FireParameter::Secret(secret.into()))
+    }
+
     /// The fires that are made up for after an outage; the latest unless set.
     #[must_use]
     pub fn missed(mut self, missed: Missed) -> Self {

@@ -103,15 +103,10 @@ impl FromStr for Cron {
             let count = fields.len();
             return Err(CronError::Fields { text, count });
         }
-        for (index, (field, expected)) in FIELDS.into_iter().enumerate() {
-            if !is_field(index, fields[index]) {
-                return Err(CronError::Field { text, field, value: fields[index].to_owned(), expected });
-            }
-        }
         let by_the_clock = fields[..3].iter().any(|field| field.starts_with('*'));
-        let Some(pattern) = pattern(&fields.join(" ")) else {
-            let count = fields.len();
-            return Err(CronError::Fields { text, count });
+        let found = pattern(&fields.join(" ")).filter(|_| fields.iter().all(|field| is_plain(field)));
+        let Some(pattern) = found else {
+            return Err(culprit(text, &fields));
         };
         let cron = Self { text, pattern, by_the_clock };
         // 2000 is a leap year, and each weekday falls on each date within 40 years.
@@ -140,12 +135,21 @@ fn expand(text: &str) -> Result<&str, CronError> {
     known.map(|(_, fields)| fields).ok_or_else(|| CronError::Nickname { text: text.to_owned() })
 }
 
-/// `true` if the field alone is right: the others say nothing.
-fn is_field(index: usize, value: &str) -> bool {
-    let mut fields = ["*"; 6];
-    fields[index] = value;
-    // `@` and `+` stand for things that have other ways to be said; an empty part of a list is a slip.
-    !value.contains(['@', '+']) && value.split(',').all(|part| !part.is_empty()) && pattern(&fields.join(" ")).is_some()
+/// The first field that is wrong by itself: the others say nothing.
+fn culprit(text: String, fields: &[&str]) -> CronError {
+    for (index, (field, expected)) in FIELDS.into_iter().enumerate() {
+        let mut alone = ["*"; 6];
+        alone[index] = fields[index];
+        if !is_plain(fields[index]) || pattern(&alone.join(" ")).is_none() {
+            return CronError::Field { text, field, value: fields[index].to_owned(), expected };
+        }
+    }
+    CronError::Fields { text, count: fields.len() }
+}
+
+/// `@` and `+` stand for things that have other ways to be said; an empty part of a list is a slip.
+fn is_plain(field: &str) -> bool {
+    !field.contains(['@', '+']) && field.split(',').all(|part| !part.is_empty())
 }
 
 fn pattern(text: &str) -> Option<croner::Cron> {

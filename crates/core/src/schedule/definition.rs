@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::policy::{AfterFailure, Missed, OnExisting, Overlap};
 use super::{Calendar, CronError, FireParameter};
 use crate::job::ExpressionError;
+use crate::job::expression::parse::named_zone;
 
 /// The parameter of a launch by a file: its path.
 pub const FILE_PARAMETER: &str = "file";
@@ -229,7 +230,10 @@ impl Schedule {
 
     /// The zone in which its expressions speak.
     pub(crate) fn expression_zone(&self) -> TimeZone {
-        self.calendar().ok().flatten().map_or(TimeZone::UTC, |calendar| calendar.zone().clone())
+        match &self.trigger {
+            Trigger::Calendar { zone, .. } => named_zone(zone).unwrap_or(TimeZone::UTC),
+            Trigger::File { .. } => TimeZone::UTC,
+        }
     }
 
     /// The definition as it is stored.

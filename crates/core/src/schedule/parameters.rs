@@ -17,6 +17,8 @@ pub enum FireParameter {
     Number(String),
     /// An expression over the fire.
     Expression(String),
+    /// The name of a secret, for a parameter that the job declares secret: a schedule holds no secret itself.
+    Secret(String),
 }
 
 impl From<&str> for FireParameter {
@@ -53,6 +55,7 @@ impl FireParameter {
         Ok(match self {
             Self::Text(text) => GivenValue::JsonString(text.clone()),
             Self::Number(text) => GivenValue::JsonNumber(text.clone()),
+            Self::Secret(name) => GivenValue::SecretReference(name.clone()),
             Self::Expression(text) => {
                 let value = DateExpression::of_fire(text, zone).and_then(|expression| expression.evaluate(instant));
                 let value = value.map_err(|source| ScheduleError::Expression {

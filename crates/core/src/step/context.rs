@@ -21,6 +21,7 @@ use crate::execution::{
 use crate::listener::{JobListening, Listeners, StepListening};
 use crate::log::ExecutionLog;
 use crate::repository::JobRepository;
+use crate::secret::ActiveMask;
 
 /// The entry of the job's context that holds the exit code which a step has set for the job.
 pub(crate) const EXIT_CODE_ENTRY: &str = "oxbatch.exit_code";
@@ -32,7 +33,10 @@ pub(crate) struct JobScope {
     pub(crate) instance_id: InstanceId,
     /// The execution whose skipped items are run again.
     pub(crate) rerun_of: Option<ExecutionId>,
+    /// With its secrets open.
     pub(crate) parameters: JobParameters,
+    /// Finds them in what the execution says.
+    pub(crate) mask: ActiveMask,
     pub(crate) context: Shared,
     /// The steps that have run before, as later ones see them.
     pub(crate) steps: RwLock<StepSummaries>,
@@ -221,8 +225,10 @@ impl StepContext {
     /// Sets an entry of the step's own context; it is stored with the next commit.
     ///
     /// # Errors
-    /// [`ContextError::Entry`] when the value cannot be written as JSON.
+    /// [`ContextError::Entry`] when the value cannot be written as JSON, [`ContextError::Secret`] when it holds the
+    /// value of a secret parameter.
     pub fn put(&self, key: &str, value: impl serde::Serialize) -> Result<(), ContextError> {
+        self.check_entry(key, &value)?;
         self.scope.context.put(self.side, key, value)
     }
 
@@ -246,9 +252,27 @@ impl StepContext {
     /// Sets an entry of the job's context; it is stored with the next commit.
     ///
     /// # Errors
-    /// [`ContextError::Entry`] when the value cannot be written as JSON.
+    /// [`ContextError::Entry`] when the value cannot be written as JSON, [`ContextError::Secret`] when it holds the
+    /// value of a secret parameter.
     pub fn put_into_job(&self, key: &str, value: impl serde::Serialize) -> Result<(), ContextError> {
+        self.check_entry(key, &value)?;
         self.scope.job.context.put(self.side, key, value)
+    }
+
+    /// Refuses an entry with the text of a secret: contexts are stored as they are.
+    fn check_entry(&self, key: &str, value: &impl serde::Serialize) -> Result<(), ContextError> {
+        let mask = &self.scope.job.mask;
+        if mask.is_empty() {
+            return Ok(());
+        }
+        let key = key.to_owned();
+        match serde_json::to_value(value) {
+            Ok(value) if mask.finds_in(&value) || mask.finds(&key) => {
+                Err(ContextError::Secret { key: mask.masked(key) })
+            }
+            Ok(_) => Ok(()),
+            Err(source) => Err(ContextError::Entry { key, source }),
+        }
     }
 
     /// Removes an entry of the job's context, with the next commit.

@@ -37,6 +37,7 @@ pub(super) async fn run(
     let mut config = program.engine(None)?.config();
     config.take_work = false;
     config.listeners.clone_from(&program.listeners);
+    config.secrets = program.secrets()?;
     config.consumers.push(Arc::new(EventLog::in_foreground()));
     config.consumers.push(watch.clone());
     if let Some(progress) = &progress {

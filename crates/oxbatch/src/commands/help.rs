@@ -50,7 +50,7 @@ fn parameter(declaration: &ParameterDeclaration) -> Vec<String> {
         Some(value) => notes.push(format!("[default: {}]", shown(value))),
         None => {}
     }
-    if !declaration.allowed_values().is_empty() {
+    if !declaration.allowed_values().is_empty() && !declaration.is_secret() {
         let allowed: Vec<_> = declaration.allowed_values().iter().map(shown).collect();
         notes.push(format!("[one of: {}]", allowed.join(", ")));
     }
@@ -90,7 +90,7 @@ mod tests {
             .parameter(ParameterDeclaration::date_time("day").required().description("Day of the file"))
             .parameter(ParameterDeclaration::integer("size").default_value(100).between(1, 1_000))
             .parameter(ParameterDeclaration::string("mode").allowed(["full", "delta"]).non_identifying())
-            .parameter(ParameterDeclaration::string("token").secret().default_value("hush"))
+            .parameter(ParameterDeclaration::string("token").secret().default_value("hush").allowed(["hush"]))
             .step(TaskStep::builder("Only", |_| Ok(())))
             .build()
             .unwrap();

@@ -13,8 +13,12 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
 use crate::program::Program;
-use crate::remote::{Query, RemoteService};
-use crate::table::{Align, Table};
+use crate::remote::{InstanceRow, Query, RemoteService};
+use crate::table::{Align, Table, shorten};
+use crate::view::typed;
+
+/// Longest text of parameters in a row.
+const MAX_PARAMETERS: usize = 40;
 
 /// Arguments of `instances`.
 #[derive(Debug, Args)]
@@ -74,10 +78,17 @@ async fn in_database(program: &Program, operator: &Operator, arguments: Instance
     }
     let page = PageRequest { before: before(cursor.as_deref())?, limit };
     let page = operator.repository().instances(InstanceFilter { job_name: job }, page).await?;
+    let ids = page.instances.iter().map(|instance| instance.id).collect();
+    let last = operator.repository().newest_executions(ids).await?;
     if json {
-        output::json(&page.instances.into_iter().map(InstanceView::from).collect::<Vec<_>>())?;
+        output::json(&InstanceView::listed(page.instances, &last))?;
     } else {
-        table(&page.instances).print()?;
+        let row = |instance: JobInstance| {
+            let last = last.iter().find(|last| last.instance_id == instance.id);
+            let status = last.map(|last| last.status.to_string()).unwrap_or_default();
+            InstanceRow { instance, status, parameters: last.map(|last| typed(&last.parameters)).unwrap_or_default() }
+        };
+        table(page.instances.into_iter().map(row)).print()?;
     }
     remark_next(page.next);
     Ok(Exit::Completed)
@@ -90,21 +101,23 @@ async fn at_service(service: &RemoteService, arguments: InstancesArgs) -> Result
     if json {
         output::json(&page.shown)?;
     } else {
-        table(&page.items).print()?;
+        table(page.items).print()?;
     }
     remark_next(page.next);
     Ok(Exit::Completed)
 }
 
-fn table(instances: &[JobInstance]) -> Table {
-    let left = ["JOB", "CREATED", "KEY"].map(|name| (name, Align::Left));
+fn table(rows: impl IntoIterator<Item = InstanceRow>) -> Table {
+    let left = ["JOB", "LAST", "CREATED", "PARAMETERS", "KEY"].map(|name| (name, Align::Left));
     let mut table = Table::new([("ID", Align::Right)].into_iter().chain(left));
-    for instance in instances {
+    for InstanceRow { instance, status, parameters } in rows {
         table.row([
             instance.id.to_string(),
-            instance.job_name.clone(),
+            instance.job_name,
+            status,
             format!("{:.0}", instance.create_time),
-            instance.job_key.clone(),
+            shorten(&parameters, MAX_PARAMETERS),
+            instance.job_key,
         ]);
     }
     table

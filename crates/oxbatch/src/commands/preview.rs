@@ -34,7 +34,9 @@ pub(super) async fn run(
         Some(repository) => repository,
         None => scratch(&mut folder)?,
     };
-    let operator = Operator::new(program.registry.clone(), Arc::clone(&repository), program.engine(None)?.operator());
+    let mut config = program.engine(None)?.operator();
+    config.secrets = program.secrets()?;
+    let operator = Operator::new(program.registry.clone(), Arc::clone(&repository), config);
     let shown = operator.preview(job, given, options, ()).await?;
     repository.close().await?;
     let exit = match &shown.end {

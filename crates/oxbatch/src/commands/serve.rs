@@ -48,6 +48,7 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
     let settings = settings.for_concurrency(config.concurrency)?;
     config.consumers.push(Arc::new(EventLog::of_service()));
     config.listeners.clone_from(&program.listeners);
+    config.secrets = program.secrets()?;
     if let Some(channels) = crate::settings::notices::resolve(&program.sources)? {
         config.notices = Some(Arc::new(channels));
     }

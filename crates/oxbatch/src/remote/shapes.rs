@@ -8,7 +8,7 @@ use oxbatch_core::execution::{
     ControlTotal, ControlTotals, Counters, ExecutionId, InstanceId, JobInstance, SkippedItem, StepExecutionId,
     StoredSkip, UnknownSkipPhase,
 };
-use oxbatch_core::job::{Parameter, ParameterType, ProcessExitCodes};
+use oxbatch_core::job::{Parameter, ParameterType, ProcessExitCodes, SecretValue};
 use oxbatch_core::log::{KeptLine, LogLine};
 use oxbatch_core::repository::{Drain, Node, NodeReport, NodeState, NodeStatus};
 use oxbatch_core::{Decimal, JobExecution, JobParameters, ParameterValue, Status, StepExecution};
@@ -16,6 +16,8 @@ use oxbatch_server::view::PhaseSharesView;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
+
+use crate::view::typed;
 
 /// The answer to a launch.
 #[derive(Debug, Deserialize)]
@@ -111,6 +113,19 @@ pub(super) struct InstanceShape {
     job_name: String,
     job_key: String,
     create_time: Timestamp,
+    /// Not shown by services of earlier versions, and so is the next.
+    #[serde(default)]
+    parameters: BTreeMap<String, Value>,
+    #[serde(default)]
+    last_status: Option<String>,
+}
+
+/// An instance as a row: with the status and the parameters of its last execution.
+#[derive(Debug)]
+pub(crate) struct InstanceRow {
+    pub(crate) instance: JobInstance,
+    pub(crate) status: String,
+    pub(crate) parameters: String,
 }
 
 /// A number of instances.
@@ -275,10 +290,24 @@ impl JobShape {
 }
 
 impl InstanceShape {
-    pub(super) fn into_instance(self) -> JobInstance {
-        let Self { id, job_name, job_key, create_time } = self;
-        JobInstance { id: InstanceId(id), job_name, job_key, create_time }
+    pub(super) fn into_row(self) -> InstanceRow {
+        let Self { id, job_name, job_key, create_time, parameters, last_status } = self;
+        let instance = JobInstance { id: InstanceId(id), job_name, job_key, create_time };
+        InstanceRow { instance, status: last_status.unwrap_or_default(), parameters: typed(&shown(parameters)) }
     }
+}
+
+/// Parameters as they are shown: their types are the service's business.
+fn shown(values: BTreeMap<String, Value>) -> JobParameters {
+    let mut parameters = JobParameters::default();
+    for (name, value) in values {
+        let parameter = match value.get("secret").and_then(Value::as_str) {
+            Some(secret) => Parameter::secret(SecretValue::reference(ParameterType::String, secret)),
+            None => Parameter { value: ParameterValue::String(text(value)), identifying: true, secret: false },
+        };
+        parameters.insert(&name, parameter);
+    }
+    parameters
 }
 
 impl SkipShape {
@@ -321,12 +350,6 @@ impl NodeShape {
 
 impl ExecutionShape {
     pub(super) fn into_execution(self) -> Result<JobExecution, String> {
-        let mut parameters = JobParameters::default();
-        for (name, value) in self.parameters {
-            // As it is shown: the type is the service's business.
-            let value = ParameterValue::String(text(value));
-            parameters.insert(&name, Parameter { value, identifying: true, secret: false });
-        }
         Ok(JobExecution {
             id: ExecutionId(self.id),
             instance_id: InstanceId(self.job_instance_id),
@@ -337,7 +360,7 @@ impl ExecutionShape {
             end_time: self.end_time,
             exit_code: self.exit_code,
             exit_message: self.exit_message,
-            parameters,
+            parameters: shown(self.parameters),
             forced: self.forced,
             node: self.node,
             recovery_count: 0,

@@ -62,6 +62,15 @@ pub(crate) const READ_ONLY: Setting = Setting {
     default: "false",
 };
 
+/// Columns that are masked.
+pub(crate) const MASK: Setting = Setting {
+    flag: "--mask",
+    variable: "OXBATCH_MASK",
+    key: "server.mask",
+    text: "Column of skipped and previewed records that is shown as *** to tokens made without --data; can be repeated",
+    default: "none",
+};
+
 /// The age of the audit log.
 pub(crate) const AUDIT_RETENTION: Setting = Setting {
     flag: "--audit-retention",
@@ -74,8 +83,8 @@ pub(crate) const AUDIT_RETENTION: Setting = Setting {
 const DEFAULT_AUDIT_RETENTION: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// All of the section.
-pub(super) const SETTINGS: [Setting; 7] =
-    [LISTEN, ALLOWED_HOSTS, INSECURE, TRUSTED_PROXIES, PUBLIC, READ_ONLY, AUDIT_RETENTION];
+pub(super) const SETTINGS: [Setting; 8] =
+    [LISTEN, ALLOWED_HOSTS, INSECURE, TRUSTED_PROXIES, PUBLIC, READ_ONLY, MASK, AUDIT_RETENTION];
 
 /// Resolves the time for which the audit log is kept.
 pub(crate) fn audit_retention(arguments: &ServeArgs, sources: &Sources) -> Result<Duration, SettingError> {
@@ -97,6 +106,7 @@ pub(crate) fn resolve(arguments: &ServeArgs, sources: &Sources) -> Result<Server
     config.insecure = sources.read(&INSECURE, insecure, parse_bool)?.unwrap_or(false);
     let proxies = sources.read_list(&TRUSTED_PROXIES, &arguments.trusted_proxies)?;
     config.trusted_proxies = TrustedProxies::new(&proxies).map_err(|problem| invalid(&TRUSTED_PROXIES, problem))?;
+    config.mask = sources.read_list(&MASK, &arguments.mask)?;
     config.public = sources.read_list(&PUBLIC, &arguments.public)?;
     if let Some(path) = config.public.iter().find(|path| !PUBLIC_PATHS.contains(&path.as_str())) {
         let problem = format!("'{path}' cannot be shown without a token: only {} can", PUBLIC_PATHS.join(" and "));

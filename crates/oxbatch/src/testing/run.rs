@@ -1,6 +1,7 @@
 //! The result of a run in a test.
 
 use oxbatch_core::execution::{ExecutionContext, FlowEntry, StepSummaries, StepSummary, StoredSkip};
+use oxbatch_core::repository::rules::flow::latest_rounds;
 use oxbatch_core::repository::{FlowPast, JobRepository, Lease};
 use oxbatch_core::{JobExecution, Status, StepExecution};
 
@@ -50,7 +51,8 @@ impl TestRun {
         }
         // It is read alone, and not fenced: any epoch will do.
         let past = repository.flow_past(&Lease::on_execution(execution.id, 0)).await?;
-        let FlowPast { entries: history, steps, job_context, .. } = past;
+        let FlowPast { entries: history, rounds, job_context, .. } = past;
+        let steps = latest_rounds(&rounds);
         let context = job_context.as_deref().map(ExecutionContext::from_json).transpose()?.unwrap_or_default();
         Ok(Self { execution, executions, attempts, skips, steps, history, context })
     }

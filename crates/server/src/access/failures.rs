@@ -45,7 +45,7 @@ impl FailedLogins {
 }
 
 /// The network of an address: one caller of IPv6 has 2⁶⁴ addresses.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(six) => match six.to_ipv4_mapped() {
             Some(four) => four.into(),

@@ -69,7 +69,7 @@ pub(crate) async fn identify(
 }
 
 /// The token of the header; `None` when it is no bearer token.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut given = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (given.next(), given.next()) else { return None };
     let (scheme, text) = value.to_str().ok()?.split_once(' ')?;

@@ -89,13 +89,15 @@ type Routes = HashMap<String, HashMap<Method, Stated>>;
 
 static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
     let mut routes = Routes::new();
-    for (path, mut item) in router::described().paths.paths {
-        for (method, operation) in operations_mut(&mut item) {
-            let needed = of_security(operation.security.as_deref());
-            let name = operation.operation_id.clone().unwrap_or_default();
-            routes.entry(path.clone()).or_default().insert(method, Stated { needed, operation: name });
+    router::each_description(|paths| {
+        for (path, mut item) in paths.paths {
+            for (method, operation) in operations_mut(&mut item) {
+                let needed = of_security(operation.security.as_deref());
+                let name = operation.operation_id.clone().unwrap_or_default();
+                routes.entry(path.clone()).or_default().insert(method, Stated { needed, operation: name });
+            }
         }
-    }
+    });
     for (path, needed) in router::UNDOCUMENTED {
         let stated = Stated { needed, operation: String::new() };
         routes.entry(path.to_owned()).or_default().insert(Method::GET, stated);

@@ -73,7 +73,9 @@ pub(crate) async fn list(
         state.engine().check_job_name(name).await?;
     }
     let page = state.engine().repository().instances(query.filter, query.page).await?;
-    let views: Vec<InstanceView> = page.instances.into_iter().map(Into::into).collect();
+    let ids = page.instances.iter().map(|instance| instance.id).collect();
+    let last = state.engine().repository().newest_executions(ids).await?;
+    let views = InstanceView::listed(page.instances, &last);
     Ok((AppendHeaders(List::Instances.link(&uri, page.next)?), Json(views)))
 }
 
@@ -111,7 +113,9 @@ pub(crate) async fn get(
     PathId(id): PathId,
     Strict(NoQuery): Strict<NoQuery>,
 ) -> Result<Json<InstanceView>, Problem> {
-    Ok(Json(found(&state, InstanceId(id)).await?.into()))
+    let instance = found(&state, InstanceId(id)).await?;
+    let last = state.engine().repository().newest_executions(vec![instance.id]).await?;
+    Ok(Json(InstanceView::new(instance, last.first())))
 }
 
 /// List the executions of a job instance, newest first.

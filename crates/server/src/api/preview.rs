@@ -8,6 +8,7 @@ use oxbatch_core::engine::{MAX_PREVIEW_ITEMS, PreviewOptions};
 use oxbatch_core::job::GivenParameters;
 
 use super::jobs::known;
+use crate::columns::ColumnMask;
 use crate::error::{Problem, ProblemKind};
 use crate::extract::body::LaunchBody;
 use crate::extract::query::shorten;
@@ -69,9 +70,10 @@ pub(crate) async fn preview(
     State(state): State<AppState>,
     PathName(job_name): PathName,
     Strict(query): Strict<PreviewQuery>,
+    mask: ColumnMask,
     LaunchBody(given): LaunchBody,
 ) -> Result<Json<PreviewView>, Problem> {
-    Ok(Json(previewed(&state, &job_name, given, query.options).await?))
+    Ok(Json(previewed(&state, &job_name, given, query.options, &mask).await?))
 }
 
 /// The preview of a job, within the number of previews that may run.
@@ -80,6 +82,7 @@ pub(crate) async fn previewed(
     job_name: &str,
     given: GivenParameters,
     options: PreviewOptions,
+    mask: &ColumnMask,
 ) -> Result<PreviewView, Problem> {
     let engine = state.engine();
     let job = known(engine, job_name)?;
@@ -89,5 +92,5 @@ pub(crate) async fn previewed(
         Problem::new(ProblemKind::TooManyPreviews, detail).retry_after(RETRY_SECONDS)
     })?;
     let shown = engine.preview(job, given, options, slot).await?;
-    Ok(PreviewView::new(job_name.to_owned(), shown))
+    Ok(PreviewView::new(job_name.to_owned(), mask.preview(shown)))
 }

@@ -1,5 +1,7 @@
 //! Lets a request through to its route when its caller has the right that the route needs.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, EXPECT, HOST, ORIGIN};
@@ -11,10 +13,17 @@ use oxbatch_core::access::{Right, TokenRefusal};
 use oxbatch_core::repository::rules::access as rules;
 
 use super::hosts::is_own;
-use crate::access::{Access, Caller, IdentifyError, Needed, Origin, Via, cut_when_over, identify, needed};
+use crate::access::{
+    Access, Caller, IdentifyError, Needed, Origin, Via, cut_when_over, identify, keep_failure, needed,
+};
 use crate::error::{Problem, ProblemKind};
 use crate::extract::body;
 use crate::state::AppState;
+
+/// The path of the metrics.
+const METRICS: &str = "/metrics";
+/// The time that a scrape waits for the store to say who asks; Prometheus waits 10 seconds for all of it.
+const SCRAPE_WITHIN: Duration = Duration::from_secs(2);
 
 pub(crate) async fn check(State(state): State<AppState>, mut request: Request, next: Next) -> Response<Body> {
     let access = state.access();
@@ -26,7 +35,11 @@ pub(crate) async fn check(State(state): State<AppState>, mut request: Request, n
         Needed::Right(right) if right == Right::View && is_public(access, &request) => return next.run(request).await,
         Needed::Right(right) => right,
     };
-    match admit(&state, (request.method(), request.headers()), &origin, right).await {
+    let admitted = match request.uri().path() == METRICS {
+        true => admit_scrape(&state, (request.method(), request.headers()), &origin, right).await,
+        false => admit(&state, (request.method(), request.headers()), &origin, right).await,
+    };
+    match admitted {
         Ok(caller) => {
             note_use(&state, &caller);
             request.extensions_mut().insert(caller.clone());
@@ -67,6 +80,28 @@ fn login_for(_: &Request) -> String {
     "/login".to_owned()
 }
 
+/// The caller of a scrape. While the store does not answer, one that has scraped of late may do so: metrics are asked
+/// for most when something is away, and this node's own are all that is shown then.
+async fn admit_scrape(
+    state: &AppState,
+    (method, headers): (&Method, &HeaderMap),
+    origin: &Origin,
+    right: Right,
+) -> Result<Caller, Problem> {
+    let (scrapers, now) = (&state.access().scrapers, state.engine().config().clock.now());
+    let asked = tokio::time::timeout(SCRAPE_WITHIN, admit(state, (method, headers), origin, right)).await;
+    let problem = match asked {
+        Ok(Ok(caller)) => {
+            scrapers.remember(headers, &caller, now);
+            return Ok(caller);
+        }
+        Ok(Err(problem)) if problem.kind.status().is_server_error() => problem,
+        Ok(Err(problem)) => return Err(problem),
+        Err(_) => Problem::new(ProblemKind::StoreUnavailable, "the job repository does not answer; try again later"),
+    };
+    scrapers.known(headers, now).ok_or(problem)
+}
+
 fn is_public(access: &Access, request: &Request) -> bool {
     let path = request.uri().path();
     access.public.iter().any(|public| public == path)
@@ -83,7 +118,7 @@ async fn admit(
     let now = state.engine().config().clock.now();
     let repository = state.engine().repository();
     let caller = identify(headers, (access, origin), repository.as_ref(), now).await;
-    let caller = caller.map_err(|error| refused(error, (access, origin), now))?;
+    let caller = caller.map_err(|error| refused(error, (state, origin), now))?;
     if !rules::may(caller.grant(), right) {
         return Err(forbidden(&caller, right));
     }
@@ -131,7 +166,7 @@ fn forbidden(caller: &Caller, right: Right) -> Problem {
 }
 
 /// The problem of a caller who is not known, counted if it has tried a text.
-fn refused(error: IdentifyError, (access, origin): (&Access, &Origin), now: Timestamp) -> Problem {
+fn refused(error: IdentifyError, (state, origin): (&AppState, &Origin), now: Timestamp) -> Problem {
     let detail = match error {
         IdentifyError::Missing => "this needs a token: send it in the header 'Authorization: Bearer oxb_…'; \
              'oxbatch tokens create' makes one"
@@ -145,7 +180,7 @@ fn refused(error: IdentifyError, (access, origin): (&Access, &Origin), now: Time
         IdentifyError::Over(refusal) => format!("{refusal}: 'oxbatch tokens create' makes another"),
         IdentifyError::Repository(error) => return error.into(),
         IdentifyError::Unknown => {
-            if let Some(problem) = note_failure((access, origin), now) {
+            if let Some(problem) = note_failure((state, origin), now) {
                 return problem;
             }
             "there is no such token: 'oxbatch tokens list' shows those that there are".to_owned()
@@ -155,8 +190,9 @@ fn refused(error: IdentifyError, (access, origin): (&Access, &Origin), now: Time
 }
 
 /// Counts a failure of an address; the problem of one that has failed too often.
-pub(crate) fn note_failure((access, origin): (&Access, &Origin), now: Timestamp) -> Option<Problem> {
-    let address = origin.address?;
+pub(crate) fn note_failure((state, origin): (&AppState, &Origin), now: Timestamp) -> Option<Problem> {
+    let (access, address) = (state.access(), origin.address?);
+    keep_failure(state, address, now);
     if access.failures.wait(address, now).is_none() {
         access.failures.note(address, now);
         tracing::warn!(%address, "a login has failed");

@@ -55,6 +55,10 @@ pub(super) fn of_launch(visitor: &Visitor, job: &str, parameters: &Map<String, V
     let body = Value::Object(parameters.clone()).to_string();
     let words = parameters.iter().map(|(name, value)| match value {
         Value::String(text) => quoted(&format!("{name}={text}")),
+        Value::Object(reference) => {
+            let secret = reference.get("secret").and_then(Value::as_str).unwrap_or_default();
+            quoted(&format!("{name}:secret={secret}"))
+        }
         other => quoted(&format!("{name}={other}")),
     });
     let words: Vec<String> = std::iter::once(quoted(job)).chain(words).collect();
@@ -84,8 +88,12 @@ mod tests {
         assert_eq!(quoted("it's $(rm -rf)"), "'it'\\''s $(rm -rf)'");
         assert_eq!(quoted(""), "''");
         assert_eq!(segment("näme & co"), "n%C3%A4me%20%26%20co");
-        let commands = of_launch(&Visitor::nobody(), "a b", serde_json::json!({"x": "1; ls"}).as_object().unwrap());
-        assert_eq!(commands.oxbatch, "oxbatch launch 'a b' 'x=1; ls'");
-        assert!(commands.curl.ends_with("-d '{\"x\":\"1; ls\"}'"), "{}", commands.curl);
+        let commands = of_launch(
+            &Visitor::nobody(),
+            "a b",
+            serde_json::json!({"x": "1; ls", "y": {"secret": "db"}}).as_object().unwrap(),
+        );
+        assert_eq!(commands.oxbatch, "oxbatch launch 'a b' 'x=1; ls' y:secret=db");
+        assert!(commands.curl.ends_with("-d '{\"x\":\"1; ls\",\"y\":{\"secret\":\"db\"}}'"), "{}", commands.curl);
     }
 }

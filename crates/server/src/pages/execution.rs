@@ -118,10 +118,7 @@ impl Parts {
     ) -> Result<ExecutionPage, Problem> {
         let (id, now) = (execution.id, engine.config().clock.now());
         let (plan, no_plan) = plan(engine, &execution, &visitor).await?;
-        let waits = match execution.status {
-            Status::Starting => Some(Waits::look(engine).await?.of(engine, &execution.job_name)),
-            _ => None,
-        };
+        let waits = waits(engine, &execution).await?;
         let has_ended = !execution.status.is_running();
         let view = shown_alone(engine, execution).await?;
         let all: Vec<(StepView, Vec<Option<bool>>)> = self
@@ -132,7 +129,7 @@ impl Parts {
             .collect();
         let views: Vec<StepView> = all.iter().map(|(view, _)| view.clone()).collect();
         let skip_count = views.iter().map(|step| step.skip_count).sum();
-        let skips = if visitor.sees_data() && skip_count > 0 { Some(Groups::of(engine, &views).await?) } else { None };
+        let skips = skips(engine, &views, &visitor).await?;
         let span = Span::new(view.start_time.as_deref(), view.end_time.as_deref(), now);
         let more_steps = all.len().saturating_sub(MOST_STEPS);
         let steps =
@@ -194,7 +191,7 @@ fn chosen(mut all: Vec<(StepView, Vec<Option<bool>>)>) -> Vec<(StepView, Vec<Opt
 /// The parts of a failure; the raw text for those who may see it.
 fn failure(message: &str, visitor: &Visitor) -> Failure {
     let failure = Failure::of(message);
-    if visitor.sees_data() { failure } else { Failure { raw: None, ..failure } }
+    if visitor.sees_raw() { failure } else { Failure { raw: None, ..failure } }
 }
 
 async fn attempts(engine: &Engine, instance: InstanceId) -> Result<Vec<Row>, Problem> {
@@ -211,6 +208,23 @@ async fn log(engine: &Engine, id: ExecutionId) -> Result<Vec<String>, Problem> {
     let mut feed = LogFeed::new(id, LogFilter::default(), None);
     let lines = feed.tail(engine.repository().as_ref(), LOG_LINES).await?;
     Ok(lines.iter().map(|kept| shown_line(&kept.line)).collect())
+}
+
+/// The groups of skipped items, for those who may see them.
+async fn skips(engine: &Engine, steps: &[StepView], visitor: &Visitor) -> Result<Option<Groups>, Problem> {
+    let has_skips = steps.iter().any(|step| step.skip_count > 0);
+    if !has_skips || !visitor.sees_data() {
+        return Ok(None);
+    }
+    Groups::of(engine, steps, &visitor.mask).await.map(Some)
+}
+
+/// The reason why an execution waits, where it does.
+async fn waits(engine: &Engine, execution: &JobExecution) -> Result<Option<String>, Problem> {
+    match execution.status {
+        Status::Starting => Ok(Some(Waits::look(engine).await?.of(engine, &execution.job_name))),
+        _ => Ok(None),
+    }
 }
 
 /// The plan of a restart, or the reason why there is none.
@@ -237,6 +251,7 @@ fn launch(visitor: &Visitor, view: &ExecutionView) -> Commands {
         ValueView::Text(text) => text.clone().into(),
         ValueView::Integer(number) => (*number).into(),
         ValueView::Float(number) => (*number).into(),
+        ValueView::Reference(reference) => serde_json::json!({"secret": reference.secret}),
     };
     let parameters = view.parameters.iter().map(|(name, it)| (name.clone(), json(it))).collect();
     of_launch(visitor, &view.job_name, &parameters)

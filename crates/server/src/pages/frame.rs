@@ -11,6 +11,7 @@ use oxbatch_core::repository::rules::access::may;
 
 use super::assets::{ADDRESSES, Addresses};
 use crate::access::{Caller, Via};
+use crate::columns::ColumnMask;
 use crate::error::Problem;
 use crate::state::AppState;
 
@@ -30,17 +31,31 @@ pub(crate) struct Visitor {
     pub(super) read_only: bool,
     /// The address by which they call the service.
     pub(super) host: String,
+    /// The columns of records that they do not see.
+    pub(super) mask: ColumnMask,
 }
 
 impl Visitor {
     /// Nobody in particular: for pages that stand before the check of rights.
     pub(super) fn nobody() -> Self {
-        Self { grant: None, name: None, has_session: false, read_only: false, host: String::new() }
+        Self {
+            grant: None,
+            name: None,
+            has_session: false,
+            read_only: false,
+            host: String::new(),
+            mask: ColumnMask::default(),
+        }
     }
 
     /// May change what runs.
     pub(super) fn operates(&self) -> bool {
         !self.read_only && self.has(Right::Operate)
+    }
+
+    /// May see the raw text of records, of which no column is masked.
+    pub(super) fn sees_raw(&self) -> bool {
+        self.sees_data() && self.mask.is_empty()
     }
 
     /// May see records of the data.
@@ -72,6 +87,8 @@ impl FromRequestParts<AppState> for Visitor {
             Some(Caller::Token { token, via }) => (Some(token.name.clone()), matches!(via, Via::Session { .. })),
             Some(Caller::Anybody) | None => (None, false),
         };
+        let Ok(mask) = ColumnMask::from_request_parts(parts, state).await;
+        let caller = parts.extensions.get::<Caller>();
         let host = parts.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or("localhost:8000");
         Ok(Self {
             grant: caller.map(Caller::grant),
@@ -79,6 +96,7 @@ impl FromRequestParts<AppState> for Visitor {
             has_session,
             read_only: state.access().read_only,
             host: host.to_owned(),
+            mask,
         })
     }
 }

@@ -91,7 +91,9 @@ impl LaunchForm {
 }
 
 fn field(declared: DeclarationView, form: &Form, from: Option<&ExecutionView>) -> Field {
-    let shown = |it: Option<&ValueView>| it.map(value).filter(|text| text != SECRET).unwrap_or_default();
+    // A secret by its name is given as raw JSON alone.
+    let is_shown = |it: &&ValueView| !matches!(it, ValueView::Reference(_)) && value(it) != SECRET;
+    let shown = |it: Option<&ValueView>| it.filter(is_shown).map(value).unwrap_or_default();
     let default = declared.default.as_ref().map(value);
     let given = form.get(&format!("{PREFIX}{}", declared.name)).map(str::to_owned);
     let before = from.map(|from| shown(from.parameters.get(&declared.name)));

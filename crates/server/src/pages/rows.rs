@@ -82,6 +82,7 @@ pub(super) fn value(value: &ValueView) -> String {
         ValueView::Text(text) => text.clone(),
         ValueView::Integer(number) => number.to_string(),
         ValueView::Float(number) => number.to_string(),
+        ValueView::Reference(reference) => format!("the secret {}", reference.secret),
     }
 }
 

@@ -16,7 +16,7 @@ use super::zoned::in_zone;
 use crate::error::{Problem, ProblemKind};
 use crate::extract::{PathId, PathName};
 use crate::state::AppState;
-use crate::view::{FireView, ScheduleView, ScopeView};
+use crate::view::{FireParameterView, FireView, ScheduleView, ScopeView};
 
 /// Fires that are listed.
 const FIRES: u32 = 30;
@@ -65,9 +65,10 @@ pub(crate) async fn show(
         can_run: visitor.operates() && ["MISSED", "SKIPPED", "REFUSED", "WAITING"].contains(&view.outcome),
         view,
     };
-    let text = |it: &crate::view::FireParameterView| match (&it.value, &it.expression) {
-        (Some(value), _) => value.clone(),
-        (None, expression) => expression.as_ref().map(|text| format!("= {text}")).unwrap_or_default(),
+    let text = |it: &FireParameterView| match (&it.value, &it.expression, &it.secret) {
+        (Some(value), ..) => value.clone(),
+        (None, Some(expression), _) => format!("= {expression}"),
+        (None, None, secret) => format!("the secret {}", secret.as_deref().unwrap_or_default()),
     };
     let page_of = SchedulePage {
         when: when(&view),

@@ -6,6 +6,7 @@ use oxbatch_core::Engine;
 use oxbatch_core::execution::StepExecutionId;
 
 use super::text::shorten;
+use crate::columns::ColumnMask;
 use crate::error::Problem;
 use crate::view::{SkipPhaseView, SkipView, StepView};
 
@@ -86,13 +87,13 @@ fn fault(error: &str) -> String {
 
 impl Groups {
     /// The groups of the steps of an execution.
-    pub(super) async fn of(engine: &Engine, steps: &[StepView]) -> Result<Self, Problem> {
+    pub(super) async fn of(engine: &Engine, steps: &[StepView], mask: &ColumnMask) -> Result<Self, Problem> {
         let mut found = Self::default();
         let mut by_fault: BTreeMap<(String, &'static str, String), Group> = BTreeMap::new();
         for step in steps.iter().filter(|step| step.skip_count > 0) {
             let page = engine.repository().skips(StepExecutionId(step.id), None, LOOKED_AT).await?;
             found.has_more |= page.next.is_some();
-            for skip in page.skips.into_iter().map(SkipView::from) {
+            for skip in page.skips.into_iter().map(|skip| SkipView::from(mask.skip(skip))) {
                 found.pending += usize::from(skip.rerun_execution_id.is_none());
                 add(&mut by_fault, &step.step_name, skip);
             }

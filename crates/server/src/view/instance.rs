@@ -1,15 +1,19 @@
 //! A job instance and the parameters that identify it.
 
+use std::collections::{BTreeMap, HashMap};
+
+use oxbatch_core::JobExecution;
 use oxbatch_core::execution::JobInstance;
 use oxbatch_core::job::ParameterValue;
 use oxbatch_core::repository::InstanceParameter;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::value::{SECRET, TypeView, ValueView, time};
+use super::StatusView;
+use super::value::{SECRET, TypeView, ValueView, parameters, time};
 
-/// A job together with its identifying parameters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+/// A job together with its identifying parameters, and how its last execution stands.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = Instance)]
 pub struct InstanceView {
     #[schema(minimum = 1)]
@@ -19,7 +23,15 @@ pub struct InstanceView {
     pub(crate) job_key: String,
     /// The moment at which the first launch created it.
     #[schema(format = DateTime)]
-    pub(crate) create_time: String,
+    create_time: String,
+    /// The parameters of its last execution by name, secrets masked.
+    parameters: BTreeMap<String, ValueView>,
+    /// Its last execution; null when all were purged in this moment.
+    #[schema(minimum = 1, required)]
+    last_execution_id: Option<i64>,
+    /// The status of that execution.
+    #[schema(required)]
+    last_status: Option<StatusView>,
 }
 
 /// The number of instances.
@@ -62,14 +74,28 @@ pub struct InstanceParameterView {
     pub(crate) identifying: bool,
 }
 
-impl From<JobInstance> for InstanceView {
-    fn from(instance: JobInstance) -> Self {
+impl InstanceView {
+    /// The shape of an instance whose last execution is `last`.
+    pub fn new(instance: JobInstance, last: Option<&JobExecution>) -> Self {
         Self {
             id: instance.id.0,
             job_name: instance.job_name,
             job_key: instance.job_key,
             create_time: time(instance.create_time),
+            parameters: last.map(|last| parameters(&last.parameters)).unwrap_or_default(),
+            last_execution_id: last.map(|last| last.id.0),
+            last_status: last.map(|last| last.status.into()),
         }
+    }
+
+    /// The shapes of instances in their order, each with its own among their last executions.
+    pub fn listed(instances: Vec<JobInstance>, last: &[JobExecution]) -> Vec<Self> {
+        let by_instance: HashMap<_, _> = last.iter().map(|last| (last.instance_id, last)).collect();
+        let view = |instance: JobInstance| {
+            let last = by_instance.get(&instance.id).copied();
+            Self::new(instance, last)
+        };
+        instances.into_iter().map(view).collect()
     }
 }
 
@@ -89,6 +115,7 @@ impl From<InstanceParameter> for InstanceParameterView {
             identifying: parameter.identifying,
         };
         match parameter.value {
+            ParameterValue::Secret(_) => view.string_value = Some(SECRET.to_owned()),
             _ if parameter.secret => view.string_value = Some(SECRET.to_owned()),
             ParameterValue::String(text) => view.string_value = Some(text),
             ParameterValue::Integer(number) => view.long_value = Some(number),

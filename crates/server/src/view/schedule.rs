@@ -90,7 +90,7 @@ pub struct FileTriggerView {
     pub(crate) marker: Option<String>,
 }
 
-/// A parameter of the launches of a schedule: one of the two is null.
+/// A parameter of the launches of a schedule: one of the three is not null.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = FireParameter)]
 pub struct FireParameterView {
@@ -100,6 +100,9 @@ pub struct FireParameterView {
     /// An expression over the fire.
     #[schema(required)]
     pub(crate) expression: Option<String>,
+    /// The name of a secret.
+    #[schema(required)]
+    pub(crate) secret: Option<String>,
 }
 
 /// A change of the clock, and what it does to a schedule.
@@ -172,12 +175,13 @@ pub struct FireView {
 
 impl From<&FireParameter> for FireParameterView {
     fn from(parameter: &FireParameter) -> Self {
+        let (mut value, mut expression, mut secret) = (None, None, None);
         match parameter {
-            FireParameter::Text(value) | FireParameter::Number(value) => {
-                Self { value: Some(value.clone()), expression: None }
-            }
-            FireParameter::Expression(text) => Self { value: None, expression: Some(text.clone()) },
+            FireParameter::Text(text) | FireParameter::Number(text) => value = Some(text.clone()),
+            FireParameter::Expression(text) => expression = Some(text.clone()),
+            FireParameter::Secret(name) => secret = Some(name.clone()),
         }
+        Self { value, expression, secret }
     }
 }
 

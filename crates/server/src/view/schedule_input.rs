@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 use utoipa::ToSchema;
 
+use super::SecretReferenceView;
+
 /// A schedule as it is asked for. It has either a cron text or a pattern of files.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -79,6 +81,8 @@ pub enum ParameterInput {
     Number(Number),
     /// An expression over the fire.
     Expression(ExpressionInput),
+    /// The name of a secret, for a parameter that the job declares secret.
+    Secret(SecretReferenceView),
 }
 
 /// An expression over the fire.
@@ -95,6 +99,10 @@ impl From<Value> for ParameterInput {
         match value {
             Value::Number(number) => Self::Number(number),
             Value::String(text) => Self::Text(text),
+            Value::Object(mut fields) if fields.len() == 1 && fields.contains_key("secret") => {
+                let secret = fields.remove("secret").and_then(|name| name.as_str().map(str::to_owned));
+                Self::Secret(SecretReferenceView { secret: secret.unwrap_or_default() })
+            }
             other => Self::Text(other.to_string()),
         }
     }
@@ -141,6 +149,7 @@ impl ScheduleInput {
                     ParameterInput::Text(text) => FireParameter::Text(text.clone()),
                     ParameterInput::Number(number) => FireParameter::Number(number.to_string()),
                     ParameterInput::Expression(it) => FireParameter::Expression(it.expression.clone()),
+                    ParameterInput::Secret(it) => FireParameter::Secret(it.secret.clone()),
                 },
             );
         }

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use oxbatch_core::job::{JobParameters, Parameter, ParameterType, ParameterValue};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 /// Stands for every secret value.
-pub const SECRET: &str = "***";
+pub const SECRET: &str = oxbatch_core::job::SECRET_SHOWN;
+
+/// The name of a secret.
+const SECRET_NAME: &str = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}$";
 
 /// RFC 3339, UTC, with microseconds.
 pub(super) fn time(instant: Timestamp) -> String {
@@ -28,14 +31,35 @@ pub enum ValueView {
     Integer(i64),
     /// Any other number.
     Float(f64),
+    /// A secret that is given by its name.
+    Reference(SecretReferenceView),
+}
+
+/// A reference to a named secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SecretReference)]
+pub struct SecretReferenceView {
+    /// Name of the secret: that of a file in the folder of secrets of the node that runs the execution.
+    #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}$")]
+    pub secret: String,
 }
 
 /// A whole number is a number too, so the variants cannot be distinguished by `oneOf`.
 impl PartialSchema for ValueView {
     fn schema() -> RefOr<Schema> {
-        let types = SchemaType::from_iter([Type::String, Type::Number]);
-        let description = "The value of a parameter: text, also for dates, or a number; a secret is `***`.";
-        ObjectBuilder::new().schema_type(types).description(Some(description)).into()
+        let types = SchemaType::from_iter([Type::String, Type::Number, Type::Object]);
+        let description = "The value of a parameter: text, also for dates, or a number; a secret is `***`, or the name of \
+                           one where it is given so.";
+        // Of texts and numbers these keywords say nothing.
+        let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some(SECRET_NAME));
+        ObjectBuilder::new()
+            .schema_type(types)
+            .description(Some(description))
+            .property("secret", name)
+            .required("secret")
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+            .into()
     }
 }
 
@@ -64,6 +88,10 @@ impl ValueView {
     /// A value as it may be shown: one that is secret is [`SECRET`].
     pub fn new(value: &ParameterValue, secret: bool) -> Self {
         match value {
+            ParameterValue::Secret(value) => match value.reference_name() {
+                Some(name) => Self::Reference(SecretReferenceView { secret: name.to_owned() }),
+                None => Self::Text(SECRET.to_owned()),
+            },
             _ if secret => Self::Text(SECRET.to_owned()),
             ParameterValue::String(text) => Self::Text(text.clone()),
             ParameterValue::Integer(number) => Self::Integer(*number),

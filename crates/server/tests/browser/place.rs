@@ -172,7 +172,7 @@ fn trades_job() -> Job {
         .parameter(
             ParameterDeclaration::integer("limit").between(1, 100_000).non_identifying().description("most trades"),
         )
-        .parameter(ParameterDeclaration::string("password").secret().non_identifying().default_value("hush"))
+        .parameter(ParameterDeclaration::string("password").secret().non_identifying())
         .schedule(
             Schedule::cron("30 2 * * *")
                 .named("book-trades")

@@ -221,6 +221,31 @@ async fn a_read_only_service_shows_and_changes_nothing() {
     assert_eq!(service.post("/jobs/Chunky/preview").await.status, 200);
 }
 
+#[cfg(feature = "metrics")]
+#[tokio::test]
+async fn metrics_are_scraped_by_a_known_token_while_the_store_is_away() {
+    let service = Service::start().await;
+    let [scraper, stranger] = [of_role(&service, Role::Viewer).await, of_role(&service, Role::Viewer).await];
+    let scrape = async |known: &Known, path: &str| service.send(shown("GET", path, Shown::Bearer(&known.token))).await;
+    assert_eq!(scrape(&scraper, "/metrics").await.status, 200);
+    service.damage(
+        "ALTER TABLE oxbatch_token RENAME TO token_away; ALTER TABLE oxbatch_job_execution RENAME TO execution_away",
+    );
+    let answer = scrape(&scraper, "/metrics").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(answer.text.contains("oxbatch_repository_up{node=\"this\"} 0"), "{}", answer.text);
+    assert!(answer.text.contains("oxbatch_slots{"), "{}", answer.text);
+    // Neither who was never seen, nor anything else.
+    assert!(scrape(&stranger, "/metrics").await.status.is_server_error());
+    assert!(scrape(&scraper, "/jobs").await.status.is_server_error());
+    assert!(!service.send(shown("GET", "/metrics", Shown::Nothing)).await.status.is_success());
+    service.clock.set("2099-01-01T00:00:00Z");
+    assert!(scrape(&scraper, "/metrics").await.status.is_server_error(), "it was long ago");
+    service.damage(
+        "ALTER TABLE token_away RENAME TO oxbatch_token; ALTER TABLE execution_away RENAME TO oxbatch_job_execution",
+    );
+}
+
 #[tokio::test]
 async fn a_stream_ends_soon_after_its_token() {
     let service = Service::idle().await;

@@ -14,6 +14,7 @@ use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::item::{FunctionProcessor, FunctionWriter, ListReader};
 use oxbatch_core::notice::NoticeSender;
 use oxbatch_core::repository::Node;
+use oxbatch_core::secret::Secrets;
 use oxbatch_core::{
     ChunkStep, DateTime, Decimal, Engine, EngineConfig, ItemError, Job, JobRegistry, ParameterDeclaration, SkipPolicy,
     TaskOutcome, TaskStep,
@@ -130,6 +131,7 @@ impl Service {
         }
         let jobs = JobRegistry::new(sample_jobs().into_iter().chain(settings.jobs)).unwrap();
         config.notices = settings.notices;
+        config.secrets = Secrets::ephemeral().unwrap();
         let engine = Engine::start(jobs, repository, config).await.unwrap();
         let shutdown = CancellationToken::new();
         let address: SocketAddr = "127.0.0.1:8000".parse().unwrap();

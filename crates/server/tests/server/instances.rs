@@ -15,7 +15,9 @@ async fn launches_with_the_same_parameters_are_executions_of_one_instance() {
     assert_eq!(ids, [2, 1]);
     let first = service.get("/instances/1").await.json();
     assert_eq!(first, instances[1]);
-    assert_eq!(first.as_object().unwrap().len(), 4);
+    assert_eq!(first.as_object().unwrap().len(), 7);
+    assert_eq!((&first["parameters"], &first["last_execution_id"]), (&json!({"a": 1}), &json!(2)));
+    assert_eq!(first["last_status"], "FAILED");
     assert_eq!((&first["job_name"], first["job_key"].as_str().unwrap().len()), (&json!("Failing"), 64));
     let executions = service.get("/instances/1/executions").await.json();
     let ids: Vec<_> = executions.as_array().unwrap().iter().map(|execution| &execution["id"]).collect();

@@ -16,6 +16,7 @@ mod launch;
 mod launch_pauses;
 mod limits;
 mod login;
+mod masks;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod new_runs;

@@ -56,6 +56,38 @@ async fn a_restart_is_refused_with_what_to_do_instead() {
     service.post("/executions/4/stop?wait=1m").await;
 }
 
+/// Two operators at one button: one wins, and the other reads why it was too late.
+#[tokio::test]
+async fn of_two_restarts_at_once_one_is_refused_with_the_reason() {
+    for plan in [false, true] {
+        let service = Service::start().await;
+        service.run("Failing", "{}").await;
+        let tag = service.get("/executions/1/restart-plan").await.header("etag").unwrap().to_owned();
+        let press = async || {
+            let request = request("POST", "/executions/1/restart");
+            let request = if plan { request.header("if-match", &tag) } else { request };
+            service.send(request.body(axum::body::Body::empty()).unwrap()).await
+        };
+        let (one, other) = tokio::join!(press(), press());
+        let (won, lost) = if one.status == 202 { (one, other) } else { (other, one) };
+        assert_eq!((won.status.as_u16(), &won.json()["execution_id"]), (202, &json!(2)), "{}", won.text);
+        let reason = lost.problem(409);
+        let sentences = ["came after it", "still running", "does not hold any more", "already running", "is running"];
+        assert!(sentences.iter().any(|sentence| reason.contains(sentence)), "{reason}");
+        assert_eq!(service.get("/executions").await.json().as_array().unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn of_two_stops_at_once_of_what_waits_one_is_refused_with_the_reason() {
+    let service = Service::idle().await;
+    service.post("/jobs/Sample/launch").await;
+    let (stopped, again) = tokio::join!(service.post("/executions/1/stop"), service.post("/executions/1/stop"));
+    let refused = if stopped.status == 409 { &stopped } else { &again };
+    assert!([&stopped, &again].iter().any(|answer| answer.status == 202));
+    assert!(refused.problem(409).contains("execution 1 is STOPPED"), "{}", refused.text);
+}
+
 #[tokio::test]
 async fn an_abandoned_instance_can_only_be_forced() {
     let service = Service::start().await;

@@ -25,7 +25,7 @@ async fn a_schedule_is_added_and_shown_with_what_comes_next() {
     let changes: Vec<_> = added["clock_changes"].as_array().unwrap().iter().map(|change| &change["effect"]).collect();
     let said = format!("{changes:?}");
     assert!(said.contains("02:30 does not exist: runs at 03:00") && said.contains("02:30 comes twice"), "{said}");
-    assert_eq!(added["parameters"]["day"], json!({"value": null, "expression": "fire date - 1 day"}));
+    assert_eq!(added["parameters"]["day"], json!({"value": null, "expression": "fire date - 1 day", "secret": null}));
     assert_eq!(service.get("/schedules?next=1").await.json()[0]["next_fires"].as_array().unwrap().len(), 1);
     // Another definition of the same name changes it.
     add(&service, &NIGHTLY.replace("30 2", "0 5")).await;

@@ -232,5 +232,18 @@ async fn failed_logins_of_an_address_are_bounded_and_its_good_tokens_are_not() {
         assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("\r\nretry-after: "), "{answer}");
     }
     assert!(ask(good.text(), "]").await.starts_with("HTTP/1.1 200 "));
+    // One entry of the audit log for all of them, which has their number when its minute or the service is over.
+    let engine = listening.service.engine.clone();
+    let failed = async || {
+        let page = oxbatch_core::repository::PageRequest { before: None, limit: 100 };
+        let all = engine.repository().audit(None, page).await.unwrap().entries.into_iter();
+        all.filter(|entry| entry.entry.action == "failed_login").collect::<Vec<_>>()
+    };
+    harness::until(async || failed().await.len() == 1).await;
+    let entry = failed().await.remove(0);
+    assert_eq!((entry.entry.address.as_deref(), entry.outcome), (Some("127.0.0.1"), None));
+    listening.shutdown.cancel();
+    harness::until(async || failed().await[0].outcome.as_deref() == Some("401 12 within a minute")).await;
+    assert_eq!(failed().await.len(), 1);
     listening.end().await;
 }

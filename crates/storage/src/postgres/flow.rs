@@ -7,8 +7,8 @@ use super::session::Session;
 use super::sql::{attempt_columns, flow_columns};
 use crate::conditions::past_attempts;
 use crate::rows::microseconds;
-use oxbatch_core::execution::{ExecutionId, FlowEntry, MainResult, StepSummaries};
-use oxbatch_core::repository::rules::flow::summaries;
+use oxbatch_core::execution::{ExecutionId, FlowEntry, MainResult, StepSummaries, StepSummary};
+use oxbatch_core::repository::rules::flow::{latest_rounds, rounds};
 use oxbatch_core::repository::rules::launch::LastExecution;
 use oxbatch_core::repository::{
     FlowPast, FlowRecord, InstancePast, Lease, Missing, PastAttempt, PreviousExecution, RepositoryError,
@@ -40,7 +40,7 @@ pub(super) async fn history(session: &Session, id: ExecutionId) -> Result<Vec<Fl
 /// The past of the instance of an execution: the history, and the steps that have run.
 pub(super) async fn reached(session: &Session, id: ExecutionId) -> Result<(Vec<FlowEntry>, StepSummaries), StoreError> {
     let of = lineage(session, id).await?;
-    Ok((entries(session, of).await?, steps(session, of).await?))
+    Ok((entries(session, of).await?, latest_rounds(&steps(session, of).await?)))
 }
 
 /// The past that an execution goes on with.
@@ -49,7 +49,7 @@ pub(super) async fn past(session: &Session, id: ExecutionId) -> Result<FlowPast,
     let previous = previous(session, of, id.0).await?;
     let sql = "SELECT context FROM oxbatch_job_execution WHERE id = $1";
     let job_context = session.one(sql, &[&id.0]).await?.try_get(0)?;
-    Ok(FlowPast { entries: entries(session, of).await?, steps: steps(session, of).await?, previous, job_context })
+    Ok(FlowPast { entries: entries(session, of).await?, rounds: steps(session, of).await?, previous, job_context })
 }
 
 /// The last execution before one.
@@ -82,18 +82,18 @@ pub(super) async fn instance_past(session: &Session, id: ExecutionId) -> Result<
     Ok(InstancePast { last, definition, entries: entries(session, of).await?, previous, attempts })
 }
 
-/// The last attempt of each iteration of each step, the latest iteration last.
-async fn steps(session: &Session, (instance, first): (i64, i64)) -> Result<StepSummaries, StoreError> {
+/// The last attempt of each round of each step.
+async fn steps(session: &Session, (instance, first): (i64, i64)) -> Result<Vec<StepSummary>, StoreError> {
     let sql = concat!(
         "SELECT ",
         attempt_columns!(),
         " FROM oxbatch_step_execution WHERE id IN (
              SELECT max(id) FROM oxbatch_step_execution WHERE job_instance_id = $1 AND job_execution_id >= $2
              GROUP BY step_name, iteration)
-         ORDER BY iteration, id"
+         ORDER BY id"
     );
     let attempts = session.query(sql, &[&instance, &first]).await?;
-    Ok(summaries(attempts.iter().map(rows::attempt).collect::<Result<_, _>>()?)?)
+    Ok(rounds(attempts.iter().map(rows::attempt).collect::<Result<_, _>>()?)?)
 }
 
 /// Records an entry of the history. The caller sees to the fence.

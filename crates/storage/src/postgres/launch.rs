@@ -3,7 +3,7 @@
 use futures_util::future::join;
 use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, JobExecution, Status};
-use oxbatch_core::job::{ParameterValue, Reached};
+use oxbatch_core::job::{ParameterType, ParameterValue, Reached, SECRET_SHOWN, SecretValue};
 use oxbatch_core::repository::rules::launch::{self as rules, KEYS_CLEARED, LastExecution, Origin};
 use oxbatch_core::repository::rules::time::RunningTime;
 use oxbatch_core::repository::{Admission, IdempotencyKey, LaunchRequest, Launched, RepositoryError};
@@ -201,10 +201,16 @@ struct Columns<'a> {
 impl<'a> Columns<'a> {
     fn of(request: &'a LaunchRequest) -> Self {
         let mut columns = Self::default();
+        let hidden = ParameterValue::Secret(SecretValue::hidden(ParameterType::String));
         for (name, parameter) in request.parameters.iter() {
             let (mut string, mut long, mut double, mut date) = (None, None, None, None);
             let (mut escaped, mut date_only) = (false, false);
-            columns.types.push(match &parameter.value {
+            columns.types.push(match if parameter.secret { &hidden } else { &parameter.value } {
+                // The text of a secret is with the execution, encrypted; what is here can be searched.
+                ParameterValue::Secret(_) => {
+                    string = Some(SECRET_SHOWN.to_owned());
+                    "STRING"
+                }
                 ParameterValue::String(text) => {
                     escaped = text.contains('\0');
                     string =

@@ -185,6 +185,23 @@ pub(super) async fn instances(
     Ok(InstancePage::of(found.iter().map(rows::instance).collect::<Result<_, _>>()?, page.limit))
 }
 
+pub(super) async fn newest_executions(
+    session: &Session,
+    instances: &[InstanceId],
+) -> Result<Vec<JobExecution>, StoreError> {
+    let sql = concat!(
+        "SELECT ",
+        execution_columns!(),
+        " FROM oxbatch_job_execution WHERE id = ANY (ARRAY(
+             SELECT (SELECT of.id FROM oxbatch_job_execution AS of WHERE of.job_instance_id = wanted
+                 ORDER BY of.id DESC LIMIT 1)
+             FROM unnest($1::bigint[]) AS wanted))"
+    );
+    let ids: Vec<i64> = instances.iter().map(|id| id.0).collect();
+    let found = session.query(sql, &[&ids]).await?;
+    found.iter().map(rows::execution).collect()
+}
+
 pub(super) async fn instance_count(session: &Session, filter: &InstanceFilter) -> Result<i64, StoreError> {
     let found = match &filter.job_name {
         name if is_no_name(name.as_deref()) => return Ok(0),

@@ -1,7 +1,7 @@
 //! The flow history: what earlier executions have finished, and what is recorded of this one.
 
-use oxbatch_core::execution::{ExecutionId, FlowEntry, MainResult, StepSummaries};
-use oxbatch_core::repository::rules::flow::summaries;
+use oxbatch_core::execution::{ExecutionId, FlowEntry, MainResult, StepSummaries, StepSummary};
+use oxbatch_core::repository::rules::flow::{latest_rounds, rounds};
 use oxbatch_core::repository::rules::launch::LastExecution;
 use oxbatch_core::repository::{
     FlowPast, FlowRecord, InstancePast, Lease, Missing, PastAttempt, PreviousExecution, RepositoryError,
@@ -43,7 +43,7 @@ pub(super) fn history(connection: &Connection, id: ExecutionId) -> Result<Vec<Fl
 /// The past of the instance of an execution: the history, and the steps that have run.
 pub(super) fn reached(connection: &Connection, id: ExecutionId) -> Result<(Vec<FlowEntry>, StepSummaries), StoreError> {
     let of = lineage(connection, id)?;
-    Ok((entries(connection, of)?, steps(connection, of)?))
+    Ok((entries(connection, of)?, latest_rounds(&steps(connection, of)?)))
 }
 
 /// The past that an execution goes on with.
@@ -53,7 +53,7 @@ pub(super) fn past(connection: &Connection, id: ExecutionId) -> Result<FlowPast,
     let job_context = connection
         .prepare_cached("SELECT context FROM oxbatch_job_execution WHERE id = ?1")?
         .query_row([id.0], |row| row.get(0))?;
-    Ok(FlowPast { entries: entries(connection, of)?, steps: steps(connection, of)?, previous, job_context })
+    Ok(FlowPast { entries: entries(connection, of)?, rounds: steps(connection, of)?, previous, job_context })
 }
 
 /// The last execution before one.
@@ -94,17 +94,17 @@ pub(super) fn instance_past(connection: &Connection, id: ExecutionId) -> Result<
     Ok(InstancePast { last, definition, entries: entries(connection, of)?, previous, attempts })
 }
 
-/// The last attempt of each iteration of each step, the latest iteration last.
-fn steps(connection: &Connection, of: (i64, i64)) -> Result<StepSummaries, StoreError> {
+/// The last attempt of each round of each step.
+fn steps(connection: &Connection, of: (i64, i64)) -> Result<Vec<StepSummary>, StoreError> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         attempt_columns!(),
         " FROM oxbatch_step_execution WHERE id IN (
              SELECT max(id) FROM oxbatch_step_execution WHERE job_instance_id = ?1 AND job_execution_id >= ?2
              GROUP BY step_name, iteration)
-         ORDER BY iteration, id"
+         ORDER BY id"
     ))?;
-    Ok(summaries(statement.query_map(of, rows::attempt)?.collect::<Result<_, _>>()?)?)
+    Ok(rounds(statement.query_map(of, rows::attempt)?.collect::<Result<_, _>>()?)?)
 }
 
 /// Records an entry of the history. The caller sees to the fence.

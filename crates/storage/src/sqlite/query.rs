@@ -175,6 +175,20 @@ pub(super) fn instances(
     Ok(InstancePage::of(instances.collect::<Result<_, _>>()?, page.limit))
 }
 
+pub(super) fn newest_executions(
+    connection: &Connection,
+    instances: &[InstanceId],
+) -> Result<Vec<JobExecution>, StoreError> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        execution_columns!(),
+        " FROM oxbatch_job_execution WHERE id =
+             (SELECT id FROM oxbatch_job_execution WHERE job_instance_id = ?1 ORDER BY id DESC LIMIT 1)"
+    ))?;
+    let found = instances.iter().filter_map(|id| statement.query_row([id.0], rows::execution).optional().transpose());
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
 pub(super) fn instance_count(connection: &Connection, filter: &InstanceFilter) -> Result<i64, StoreError> {
     let count = match &filter.job_name {
         Some(job_name) => connection

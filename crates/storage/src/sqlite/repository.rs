@@ -256,6 +256,11 @@ impl History for SqliteRepository {
         self.store.readers.ask("list instances", list).boxed()
     }
 
+    fn newest_executions(&self, instances: Vec<InstanceId>) -> RepositoryFuture<'_, Vec<JobExecution>> {
+        let list = move |connection: &rusqlite::Connection| query::newest_executions(connection, &instances);
+        self.store.readers.ask("read last executions", list).boxed()
+    }
+
     fn instance_count(&self, filter: InstanceFilter) -> RepositoryFuture<'_, i64> {
         let count = move |connection: &rusqlite::Connection| query::instance_count(connection, &filter);
         self.store.readers.ask("count instances", count).boxed()

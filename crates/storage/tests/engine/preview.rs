@@ -206,11 +206,11 @@ async fn a_preview_whose_caller_goes_away_ends() {
 async fn secrets_are_masked_wherever_they_show_and_a_preview_knows_that_it_is_one() {
     let step = ChunkStep::builder("Copy")
         .reader(|context: &StepContext| {
-            let token = context.parameters().string("token")?.to_owned();
+            let token = context.parameters().secret("token")?.expose().to_owned();
             Ok(ListReader::new([json!({"url": format!("https://host/?key={token}"), "pin": 1234, "n": 12345})]))
         })
         .processor(|context: &StepContext| {
-            let token = context.parameters().string("token")?.to_owned();
+            let token = context.parameters().secret("token")?.expose().to_owned();
             let preview = context.is_preview();
             Ok(FunctionProcessor::new(move |_: Value| Ok(Some(json!([token, preview])))))
         })

@@ -128,7 +128,8 @@ async fn a_chunk_that_is_the_victim_of_a_deadlock_is_written_again() {
                     Ok(Halved { inner, between: Arc::clone(&between) })
                 })
                 .chunk_size(20)
-                .retry(RetryPolicy::new(1).backoff(Backoff::Fixed(Duration::ZERO))),
+                // On a busy machine the chunk may take row 5 again before the other has woken: another deadlock.
+                .retry(RetryPolicy::new(50).backoff(Backoff::Fixed(Duration::from_millis(1)))),
         )
         .build()
         .unwrap();
@@ -136,7 +137,8 @@ async fn a_chunk_that_is_the_victim_of_a_deadlock_is_written_again() {
     let execution = launch(&engine, "Copy").await;
     assert_eq!(execution.status, Status::Completed, "{execution:?}");
     let counters = steps(&engine, execution.id).await[0].counters;
-    assert_eq!((counters.write, counters.rollback, counters.retry), (20, 1, 1));
+    assert_eq!((counters.write, counters.rollback), (20, counters.retry));
+    assert!(counters.retry >= 1, "{counters:?}");
     assert_eq!(told.recv().await, Some(true), "the other transaction has committed");
     assert_eq!(stored(&database), "20 20 210");
     // The other was first, and the chunk as a whole came behind it.

@@ -119,6 +119,7 @@ impl Case {
 
     /// Another node takes over from one that has died.
     async fn take_over(&mut self, fate: Fate) {
+        self.mortal.claims_no_more().await;
         self.store.execute(OUTDATE);
         let (engine, mortal) = start(&self.store, &self.control).await;
         let (dead, undead) = (std::mem::replace(&mut self.engine, engine), std::mem::replace(&mut self.mortal, mortal));

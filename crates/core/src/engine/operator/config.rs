@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::engine::clock::{Clock, SystemClock};
 use crate::engine::config::{DEFAULT_MAX_RECOVERIES, DEFAULT_QUEUE_LIMIT, EngineConfig};
 use crate::repository::Node;
+use crate::secret::Secrets;
 
 /// The settings of an operator. Everything but the node has a default.
 #[derive(Clone)]
@@ -21,6 +22,8 @@ pub struct OperatorConfig {
     pub max_recoveries: i64,
     /// The clock of the times that are shown.
     pub clock: Arc<dyn Clock>,
+    /// The keys that encrypt secret parameters, and the folder of named secrets.
+    pub secrets: Secrets,
 }
 
 impl std::fmt::Debug for OperatorConfig {
@@ -38,6 +41,7 @@ impl OperatorConfig {
             queue_limit: DEFAULT_QUEUE_LIMIT,
             max_recoveries: DEFAULT_MAX_RECOVERIES,
             clock: Arc::new(SystemClock),
+            secrets: Secrets::default(),
         }
     }
 
@@ -49,6 +53,7 @@ impl OperatorConfig {
             queue_limit: config.queue_limit,
             max_recoveries: config.max_recoveries,
             clock: Arc::clone(&config.clock),
+            secrets: config.secrets.clone(),
         }
     }
 }

@@ -7,8 +7,9 @@ use super::config::{Claim, LaunchOptions};
 use crate::engine::refusal::OperatorError;
 use crate::event::Event;
 use crate::execution::ExecutionId;
-use crate::job::{GivenParameters, Job, JobParameters, MAX_PRIORITY, MIN_PRIORITY, Resolved};
+use crate::job::{GivenParameters, Job, JobParameters, MAX_PRIORITY, MIN_PRIORITY, ParameterValue, Resolved};
 use crate::repository::{Admission, IdempotencyKey, LaunchRequest, Launched};
+use crate::secret::Secrets;
 
 /// The time that an idempotency key is kept.
 const KEY_LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -72,11 +73,13 @@ impl Operator {
         if !(MIN_PRIORITY..=MAX_PRIORITY).contains(&priority) {
             return Err(OperatorError::Priority { priority });
         }
-        let request_hash = request_hash(job.name(), &resolved, &options);
+        let request_hash = request_hash(job.name(), &resolved, &options, &config.secrets);
+        let mut parameters = resolved.parameters;
+        config.secrets.keep(job.name(), &mut parameters)?;
         let idempotency = options.idempotency_key.map(|key| IdempotencyKey { key, request_hash, life: KEY_LIFE });
         Ok(LaunchRequest {
             job_name: job.name().to_owned(),
-            parameters: resolved.parameters,
+            parameters,
             force: options.force,
             new_run: options.new_run,
             definition: Some(job.fingerprint().to_owned()),
@@ -122,8 +125,8 @@ impl Operator {
 }
 
 /// Everything in a launch but its key. What the moment decides is no part of it: the same launch a day later is the
-/// same.
-fn request_hash(job_name: &str, resolved: &Resolved, options: &LaunchOptions) -> String {
+/// same. Of a secret it has a digest that nobody can check a guess against.
+fn request_hash(job_name: &str, resolved: &Resolved, options: &LaunchOptions, secrets: &Secrets) -> String {
     use sha2::{Digest, Sha256};
     let mut parameters = JobParameters::default();
     for (name, parameter) in
@@ -135,6 +138,11 @@ fn request_hash(job_name: &str, resolved: &Resolved, options: &LaunchOptions) ->
     hash.update(job_name);
     hash.update([0, u8::from(options.force)]);
     hash.update(parameters.to_json());
+    for (name, parameter) in parameters.iter() {
+        if let ParameterValue::Secret(value) = &parameter.value {
+            hash.update(format!(" secret {name} {}", secrets.digest(job_name, name, value)));
+        }
+    }
     if let Some(priority) = options.priority {
         hash.update(format!(" priority {priority}"));
     }

@@ -6,7 +6,7 @@ use super::super::operator::{LaunchOptions, Operator};
 use crate::job::{GivenValue, Job};
 use crate::repository::FireLaunch;
 use crate::schedule::rules::Policies;
-use crate::schedule::{FILE_PARAMETER, Schedule, ScheduleError, Trigger};
+use crate::schedule::{FILE_PARAMETER, FireParameter, Schedule, ScheduleError, Trigger};
 
 /// A fire that is to be launched.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +37,7 @@ impl Operator {
 }
 
 fn resolve(schedule: &Schedule, job: &Job, instant: Timestamp, file: &str) -> Result<crate::job::Resolved, String> {
+    check_secrets(schedule, job)?;
     let mut given = schedule.parameters_at(instant).map_err(|error| error.to_string())?;
     if let Trigger::File { .. } = schedule.trigger() {
         // The identity of a file is its path and its size.
@@ -45,6 +46,23 @@ fn resolve(schedule: &Schedule, job: &Job, instant: Timestamp, file: &str) -> Re
     }
     job.resolve_launch(given, instant, schedule.is_new_run())
         .map_err(|error| format!("the parameters of the fire do not fit the job '{}': {error}", job.name()))
+}
+
+/// Refuses a schedule that would hold the text of a secret.
+fn check_secrets(schedule: &Schedule, job: &Job) -> Result<(), String> {
+    for declared in job.parameters().unwrap_or_default().iter().filter(|declared| declared.is_secret()) {
+        let given = schedule.parameters().iter().find(|(name, _)| name == declared.name());
+        if !matches!(given, None | Some((_, FireParameter::Secret(_)))) {
+            return Err(format!(
+                "parameter '{}' of the job '{}' is secret: a schedule gives it as a reference to a named secret, \
+                 {{\"secret\": \"NAME\"}} (on the command line {}:secret=NAME)",
+                declared.name(),
+                job.name(),
+                declared.name()
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl Schedule {

@@ -18,7 +18,7 @@ impl JobParameters {
     pub fn job_key(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(IDENTITY_VERSION);
-        for (name, parameter) in self.iter().filter(|(_, parameter)| parameter.identifying) {
+        for (name, parameter) in self.iter().filter(|(_, parameter)| parameter.identifying && !parameter.secret) {
             let (tag, value) = match &parameter.value {
                 ParameterValue::String(text) => (b"s", text.clone()),
                 ParameterValue::Integer(number) => (b"i", number.to_string()),
@@ -27,6 +27,7 @@ impl JobParameters {
                     (b"f", format!("{:016x}", number.to_bits()))
                 }
                 ParameterValue::DateTime(value) => (b"t", value.microseconds().to_string()),
+                ParameterValue::Secret(_) => continue,
             };
             let length = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
             hash.update(length(name));

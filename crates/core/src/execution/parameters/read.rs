@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::value::{MapDeserializer, StringDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error, IntoDeserializer, Visitor};
 
-use super::{JobParameters, Parameter, ParameterError, ParameterValue};
+use super::{JobParameters, Parameter, ParameterError, ParameterType, ParameterValue, Secret, SecretValue};
 
 impl JobParameters {
     /// All parameters as a struct with [`Deserialize`](serde::Deserialize): a field for each parameter of its name.
@@ -31,7 +31,8 @@ impl JobParameters {
     /// An INTEGER fits any number that can hold it, a FLOAT `f32` and `f64`, a STRING texts and enums of unit variants.
     /// A DATETIME is its ISO 8601 text: it fits texts, [`DateTime`](crate::execution::DateTime), and the types of jiff
     /// and others that are read from such a text. A parameter that may be missing is an `Option`, or has a default.
-    /// Parameters without a field are passed over, unless the struct denies unknown fields.
+    /// A secret fits a [`Secret`], and whatever its type fits. Parameters without a field are passed over, unless the
+    /// struct denies unknown fields.
     ///
     /// # Errors
     /// [`ParameterError`] names the parameter that is missing or does not fit. It does not show a secret one.
@@ -92,6 +93,18 @@ impl Value<'_> {
     }
 }
 
+/// The text of a secret as a value of its type.
+fn visit_secret<'de, V: Visitor<'de>>(secret: &SecretValue, visitor: V) -> Result<V::Value, ReadError> {
+    let Some(text) = secret.opened().map(Secret::expose) else {
+        return Err(ReadError::custom("its value is known only while an execution runs"));
+    };
+    match (secret.kind(), text.parse(), text.parse()) {
+        (ParameterType::Integer, Ok(number), _) => visitor.visit_i64(number),
+        (ParameterType::Float, _, Ok(number)) => visitor.visit_f64(number),
+        _ => visitor.visit_str(text),
+    }
+}
+
 impl<'de> IntoDeserializer<'de, ReadError> for Value<'_> {
     type Deserializer = Self;
 
@@ -109,6 +122,7 @@ impl<'de> Deserializer<'de> for Value<'_> {
             ParameterValue::Integer(number) => visitor.visit_i64(*number),
             ParameterValue::Float(number) => visitor.visit_f64(*number),
             ParameterValue::DateTime(instant) => visitor.visit_string(instant.to_string()),
+            ParameterValue::Secret(secret) => visit_secret(secret, visitor),
         };
         read.map_err(|error| self.invalid(error))
     }
@@ -127,8 +141,13 @@ impl<'de> Deserializer<'de> for Value<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ReadError> {
-        let ParameterValue::String(text) = &self.parameter.value else { return self.deserialize_any(visitor) };
-        let variant: StringDeserializer<ReadError> = text.clone().into_deserializer();
+        let text = match &self.parameter.value {
+            ParameterValue::String(text) => Some(text.as_str()),
+            ParameterValue::Secret(secret) => secret.opened().map(Secret::expose),
+            _ => None,
+        };
+        let Some(text) = text else { return self.deserialize_any(visitor) };
+        let variant: StringDeserializer<ReadError> = text.to_owned().into_deserializer();
         variant.deserialize_enum(name, variants, visitor).map_err(|error| self.invalid(error))
     }
 
@@ -214,7 +233,7 @@ mod tests {
     #[test]
     fn a_secret_value_is_not_shown() {
         let mut parameters = given();
-        parameters.insert("size", Parameter { value: "s3cret".into(), identifying: false, secret: true });
+        parameters.insert("size", Parameter::secret(SecretValue::open(ParameterType::String, "s3cret")));
         assert_eq!(refused(&parameters), "parameter 'size': its value does not have the type that is asked for");
     }
 }

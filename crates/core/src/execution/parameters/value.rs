@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::SecretValue;
 use crate::execution::DateTime;
 
 /// The type of a parameter.
@@ -52,6 +53,8 @@ pub enum ParameterValue {
     Float(f64),
     /// A UTC instant or a date.
     DateTime(DateTime),
+    /// A secret, whatever its type.
+    Secret(SecretValue),
 }
 
 impl ParameterValue {
@@ -62,6 +65,7 @@ impl ParameterValue {
             Self::Integer(_) => ParameterType::Integer,
             Self::Float(_) => ParameterType::Float,
             Self::DateTime(_) => ParameterType::DateTime,
+            Self::Secret(value) => value.kind(),
         }
     }
 }
@@ -74,6 +78,7 @@ impl fmt::Display for ParameterValue {
             // Debug keeps `1.0` a float where Display would print `1`.
             Self::Float(number) => write!(f, "{number:?}"),
             Self::DateTime(instant) => instant.fmt(f),
+            Self::Secret(value) => value.fmt(f),
         }
     }
 }

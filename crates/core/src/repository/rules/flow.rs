@@ -1,7 +1,9 @@
 //! The end of an execution behind its main part: which result an execution goes on with, and how it ends.
 
 use super::step::LastAttempt;
-use crate::execution::{EXIT_ABORTED, EXIT_FINALLY_FAILED, EXIT_SHUTDOWN, MainResult, Status, StepSummaries};
+use crate::execution::{
+    EXIT_ABORTED, EXIT_FINALLY_FAILED, EXIT_SHUTDOWN, MainResult, Status, StepSummaries, StepSummary,
+};
 use crate::repository::{PreviousExecution, RepositoryError};
 
 /// The main result that an execution takes over from the one before it: it runs the steps at the end alone.
@@ -21,16 +23,23 @@ pub fn pending_main(previous: Option<PreviousExecution>) -> Option<MainResult> {
     }
 }
 
-/// The summaries of steps by their names, from their last attempts; the latest iteration comes last.
+/// The summaries of rounds of steps, from their last attempts.
 ///
 /// # Errors
 /// The stored state of an attempt cannot be read.
-pub fn summaries(attempts: Vec<LastAttempt>) -> Result<StepSummaries, RepositoryError> {
-    let summaries = attempts.into_iter().map(|attempt| {
-        let summary = attempt.summary()?;
-        Ok((summary.step_name.clone(), summary))
-    });
-    summaries.collect()
+pub fn rounds(attempts: Vec<LastAttempt>) -> Result<Vec<StepSummary>, RepositoryError> {
+    attempts.into_iter().map(|attempt| attempt.summary()).collect()
+}
+
+/// The latest round of each step, by name.
+pub fn latest_rounds(rounds: &[StepSummary]) -> StepSummaries {
+    let mut latest = StepSummaries::new();
+    for round in rounds {
+        if latest.get(&round.step_name).is_none_or(|known| known.iteration <= round.iteration) {
+            latest.insert(round.step_name.clone(), round.clone());
+        }
+    }
+    latest
 }
 
 /// The end of an execution whose steps at the end have run; `failure` names the first of them that failed.

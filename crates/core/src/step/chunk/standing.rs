@@ -216,6 +216,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
     async fn commit<W: ItemWriter<O>>(&mut self, target: &mut Target<'_, W>, save: Save<'_>) -> Result<(), Failure> {
         let as_text = |error: ContextError| Failure::Body(BodyError::Failed(error.to_string()));
         let Save { counters, progress, skips, rerun } = save;
+        let skips = self.context.scope().job.mask.skips(skips);
         self.state.write_json(&mut self.json).map_err(as_text)?;
         let job_context = self.contexts.changes_of_job(self.context.scope()).map_err(as_text)?;
         self.sync(target).await?;
@@ -225,7 +226,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
             control_totals: self.totals.as_mut().and_then(TotalsLedger::json),
             progress,
             job_context: job_context.as_ref(),
-            skips,
+            skips: &skips,
             rerun,
             time: (!skips.is_empty()).then(jiff::Timestamp::now),
         };

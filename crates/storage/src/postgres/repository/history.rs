@@ -86,6 +86,13 @@ impl History for PostgresRepository {
         .boxed()
     }
 
+    fn newest_executions(&self, instances: Vec<InstanceId>) -> RepositoryFuture<'_, Vec<JobExecution>> {
+        self.read("read last executions", instances, |session, instances| {
+            query::newest_executions(session, instances).boxed()
+        })
+        .boxed()
+    }
+
     fn instance_count(&self, filter: InstanceFilter) -> RepositoryFuture<'_, i64> {
         self.read("count instances", filter, |session, filter| query::instance_count(session, filter).boxed()).boxed()
     }

@@ -89,7 +89,7 @@ impl Executions for Gate {
     }
 
     fn claim(&self, request: ClaimRequest) -> RepositoryFuture<'_, Option<Claimed>> {
-        if self.mortal.is_dead() { std::future::ready(Ok(None)).boxed() } else { self.inner.claim(request) }
+        self.mortal.claim(self.inner.claim(request)).boxed()
     }
 
     fn renew<'a>(
@@ -169,6 +169,7 @@ impl History for Gate {
         pending_skips(request: PendingSkips) -> SkipPage;
         instance(id: InstanceId) -> Option<JobInstance>;
         instances(filter: InstanceFilter, page: PageRequest) -> InstancePage;
+        newest_executions(instances: Vec<InstanceId>) -> Vec<JobExecution>;
         instance_count(filter: InstanceFilter) -> i64;
         instance_parameters(id: InstanceId) -> Vec<InstanceParameter>;
         workload() -> Vec<Workload>;

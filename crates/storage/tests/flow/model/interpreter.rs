@@ -1,7 +1,7 @@
 //! The rules of `docs/FLOW.md`, carried out by hand: one action of the protocol after the other, on a world of plain
 //! lists.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use oxbatch_core::execution::Taken;
 use oxbatch_core::{FinallyWhen, Status};
@@ -17,7 +17,8 @@ pub(super) struct Seen {
     pub(super) attempts: Vec<String>,
     /// The flow history at the end.
     pub(super) history: Vec<String>,
-    /// The entries that steps and deciders have seen in the job's context, in their order.
+    /// The entries that steps and deciders have seen in the job's context, and the steps that deciders have, in their
+    /// order.
     pub(super) seen: Vec<String>,
 }
 
@@ -105,7 +106,7 @@ struct World<'p> {
     /// Of the lineage.
     history: Vec<Entry>,
     steps: HashMap<(String, u32), (Status, String)>,
-    finals: HashMap<String, (usize, Status)>,
+    finals: HashMap<String, (usize, Status, String)>,
     trace: Vec<String>,
     previous: Option<(Status, String, Option<Main>)>,
     /// Of the execution.
@@ -113,6 +114,8 @@ struct World<'p> {
     code: usize,
     halt: Option<bool>,
     open: Option<(String, u32)>,
+    /// The latest round of each step, as later elements see it.
+    latest: BTreeMap<String, (u32, Status, String)>,
     seen: Seen,
 }
 
@@ -136,6 +139,7 @@ pub(super) fn interpret(plan: &Plan, keeps_history: bool) -> Seen {
         code: 0,
         halt: None,
         open: None,
+        latest: BTreeMap::new(),
         seen: Seen::default(),
     };
     for launch in &plan.launches {
@@ -221,6 +225,7 @@ impl<'p> World<'p> {
         loop {
             self.execution += 1;
             (self.main, self.halt) = (None, None);
+            self.latest = self.latest_rounds();
             let ended = self.run();
             let (status, code, resumes) = self.ended(ended);
             self.seen.executions.push(format!("{status} {code}"));
@@ -258,10 +263,23 @@ impl<'p> World<'p> {
     fn attempt(&mut self, name: &str, round: u32, status: Status, code: &str) {
         self.seen.attempts.push(format!("{} {name}#{round} {status} {code}", self.execution));
         if self.is_final(name) {
-            self.finals.insert(name.to_owned(), (self.execution, status));
+            self.finals.insert(name.to_owned(), (self.execution, status, code.to_owned()));
         } else {
             self.steps.insert((name.to_owned(), round), (status, code.to_owned()));
         }
+    }
+
+    fn latest_rounds(&self) -> BTreeMap<String, (u32, Status, String)> {
+        let mut latest: BTreeMap<String, (u32, Status, String)> = BTreeMap::new();
+        for ((name, round), (status, code)) in &self.steps {
+            let is_later = latest.get(name).is_none_or(|(before, ..)| before < round);
+            if is_later {
+                latest.insert(name.clone(), (*round, *status, code.clone()));
+            }
+        }
+        let finals = self.finals.iter().map(|(name, (_, status, code))| (name.clone(), (1, *status, code.clone())));
+        latest.extend(finals);
+        latest
     }
 
     fn is_final(&self, name: &str) -> bool {
@@ -296,8 +314,8 @@ impl<'p> World<'p> {
             if self.halt.is_some() {
                 return Ok(End::Halted);
             }
-            let last = self.finals.get(&name).filter(|(execution, _)| *execution >= main.since);
-            if last.is_some_and(|(_, status)| *status == Status::Completed) {
+            let last = self.finals.get(&name).filter(|(execution, ..)| *execution >= main.since);
+            if last.is_some_and(|(_, status, _)| *status == Status::Completed) {
                 self.act(|_| {})?;
                 continue;
             }
@@ -362,6 +380,7 @@ impl<'p> World<'p> {
             world.attempt(name, round, status, code);
             with(world, status, code);
         })?;
+        self.latest.insert(name.to_owned(), (round, status, code.to_owned()));
         Ok(Ran::Ended(status, code.to_owned()))
     }
 
@@ -411,8 +430,18 @@ impl<'p> World<'p> {
         }
     }
 
+    /// Later elements see the round of a step that is on their way.
+    fn see_round(&mut self, name: &str, round: u32) {
+        if let Some((status, code)) = self.steps.get(&(name.to_owned(), round)) {
+            self.latest.insert(name.to_owned(), (round, *status, code.clone()));
+        }
+    }
+
     /// An element that an earlier execution has finished.
     fn pass(&mut self, at: &Walked, known: &Entry) -> Result<(Move, Ended), Dead> {
+        if known.is_step {
+            self.see_round(&known.element, known.round);
+        }
         let anew = self.next(at.element, known.status, &known.code);
         let there = known.taken.target().and_then(|name| self.index_of(name));
         let taken = match (&known.taken, there) {
@@ -446,6 +475,7 @@ impl<'p> World<'p> {
         if let Some((Status::Completed, code)) = before.filter(|_| !reruns) {
             let code = code.clone();
             self.act(|_| {})?;
+            self.see_round(name, round);
             let (taken, entry) = self.decision(at, known, (name, round, true), (Status::Completed, &code));
             if let Some((entry, discards)) = entry {
                 self.act(|world| world.enter(at.position, entry, discards))?;
@@ -471,7 +501,8 @@ impl<'p> World<'p> {
         seed: usize,
         known: Option<&Entry>,
     ) -> Result<Option<(Move, Ended)>, Dead> {
-        self.seen.seen.push(format!("{name} {:?}", self.trace));
+        let latest = self.latest.iter().map(|(step, (round, status, code))| seen_step(step, *round, *status, code));
+        self.seen.seen.push(format!("{name} {:?} {:?}", self.trace, latest.collect::<Vec<_>>()));
         self.decisions += 1;
         if self.plan.undecided.contains(&self.decisions) {
             return Ok(None);
@@ -583,6 +614,11 @@ struct Walked {
 /// A failure that has ended an execution is tried again.
 fn is_tried_again(known: &Entry) -> bool {
     known.status == Status::Failed && matches!(known.taken, Taken::Fail { .. } | Taken::Stop { restart_at: None, .. })
+}
+
+/// A step as a decider sees it.
+pub(super) fn seen_step(name: &str, round: u32, status: Status, code: &str) -> String {
+    format!("{name}#{round} {status} {code}")
 }
 
 /// The answer of a decider.

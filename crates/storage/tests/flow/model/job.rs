@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oxbatch_core::job::JobBuilder;
+use oxbatch_core::repository::RepositoryError;
 use oxbatch_core::step::TaskStepBuilder;
 use oxbatch_core::{BoxError, DecisionFacts, Flow, Job, ParameterDeclaration, StepContext, TaskOutcome, TaskStep};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::interpreter::decided;
+use super::interpreter::{decided, seen_step};
 use super::plan::{At, Body, CODES, Default, Exits, Fate, Goes, Node, Pattern, Plan, ROUNDS, Say};
 
 /// The parameter by which a launch names an exit code.
@@ -74,6 +75,10 @@ impl Control {
         *locked(&self.ends).entry(step.to_owned()).or_default() += 1;
     }
 
+    fn see_all(&self, name: &str, trace: &[String], steps: &[String]) {
+        locked(&self.seen).push(format!("{name} {trace:?} {steps:?}"));
+    }
+
     fn see(&self, name: &str, trace: &[String]) {
         locked(&self.seen).push(format!("{name} {trace:?}"));
     }
@@ -95,15 +100,36 @@ pub(super) struct Mortal {
     is_dead: AtomicBool,
     /// Dead work goes on from here.
     rises: Notify,
+    /// Held through each claim: one that was sent before the death must not find what another node has begun since.
+    claims: tokio::sync::Mutex<()>,
 }
 
 impl Mortal {
     pub(super) fn new(control: &Arc<Control>) -> Self {
-        Self { control: Arc::clone(control), is_dead: AtomicBool::new(false), rises: Notify::new() }
+        Self {
+            control: Arc::clone(control),
+            is_dead: AtomicBool::new(false),
+            rises: Notify::new(),
+            claims: tokio::sync::Mutex::new(()),
+        }
     }
 
     pub(super) fn is_dead(&self) -> bool {
         self.is_dead.load(Ordering::SeqCst)
+    }
+
+    /// Claims for a node that lives.
+    pub(super) async fn claim<T>(
+        &self,
+        claim: impl Future<Output = Result<Option<T>, RepositoryError>>,
+    ) -> Result<Option<T>, RepositoryError> {
+        let _claims = self.claims.lock().await;
+        if self.is_dead() { Ok(None) } else { claim.await }
+    }
+
+    /// Waits for the claims that a node has sent before its death.
+    pub(super) async fn claims_no_more(&self) {
+        drop(self.claims.lock().await);
     }
 
     /// The next action of the protocol.
@@ -178,7 +204,11 @@ impl Mortal {
             return Ok(CODES[0]);
         }
         let trace: Vec<String> = facts.get_from_job(TRACE)?.unwrap_or_default();
-        self.control.see(name, &trace);
+        let steps = facts.steps().values().map(|step| {
+            let code = step.exit_code.as_deref().unwrap_or_default();
+            seen_step(&step.step_name, step.iteration, step.status, code)
+        });
+        self.control.see_all(name, &trace, &steps.collect::<Vec<_>>());
         let decision = self.control.decisions.fetch_add(1, Ordering::SeqCst) + 1;
         if self.control.plan.undecided.contains(&decision) {
             return Err("as scripted".into());

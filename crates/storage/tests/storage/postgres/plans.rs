@@ -59,6 +59,7 @@ async fn no_list_launch_claim_step_or_recovery_reads_a_whole_table() {
         }
         repository.instances(InstanceFilter { job_name: job.clone() }, page).await.unwrap();
         repository.instances(InstanceFilter::default(), page).await.unwrap();
+        repository.newest_executions((100..150).map(InstanceId).collect()).await.unwrap();
         repository.execution(ExecutionId(100 + round)).await.unwrap().unwrap();
         repository.steps(ExecutionId(100 + round)).await.unwrap();
         repository.instance_parameters(InstanceId(100)).await.unwrap();
