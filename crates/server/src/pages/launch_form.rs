@@ -103,7 +103,8 @@ fn field(declared: DeclarationView, form: &Form, from: Option<&ExecutionView>) -
         (None, None) => String::new(),
     };
     Field {
-        value: given.or(before).unwrap_or_default(),
+        // A secret is not sent back, not even to the one who typed it.
+        value: given.filter(|_| !declared.secret).or(before).unwrap_or_default(),
         kind: kind(declared.r#type),
         required: declared.required,
         secret: declared.secret,
