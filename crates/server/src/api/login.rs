@@ -80,7 +80,7 @@ pub(crate) async fn begun(state: &AppState, origin: &Origin, fields: Login) -> R
     let Some(token) = found else {
         let refused = "there is no such token or code: a code holds for 10 minutes and once";
         return Err(
-            note_failure((&state, &origin), now).unwrap_or_else(|| Problem::new(ProblemKind::Unauthorized, refused))
+            note_failure((state, origin), now).unwrap_or_else(|| Problem::new(ProblemKind::Unauthorized, refused))
         );
     };
     rules::check_token(&token, now).map_err(|over| Problem::new(ProblemKind::Unauthorized, over.to_string()))?;
