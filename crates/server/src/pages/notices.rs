@@ -5,9 +5,11 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use oxbatch_core::notice::NoticeState;
 
+use super::failure::without_raw;
 use super::form::Form;
 use super::frame::{Frame, Visitor, page};
 use super::parts::Moment;
+use super::text::shorten;
 use crate::api::notices::NoticesQuery;
 use crate::api::page::List;
 use crate::error::Problem;
@@ -15,6 +17,8 @@ use crate::extract::Strict;
 use crate::state::AppState;
 use crate::view::{NoticeAttemptView, NoticeView};
 
+/// Most characters of a message.
+const MESSAGE_CHARS: usize = 400;
 /// Notices of a page whose last attempt is looked up.
 const LOOKED_UP: usize = 50;
 
@@ -30,6 +34,8 @@ struct NoticesPage {
 
 struct NoticeRow {
     at: Moment,
+    /// Without the raw text of a record.
+    message: String,
     /// The error of the last attempt.
     error: Option<String>,
     view: NoticeView,
@@ -57,7 +63,12 @@ pub(crate) async fn show(
             false => None,
         };
         let view = NoticeView::from(notice);
-        notices.push(NoticeRow { at: Moment::of(&view.create_time), error, view });
+        notices.push(NoticeRow {
+            at: Moment::of(&view.create_time),
+            message: shorten(without_raw(&view.message), MESSAGE_CHARS),
+            error,
+            view,
+        });
     }
     page(&NoticesPage {
         frame: Frame::new("Notices", "notices", visitor),

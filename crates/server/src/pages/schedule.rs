@@ -8,16 +8,20 @@ use oxbatch_core::engine::DEFAULT_NEXT;
 use oxbatch_core::repository::{FireId, FireOutcome, PageRequest, PauseScope};
 
 use super::command::segment;
+use super::failure::without_raw;
 use super::form::Form;
 use super::frame::{Frame, Visitor, page};
 use super::parts::{Badge, Moment};
 use super::schedules::{last, when};
+use super::text::shorten;
 use super::zoned::in_zone;
 use crate::error::{Problem, ProblemKind};
 use crate::extract::{PathId, PathName};
 use crate::state::AppState;
 use crate::view::{FireParameterView, FireView, ScheduleView, ScopeView};
 
+/// Most characters of a message.
+const MESSAGE_CHARS: usize = 400;
 /// Fires that are listed.
 const FIRES: u32 = 30;
 
@@ -42,6 +46,8 @@ struct FireRow {
     at: String,
     status: Option<Badge>,
     can_run: bool,
+    /// Without the raw text of a record.
+    message: Option<String>,
     view: FireView,
 }
 
@@ -63,6 +69,7 @@ pub(crate) async fn show(
         at: in_zone(&view.instant, zone),
         status: view.status.map(Badge),
         can_run: visitor.operates() && ["MISSED", "SKIPPED", "REFUSED", "WAITING"].contains(&view.outcome),
+        message: view.message.as_deref().map(|message| shorten(without_raw(message), MESSAGE_CHARS)),
         view,
     };
     let text = |it: &FireParameterView| match (&it.value, &it.expression, &it.secret) {

@@ -19,7 +19,8 @@ async fn progress_is_followed_the_stop_is_heard_and_the_restart_goes_on_from_the
     browser.until_text("dl.counts", "7");
     assert_eq!(browser.run("return window.mark"), "not loaded anew");
     browser.click("form[action='/ui/executions/1/stop'] button");
-    place.gate.open(2);
+    // More than the chunks that are filled ahead: the stop is heard behind them.
+    place.gate.open(20);
     browser.until_text("h1 .badge", "STOPPED");
     assert!(browser.text("section[aria-labelledby=restart]").contains("Resumes step Count"));
     browser.click("section[aria-labelledby=restart] button.primary");
