@@ -1,7 +1,8 @@
-//! Calls the listeners of a job on the runtime of its execution, and sees to it that a stop, and before the first step
-//! the job's time limit, ends those that hang.
+//! Calls the listeners of a job on the runtime of its execution, and sees to it that those that hang are ended: by a stop,
+//! before the first step by the job's time limit, behind the last one by that of the end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::grace::{Ending, LEAVE_BEHIND_AFTER, within_grace};
 use super::job_end::JobEnd as End;
@@ -38,17 +39,25 @@ pub(super) async fn before(state: &EngineState, job: &Job, scope: &Arc<JobScope>
     }
 }
 
-/// Reports the end of an execution, which is going to be recorded, and adds the errors of listeners to its message.
-pub(super) async fn after(state: &EngineState, scope: &Arc<JobScope>, handle: &Handle, outcome: &mut ExecutionOutcome) {
+/// Reports the end of an execution, which is going to be recorded, and adds the errors of listeners to its message: that
+/// they have taken longer than `limit`, too.
+pub(super) async fn after(
+    state: &EngineState,
+    scope: &Arc<JobScope>,
+    handle: &Handle,
+    limit: Duration,
+    outcome: &mut ExecutionOutcome,
+) {
     if scope.listening.has_job_listeners() {
         // Only ends come here, each of which a started execution has.
         let status = next(Status::Started, outcome.event).unwrap_or(Status::Failed);
         let exit_code = outcome.exit_code.clone().unwrap_or_else(|| status.as_str().to_owned());
+        let bound = Bound::new(Limited::Finally, limit, Duration::ZERO, handle.clock.now());
         let end = JobEnd::new(status, exit_code, outcome.exit_message.clone());
         let called = match scope.listening.are_left_behind() {
             // Their thread still sits in what was called before.
             true => Err(Unfinished::Failed(LEFT_BEHIND.to_owned())),
-            false => call(state, scope, handle, (JobMoment::After(end), None)).await,
+            false => call(state, scope, handle, (JobMoment::After(end), Some(bound))).await,
         };
         if let Err(Unfinished::Failed(message) | Unfinished::OverTime(message)) = called {
             scope.listening.record(&message);
@@ -73,6 +82,10 @@ async fn call(
     let runtime = scope.runtime.handle().map_err(|error| {
         Unfinished::Failed(format!("failed to start a thread for the listeners of the job: {error}"))
     })?;
+    let (name, place) = match &moment {
+        JobMoment::Before(_) => ("before_job", "before its first step"),
+        JobMoment::After(_) => ("after_job", "behind its last step"),
+    };
     let mut called = runtime.spawn(run_listened_job(Arc::clone(scope), moment));
     let ended = tokio::select! {
         biased;
@@ -83,8 +96,8 @@ async fn call(
             if tokio::time::timeout(LEAVE_BEHIND_AFTER, called).await.is_err() {
                 scope.listening.leave_behind();
             }
-            bound.report(&state.events, scope.execution_id, "before_job");
-            return Err(Unfinished::OverTime(format!("{} in a listener, before its first step", bound.message())));
+            bound.report(&state.events, scope.execution_id, name);
+            return Err(Unfinished::OverTime(format!("{} in a listener, {place}", bound.message())));
         }
     };
     let failed = match ended {

@@ -13,7 +13,7 @@ use super::running::{Handle, StopCause};
 use super::state::EngineState;
 use crate::event::Event;
 use crate::execution::{EXIT_DEFINITION_CHANGED, EXIT_SHUTDOWN, JobExecution, StatusEvent, cause_chain};
-use crate::job::{Job, JobParameters, Reached, definition_difference};
+use crate::job::{DEFAULT_FINALLY_TIME_LIMIT, Job, JobParameters, Reached, definition_difference};
 use crate::listener::JobListening;
 use crate::log::LogWriter;
 use crate::repository::rules::flow::latest_rounds;
@@ -64,7 +64,8 @@ async fn run(state: &Arc<EngineState>, execution: JobExecution, past_definition:
     let Some(mut outcome) = outcome(state, end, handle) else { return lost() };
     outcome.exit_code = outcome.exit_code.map(|code| scope.mask.masked(code));
     outcome.exit_message = outcome.exit_message.map(|message| scope.mask.masked(message));
-    job_listeners::after(state, &scope, handle, &mut outcome).await;
+    let limit = job.map_or(DEFAULT_FINALLY_TIME_LIMIT, |job| job.finally_time_limit());
+    job_listeners::after(state, &scope, handle, limit, &mut outcome).await;
     scope.runtime.end();
     log.finish().await;
     if handle.cause().is_some_and(StopCause::is_loss) {

@@ -590,6 +590,26 @@ async fn a_listener_that_hangs_is_ended_by_a_stop_and_its_grace() {
 }
 
 #[tokio::test]
+async fn a_listener_that_hangs_behind_the_last_step_is_ended_by_the_time_limit_of_the_end() {
+    struct Hangs;
+    impl JobListener for Hangs {
+        async fn after_job(&self, _: &JobContext, _: &JobEnd) -> Result<(), BoxError> {
+            std::future::pending().await
+        }
+    }
+    let job = Job::builder("Hangs").finally_time_limit(Duration::from_millis(50));
+    let job = job.listener(|_| Ok(Listeners::new().job(Hangs))).step(TaskStep::builder("Step", |_| Ok(())));
+    let store = TestStore::new();
+    let engine = store.node([job.build().unwrap()]).await;
+    let execution = launch(&engine, "Hangs").await;
+    let message = execution.exit_message.unwrap_or_default();
+    assert_eq!(execution.status, Status::Completed, "{message}");
+    let said = "the steps at the end exceeded their time limit of 50ms in a listener, behind its last step";
+    assert!(message.contains(said), "{message}");
+    engine.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_listener_that_hangs_before_the_job_or_a_step_is_ended_by_their_time_limits() {
     /// Waits for ever: as a future, or with the thread of the listeners until the other end is dropped.
     struct Hangs(Option<Mutex<std::sync::mpsc::Receiver<()>>>);
