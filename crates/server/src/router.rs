@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
+#[cfg(any(feature = "docs", not(feature = "pages")))]
 use axum::response::Redirect;
 use axum::routing::get;
 use oxbatch_core::access::Right;

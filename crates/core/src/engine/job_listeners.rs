@@ -1,5 +1,5 @@
-//! Calls the listeners of a job on the runtime of its execution, and sees to it that those that hang are ended: by a stop,
-//! before the first step by the job's time limit, behind the last one by that of the end.
+//! Calls the listeners of a job on the runtime of its execution, and sees to it that those that hang are ended: by a
+//! stop, before the first step by the job's time limit, behind the last one by that of the end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,8 +39,8 @@ pub(super) async fn before(state: &EngineState, job: &Job, scope: &Arc<JobScope>
     }
 }
 
-/// Reports the end of an execution, which is going to be recorded, and adds the errors of listeners to its message: that
-/// they have taken longer than `limit`, too.
+/// Reports the end of an execution, which is going to be recorded, and adds the errors of listeners to its message, a
+/// time longer than `limit` among them.
 pub(super) async fn after(
     state: &EngineState,
     scope: &Arc<JobScope>,
