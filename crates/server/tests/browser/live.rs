@@ -19,6 +19,8 @@ async fn progress_is_followed_the_stop_is_heard_and_the_restart_goes_on_from_the
     browser.until_text("dl.counts", "7");
     assert_eq!(browser.run("return window.mark"), "not loaded anew");
     browser.click("form[action='/ui/executions/1/stop'] button");
+    // Not before the stop is known: what is let through until then is not stopped.
+    browser.until_text("h1 .badge", "STOPPING");
     // More than the chunks that are filled ahead: the stop is heard behind them.
     place.gate.open(20);
     browser.until_text("h1 .badge", "STOPPED");
