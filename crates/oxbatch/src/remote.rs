@@ -332,10 +332,16 @@ impl RemoteService {
     }
 }
 
-/// An answer of 404 in the words of a command on the database itself, with the culprit.
-fn or_missing<T>(answer: Result<T, RemoteError>, what: Missing, culprit: impl Display) -> Result<T, RemoteError> {
+/// An answer of 404 in the words of a command on the database itself, with the culprit; one that says that something
+/// else is not there stays as it is.
+pub(crate) fn or_missing<T>(
+    answer: Result<T, RemoteError>,
+    what: Missing,
+    culprit: impl Display,
+) -> Result<T, RemoteError> {
+    let is_another = |detail: &str| Missing::ALL.iter().any(|other| *other != what && other.sentence() == detail);
     answer.map_err(|error| match error {
-        RemoteError::Refused { status: 404, address, .. } => {
+        RemoteError::Refused { status: 404, address, detail } if !is_another(&detail) => {
             RemoteError::Missing { what, culprit: culprit.to_string(), address }
         }
         error => error,

@@ -146,6 +146,8 @@ fn what_cannot_be_sent_is_refused_with_a_sentence() {
             ("launch ParameterizedJob batch_size=1e999", 2, "batch_size"),
             ("wait 4711", 2, "execution not found: 4711"),
             ("show 4711 --follow", 2, "execution not found: 4711"),
+            ("backfill NoSuchJob --from 2026-01-01 --to 2026-01-02", 2, "job not found: 'NoSuchJob'"),
+            ("backfill SampleJob --schedule None --from 2026-01-01 --to 2026-01-02", 2, "schedule not found: 'None'"),
         ] {
             let refused = caller.run(&format!("{server}{command}")).expect(code);
             assert!(refused.stderr.starts_with("error: ") && refused.stderr.contains(text), "{refused}");

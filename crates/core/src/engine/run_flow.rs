@@ -1,5 +1,6 @@
 //! Carries out the walk of an execution through its job's flow, then the steps at its end.
 
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -32,8 +33,8 @@ struct Run<'a> {
     finally_time_limit: Duration,
     /// The time limit of the part that runs: of the main part, or of what runs at the end.
     bound: Option<Bound>,
-    /// The rounds of steps that earlier executions have run.
-    rounds: Vec<StepSummary>,
+    /// The rounds of steps that earlier executions have run, until they are passed.
+    rounds: HashMap<(String, u32), StepSummary>,
 }
 
 /// Runs the elements of a job, or the steps whose skipped items are run again.
@@ -62,7 +63,8 @@ pub(super) async fn run_flow(
         };
     }
     *scope.steps.write().unwrap_or_else(PoisonError::into_inner) = latest_rounds(&past.rounds);
-    let rounds = std::mem::take(&mut past.rounds);
+    let rounds = std::mem::take(&mut past.rounds).into_iter();
+    let rounds = rounds.map(|round| ((round.step_name.clone(), round.iteration), round)).collect();
     let bound = job.time_limit().map(|limit| Bound::new(Limited::Job, limit, handle.clock.now(), handle.clock.now()));
     let (scope, finally_time_limit) = (Arc::clone(scope), job.finally_time_limit());
     let mut run = Run { state, graph: &graph, handle, scope, has_context: false, finally_time_limit, bound, rounds };
@@ -232,9 +234,9 @@ impl Run<'_> {
             let (execution_id, step_name) = (self.scope.execution_id, element.name());
             self.state.events.emit(&Event::StepAlreadyComplete { execution_id, step_name });
             // Later elements see the round on their way, as they would without an interruption.
-            let iteration = decision.stop.iteration;
-            let passed = self.rounds.iter().find(|round| round.step_name == step_name && round.iteration == iteration);
-            passed.cloned().into_iter().for_each(|summary| self.note(summary));
+            if let Some(passed) = self.rounds.remove(&(step_name.to_owned(), decision.stop.iteration)) {
+                self.note(passed);
+            }
         }
         self.record_and_follow(walk, decision, None).await
     }

@@ -199,7 +199,8 @@ pub struct StepSummary {
     pub context: ExecutionContext,
 }
 
-/// The latest iteration of each step that an instance has run since its last forced launch, by name.
+/// The steps that an instance has run since its last forced launch, by name: of each the round that was passed last in
+/// the execution, else its latest.
 pub type StepSummaries = BTreeMap<String, StepSummary>;
 
 #[cfg(test)]

@@ -30,6 +30,20 @@ pub enum Missing {
 }
 
 impl Missing {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::Job,
+        Self::Execution,
+        Self::Instance,
+        Self::StepExecution,
+        Self::Node,
+        Self::Schedule,
+        Self::Fire,
+        Self::Backfill,
+        Self::Channel,
+        Self::Bulk,
+    ];
+
     /// The words as a fragment, and as a sentence of its own.
     const fn words(self) -> (&'static str, &'static str) {
         match self {

@@ -11,6 +11,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
 use crate::program::Program;
+use crate::remote::or_missing;
 use crate::table::{Align, Table};
 use oxbatch_core::repository::Missing;
 
@@ -137,7 +138,9 @@ async fn plan(connection: &Connection, input: &BackfillInput) -> Result<Value, C
             value(BackfillPlanView::from(operator.scheduler().plan_backfill(&request).await?))
         }
         Connection::Service(service) => {
-            Ok(service.change_named("/backfills/plan", Some(value(input)?), Missing::Job, &input.job).await?)
+            let answer = service.change_named("/backfills/plan", Some(value(input)?), Missing::Job, &input.job).await;
+            let schedule = input.schedule.as_deref().unwrap_or_default();
+            Ok(or_missing(answer, Missing::Schedule, format_args!("'{schedule}'"))?)
         }
     }
 }
@@ -149,7 +152,9 @@ async fn start(connection: &Connection, input: &BackfillInput) -> Result<Value, 
             value(BackfillView::from(operator.scheduler().start_backfill(&request).await?))
         }
         Connection::Service(service) => {
-            Ok(service.change_named("/backfills", Some(value(input)?), Missing::Job, &input.job).await?)
+            let answer = service.change_named("/backfills", Some(value(input)?), Missing::Job, &input.job).await;
+            let schedule = input.schedule.as_deref().unwrap_or_default();
+            Ok(or_missing(answer, Missing::Schedule, format_args!("'{schedule}'"))?)
         }
     }
 }

@@ -101,7 +101,7 @@ impl DecisionFacts {
         &self.parameters
     }
 
-    /// The latest iteration of a step that has run; `None` for one that has not.
+    /// A step that has run: its round on the way to this decision, else its latest; `None` for one that has not.
     pub fn step(&self, name: &str) -> Option<&StepSummary> {
         self.steps.get(name)
     }
