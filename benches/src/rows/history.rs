@@ -81,7 +81,7 @@ impl Question {
     const fn calls(self) -> u32 {
         match self {
             Self::Launch => 15,
-            Self::Jobs | Self::PageUpToPast => 3,
+            Self::Jobs => 3,
             _ => 60,
         }
     }
@@ -126,7 +126,7 @@ impl Question {
             }
             Self::Jobs => {
                 for number in 0..fill::JOBS {
-                    repository.job_summary(&fill::job_name(number)).await?;
+                    repository.job_counts(&fill::job_name(number)).await?;
                 }
                 return Ok(());
             }

@@ -110,6 +110,8 @@ macro_rules! repository_conformance {
             reading: [
                 lists_are_filtered_and_paged_without_gaps,
                 instances_are_counted_by_job,
+                lists_by_time_survive_clocks_that_go_back,
+                the_span_of_the_caller_is_kept,
                 the_last_execution_of_each_instance_is_found,
                 parameters_read_back_exactly,
                 executions_are_found_by_parameters,

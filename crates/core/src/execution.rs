@@ -10,6 +10,7 @@ mod parameters;
 mod shares;
 mod skip;
 mod status;
+mod trace_parent;
 
 use jiff::Timestamp;
 
@@ -29,6 +30,7 @@ pub(crate) use parameters::{Sealed, SecretForm};
 pub use shares::{PhaseShares, StepPhase};
 pub use skip::{MAX_SKIPPED_BYTES, SkipPhase, SkippedItem, StoredSkip, UnknownSkipPhase};
 pub use status::{IllegalTransition, Status, StatusEvent, UnknownStatus, next};
+pub use trace_parent::{InvalidTraceParent, TraceParent};
 
 use crate::words::id;
 
@@ -110,6 +112,8 @@ pub struct JobExecution {
     pub rerun_by: Option<ExecutionId>,
     /// When its status changed last; by the clock of the store from its launch on.
     pub change_time: Timestamp,
+    /// The span of the caller of its launch.
+    pub trace_parent: Option<TraceParent>,
 }
 
 /// One attempt to run a step.

@@ -44,8 +44,8 @@ pub use node::{
 pub use notices::{AttemptEnd, NoticePage, Notices, ServiceChannels};
 pub use past::{InstancePast, PastAttempt};
 pub use query::{
-    Changes, ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary,
-    KeptSkips, PageRequest, ParameterMatch, PendingSkips, PoolStatus, SkipPage, Workload, rows_to_read,
+    Changes, ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, KeptSkips,
+    PageRequest, ParameterMatch, PendingSkips, PoolStatus, SkipPage, Workload, rows_to_read,
 };
 pub use requests::{
     Admission, ChunkAck, ChunkSave, ClaimRequest, Claimed, Compacted, ExecutionOutcome, FlowPast, FlowRecord,
@@ -253,8 +253,16 @@ pub trait History: Send + Sync + 'static {
     /// The executions that have not ended, by job and status. Its cost depends on their number alone.
     fn workload(&self) -> RepositoryFuture<'_, Vec<Workload>>;
 
-    /// The last execution of a job and how many of its executions have which status.
-    fn job_summary<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, JobSummary>;
+    /// The number of executions of a job by status; statuses without any are left out. It counts all of them: a million
+    /// take about a tenth of a second.
+    fn job_counts<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, StatusCounts>;
+
+    /// The newest execution of a job.
+    fn newest_of_job<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, Option<JobExecution>> {
+        let filter = ExecutionFilter { job_name: Some(job_name.to_owned()), ..ExecutionFilter::default() };
+        let page = self.executions(filter, PageRequest { before: None, limit: 1 });
+        Box::pin(async move { Ok(page.await?.executions.into_iter().next()) })
+    }
 }
 
 /// The processes that share a store.

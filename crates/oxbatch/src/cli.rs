@@ -7,7 +7,7 @@ pub(crate) use parse::{Reply, parse};
 
 use crate::commands;
 use crate::exit::Exit;
-use crate::settings::{CONFIG, client, database, engine, logging, output, secrets, server};
+use crate::settings::{CONFIG, client, database, engine, logging, output, secrets, server, traces};
 
 /// Over the flags that every command has, in its help.
 const SETTINGS: &str = "Settings";
@@ -45,6 +45,8 @@ pub(crate) struct GlobalArgs {
     pub(crate) secrets_key_file: Option<String>,
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "FOLDER", help = secrets::FOLDER.help())]
     pub(crate) secrets_dir: Option<String>,
+    #[arg(long, global = true, help_heading = SETTINGS, value_name = "URL", help = traces::ENDPOINT.help())]
+    pub(crate) otlp_endpoint: Option<String>,
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "LEVEL", help = logging::LEVEL.help())]
     pub(crate) log_level: Option<String>,
     #[arg(long, global = true, help_heading = SETTINGS, value_name = "FORMAT", help = logging::FORMAT.help())]

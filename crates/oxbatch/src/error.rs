@@ -30,6 +30,8 @@ pub(crate) enum CliError {
     UnknownJob { name: String, known: Vec<String> },
     #[error("{}: '{name}'; this service has no jobs", Missing::Job)]
     NoJobs { name: String },
+    #[error(transparent)]
+    Traces(#[from] crate::traces::ExporterError),
     #[error("the jobs of this service cannot be registered: {problem}")]
     Registry { problem: String },
     #[error(
@@ -140,7 +142,8 @@ impl CliError {
             | Self::NoExecutions { .. }
             | Self::Runtime { .. }
             | Self::Output { .. }
-            | Self::Serve(_) => Exit::Unusable,
+            | Self::Serve(_)
+            | Self::Traces(_) => Exit::Unusable,
             #[cfg(feature = "postgres")]
             Self::NoTables { .. } => Exit::Unusable,
             Self::Preview(PreviewError::Thread(_)) => Exit::Unusable,

@@ -103,6 +103,12 @@ mod systemd;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trace_parent;
+#[cfg(feature = "otlp")]
+mod traces;
+#[cfg(not(feature = "otlp"))]
+#[path = "no_traces.rs"]
+mod traces;
 mod trail;
 mod user;
 mod view;

@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use oxbatch_core::engine::{Operator, OperatorError};
+use oxbatch_core::engine::{EngineConfig, Operator, OperatorError};
 use oxbatch_core::execution::cause_chain;
 use oxbatch_core::listener::ListenerFactory;
+use oxbatch_core::repository::JobRepository;
 use oxbatch_core::secret::Secrets;
 use oxbatch_core::{BoxError, JobRegistry};
 
@@ -18,7 +20,8 @@ use crate::remote::RemoteService;
 use crate::settings::database::DatabaseSettings;
 use crate::settings::engine::EngineSettings;
 use crate::settings::logging::LogSettings;
-use crate::settings::{Sources, client, output, secrets};
+use crate::settings::{Sources, client, output, secrets, traces};
+use crate::traces::Traces;
 use crate::trail::Trail;
 use crate::{colour, commands, completion, database, hide, log, signals};
 
@@ -125,6 +128,19 @@ impl Program {
     /// The keys that encrypt secret parameters, and the folder of named secrets.
     pub(crate) fn secrets(&self) -> Result<Secrets, CliError> {
         Ok(secrets::resolve(&self.globals, &self.sources)?)
+    }
+
+    /// The export of traces where the settings name a collector: it consumes the events of an engine that is yet to be
+    /// started.
+    pub(crate) fn traces(
+        &self,
+        config: &mut EngineConfig,
+        repository: &Arc<dyn JobRepository>,
+    ) -> Result<Option<Traces>, CliError> {
+        let Some(endpoint) = traces::resolve(&self.globals, &self.sources)? else { return Ok(None) };
+        let traces = Traces::start(endpoint, config, Arc::clone(repository))?;
+        config.consumers.push(traces.consumer());
+        Ok(Some(traces))
     }
 
     /// The settings of the node; of the service with its flags.

@@ -11,7 +11,7 @@ use std::fmt::Display;
 pub(crate) use error::RemoteError;
 use http::Http;
 pub(crate) use http::{encode, tls};
-use oxbatch_core::execution::{ExecutionId, StoredSkip};
+use oxbatch_core::execution::{ExecutionId, StoredSkip, TraceParent};
 use oxbatch_core::job::ParameterType;
 use oxbatch_core::log::{KeptLine, LogPosition};
 use oxbatch_core::repository::{Drain, Missing, NodeStatus};
@@ -41,6 +41,7 @@ pub(crate) struct RemoteLaunch {
     pub(crate) priority: Option<i32>,
     /// The same launch with the same key is answered by the same execution, so a lost answer is asked for again.
     pub(crate) idempotency_key: String,
+    pub(crate) trace_parent: Option<TraceParent>,
 }
 
 /// The parameters of a query in their order; those without a value are left out.
@@ -89,7 +90,10 @@ impl RemoteService {
         let accept_changes = launch.accept_changes.then_some(true);
         let query = query.with("accept_changes", accept_changes).with("priority", launch.priority);
         let path = query.on(&format!("/jobs/{}/launch", encode(job)));
-        let headers = [("content-type", "application/json"), ("idempotency-key", launch.idempotency_key.as_str())];
+        let trace_parent = launch.trace_parent.map(|parent| parent.to_string());
+        let mut headers = vec![("content-type", "application/json")];
+        headers.push(("idempotency-key", launch.idempotency_key.as_str()));
+        headers.extend(trace_parent.as_deref().map(|parent| ("traceparent", parent)));
         let launched = self.http.post_again(&path, &headers, Value::Object(launch.parameters).to_string()).await;
         let launched: LaunchedShape = or_missing(launched, Missing::Job, format_args!("'{job}'"))?;
         Ok(ExecutionId(launched.execution_id))

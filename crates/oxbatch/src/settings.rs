@@ -11,6 +11,7 @@ pub(crate) mod output;
 mod password;
 pub(crate) mod secrets;
 pub(crate) mod server;
+pub(crate) mod traces;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -29,7 +30,7 @@ pub(crate) const CONFIG: Setting = Setting {
 };
 
 /// Every setting that the file may hold.
-const ALL: [&[Setting]; 7] = [
+const ALL: [&[Setting]; 8] = [
     &client::SETTINGS,
     &database::SETTINGS,
     &server::SETTINGS,
@@ -37,6 +38,7 @@ const ALL: [&[Setting]; 7] = [
     &logging::SETTINGS,
     &output::SETTINGS,
     &secrets::SETTINGS,
+    &traces::SETTINGS,
 ];
 
 /// The names of one setting.

@@ -66,6 +66,7 @@ async fn repository(folder: &std::path::Path) -> (SqliteRepository, oxbatch_core
         },
         after: None,
         idempotency: None,
+        trace_parent: None,
     };
     let lease = repository.launch(request).await.unwrap().lease.unwrap();
     let step = NewStep {

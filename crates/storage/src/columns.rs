@@ -4,7 +4,14 @@
 macro_rules! execution_columns {
     () => {
         "id, job_instance_id, job_name, status, create_time, start_time, end_time, exit_code, exit_message, \
-         parameters, forced, node, recovery_count, priority, rerun_of, rerun_by, change_time"
+         parameters, forced, node, recovery_count, priority, rerun_of, rerun_by, change_time, trace_parent"
+    };
+}
+
+/// The newest creation time among the executions before the one that a statement creates.
+macro_rules! newest_before {
+    () => {
+        "(SELECT max(before.create_time) FROM oxbatch_job_execution AS before)"
     };
 }
 
@@ -67,6 +74,6 @@ macro_rules! flow_columns {
 }
 
 pub(crate) use {
-    attempt_columns, execution_columns, flow_columns, instance_columns, rerun_source_columns, running_columns,
-    skip_columns, step_columns,
+    attempt_columns, execution_columns, flow_columns, instance_columns, newest_before, rerun_source_columns,
+    running_columns, skip_columns, step_columns,
 };

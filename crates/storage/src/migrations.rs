@@ -158,6 +158,20 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         #[cfg(feature = "postgres")]
         postgres: include_str!("../migrations/postgres/0021_search.sql"),
     },
+    Migration {
+        number: 22,
+        name: "trace_parents",
+        sqlite: include_str!("../migrations/sqlite/0022_trace_parents.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0022_trace_parents.sql"),
+    },
+    Migration {
+        number: 23,
+        name: "time_order",
+        sqlite: include_str!("../migrations/sqlite/0023_time_order.sql"),
+        #[cfg(feature = "postgres")]
+        postgres: include_str!("../migrations/postgres/0023_time_order.sql"),
+    },
 ];
 
 /// Number of the newest migration that this version knows.

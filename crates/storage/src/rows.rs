@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use oxbatch_core::execution::{
-    ControlTotals, Counters, ExecutionId, FlowEntry, InstanceId, JobExecution, JobInstance, MainResult, SkippedItem,
-    Status, StepExecution, StepExecutionId, StoredSkip, Taken,
+    ControlTotals, Counters, ExecutionId, FlowEntry, InstanceId, InvalidTraceParent, JobExecution, JobInstance,
+    MainResult, SkippedItem, Status, StepExecution, StepExecutionId, StoredSkip, Taken,
 };
 use oxbatch_core::job::{DateTime, JobParameters, Parameter, ParameterValue, SecretValue};
 use oxbatch_core::repository::rules::launch::{LastExecution, definition_of_past};
@@ -17,7 +17,7 @@ use oxbatch_core::repository::rules::time::RunningTime;
 use oxbatch_core::repository::{Claimed, InstanceParameter, KeptSkips, Lease, PreviousExecution, RenewedLease};
 
 /// The number of columns of `execution_columns!()`: the position of what a statement asks for besides.
-pub(crate) const EXECUTION_COLUMNS: usize = 17;
+pub(crate) const EXECUTION_COLUMNS: usize = 18;
 
 /// The number of columns of an attempt.
 pub(crate) const ATTEMPT_COLUMNS: usize = 27;
@@ -88,6 +88,13 @@ pub(crate) fn execution<R: StoredRow>(row: &R) -> Result<JobExecution, R::Error>
         rerun_by: row.value::<Option<i64>>(15)?.map(ExecutionId),
         // Rows of older versions have none.
         change_time: row.time(16, id)?.or(end_time).or(start_time).unwrap_or(create_time),
+        trace_parent: match row.optional_text(17)? {
+            Some(text) => Some(
+                text.parse()
+                    .map_err(|error: InvalidTraceParent| R::unreadable("trace parent of execution", id, error))?,
+            ),
+            None => None,
+        },
     })
 }
 

@@ -15,7 +15,7 @@ pub enum Upgrade {
 }
 
 /// Migrations after which nodes of the version before can go on: they miss nothing of what is new.
-const COMPATIBLE: &[i64] = &[14];
+const COMPATIBLE: &[i64] = &[14, 22];
 
 impl Upgrade {
     /// `true` if a migration waits until other nodes have ended.

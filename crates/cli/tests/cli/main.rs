@@ -20,4 +20,5 @@ mod service;
 mod settings;
 mod signals;
 mod snapshots;
+mod traces;
 mod wildlife;

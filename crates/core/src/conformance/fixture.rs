@@ -49,6 +49,7 @@ pub fn launch_of(key: i64) -> LaunchRequest {
         },
         after: None,
         idempotency: None,
+        trace_parent: None,
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Backend;
 use super::fixture::{JOB, LONG, Process, admitted, launch_of, outcome};
-use crate::execution::{ExecutionId, InstanceId, Status, StatusEvent};
+use crate::execution::{ExecutionId, InstanceId, Status, StatusEvent, TraceParent};
 use crate::job::{DateTime, JobParameters, Parameter, ParameterType, SecretValue};
 use crate::repository::{
     ExecutionFilter, ExecutionOutcome, InstanceFilter, LaunchRequest, PageRequest, RepositoryError,
@@ -77,6 +77,42 @@ pub async fn lists_are_filtered_and_paged_without_gaps(backend: &dyn Backend) {
     let first = process.repository.instances(instances.clone(), page).await.unwrap();
     let rest = process.repository.instances(instances, PageRequest { before: first.next, limit: 2 }).await.unwrap();
     assert_eq!((first.instances.len(), rest.instances.len(), rest.next), (2, 1, None));
+}
+
+/// Clocks that go back, far or a little, hide no execution from a list by time.
+pub async fn lists_by_time_survive_clocks_that_go_back(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let start = Timestamp::from_second(1_700_000_000).unwrap();
+    // Minutes after the start, in the order of the launches.
+    let minutes: [i64; 12] = [0, 600, 30, 29, 31, 900, 900, 45, 1_000, 5, 1_001, 2_000];
+    let mut launched = Vec::new();
+    for (key, minute) in (0_i64..).zip(minutes) {
+        let time = start + SignedDuration::from_mins(minute);
+        let request = admitted(launch_of(key), |admission| admission.time = time);
+        launched.push((process.launch(request).await.unwrap().execution.id, minute));
+    }
+    let bounds = [None, Some(0), Some(29), Some(31), Some(46), Some(600), Some(901), Some(1_001), Some(3_000)];
+    for (from, to) in bounds.iter().flat_map(|from| bounds.map(|to| (*from, to))) {
+        let time = |minute: Option<i64>| minute.map(|minute| start + SignedDuration::from_mins(minute));
+        let filter = ExecutionFilter { from: time(from), to: time(to), ..ExecutionFilter::default() };
+        let is_in = |minute: i64| from.is_none_or(|from| minute >= from) && to.is_none_or(|to| minute < to);
+        let expected = launched.iter().rev().filter(|(_, minute)| is_in(*minute)).map(|(id, _)| *id);
+        let expected: Vec<ExecutionId> = expected.collect();
+        for limit in [1, 3, 100] {
+            assert_eq!(all(&process, &filter, limit).await, expected, "{from:?} to {to:?} by {limit}");
+        }
+    }
+}
+
+/// A launch keeps the span of its caller, and what resumes it goes on with it.
+pub async fn the_span_of_the_caller_is_kept(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let parent: TraceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".parse().unwrap();
+    let launched = process.launch(LaunchRequest { trace_parent: Some(parent), ..launch_of(0) }).await.unwrap();
+    assert_eq!(launched.execution.trace_parent, Some(parent));
+    assert_eq!(process.execution(launched.execution.id).await.trace_parent, Some(parent));
+    let other = process.launch(launch_of(1)).await.unwrap();
+    assert_eq!(process.execution(other.execution.id).await.trace_parent, None);
 }
 
 /// Of each instance the last execution, whatever has become of it; of none that there is not.
@@ -158,16 +194,16 @@ pub async fn parameters_read_back_exactly(backend: &dyn Backend) {
 /// Counts are by status, and the newest execution is the last.
 pub async fn a_summary_counts_by_status(backend: &dyn Backend) {
     let process = Process::start(backend).await;
-    let empty = process.repository.job_summary(JOB).await.unwrap();
-    assert_eq!((empty.last_execution, empty.counts), (None, Vec::new()));
+    assert_eq!(process.repository.job_counts(JOB).await.unwrap(), []);
+    assert_eq!(process.repository.newest_of_job(JOB).await.unwrap(), None);
     for key in 0..3 {
         let lease = process.run(key, LONG).await;
         process.end(&lease, if key == 0 { StatusEvent::Fail } else { StatusEvent::Complete }).await;
     }
     let last = process.launch(launch_of(9)).await.unwrap().execution;
-    let summary = process.repository.job_summary(JOB).await.unwrap();
-    assert_eq!(summary.counts, [(Status::Starting, 1), (Status::Failed, 1), (Status::Completed, 2)]);
-    assert_eq!(summary.last_execution, Some(last));
+    let counts = process.repository.job_counts(JOB).await.unwrap();
+    assert_eq!(counts, [(Status::Starting, 1), (Status::Failed, 1), (Status::Completed, 2)]);
+    assert_eq!(process.repository.newest_of_job(JOB).await.unwrap(), Some(last));
     let health = process.repository.health().await.unwrap();
     assert_eq!(health.migration, health.expected_migration);
 }

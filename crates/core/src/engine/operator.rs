@@ -149,8 +149,8 @@ impl Operator {
     /// # Errors
     /// [`OperatorError::UnknownJob`], or when the repository fails.
     pub async fn check_job_name(&self, name: &str) -> Result<(), OperatorError> {
-        let is_known = self.inner.registry.get(name).is_some()
-            || self.inner.repository.job_summary(name).await?.last_execution.is_some();
+        let is_known =
+            self.inner.registry.get(name).is_some() || self.inner.repository.newest_of_job(name).await?.is_some();
         if is_known { Ok(()) } else { Err(OperatorError::UnknownJob { name: name.to_owned() }) }
     }
 

@@ -168,6 +168,7 @@ mod tests {
             rerun_of: None,
             rerun_by: None,
             change_time: Timestamp::UNIX_EPOCH,
+            trace_parent: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{RerunStep, StatusCounts};
+use super::RerunStep;
 use crate::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, Status, StoredSkip};
 use crate::job::Parameter;
 
@@ -212,15 +212,6 @@ pub struct InstanceParameter {
     pub name: String,
     /// Its value and flags.
     pub parameter: Parameter,
-}
-
-/// A job as a list of jobs shows it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct JobSummary {
-    /// Its newest execution.
-    pub last_execution: Option<JobExecution>,
-    /// The number of executions by status; statuses without any are left out.
-    pub counts: StatusCounts,
 }
 
 /// The executions of a job that have not ended and have the same status.

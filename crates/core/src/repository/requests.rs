@@ -9,7 +9,7 @@ use super::rules::purge::PurgePosition;
 use super::{KnownJobs, Lease, Node, RunLimits, StepFence};
 use crate::execution::{
     ContextChanges, Counters, ExecutionId, FlowEntry, JobExecution, JobParameters, MainResult, PhaseShares,
-    SkippedItem, Status, StatusEvent, StepSummary,
+    SkippedItem, Status, StatusEvent, StepSummary, TraceParent,
 };
 
 /// The way in which a new execution comes to run: from the queue, or at once on the node that launches it.
@@ -50,6 +50,8 @@ pub struct LaunchRequest {
     pub after: Option<ExecutionId>,
     /// Makes the same launch again answer the same execution.
     pub idempotency: Option<IdempotencyKey>,
+    /// The span of the caller.
+    pub trace_parent: Option<TraceParent>,
 }
 
 /// Asks for an execution that runs the skipped items of another again.

@@ -43,6 +43,7 @@ pub(super) async fn run(
     if let Some(progress) = &progress {
         config.consumers.push(progress.clone());
     }
+    let traces = program.traces(&mut config, &repository)?;
     let signals = Signals::install().map_err(|source| CliError::Runtime { source })?;
     let engine = Engine::start(program.registry.clone(), repository, config).await?;
     let ended = match launch(&engine).await {
@@ -62,6 +63,9 @@ pub(super) async fn run(
         }
     };
     engine.shutdown().await;
+    if let Some(traces) = traces {
+        traces.close().await;
+    }
     let execution = ended?;
     watch.report(&program.registry, &execution, json)?;
     Ok(Exit::of_job(execution.status, of_job(&program.registry, &execution)))

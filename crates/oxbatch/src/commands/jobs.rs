@@ -5,7 +5,7 @@ mod one;
 use std::collections::BTreeMap;
 
 use clap::Args;
-use oxbatch_core::repository::JobSummary;
+use oxbatch_core::repository::StatusCounts;
 use oxbatch_core::{Job, ParameterDeclaration};
 use oxbatch_server::view::JobView;
 
@@ -122,13 +122,13 @@ async fn views<'a>(program: &Program, jobs: impl IntoIterator<Item = &'a Job>) -
     let repository = database::open_if_there(program.database()?, Access::Read).await?;
     let mut views = Vec::new();
     for job in jobs {
-        let (mut summary, mut last) = (JobSummary::default(), None);
+        let (mut counts, mut last) = (StatusCounts::default(), None);
         if let Some(repository) = &repository {
-            summary = repository.job_summary(job.name()).await?;
-            let newest = summary.last_execution.take().into_iter().collect();
+            counts = repository.job_counts(job.name()).await?;
+            let newest = repository.newest_of_job(job.name()).await?.into_iter().collect();
             last = view::executions(repository.as_ref(), &program.registry, newest).await?.pop();
         }
-        views.push(JobView::new(job, summary.counts, last));
+        views.push(JobView::new(job, counts, last));
     }
     Ok(views)
 }

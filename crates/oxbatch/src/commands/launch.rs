@@ -18,6 +18,7 @@ use crate::output;
 use crate::parameters::{given, to_json};
 use crate::program::Program;
 use crate::remote::{RemoteLaunch, RemoteService};
+use crate::trace_parent::trace_parent;
 
 /// Arguments of `launch`.
 #[derive(Debug, Args)]
@@ -73,6 +74,7 @@ async fn in_database(program: &Program, operator: &Operator, arguments: &LaunchA
         idempotency_key: arguments.idempotency_key.clone(),
         priority: arguments.priority,
         accept_changes: arguments.accept_changes,
+        trace_parent: trace_parent(),
     };
     let launched = operator.launch(&arguments.job, given(&arguments.parameters)?, options).await;
     let launched = launched.map_err(|error| program.explain(error))?;
@@ -91,6 +93,7 @@ async fn at_service(service: &RemoteService, arguments: &LaunchArgs) -> Result<E
         accept_changes: arguments.accept_changes,
         priority: arguments.priority,
         idempotency_key: arguments.idempotency_key.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+        trace_parent: trace_parent(),
     };
     Ok(service.launch(&arguments.job, launch).await?)
 }

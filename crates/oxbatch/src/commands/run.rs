@@ -10,6 +10,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::parameters::given;
 use crate::program::Program;
+use crate::trace_parent::trace_parent;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -66,7 +67,9 @@ pub(crate) async fn run(program: &Program, arguments: RunArgs) -> Result<Exit, C
         if !new_run {
             engine.clear_the_way(&name, given.clone()).await?;
         }
-        let options = LaunchOptions { force, new_run, priority, accept_changes, ..LaunchOptions::default() };
+        let trace_parent = trace_parent();
+        let options =
+            LaunchOptions { force, new_run, priority, accept_changes, trace_parent, ..LaunchOptions::default() };
         engine.launch_here(&name, given, options).await
     })
     .await

@@ -58,6 +58,7 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
     let repository = database::open_or_create(settings, access).await?;
     let location = repository.location();
     let (version, node) = (config.version.clone(), config.node.clone());
+    let traces = program.traces(&mut config, &repository)?;
     info!(version, node.name, node.id = %node.boot_id, database = location, "starting");
     let engine = Engine::start(program.registry.clone(), Arc::clone(&repository), config).await?;
     info!(address = %bound.address(), "ready");
@@ -83,6 +84,9 @@ pub(crate) async fn run(program: &Program, arguments: ServeArgs) -> Result<Exit,
             serving.await;
         }
     });
+    if let Some(traces) = traces {
+        traces.close().await;
+    }
     info!("stopped");
     match gone {
         Some(gone) => Err(gone.into()),

@@ -210,6 +210,7 @@ pub(super) struct ExecutionShape {
     node: Option<String>,
     rerun_of: Option<i64>,
     rerun_by: Option<i64>,
+    traceparent: Option<String>,
 }
 
 /// A step execution.
@@ -368,6 +369,7 @@ impl ExecutionShape {
             rerun_of: self.rerun_of.map(ExecutionId),
             rerun_by: self.rerun_by.map(ExecutionId),
             change_time: self.change_time.or(self.end_time).or(self.start_time).unwrap_or(self.create_time),
+            trace_parent: self.traceparent.and_then(|parent| parent.parse().ok()),
         })
     }
 }

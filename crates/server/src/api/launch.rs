@@ -61,6 +61,9 @@ impl StrictQuery for LaunchQuery {
         ("idempotency-key" = Option<String>, Header,
             description = "The same key with the same launch gets the first answer again for 24 hours",
             pattern = "^[!-~]{1,255}$", nullable = false),
+        ("traceparent" = Option<String>, Header,
+            description = "The caller's span, as W3C Trace Context has it: kept with the execution, whose spans are its children; one that is not valid is ignored",
+            example = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", nullable = false),
     ),
     request_body(
         description = "The parameters of the launch by name, or nothing. Dates are strings.",
@@ -92,6 +95,7 @@ pub(crate) async fn launch(
         idempotency_key: header::idempotency_key(&headers)?,
         priority: query.priority,
         accept_changes: query.accept_changes,
+        trace_parent: header::trace_parent(&headers),
     };
     let launched = state.engine().launch(&job_name, given, options).await?;
     Ok(answer(&state, launched, query.wait).await)

@@ -1,6 +1,7 @@
 //! Reads headers that may stand once.
 
 use axum::http::HeaderMap;
+use oxbatch_core::execution::TraceParent;
 
 use crate::error::{Problem, ProblemKind};
 
@@ -17,6 +18,11 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Pro
         return Err(Problem::new(ProblemKind::InvalidHeader, detail));
     }
     Ok(key.map(str::to_owned))
+}
+
+/// The caller's span. One that is not valid is ignored, as the recommendation says: no launch fails for its trace.
+pub(crate) fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
+    single(headers, "traceparent").ok()??.parse().ok()
 }
 
 /// The tag that the caller's If-Match names; `None` where it is missing or takes any.

@@ -171,5 +171,6 @@ pub(super) fn options(form: &Form) -> Result<LaunchOptions, Problem> {
         idempotency_key: form.get("key").filter(is_key).map(str::to_owned),
         priority: rank,
         accept_changes: form.is_on("accept_changes"),
+        trace_parent: None,
     })
 }

@@ -65,6 +65,10 @@ pub struct ExecutionView {
     /// The newest execution that has run its skipped items again.
     #[schema(minimum = 1, required)]
     pub(crate) rerun_by: Option<i64>,
+    /// The span of the caller of its launch, as the header traceparent had it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]
+    pub(crate) traceparent: Option<String>,
 }
 
 /// The progress of the newest step of an execution.
@@ -114,6 +118,7 @@ impl ExecutionView {
             held_up_by: None,
             rerun_of: execution.rerun_of.map(|id| id.0),
             rerun_by: execution.rerun_by.map(|id| id.0),
+            traceparent: execution.trace_parent.map(|parent| parent.to_string()),
         }
     }
 

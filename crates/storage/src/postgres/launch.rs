@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, JobExecution, Status};
 use oxbatch_core::job::{ParameterType, ParameterValue, Reached, SECRET_SHOWN, SecretValue};
 use oxbatch_core::repository::rules::launch::{self as rules, KEYS_CLEARED, LastExecution, Origin};
+use oxbatch_core::repository::rules::list::backstep_to_note;
 use oxbatch_core::repository::rules::time::RunningTime;
 use oxbatch_core::repository::{Admission, IdempotencyKey, LaunchRequest, Launched, RepositoryError};
 
@@ -17,6 +18,7 @@ use super::rows;
 use super::run_number;
 use super::session::{Session, Values};
 use super::sql::{execution_columns, now};
+use crate::columns::newest_before;
 use crate::conditions::overwrites_key;
 use crate::rows::microseconds;
 
@@ -287,15 +289,18 @@ pub(super) async fn create_execution(
             concat!(
                 "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, start_time,
                      parameters, context, forced, first_execution_id, rerun_of, node, lease_owner, lease_epoch, priority,
-                     restartable, definition, past_definition, lease_deadline, running_since, change_time)
+                     restartable, definition, past_definition, lease_deadline, running_since, trace_parent,
+                     change_time)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $17, $18, ",
                 now!(),
                 " + make_interval(secs => $16), CASE WHEN $16 IS NULL THEN NULL ELSE ",
                 now!(),
-                " END, ",
+                " END, $19, ",
                 now!(),
                 ") RETURNING ",
-                execution_columns!()
+                execution_columns!(),
+                ", ",
+                newest_before!()
             ),
             &[
                 &instance_id,
@@ -316,10 +321,30 @@ pub(super) async fn create_execution(
                 &begin.lease.map(seconds),
                 &request.definition.as_deref().filter(|_| begin.lease.is_some()),
                 &origin.definition.as_ref().map(|(_, definition)| definition),
+                &request.trace_parent.map(|parent| parent.to_string()),
             ],
         )
         .await?;
-    rows::execution(&row)
+    let execution = rows::execution(&row)?;
+    note_time_order(session, execution.create_time, row.try_get(rows::EXECUTION_COLUMNS)?).await?;
+    Ok(execution)
+}
+
+/// Notes by how much an execution is created before one with a smaller id: lists by time count on it.
+async fn note_time_order(
+    session: &Session,
+    create_time: Timestamp,
+    newest: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    if let Some(backstep) = backstep_to_note(create_time, newest) {
+        session
+            .execute(
+                "UPDATE oxbatch_time_order SET backstep = greatest(backstep, $1) WHERE backstep < $1",
+                &[&backstep],
+            )
+            .await?;
+    }
+    Ok(())
 }
 
 /// The running execution of an instance: the one because of which the index has refused another.
@@ -348,17 +373,19 @@ pub(super) async fn create_successor(
             concat!(
                 "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, parameters, context,
                      forced, first_execution_id, recovery_count, priority, rerun_of, restartable, launch_execution_id,
-                     earlier_time, past_definition, change_time)
+                     earlier_time, past_definition, trace_parent, change_time)
                  SELECT job_instance_id, job_name, $2, $3, parameters, context, FALSE, coalesce(first_execution_id, id),
                      $4, priority, rerun_of, restartable, coalesce(launch_execution_id, id), $5,
-                     CASE WHEN rerun_of IS NULL THEN coalesce(definition, past_definition) END, ",
+                     CASE WHEN rerun_of IS NULL THEN coalesce(definition, past_definition) END, trace_parent, ",
                 now!(),
-                " FROM oxbatch_job_execution WHERE id = $1 RETURNING id, rerun_of"
+                " FROM oxbatch_job_execution WHERE id = $1 RETURNING id, rerun_of, ",
+                newest_before!()
             ),
             &[&of.0, &Status::Starting.as_str(), &time, &recovery_count, &microseconds(running.total())],
         )
         .await?;
     let id = ExecutionId(row.try_get(0)?);
+    note_time_order(session, time, row.try_get(2)?).await?;
     if let Some(of) = row.try_get(1)? {
         rerun::link(session, of, id).await?;
     }

@@ -1,12 +1,10 @@
 //! Lists and details: keyset pages over indexes, never OFFSET.
 
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
-use oxbatch_core::repository::rules::list::{
-    FEW_INSTANCES, NARROW_SPAN, Span, is_search, search_down_to, time_question,
-};
+use oxbatch_core::repository::rules::list::{FEW_INSTANCES, IdRange, bounding_times, is_search, search_down_to};
 use oxbatch_core::repository::{
-    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, Missing,
-    PageRequest, RepositoryError, SkipPage, Workload, rows_to_read,
+    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, Missing, PageRequest,
+    RepositoryError, SkipPage, StatusCounts, Workload, rows_to_read,
 };
 use tokio_postgres::types::{ToSql, Type};
 
@@ -29,11 +27,13 @@ pub(super) async fn executions(
     if is_no_name(filter.job_name.as_deref()) {
         return Ok(ExecutionPage { executions: Vec::new(), next: None });
     }
+    let range = id_range(session, filter).await?;
+    let page = range.page(page);
     if is_search(filter) {
-        return search(session, filter, page).await;
+        return search(session, filter, page, range).await;
     }
-    let by_time = is_better_by_time(session, filter, page).await?;
-    Ok(ExecutionPage::of(found(session, filter, page, &dialect(by_time)).await?, page.limit))
+    let dialect = Dialect { down_to: range.down_to(), ..dialect() };
+    Ok(ExecutionPage::of(found(session, filter, page, &dialect).await?, page.limit))
 }
 
 async fn found(
@@ -48,14 +48,19 @@ async fn found(
 }
 
 /// A search: the executions of the few instances that have a parameter, else some of the newest that are left.
-async fn search(session: &Session, filter: &ExecutionFilter, page: PageRequest) -> Result<ExecutionPage, StoreError> {
+async fn search(
+    session: &Session,
+    filter: &ExecutionFilter,
+    page: PageRequest,
+    range: IdRange,
+) -> Result<ExecutionPage, StoreError> {
     if let Some(wanted) = filter.parameters.first() {
         let (sql, values) = count_instances(wanted, '$');
         let counted = session.list(&sql, &values.iter().map(typed).collect::<Vec<_>>()).await?;
         let instances: i64 = counted.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?;
         if instances <= FEW_INSTANCES {
             let instances = Some([" AND job_instance_id = ANY (ARRAY(", "))"]);
-            let dialect = Dialect { order: "id + 0", instances, ..dialect(false) };
+            let dialect = Dialect { order: "id + 0", instances, ..dialect() };
             return Ok(ExecutionPage::of(found(session, filter, page, &dialect).await?, page.limit));
         }
     }
@@ -67,8 +72,8 @@ async fn search(session: &Session, filter: &ExecutionFilter, page: PageRequest) 
         )
         .await?;
     let (oldest, newest): (i64, i64) = (bounds.try_get(0)?, bounds.try_get(1)?);
-    let down_to = search_down_to(page, newest);
-    let dialect = Dialect { down_to: Some(down_to), ..dialect(false) };
+    let (oldest, down_to) = search_down_to(page, range, (oldest, newest));
+    let dialect = Dialect { down_to: Some(down_to), ..dialect() };
     Ok(ExecutionPage::of_search(found(session, filter, page, &dialect).await?, page.limit, down_to, oldest))
 }
 
@@ -77,17 +82,25 @@ fn is_no_name(name: Option<&str>) -> bool {
     name.is_some_and(|name| name.contains('\0'))
 }
 
-/// The dialect of a list. An order that no index has leaves the planner the index on times.
-pub(super) fn dialect(by_time: bool) -> Dialect {
+/// The dialect of a list.
+pub(super) fn dialect() -> Dialect {
     // Letters beyond ASCII stay as they are, as in the other database.
     let text = [
         " AND (strpos(lower(coalesce(exit_message, '') COLLATE \"C\"), ",
         ") > 0 OR strpos(lower(job_name COLLATE \"C\"), ",
         ") > 0)",
     ];
-    let order = if by_time { "id + 0" } else { "id" };
     let table = "oxbatch_job_execution";
-    Dialect { sign: '$', table, order, branch: "(", text, instances: None, down_to: None }
+    Dialect {
+        sign: '$',
+        table,
+        order: "id",
+        branch: "(",
+        text,
+        instances: None,
+        down_to: None,
+        create_time: "(create_time + interval '0')",
+    }
 }
 
 /// A value with the type by which it is bound.
@@ -100,30 +113,22 @@ pub(super) fn typed(value: &Value) -> (&(dyn ToSql + Sync), Type) {
     }
 }
 
-/// Answers the question of a list by a bounded number of rows: whether the index on times is the better way.
-async fn is_better_by_time(session: &Session, filter: &ExecutionFilter, page: PageRequest) -> Result<bool, StoreError> {
-    let Some(question) = time_question(filter, page) else { return Ok(false) };
-    if !reaches(session, question.span).await? {
-        return Ok(true);
-    }
-    match question.newer {
-        Some(newer) => reaches(session, newer).await,
-        None => Ok(false),
-    }
-}
-
-/// Counts a span, as far as it matters: whether it is no narrow one.
-async fn reaches(session: &Session, Span { from, to }: Span) -> Result<bool, StoreError> {
-    let found: i64 = session
+/// The ids among which a list by time is found: a look into the index on times for each bound.
+async fn id_range(session: &Session, filter: &ExecutionFilter) -> Result<IdRange, StoreError> {
+    let noted = match filter.from.is_some() || filter.to.is_some() {
+        true => session.one("SELECT backstep FROM oxbatch_time_order", &[]).await?.try_get(0)?,
+        false => 0,
+    };
+    let Some(bounds) = bounding_times(filter, noted) else { return Ok(IdRange::default()) };
+    let row = session
         .one(
-            "SELECT count(*) FROM (SELECT 1 FROM oxbatch_job_execution
-                 WHERE create_time >= coalesce($1::timestamptz, '-infinity')
-                     AND create_time < coalesce($2::timestamptz, 'infinity') LIMIT $3) AS span",
-            &[&from, &to, &NARROW_SPAN],
+            "SELECT (SELECT id FROM oxbatch_job_execution WHERE create_time < $1
+                     ORDER BY create_time DESC, id DESC LIMIT 1),
+                 (SELECT id FROM oxbatch_job_execution WHERE create_time >= $2 ORDER BY create_time, id LIMIT 1)",
+            &[&bounds.from, &bounds.to],
         )
-        .await?
-        .try_get(0)?;
-    Ok(found >= NARROW_SPAN)
+        .await?;
+    Ok(IdRange { above: row.try_get(0)?, below: row.try_get(1)? })
 }
 
 pub(super) async fn steps(session: &Session, id: ExecutionId) -> Result<Vec<StepExecution>, StoreError> {
@@ -230,20 +235,13 @@ pub(super) async fn instance_parameters(
     found.iter().map(rows::parameter).collect()
 }
 
-pub(super) async fn job_summary(session: &Session, job_name: &str) -> Result<JobSummary, StoreError> {
-    let last = concat!(
-        "SELECT ",
-        execution_columns!(),
-        " FROM oxbatch_job_execution WHERE job_name = $1 ORDER BY id DESC LIMIT 1"
-    );
-    let last = session.list(last, &[(&job_name, Type::TEXT)]).await?;
-    let last_execution = last.first().map(rows::execution).transpose()?;
+pub(super) async fn job_counts(session: &Session, job_name: &str) -> Result<StatusCounts, StoreError> {
     let sql = "SELECT status, count(*) FROM oxbatch_job_execution WHERE job_name = $1 GROUP BY status";
     let found = session.list(sql, &[(&job_name, Type::TEXT)]).await?;
     let counts = found.iter().map(|row| Ok((rows::status(row, 0, 0)?, row.try_get(1)?)));
     let mut counts: Vec<_> = counts.collect::<Result<_, StoreError>>()?;
     counts.sort_unstable();
-    Ok(JobSummary { last_execution, counts })
+    Ok(counts)
 }
 
 pub(super) async fn workload(session: &Session) -> Result<Vec<Workload>, StoreError> {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, JobExecution, Status};
 use oxbatch_core::job::Reached;
 use oxbatch_core::repository::rules::launch::{self as rules, KEYS_CLEARED, LastExecution, Origin};
+use oxbatch_core::repository::rules::list::backstep_to_note;
 use oxbatch_core::repository::rules::time::RunningTime;
 use oxbatch_core::repository::{Admission, IdempotencyKey, LaunchError, LaunchRequest, Launched};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -11,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::error::{StoreError, is_unique_violation};
 use super::sql::{execution_columns, now};
 use super::{flow, node, rerun, rows, run_number};
+use crate::columns::newest_before;
 use crate::conditions::overwrites_key;
 pub(super) use crate::rows::microseconds;
 
@@ -159,15 +161,17 @@ pub(super) fn create_execution(
         .prepare_cached(concat!(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, start_time, parameters,
                  context, forced, first_execution_id, rerun_of, node, lease_owner, lease_epoch, priority, restartable,
-                 definition, past_definition, lease_deadline, running_since, change_time)
+                 definition, past_definition, lease_deadline, running_since, trace_parent, change_time)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?17, ?18, ",
             now!(),
             " + ?16, iif(?16 IS NULL, NULL, ",
             now!(),
-            "), ",
+            "), ?19, ",
             now!(),
             ") RETURNING ",
-            execution_columns!()
+            execution_columns!(),
+            ", ",
+            newest_before!()
         ))?
         .query_row(
             params![
@@ -189,13 +193,27 @@ pub(super) fn create_execution(
                 begin.lease.map(microseconds),
                 request.definition.as_deref().filter(|_| begin.lease.is_some()),
                 origin.definition.as_ref().map(|(_, definition)| definition),
+                request.trace_parent.map(|parent| parent.to_string()),
             ],
-            rows::execution,
+            |row| Ok((rows::execution(row)?, row.get(rows::EXECUTION_COLUMNS)?)),
         );
     match created {
         Err(error) if is_unique_violation(&error) => Err(running(connection, instance_id, error)),
-        created => Ok(created?),
+        created => {
+            let (execution, newest) = created?;
+            note_time_order(connection, execution.create_time, newest)?;
+            Ok(execution)
+        }
     }
+}
+
+/// Notes by how much an execution is created before one with a smaller id: lists by time count on it.
+fn note_time_order(connection: &Connection, create_time: Timestamp, newest: Option<i64>) -> Result<(), StoreError> {
+    let newest = newest.and_then(|newest| Timestamp::from_microsecond(newest).ok());
+    if let Some(backstep) = backstep_to_note(create_time, newest) {
+        connection.prepare_cached("UPDATE oxbatch_time_order SET backstep = max(backstep, ?1)")?.execute([backstep])?;
+    }
+    Ok(())
 }
 
 /// The index that allows one running execution has refused another.
@@ -221,21 +239,22 @@ pub(super) fn create_successor(
     time: Timestamp,
 ) -> Result<ExecutionId, StoreError> {
     let (status, earlier) = (Status::Starting.as_str(), microseconds(running.total()));
-    let id = connection
+    let (id, rerun_of, newest): (i64, Option<i64>, Option<i64>) = connection
         .prepare_cached(concat!(
             "INSERT INTO oxbatch_job_execution (job_instance_id, job_name, status, create_time, parameters, context,
                  forced, first_execution_id, recovery_count, priority, rerun_of, restartable, launch_execution_id,
-                 earlier_time, past_definition, change_time)
+                 earlier_time, past_definition, trace_parent, change_time)
              SELECT job_instance_id, job_name, ?2, ?3, parameters, context, 0, coalesce(first_execution_id, id), ?4,
                  priority, rerun_of, restartable, coalesce(launch_execution_id, id), ?5,
-                 CASE WHEN rerun_of IS NULL THEN coalesce(definition, past_definition) END, ",
+                 CASE WHEN rerun_of IS NULL THEN coalesce(definition, past_definition) END, trace_parent, ",
             now!(),
-            " FROM oxbatch_job_execution WHERE id = ?1"
+            " FROM oxbatch_job_execution WHERE id = ?1 RETURNING id, rerun_of, ",
+            newest_before!()
         ))?
-        .insert(params![of.0, status, time.as_microsecond(), recovery_count, earlier])?;
-    let rerun_of: Option<i64> = connection
-        .prepare_cached("SELECT rerun_of FROM oxbatch_job_execution WHERE id = ?1")?
-        .query_row([id], |row| row.get(0))?;
+        .query_row(params![of.0, status, time.as_microsecond(), recovery_count, earlier], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+    note_time_order(connection, time, newest)?;
     if let Some(of) = rerun_of {
         rerun::link(connection, of, ExecutionId(id))?;
     }
@@ -295,6 +314,7 @@ mod tests {
             },
             after: None,
             idempotency: None,
+            trace_parent: None,
         };
         let mut costs = Vec::new();
         for number in 1..=200_i64 {

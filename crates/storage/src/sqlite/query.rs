@@ -2,12 +2,10 @@
 
 use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
-use oxbatch_core::repository::rules::list::{
-    FEW_INSTANCES, NARROW_SPAN, Span, is_search, search_down_to, time_question,
-};
+use oxbatch_core::repository::rules::list::{FEW_INSTANCES, IdRange, bounding_times, is_search, search_down_to};
 use oxbatch_core::repository::{
-    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, JobSummary, Missing,
-    PageRequest, RepositoryError, SkipPage, Workload, rows_to_read,
+    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, Missing, PageRequest,
+    RepositoryError, SkipPage, StatusCounts, Workload, rows_to_read,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -31,11 +29,13 @@ pub(super) fn executions(
     filter: &ExecutionFilter,
     page: PageRequest,
 ) -> Result<ExecutionPage, StoreError> {
+    let range = id_range(connection, filter)?;
+    let page = range.page(page);
     if is_search(filter) {
-        return search(connection, filter, page);
+        return search(connection, filter, page, range);
     }
-    let by_time = is_better_by_time(connection, filter, page)?;
-    Ok(ExecutionPage::of(found(connection, filter, page, &dialect(by_time))?, page.limit))
+    let dialect = Dialect { down_to: range.down_to(), ..dialect() };
+    Ok(ExecutionPage::of(found(connection, filter, page, &dialect)?, page.limit))
 }
 
 fn found(
@@ -51,7 +51,12 @@ fn found(
 }
 
 /// A search: the executions of the few instances that have a parameter, else some of the newest that are left.
-fn search(connection: &Connection, filter: &ExecutionFilter, page: PageRequest) -> Result<ExecutionPage, StoreError> {
+fn search(
+    connection: &Connection,
+    filter: &ExecutionFilter,
+    page: PageRequest,
+    range: IdRange,
+) -> Result<ExecutionPage, StoreError> {
     if let Some(wanted) = filter.parameters.first() {
         let (sql, values) = count_instances(wanted, '?');
         let values = params_from_iter(values.into_iter().map(bound));
@@ -59,7 +64,7 @@ fn search(connection: &Connection, filter: &ExecutionFilter, page: PageRequest) 
         if instances <= FEW_INSTANCES {
             let table = "oxbatch_job_execution INDEXED BY oxbatch_job_execution_of_instance";
             let instances = Some([" AND job_instance_id IN (", ")"]);
-            let dialect = Dialect { table, instances, ..dialect(false) };
+            let dialect = Dialect { table, instances, ..dialect() };
             return Ok(ExecutionPage::of(found(connection, filter, page, &dialect)?, page.limit));
         }
     }
@@ -69,18 +74,23 @@ fn search(connection: &Connection, filter: &ExecutionFilter, page: PageRequest) 
                  coalesce((SELECT max(id) FROM oxbatch_job_execution), 0)",
         )?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let down_to = search_down_to(page, newest);
-    let dialect = Dialect { down_to: Some(down_to), ..dialect(false) };
+    let (oldest, down_to) = search_down_to(page, range, (oldest, newest));
+    let dialect = Dialect { down_to: Some(down_to), ..dialect() };
     Ok(ExecutionPage::of_search(found(connection, filter, page, &dialect)?, page.limit, down_to, oldest))
 }
 
-fn dialect(by_time: bool) -> Dialect {
-    let table = match by_time {
-        true => "oxbatch_job_execution INDEXED BY oxbatch_job_execution_created",
-        false => "oxbatch_job_execution",
-    };
+fn dialect() -> Dialect {
     let text = [" AND (instr(lower(coalesce(exit_message, '')), ", ") > 0 OR instr(lower(job_name), ", ") > 0)"];
-    Dialect { sign: '?', table, order: "id", branch: "SELECT * FROM (", text, instances: None, down_to: None }
+    Dialect {
+        sign: '?',
+        table: "oxbatch_job_execution",
+        order: "id",
+        branch: "SELECT * FROM (",
+        text,
+        instances: None,
+        down_to: None,
+        create_time: "+create_time",
+    }
 }
 
 fn bound(value: list::Value) -> Value {
@@ -92,24 +102,25 @@ fn bound(value: list::Value) -> Value {
     }
 }
 
-/// Answers the question of a list by a bounded number of rows: whether the index on times is the better way.
-fn is_better_by_time(connection: &Connection, filter: &ExecutionFilter, page: PageRequest) -> Result<bool, StoreError> {
-    let Some(question) = time_question(filter, page) else { return Ok(false) };
-    Ok(!reaches(connection, question.span)? || question.newer.map_or(Ok(false), |newer| reaches(connection, newer))?)
+/// The ids among which a list by time is found: a look into the index on times for each bound.
+fn id_range(connection: &Connection, filter: &ExecutionFilter) -> Result<IdRange, StoreError> {
+    let backstep = |connection: &Connection| {
+        connection.prepare_cached("SELECT backstep FROM oxbatch_time_order")?.query_row([], |row| row.get(0))
+    };
+    let noted = if filter.from.is_some() || filter.to.is_some() { backstep(connection)? } else { 0 };
+    let Some(bounds) = bounding_times(filter, noted) else { return Ok(IdRange::default()) };
+    let find = |sql: &str, time: Option<Timestamp>| {
+        let Some(time) = time else { return Ok(None) };
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.query_row([time.as_microsecond()], |row| row.get(0)).optional()
+    };
+    Ok(IdRange { above: find(LAST_BEFORE, bounds.from)?, below: find(FIRST_FROM, bounds.to)? })
 }
 
-/// Counts a span, as far as it matters: whether it is no narrow one.
-fn reaches(connection: &Connection, span: Span) -> Result<bool, StoreError> {
-    let from = span.from.map_or(i64::MIN, Timestamp::as_microsecond);
-    let to = span.to.map_or(i64::MAX, Timestamp::as_microsecond);
-    let found: i64 = connection
-        .prepare_cached(
-            "SELECT count(*) FROM (SELECT 1 FROM oxbatch_job_execution
-                 WHERE create_time >= ?1 AND create_time < ?2 LIMIT ?3)",
-        )?
-        .query_row(params![from, to, NARROW_SPAN], |row| row.get(0))?;
-    Ok(found >= NARROW_SPAN)
-}
+const LAST_BEFORE: &str =
+    "SELECT id FROM oxbatch_job_execution WHERE create_time < ?1 ORDER BY create_time DESC, id DESC LIMIT 1";
+const FIRST_FROM: &str =
+    "SELECT id FROM oxbatch_job_execution WHERE create_time >= ?1 ORDER BY create_time, id LIMIT 1";
 
 pub(super) fn steps(connection: &Connection, id: ExecutionId) -> Result<Vec<StepExecution>, StoreError> {
     let mut statement = connection.prepare_cached(concat!(
@@ -214,15 +225,7 @@ pub(super) fn instance_parameters(
     Ok(parameters)
 }
 
-pub(super) fn job_summary(connection: &Connection, job_name: &str) -> Result<JobSummary, StoreError> {
-    let last_execution = connection
-        .prepare_cached(concat!(
-            "SELECT ",
-            execution_columns!(),
-            " FROM oxbatch_job_execution WHERE job_name = ?1 ORDER BY id DESC LIMIT 1"
-        ))?
-        .query_row([job_name], rows::execution)
-        .optional()?;
+pub(super) fn job_counts(connection: &Connection, job_name: &str) -> Result<StatusCounts, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT status, count(*) FROM oxbatch_job_execution INDEXED BY oxbatch_job_execution_of_job_and_status
          WHERE job_name = ?1 GROUP BY status",
@@ -231,7 +234,7 @@ pub(super) fn job_summary(connection: &Connection, job_name: &str) -> Result<Job
         .query_map([job_name], |row| Ok((rows::status(row, 0, 0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     counts.sort_unstable();
-    Ok(JobSummary { last_execution, counts })
+    Ok(counts)
 }
 
 pub(super) fn workload(connection: &Connection) -> Result<Vec<Workload>, StoreError> {
@@ -274,7 +277,7 @@ mod tests {
             ExecutionFilter { instance_id: Some(InstanceId(1)), ..filter() },
         ] {
             let page = PageRequest { before: Some(1_000), limit: 50 };
-            let (sql, values) = select_executions(&filter, page, &dialect(false));
+            let (sql, values) = select_executions(&filter, page, &dialect());
             let values = params_from_iter(values.into_iter().map(bound));
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let plan: Vec<String> =
@@ -321,46 +324,59 @@ mod tests {
     }
 
     #[test]
-    fn a_time_span_is_found_by_whatever_passes_over_fewer_executions() {
+    fn a_time_span_is_found_in_a_range_of_ids_that_is_hardly_larger() {
         let folder = tempfile::tempdir().unwrap();
-        let count = 3 * NARROW_SPAN;
+        let count = 20_000;
         let connection = history(folder.path(), count);
         let second = |second| Some(Timestamp::from_second(second).unwrap());
         let rare = Some("Rare".to_owned());
         let filter = ExecutionFilter::default;
-        let (early, late) = (NARROW_SPAN / 2, count - NARROW_SPAN / 2);
-        // Filter, begin of the page, whether the index on times is the better way, and the newest that is found.
+        let (early, middle, late) = (5_000, 10_000, 15_000);
+        // Filter, begin of the page, the range without the time that is not noted, and the newest that is found.
         let cases = [
-            (filter(), None, false, count),
-            (ExecutionFilter { from: second(early), ..filter() }, None, false, count),
-            (ExecutionFilter { from: second(late), ..filter() }, None, true, count),
-            (ExecutionFilter { to: second(early), ..filter() }, None, true, early - 1),
-            (ExecutionFilter { to: second(late), ..filter() }, None, false, late - 1),
-            (ExecutionFilter { to: second(count / 2), ..filter() }, None, true, count / 2 - 1),
-            (ExecutionFilter { to: second(count / 2), ..filter() }, Some(early), false, early - 1),
-            (ExecutionFilter { from: second(early), to: second(early + 9), ..filter() }, None, true, early + 8),
-            (ExecutionFilter { from: second(late), job_name: rare.clone(), ..filter() }, None, true, count - 99),
-            (ExecutionFilter { to: second(count / 2), job_name: rare, ..filter() }, None, false, count / 2 - 99),
+            (filter(), None, (None, None), count),
+            (ExecutionFilter { from: second(early), ..filter() }, None, (Some(early - 61), None), count),
+            (ExecutionFilter { to: second(early), ..filter() }, None, (None, Some(early + 60)), early - 1),
+            (ExecutionFilter { to: second(count + 1), ..filter() }, None, (None, None), count),
+            (ExecutionFilter { to: second(middle), ..filter() }, Some(early), (None, Some(middle + 60)), early - 1),
+            (
+                ExecutionFilter { from: second(early), to: second(late), job_name: rare.clone(), ..filter() },
+                None,
+                (Some(early - 61), Some(late + 60)),
+                late - 99,
+            ),
+            (
+                ExecutionFilter { to: second(early), job_name: rare, ..filter() },
+                None,
+                (None, Some(early + 60)),
+                early - 99,
+            ),
         ];
-        for (filter, before, by_time, newest) in cases {
+        for (filter, before, (above, below), newest) in cases {
             let page = PageRequest { before, limit: 2 };
-            assert_eq!(is_better_by_time(&connection, &filter, page).ok(), Some(by_time), "{filter:?}");
+            assert_eq!(id_range(&connection, &filter).ok(), Some(IdRange { above, below }), "{filter:?}");
             let found = executions(&connection, &filter, page).ok().unwrap().executions;
             let step = if filter.job_name.is_some() { 100 } else { 1 };
             let ids: Vec<i64> = found.iter().map(|execution| execution.id.0).collect();
             assert_eq!(ids, [newest, newest - step], "{filter:?}");
-            // Both ways find the same.
-            for by_time in [false, true].into_iter().filter(|_| filter.from.is_some() || filter.to.is_some()) {
-                let (sql, values) = select_executions(&filter, page, &dialect(by_time));
-                let mut statement = connection.prepare(&sql).unwrap();
-                let ids: Vec<i64> = statement
-                    .query_map(params_from_iter(values.into_iter().map(bound)), |row| row.get(0))
-                    .unwrap()
-                    .map(Result::unwrap)
-                    .take(2)
-                    .collect();
-                assert_eq!(ids, [newest, newest - step], "{filter:?} by time: {by_time}");
-            }
+        }
+    }
+
+    #[test]
+    fn a_list_by_time_walks_ids_and_not_the_index_on_times() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = history(folder.path(), 10);
+        let time = Some(Timestamp::from_second(5).unwrap());
+        let job_name = Some("Rare".to_owned());
+        for job_name in [None, job_name] {
+            let filter = ExecutionFilter { from: time, to: time, job_name, ..ExecutionFilter::default() };
+            let (sql, values) = select_executions(&filter, PageRequest { before: Some(9), limit: 2 }, &dialect());
+            let values = params_from_iter(values.into_iter().map(bound));
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let plan: Vec<String> =
+                statement.query_map(values, |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+            let is_wrong = |line: &String| line.contains("created") || line.contains("TEMP B-TREE");
+            assert!(!plan.iter().any(is_wrong), "{plan:#?}");
         }
     }
 }

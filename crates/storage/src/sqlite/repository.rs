@@ -13,9 +13,9 @@ use oxbatch_core::execution::{
 use oxbatch_core::repository::{
     Changes, ChunkTransaction, ClaimRequest, Claimed, Compacted, Drain, ExecutionFilter, ExecutionOutcome,
     ExecutionPage, Executions, FlowPast, FlowRecord, Health, History, InstanceFilter, InstancePage, InstanceParameter,
-    InstancePast, JobRepository, JobSummary, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep,
-    Node, NodeReport, NodeStatus, Nodes, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest,
-    Recovered, RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StepFence, StepOutcome,
+    InstancePast, JobRepository, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node,
+    NodeReport, NodeStatus, Nodes, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered,
+    RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StatusCounts, StepFence, StepOutcome,
     StepStart, Workload,
 };
 use uuid::Uuid;
@@ -275,10 +275,10 @@ impl History for SqliteRepository {
         self.store.readers.ask("count what has not ended", query::workload).boxed()
     }
 
-    fn job_summary<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, JobSummary> {
+    fn job_counts<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, StatusCounts> {
         let job_name = job_name.to_owned();
-        let sum = move |connection: &rusqlite::Connection| query::job_summary(connection, &job_name);
-        self.store.readers.ask("summarise a job", sum).boxed()
+        let count = move |connection: &rusqlite::Connection| query::job_counts(connection, &job_name);
+        self.store.readers.ask("count the executions of a job", count).boxed()
     }
 }
 

@@ -172,7 +172,7 @@ async fn a_plan_names_the_place_in_the_input_at_which_a_step_goes_on() {
     let OperatorError::StalePlan { plan: new, .. } = &stale else { panic!("{stale}") };
     assert_eq!(new.restart, Err("execution 2 of the same instance came after it".to_owned()));
     assert_ne!(new.tag, plan.tag);
-    let executions = engine.repository().job_summary("Job").await.unwrap().counts;
+    let executions = engine.repository().job_counts("Job").await.unwrap();
     assert_eq!(executions, [(Status::Failed, 1), (Status::Completed, 1)]);
     engine.shutdown().await;
 }

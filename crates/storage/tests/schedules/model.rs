@@ -481,6 +481,7 @@ fn file_fire(schedule_id: ScheduleId, time: Timestamp, now: Timestamp) -> FireRe
         },
         after: None,
         idempotency: None,
+        trace_parent: None,
     };
     let launch = Ok(FireLaunch { request, policies: Policies::asked_for() });
     let fire = NewFire { instant: time, file: "/in/a 1".to_owned(), launch, deadlines: Vec::new() };

@@ -28,6 +28,7 @@ fn launch_of(key: i64) -> LaunchRequest {
         },
         after: None,
         idempotency: None,
+        trace_parent: None,
     }
 }
 

@@ -77,6 +77,7 @@ impl Step {
             },
             after: None,
             idempotency: None,
+            trace_parent: None,
         };
         let lease = repository.launch(request).await.unwrap().lease.unwrap();
         let step = NewStep {

@@ -29,6 +29,7 @@ fn launch_of(key: i64) -> LaunchRequest {
         },
         after: None,
         idempotency: None,
+        trace_parent: None,
     }
 }
 

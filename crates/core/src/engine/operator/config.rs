@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::engine::clock::{Clock, SystemClock};
 use crate::engine::config::{DEFAULT_MAX_RECOVERIES, DEFAULT_QUEUE_LIMIT, EngineConfig};
+use crate::execution::TraceParent;
 use crate::repository::Node;
 use crate::secret::Secrets;
 
@@ -72,6 +73,8 @@ pub struct LaunchOptions {
     pub priority: Option<i32>,
     /// Go on also where the definition of the job has changed in what the past of the instance depends on.
     pub accept_changes: bool,
+    /// The span of the caller: the execution's is its child where traces are exported.
+    pub trace_parent: Option<TraceParent>,
 }
 
 /// The node that takes an execution at its launch, and how long its lease lasts; without one it waits in the queue.

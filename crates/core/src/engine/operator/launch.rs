@@ -94,6 +94,7 @@ impl Operator {
             },
             after: None,
             idempotency,
+            trace_parent: options.trace_parent,
         })
     }
 

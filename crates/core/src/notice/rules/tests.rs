@@ -45,6 +45,7 @@ fn execution(status: Status, message: Option<&str>) -> JobExecution {
         rerun_of: None,
         rerun_by: None,
         change_time: Timestamp::UNIX_EPOCH,
+        trace_parent: None,
     }
 }
 

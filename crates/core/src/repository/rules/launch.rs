@@ -251,6 +251,7 @@ mod tests {
             admission: admission(1, false),
             after: None,
             idempotency: None,
+            trace_parent: None,
         }
     }
 

@@ -1,13 +1,11 @@
-//! Lists: the statuses that are searched one by one, and the way by which a span of time is found.
+//! Lists: the statuses that are searched one by one, and the ids among which a span of time is found.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 
 use crate::execution::Status;
 use crate::repository::{ExecutionFilter, PageRequest};
-
-/// The number of executions of a span of time up to which it is cheaper to sort them than to search for them from the
-/// newest on.
-pub const NARROW_SPAN: i64 = 10_000;
 
 /// The number of ids that a search looks at for a page, where no index finds what it searches for.
 pub const SEARCHED_AT_ONCE: i64 = 20_000;
@@ -23,39 +21,74 @@ pub fn is_search(filter: &ExecutionFilter) -> bool {
     filter.instance_id.is_none() && (filter.text.is_some() || !filter.parameters.is_empty())
 }
 
-/// The smallest id that a page of a search looks at; `newest` is the greatest that there is.
-pub fn search_down_to(page: PageRequest, newest: i64) -> i64 {
-    page.upper_bound().min(newest.saturating_add(1)) - SEARCHED_AT_ONCE
+/// The smallest id that a search looks at, and the smallest that a page of it does; `all` are the smallest and the
+/// greatest that there are.
+pub fn search_down_to(page: PageRequest, range: IdRange, all: (i64, i64)) -> (i64, i64) {
+    let (oldest, newest) = (range.down_to().unwrap_or(i64::MIN).max(all.0), all.1);
+    (oldest, page.upper_bound().min(newest.saturating_add(1)) - SEARCHED_AT_ONCE)
 }
 
-/// A span of creation times, open where it has no bound.
+/// The time by which a creation time may lie before that of an execution with a smaller id, without being noted:
+/// launches that are committed side by side, and clocks of nodes that differ a little. Where one lies further back, the
+/// repository keeps by how much.
+pub const UNNOTED_BACKSTEP: Duration = Duration::from_secs(60);
+
+/// The microseconds to be noted when an execution is created: by how much the newest one before it is newer, if that is
+/// much.
+pub fn backstep_to_note(create_time: Timestamp, newest: Option<Timestamp>) -> Option<i64> {
+    let backstep = newest?.duration_since(create_time);
+    let microseconds = i64::try_from(backstep.as_micros()).unwrap_or(i64::MAX);
+    (microseconds > micros(UNNOTED_BACKSTEP)).then_some(microseconds)
+}
+
+/// The creation times by which the ids of a list are bounded. The last execution before `from` has a smaller id than all
+/// that are in the list, and the first at or after `to` a greater one: of two executions the one with the smaller id is
+/// created at most the back-step later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    /// At or after.
+pub struct BoundingTimes {
+    /// The bound of the smallest id.
     pub from: Option<Timestamp>,
-    /// Before.
+    /// The bound of the greatest id.
     pub to: Option<Timestamp>,
 }
 
-/// The question by which the way of a list is chosen: the index on times, or a walk from the newest on, which passes
-/// over all that is newer than the span, and for a rare job also over all of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimeQuestion {
-    /// The index on times is better where this span has fewer than [`NARROW_SPAN`] executions,
-    pub span: Span,
-    /// or where this one has as many: what is newer, if the page begins there.
-    pub newer: Option<Span>,
-}
-
-/// The question of a list, or `None` where it is walked from the newest on in any case.
-pub fn time_question(filter: &ExecutionFilter, page: PageRequest) -> Option<TimeQuestion> {
+/// The bounding times of a list; `None` where it is not bounded by time, or short. `noted` is the greatest back-step in
+/// microseconds that was noted.
+pub fn bounding_times(filter: &ExecutionFilter, noted: i64) -> Option<BoundingTimes> {
     if (filter.from.is_none() && filter.to.is_none()) || filter.instance_id.is_some() {
         return None;
     }
-    // A later page begins inside the span, and the index of a job passes over the newer ones of that job alone.
-    let begins_in_it = page.before.is_some() || filter.job_name.is_some() || filter.to.is_none();
-    let newer = (!begins_in_it).then_some(Span { from: filter.to, to: None });
-    Some(TimeQuestion { span: Span { from: filter.from, to: filter.to }, newer })
+    let backstep = SignedDuration::from_micros(noted.max(micros(UNNOTED_BACKSTEP)));
+    Some(BoundingTimes {
+        from: filter.from.map(|from| from.checked_sub(backstep).unwrap_or(Timestamp::MIN)),
+        to: filter.to.map(|to| to.checked_add(backstep).unwrap_or(Timestamp::MAX)),
+    })
+}
+
+/// The ids of a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IdRange {
+    /// Greater than this one.
+    pub above: Option<i64>,
+    /// Smaller than this one.
+    pub below: Option<i64>,
+}
+
+impl IdRange {
+    /// The page of a list whose ids are bounded: it begins no later than its range.
+    pub fn page(self, page: PageRequest) -> PageRequest {
+        let before = page.before.into_iter().chain(self.below).min();
+        PageRequest { before, ..page }
+    }
+
+    /// The smallest id.
+    pub fn down_to(self) -> Option<i64> {
+        self.above.map(|above| above.saturating_add(1))
+    }
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// The statuses of a filter, each once and in the order of their names: each has a branch of its own, which walks its
@@ -75,30 +108,50 @@ mod tests {
     use super::*;
     use crate::execution::InstanceId;
 
-    #[test]
-    fn a_span_is_asked_for_where_the_way_to_it_matters() {
-        let time = |second| Some(Timestamp::from_second(second).unwrap());
-        let filter = ExecutionFilter::default;
-        let page = |before| PageRequest { before, limit: 10 };
-        let (from, to) = (time(1), time(2));
-        let newer = Some(Span { from: to, to: None });
-        // Filter, begin of the page, whether there is a question, and the newer span.
-        let cases = [
-            (filter(), None, false, None),
-            (ExecutionFilter { from, instance_id: Some(InstanceId(1)), ..filter() }, None, false, None),
-            (ExecutionFilter { from, ..filter() }, None, true, None),
-            (ExecutionFilter { from, to, ..filter() }, None, true, newer),
-            (ExecutionFilter { to, ..filter() }, None, true, newer),
-            (ExecutionFilter { to, ..filter() }, Some(5), true, None),
-            (ExecutionFilter { to, job_name: Some("Job".to_owned()), ..filter() }, None, true, None),
-        ];
-        for (filter, before, is_asked, newer) in cases {
-            let question = time_question(&filter, page(before));
-            assert_eq!(question.is_some(), is_asked, "{filter:?}");
-            if let Some(question) = question {
-                assert_eq!((question.span, question.newer), (Span { from: filter.from, to: filter.to }, newer));
+    /// The range that a repository finds by the bounding times.
+    fn range(times: &[i64], filter: &ExecutionFilter) -> IdRange {
+        let second = |second: &i64| Timestamp::from_second(*second).unwrap();
+        let newest = |upto: usize| times[..upto].iter().max().map(second);
+        let noted =
+            (0..times.len()).filter_map(|at| backstep_to_note(second(&times[at]), newest(at))).max().unwrap_or(0);
+        let Some(bounds) = bounding_times(filter, noted) else { return IdRange::default() };
+        let ids = || times.iter().map(second).zip(0_i64..);
+        let last_before = |from| ids().filter(|(time, _)| *time < from).max().map(|(_, id)| id);
+        let first_from = |to| ids().filter(|(time, _)| *time >= to).min().map(|(_, id)| id);
+        IdRange { above: bounds.from.and_then(last_before), below: bounds.to.and_then(first_from) }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_execution_of_a_span_is_outside_of_its_range_of_ids(
+            steps in proptest::collection::vec(-500_i64..500, 1..60),
+            from in proptest::option::of(0_i64..20_000),
+            to in proptest::option::of(0_i64..20_000),
+        ) {
+            let times: Vec<i64> = steps.iter().scan(10_000, |time, step| { *time += step; Some(*time) }).collect();
+            let second = |second| Timestamp::from_second(second).unwrap();
+            let filter = ExecutionFilter { from: from.map(second), to: to.map(second), ..ExecutionFilter::default() };
+            let range = range(&times, &filter);
+            for (time, id) in times.iter().zip(0_i64..) {
+                if from.is_none_or(|from| *time >= from) && to.is_none_or(|to| *time < to) {
+                    proptest::prop_assert!(range.above.is_none_or(|above| id > above), "{id} {range:?} {times:?}");
+                    proptest::prop_assert!(range.below.is_none_or(|below| id < below), "{id} {range:?} {times:?}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn a_span_of_steady_times_is_bounded_closely() {
+        let times: Vec<i64> = (0..1_000).map(|id| id * 10).collect();
+        let second = |second| Some(Timestamp::from_second(second).unwrap());
+        let filter = ExecutionFilter { from: second(5_000), to: second(6_000), ..ExecutionFilter::default() };
+        let found = range(&times, &filter);
+        assert_eq!(found, IdRange { above: Some(493), below: Some(606) });
+        let page = |before| found.page(PageRequest { before, limit: 10 }).before;
+        assert_eq!([page(None), page(Some(700)), page(Some(550))], [Some(606), Some(606), Some(550)]);
+        let of_instance = ExecutionFilter { instance_id: Some(InstanceId(1)), ..filter };
+        assert_eq!(range(&times, &of_instance), IdRange::default(), "its own index is short");
     }
 
     #[test]

@@ -34,6 +34,7 @@ impl RerunSource {
             admission: request.admission.clone(),
             after: None,
             idempotency: None,
+            trace_parent: None,
         }
     }
 }

@@ -6,8 +6,8 @@ use oxbatch_core::execution::{
 };
 use oxbatch_core::repository::{
     Changes, Compacted, ExecutionFilter, ExecutionPage, History, InstanceFilter, InstancePage, InstanceParameter,
-    InstancePast, JobSummary, KeptSkips, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RepositoryFuture,
-    SkipPage, Workload,
+    InstancePast, KeptSkips, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RepositoryFuture, SkipPage,
+    StatusCounts, Workload,
 };
 
 use crate::postgres::{PostgresRepository, changes, flow, purge, query, rerun};
@@ -105,9 +105,9 @@ impl History for PostgresRepository {
         self.read("count what has not ended", (), |session, ()| query::workload(session).boxed()).boxed()
     }
 
-    fn job_summary<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, JobSummary> {
-        self.read("summarise a job", job_name.to_owned(), |session, job_name| {
-            query::job_summary(session, job_name).boxed()
+    fn job_counts<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, StatusCounts> {
+        self.read("count the executions of a job", job_name.to_owned(), |session, job_name| {
+            query::job_counts(session, job_name).boxed()
         })
         .boxed()
     }

@@ -151,8 +151,8 @@ impl History for Gate {
         self.inner.changes(since, limit)
     }
 
-    fn job_summary<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, JobSummary> {
-        self.inner.job_summary(job_name)
+    fn job_counts<'a>(&'a self, job_name: &'a str) -> RepositoryFuture<'a, StatusCounts> {
+        self.inner.job_counts(job_name)
     }
 
     pass! {
