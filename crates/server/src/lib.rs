@@ -23,6 +23,7 @@ mod config;
 mod docs;
 mod error;
 mod extract;
+mod job_counts;
 mod middleware;
 mod openapi;
 #[cfg(feature = "pages")]

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::config::{Limits, ServerConfig};
+use crate::job_counts::JobCounts;
 use crate::middleware::AllowedHosts;
 #[cfg(feature = "metrics")]
 use crate::requests::Requests;
@@ -36,6 +37,7 @@ struct Inner {
     previews: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     trials: Semaphore,
+    job_counts: JobCounts,
     #[cfg(feature = "metrics")]
     sums: Requests,
     shutdown: CancellationToken,
@@ -61,6 +63,7 @@ impl AppState {
                 previews,
                 streams,
                 trials: Semaphore::new(MOST_TRIALS),
+                job_counts: JobCounts::default(),
                 #[cfg(feature = "metrics")]
                 sums: Requests::default(),
                 shutdown,
@@ -102,6 +105,11 @@ impl AppState {
     /// One permit for each trial of a channel that is under way: each takes a thread for as long as its receiver likes.
     pub(crate) fn trials(&self) -> &Semaphore {
         &self.inner.trials
+    }
+
+    /// The numbers of executions of jobs, counted now and then.
+    pub(crate) fn job_counts(&self) -> &JobCounts {
+        &self.inner.job_counts
     }
 
     /// The sums of the requests that were answered.

@@ -16,13 +16,14 @@ pub(crate) fn known<'a>(engine: &'a Engine, name: &str) -> Result<&'a Job, Probl
     engine.registry().get(name).ok_or_else(|| OperatorError::UnknownJob { name: name.to_owned() }.into())
 }
 
-async fn described(engine: &Engine, job: &Job) -> Result<JobView, Problem> {
-    let summary = engine.repository().job_summary(job.name()).await?;
-    let last_execution = match summary.last_execution {
+async fn described(state: &AppState, job: &Job) -> Result<JobView, Problem> {
+    let engine = state.engine();
+    let counts = state.job_counts().of(engine.repository(), job.name()).await?;
+    let last_execution = match engine.repository().newest_of_job(job.name()).await? {
         Some(execution) => Some(shown(engine, execution).await?),
         None => None,
     };
-    Ok(JobView::new(job, summary.counts, last_execution))
+    Ok(JobView::new(job, counts, last_execution))
 }
 
 /// List the jobs in the order of their names.
@@ -37,7 +38,7 @@ pub(crate) async fn list(
     let engine = state.engine();
     let mut views = Vec::new();
     for job in engine.registry().iter() {
-        views.push(described(engine, job).await?);
+        views.push(described(&state, job).await?);
     }
     Ok(Json(views))
 }
@@ -58,5 +59,5 @@ pub(crate) async fn get(
 ) -> Result<Json<JobView>, Problem> {
     let engine = state.engine();
     let job = known(engine, &name)?;
-    Ok(Json(described(engine, job).await?))
+    Ok(Json(described(&state, job).await?))
 }
