@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "the seed of a run is told, and how many kills have struck")]
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod bulk;
 #[path = "../cli/harness.rs"]
 #[expect(dead_code, reason = "the tests of the command line use the rest of it")]
 mod harness;

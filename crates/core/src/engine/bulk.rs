@@ -20,8 +20,6 @@ pub const MAX_PLANNED_BULK: usize = 10_000;
 const PAGE: u32 = 500;
 /// Executions that are acted on before the bulk is taken anew.
 const BATCH: u32 = 20;
-/// The time for which a node takes a bulk.
-const KEEP: Duration = Duration::from_secs(60);
 /// Pause when the queue is full, or the store has failed.
 const BACK_OFF: Duration = Duration::from_secs(2);
 
@@ -156,7 +154,8 @@ impl Operator {
 
     async fn bulk_batch(&self) -> Result<Batch, OperatorError> {
         let owner = self.settings().node.to_string();
-        let Some(bulk) = self.repository().claim_bulk(owner.clone(), KEEP).await? else { return Ok(Batch::Idle) };
+        let claimed = self.repository().claim_bulk(owner.clone(), self.settings().lease).await?;
+        let Some(bulk) = claimed else { return Ok(Batch::Idle) };
         let mut page = PageRequest { before: Some(bulk.before), limit: BATCH };
         let mut found = self.repository().executions(bulk.filter.clone(), page).await?;
         // A page of a search may be empty although there are more.

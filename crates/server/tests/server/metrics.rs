@@ -84,4 +84,9 @@ async fn the_files_for_dashboards_and_alerts_name_metrics_that_there_are() {
         }
     }
     assert!(named > 20, "{named}");
+    // Prometheus' own check of the rules, where it is installed.
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/alerts.yaml");
+    if let Ok(checked) = std::process::Command::new("promtool").args(["check", "rules", rules]).output() {
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    }
 }

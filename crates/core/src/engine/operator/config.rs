@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::clock::{Clock, SystemClock};
-use crate::engine::config::{DEFAULT_MAX_RECOVERIES, DEFAULT_QUEUE_LIMIT, EngineConfig};
+use crate::engine::config::{DEFAULT_LEASE, DEFAULT_MAX_RECOVERIES, DEFAULT_QUEUE_LIMIT, EngineConfig};
 use crate::execution::TraceParent;
 use crate::repository::Node;
 use crate::secret::Secrets;
@@ -21,6 +21,8 @@ pub struct OperatorConfig {
     pub queue_limit: u32,
     /// Recoveries in a row without progress. [`DEFAULT_MAX_RECOVERIES`]
     pub max_recoveries: i64,
+    /// The time for which bulk work stays with a process that does not answer. [`DEFAULT_LEASE`]
+    pub lease: Duration,
     /// The clock of the times that are shown.
     pub clock: Arc<dyn Clock>,
     /// The keys that encrypt secret parameters, and the folder of named secrets.
@@ -41,6 +43,7 @@ impl OperatorConfig {
             max_running: None,
             queue_limit: DEFAULT_QUEUE_LIMIT,
             max_recoveries: DEFAULT_MAX_RECOVERIES,
+            lease: DEFAULT_LEASE,
             clock: Arc::new(SystemClock),
             secrets: Secrets::default(),
         }
@@ -53,6 +56,7 @@ impl OperatorConfig {
             max_running: config.max_running,
             queue_limit: config.queue_limit,
             max_recoveries: config.max_recoveries,
+            lease: config.lease,
             clock: Arc::clone(&config.clock),
             secrets: config.secrets.clone(),
         }
