@@ -11,8 +11,8 @@ use crate::{PAUSE, Random, kills};
 /// Executions that the bulk restarts.
 const EXECUTIONS: i64 = 120;
 const FLAGS: &str = "--listen 127.0.0.1:0 --log-level off --lease 1s --queue-limit 100000 --concurrency 1";
-/// A kill comes at most so long after the start of its service.
-const LONGEST_PAUSE: Duration = Duration::from_millis(300);
+/// A kill comes at most so long after the work that it waits for.
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
 fn start(store: &TestStore) -> Service {
     Service::start_with(store, FLAGS)
@@ -20,6 +20,11 @@ fn start(store: &TestStore) -> Service {
 
 fn bulk(service: &Service) -> Value {
     service.get("/bulk/1").json()
+}
+
+/// The executions that it has come to.
+fn judged(bulk: &Value) -> i64 {
+    bulk["done"].as_i64().unwrap() + bulk["left_out"].as_i64().unwrap()
 }
 
 fn check(store: &TestStore, kills: u64, random: &mut Random) {
@@ -31,7 +36,12 @@ fn check(store: &TestStore, kills: u64, random: &mut Random) {
     let begun = service.post("/bulk", r#"{"action":"RESTART","filter":{"job":"FailingJob","status":["FAILED"]}}"#);
     assert_eq!(begun.status, 202, "{}", begun.body);
     let mut struck = 0;
-    for _ in 0..kills {
+    for kill in 1..=kills {
+        // Spread over the work, and a moment later or not.
+        let share = EXECUTIONS * i64::try_from(kill).unwrap() / i64::try_from(kills + 1).unwrap();
+        while judged(&bulk(&service)) < share {
+            std::thread::sleep(PAUSE);
+        }
         std::thread::sleep(Duration::from_micros(random.below(LONGEST_PAUSE.as_micros() as u64)));
         struck += u64::from(bulk(&service)["status"] == "RUNNING");
         service.process.signal("KILL");
@@ -39,15 +49,15 @@ fn check(store: &TestStore, kills: u64, random: &mut Random) {
         service = start(store);
     }
     let began = Instant::now();
-    let unfinished = "SELECT count(*) || '' FROM oxbatch_job_execution WHERE status IN ('STARTING','STARTED','STOPPING')";
+    let unfinished =
+        "SELECT count(*) || '' FROM oxbatch_job_execution WHERE status IN ('STARTING','STARTED','STOPPING')";
     while bulk(&service)["status"] == "RUNNING" || number(store, unfinished) > 0 {
         assert!(began.elapsed() < LONG, "it does not end: {}", bulk(&service));
         std::thread::sleep(PAUSE);
     }
     println!("{kills} kills, {struck} of them while the bulk ran");
     let done = bulk(&service);
-    let sum = done["done"].as_i64().unwrap() + done["left_out"].as_i64().unwrap();
-    assert_eq!((&done["status"], sum), (&json!("ENDED"), EXECUTIONS), "{done}");
+    assert_eq!((&done["status"], judged(&done)), (&json!("ENDED"), EXECUTIONS), "{done}");
     let launched = "SELECT count(*) || ' by ' || job_instance_id FROM oxbatch_job_execution
         WHERE recovery_count = 0 AND launch_execution_id IS NULL GROUP BY job_instance_id ORDER BY job_instance_id";
     let expected: Vec<String> = (1..=EXECUTIONS).map(|instance| format!("2 by {instance}")).collect();
