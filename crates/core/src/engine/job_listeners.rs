@@ -63,8 +63,8 @@ pub(super) async fn after(
             scope.listening.record(&message);
         }
     }
-    outcome.exit_message = scope.listening.completed(outcome.exit_message.take());
-    outcome.exit_message = outcome.exit_message.take().map(|message| cut_message(scope.mask.masked(message)));
+    let message = scope.listening.completed(outcome.exit_message.take());
+    outcome.exit_message = message.map(|message| cut_message(scope.mask.masked(message)));
 }
 
 /// The sentence about listeners that have not come to a good end.

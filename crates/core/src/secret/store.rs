@@ -16,6 +16,8 @@ const MAX_NAME_BYTES: usize = 253;
 const MAX_SECRET_BYTES: u64 = 32 * 1024;
 /// The time within which the secrets of an execution are read.
 const LOOK_UP_WITHIN: Duration = Duration::from_secs(30);
+/// The time after which the log says that they are waited for.
+const SLOW_LOOK_UP: Duration = Duration::from_secs(2);
 
 /// The keys that encrypt secret parameters, and the folder in which named secrets are looked up: each a file, as
 /// Kubernetes and Docker mount them. Cheap to clone; the default has neither.
@@ -100,6 +102,9 @@ pub enum SecretError {
         "the secrets of the execution could not be read within {LOOK_UP_WITHIN:?}: the folder of secrets does not answer"
     )]
     Slow,
+    /// The process ends, or the thread that reads them has panicked.
+    #[error("the reading of the secrets of the execution was interrupted")]
+    Interrupted,
     /// Its value was not kept.
     #[error("the value of the secret parameter '{parameter}' was not kept: launch the job again with it")]
     Absent {
@@ -196,11 +201,20 @@ impl Secrets {
             return Ok(Opened { parameters: parameters.clone(), mask: Mask::default() });
         }
         let (secrets, job, parameters) = (self.clone(), job.clone(), parameters.clone());
-        let opened = tokio::task::spawn_blocking(move || secrets.open(&job, &parameters));
-        match tokio::time::timeout(LOOK_UP_WITHIN, opened).await {
+        let name = job.name().to_owned();
+        let mut opened = tokio::task::spawn_blocking(move || secrets.open(&job, &parameters));
+        let soon = tokio::time::timeout(SLOW_LOOK_UP, &mut opened).await;
+        let opened = match soon {
+            Ok(opened) => Ok(opened),
+            Err(_) => {
+                tracing::warn!(job = name, at_most = ?LOOK_UP_WITHIN, "the folder of secrets does not answer: it is waited for");
+                tokio::time::timeout(LOOK_UP_WITHIN - SLOW_LOOK_UP, opened).await
+            }
+        };
+        match opened {
             Ok(Ok(opened)) => opened,
-            // The runtime ends, or the thread has died.
-            Ok(Err(_)) | Err(_) => Err(SecretError::Slow),
+            Ok(Err(_)) => Err(SecretError::Interrupted),
+            Err(_) => Err(SecretError::Slow),
         }
     }
 

@@ -8,51 +8,49 @@
 
 mod jobs;
 mod output;
+#[path = "../own_service/mod.rs"]
+mod own_service;
 mod service;
 mod store;
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use output::{Output, Variant};
+use oxbatch::BoxError;
 use service::{Execution, Service};
 use store::Store;
 
 const ROWS: u64 = 20_000;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    // Cargo's test runner passes options of the harness; a command of the service is no option.
-    if arguments.next().is_some_and(|first| !first.starts_with('-')) {
-        return oxbatch::run(jobs::registry());
-    }
+    own_service::main(|| Ok::<_, BoxError>(jobs::registry()), checks)
+}
+
+/// A test for each job that is asked for, with its share of the kills.
+fn checks() -> Vec<own_service::Check<'static>> {
     let kills = number("OXBATCH_TEST_KILLS").unwrap_or(120);
     let seed = number("OXBATCH_TEST_SEED").unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761 + 1);
     let asked = std::env::var("OXBATCH_TEST_OUTPUTS").unwrap_or_default();
     let is_asked = |output: &Output| asked.is_empty() || asked.split(',').any(|job| job == output.job());
     let tested: Vec<Output> = Output::ALL.into_iter().filter(is_asked).collect();
     if tested.is_empty() {
-        println!("OXBATCH_TEST_OUTPUTS names no job of this test: '{asked}'");
-        return ExitCode::FAILURE;
+        let problem = format!("OXBATCH_TEST_OUTPUTS names no job of this test: '{asked}'");
+        return vec![("the_jobs_that_are_asked_for".to_owned(), Box::new(|| Err(problem)))];
     }
-    println!("\nrunning {} tests", tested.len());
-    let mut random = Random(seed);
-    let (outputs, mut failed) = (tested.len() as u64, 0);
-    for (index, output) in (0..).zip(&tested) {
+    let random = Rc::new(RefCell::new(Random(seed)));
+    let outputs = tested.len() as u64;
+    let check = |(index, output): (u64, Output)| -> own_service::Check<'static> {
         let share = kills / outputs + u64::from(kills % outputs > index);
-        let name = format!("every_row_is_there_exactly_once_after_every_kill_of_{}", output.job());
-        match every_row_is_there_exactly_once_after_every_kill(*output, share, &mut random) {
-            Ok(summary) => println!("test {name} ... ok ({summary})"),
-            Err(fault) => {
-                failed += 1;
-                println!("test {name} ... FAILED (seed {seed})\n{fault}");
-            }
-        }
-    }
-    let (verdict, passed) = (if failed == 0 { "ok" } else { "FAILED" }, tested.len() - failed);
-    println!("\ntest result: {verdict}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out");
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        let (name, random) = (output.job(), Rc::clone(&random));
+        let run = move || every_row_is_there_exactly_once_after_every_kill(output, share, &mut random.borrow_mut());
+        let run = move || run().map_err(|fault| format!("seed {seed}\n{fault}"));
+        (format!("every_row_is_there_exactly_once_after_every_kill_of_{name}"), Box::new(run))
+    };
+    (0..).zip(tested).map(check).collect()
 }
 
 fn number(variable: &str) -> Option<u64> {

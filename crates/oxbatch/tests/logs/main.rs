@@ -4,6 +4,8 @@
 #![expect(clippy::print_stdout, reason = "a test program without a harness reports by itself")]
 
 mod jobs;
+#[path = "../own_service/mod.rs"]
+mod own_service;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -23,25 +25,11 @@ const CHECKS: [(&str, Check); 5] = [
 ];
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    // Cargo's test runner passes options of the harness; a command of the service is no option.
-    if arguments.next().is_some_and(|first| !first.starts_with('-')) {
-        return oxbatch::run(jobs::registry());
-    }
-    println!("\nrunning {} tests", CHECKS.len());
-    let mut failed = 0;
-    for (name, check) in CHECKS {
-        let result = tempfile::tempdir().map_err(text).and_then(|folder| check(folder.path()));
-        match result {
-            Ok(()) => println!("test {name} ... ok"),
-            Err(fault) => {
-                failed += 1;
-                println!("test {name} ... FAILED\n{fault}");
-            }
-        }
-    }
-    println!("\ntest result: {} passed; {failed} failed", CHECKS.len() - failed);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let of = |(name, check): (&str, Check)| -> own_service::Check<'static> {
+        let check = move || tempfile::tempdir().map_err(text).and_then(|folder| check(folder.path()));
+        (name.to_owned(), Box::new(move || check().map(|()| String::new())))
+    };
+    own_service::main(jobs::registry, || CHECKS.map(of).into())
 }
 
 fn text(error: impl std::fmt::Display) -> String {

@@ -5,6 +5,8 @@
 #![expect(clippy::print_stdout, reason = "a test program without a harness reports by itself")]
 
 mod jobs;
+#[path = "../own_service/mod.rs"]
+mod own_service;
 mod service;
 
 use std::collections::BTreeMap;
@@ -12,6 +14,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use oxbatch::BoxError;
 use service::{Service, text};
 
 /// Kills in the middle of re-runs.
@@ -20,24 +23,13 @@ const KILLS: u64 = 12;
 const MOST_ROUNDS: u64 = 200;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    // Cargo's test runner passes options of the harness; a command of the service is no option.
-    if arguments.next().is_some_and(|first| !first.starts_with('-')) {
-        return oxbatch::run(jobs::registry());
-    }
-    println!("\nrunning 1 test");
-    match every_skipped_row_is_there_exactly_once_after_every_kill() {
-        Ok(summary) => {
-            println!("test every_skipped_row_is_there_exactly_once_after_every_kill ... ok ({summary})");
-            println!("\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
-            ExitCode::SUCCESS
-        }
-        Err(fault) => {
-            println!("test every_skipped_row_is_there_exactly_once_after_every_kill ... FAILED\n{fault}");
-            println!("\ntest result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
-            ExitCode::FAILURE
-        }
-    }
+    own_service::main(
+        || Ok::<_, BoxError>(jobs::registry()),
+        || {
+            let name = "every_skipped_row_is_there_exactly_once_after_every_kill";
+            vec![(name.to_owned(), Box::new(every_skipped_row_is_there_exactly_once_after_every_kill))]
+        },
+    )
 }
 
 /// Runs a command of this very binary. Its exit code, and what it said on both outputs.

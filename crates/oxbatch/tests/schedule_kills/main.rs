@@ -5,6 +5,9 @@
 //! `OXBATCH_SCHEDULE_KILLS=300` for more.
 #![expect(clippy::print_stdout, reason = "a test program without a harness reports by itself")]
 
+#[path = "../own_service/mod.rs"]
+mod own_service;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -20,24 +23,14 @@ const KILLS: u64 = 6;
 const LONG: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    // Cargo's test runner passes options of the harness; a command of the service is no option.
-    if arguments.next().is_some_and(|first| !first.starts_with('-')) {
-        return oxbatch::run(registry());
-    }
-    let kills = std::env::var("OXBATCH_SCHEDULE_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
-    println!("\nrunning 2 tests");
-    let mut code = ExitCode::SUCCESS;
-    for (name, is_postgres, nodes) in [("sqlite", false, 2), ("postgres", true, 3)] {
-        match each_second_fires_once(kills, is_postgres, nodes) {
-            Ok(summary) => println!("test each_second_fires_once_after_every_kill::{name} ... ok ({summary})"),
-            Err(fault) => {
-                println!("test each_second_fires_once_after_every_kill::{name} ... FAILED\n{fault}");
-                code = ExitCode::FAILURE;
-            }
-        }
-    }
-    code
+    own_service::main(registry, || {
+        let kills = std::env::var("OXBATCH_SCHEDULE_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
+        let check = |(database, is_postgres, nodes)| -> own_service::Check<'_> {
+            let name = format!("each_second_fires_once_after_every_kill::{database}");
+            (name, Box::new(move || each_second_fires_once(kills, is_postgres, nodes)))
+        };
+        [("sqlite", false, 2), ("postgres", true, 3)].map(check).into()
+    })
 }
 
 fn registry() -> Result<JobRegistry, RegistryError> {

@@ -5,6 +5,8 @@
 #![expect(clippy::print_stdout, reason = "a test program without a harness reports by itself")]
 
 mod jobs;
+#[path = "../own_service/mod.rs"]
+mod own_service;
 mod search;
 mod service;
 
@@ -39,26 +41,11 @@ const CHECKS: [(&str, Check); 4] = [
 ];
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    // Cargo's test runner passes options of the harness; a command of the service is no option.
-    if arguments.next().is_some_and(|first| !first.starts_with('-')) {
-        return oxbatch::run(jobs::registry());
-    }
-    println!("\nrunning {} tests", CHECKS.len());
-    let mut failed = 0;
-    for (name, check) in CHECKS {
-        let on_sqlite = Store::new(None).and_then(check);
-        let on_postgres = Store::new(Some(TestDatabase::new())).and_then(check);
-        match on_sqlite.and(on_postgres) {
-            Ok(()) => println!("test {name} ... ok"),
-            Err(fault) => {
-                failed += 1;
-                println!("test {name} ... FAILED\n{fault}");
-            }
-        }
-    }
-    println!("\ntest result: {} passed; {failed} failed", CHECKS.len() - failed);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let of = |(name, check): (&str, Check)| -> own_service::Check<'static> {
+        let check = move || Store::new(None).and_then(check).and(Store::new(Some(TestDatabase::new())).and_then(check));
+        (name.to_owned(), Box::new(move || check().map(|()| String::new())))
+    };
+    own_service::main(jobs::registry, || CHECKS.map(of).into())
 }
 
 fn expect(condition: bool, found: impl std::fmt::Debug) -> Result<(), String> {
