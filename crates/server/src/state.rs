@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::config::{Limits, ServerConfig};
 use crate::middleware::AllowedHosts;
+use crate::polls::Polls;
 #[cfg(feature = "metrics")]
 use crate::requests::Requests;
 
@@ -35,6 +36,7 @@ struct Inner {
     waiting: Semaphore,
     previews: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    polls: Polls,
     trials: Semaphore,
     #[cfg(feature = "metrics")]
     sums: Requests,
@@ -60,6 +62,7 @@ impl AppState {
                 waiting,
                 previews,
                 streams,
+                polls: Polls::default(),
                 trials: Semaphore::new(MOST_TRIALS),
                 #[cfg(feature = "metrics")]
                 sums: Requests::default(),
@@ -97,6 +100,11 @@ impl AppState {
     /// One permit for each stream of events.
     pub(crate) fn streams(&self) -> &Arc<Semaphore> {
         &self.inner.streams
+    }
+
+    /// The polls that streams share.
+    pub(crate) fn polls(&self) -> &Polls {
+        &self.inner.polls
     }
 
     /// One permit for each trial of a channel that is under way: each takes a thread for as long as its receiver likes.

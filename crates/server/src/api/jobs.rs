@@ -6,6 +6,7 @@ use oxbatch_core::engine::OperatorError;
 use oxbatch_core::{Engine, Job};
 
 use super::executions::shown;
+use crate::access::Sight;
 use crate::error::Problem;
 use crate::extract::{NoQuery, PathName, Strict};
 use crate::state::AppState;
@@ -16,10 +17,10 @@ pub(crate) fn known<'a>(engine: &'a Engine, name: &str) -> Result<&'a Job, Probl
     engine.registry().get(name).ok_or_else(|| OperatorError::UnknownJob { name: name.to_owned() }.into())
 }
 
-async fn described(engine: &Engine, job: &Job) -> Result<JobView, Problem> {
+async fn described(engine: &Engine, job: &Job, sight: &Sight) -> Result<JobView, Problem> {
     let summary = engine.repository().job_summary(job.name()).await?;
     let last_execution = match summary.last_execution {
-        Some(execution) => Some(shown(engine, execution).await?),
+        Some(execution) => Some(shown(engine, execution, sight).await?),
         None => None,
     };
     Ok(JobView::new(job, summary.counts, last_execution))
@@ -32,12 +33,13 @@ async fn described(engine: &Engine, job: &Job) -> Result<JobView, Problem> {
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
+    sight: Sight,
     Strict(NoQuery): Strict<NoQuery>,
 ) -> Result<Json<Vec<JobView>>, Problem> {
     let engine = state.engine();
     let mut views = Vec::new();
     for job in engine.registry().iter() {
-        views.push(described(engine, job).await?);
+        views.push(described(engine, job, &sight).await?);
     }
     Ok(Json(views))
 }
@@ -54,9 +56,10 @@ pub(crate) async fn list(
 pub(crate) async fn get(
     State(state): State<AppState>,
     PathName(name): PathName,
+    sight: Sight,
     Strict(NoQuery): Strict<NoQuery>,
 ) -> Result<Json<JobView>, Problem> {
     let engine = state.engine();
     let job = known(engine, &name)?;
-    Ok(Json(described(engine, job).await?))
+    Ok(Json(described(engine, job, &sight).await?))
 }

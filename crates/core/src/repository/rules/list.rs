@@ -20,7 +20,12 @@ pub const INDEXED_CHARACTERS: usize = 100;
 
 /// `true` if a list searches for what only the rows themselves tell.
 pub fn is_search(filter: &ExecutionFilter) -> bool {
-    filter.instance_id.is_none() && (filter.text.is_some() || !filter.parameters.is_empty())
+    !is_narrow(filter) && (filter.text.is_some() || !filter.parameters.is_empty())
+}
+
+/// `true` if a filter names the few executions among which it looks.
+fn is_narrow(filter: &ExecutionFilter) -> bool {
+    filter.instance_id.is_some() || !filter.ids.is_empty()
 }
 
 /// The smallest id that a page of a search looks at; `newest` is the greatest that there is.
@@ -49,7 +54,7 @@ pub struct TimeQuestion {
 
 /// The question of a list, or `None` where it is walked from the newest on in any case.
 pub fn time_question(filter: &ExecutionFilter, page: PageRequest) -> Option<TimeQuestion> {
-    if (filter.from.is_none() && filter.to.is_none()) || filter.instance_id.is_some() {
+    if (filter.from.is_none() && filter.to.is_none()) || is_narrow(filter) {
         return None;
     }
     // A later page begins inside the span, and the index of a job passes over the newer ones of that job alone.
@@ -73,7 +78,7 @@ pub fn branches(filter: &ExecutionFilter) -> Vec<Option<&'static str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::execution::InstanceId;
+    use crate::execution::{ExecutionId, InstanceId};
 
     #[test]
     fn a_span_is_asked_for_where_the_way_to_it_matters() {
@@ -86,6 +91,7 @@ mod tests {
         let cases = [
             (filter(), None, false, None),
             (ExecutionFilter { from, instance_id: Some(InstanceId(1)), ..filter() }, None, false, None),
+            (ExecutionFilter { from, ids: vec![ExecutionId(1)], ..filter() }, None, false, None),
             (ExecutionFilter { from, ..filter() }, None, true, None),
             (ExecutionFilter { from, to, ..filter() }, None, true, newer),
             (ExecutionFilter { to, ..filter() }, None, true, newer),
