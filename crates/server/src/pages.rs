@@ -45,5 +45,5 @@ mod trend;
 mod zoned;
 
 pub(crate) use login::login_for;
-pub(crate) use problem::{is_page, problem_page};
+pub(crate) use problem::{is_below_pages, is_page, problem_page};
 pub(crate) use routes::{all, with_pages};

@@ -133,6 +133,7 @@ async function refresh() {
   isFetching = true;
   isWanted = false;
   last = Date.now();
+  const slow = setTimeout(() => say("not live: the service takes long to answer"), POLL_MS);
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
     if (answer.redirected && new URL(answer.url).pathname === "/login") {
@@ -161,6 +162,7 @@ async function refresh() {
     say("not live: the service does not answer, trying again");
     later(POLL_MS);
   } finally {
+    clearTimeout(slow);
     isFetching = false;
     if (isWanted) later(LEAST_MS);
   }

@@ -24,6 +24,8 @@ const RESULTS: u32 = 100;
 struct PlanPage {
     frame: Frame,
     word: &'static str,
+    /// What happens to those that are acted on.
+    done: &'static str,
     plan: BulkPlanView,
     /// The number of executions that were chosen one by one; 0 for all that match.
     chosen: usize,
@@ -117,6 +119,14 @@ const fn word(action: BulkAction) -> &'static str {
     }
 }
 
+const fn done(action: BulkAction) -> &'static str {
+    match action {
+        BulkAction::Restart => "restarted",
+        BulkAction::Stop => "asked to stop",
+        BulkAction::Abandon => "given up",
+    }
+}
+
 /// The work, counted; nothing is changed.
 pub(crate) async fn plan(
     State(state): State<AppState>,
@@ -132,6 +142,7 @@ pub(crate) async fn plan(
     let back = form.get("back").map(str::to_owned);
     page(&PlanPage {
         word: word(action),
+        done: done(action),
         plan,
         chosen: input.filter.ids.len(),
         fields: fields.map(|(name, text)| (name.to_owned(), text.to_owned())).collect(),

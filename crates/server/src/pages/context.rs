@@ -1,4 +1,4 @@
-//! The contexts of an execution and of its steps: their entries, cut on the page of the execution, and whole on their own.
+//! The contexts of an execution and of its steps: entries, cut on the page of the execution, and whole on their own.
 
 use askama::Template;
 use axum::extract::{RawQuery, State};

@@ -138,13 +138,9 @@ impl Parts {
         let span = Span::new(view.start_time.as_deref(), view.end_time.as_deref(), now);
         let more_steps = all.len().saturating_sub(MOST_STEPS);
         let chosen = chosen(all);
-        let shown = chosen.iter().map(|(view, _)| StepExecutionId(view.id)).collect();
-        let (context, mut contexts) = contexts(engine, id, shown, &visitor).await?;
-        let steps = chosen.into_iter().map(|(view, balances)| {
-            let context = contexts.remove(&view.id);
-            StepPart { context, ..StepPart::new(view, &balances, &span, now) }
-        });
-        let steps = steps.collect();
+        let (context, mut contexts) = contexts(engine, id, &chosen, &visitor).await?;
+        let step = |(view, balances): (StepView, Vec<_>)| StepPart::new(view, &balances, &span, now);
+        let steps = chosen.into_iter().map(step).map(|step| step.with(&mut contexts)).collect();
         let of = |action| of_execution(&visitor, id.0, action);
         let can_rerun = has_ended && skips.as_ref().is_some_and(|skips| skips.pending > 0) && visitor.operates();
         let can_stop = matches!(view.status, StatusView::Starting | StatusView::Started);
@@ -204,12 +200,13 @@ fn chosen(mut all: Vec<(StepView, Vec<Option<bool>>)>) -> Vec<(StepView, Vec<Opt
 async fn contexts(
     engine: &Engine,
     id: ExecutionId,
-    steps: Vec<StepExecutionId>,
+    steps: &[(StepView, Vec<Option<bool>>)],
     visitor: &Visitor,
 ) -> Result<(Option<ContextPart>, HashMap<i64, ContextPart>), Problem> {
     if !visitor.sees_data() {
         return Ok((None, HashMap::new()));
     }
+    let steps = steps.iter().map(|(view, _)| StepExecutionId(view.id)).collect();
     let found = engine.repository().contexts(id, steps).await?;
     let part = |context: ExecutionContext, step| {
         ContextPart::new(&visitor.sight.mask().entries(context.into_entries()), id, step)

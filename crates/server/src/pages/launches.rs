@@ -53,6 +53,11 @@ impl Note {
 }
 
 impl Launches {
+    /// What is launched waits.
+    pub(super) fn is_paused(&self) -> bool {
+        self.pause.is_some() || self.by_all.is_some()
+    }
+
     /// The launches of a job, or of all.
     pub(super) async fn read(engine: &Engine, visitor: &Visitor, job: Option<&str>) -> Result<Self, Problem> {
         let mut pauses = Note::all(engine).await?;

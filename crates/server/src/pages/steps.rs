@@ -1,5 +1,7 @@
 //! The steps of an execution: counters, rates, totals, shares, and a line of time for each.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use oxbatch_core::StepExecution;
 use oxbatch_core::execution::ControlTotal;
@@ -68,6 +70,12 @@ impl StepPart {
             length,
             view,
         }
+    }
+
+    /// The same with its context, where there is one by its id.
+    pub(super) fn with(mut self, contexts: &mut HashMap<i64, ContextPart>) -> Self {
+        self.context = contexts.remove(&self.view.id);
+        self
     }
 
     /// The columns of the counters.

@@ -85,7 +85,7 @@ impl Place {
 
     /// A place on a database of PostgreSQL.
     pub(crate) async fn on_postgres(url: &str) -> Self {
-        let settings = PostgresSettings::from_url(url).unwrap();
+        let settings = PostgresSettings::from_url(url).unwrap().with_retry_time(Duration::from_secs(1));
         let repository = Arc::new(PostgresRepository::open(settings).await.unwrap());
         Self::on(repository, tempfile::tempdir().unwrap(), ServerConfig::new("127.0.0.1:0")).await
     }
