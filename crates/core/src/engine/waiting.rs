@@ -1,4 +1,4 @@
-//! What those that wait for a node wait for.
+//! The reasons for which executions wait, as of one moment.
 
 use super::operator::Operator;
 use crate::repository::rules::wait::{WaitReason, wait_reason};
@@ -13,7 +13,7 @@ pub struct Waiting {
 }
 
 impl Operator {
-    /// Looks at what those wait for that wait for a node.
+    /// Looks at the nodes, at what runs and at the limits.
     ///
     /// # Errors
     /// When the repository fails.

@@ -14,7 +14,7 @@ use crate::columns::ColumnMask;
 use crate::state::AppState;
 use crate::view::{ExecutionView, FireView, NoticeView, StepView};
 
-/// What a caller sees of the data. The default sees none of it.
+/// The part of the data that a caller sees. The default is none of it.
 ///
 /// Messages of failures say where, by which rule and why to everybody; the raw text of the record, with which they end,
 /// is for those who may see the data and from whom no column is masked. Cheap to clone.

@@ -77,7 +77,7 @@ impl From<RepositoryError> for Cut {
 /// The changes that one client has been sent.
 struct Feed<'a> {
     state: &'a AppState,
-    /// What the client sees of the data.
+    /// The part of the data that the client sees.
     sight: Sight,
     sender: &'a mpsc::Sender<Event>,
     /// The position up to which the changes were reported.

@@ -24,7 +24,7 @@ const RESULTS: u32 = 100;
 struct PlanPage {
     frame: Frame,
     word: &'static str,
-    /// What happens to those that are acted on.
+    /// The word for those that are acted on.
     done: &'static str,
     plan: BulkPlanView,
     /// The number of executions that were chosen one by one; 0 for all that match.

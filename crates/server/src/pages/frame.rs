@@ -30,7 +30,7 @@ pub(crate) struct Visitor {
     pub(super) read_only: bool,
     /// The address by which they call the service.
     pub(super) host: String,
-    /// What they see of the data.
+    /// The part of the data that they see.
     pub(super) sight: Sight,
 }
 

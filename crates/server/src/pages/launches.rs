@@ -36,7 +36,7 @@ pub(super) struct Launches {
     pub(super) pause: Option<Note>,
     /// The pause of all, on the page of a job.
     pub(super) by_all: Option<Note>,
-    /// What the button does, on a shell.
+    /// The command of the button, on a shell.
     pub(super) commands: Commands,
 }
 
@@ -53,7 +53,7 @@ impl Note {
 }
 
 impl Launches {
-    /// What is launched waits.
+    /// Launches wait.
     pub(super) fn is_paused(&self) -> bool {
         self.pause.is_some() || self.by_all.is_some()
     }

@@ -32,7 +32,7 @@ struct NoticesPage {
     chosen: String,
     next: Option<String>,
     channels: Vec<Channel>,
-    /// What came of a trial.
+    /// The outcome of a trial.
     trial: Option<NoticeTrialView>,
 }
 

@@ -26,7 +26,7 @@ struct Styleguide {
     colours: Vec<String>,
 }
 
-/// What the parts need to be drawn.
+/// The material of the parts.
 struct Parts {
     statuses: Vec<Badge>,
     status: Badge,

@@ -148,5 +148,10 @@ async fn an_instance_with_a_hundred_thousand_executions_is_shown() {
     assert_eq!(html.all("section[aria-labelledby=attempts] li").len(), 20);
     println!("five pages of an instance with 100,000 executions: {:?}", begin.elapsed());
     let plan = page(&service, "/ui/bulk/plan?action=RESTART&instance=1").await;
-    assert!(plan.text("p.lead").contains("1 of 10000 executions found, and of more that were not counted, would be restarted"), "{}", plan.text("main"));
+    assert!(
+        plan.text("p.lead")
+            .contains("1 of 10000 executions found, and of more that were not counted, would be restarted"),
+        "{}",
+        plan.text("main")
+    );
 }
