@@ -9,9 +9,11 @@
 #![expect(clippy::print_stdout, reason = "a program whose output is its purpose")]
 
 mod http;
+mod imports;
 mod measure;
 mod migrate;
 mod ours;
+mod pages;
 mod purge;
 mod rows;
 mod schedules;
@@ -76,6 +78,7 @@ fn run(arguments: &[String]) -> Result<(), BoxError> {
                 "all" | "start" | "memory" | "history" => Ok(()),
                 "forms" => rows::forms::measure(pairs),
                 "migrate" => migrate::measure(items),
+                "pages" => pages::measure(items),
                 "purge" => purge::measure(items),
                 "schedules" => schedules::measure(items),
                 "unreadable" => rows::unreadable::measure(items),
@@ -89,7 +92,7 @@ fn run(arguments: &[String]) -> Result<(), BoxError> {
 fn usage() -> BoxError {
     let names: Vec<_> = rows::ALL.iter().map(|row| row.name).collect();
     format!(
-        "usage: oxbatch-benches (all|start|memory|history|forms|migrate|purge|schedules|unreadable|{}) [--pairs N] [--rows N]",
+        "usage: oxbatch-benches (all|start|memory|history|forms|migrate|pages|purge|schedules|unreadable|{}) [--pairs N] [--rows N]",
         names.join("|")
     )
     .into()

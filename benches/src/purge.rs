@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::BoxError;
+use crate::imports;
 use crate::measure::median;
 use crate::rows::history::Store;
 use crate::rows::server;
@@ -21,16 +22,11 @@ const EXECUTIONS: u64 = 1_000_000;
 /// Age from which executions are purged: all of the history has it, and nothing that runs meanwhile.
 const OLDER_THAN: &str = "1m";
 const IMPORTS: usize = 3;
-/// The records of the sample's file stand so often in the file of an import.
-const REPEATED: usize = 20;
-/// Rows in one transaction of an import: few, so that it commits all the time.
-const CHUNK: u32 = 5;
 const LAUNCH_EVERY: Duration = Duration::from_secs(1);
 /// Launches before the purge begins, to compare with.
 const BEFORE: usize = 10;
 /// No launch may take longer.
 const GOAL: Duration = Duration::from_millis(500);
-const RECORDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/birdstrikes.csv");
 
 /// The result of the work next to the purge.
 #[derive(Default)]
@@ -62,20 +58,20 @@ pub(crate) fn measure(executions: Option<u64>) -> Result<(), BoxError> {
     };
     println!("\n{executions} ended executions on {name}, purged next to {IMPORTS} imports and a launch each second");
     let service = Service::start(&database, folder.path())?;
-    inputs(folder.path())?;
+    imports::prepare(folder.path())?;
     let (service, folder, ends) = (&service, folder.path(), &AtomicBool::new(false));
     let (before, purge, work) = std::thread::scope(|scope| {
-        let imports: Vec<_> =
-            (0..IMPORTS).map(|place| scope.spawn(move || imports(service, place, folder, ends))).collect();
+        let running: Vec<_> =
+            (0..IMPORTS).map(|place| scope.spawn(move || imports::run(service, place, folder, ends))).collect();
         let before = launches(service, "before", |made| made == BEFORE);
         let purging = scope.spawn(|| purge(service, &database, folder));
         let during = launches(service, "during", |_| purging.is_finished());
         ends.store(true, Ordering::Relaxed);
         let purge = purging.join().map_err(|_| "the purge panicked")?;
         let mut work = during;
-        for import in imports {
+        for import in running {
             let import = import.join().map_err(|_| "an import panicked")?;
-            work.imports += import.imports;
+            work.imports += import.made;
             work.problems.extend(import.problems);
         }
         Ok::<_, BoxError>((before, purge?, work))
@@ -115,46 +111,6 @@ fn report(executions: i64, before: &Work, (said, time): &(String, Duration), wor
         if reached { "reached" } else { "MISSED" }
     );
     if reached { Ok(()) } else { Err("the goal is missed".into()) }
-}
-
-/// The files of the imports: the same records several times, under the name of each import in turn.
-fn inputs(folder: &Path) -> Result<(), BoxError> {
-    let records = std::fs::read_to_string(RECORDS)?;
-    let (header, records) = records.split_once('\n').ok_or("the records have no header")?;
-    let records = format!("{}\n", records.trim_end()).repeat(REPEATED);
-    std::fs::write(folder.join("input.csv"), format!("{header}\n{records}"))?;
-    Ok(())
-}
-
-/// Runs one import after the other, until it is told to end.
-fn imports(service: &Service, place: usize, folder: &Path, ends: &AtomicBool) -> Work {
-    let mut work = Work::default();
-    let output = folder.join(format!("output-{place}"));
-    for number in 0.. {
-        let input = folder.join(format!("input-{place}-{number}.csv"));
-        let made = std::fs::create_dir_all(&output).and_then(|()| std::fs::hard_link(folder.join("input.csv"), &input));
-        if let Err(error) = made {
-            work.problems.push(format!("the input of an import: {error}"));
-            break;
-        }
-        let body = serde_json::json!({ "input": input, "output": output, "chunk_size": CHUNK }).to_string();
-        match service.launch("WildlifeStrikes", &body).and_then(|id| service.ended(id, ends)) {
-            Ok(Some(status)) if status == "COMPLETED" => work.imports += 1,
-            Ok(Some(status)) => {
-                // Another would end in the same way.
-                work.problems.push(format!("an import ended {status}"));
-                break;
-            }
-            // It was still running when the purge was done.
-            Ok(None) => break,
-            Err(error) => work.problems.push(format!("an import: {error}")),
-        }
-        let _ = std::fs::remove_file(&input);
-        if ends.load(Ordering::Relaxed) {
-            break;
-        }
-    }
-    work
 }
 
 /// Launches a small job each second until it is enough, and measures how long the answer takes.

@@ -60,6 +60,17 @@ impl Service {
         if status < 300 { Ok(answer) } else { Err(format!("{path}: {status} {answer}").into()) }
     }
 
+    /// Asks for a page as a browser does: its status and its bytes.
+    pub(crate) fn page(&self, path: &str) -> Result<(u16, usize), BoxError> {
+        let (status, text) = http::text(self.address, ("GET", path), "text/html", "")?;
+        Ok((status, text.len()))
+    }
+
+    /// Opens the stream of all events.
+    pub(crate) fn stream(&self) -> Result<std::net::TcpStream, BoxError> {
+        http::stream(self.address, "/events")
+    }
+
     /// Launches a job with parameters: the id of the execution.
     pub(crate) fn launch(&self, job: &str, parameters: &str) -> Result<i64, BoxError> {
         let (status, body) = http::ask(self.address, "POST", &format!("/jobs/{job}/launch"), parameters)?;

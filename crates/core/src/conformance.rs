@@ -135,6 +135,7 @@ macro_rules! repository_conformance {
                 a_bulk_is_worked_on_by_one_and_goes_on_where_it_was,
                 the_same_bulk_runs_once_until_it_is_cancelled,
                 the_last_executions_of_instances_are_found_together,
+                what_a_filter_finds_is_counted_as_it_is_listed,
             ];
             launch_pauses: [
                 a_paused_job_is_launched_and_waits,

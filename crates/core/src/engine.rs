@@ -39,6 +39,7 @@ mod step_end;
 mod store;
 mod tally;
 mod time_limit;
+mod waiting;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -69,6 +70,7 @@ pub use scheduler::{
 };
 pub use store::NotReady;
 pub use tally::{DURATION_BOUNDS, JobTotals, NodeTotals};
+pub use waiting::Waiting;
 
 use crate::event::EventSink;
 pub use crate::event::{Event, EventConsumer, Limited};

@@ -39,7 +39,7 @@ pub use checkpoint::Checkpoint;
 pub use classifying_processor::{ClassifyingProcessor, NoRoutes, ProcessorRoute, ProcessorRoutes};
 pub use classifying_writer::ClassifyingWriter;
 pub(crate) use error::as_item_error;
-pub use error::{BoxError, ErrorKind, ItemError};
+pub use error::{BoxError, ErrorKind, ItemError, RAW_TEXT};
 pub use function::{
     AsyncFunctionProcessor, AsyncFunctionWriter, FilterProcessor, FunctionProcessor, FunctionWriter, IteratorReader,
     PassThrough,

@@ -30,8 +30,8 @@ pub use access::{NewPass, Sessions, Tokens};
 pub use audit::{Audit, AuditEntry, AuditId, AuditPage, NewAuditEntry};
 pub use backfills::{Backfill, BackfillId, BackfillState, BackfillWork, Backfills, NewBackfill};
 pub use bulk::{
-    BegunBulk, Bulk, BulkAction, BulkId, BulkOutcome, BulkPage, BulkResult, BulkState, Bulks, NewBulk,
-    digest as bulk_digest, filter_from_json as bulk_filter_from_json, filter_to_json as bulk_filter_to_json,
+    BegunBulk, Bulk, BulkAction, BulkId, BulkOutcome, BulkPage, BulkResult, BulkState, Bulks, FoundCount, FoundCounts,
+    NewBulk, digest as bulk_digest, filter_from_json as bulk_filter_from_json, filter_to_json as bulk_filter_to_json,
 };
 pub use error::{LaunchError, RepositoryError};
 pub use launch_pauses::{LaunchPause, LaunchPauses};
@@ -44,8 +44,8 @@ pub use node::{
 pub use notices::{AttemptEnd, NoticePage, Notices, ServiceChannels};
 pub use past::{InstancePast, PastAttempt};
 pub use query::{
-    Changes, ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, KeptSkips,
-    PageRequest, ParameterMatch, PendingSkips, PoolStatus, SkipPage, Workload, rows_to_read,
+    Changes, Contexts, ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter,
+    KeptSkips, MAX_CHOSEN, PageRequest, ParameterMatch, PendingSkips, PoolStatus, SkipPage, Workload, rows_to_read,
 };
 pub use requests::{
     Admission, ChunkAck, ChunkSave, ClaimRequest, Claimed, Compacted, ExecutionOutcome, FlowPast, FlowRecord,
@@ -211,6 +211,9 @@ pub trait History: Send + Sync + 'static {
 
     /// The step executions of an execution in the order in which they began.
     fn steps(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<StepExecution>>;
+
+    /// The context of an execution, and those of these steps of it. Steps that are not its own are passed over.
+    fn contexts(&self, id: ExecutionId, steps: Vec<StepExecutionId>) -> RepositoryFuture<'_, Contexts>;
 
     /// The flow history of the instance of an execution, as it has been since the last forced launch before it.
     fn flow_history(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<FlowEntry>>;

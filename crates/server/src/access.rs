@@ -8,6 +8,7 @@ mod origin;
 mod proxies;
 mod rights;
 mod scrapers;
+mod sight;
 mod tokens;
 mod watch;
 
@@ -18,6 +19,7 @@ pub(crate) use identify::{IdentifyError, identify};
 pub(crate) use origin::{Origin, PeerAddress};
 pub use proxies::TrustedProxies;
 pub(crate) use rights::{Needed, SCHEMES, administer, data, needed, open, operate, view};
+pub(crate) use sight::Sight;
 pub(crate) use tokens::TokensExist;
 pub(crate) use watch::cut_when_over;
 

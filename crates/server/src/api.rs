@@ -4,6 +4,7 @@ pub(crate) mod all_events;
 pub(crate) mod audit;
 pub(crate) mod backfills;
 pub(crate) mod bulk;
+pub(crate) mod context;
 pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod fires;

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use oxbatch_core::engine::{Preview, PreviewEnd};
 use oxbatch_core::execution::StoredSkip;
 use oxbatch_core::step::{PreviewOutcome, PreviewedItem};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::access::Caller;
 use crate::state::AppState;
@@ -44,9 +44,22 @@ impl ColumnMask {
     }
 
     /// `true` if it shows everything.
-    #[cfg(feature = "pages")]
     pub(crate) fn is_empty(&self) -> bool {
         self.columns.is_empty()
+    }
+
+    /// The entries of a context as they may be shown.
+    pub(crate) fn entries(&self, entries: Map<String, Value>) -> Map<String, Value> {
+        if self.columns.is_empty() {
+            return entries;
+        }
+        let mut all = Value::Object(entries);
+        let mut seen = Vec::new();
+        self.mask_names(&mut all, &mut seen);
+        match all {
+            Value::Object(entries) => entries,
+            _ => Map::new(),
+        }
     }
 
     /// A skipped item as it may be shown. One that is no JSON with names is hidden as a whole, and so is its error,

@@ -25,7 +25,7 @@ pub const DEFAULT_MAX_WAITING: usize = 256;
 /// Previews that run at once; further ones are refused.
 pub const DEFAULT_MAX_PREVIEWS: usize = 4;
 /// Streams of events that are open at once; further ones are refused.
-pub const DEFAULT_MAX_STREAMS: usize = 64;
+pub const DEFAULT_MAX_STREAMS: usize = 256;
 /// The time that a shutdown lets requests finish.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(5);
 

@@ -28,6 +28,7 @@ mod middleware;
 mod openapi;
 #[cfg(feature = "pages")]
 mod pages;
+mod polls;
 mod repeats;
 #[cfg(feature = "metrics")]
 mod requests;

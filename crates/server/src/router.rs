@@ -14,7 +14,7 @@ use crate::access::{Needed, administer, data, open, operate, view};
 #[cfg(feature = "metrics")]
 use crate::api::metrics;
 use crate::api::{
-    all_events, audit, backfills, bulk, events, executions, fires, graph, health, instances, jobs, launch,
+    all_events, audit, backfills, bulk, context, events, executions, fires, graph, health, instances, jobs, launch,
     launch_pauses, login, logs, nodes, notices, operate, parameters_schema, preview, rerun, restart, schedules, skips,
     steps,
 };
@@ -71,6 +71,7 @@ fn executions(add: Add<'_>) {
     add(view(routes!(all_events::follow)));
     add(data(routes!(logs::read)));
     add(view(routes!(steps::list)));
+    add(data(routes!(context::get)));
     add(data(routes!(skips::list)));
     add(operate(routes!(rerun::rerun)));
     add(operate(routes!(operate::stop)));

@@ -14,6 +14,7 @@ use crate::access::Access;
 use crate::config::{Limits, ServerConfig};
 use crate::job_counts::JobCounts;
 use crate::middleware::AllowedHosts;
+use crate::polls::Polls;
 #[cfg(feature = "metrics")]
 use crate::requests::Requests;
 
@@ -36,6 +37,7 @@ struct Inner {
     waiting: Semaphore,
     previews: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    polls: Polls,
     trials: Semaphore,
     job_counts: JobCounts,
     #[cfg(feature = "metrics")]
@@ -62,6 +64,7 @@ impl AppState {
                 waiting,
                 previews,
                 streams,
+                polls: Polls::default(),
                 trials: Semaphore::new(MOST_TRIALS),
                 job_counts: JobCounts::default(),
                 #[cfg(feature = "metrics")]
@@ -100,6 +103,11 @@ impl AppState {
     /// One permit for each stream of events.
     pub(crate) fn streams(&self) -> &Arc<Semaphore> {
         &self.inner.streams
+    }
+
+    /// The polls that streams share.
+    pub(crate) fn polls(&self) -> &Polls {
+        &self.inner.polls
     }
 
     /// One permit for each trial of a channel that is under way: each takes a thread for as long as its receiver likes.

@@ -6,6 +6,7 @@
 mod audit;
 mod backfill;
 mod bulk;
+mod context;
 mod execution;
 mod graph;
 mod health;
@@ -30,6 +31,7 @@ mod value;
 pub use audit::AuditView;
 pub use backfill::{BackfillInput, BackfillPlanView, BackfillView, PlannedFireView};
 pub use bulk::{BulkFilterView, BulkInput, BulkPlanView, BulkResultView, BulkView};
+pub use context::ContextView;
 pub use execution::{ExecutionView, NewestStep};
 pub use graph::{ElementKindView, ElementView, FinallyView, FinallyWhenView, GraphView, WayEndView, WayView, states};
 pub use health::HealthView;

@@ -73,24 +73,58 @@ function say(text) {
 
 function isBusy(region) {
   const active = document.activeElement;
-  const types = active !== null && region.contains(active) && /^(INPUT|TEXTAREA|SELECT|BUTTON)$/.test(active.tagName);
+  const types = active !== null && region.contains(active) && !active.matches(CHOOSERS) &&
+    /^(INPUT|TEXTAREA|SELECT|BUTTON)$/.test(active.tagName);
   const selection = getSelection();
   return types || (selection !== null && !selection.isCollapsed && region.contains(selection.anchorNode));
 }
 
-// What is folded open stays so, and what is scrolled stays where it is.
+// Rows that are chosen: their number is told, and all of a page are chosen at once.
+
+const chooser = document.getElementById("choose");
+const EVERY = "[data-choose-all]";
+const CHOOSERS = `[form="choose"], ${EVERY}`;
+
+function boxes(root) {
+  return [...root.querySelectorAll('input[type="checkbox"][form="choose"]')];
+}
+
+function tellChosen() {
+  if (chooser === null) return;
+  const all = boxes(document);
+  const chosen = all.filter((box) => box.checked).length;
+  chooser.querySelector("[data-chosen]").textContent = chosen === 0 ? "Tick rows to choose them:" : `${chosen} chosen:`;
+  chooser.classList.toggle("has", chosen > 0);
+  for (const button of chooser.querySelectorAll("button")) button.disabled = chosen === 0;
+  const every = document.querySelector(EVERY);
+  if (every === null) return;
+  every.hidden = false;
+  every.checked = chosen > 0 && chosen === all.length;
+  every.indeterminate = chosen > 0 && chosen < all.length;
+}
+
+function choose(event) {
+  const box = event.target;
+  if (box.matches(EVERY)) for (const one of boxes(document)) one.checked = box.checked;
+  if (box.matches(CHOOSERS)) tellChosen();
+}
+
+// What is folded open, ticked and scrolled stays so.
 function replace(old, fresh) {
+  const chosen = new Set(boxes(old).filter((box) => box.checked).map((box) => box.value));
+  for (const box of boxes(fresh)) box.checked = chosen.has(box.value);
   const openOnes = [...old.querySelectorAll("details")].map((details) => details.open);
   [...fresh.querySelectorAll("details")].forEach((details, index) => { if (openOnes[index]) details.open = true; });
   const scrolls = [...old.querySelectorAll(".scroll, pre.log")].map((element) => [element.scrollLeft, element.scrollTop]);
   const active = document.activeElement;
-  const href = active !== null && old.contains(active) ? active.getAttribute("href") : null;
+  const is = (element) => element.tagName + (element.getAttribute("href") ?? element.getAttribute("aria-label"));
+  const focused = active !== null && old.contains(active) && active.matches(`a[href], ${CHOOSERS}`) ? is(active) : null;
   old.replaceWith(fresh);
   fresh.querySelectorAll(".scroll, pre.log").forEach((element, index) => {
     if (scrolls[index]) [element.scrollLeft, element.scrollTop] = scrolls[index];
   });
-  if (href !== null) {
-    const again = [...fresh.querySelectorAll("a")].find((link) => link.getAttribute("href") === href);
+  if (focused !== null) {
+    const again = [...fresh.querySelectorAll(`a[href], ${CHOOSERS}`)].find((element) => is(element) === focused);
     if (again) again.focus({ preventScroll: true });
   }
 }
@@ -99,6 +133,7 @@ async function refresh() {
   isFetching = true;
   isWanted = false;
   last = Date.now();
+  const slow = setTimeout(() => say("not live: the service takes long to answer"), POLL_MS);
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
     if (answer.redirected && new URL(answer.url).pathname === "/login") {
@@ -115,16 +150,19 @@ async function refresh() {
     }
     localise(fresh);
     addCopies(fresh);
+    for (const every of fresh.querySelectorAll(EVERY)) every.hidden = false;
     for (const region of document.querySelectorAll("[data-region]")) {
       const next = fresh.getElementById(region.id);
       if (next !== null && !isBusy(region) && next.innerHTML !== region.innerHTML) replace(region, document.adoptNode(next));
     }
     if (fresh.title !== document.title) document.title = fresh.title;
+    tellChosen();
     say("");
   } catch {
     say("not live: the service does not answer, trying again");
     later(POLL_MS);
   } finally {
+    clearTimeout(slow);
     isFetching = false;
     if (isWanted) later(LEAST_MS);
   }
@@ -183,4 +221,7 @@ function follow() {
 
 localise(document);
 addCopies(document);
+document.addEventListener("change", choose);
+addEventListener("pageshow", tellChosen);
+tellChosen();
 if (live) follow();

@@ -26,6 +26,8 @@ pub(crate) struct Dialect {
     pub(crate) order: &'static str,
     /// The begin of a branch with an order of its own, which a bracket ends.
     pub(crate) branch: &'static str,
+    /// The condition of ids: before and behind their list, which is a text with commas between them.
+    pub(crate) ids: [&'static str; 2],
     /// The condition of a text: before its value, between the two of them, and behind.
     pub(crate) text: [&'static str; 3],
     /// The begin and the end of the condition by which the executions of a few instances are looked up.
@@ -34,6 +36,15 @@ pub(crate) struct Dialect {
     pub(crate) down_to: Option<i64>,
     /// The column of creation times, in a form that keeps the planner from its index: ids are bounded already.
     pub(crate) create_time: &'static str,
+}
+
+/// The way to the rows of a page.
+pub(crate) struct Way {
+    pub(crate) dialect: Dialect,
+    /// The page, whose begin is bounded.
+    pub(crate) page: PageRequest,
+    /// The smallest id that a search looks at, and the smallest that there is.
+    pub(crate) looked_at: Option<(i64, i64)>,
 }
 
 struct Statement {
@@ -125,25 +136,45 @@ pub(crate) fn count_instances(wanted: &ParameterMatch, sign: char) -> (String, V
     (count.sql, count.values)
 }
 
-/// The statement of a page, and its values. Each status has a branch of its own, so that each walks its index from the
-/// newest on.
+/// The statement of a page, and its values.
 pub(crate) fn select_executions(
     filter: &ExecutionFilter,
     page: PageRequest,
     dialect: &Dialect,
 ) -> (String, Vec<Value>) {
+    rows(execution_columns!(), filter, page, dialect)
+}
+
+/// The statement that counts a page by status and by whether later executions of the same instances are there, and its
+/// values. Its rows are the status, one of the later ones, the number and the smallest id.
+pub(crate) fn count_executions(filter: &ExecutionFilter, page: PageRequest, dialect: &Dialect) -> (String, Vec<Value>) {
+    const BEGIN: &str = "SELECT status, max(later), count(*), min(id) FROM (SELECT id, status,
+             (SELECT later.id FROM oxbatch_job_execution AS later
+                 WHERE later.job_instance_id = found.job_instance_id AND later.id > found.id
+                 ORDER BY later.id DESC LIMIT 1) AS later FROM (";
+    const END: &str = ") AS found) AS judged GROUP BY status, later IS NULL";
+    let (rows, values) = rows("id, status, job_instance_id", filter, page, dialect);
+    ([BEGIN, &rows, END].concat(), values)
+}
+
+/// The rows of a page. Each status has a branch of its own, so that each walks its index from the newest on.
+fn rows(columns: &str, filter: &ExecutionFilter, page: PageRequest, dialect: &Dialect) -> (String, Vec<Value>) {
     let mut list = Statement { sql: String::new(), values: Vec::new(), sign: dialect.sign };
     let statuses = branches(filter);
     let several = statuses.len() > 1;
     for (number, status) in statuses.into_iter().enumerate() {
         list.sql.push_str(if number > 0 { " UNION ALL " } else { "" });
         list.sql.push_str(if several { dialect.branch } else { "" });
-        list.sql.push_str(concat!("SELECT ", execution_columns!(), " FROM "));
-        list.sql.push_str(dialect.table);
+        ["SELECT ", columns, " FROM ", dialect.table].into_iter().for_each(|piece| list.sql.push_str(piece));
         list.push(" WHERE id < ", Value::Number(page.upper_bound()));
         list.and(" AND status = ", status.map(|status| Value::Text(status.to_owned())));
         list.and(" AND job_name = ", filter.job_name.clone().map(Value::Text));
         list.and(" AND job_instance_id = ", filter.instance_id.map(|id| Value::Number(id.0)));
+        if !filter.ids.is_empty() {
+            let ids: Vec<String> = filter.ids.iter().map(ToString::to_string).collect();
+            list.push(dialect.ids[0], Value::Text(ids.join(",")));
+            list.sql.push_str(dialect.ids[1]);
+        }
         list.and(&format!(" AND {} >= ", dialect.create_time), filter.from.map(Value::Time));
         list.and(&format!(" AND {} < ", dialect.create_time), filter.to.map(Value::Time));
         list.and(" AND id >= ", dialect.down_to.map(Value::Number));
@@ -174,7 +205,7 @@ pub(crate) fn select_executions(
 
 #[cfg(test)]
 mod tests {
-    use oxbatch_core::execution::{InstanceId, Status};
+    use oxbatch_core::execution::{ExecutionId, InstanceId, Status};
 
     use super::*;
 
@@ -183,6 +214,7 @@ mod tests {
         table: "executions",
         order: "id",
         branch: "(",
+        ids: [" AND id IN (", ")"],
         text: ["", "", ""],
         instances: None,
         down_to: None,
@@ -203,17 +235,21 @@ mod tests {
             from: Some(time),
             to: Some(time),
             instance_id: Some(InstanceId(7)),
+            ids: vec![ExecutionId(8), ExecutionId(6)],
             ..ExecutionFilter::default()
         };
         let (sql, values) = shape(&all, Some(9));
         assert_eq!(
             sql,
             "SELECT * FROM executions WHERE id < ?1 AND status = ?2 AND job_name = ?3 AND job_instance_id = ?4 \
-             AND create_time >= ?5 AND create_time < ?6 ORDER BY id DESC LIMIT ?7"
+             AND id IN (?5) AND create_time >= ?6 AND create_time < ?7 ORDER BY id DESC LIMIT ?8"
         );
         let text = |text: &str| Value::Text(text.to_owned());
         let (number, time) = (Value::Number, Value::Time(time));
-        assert_eq!(values, [number(9), text("FAILED"), text("Job"), number(7), time.clone(), time, number(3)]);
+        assert_eq!(
+            values,
+            [number(9), text("FAILED"), text("Job"), number(7), text("8,6"), time.clone(), time, number(3)]
+        );
     }
 
     #[test]

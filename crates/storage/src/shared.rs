@@ -8,6 +8,7 @@ pub(crate) mod audit;
 pub(crate) mod backfills;
 pub(crate) mod bulk;
 pub(crate) mod channels;
+pub(crate) mod contexts;
 pub(crate) mod deadlines;
 pub(crate) mod fire;
 pub(crate) mod fires;

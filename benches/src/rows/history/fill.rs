@@ -96,6 +96,17 @@ pub(super) const COPIES: [Copies; 4] = [
     },
 ];
 
+/// Executions of the pattern's own instance, all of which failed.
+pub(super) const CROWD: Copies = Copies {
+    table: "oxbatch_job_execution",
+    of: "id",
+    values: &[
+        ("id", Value::Counted),
+        ("status", Value::Expression("'FAILED'")),
+        ("exit_code", Value::Expression("'FAILED'")),
+    ],
+};
+
 /// Asks for the names of a table's columns.
 pub(super) fn columns_query(dialect: Dialect, table: &str) -> String {
     match dialect {

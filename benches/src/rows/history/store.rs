@@ -57,6 +57,24 @@ impl Store {
         Self::filled(Arc::new(PostgresRepository::open(settings).await?), size, pattern).await
     }
 
+    /// Adds executions of one instance to a file that is filled.
+    pub(crate) fn crowd_sqlite(path: &Path, size: i64) -> Result<(), BoxError> {
+        let connection = Connection::open(path)?;
+        let columns = fill::columns_query(Dialect::Sqlite, fill::CROWD.table);
+        let columns = connection.prepare(&columns)?.query_map([], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
+        connection.execute(&fill::CROWD.statement(Dialect::Sqlite, &columns, size + 1)?, [])?;
+        Ok(connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?)
+    }
+
+    /// Adds executions of one instance to a database that is filled.
+    pub(crate) async fn crowd_postgres(url: &str, database: &str, size: i64) -> Result<(), BoxError> {
+        let client = PostgresSettings::from_url(&Self::database_url(url, database)?)?.connect().await?;
+        let columns = client.query(&fill::columns_query(Dialect::Postgres, fill::CROWD.table), &[]).await?;
+        let columns: Vec<String> = columns.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        client.batch_execute(&fill::CROWD.statement(Dialect::Postgres, &columns, size + 1)?).await?;
+        Ok(client.batch_execute("VACUUM ANALYZE").await?)
+    }
+
     /// The URL of another database of the server.
     pub(crate) fn database_url(url: &str, database: &str) -> Result<String, BoxError> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));

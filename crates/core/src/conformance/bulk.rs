@@ -9,7 +9,8 @@ use super::Backend;
 use super::fixture::{JOB, LONG, Process};
 use crate::execution::{ExecutionId, Status, StatusEvent};
 use crate::repository::{
-    BegunBulk, Bulk, BulkAction, BulkId, BulkOutcome, BulkResult, BulkState, ExecutionFilter, NewBulk, PageRequest,
+    BegunBulk, Bulk, BulkAction, BulkId, BulkOutcome, BulkResult, BulkState, ExecutionFilter, FoundCount, NewBulk,
+    PageRequest,
 };
 
 fn failed() -> ExecutionFilter {
@@ -122,4 +123,65 @@ pub async fn the_last_executions_of_instances_are_found_together(backend: &dyn B
     instances.push(crate::execution::InstanceId(i64::MAX));
     let last = process.repository.last_executions(instances).await.unwrap();
     assert_eq!(last, [Some(second.execution_id()), Some(again.execution_id()), None]);
+}
+
+/// The number of executions by status, apart for those that are not the last of their instances, from pages of a size.
+async fn counted(process: &Process, filter: &ExecutionFilter, limit: u32) -> Vec<(Status, bool, usize)> {
+    let (mut before, mut all) = (None, Vec::<(Status, bool, usize)>::new());
+    loop {
+        let page = process.repository.count_found(filter.clone(), PageRequest { before, limit }).await.unwrap();
+        let on_page: usize = page.counts.iter().map(|found| found.count).sum();
+        assert!(on_page <= limit as usize);
+        for FoundCount { status, later, count } in page.counts {
+            match all.iter_mut().find(|(known, has_later, _)| (*known, *has_later) == (status, later.is_some())) {
+                Some((_, _, known)) => *known += count,
+                None => all.push((status, later.is_some(), count)),
+            }
+        }
+        before = page.next;
+        if before.is_none() {
+            all.sort_unstable();
+            return all;
+        }
+    }
+}
+
+/// Each filter is counted as it is listed, whatever the size of the page; ids name those that there are.
+pub async fn what_a_filter_finds_is_counted_as_it_is_listed(backend: &dyn Backend) {
+    let process = Process::start(backend).await;
+    let mut ids = Vec::new();
+    // Two attempts of the first, one of the second and of the third.
+    for (key, event) in [(1, StatusEvent::Fail), (2, StatusEvent::Stop), (1, StatusEvent::Fail), (3, StatusEvent::Fail)]
+    {
+        let lease = process.run(key, LONG).await;
+        process.end(&lease, event).await;
+        ids.push(lease.execution_id());
+    }
+    let filter = ExecutionFilter::default;
+    let (failed, stopped) = (Status::Failed, Status::Stopped);
+    let none = ExecutionId(i64::MAX);
+    let cases = [
+        (failed_or_stopped(), vec![(stopped, false, 1), (failed, false, 2), (failed, true, 1)]),
+        (ExecutionFilter { ids: vec![ids[0], ids[3], none], ..filter() }, vec![(failed, false, 1), (failed, true, 1)]),
+        (ExecutionFilter { ids: vec![ids[1], ids[3]], statuses: vec![failed], ..filter() }, vec![(failed, false, 1)]),
+        (ExecutionFilter { ids: vec![none], ..filter() }, vec![]),
+        (
+            ExecutionFilter { text: Some(JOB.to_lowercase()), statuses: vec![failed], ..filter() },
+            vec![(failed, false, 2), (failed, true, 1)],
+        ),
+        (ExecutionFilter { job_name: Some("No\0".to_owned()), ..filter() }, vec![]),
+    ];
+    for (filter, mut expected) in cases {
+        expected.sort_unstable();
+        for limit in [1, 2, 10] {
+            assert_eq!(counted(&process, &filter, limit).await, expected, "{filter:?} by {limit}");
+            let listed = super::reading::all(&process, &filter, limit).await;
+            assert_eq!(listed.len(), expected.iter().map(|(_, _, count)| count).sum::<usize>(), "{filter:?}");
+            assert!(filter.ids.is_empty() || listed.iter().all(|id| filter.ids.contains(id)));
+        }
+    }
+}
+
+fn failed_or_stopped() -> ExecutionFilter {
+    ExecutionFilter { statuses: vec![Status::Failed, Status::Stopped], ..ExecutionFilter::default() }
 }

@@ -42,6 +42,10 @@ pub async fn a_failed_step_gets_its_state_and_the_job_its_context_back(backend: 
         .await
         .unwrap();
     drop(transaction);
+    let (id, of_step) = (first.execution_id(), step.fence.step_id);
+    let contexts = process.repository.contexts(id, vec![StepExecutionId(i64::MAX), of_step]).await.unwrap();
+    assert_eq!(contexts.job, Some(ExecutionContext::from_json(CONTEXT).unwrap()));
+    assert_eq!(contexts.steps, [(of_step, ExecutionContext::default())]);
     process.end_step(&step, StatusEvent::Fail).await;
     process.end(&first, StatusEvent::Fail).await;
     for _ in 0..2 {

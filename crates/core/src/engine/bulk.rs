@@ -10,14 +10,14 @@ use super::state::EngineState;
 use crate::execution::{ExecutionId, JobExecution};
 use crate::repository::rules::bulk::judge;
 use crate::repository::{
-    BegunBulk, Bulk, BulkAction, BulkId, BulkOutcome, BulkPage, BulkResult, ExecutionFilter, LaunchError, NewBulk,
-    PageRequest, RepositoryError,
+    BegunBulk, Bulk, BulkAction, BulkId, BulkOutcome, BulkPage, BulkResult, ExecutionFilter, FoundCount, LaunchError,
+    MAX_CHOSEN, NewBulk, PageRequest,
 };
 
 /// Executions that a plan counts; of a bulk with more it says so.
 pub const MAX_PLANNED_BULK: usize = 10_000;
-/// Executions that one question brings.
-const PAGE: u32 = 500;
+/// Pages of a search that a plan looks at.
+const MAX_SEARCHED_PAGES: u32 = 3;
 /// Executions that are acted on before the bulk is taken anew.
 const BATCH: u32 = 20;
 /// Pause when the queue is full, or the store has failed.
@@ -32,7 +32,8 @@ pub struct BulkPlan {
     pub acted_on: usize,
     /// The others, by the reason why they are left out.
     pub left_out: BTreeMap<String, usize>,
-    /// `true` if there are more than [`MAX_PLANNED_BULK`], which were not counted.
+    /// `true` if there are more than [`MAX_PLANNED_BULK`], or a search would have had to look further: those were not
+    /// counted.
     pub has_more: bool,
 }
 
@@ -61,18 +62,23 @@ impl Operator {
     pub async fn plan_bulk(&self, action: BulkAction, filter: &ExecutionFilter) -> Result<BulkPlan, OperatorError> {
         check(filter)?;
         let mut plan = BulkPlan { found: 0, acted_on: 0, left_out: BTreeMap::new(), has_more: false };
-        let mut page = PageRequest { before: None, limit: PAGE };
-        while plan.found < MAX_PLANNED_BULK {
-            let found = self.repository().executions(filter.clone(), page).await?;
-            for (execution, last) in self.with_last(found.executions).await? {
-                plan.found += 1;
-                match judge(action, &execution, last) {
-                    Ok(()) => plan.acted_on += 1,
-                    Err(reason) => *plan.left_out.entry(reason.kind()).or_default() += 1,
+        let mut before = None;
+        // Each page but those of a search is the last, or fills the plan.
+        for _ in 0..MAX_SEARCHED_PAGES {
+            let limit = u32::try_from(MAX_PLANNED_BULK - plan.found).unwrap_or(u32::MAX);
+            if limit == 0 {
+                break;
+            }
+            let found = self.repository().count_found(filter.clone(), PageRequest { before, limit }).await?;
+            for FoundCount { status, later, count } in found.counts {
+                plan.found += count;
+                match judge(action, status, later) {
+                    Ok(()) => plan.acted_on += count,
+                    Err(reason) => *plan.left_out.entry(reason.kind()).or_default() += count,
                 }
             }
-            page.before = found.next;
-            if found.next.is_none() {
+            before = found.next;
+            if before.is_none() {
                 return Ok(plan);
             }
         }
@@ -168,8 +174,9 @@ impl Operator {
             if self.is_closing() {
                 return Ok(Batch::Idle);
             }
-            let Some((execution, last)) = self.with_last(vec![execution]).await?.pop() else { continue };
-            let result = match self.act(bulk.action, execution, last).await? {
+            let last = self.repository().last_executions(vec![execution.instance_id]).await?.pop().flatten();
+            let later = last.filter(|last| *last != execution.id);
+            let result = match self.act(bulk.action, &execution, later).await? {
                 Acted::Recorded(result) => result,
                 Acted::QueueFull => return Ok(Batch::Waits),
             };
@@ -184,16 +191,6 @@ impl Operator {
         Ok(Batch::Worked)
     }
 
-    /// Executions with the last ones of their instances.
-    async fn with_last(
-        &self,
-        executions: Vec<JobExecution>,
-    ) -> Result<Vec<(JobExecution, Option<ExecutionId>)>, RepositoryError> {
-        let instances = executions.iter().map(|execution| execution.instance_id).collect();
-        let last = self.repository().last_executions(instances).await?;
-        Ok(executions.into_iter().zip(last).collect())
-    }
-
     /// Acts on an execution, or finds out why not.
     ///
     /// # Errors
@@ -201,14 +198,14 @@ impl Operator {
     async fn act(
         &self,
         action: BulkAction,
-        execution: JobExecution,
-        last: Option<ExecutionId>,
+        execution: &JobExecution,
+        later: Option<ExecutionId>,
     ) -> Result<Acted, OperatorError> {
         let id = execution.id;
         let recorded = |outcome, message, new_execution_id| {
             Ok(Acted::Recorded(BulkResult { execution_id: id, outcome, message, new_execution_id }))
         };
-        if let Err(reason) = judge(action, &execution, last) {
+        if let Err(reason) = judge(action, execution.status, later) {
             return recorded(BulkOutcome::LeftOut, Some(reason.to_string()), None);
         }
         let done = match action {
@@ -239,6 +236,10 @@ fn passes(error: &OperatorError) -> bool {
 fn check(filter: &ExecutionFilter) -> Result<(), OperatorError> {
     if *filter == ExecutionFilter::default() {
         let problem = "a bulk needs a filter: without one it would take every execution that there is".to_owned();
+        return Err(OperatorError::BulkRefused { problem });
+    }
+    if filter.ids.len() > MAX_CHOSEN {
+        let problem = format!("a bulk may name {MAX_CHOSEN} executions, and not {}", filter.ids.len());
         return Err(OperatorError::BulkRefused { problem });
     }
     Ok(())

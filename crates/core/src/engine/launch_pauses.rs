@@ -31,14 +31,17 @@ impl Operator {
     /// Ends a pause: what waits is run.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or no such job.
     pub async fn resume_launches(&self, job_name: Option<&str>) -> Result<(), OperatorError> {
         if self.repository().resume_launches(job_name).await? {
             self.wake_work();
             return Ok(());
         }
         let problem = match job_name {
-            Some(name) => format!("launches of job '{name}' are not paused"),
+            Some(name) => {
+                self.check_job_name(name).await?;
+                format!("launches of job '{name}' are not paused")
+            }
             None => "launches of all jobs are not paused".to_owned(),
         };
         Err(OperatorError::PauseRefused { problem })

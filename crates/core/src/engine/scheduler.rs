@@ -164,11 +164,7 @@ impl Scheduler {
     ) -> Result<Pause, SchedulerError> {
         let repository = self.operator.repository();
         let since = repository.agenda().await?.now;
-        match scope {
-            PauseScope::Schedule => drop(self.stored(name).await?),
-            PauseScope::Job => self.check_job(name).await?,
-            PauseScope::All => {}
-        }
+        self.check_range(scope, name).await?;
         if reason.trim().is_empty() || reason.len() > MAX_REASON_BYTES {
             return Err(SchedulerError::Reason);
         }
@@ -186,7 +182,7 @@ impl Scheduler {
     /// Ends a pause: its schedules go on from now.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or no such schedule or job.
     pub async fn resume(&self, scope: PauseScope, name: &str) -> Result<(), SchedulerError> {
         let now = self.operator.repository().agenda().await?.now;
         let name = if scope == PauseScope::All { "" } else { name };
@@ -197,7 +193,17 @@ impl Scheduler {
             self.operator.wake_schedules();
             return Ok(());
         }
+        self.check_range(scope, name).await?;
         Err(SchedulerError::NotPaused { scope, name: name.to_owned() })
+    }
+
+    /// Refuses a range of pauses that names nothing that there is.
+    async fn check_range(&self, scope: PauseScope, name: &str) -> Result<(), SchedulerError> {
+        match scope {
+            PauseScope::Schedule => self.stored(name).await.map(drop),
+            PauseScope::Job => self.check_job(name).await,
+            PauseScope::All => Ok(()),
+        }
     }
 
     async fn check_job(&self, name: &str) -> Result<(), SchedulerError> {

@@ -126,6 +126,11 @@ impl ExecutionContext {
         self.entries.is_empty()
     }
 
+    /// The entries by their names.
+    pub fn into_entries(self) -> Map<String, Value> {
+        self.entries
+    }
+
     /// The context as stored JSON.
     ///
     /// # Errors

@@ -7,6 +7,9 @@ use std::path::Path;
 use super::Origin;
 use crate::execution::cause_chain;
 
+/// The words before the raw text of a record in the message of an error, which ends with it.
+pub const RAW_TEXT: &str = "; raw text: ";
+
 /// Longest raw text kept with an error in bytes.
 const MAX_RAW_BYTES: usize = 4 * 1024;
 
@@ -232,7 +235,7 @@ impl fmt::Display for ItemError {
         }
         f.write_str(&cause_chain(self.source.as_ref()))?;
         match &self.raw {
-            Some(raw) => write!(f, "; raw text: {raw:?}"),
+            Some(raw) => write!(f, "{RAW_TEXT}{raw:?}"),
             None => Ok(()),
         }
     }

@@ -63,10 +63,14 @@ struct StoredFilter {
     parameters: Vec<(String, String)>,
     #[serde(default)]
     text: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ids: Vec<i64>,
 }
 
-/// The version of the stored form.
-const VERSION: u32 = 1;
+/// The version of the stored form of a filter that names executions: one that passed over their names would take all.
+const WITH_IDS: u32 = 2;
+/// The version of the stored form of any other filter.
+const WITHOUT_IDS: u32 = 1;
 
 /// The filter as it is stored: the same text for the same filter.
 pub fn filter_to_json(filter: &ExecutionFilter) -> String {
@@ -75,8 +79,11 @@ pub fn filter_to_json(filter: &ExecutionFilter) -> String {
     statuses.dedup();
     let ExecutionFilter { job_name, from, to, instance_id, parameters, text, .. } = filter.clone();
     let parameters = parameters.into_iter().map(|it| (it.name, it.value)).collect();
+    let mut ids: Vec<_> = filter.ids.iter().map(|id| id.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
     let stored = StoredFilter {
-        version: VERSION,
+        version: if ids.is_empty() { WITHOUT_IDS } else { WITH_IDS },
         job: job_name,
         statuses,
         from,
@@ -84,6 +91,7 @@ pub fn filter_to_json(filter: &ExecutionFilter) -> String {
         instance: instance_id.map(|id| id.0),
         parameters,
         text,
+        ids,
     };
     // A shape of texts and numbers can always be written.
     serde_json::to_string(&stored).unwrap_or_default()
@@ -99,7 +107,7 @@ pub fn filter_from_json(json: &str) -> Result<ExecutionFilter, RepositoryError> 
         source,
     };
     let stored: StoredFilter = serde_json::from_str(json).map_err(|error| corrupt(error.into()))?;
-    if stored.version != VERSION {
+    if ![WITHOUT_IDS, WITH_IDS].contains(&stored.version) {
         return Err(corrupt(format!("its form {} is that of a newer version", stored.version).into()));
     }
     let statuses = stored.statuses.iter().map(|status| status.parse::<Status>()).collect::<Result<_, _>>();
@@ -111,6 +119,7 @@ pub fn filter_from_json(json: &str) -> Result<ExecutionFilter, RepositoryError> 
         instance_id: stored.instance.map(InstanceId),
         parameters: stored.parameters.into_iter().map(|(name, value)| ParameterMatch { name, value }).collect(),
         text: stored.text,
+        ids: stored.ids.into_iter().map(ExecutionId).collect(),
     })
 }
 
@@ -176,6 +185,49 @@ pub struct BulkResult {
     pub new_execution_id: Option<ExecutionId>,
 }
 
+/// Executions that a filter has found, by what decides about an action on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundCount {
+    /// Their status.
+    pub status: Status,
+    /// A later execution of the same instance; `None` where they are the last of theirs.
+    pub later: Option<ExecutionId>,
+    /// The number of them.
+    pub count: usize,
+}
+
+/// The executions of a page, counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FoundCounts {
+    /// The counts.
+    pub counts: Vec<FoundCount>,
+    /// The begin of the next page; `None` on the last. A page of a search may have nothing to count, and another one
+    /// behind it.
+    pub next: Option<i64>,
+}
+
+impl FoundCounts {
+    /// The counts of the rows that were read for a page, each with the smallest id among them: one row more than fits
+    /// shows that there is another page, and is counted there.
+    pub fn of(groups: Vec<(FoundCount, i64)>, limit: u32) -> Self {
+        let all: usize = groups.iter().map(|(found, _)| found.count).sum();
+        let oldest = groups.iter().map(|(_, oldest)| *oldest).min().filter(|_| all > limit.max(1) as usize);
+        let counted = |(mut found, smallest): (FoundCount, i64)| {
+            found.count -= usize::from(Some(smallest) == oldest);
+            found
+        };
+        let counts = groups.into_iter().map(counted).filter(|found| found.count > 0).collect();
+        Self { counts, next: oldest.map(|oldest| oldest.saturating_add(1)) }
+    }
+
+    /// The counts of a search that has looked at executions down to an id; `oldest` is the smallest that there is.
+    pub fn of_search(groups: Vec<(FoundCount, i64)>, limit: u32, down_to: i64, oldest: i64) -> Self {
+        let page = Self::of(groups, limit);
+        let next = page.next.or((down_to > oldest).then_some(down_to));
+        Self { next, ..page }
+    }
+}
+
 /// A page of results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BulkPage {
@@ -224,6 +276,43 @@ pub trait Bulks: Send + Sync + 'static {
     /// The results of a bulk, one page.
     fn bulk_results(&self, id: BulkId, page: PageRequest) -> RepositoryFuture<'_, BulkPage>;
 
+    /// The executions that a filter finds, one page, counted instead of listed.
+    fn count_found(&self, filter: ExecutionFilter, page: PageRequest) -> RepositoryFuture<'_, FoundCounts>;
+
     /// The last executions of instances, in their order.
     fn last_executions(&self, ids: Vec<InstanceId>) -> RepositoryFuture<'_, Vec<Option<ExecutionId>>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_row_that_shows_another_page_is_counted_there() {
+        let found = |status, later: Option<i64>, count| FoundCount { status, later: later.map(ExecutionId), count };
+        let groups = vec![
+            (found(Status::Failed, None, 2), 7),
+            (found(Status::Failed, Some(9), 1), 3),
+            (found(Status::Stopped, None, 2), 5),
+        ];
+        let whole = FoundCounts::of(groups.clone(), 5);
+        assert_eq!((whole.counts.len(), whole.next), (3, None));
+        let cut = FoundCounts::of(groups.clone(), 4);
+        assert_eq!(cut.counts, [found(Status::Failed, None, 2), found(Status::Stopped, None, 2)]);
+        assert_eq!(cut.next, Some(4));
+        assert_eq!(FoundCounts::of_search(groups.clone(), 5, 2, 1).next, Some(2));
+        assert_eq!(FoundCounts::of_search(groups, 5, 2, 2).next, None);
+    }
+
+    #[test]
+    fn a_filter_is_read_as_it_was_written_and_one_without_ids_as_older_versions_write_it() {
+        let named = ExecutionFilter { ids: vec![ExecutionId(9), ExecutionId(7), ExecutionId(9)], ..Default::default() };
+        let json = filter_to_json(&named);
+        assert!(json.starts_with(r#"{"version":2,"#), "{json}");
+        assert_eq!(filter_from_json(&json).unwrap().ids, [ExecutionId(7), ExecutionId(9)]);
+        let other = ExecutionFilter { job_name: Some("Job".to_owned()), ..Default::default() };
+        let json = filter_to_json(&other);
+        assert!(json.starts_with(r#"{"version":1,"#) && !json.contains("ids"), "{json}");
+        assert_eq!(filter_from_json(&json).unwrap(), other);
+    }
 }

@@ -3,8 +3,13 @@
 use jiff::Timestamp;
 
 use super::RerunStep;
-use crate::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, Status, StoredSkip};
+use crate::execution::{
+    ExecutionContext, ExecutionId, InstanceId, JobExecution, JobInstance, Status, StepExecutionId, StoredSkip,
+};
 use crate::job::Parameter;
+
+/// Executions that a filter may name.
+pub const MAX_CHOSEN: usize = 500;
 
 /// The filter of a list of executions; an empty one shows all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +24,8 @@ pub struct ExecutionFilter {
     pub to: Option<Timestamp>,
     /// Of this instance.
     pub instance_id: Option<InstanceId>,
+    /// One of these; empty for any. At most [`MAX_CHOSEN`].
+    pub ids: Vec<ExecutionId>,
     /// Of instances that were created with all of these parameters.
     pub parameters: Vec<ParameterMatch>,
     /// With this text in the name of the job or in the exit message, whatever the case of its ASCII letters.
@@ -41,6 +48,15 @@ impl std::str::FromStr for ParameterMatch {
         let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("must be NAME=VALUE")?;
         Ok(Self { name: name.to_owned(), value: value.to_owned() })
     }
+}
+
+/// The contexts of an execution and of its steps, as they were committed last.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Contexts {
+    /// That of the job; `None` where nothing was put into it.
+    pub job: Option<ExecutionContext>,
+    /// Those of steps.
+    pub steps: Vec<(StepExecutionId, ExecutionContext)>,
 }
 
 /// The filter of a list of instances; an empty one shows all.

@@ -13,6 +13,7 @@ pub mod recover;
 pub mod rerun;
 pub mod step;
 pub mod time;
+pub mod wait;
 
 use super::RepositoryError;
 use crate::execution::IllegalTransition;

@@ -23,8 +23,8 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 /// Arguments of an action on many executions.
 #[derive(Debug, Args)]
 pub(super) struct WhereArgs {
-    /// All executions that fit, instead of one: status=FAILED,job=NAME,from=TIME,to=TIME,instance=ID,
-    /// parameter=NAME=VALUE,text=TEXT; status and parameter can be repeated. Without --yes they are only counted
+    /// All executions that fit, instead of one: status=FAILED,job=NAME,from=TIME,to=TIME,instance=ID,id=ID,
+    /// parameter=NAME=VALUE,text=TEXT; status, id and parameter can be repeated. Without --yes they are only counted
     #[arg(long = "where", value_name = "FILTER", value_parser = parse_where, conflicts_with = "id")]
     pub(super) filter: Option<BulkFilterView>,
     /// With --where: do it
@@ -49,12 +49,17 @@ fn parse_where(text: &str) -> Result<BulkFilterView, String> {
                 let id = value.parse::<i64>().ok().filter(|id| *id >= 1);
                 filter.instance.replace(id.ok_or_else(|| format!("'{value}' is no id of an instance"))?).is_none()
             }
+            "id" => {
+                let id = value.parse::<i64>().ok().filter(|id| *id >= 1);
+                filter.ids.push(id.ok_or_else(|| format!("'{value}' is no id of an execution"))?);
+                true
+            }
             "parameter" => {
                 filter.parameter.push(value);
                 true
             }
             "text" => filter.text.replace(value).is_none(),
-            _ => return Err(format!("'{name}' is none of status, job, from, to, instance, parameter, text")),
+            _ => return Err(format!("'{name}' is none of status, job, from, to, instance, id, parameter, text")),
         };
         if !is_new {
             return Err(format!("'{name}' is given twice"));
@@ -179,7 +184,11 @@ mod tests {
     fn a_filter_is_a_list_of_conditions() {
         let filter = parse_where("status=failed, status=STOPPED,job=A b").unwrap();
         assert_eq!((filter.status.len(), filter.job.as_deref()), (2, Some("A b")));
-        for wrong in ["", "job", "colour=red", "job=a,job=b", "status=bad", "from=yesterday", "instance=0"] {
+        assert_eq!(parse_where("id=7,id=9").unwrap().ids, [7, 9]);
+        assert!(parse_where(&vec!["id=1"; 501].join(",")).unwrap_err().contains("at most 500"));
+        for wrong in
+            ["", "job", "id=0", "id=x", "colour=red", "job=a,job=b", "status=bad", "from=yesterday", "instance=0"]
+        {
             assert!(parse_where(wrong).is_err(), "{wrong}");
         }
     }

@@ -81,6 +81,7 @@ async fn in_database(program: &Program, operator: &Operator, arguments: Executio
         from: from.map(DateTime::saturating_instant),
         to: to.map(DateTime::saturating_instant),
         instance_id: instance.map(InstanceId),
+        ids: Vec::new(),
         parameters: parameter,
         text,
     };

@@ -1,6 +1,7 @@
 //! The events of all executions as one stream, wherever they run, until the client leaves.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
@@ -15,8 +16,10 @@ use tokio::sync::mpsc;
 
 use super::events::{Mark, PROGRESS_EVERY, mark, stream};
 use super::executions::shown;
+use crate::access::Sight;
 use crate::error::Problem;
 use crate::extract::{NoQuery, Strict};
+use crate::polls::{Polled, SHARED_FOR};
 use crate::state::AppState;
 use crate::view::StepView;
 
@@ -44,13 +47,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 )]
 pub(crate) async fn follow(
     State(state): State<AppState>,
+    sight: Sight,
     Strict(NoQuery): Strict<NoQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let last = headers.get("last-event-id").and_then(|last| last.to_str().ok()).map(str::to_owned);
     stream(state, |state, sender| async move {
         let next_progress = Instant::now();
-        Feed { state: &state, sender: &sender, position: last, reported: HashMap::new(), next_progress }.run().await;
+        let (state, sender, reported) = (&state, &sender, HashMap::new());
+        let since = next_progress;
+        Feed { state, sight, sender, position: last, is_caught_up: false, since, reported, next_progress }.run().await;
     })
 }
 
@@ -71,9 +77,15 @@ impl From<RepositoryError> for Cut {
 /// The changes that one client has been sent.
 struct Feed<'a> {
     state: &'a AppState,
+    /// The part of the data that the client sees.
+    sight: Sight,
     sender: &'a mpsc::Sender<Event>,
     /// The position up to which the changes were reported.
     position: Option<String>,
+    /// There was nothing behind it.
+    is_caught_up: bool,
+    /// The moment at which an answer must have been asked for to tell what has woken this.
+    since: Instant,
     /// The steps of running executions as they were reported last.
     reported: HashMap<StepExecutionId, Mark>,
     /// The moment from which progress may be reported again, however many changes come until then.
@@ -92,32 +104,50 @@ impl Feed<'_> {
             let next_poll = async {
                 tokio::time::sleep(PAUSE).await;
                 // A notification is a hint; the poll comes without it too.
-                self.state.engine().any_change(self.next_progress.saturating_duration_since(Instant::now())).await;
+                let begun = Instant::now();
+                let pause = self.next_progress.saturating_duration_since(begun);
+                self.state.engine().any_change(pause).await;
+                begun.elapsed() < pause
             };
-            tokio::select! {
+            let is_hinted = tokio::select! {
                 () = self.sender.closed() => return,
-                () = next_poll => {}
-            }
+                is_hinted = next_poll => is_hinted,
+            };
+            let now = Instant::now();
+            self.since = if is_hinted { now } else { now.checked_sub(SHARED_FOR).unwrap_or(now) };
         }
     }
 
     async fn poll(&mut self) -> Result<(), Cut> {
         loop {
-            let changes = self.state.engine().repository().changes(self.position.as_deref(), PAGE).await?;
+            let Polled { changes, is_fresh } = self.changes().await?;
             if !changes.resumed {
                 self.send_unended().await?;
             }
             let has_changes = !changes.resumed || !changes.executions.is_empty();
-            for execution in changes.executions {
-                self.send_execution(execution).await?;
+            for execution in &changes.executions {
+                self.send_execution(execution.clone()).await?;
             }
             // Behind the events and in a block of its own: whoever knows it has received them.
             if has_changes {
-                self.send(Event::default().id(changes.resume)).await?;
+                self.send(Event::default().id(&changes.resume)).await?;
             }
-            self.position = Some(changes.position);
-            if !changes.more {
+            self.position = Some(changes.position.clone());
+            self.is_caught_up = !changes.more;
+            if !changes.more && is_fresh {
                 return if self.next_progress <= Instant::now() { self.send_progress().await } else { Ok(()) };
+            }
+        }
+    }
+
+    /// The changes behind its position; with others, once it has all before it.
+    async fn changes(&self) -> Result<Polled, RepositoryError> {
+        let repository = self.state.engine().repository();
+        match self.position.as_deref().filter(|_| self.is_caught_up) {
+            Some(position) => self.state.polls().changes(repository.as_ref(), position, self.since, PAGE).await,
+            None => {
+                let changes = repository.changes(self.position.as_deref(), PAGE).await?;
+                Ok(Polled { changes: Arc::new(changes), is_fresh: true })
             }
         }
     }
@@ -149,7 +179,7 @@ impl Feed<'_> {
                 }
             }
         }
-        let view = shown(engine, execution).await.map_err(|_| Cut::Trouble)?;
+        let view = shown(engine, execution, &self.sight).await.map_err(|_| Cut::Trouble)?;
         self.send(Event::default().event("execution").json_data(view).map_err(unwritten)?).await
     }
 
@@ -157,13 +187,13 @@ impl Feed<'_> {
     async fn send_progress(&mut self) -> Result<(), Cut> {
         self.next_progress = Instant::now() + PROGRESS_EVERY;
         let engine = self.state.engine();
-        let steps = engine.repository().running_steps(STEPS).await?;
+        let steps = self.state.polls().steps(engine.repository().as_ref(), self.since, STEPS).await?;
         let mut reported = HashMap::with_capacity(steps.len());
-        for step in steps {
+        for step in steps.iter() {
             let live = engine.live_steps(step.execution_id);
-            let (id, now) = (step.id, mark(&step, &live));
+            let (id, now) = (step.id, mark(step, &live));
             if self.reported.get(&id) != Some(&now) {
-                self.send_step(step, &live).await?;
+                self.send_step(step.clone(), &live).await?;
             }
             reported.insert(id, now);
         }
@@ -172,7 +202,7 @@ impl Feed<'_> {
     }
 
     async fn send_step(&self, step: StepExecution, live: &[LiveStep]) -> Result<(), Cut> {
-        let view = StepView::new(step, live, self.state.engine().config().clock.now());
+        let view = self.sight.step(StepView::new(step, live, self.state.engine().config().clock.now()));
         self.send(Event::default().event("step").json_data(view).map_err(unwritten)?).await
     }
 

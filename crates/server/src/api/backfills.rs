@@ -11,7 +11,8 @@ use crate::extract::{NoQuery, PathId, Strict};
 use crate::state::AppState;
 use crate::view::{BackfillInput, BackfillPlanView, BackfillView};
 
-fn request(input: &BackfillInput) -> Result<BackfillRequest, Problem> {
+/// The backfill that is asked for.
+pub(crate) fn request(input: &BackfillInput) -> Result<BackfillRequest, Problem> {
     input.request().map_err(|problem| Problem::new(ProblemKind::InvalidSchedule, problem))
 }
 

@@ -5,7 +5,7 @@ use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use oxbatch_core::repository::{BulkId, PageRequest};
+use oxbatch_core::repository::{BulkAction, BulkId, ExecutionFilter, PageRequest};
 
 use super::page::List;
 use crate::error::{Problem, ProblemKind};
@@ -13,6 +13,11 @@ use crate::extract::body::{JsonBody, NoBody};
 use crate::extract::{NoQuery, PathId, QueryReader, Strict, StrictQuery};
 use crate::state::AppState;
 use crate::view::{BulkInput, BulkPlanView, BulkResultView, BulkView};
+
+/// The action and the filter of what is asked for.
+pub(crate) fn request(input: &BulkInput) -> Result<(BulkAction, ExecutionFilter), Problem> {
+    input.request().map_err(|problem| Problem::new(ProblemKind::NoObject, problem))
+}
 
 /// Restart, stop or abandon all executions that a filter finds.
 ///
@@ -37,7 +42,7 @@ pub(crate) async fn start(
     Strict(NoQuery): Strict<NoQuery>,
     JsonBody(input): JsonBody<BulkInput>,
 ) -> Result<Response, Problem> {
-    let (action, filter) = input.request().map_err(|problem| Problem::new(ProblemKind::NoObject, problem))?;
+    let (action, filter) = request(&input)?;
     if input.dry_run {
         let plan: BulkPlanView = state.engine().plan_bulk(action, &filter).await?.into();
         return Ok(Json(plan).into_response());

@@ -14,6 +14,7 @@ use oxbatch_core::{JobExecution, StepExecution};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::executions::shown_alone;
+use crate::access::Sight;
 use crate::error::{Problem, ProblemKind};
 use crate::extract::{NoQuery, PathId, Strict};
 use crate::state::AppState;
@@ -50,6 +51,7 @@ const RETRY_SECONDS: u32 = 5;
 pub(crate) async fn follow(
     State(state): State<AppState>,
     PathId(id): PathId,
+    sight: Sight,
     Strict(NoQuery): Strict<NoQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -59,7 +61,7 @@ pub(crate) async fn follow(
     if knows_the_end && !execution.status.is_running() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    stream(state, |state, sender| async move { report(&state, execution, &sender).await })
+    stream(state, |state, sender| async move { report(&state, execution, &sight, &sender).await })
 }
 
 /// One of the streams that may be open at once.
@@ -96,7 +98,7 @@ pub(super) fn stream<F: Future<Output = ()> + Send>(
 }
 
 /// Reports what has changed, again and again, until the end or until nobody listens any more.
-async fn report(state: &AppState, mut execution: JobExecution, sender: &mpsc::Sender<Event>) {
+async fn report(state: &AppState, mut execution: JobExecution, sight: &Sight, sender: &mpsc::Sender<Event>) {
     let engine = state.engine();
     let id = execution.id;
     let mut reported = None;
@@ -111,7 +113,7 @@ async fn report(state: &AppState, mut execution: JobExecution, sender: &mpsc::Se
             if reported_steps.insert(key, mark) == Some(mark) {
                 continue;
             }
-            let view = StepView::new(step, &live, engine.config().clock.now());
+            let view = sight.step(StepView::new(step, &live, engine.config().clock.now()));
             if !send(sender, Event::default().event("step").json_data(view)).await {
                 return;
             }
@@ -119,7 +121,7 @@ async fn report(state: &AppState, mut execution: JobExecution, sender: &mpsc::Se
         let ended = !execution.status.is_running();
         let status = execution.status;
         if reported != Some(status)
-            && let Ok(view) = shown_alone(engine, execution).await
+            && let Ok(view) = shown_alone(engine, execution, sight).await
         {
             let event = Event::default().event("execution").id(if ended { END } else { status.as_str() });
             if !send(sender, event.json_data(view)).await {

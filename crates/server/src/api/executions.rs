@@ -5,30 +5,36 @@ use axum::extract::{OriginalUri, State};
 use axum::response::{AppendHeaders, IntoResponse};
 use oxbatch_core::execution::{ExecutionId, InstanceId, Status};
 use oxbatch_core::job::{DateTime, DateTimeError};
-use oxbatch_core::repository::{ExecutionFilter, PageRequest};
+use oxbatch_core::repository::{ExecutionFilter, ExecutionPage, MAX_CHOSEN, PageRequest};
 use oxbatch_core::{Engine, JobExecution};
 
 use super::page::List;
+use crate::access::Sight;
 use crate::error::Problem;
 use crate::extract::query::{id, shorten};
 use crate::extract::{NoQuery, PathId, QueryReader, Strict, StrictQuery};
 use crate::state::AppState;
 use crate::view::{ExecutionView, NewestStep, StatusView};
 
-/// An execution with its progress as of now.
-pub(crate) async fn shown(engine: &Engine, execution: JobExecution) -> Result<ExecutionView, Problem> {
+/// An execution with its progress as of now, as a caller sees it.
+pub(crate) async fn shown(engine: &Engine, execution: JobExecution, sight: &Sight) -> Result<ExecutionView, Problem> {
     let newest = match ExecutionView::needs_newest_step(execution.status) {
         true => newest_step(engine, execution.id).await?,
         false => None,
     };
     let held_up_by = engine.held_up_by(&execution).await?;
-    Ok(ExecutionView::new(execution, engine.registry(), newest.as_ref()).with_pause(held_up_by))
+    let view = ExecutionView::new(execution, engine.registry(), newest.as_ref());
+    Ok(sight.execution(view).with_pause(held_up_by))
 }
 
 /// The same with the time that is left.
-pub(crate) async fn shown_alone(engine: &Engine, execution: JobExecution) -> Result<ExecutionView, Problem> {
+pub(crate) async fn shown_alone(
+    engine: &Engine,
+    execution: JobExecution,
+    sight: &Sight,
+) -> Result<ExecutionView, Problem> {
     let forecast = engine.forecast(&execution).await?;
-    Ok(shown(engine, execution).await?.with_forecast(forecast))
+    Ok(shown(engine, execution, sight).await?.with_forecast(forecast))
 }
 
 /// From the counters where it runs on this node, otherwise from its row.
@@ -53,11 +59,21 @@ impl StrictQuery for ExecutionsQuery {
             from: reader.one("from", instant),
             to: reader.one("to", instant),
             instance_id: reader.one("instance", id).map(InstanceId),
+            ids: ids(reader),
             parameters: reader.many("parameter", str::parse),
             text: reader.one("text", |text| Ok(text.to_owned())).filter(|text| !text.is_empty()),
         };
         Self { filter, page: List::Executions.page(reader) }
     }
+}
+
+/// The executions that a query names.
+fn ids(reader: &mut QueryReader) -> Vec<ExecutionId> {
+    let ids = reader.many("id", id);
+    if ids.len() > MAX_CHOSEN {
+        reader.refuse("id", format!("may name {MAX_CHOSEN} executions, and not {}", ids.len()));
+    }
+    ids.into_iter().map(ExecutionId).collect()
 }
 
 pub(crate) fn statuses(reader: &mut QueryReader) -> Vec<Status> {
@@ -79,17 +95,30 @@ pub(super) fn instant(text: &str) -> Result<jiff::Timestamp, String> {
     })
 }
 
-/// A page of executions and the link to the next.
-pub(crate) async fn listed(
+/// A page of executions, of those that a caller may find.
+pub(crate) async fn found(
     engine: &Engine,
     filter: ExecutionFilter,
     page: PageRequest,
+    sight: &Sight,
+) -> Result<ExecutionPage, Problem> {
+    let text = filter.text.clone();
+    let mut page = engine.repository().executions(filter, page).await?;
+    page.executions.retain(|execution| sight.finds(text.as_deref(), execution));
+    Ok(page)
+}
+
+/// A page of executions and the link to the next.
+pub(crate) async fn listed(
+    engine: &Engine,
+    (filter, page): (ExecutionFilter, PageRequest),
+    sight: &Sight,
     uri: &axum::http::Uri,
 ) -> Result<impl IntoResponse + use<>, Problem> {
-    let page = engine.repository().executions(filter, page).await?;
+    let page = found(engine, filter, page, sight).await?;
     let mut views = Vec::with_capacity(page.executions.len());
     for execution in page.executions {
-        views.push(shown(engine, execution).await?);
+        views.push(shown(engine, execution, sight).await?);
     }
     Ok((AppendHeaders(List::Executions.link(uri, page.next)?), Json(views)))
 }
@@ -103,6 +132,7 @@ pub(crate) async fn listed(
         ("from" = Option<String>, Query, description = "Only created at or after this time", format = DateTime),
         ("to" = Option<String>, Query, description = "Only created before this time", format = DateTime),
         ("instance" = Option<i64>, Query, description = "Only of this instance", minimum = 1),
+        ("id" = Option<Vec<i64>>, Query, description = "Only one of these, at most 500; those that are not there are passed over"),
         ("parameter" = Option<Vec<String>>, Query, description = "Only of instances with this parameter, NAME=VALUE; a page may then have fewer rows than fit, and another one behind it"),
         ("text" = Option<String>, Query, description = "Only with this text in the job's name or the exit message", pattern = "^[^\\u0000\\ufffd]*$"),
         ("limit" = Option<u32>, Query, description = "Most rows", minimum = 1, maximum = 500),
@@ -117,12 +147,13 @@ pub(crate) async fn listed(
 pub(crate) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
+    sight: Sight,
     Strict(query): Strict<ExecutionsQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     if let Some(name) = &query.filter.job_name {
         state.engine().check_job_name(name).await?;
     }
-    listed(state.engine(), query.filter, query.page, &uri).await
+    listed(state.engine(), (query.filter, query.page), &sight, &uri).await
 }
 
 /// Show an execution.
@@ -137,8 +168,9 @@ pub(crate) async fn list(
 pub(crate) async fn get(
     State(state): State<AppState>,
     PathId(id): PathId,
+    sight: Sight,
     Strict(NoQuery): Strict<NoQuery>,
 ) -> Result<Json<ExecutionView>, Problem> {
     let execution = state.engine().execution(ExecutionId(id)).await?;
-    Ok(Json(shown_alone(state.engine(), execution).await?))
+    Ok(Json(shown_alone(state.engine(), execution, &sight).await?))
 }

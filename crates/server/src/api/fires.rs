@@ -7,6 +7,7 @@ use axum::response::{AppendHeaders, IntoResponse};
 use oxbatch_core::repository::{FireId, FireOutcome, PageRequest};
 
 use super::page::List;
+use crate::access::Sight;
 use crate::error::Problem;
 use crate::extract::body::NoBody;
 use crate::extract::query::shorten;
@@ -36,10 +37,11 @@ async fn listed(
     state: &AppState,
     name: Option<&str>,
     query: FiresQuery,
+    sight: &Sight,
     uri: &Uri,
 ) -> Result<impl IntoResponse + use<>, Problem> {
     let page = state.engine().scheduler().fires(name, query.outcome, query.page).await?;
-    let views: Vec<FireView> = page.fires.into_iter().map(Into::into).collect();
+    let views: Vec<FireView> = page.fires.into_iter().map(|fire| sight.fire(fire.into())).collect();
     Ok((AppendHeaders(List::Fires.link(uri, page.next)?), Json(views)))
 }
 
@@ -62,9 +64,10 @@ pub(crate) async fn of_schedule(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     PathName(name): PathName,
+    sight: Sight,
     Strict(query): Strict<FiresQuery>,
 ) -> Result<impl IntoResponse, Problem> {
-    listed(&state, Some(&name), query, &uri).await
+    listed(&state, Some(&name), query, &sight, &uri).await
 }
 
 /// List the fires of all schedules, those that were recorded last first.
@@ -81,9 +84,10 @@ pub(crate) async fn of_schedule(
 pub(crate) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
+    sight: Sight,
     Strict(query): Strict<FiresQuery>,
 ) -> Result<impl IntoResponse, Problem> {
-    listed(&state, None, query, &uri).await
+    listed(&state, None, query, &sight, &uri).await
 }
 
 /// Launch a fire that was missed, left out or refused, or that waits.
@@ -99,8 +103,9 @@ pub(crate) async fn list(
 pub(crate) async fn run(
     State(state): State<AppState>,
     PathId(id): PathId,
+    sight: Sight,
     Strict(NoQuery): Strict<NoQuery>,
     NoBody: NoBody,
 ) -> Result<Json<FireView>, Problem> {
-    Ok(Json(state.engine().scheduler().run_fire(FireId(id)).await?.into()))
+    Ok(Json(sight.fire(state.engine().scheduler().run_fire(FireId(id)).await?.into())))
 }

@@ -8,6 +8,7 @@ use oxbatch_core::repository::{ExecutionFilter, InstanceFilter, Missing, PageReq
 
 use super::executions::{listed, statuses};
 use super::page::List;
+use crate::access::Sight;
 use crate::error::Problem;
 use crate::extract::{NoQuery, PathId, QueryReader, Strict, StrictQuery};
 use crate::state::AppState;
@@ -137,11 +138,12 @@ pub(crate) async fn executions(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     PathId(id): PathId,
+    sight: Sight,
     Strict(query): Strict<InstanceExecutionsQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     let instance = found(&state, InstanceId(id)).await?;
     let filter = ExecutionFilter { instance_id: Some(instance.id), ..query.filter };
-    listed(state.engine(), filter, query.page, &uri).await
+    listed(state.engine(), (filter, query.page), &sight, &uri).await
 }
 
 /// List the parameters with which a job instance was created, in the order of their names.

@@ -6,6 +6,7 @@ use oxbatch_core::engine::OperatorError;
 use oxbatch_core::{Engine, Job};
 
 use super::executions::shown;
+use crate::access::Sight;
 use crate::error::Problem;
 use crate::extract::{NoQuery, PathName, Strict};
 use crate::state::AppState;
@@ -16,11 +17,11 @@ pub(crate) fn known<'a>(engine: &'a Engine, name: &str) -> Result<&'a Job, Probl
     engine.registry().get(name).ok_or_else(|| OperatorError::UnknownJob { name: name.to_owned() }.into())
 }
 
-async fn described(state: &AppState, job: &Job) -> Result<JobView, Problem> {
+async fn described(state: &AppState, job: &Job, sight: &Sight) -> Result<JobView, Problem> {
     let engine = state.engine();
     let counts = state.job_counts().of(engine.repository(), job.name()).await?;
     let last_execution = match engine.repository().newest_of_job(job.name()).await? {
-        Some(execution) => Some(shown(engine, execution).await?),
+        Some(execution) => Some(shown(engine, execution, sight).await?),
         None => None,
     };
     Ok(JobView::new(job, counts, last_execution))
@@ -33,12 +34,13 @@ async fn described(state: &AppState, job: &Job) -> Result<JobView, Problem> {
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
+    sight: Sight,
     Strict(NoQuery): Strict<NoQuery>,
 ) -> Result<Json<Vec<JobView>>, Problem> {
     let engine = state.engine();
     let mut views = Vec::new();
     for job in engine.registry().iter() {
-        views.push(described(&state, job).await?);
+        views.push(described(&state, job, &sight).await?);
     }
     Ok(Json(views))
 }
@@ -55,9 +57,10 @@ pub(crate) async fn list(
 pub(crate) async fn get(
     State(state): State<AppState>,
     PathName(name): PathName,
+    sight: Sight,
     Strict(NoQuery): Strict<NoQuery>,
 ) -> Result<Json<JobView>, Problem> {
     let engine = state.engine();
     let job = known(engine, &name)?;
-    Ok(Json(described(&state, job).await?))
+    Ok(Json(described(&state, job, &sight).await?))
 }

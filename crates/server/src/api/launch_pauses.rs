@@ -10,6 +10,21 @@ use crate::extract::{NoQuery, PathName, Strict};
 use crate::state::AppState;
 use crate::view::{LaunchPauseInput, LaunchPauseView};
 
+/// Pauses the launches of a job, or all.
+pub(crate) async fn begin(
+    state: &AppState,
+    job: Option<&str>,
+    input: &LaunchPauseInput,
+) -> Result<LaunchPauseView, Problem> {
+    Ok(state.engine().pause_launches(job, &input.reason).await?.into())
+}
+
+/// Lets the launches of a job go on, or all.
+pub(crate) async fn end(state: &AppState, job: Option<&str>) -> Result<StatusCode, Problem> {
+    state.engine().resume_launches(job).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// List pauses of launches.
 #[utoipa::path(
     get, path = "/launches/pauses", tag = "executions", operation_id = "list_launch_pauses",
@@ -43,7 +58,7 @@ pub(crate) async fn pause_job(
     Strict(NoQuery): Strict<NoQuery>,
     JsonBody(input): JsonBody<LaunchPauseInput>,
 ) -> Result<Json<LaunchPauseView>, Problem> {
-    Ok(Json(state.engine().pause_launches(Some(&name), &input.reason).await?.into()))
+    Ok(Json(begin(&state, Some(&name), &input).await?))
 }
 
 /// Let the launches of a job go on.
@@ -52,6 +67,7 @@ pub(crate) async fn pause_job(
     params(("name" = String, Path, description = "Name of the job", min_length = 1)),
     responses(
         (status = 204, description = "The executions that wait are run"),
+        (status = 404, description = "There is no such job"),
         (status = 409, description = "They are not paused"),
     )
 )]
@@ -61,8 +77,7 @@ pub(crate) async fn resume_job(
     Strict(NoQuery): Strict<NoQuery>,
     NoBody: NoBody,
 ) -> Result<StatusCode, Problem> {
-    state.engine().resume_launches(Some(&name)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    end(&state, Some(&name)).await
 }
 
 /// Pause all launches: they are accepted and wait.
@@ -82,7 +97,7 @@ pub(crate) async fn pause_all(
     Strict(NoQuery): Strict<NoQuery>,
     JsonBody(input): JsonBody<LaunchPauseInput>,
 ) -> Result<Json<LaunchPauseView>, Problem> {
-    Ok(Json(state.engine().pause_launches(None, &input.reason).await?.into()))
+    Ok(Json(begin(&state, None, &input).await?))
 }
 
 /// Let all launches go on that no pause of their job holds up.
@@ -98,6 +113,5 @@ pub(crate) async fn resume_all(
     Strict(NoQuery): Strict<NoQuery>,
     NoBody: NoBody,
 ) -> Result<StatusCode, Problem> {
-    state.engine().resume_launches(None).await?;
-    Ok(StatusCode::NO_CONTENT)
+    end(&state, None).await
 }

@@ -7,6 +7,7 @@ use oxbatch_core::notice::{Notice, NoticeId, NoticeState};
 use oxbatch_core::repository::PageRequest;
 
 use super::page::List;
+use crate::access::Sight;
 use crate::error::{Problem, ProblemKind};
 use crate::extract::body::NoBody;
 use crate::extract::{NoQuery, PathId, PathName, QueryReader, Strict, StrictQuery};
@@ -45,10 +46,11 @@ impl StrictQuery for NoticesQuery {
 pub(crate) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
+    sight: Sight,
     Strict(query): Strict<NoticesQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     let page = state.engine().repository().notices(query.state, query.page).await?;
-    let views: Vec<NoticeView> = page.notices.into_iter().map(Into::into).collect();
+    let views: Vec<NoticeView> = page.notices.into_iter().map(|notice| sight.notice(notice.into())).collect();
     Ok((AppendHeaders(List::Notices.link(&uri, page.next)?), Json(views)))
 }
 
@@ -83,8 +85,19 @@ pub(crate) async fn test(
     Strict(NoQuery): Strict<NoQuery>,
     NoBody: NoBody,
 ) -> Result<Json<NoticeTrialView>, Problem> {
+    Ok(Json(trial(&state, channel).await?))
+}
+
+/// The names of the channels of this service's settings.
+pub(crate) fn channels(state: &AppState) -> Vec<String> {
     let sender = state.engine().config().notices.clone();
-    let known: Vec<String> = sender.iter().flat_map(|it| it.channels()).map(|channel| channel.name).collect();
+    sender.iter().flat_map(|it| it.channels()).map(|channel| channel.name).collect()
+}
+
+/// Sends a trial to a channel.
+pub(crate) async fn trial(state: &AppState, channel: String) -> Result<NoticeTrialView, Problem> {
+    let sender = state.engine().config().notices.clone();
+    let known = channels(state);
     let Some(sender) = sender.filter(|_| known.contains(&channel)) else {
         let detail = match known.join(", ").as_str() {
             "" => "the settings of this service have no channel of notices".to_owned(),
@@ -96,5 +109,5 @@ pub(crate) async fn test(
     let _permit = state.trials().acquire().await.ok();
     let now = state.engine().repository().agenda().await?.now;
     let problem = sender.deliver(&Notice::trial(&channel, now)).await.err();
-    Ok(Json(NoticeTrialView { channel, taken: problem.is_none(), problem }))
+    Ok(NoticeTrialView { channel, taken: problem.is_none(), problem })
 }

@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use oxbatch_core::execution::ExecutionId;
 
 use super::executions::shown;
+use crate::access::Sight;
 use crate::error::Problem;
 use crate::extract::body::NoBody;
 use crate::extract::query::wait;
@@ -46,6 +47,7 @@ impl StrictQuery for WaitQuery {
 pub(crate) async fn stop(
     State(state): State<AppState>,
     PathId(id): PathId,
+    sight: Sight,
     Strict(query): Strict<WaitQuery>,
     NoBody: NoBody,
 ) -> Result<impl IntoResponse, Problem> {
@@ -55,7 +57,7 @@ pub(crate) async fn stop(
         Some(at_most) => state.wait(id, at_most).await.unwrap_or(requested),
         None => requested,
     };
-    Ok((StatusCode::ACCEPTED, Json(shown(state.engine(), execution).await?)))
+    Ok((StatusCode::ACCEPTED, Json(shown(state.engine(), execution, &sight).await?)))
 }
 
 /// Give an execution up.
@@ -73,9 +75,10 @@ pub(crate) async fn stop(
 pub(crate) async fn abandon(
     State(state): State<AppState>,
     PathId(id): PathId,
+    sight: Sight,
     Strict(NoQuery): Strict<NoQuery>,
     NoBody: NoBody,
 ) -> Result<Json<ExecutionView>, Problem> {
     let execution = state.engine().abandon(ExecutionId(id)).await?;
-    Ok(Json(shown(state.engine(), execution).await?))
+    Ok(Json(shown(state.engine(), execution, &sight).await?))
 }

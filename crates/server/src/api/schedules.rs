@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use jiff::Timestamp;
 use oxbatch_core::engine::{DEFAULT_NEXT, Scheduler};
 use oxbatch_core::repository::PauseScope;
 
+use crate::access::Sight;
 use crate::error::{Problem, ProblemKind};
 use crate::extract::body::{JsonBody, NoBody};
 use crate::extract::{NoQuery, PathName, QueryReader, Strict, StrictQuery};
@@ -124,27 +124,26 @@ pub(crate) async fn remove(
 pub(crate) async fn run(
     State(state): State<AppState>,
     PathName(name): PathName,
+    sight: Sight,
     Strict(NoQuery): Strict<NoQuery>,
     NoBody: NoBody,
 ) -> Result<Json<FireView>, Problem> {
-    Ok(Json(scheduler(&state).run_now(&name).await?.into()))
+    Ok(Json(sight.fire(scheduler(&state).run_now(&name).await?.into())))
 }
 
-async fn begin_pause(
+/// Begins a pause.
+pub(crate) async fn begin_pause(
     state: &AppState,
     scope: PauseScope,
     name: &str,
     input: PauseInput,
-) -> Result<Json<PauseView>, Problem> {
-    let read = |text: &String| {
-        let detail = format!("until must be a time such as 2026-01-31T08:00:00Z, not '{text}'");
-        text.parse::<Timestamp>().map_err(|_| Problem::new(ProblemKind::InvalidSchedule, detail))
-    };
-    let until = input.until.as_ref().map(read).transpose()?;
-    Ok(Json(scheduler(state).pause(scope, name, &input.reason, until).await?.into()))
+) -> Result<PauseView, Problem> {
+    let until = input.end().map_err(|problem| Problem::new(ProblemKind::InvalidSchedule, problem))?;
+    Ok(scheduler(state).pause(scope, name, &input.reason, until).await?.into())
 }
 
-async fn end_pause(state: &AppState, scope: PauseScope, name: &str) -> Result<StatusCode, Problem> {
+/// Ends a pause.
+pub(crate) async fn end_pause(state: &AppState, scope: PauseScope, name: &str) -> Result<StatusCode, Problem> {
     scheduler(state).resume(scope, name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -168,7 +167,7 @@ pub(crate) async fn pause(
     Strict(NoQuery): Strict<NoQuery>,
     JsonBody(input): JsonBody<PauseInput>,
 ) -> Result<Json<PauseView>, Problem> {
-    begin_pause(&state, PauseScope::Schedule, &name, input).await
+    Ok(Json(begin_pause(&state, PauseScope::Schedule, &name, input).await?))
 }
 
 /// Let a paused schedule go on.
@@ -177,6 +176,7 @@ pub(crate) async fn pause(
     params(("name" = String, Path, description = "Name of the schedule", min_length = 1)),
     responses(
         (status = 204, description = "It goes on from now"),
+        (status = 404, description = "There is no such schedule"),
         (status = 409, description = "It is not paused"),
     )
 )]
@@ -208,7 +208,7 @@ pub(crate) async fn pause_job(
     Strict(NoQuery): Strict<NoQuery>,
     JsonBody(input): JsonBody<PauseInput>,
 ) -> Result<Json<PauseView>, Problem> {
-    begin_pause(&state, PauseScope::Job, &name, input).await
+    Ok(Json(begin_pause(&state, PauseScope::Job, &name, input).await?))
 }
 
 /// Let the schedules of a job go on.
@@ -217,6 +217,7 @@ pub(crate) async fn pause_job(
     params(("name" = String, Path, description = "Name of the job", min_length = 1)),
     responses(
         (status = 204, description = "They go on from now"),
+        (status = 404, description = "There is no such job"),
         (status = 409, description = "They are not paused"),
     )
 )]
@@ -257,7 +258,7 @@ pub(crate) async fn pause_all(
     Strict(NoQuery): Strict<NoQuery>,
     JsonBody(input): JsonBody<PauseInput>,
 ) -> Result<Json<PauseView>, Problem> {
-    begin_pause(&state, PauseScope::All, "", input).await
+    Ok(Json(begin_pause(&state, PauseScope::All, "", input).await?))
 }
 
 /// Let all schedules go on that nothing else holds.

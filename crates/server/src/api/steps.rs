@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use oxbatch_core::execution::ExecutionId;
 
+use crate::access::Sight;
 use crate::error::Problem;
 use crate::extract::{NoQuery, PathId, Strict};
 use crate::state::AppState;
@@ -21,6 +22,7 @@ use crate::view::StepView;
 pub(crate) async fn list(
     State(state): State<AppState>,
     PathId(id): PathId,
+    sight: Sight,
     Strict(NoQuery): Strict<NoQuery>,
 ) -> Result<Json<Vec<StepView>>, Problem> {
     let (engine, id) = (state.engine(), ExecutionId(id));
@@ -31,5 +33,5 @@ pub(crate) async fn list(
         engine.execution(id).await?;
     }
     let now = engine.config().clock.now();
-    Ok(Json(steps.into_iter().map(|step| StepView::new(step, &live, now)).collect()))
+    Ok(Json(steps.into_iter().map(|step| sight.step(StepView::new(step, &live, now))).collect()))
 }

@@ -68,7 +68,8 @@ impl QueryReader {
         values
     }
 
-    fn refuse(&mut self, name: &str, message: String) {
+    /// Refuses what a value alone does not tell.
+    pub(crate) fn refuse(&mut self, name: &str, message: String) {
         self.errors.push(ParameterError { parameter: Some(name.to_owned()), message });
     }
 

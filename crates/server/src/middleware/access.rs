@@ -18,6 +18,8 @@ use crate::access::{
 };
 use crate::error::{Problem, ProblemKind};
 use crate::extract::body;
+#[cfg(feature = "pages")]
+use crate::pages::is_below_pages;
 use crate::state::AppState;
 
 /// The path of the metrics.
@@ -64,8 +66,13 @@ pub(crate) async fn check(State(state): State<AppState>, mut request: Request, n
 fn is_begun_by_a_person(request: &Request) -> bool {
     let only_shows = matches!(*request.method(), Method::GET | Method::HEAD);
     let path = request.uri().path();
-    let is_page = cfg!(feature = "pages") && path.starts_with("/ui/") && !request.headers().contains_key(AUTHORIZATION);
-    only_shows && (path == "/" || is_page)
+    only_shows && (path == "/" || (is_below_pages(path) && !request.headers().contains_key(AUTHORIZATION)))
+}
+
+/// There are no pages but the first.
+#[cfg(not(feature = "pages"))]
+fn is_below_pages(_: &str) -> bool {
+    false
 }
 
 /// The login that leads back to what was asked for.

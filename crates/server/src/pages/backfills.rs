@@ -5,10 +5,13 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use oxbatch_core::engine::BackfillRequest;
 use oxbatch_core::repository::BackfillId;
+use serde_json::json;
 
+use super::command::{Call, Commands};
 use super::form::Form;
 use super::frame::{Frame, Visitor, page};
 use super::parts::Moment;
+use crate::api::backfills::request as asked;
 use crate::error::{Problem, ProblemKind};
 use crate::extract::PathId;
 use crate::state::AppState;
@@ -35,6 +38,7 @@ struct PlanPage {
     plan: BackfillPlanView,
     /// The number of fires, of which the first are listed.
     all: usize,
+    commands: Commands,
 }
 
 /// The list, and the form of a new one; `job=` chooses its schedule.
@@ -71,8 +75,21 @@ async fn request(state: &AppState, form: &Form) -> Result<(BackfillInput, Backfi
         max_running: at_once.map_err(|_| refused("executions at once must be a whole number from 1 on"))?,
         newest_first: form.is_on("newest_first"),
     };
-    let request = input.request().map_err(|problem| refused(&problem))?;
+    let request = asked(&input)?;
     Ok((input, request))
+}
+
+fn commands(visitor: &Visitor, input: &BackfillInput) -> Commands {
+    let most = input.max_running.map(|most| most.to_string());
+    let mut words = vec!["backfill", &input.job, "--from", &input.from, "--to", &input.to];
+    let named = [("--schedule", &input.schedule), ("--which", &input.which), ("--max-running", &most)];
+    for (flag, value) in named {
+        words.extend(value.iter().flat_map(|value| [flag, value.as_str()]));
+    }
+    if input.newest_first {
+        words.push("--newest-first");
+    }
+    Call::post("/backfills".to_owned()).with(json!(input)).commands(visitor, &words)
 }
 
 /// The launches of a backfill, counted; nothing is changed.
@@ -84,11 +101,12 @@ pub(crate) async fn plan(
     let form = Form::of_query(query.as_deref());
     let (input, request) = request(&state, &form).await?;
     let mut plan: BackfillPlanView = state.engine().scheduler().plan_backfill(&request).await?.into();
+    let commands = commands(&visitor, &input);
     let frame = Frame::new("Backfill", "schedules", visitor);
     let which = input.which.clone().unwrap_or_default();
     let all = plan.fires.len();
     plan.fires.truncate(FIRES);
-    page(&PlanPage { frame, input, which, plan, all })
+    page(&PlanPage { frame, input, which, plan, all, commands })
 }
 
 /// Begins a backfill.

@@ -3,12 +3,14 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use oxbatch_core::repository::{BulkAction, BulkId, ExecutionFilter, PageRequest};
+use oxbatch_core::repository::{BulkAction, BulkId, PageRequest};
+use serde_json::json;
 
-use super::command::quoted;
+use super::command::{Call, Commands};
 use super::form::Form;
 use super::frame::{Frame, Visitor, page};
 use super::parts::Moment;
+use crate::api::bulk::request;
 use crate::error::{Problem, ProblemKind};
 use crate::extract::PathId;
 use crate::state::AppState;
@@ -22,11 +24,23 @@ const RESULTS: u32 = 100;
 struct PlanPage {
     frame: Frame,
     word: &'static str,
+    /// The word for those that are acted on.
+    done: &'static str,
     plan: BulkPlanView,
+    /// The number of executions that were chosen one by one; 0 for all that match.
+    chosen: usize,
     conditions: Vec<(String, String)>,
+    more_conditions: usize,
     fields: Vec<(String, String)>,
     back: String,
-    command: String,
+    commands: Commands,
+}
+
+impl PlanPage {
+    /// Those of the chosen that are not there any more.
+    fn gone(&self) -> usize {
+        self.chosen.saturating_sub(self.plan.found)
+    }
 }
 
 #[derive(Template)]
@@ -44,8 +58,15 @@ struct BulkPage {
     began: Moment,
     ended: Option<Moment>,
     conditions: Vec<(String, String)>,
+    more_conditions: usize,
     results: Vec<BulkResultView>,
+    cancel: Commands,
 }
+
+/// Fields of the list that are no conditions: the page that they came from, and that rows were to be chosen.
+const OF_THE_LIST: [&str; 3] = ["cursor", "back", "chosen"];
+/// Conditions that are shown.
+const CONDITIONS: usize = 40;
 
 /// The filter of a form: the fields of the list of executions.
 fn input(form: &Form) -> Result<BulkInput, Problem> {
@@ -57,14 +78,24 @@ fn input(form: &Form) -> Result<BulkInput, Problem> {
         from: text("from"),
         to: text("to"),
         instance: instance.map_err(|_| Problem::new(ProblemKind::NoObject, "instance is no id"))?,
+        ids: chosen(form)?,
         parameter: form.all("parameter"),
         text: text("text"),
     };
     Ok(BulkInput { action: text("action").unwrap_or_default(), filter, dry_run: true })
 }
 
-fn request(form: &Form) -> Result<(BulkAction, ExecutionFilter), Problem> {
-    input(form)?.request().map_err(|problem| Problem::new(ProblemKind::NoObject, problem))
+/// The executions that were chosen one by one.
+fn chosen(form: &Form) -> Result<Vec<i64>, Problem> {
+    let refused = |text: &str| Problem::new(ProblemKind::NoObject, text);
+    let ids = form.all("id").iter().map(|id| id.parse()).collect::<Result<Vec<i64>, _>>();
+    let mut ids = ids.map_err(|_| refused("an execution is named by its id, a whole number"))?;
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() && form.is_on("chosen") {
+        return Err(refused("no execution was chosen: tick the boxes of those that are meant, then press the button"));
+    }
+    Ok(ids)
 }
 
 /// The conditions of a filter by their names.
@@ -76,6 +107,7 @@ fn conditions(filter: &BulkFilterView) -> Vec<(String, String)> {
     one.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).for_each(|(name, value)| add(name, value));
     filter.parameter.iter().for_each(|parameter| add("parameter", parameter.clone()));
     filter.instance.iter().for_each(|id| add("instance", id.to_string()));
+    filter.ids.iter().for_each(|id| add("id", id.to_string()));
     all
 }
 
@@ -87,6 +119,14 @@ const fn word(action: BulkAction) -> &'static str {
     }
 }
 
+const fn done(action: BulkAction) -> &'static str {
+    match action {
+        BulkAction::Restart => "restarted",
+        BulkAction::Stop => "asked to stop",
+        BulkAction::Abandon => "given up",
+    }
+}
+
 /// The work, counted; nothing is changed.
 pub(crate) async fn plan(
     State(state): State<AppState>,
@@ -94,25 +134,42 @@ pub(crate) async fn plan(
     visitor: Visitor,
 ) -> Result<Response, Problem> {
     let form = Form::of_query(query.as_deref());
-    let (action, filter) = request(&form)?;
+    let input = input(&form)?;
+    let (action, filter) = request(&input)?;
     let plan: BulkPlanView = state.engine().plan_bulk(action, &filter).await?.into();
-    let conditions = conditions(&input(&form)?.filter);
-    let listed: Vec<String> = conditions.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let fields = form.fields().filter(|(name, text)| !text.is_empty() && *name != "cursor");
+    let mut conditions = conditions(&input.filter);
+    let fields = form.fields().filter(|(name, text)| !text.is_empty() && !OF_THE_LIST.contains(name));
+    let back = form.get("back").map(str::to_owned);
     page(&PlanPage {
-        frame: Frame::new(format!("{} many", word(action)), "bulk", visitor),
         word: word(action),
+        done: done(action),
         plan,
+        chosen: input.filter.ids.len(),
         fields: fields.map(|(name, text)| (name.to_owned(), text.to_owned())).collect(),
-        back: form.query_without("action"),
-        command: format!("oxbatch {} --where {} --yes", word(action).to_lowercase(), quoted(&listed.join(","))),
+        back: back.unwrap_or_else(|| if form.is_on("chosen") { String::new() } else { form.query_without("action") }),
+        commands: commands(&visitor, action, &input, &conditions),
+        more_conditions: cut(&mut conditions),
         conditions,
+        frame: Frame::new(format!("{} many", word(action)), "bulk", visitor),
     })
+}
+
+fn cut(conditions: &mut Vec<(String, String)>) -> usize {
+    let more = conditions.len().saturating_sub(CONDITIONS);
+    conditions.truncate(CONDITIONS);
+    more
+}
+
+fn commands(visitor: &Visitor, action: BulkAction, input: &BulkInput, conditions: &[(String, String)]) -> Commands {
+    let listed: Vec<String> = conditions.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let body = json!({"action": action.as_str(), "filter": input.filter});
+    let (action, filter) = (word(action).to_lowercase(), listed.join(","));
+    Call::post("/bulk".to_owned()).with(body).commands(visitor, &[&action, "--where", &filter, "--yes"])
 }
 
 /// Begins bulk work.
 pub(crate) async fn start(State(state): State<AppState>, form: Form) -> Result<Response, Problem> {
-    let (action, filter) = request(&form)?;
+    let (action, filter) = request(&input(&form)?)?;
     let bulk = state.engine().start_bulk(action, filter).await?;
     Ok(Redirect::to(&format!("/ui/bulk/{}", bulk.id.0)).into_response())
 }
@@ -132,12 +189,16 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let bulk: BulkView = state.engine().bulk(BulkId(id)).await?.into();
     let results = state.engine().bulk_results(BulkId(id), PageRequest { before: None, limit: RESULTS }).await?.results;
+    let cancel = Call::post(format!("/bulk/{id}/cancel")).curl_alone(&visitor);
     let frame = Frame::new(format!("Bulk work {id}"), "bulk", visitor);
+    let mut conditions = conditions(&bulk.filter);
     page(&BulkPage {
+        cancel,
         frame: if bulk.end_time.is_none() { frame.live("poll") } else { frame },
         began: Moment::of(&bulk.create_time),
         ended: bulk.end_time.as_deref().map(Moment::of),
-        conditions: conditions(&bulk.filter),
+        more_conditions: cut(&mut conditions),
+        conditions,
         results: results.into_iter().map(Into::into).collect(),
         bulk,
     })

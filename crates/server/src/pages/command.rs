@@ -33,6 +33,39 @@ pub(super) fn curl(visitor: &Visitor, path: &str, headers: &[String], body: Opti
     command
 }
 
+/// A call of the interface that changes something.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    path: String,
+    body: Option<Value>,
+}
+
+impl Call {
+    pub(super) fn post(path: String) -> Self {
+        Self { path, body: None }
+    }
+
+    /// The same with a document.
+    pub(super) fn with(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    /// Its command by `curl`, where `oxbatch` has none.
+    pub(super) fn curl_alone(self, visitor: &Visitor) -> Commands {
+        Commands { oxbatch: String::new(), ..self.commands(visitor, &[]) }
+    }
+
+    /// Its commands: the second one has these words.
+    pub(super) fn commands(self, visitor: &Visitor, words: &[&str]) -> Commands {
+        let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+        let body = self.body.map(|body| body.to_string());
+        Commands {
+            curl: curl(visitor, &self.path, &[], body.as_deref()),
+            oxbatch: format!("oxbatch {}", words.join(" ")),
+        }
+    }
+}
+
 /// The commands of an action on an execution.
 pub(super) fn of_execution(visitor: &Visitor, id: i64, action: &str) -> Commands {
     let (path, command) = if action == "rerun" { ("skips/rerun", "skips rerun") } else { (action, action) };
@@ -94,6 +127,10 @@ mod tests {
             serde_json::json!({"x": "1; ls", "y": {"secret": "db"}}).as_object().unwrap(),
         );
         assert_eq!(commands.oxbatch, "oxbatch launch 'a b' 'x=1; ls' y:secret=db");
+        let call = Call::post("/pauses".to_owned()).with(serde_json::json!({"reason": "it's"}));
+        let paused = call.commands(&Visitor::nobody(), &["pause", "--all", "--reason", "it's"]);
+        assert_eq!(paused.oxbatch, "oxbatch pause --all --reason 'it'\\''s'");
+        assert!(paused.curl.ends_with("-d '{\"reason\":\"it'\\''s\"}'"), "{}", paused.curl);
         assert!(commands.curl.ends_with("-d '{\"x\":\"1; ls\",\"y\":{\"secret\":\"db\"}}'"), "{}", commands.curl);
     }
 }

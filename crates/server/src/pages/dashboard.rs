@@ -12,10 +12,11 @@ use oxbatch_core::repository::{ExecutionFilter, PageRequest};
 use oxbatch_core::{Engine, JobExecution};
 
 use super::frame::{Frame, Visitor, page};
+use super::launches::Note;
 use super::nodes::NodeRow;
 use super::parts::Moment;
 use super::problem::accepts_html;
-use super::rows::{Row, Waits};
+use super::rows::Row;
 use crate::error::Problem;
 use crate::router::HOME;
 use crate::state::AppState;
@@ -29,6 +30,8 @@ const RECENT: u32 = 300;
 const STRIP: usize = 16;
 /// Most strips.
 const STRIPS: usize = 40;
+/// Most pauses of launches.
+const PAUSES: usize = 5;
 /// The time in which failures are looked at.
 const FAILED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// The time within which those were launched that failed of late.
@@ -45,6 +48,7 @@ struct Dashboard {
     strips: Vec<Strip>,
     nodes: Vec<NodeRow>,
     jobs: Vec<(String, String)>,
+    pauses: Vec<Note>,
     is_new: bool,
 }
 
@@ -99,6 +103,7 @@ pub(crate) async fn home(
         strips: strips(&recent),
         nodes: engine.nodes().await?.into_iter().map(|node| NodeRow::new(node.into())).collect(),
         jobs: jobs.take(STRIPS).collect(),
+        pauses: Note::all(engine).await?.into_iter().take(PAUSES).collect(),
     })
 }
 
@@ -123,11 +128,11 @@ async fn waiting(engine: &Engine) -> Result<Vec<Row>, Problem> {
     if found.is_empty() {
         return Ok(Vec::new());
     }
-    let waits = Waits::look(engine).await?;
+    let waiting = engine.waiting().await?;
     let mut rows = Vec::new();
     for execution in found {
         let mut row = Row::listed(engine, execution).await?;
-        row.waits = row.waits.or_else(|| Some(waits.of(engine, &row.job)));
+        row.waits = row.waits.or_else(|| Some(waiting.reason(&row.job).to_string()));
         rows.push(row);
     }
     Ok(rows)

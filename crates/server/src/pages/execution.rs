@@ -1,20 +1,23 @@
 //! An execution: how it stands and why, the record it failed at, what restarting it does, its flow, steps, skips, log.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use oxbatch_core::execution::{ExecutionId, InstanceId, Status};
+use oxbatch_core::execution::{ExecutionContext, ExecutionId, InstanceId, Status, StepExecutionId};
 use oxbatch_core::log::{LogFeed, LogFilter, shown_line};
 use oxbatch_core::repository::{ExecutionFilter, PageRequest};
 use oxbatch_core::{Engine, JobExecution, StepExecution};
 
 use super::command::{Commands, of_execution, of_launch};
+use super::context::ContextPart;
 use super::failure::Failure;
 use super::flow;
 use super::frame::{Frame, Visitor, page};
 use super::parts::{Badge, Markup, Moment, between};
 use super::plan::PlanPart;
-use super::rows::{Row, Waits, left, value, whole_percent};
+use super::rows::{Row, left, value, whole_percent};
 use super::skip_groups::Groups;
 use super::steps::{MOST_STEPS, Span, StepPart, balances};
 use crate::api::executions::shown_alone;
@@ -43,6 +46,8 @@ struct ExecutionPage {
     waits: Option<String>,
     failure: Option<Failure>,
     parameters: Vec<(String, String)>,
+    /// The context that its steps share.
+    context: Option<ContextPart>,
     attempts: Vec<Row>,
     flow: Markup,
     steps: Vec<StepPart>,
@@ -62,7 +67,7 @@ struct ExecutionPage {
 
 impl ExecutionPage {
     fn is_running(&self) -> bool {
-        matches!(self.view.status, StatusView::Starting | StatusView::Started | StatusView::Stopping)
+        self.view.status.status().is_running()
     }
 
     fn has_failed(&self) -> bool {
@@ -120,7 +125,7 @@ impl Parts {
         let (plan, no_plan) = plan(engine, &execution, &visitor).await?;
         let waits = waits(engine, &execution).await?;
         let has_ended = !execution.status.is_running();
-        let view = shown_alone(engine, execution).await?;
+        let view = shown_alone(engine, execution, &visitor.sight).await?;
         let all: Vec<(StepView, Vec<Option<bool>>)> = self
             .steps
             .into_iter()
@@ -132,8 +137,10 @@ impl Parts {
         let skips = skips(engine, &views, &visitor).await?;
         let span = Span::new(view.start_time.as_deref(), view.end_time.as_deref(), now);
         let more_steps = all.len().saturating_sub(MOST_STEPS);
-        let steps =
-            chosen(all).into_iter().map(|(view, balances)| StepPart::new(view, &balances, &span, now)).collect();
+        let chosen = chosen(all);
+        let (context, mut contexts) = contexts(engine, id, &chosen, &visitor).await?;
+        let step = |(view, balances): (StepView, Vec<_>)| StepPart::new(view, &balances, &span, now);
+        let steps = chosen.into_iter().map(step).map(|step| step.with(&mut contexts)).collect();
         let of = |action| of_execution(&visitor, id.0, action);
         let can_rerun = has_ended && skips.as_ref().is_some_and(|skips| skips.pending > 0) && visitor.operates();
         let can_stop = matches!(view.status, StatusView::Starting | StatusView::Started);
@@ -143,7 +150,7 @@ impl Parts {
             abandon: can_abandon.then(|| of("abandon")),
             rerun: can_rerun.then(|| of("rerun")),
             launch: launch(&visitor, &view),
-            failure: view.exit_message.as_deref().filter(|_| has_ended).map(|message| failure(message, &visitor)),
+            failure: view.exit_message.as_deref().filter(|_| has_ended).map(Failure::of),
             created: Moment::of(&view.create_time),
             started: view.start_time.as_deref().map(Moment::of),
             ended: view.end_time.as_deref().map(Moment::of),
@@ -159,6 +166,7 @@ impl Parts {
             knows_job: self.knows_job,
             log: self.log,
             view,
+            context,
             steps,
             more_steps,
             skips,
@@ -188,10 +196,24 @@ fn chosen(mut all: Vec<(StepView, Vec<Option<bool>>)>) -> Vec<(StepView, Vec<Opt
     all
 }
 
-/// The parts of a failure; the raw text for those who may see it.
-fn failure(message: &str, visitor: &Visitor) -> Failure {
-    let failure = Failure::of(message);
-    if visitor.sees_raw() { failure } else { Failure { raw: None, ..failure } }
+/// The context of an execution, and those of its steps by their ids, for those who may see data.
+async fn contexts(
+    engine: &Engine,
+    id: ExecutionId,
+    steps: &[(StepView, Vec<Option<bool>>)],
+    visitor: &Visitor,
+) -> Result<(Option<ContextPart>, HashMap<i64, ContextPart>), Problem> {
+    if !visitor.sees_data() {
+        return Ok((None, HashMap::new()));
+    }
+    let steps = steps.iter().map(|(view, _)| StepExecutionId(view.id)).collect();
+    let found = engine.repository().contexts(id, steps).await?;
+    let part = |context: ExecutionContext, step| {
+        ContextPart::new(&visitor.sight.mask().entries(context.into_entries()), id, step)
+    };
+    let of_step = |(step, context): (StepExecutionId, _)| Some((step.0, part(context, Some(step))?));
+    let steps = found.steps.into_iter().filter_map(of_step).collect();
+    Ok((found.job.and_then(|context| part(context, None)), steps))
 }
 
 async fn attempts(engine: &Engine, instance: InstanceId) -> Result<Vec<Row>, Problem> {
@@ -216,13 +238,13 @@ async fn skips(engine: &Engine, steps: &[StepView], visitor: &Visitor) -> Result
     if !has_skips || !visitor.sees_data() {
         return Ok(None);
     }
-    Groups::of(engine, steps, &visitor.mask).await.map(Some)
+    Groups::of(engine, steps, visitor.sight.mask()).await.map(Some)
 }
 
 /// The reason why an execution waits, where it does.
 async fn waits(engine: &Engine, execution: &JobExecution) -> Result<Option<String>, Problem> {
     match execution.status {
-        Status::Starting => Ok(Some(Waits::look(engine).await?.of(engine, &execution.job_name))),
+        Status::Starting => Ok(Some(engine.waiting().await?.reason(&execution.job_name).to_string())),
         _ => Ok(None),
     }
 }

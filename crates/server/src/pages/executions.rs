@@ -9,7 +9,8 @@ use oxbatch_core::execution::Status;
 use super::form::Form;
 use super::frame::{Frame, Visitor, page_with};
 use super::rows::Row;
-use crate::api::executions::ExecutionsQuery;
+use crate::access::Sight;
+use crate::api::executions::{ExecutionsQuery, found};
 use crate::api::page::List;
 use crate::error::{Problem, ProblemKind};
 use crate::extract::Strict;
@@ -27,6 +28,8 @@ struct ExecutionsPage {
     jobs: Vec<String>,
     statuses: Vec<Choice>,
     form: Form,
+    /// The query of this page.
+    given: String,
     /// The query of the filters alone.
     filter: String,
     next: Option<String>,
@@ -59,7 +62,7 @@ pub(crate) async fn show(
     let form = Form::of_query(query.as_deref());
     let given = form.query_without("");
     let engine = state.engine();
-    let (rows, next, problem) = match rows(&state, &given).await {
+    let (rows, next, problem) = match rows(&state, &given, &visitor.sight).await {
         Ok((rows, next)) => (rows, next, None),
         Err(problem) if matches!(problem.kind, ProblemKind::InvalidQuery | ProblemKind::JobNotFound) => {
             (Vec::new(), None, Some(problem.detail))
@@ -77,6 +80,7 @@ pub(crate) async fn show(
         rows,
         jobs: engine.registry().names().into_iter().take(JOBS).collect(),
         statuses: Status::ALL.into_iter().map(choice).collect(),
+        given,
         filter: form.query_without("cursor"),
         form,
         next,
@@ -86,13 +90,13 @@ pub(crate) async fn show(
     page_with(status, &page)
 }
 
-async fn rows(state: &AppState, query: &str) -> Result<(Vec<Row>, Option<String>), Problem> {
+async fn rows(state: &AppState, query: &str, sight: &Sight) -> Result<(Vec<Row>, Option<String>), Problem> {
     let asked: ExecutionsQuery = Strict::of(query)?;
     let engine = state.engine();
     if let Some(name) = &asked.filter.job_name {
         engine.check_job_name(name).await?;
     }
-    let found = engine.repository().executions(asked.filter, asked.page).await?;
+    let found = found(engine, asked.filter, asked.page, sight).await?;
     let mut rows = Vec::with_capacity(found.executions.len());
     for execution in found.executions {
         rows.push(Row::listed(engine, execution).await?);

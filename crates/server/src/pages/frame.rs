@@ -10,8 +10,7 @@ use oxbatch_core::access::{Grant, Right};
 use oxbatch_core::repository::rules::access::may;
 
 use super::assets::{ADDRESSES, Addresses};
-use crate::access::{Caller, Via};
-use crate::columns::ColumnMask;
+use crate::access::{Caller, Sight, Via};
 use crate::error::Problem;
 use crate::state::AppState;
 
@@ -31,8 +30,8 @@ pub(crate) struct Visitor {
     pub(super) read_only: bool,
     /// The address by which they call the service.
     pub(super) host: String,
-    /// The columns of records that they do not see.
-    pub(super) mask: ColumnMask,
+    /// The part of the data that they see.
+    pub(super) sight: Sight,
 }
 
 impl Visitor {
@@ -44,7 +43,7 @@ impl Visitor {
             has_session: false,
             read_only: false,
             host: String::new(),
-            mask: ColumnMask::default(),
+            sight: Sight::default(),
         }
     }
 
@@ -55,12 +54,12 @@ impl Visitor {
 
     /// May see the raw text of records, of which no column is masked.
     pub(super) fn sees_raw(&self) -> bool {
-        self.sees_data() && self.mask.is_empty()
+        self.sight.sees_raw()
     }
 
     /// May see records of the data.
     pub(super) fn sees_data(&self) -> bool {
-        self.has(Right::Data)
+        self.sight.sees_data()
     }
 
     /// May see the audit log.
@@ -87,7 +86,7 @@ impl FromRequestParts<AppState> for Visitor {
             Some(Caller::Token { token, via }) => (Some(token.name.clone()), matches!(via, Via::Session { .. })),
             Some(Caller::Anybody) | None => (None, false),
         };
-        let Ok(mask) = ColumnMask::from_request_parts(parts, state).await;
+        let Ok(sight) = Sight::from_request_parts(parts, state).await;
         let caller = parts.extensions.get::<Caller>();
         let host = parts.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or("localhost:8000");
         Ok(Self {
@@ -96,7 +95,7 @@ impl FromRequestParts<AppState> for Visitor {
             has_session,
             read_only: state.access().read_only,
             host: host.to_owned(),
-            mask,
+            sight,
         })
     }
 }

@@ -12,6 +12,7 @@ use super::flow;
 use super::form::Form;
 use super::frame::{Frame, Visitor, page_with};
 use super::launch_form::LaunchForm;
+use super::launches::Launches;
 use super::parts::{Badge, Markup, Moment};
 use super::preview::PreviewPart;
 use super::rows::Row;
@@ -40,6 +41,7 @@ struct JobPage {
     counts: Vec<(Badge, usize)>,
     runs: Vec<Row>,
     schedules: Vec<(String, Option<Moment>, bool)>,
+    launches: Launches,
 }
 
 /// The parts of the page of a job besides the job.
@@ -69,7 +71,7 @@ pub(crate) async fn show(
     let from = match form.get("from").and_then(|id| id.parse().ok()) {
         Some(id) => {
             let execution = state.engine().execution(ExecutionId(id)).await?;
-            Some(shown(state.engine(), execution).await?)
+            Some(shown(state.engine(), execution, &visitor.sight).await?)
         }
         None => None,
     };
@@ -101,6 +103,7 @@ pub(super) async fn answer(state: &AppState, name: &str, visitor: Visitor, shown
         .collect();
     // Without the counts of all its executions, which take as long as there are many.
     let view = JobView::new(job, StatusCounts::default(), None);
+    let launches = Launches::read(engine, &visitor, Some(name)).await?;
     let frame = Frame::new(name, "jobs", visitor);
     // What a form was answered with cannot be asked for again.
     let is_answer = problem.is_some() || preview.is_some();
@@ -115,6 +118,7 @@ pub(super) async fn answer(state: &AppState, name: &str, visitor: Visitor, shown
         counts,
         runs,
         schedules,
+        launches,
     };
     page_with(status, &page)
 }

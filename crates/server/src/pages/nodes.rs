@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use oxbatch_core::repository::Drain;
 
+use super::command::{Call, Commands};
 use super::form::Form;
 use super::frame::{Frame, Visitor, page};
 use super::parts::Moment;
@@ -18,7 +19,8 @@ use crate::view::{NodeStateView, NodeView};
 #[template(path = "nodes.html")]
 struct NodesPage {
     frame: Frame,
-    nodes: Vec<NodeRow>,
+    /// Each with the commands of its button.
+    nodes: Vec<(NodeRow, Commands)>,
 }
 
 /// A node as it is shown.
@@ -67,10 +69,23 @@ impl NodeRow {
     }
 }
 
+/// The commands of the button of a node: the one that drains it, or the one that takes that back.
+fn commands(visitor: &Visitor, node: &NodeView) -> Commands {
+    let call = |action| Call::post(format!("/nodes/{}/{action}", node.id));
+    match node.drain {
+        Some(_) => call("undrain").commands(visitor, &["drain", &node.name, "--undo"]),
+        None => call("drain").commands(visitor, &["drain", &node.name]),
+    }
+}
+
 /// The list.
 pub(crate) async fn show(State(state): State<AppState>, visitor: Visitor) -> Result<Response, Problem> {
     let nodes = state.engine().nodes().await?;
-    let nodes = nodes.into_iter().map(|node| NodeRow::new(node.into())).collect();
+    let row = |view: NodeView| {
+        let commands = commands(&visitor, &view);
+        (NodeRow::new(view), commands)
+    };
+    let nodes = nodes.into_iter().map(|node| row(node.into())).collect();
     page(&NodesPage { nodes, frame: Frame::new("Nodes", "nodes", visitor).live("poll") })
 }
 

@@ -5,17 +5,18 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use oxbatch_core::notice::NoticeState;
 
-use super::failure::without_raw;
+use super::command::{Call, Commands, segment};
 use super::form::Form;
 use super::frame::{Frame, Visitor, page};
 use super::parts::Moment;
 use super::text::shorten;
-use crate::api::notices::NoticesQuery;
+use crate::access::Sight;
+use crate::api::notices::{NoticesQuery, channels, trial};
 use crate::api::page::List;
 use crate::error::Problem;
-use crate::extract::Strict;
+use crate::extract::{PathName, Strict};
 use crate::state::AppState;
-use crate::view::{NoticeAttemptView, NoticeView};
+use crate::view::{NoticeAttemptView, NoticeTrialView, NoticeView};
 
 /// Most characters of a message.
 const MESSAGE_CHARS: usize = 400;
@@ -30,6 +31,27 @@ struct NoticesPage {
     states: Vec<&'static str>,
     chosen: String,
     next: Option<String>,
+    channels: Vec<Channel>,
+    /// The outcome of a trial.
+    trial: Option<NoticeTrialView>,
+}
+
+/// A channel of this service's settings.
+struct Channel {
+    name: String,
+    path: String,
+    commands: Commands,
+}
+
+impl Channel {
+    fn new(name: String, visitor: &Visitor) -> Self {
+        let test = Call::post(format!("/notices/test/{}", segment(&name)));
+        Self {
+            commands: test.commands(visitor, &["notices", "test", &name]),
+            path: format!("/ui/notices/test/{}", segment(&name)),
+            name,
+        }
+    }
 }
 
 struct NoticeRow {
@@ -47,7 +69,26 @@ pub(crate) async fn show(
     RawQuery(query): RawQuery,
     visitor: Visitor,
 ) -> Result<Response, Problem> {
-    let form = Form::of_query(query.as_deref());
+    listed(&state, Form::of_query(query.as_deref()), visitor, None).await
+}
+
+/// Sends a trial to a channel, and shows what came of it.
+pub(crate) async fn test(
+    State(state): State<AppState>,
+    PathName(name): PathName,
+    visitor: Visitor,
+    _: Form,
+) -> Result<Response, Problem> {
+    let trial = trial(&state, name).await?;
+    listed(&state, Form::default(), visitor, Some(trial)).await
+}
+
+async fn listed(
+    state: &AppState,
+    form: Form,
+    visitor: Visitor,
+    trial: Option<NoticeTrialView>,
+) -> Result<Response, Problem> {
     let given = form.query_without("");
     let asked: NoticesQuery = Strict::of(&given)?;
     let repository = state.engine().repository();
@@ -62,15 +103,17 @@ pub(crate) async fn show(
             }
             false => None,
         };
-        let view = NoticeView::from(notice);
+        let view = Sight::default().notice(notice.into());
         notices.push(NoticeRow {
             at: Moment::of(&view.create_time),
-            message: shorten(without_raw(&view.message), MESSAGE_CHARS),
+            message: shorten(&view.message, MESSAGE_CHARS),
             error,
             view,
         });
     }
     page(&NoticesPage {
+        channels: channels(state).into_iter().map(|name| Channel::new(name, &visitor)).collect(),
+        trial,
         frame: Frame::new("Notices", "notices", visitor),
         notices,
         states: NoticeState::ALL.iter().map(|state| state.as_str()).collect(),

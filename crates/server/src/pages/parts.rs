@@ -6,26 +6,34 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::text::shown;
 use crate::view::StatusView;
 
 /// A moment: UTC in the page, and in the browser's zone where there is a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Moment(Timestamp);
+pub(super) enum Moment {
+    At(Timestamp),
+    /// A text that is no moment is shown as it is.
+    Text(String),
+}
 
 impl Moment {
     pub(super) fn at(moment: Timestamp) -> Self {
-        Self(moment)
+        Self::At(moment)
     }
 
     /// The moment of a view, which is RFC 3339.
     pub(super) fn of(text: &str) -> Self {
-        Self(text.parse().unwrap_or(Timestamp::UNIX_EPOCH))
+        text.parse().map_or_else(|_| Self::Text(text.to_owned()), Self::At)
     }
 }
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = format!("{:.0}", self.0);
+        let text = match self {
+            Self::At(moment) => format!("{moment:.0}"),
+            Self::Text(text) => return f.write_str(&shown(text)),
+        };
         let (day, time) = text.trim_end_matches('Z').split_once('T').unwrap_or((&text, ""));
         write!(f, "<time datetime=\"{text}\">{day} {time} <abbr>UTC</abbr></time>")
     }
@@ -38,15 +46,7 @@ pub(super) struct Badge(pub(super) StatusView);
 impl StatusView {
     /// The status as the interface writes it.
     pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Starting => "STARTING",
-            Self::Started => "STARTED",
-            Self::Stopping => "STOPPING",
-            Self::Stopped => "STOPPED",
-            Self::Failed => "FAILED",
-            Self::Completed => "COMPLETED",
-            Self::Abandoned => "ABANDONED",
-        }
+        self.status().as_str()
     }
 
     /// A shape, for those who see no colours.
@@ -165,6 +165,7 @@ mod tests {
     fn a_moment_is_in_utc_and_a_status_has_a_word_and_a_shape() {
         let moment = Moment::of("2026-11-30T06:52:10.123456Z").to_string();
         assert_eq!(moment, "<time datetime=\"2026-11-30T06:52:10Z\">2026-11-30 06:52:10 <abbr>UTC</abbr></time>");
+        assert_eq!(Moment::of("<soon>").to_string(), "&lt;soon&gt;");
         let badge = Badge(StatusView::Failed).to_string();
         assert!(badge.contains("fail") && badge.contains("✕") && badge.contains("FAILED"), "{badge}");
         assert_eq!(

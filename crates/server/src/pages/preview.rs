@@ -97,7 +97,7 @@ pub(crate) async fn preview(
     form: Form,
 ) -> Result<Response, Problem> {
     let seen = match given(&form) {
-        Ok(given) => previewed(&state, &name, given, PreviewOptions::default(), &visitor.mask).await,
+        Ok(given) => previewed(&state, &name, given, PreviewOptions::default(), visitor.sight.mask()).await,
         Err(problem) => Err(problem),
     };
     let (preview, problem) = match seen {

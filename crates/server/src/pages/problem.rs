@@ -22,7 +22,12 @@ struct ProblemPage<'a> {
 
 /// `true` if the answer to a request is a page.
 pub(crate) fn is_page(path: &str, headers: &HeaderMap) -> bool {
-    path.starts_with("/ui/") || (path == "/" && accepts_html(headers))
+    is_below_pages(path) || (path == "/" && accepts_html(headers))
+}
+
+/// `true` if a path is that of pages alone; `/` leads programs to the description of the interface.
+pub(crate) fn is_below_pages(path: &str) -> bool {
+    path.starts_with("/ui/") || path == "/styleguide"
 }
 
 /// `true` if a browser asks for something to show.

@@ -7,8 +7,8 @@ use axum::routing::{MethodRouter, get, post};
 use oxbatch_core::access::Right;
 
 use super::{
-    actions, assets, audit, backfills, bulk, dashboard, execution, executions, job, jobs, launch, log, login, nodes,
-    notices, preview, schedule, schedules, skips,
+    actions, assets, audit, backfills, bulk, context, dashboard, execution, executions, job, jobs, launch, launches,
+    log, login, nodes, notices, preview, schedule, schedules, skips,
 };
 use crate::access::Needed;
 use crate::state::AppState;
@@ -61,14 +61,17 @@ pub(crate) fn all() -> Vec<PageRoute> {
     all.extend(of_executions());
     all.extend(of_jobs());
     all.extend(of_service());
+    #[cfg(debug_assertions)]
+    all.push(shows("/styleguide", Right::View, super::styleguide::show));
     all
 }
 
-fn of_executions() -> [PageRoute; 13] {
+fn of_executions() -> [PageRoute; 14] {
     [
         shows("/ui/executions", Right::View, executions::show),
         shows("/ui/executions/{id}", Right::View, execution::show),
         shows("/ui/executions/{id}/log", Right::Data, log::show),
+        shows("/ui/executions/{id}/context", Right::Data, context::show),
         shows("/ui/executions/{id}/skips", Right::Data, skips::show),
         does("/ui/executions/{id}/stop", Right::Operate, "stop_execution", actions::stop),
         does("/ui/executions/{id}/abandon", Right::Operate, "abandon_execution", actions::abandon),
@@ -82,11 +85,15 @@ fn of_executions() -> [PageRoute; 13] {
     ]
 }
 
-fn of_jobs() -> [PageRoute; 14] {
+fn of_jobs() -> [PageRoute; 18] {
     [
         shows("/ui/jobs", Right::View, jobs::show),
         shows("/ui/jobs/{name}", Right::View, job::show),
         does("/ui/jobs/{name}/launch", Right::Operate, "launch_job", launch::launch),
+        does("/ui/jobs/{name}/launches/pause", Right::Operate, "pause_launches_of_job", launches::pause_job),
+        does("/ui/jobs/{name}/launches/resume", Right::Operate, "resume_launches_of_job", launches::resume_job),
+        does("/ui/launches/pause", Right::Operate, "pause_all_launches", launches::pause_all),
+        does("/ui/launches/resume", Right::Operate, "resume_all_launches", launches::resume_all),
         does("/ui/jobs/{name}/preview", Right::Data, "preview_job", preview::preview),
         shows("/ui/schedules", Right::View, schedules::show),
         shows("/ui/schedules/{name}", Right::View, schedule::show),
@@ -101,13 +108,14 @@ fn of_jobs() -> [PageRoute; 14] {
     ]
 }
 
-fn of_service() -> [PageRoute; 5] {
+fn of_service() -> [PageRoute; 6] {
     [
         shows("/ui/nodes", Right::View, nodes::show),
         does("/ui/nodes/{id}/drain", Right::Administer, "drain_node", nodes::drain),
         does("/ui/nodes/{id}/undrain", Right::Administer, "undrain_node", nodes::undrain),
         shows("/ui/audit", Right::Administer, audit::show),
         shows("/ui/notices", Right::View, notices::show),
+        does("/ui/notices/test/{name}", Right::Operate, "test_notice_channel", notices::test),
     ]
 }
 

@@ -1,12 +1,11 @@
-//! A row of a list of executions, and the reason why one waits.
+//! A row of a list of executions.
 
 use jiff::Timestamp;
-use oxbatch_core::execution::Status;
-use oxbatch_core::repository::{NodeState, NodeStatus, Workload};
 use oxbatch_core::{Engine, JobExecution};
 
 use super::parts::{Badge, Moment, between, duration};
 use super::text::shorten;
+use crate::access::Sight;
 use crate::api::executions::{shown, shown_alone};
 use crate::error::Problem;
 use crate::view::{ExecutionView, ForecastView, ValueView};
@@ -39,8 +38,7 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn new(view: ExecutionView, now: Timestamp) -> Self {
         let took = view.start_time.as_deref().and_then(|start| between(start, view.end_time.as_deref(), now));
-        let message =
-            view.exit_message.as_deref().map(|message| shorten(super::failure::without_raw(message), MESSAGE_CHARS));
+        let message = view.exit_message.as_deref().map(|message| shorten(message, MESSAGE_CHARS));
         let is_running = view.progress.filter(|_| view.end_time.is_none());
         Self {
             id: view.id,
@@ -59,14 +57,14 @@ impl Row {
         }
     }
 
-    /// The row of an execution as it is listed.
+    /// The row of an execution as it is listed: without the raw text of its record, whoever looks.
     pub(super) async fn listed(engine: &Engine, execution: JobExecution) -> Result<Self, Problem> {
-        Ok(Self::new(shown(engine, execution).await?, engine.config().clock.now()))
+        Ok(Self::new(shown(engine, execution, &Sight::default()).await?, engine.config().clock.now()))
     }
 
     /// The row with the time that is left.
     pub(super) async fn watched(engine: &Engine, execution: JobExecution) -> Result<Self, Problem> {
-        Ok(Self::new(shown_alone(engine, execution).await?, engine.config().clock.now()))
+        Ok(Self::new(shown_alone(engine, execution, &Sight::default()).await?, engine.config().clock.now()))
     }
 }
 
@@ -105,47 +103,5 @@ pub(super) fn left(forecast: &ForecastView) -> String {
         None => format!("{} left", duration(forecast.low)),
         Some(_) if forecast.high < 1.0 => "about to end, by recent runs".to_owned(),
         Some(runs) => format!("{} to {} left, by {runs} recent runs", duration(forecast.low), duration(forecast.high)),
-    }
-}
-
-/// The nodes and what runs, to say why something waits.
-#[derive(Debug)]
-pub(super) struct Waits {
-    nodes: Vec<NodeStatus>,
-    workload: Vec<Workload>,
-}
-
-impl Waits {
-    pub(super) async fn look(engine: &Engine) -> Result<Self, Problem> {
-        let nodes = engine.nodes().await?;
-        Ok(Self { nodes, workload: engine.repository().workload().await? })
-    }
-
-    /// The reason why an execution of a job waits, where no pause holds it up.
-    pub(super) fn of(&self, engine: &Engine, job: &str) -> String {
-        let mut able = self.nodes.iter().filter(|node| {
-            node.state == NodeState::Live
-                && node.report.capacity > 0
-                && node.report.jobs.iter().any(|known| known == job)
-        });
-        let Some(first) = able.next() else {
-            return format!("no node that takes work knows the job {job}: start one, or end the drain of one");
-        };
-        let limit = engine.registry().get(job).and_then(oxbatch_core::Job::max_running);
-        let running = self.running(job);
-        if let Some(limit) = limit.filter(|limit| running >= i64::from(*limit)) {
-            return format!("{running} of its job run already, and at most {limit} may at once");
-        }
-        let is_full =
-            |node: &NodeStatus| node.running.len() >= usize::try_from(node.report.capacity).unwrap_or(usize::MAX);
-        if is_full(first) && able.all(is_full) {
-            return "every node that knows its job runs as many executions as it may".to_owned();
-        }
-        "a node takes it within moments".to_owned()
-    }
-
-    fn running(&self, job: &str) -> i64 {
-        let of_job = self.workload.iter().filter(|load| load.job_name == job && load.status != Status::Starting);
-        of_job.map(|load| load.count).sum()
     }
 }

@@ -3,22 +3,23 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use jiff::Timestamp;
 use oxbatch_core::engine::DEFAULT_NEXT;
 use oxbatch_core::repository::{FireId, FireOutcome, PageRequest, PauseScope};
+use serde_json::json;
 
-use super::command::segment;
-use super::failure::without_raw;
+use super::command::{Call, Commands, segment};
 use super::form::Form;
 use super::frame::{Frame, Visitor, page};
 use super::parts::{Badge, Moment};
 use super::schedules::{last, when};
 use super::text::shorten;
 use super::zoned::in_zone;
+use crate::access::Sight;
+use crate::api::schedules::{begin_pause, end_pause};
 use crate::error::{Problem, ProblemKind};
 use crate::extract::{PathId, PathName};
 use crate::state::AppState;
-use crate::view::{FireParameterView, FireView, ScheduleView, ScopeView};
+use crate::view::{FireParameterView, FireView, PauseInput, ScheduleView, ScopeView};
 
 /// Most characters of a message.
 const MESSAGE_CHARS: usize = 400;
@@ -39,6 +40,9 @@ struct SchedulePage {
     /// It is paused itself, and not by its job or with all.
     is_paused: bool,
     parameters: Vec<(String, String)>,
+    /// The commands of the button that pauses or resumes it.
+    pause: Commands,
+    run: Commands,
     view: ScheduleView,
 }
 
@@ -69,7 +73,7 @@ pub(crate) async fn show(
         at: in_zone(&view.instant, zone),
         status: view.status.map(Badge),
         can_run: visitor.operates() && ["MISSED", "SKIPPED", "REFUSED", "WAITING"].contains(&view.outcome),
-        message: view.message.as_deref().map(|message| shorten(without_raw(message), MESSAGE_CHARS)),
+        message: view.message.as_deref().map(|message| shorten(message, MESSAGE_CHARS)),
         view,
     };
     let text = |it: &FireParameterView| match (&it.value, &it.expression, &it.secret) {
@@ -77,20 +81,36 @@ pub(crate) async fn show(
         (None, Some(expression), _) => format!("= {expression}"),
         (None, None, secret) => format!("the secret {}", secret.as_deref().unwrap_or_default()),
     };
+    let is_paused = view.pauses.iter().any(|pause| pause.scope == ScopeView::Schedule);
     let page_of = SchedulePage {
+        pause: pause_commands(&visitor, &name, is_paused),
+        run: call(&name, "run").commands(&visitor, &["schedules", "run", &name]),
         when: when(&view),
         next: view.next_fires.iter().map(|next| (in_zone(next, zone), Moment::of(next))).collect(),
         changes: view.clock_changes.iter().map(|change| change.effect.clone()).collect(),
-        fires: fires.into_iter().map(|fire| row(fire.into())).collect(),
+        fires: fires.into_iter().map(|fire| row(Sight::default().fire(fire.into()))).collect(),
         outcome: outcome.map_or("", FireOutcome::as_str),
         outcomes: FireOutcome::ALL.iter().map(|outcome| outcome.as_str()).collect(),
         last: last(&view),
-        is_paused: view.pauses.iter().any(|pause| pause.scope == ScopeView::Schedule),
+        is_paused,
         parameters: view.parameters.iter().map(|(name, it)| (name.clone(), text(it))).collect(),
         view,
         frame: Frame::new(name, "schedules", visitor).live("poll"),
     };
     page(&page_of)
+}
+
+fn call(name: &str, action: &str) -> Call {
+    Call::post(format!("/schedules/{}/{action}", segment(name)))
+}
+
+fn pause_commands(visitor: &Visitor, name: &str, is_paused: bool) -> Commands {
+    match is_paused {
+        true => call(name, "resume").commands(visitor, &["schedules", "resume", name]),
+        false => call(name, "pause")
+            .with(json!({"reason": "REASON"}))
+            .commands(visitor, &["schedules", "pause", name, "--reason", "REASON"]),
+    }
 }
 
 fn back(name: &str) -> Response {
@@ -103,13 +123,11 @@ pub(crate) async fn pause(
     PathName(name): PathName,
     form: Form,
 ) -> Result<Response, Problem> {
-    let read = |text: &str| {
-        let detail = format!("the end of the pause must be a time such as 2026-01-31T08:00:00Z, not '{text}'");
-        text.parse::<Timestamp>().map_err(|_| Problem::new(ProblemKind::InvalidSchedule, detail))
+    let input = PauseInput {
+        reason: form.get("reason").unwrap_or_default().to_owned(),
+        until: form.get("until").map(str::to_owned),
     };
-    let until = form.get("until").map(read).transpose()?;
-    let reason = form.get("reason").unwrap_or_default();
-    state.engine().scheduler().pause(PauseScope::Schedule, &name, reason, until).await?;
+    begin_pause(&state, PauseScope::Schedule, &name, input).await?;
     Ok(back(&name))
 }
 
@@ -119,7 +137,7 @@ pub(crate) async fn resume(
     PathName(name): PathName,
     _: Form,
 ) -> Result<Response, Problem> {
-    state.engine().scheduler().resume(PauseScope::Schedule, &name).await?;
+    end_pause(&state, PauseScope::Schedule, &name).await?;
     Ok(back(&name))
 }
 

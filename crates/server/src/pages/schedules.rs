@@ -1,10 +1,12 @@
 //! The schedules: what launches which job when, what holds it, and how its last launch ended.
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 
+use super::form::Form;
 use super::frame::{Frame, Visitor, page};
+use super::names::Names;
 use super::parts::Badge;
 use super::zoned::in_zone;
 use crate::error::Problem;
@@ -15,7 +17,7 @@ use crate::view::ScheduleView;
 #[template(path = "schedules.html")]
 struct SchedulesPage {
     frame: Frame,
-    schedules: Vec<ScheduleRow>,
+    schedules: Names<ScheduleRow>,
 }
 
 struct ScheduleRow {
@@ -39,8 +41,13 @@ pub(super) fn last(view: &ScheduleView) -> Option<(i64, Badge)> {
     Some((view.last_execution_id?, Badge(view.last_status?)))
 }
 
-/// The list.
-pub(crate) async fn show(State(state): State<AppState>, visitor: Visitor) -> Result<Response, Problem> {
+/// The list; `text=` searches it.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
+    let form = Form::of_query(query.as_deref());
     let found = state.engine().scheduler().list(1).await?;
     let row = |view: ScheduleView| ScheduleRow {
         when: when(&view),
@@ -48,6 +55,7 @@ pub(crate) async fn show(State(state): State<AppState>, visitor: Visitor) -> Res
         last: last(&view),
         view,
     };
-    let schedules = found.into_iter().map(|status| row(status.into())).collect();
+    let schedules = found.into_iter().map(|status| row(status.into()));
+    let schedules = Names::of(schedules, &form, |row| [&row.view.name, &row.view.job_name]);
     page(&SchedulesPage { schedules, frame: Frame::new("Schedules", "schedules", visitor).live("poll") })
 }

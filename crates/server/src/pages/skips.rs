@@ -35,7 +35,7 @@ pub(crate) async fn show(
     let now = engine.config().clock.now();
     let steps = engine.repository().steps(id).await?;
     let steps: Vec<StepView> = steps.into_iter().map(|step| StepView::new(step, &[], now)).collect();
-    let found = Groups::of(engine, &steps, &visitor.mask).await?;
+    let found = Groups::of(engine, &steps, visitor.sight.mask()).await?;
     let can_rerun = !execution.status.is_running() && found.pending > 0 && visitor.operates();
     page(&SkipsPage {
         id: id.0,

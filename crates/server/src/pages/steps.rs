@@ -1,9 +1,12 @@
 //! The steps of an execution: counters, rates, totals, shares, and a line of time for each.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use oxbatch_core::StepExecution;
 use oxbatch_core::execution::ControlTotal;
 
+use super::context::ContextPart;
 use super::parts::{Badge, Moment, between, count, duration, percent, rate};
 use super::rows::whole_percent;
 use crate::view::{ControlTotalView, PhaseSharesView, StatusView, StepView};
@@ -23,6 +26,7 @@ pub(super) struct StepPart {
     pub(super) left: Option<String>,
     pub(super) totals: Vec<Total>,
     pub(super) phases: Option<Phases>,
+    pub(super) context: Option<ContextPart>,
     /// The line of time: begin and length in thousandths of the execution's time.
     pub(super) begin: u32,
     pub(super) length: u32,
@@ -61,10 +65,17 @@ impl StepPart {
             left: view.seconds_left.map(|seconds| format!("{} left", duration(seconds))),
             totals: totals(&view, balances),
             phases: view.phases.as_ref().map(Phases::of),
+            context: None,
             begin,
             length,
             view,
         }
+    }
+
+    /// The same with its context, where there is one by its id.
+    pub(super) fn with(mut self, contexts: &mut HashMap<i64, ContextPart>) -> Self {
+        self.context = contexts.remove(&self.view.id);
+        self
     }
 
     /// The columns of the counters.

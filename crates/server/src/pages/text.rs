@@ -62,6 +62,7 @@ mod tests {
             "ended",
             "began",
             "heartbeat",
+            "since",
             "moment",
             "at",
             "here",

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use oxbatch_core::Status;
 use oxbatch_core::engine::BulkPlan;
-use oxbatch_core::execution::InstanceId;
+use oxbatch_core::execution::{ExecutionId, InstanceId};
 use oxbatch_core::job::DateTime;
-use oxbatch_core::repository::{Bulk, BulkAction, BulkResult, ExecutionFilter};
+use oxbatch_core::repository::{Bulk, BulkAction, BulkResult, ExecutionFilter, MAX_CHOSEN};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -35,6 +35,10 @@ pub struct BulkFilterView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub instance: Option<i64>,
+    /// One of these, by their ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 500)]
+    pub ids: Vec<i64>,
     /// Of instances with all of these parameters, each as NAME=VALUE.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameter: Vec<String>,
@@ -69,6 +73,12 @@ impl BulkFilterView {
             let refuse = |error| format!("{name}: {error}");
             text.as_ref().map(parse).transpose().map_err(refuse)
         };
+        if self.ids.len() > MAX_CHOSEN {
+            return Err(format!("ids: at most {MAX_CHOSEN} executions can be named, not {}", self.ids.len()));
+        }
+        if let Some(wrong) = self.ids.iter().find(|id| **id < 1) {
+            return Err(format!("ids: {wrong} is no id of an execution"));
+        }
         let statuses = self.status.iter().map(|text| text.to_ascii_uppercase().parse::<Status>());
         let parameters =
             self.parameter.iter().map(|text| text.parse().map_err(|error: String| format!("parameter: {error}")));
@@ -78,6 +88,7 @@ impl BulkFilterView {
             from: moment("from", &self.from)?,
             to: moment("to", &self.to)?,
             instance_id: self.instance.map(InstanceId),
+            ids: self.ids.iter().copied().map(ExecutionId).collect(),
             parameters: parameters.collect::<Result<_, String>>()?,
             text: self.text.clone().filter(|text| !text.is_empty()),
         })
@@ -90,6 +101,7 @@ impl BulkFilterView {
             from: filter.from.map(time),
             to: filter.to.map(time),
             instance: filter.instance_id.map(|id| id.0),
+            ids: filter.ids.iter().map(|id| id.0).collect(),
             parameter: filter.parameters.iter().map(|it| format!("{}={}", it.name, it.value)).collect(),
             text: filter.text,
         }

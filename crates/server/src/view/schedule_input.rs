@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use oxbatch_core::schedule::{FireParameter, Schedule};
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
@@ -201,4 +202,17 @@ pub struct PauseInput {
     /// When it ends by itself, as RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+}
+
+impl PauseInput {
+    /// The end of the pause.
+    ///
+    /// # Errors
+    /// The sentence that says that it is none.
+    pub fn end(&self) -> Result<Option<Timestamp>, String> {
+        let read = |text: &String| {
+            text.parse().map_err(|_| format!("until must be a time such as 2026-01-31T08:00:00Z, not '{text}'"))
+        };
+        self.until.as_ref().map(read).transpose()
+    }
 }

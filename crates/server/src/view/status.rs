@@ -25,6 +25,21 @@ pub enum StatusView {
     Abandoned,
 }
 
+impl StatusView {
+    /// The status that it shows.
+    pub(crate) const fn status(self) -> Status {
+        match self {
+            Self::Starting => Status::Starting,
+            Self::Started => Status::Started,
+            Self::Stopping => Status::Stopping,
+            Self::Stopped => Status::Stopped,
+            Self::Failed => Status::Failed,
+            Self::Completed => Status::Completed,
+            Self::Abandoned => Status::Abandoned,
+        }
+    }
+}
+
 impl From<Status> for StatusView {
     fn from(status: Status) -> Self {
         match status {
@@ -35,6 +50,20 @@ impl From<Status> for StatusView {
             Status::Failed => Self::Failed,
             Status::Completed => Self::Completed,
             Status::Abandoned => Self::Abandoned,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_written_as_the_core_writes_it() {
+        for status in Status::ALL {
+            let view = StatusView::from(status);
+            assert_eq!(view.status(), status);
+            assert_eq!(serde_json::to_value(view).unwrap(), status.as_str());
         }
     }
 }

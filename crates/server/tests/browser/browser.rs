@@ -66,7 +66,7 @@ impl Browser {
     }
 
     /// Polls until something is there.
-    fn until<T>(&self, what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    pub(crate) fn until<T>(&self, what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
         let deadline = Instant::now() + LONG;
         loop {
             match look() {

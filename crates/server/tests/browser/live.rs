@@ -1,6 +1,7 @@
 //! Live updates without a reload: one stream for all tabs, a service that goes away and comes back.
 
 use oxbatch_server::ServerConfig;
+use oxbatch_test_postgres::{TestDatabase, TestServer};
 
 use crate::browser::Browser;
 use crate::place::Place;
@@ -79,5 +80,39 @@ async fn a_page_says_that_the_service_is_away_and_goes_on_when_it_is_back() {
     assert_eq!(browser.text("#stream"), "");
     place.gate.open(200);
     browser.until_text("h1 .badge", "COMPLETED");
+    browser.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_outlives_a_stop_of_postgresql() {
+    let mut server = TestServer::start();
+    let database = TestDatabase::on(server.url());
+    let place = Place::on_postgres(database.url()).await;
+    place.launch("Slow", "{}").await;
+    let mut browser = Browser::open(&place);
+    browser.expect_in_log("status of 50");
+    browser.go("/ui/executions/1");
+    browser.run("window.mark = 'not loaded anew'");
+    place.gate.open(2);
+    browser.until_text("dl.counts", "2");
+    server.tell("stop");
+    // What is counted meanwhile cannot be shown, and the page says so.
+    browser.run("document.dispatchEvent(new Event('visibilitychange'))");
+    browser.until_text("#stream", "not live");
+    browser.new_tab();
+    browser.go("/ui/jobs");
+    browser.until_text("main", "This may pass by itself");
+    server.tell("start");
+    let tabs = browser.tabs();
+    browser.reload();
+    browser.until_text("h1", "Jobs");
+    browser.switch_to(&tabs[0]);
+    browser.run("document.dispatchEvent(new Event('visibilitychange'))");
+    place.gate.open(200);
+    browser.until("the page is live again", || match browser.text("#stream").as_str() {
+        "" => Ok(()),
+        said => Err(said.to_owned()),
+    });
+    assert!(browser.text("h1").contains("Slow #1"));
     browser.close();
 }

@@ -6,8 +6,11 @@ use crate::browser::Browser;
 use crate::driver::DRIVER;
 use crate::place::Place;
 
+/// Longest time to the first content of the first page.
+const FIRST_PAINT_MS: f64 = 300.0;
+
 /// The pages by name and path.
-const PAGES: [(&str, &str); 18] = [
+const PAGES: [(&str, &str); 22] = [
     ("dashboard", "/"),
     ("executions", "/ui/executions"),
     ("executions-empty", "/ui/executions?status=ABANDONED"),
@@ -25,7 +28,11 @@ const PAGES: [(&str, &str); 18] = [
     ("backfills", "/ui/backfills"),
     ("nodes", "/ui/nodes"),
     ("bulk-plan", "/ui/bulk/plan?action=RESTART&status=FAILED"),
+    ("bulk-plan-chosen", "/ui/bulk/plan?chosen=true&action=RESTART&id=4&id=1&id=99"),
     ("notices", "/ui/notices"),
+    ("context", "/ui/executions/4/context"),
+    ("job-paused", "/ui/jobs/CheckAccounts"),
+    ("styleguide", "/styleguide"),
 ];
 
 async fn full() -> Place {
@@ -38,6 +45,8 @@ async fn full() -> Place {
     place.run("NightlyFlow", "{}").await;
     place.launch("Slow", "{}").await;
     place.gate.open(4);
+    place.engine.pause_launches(Some("CheckAccounts"), "release 4.2 is rolled out").await.unwrap();
+    place.launch("CheckAccounts", r#"{"day": "2026-11-30"}"#).await;
     place
 }
 
@@ -94,7 +103,7 @@ async fn every_page_is_drawn_in_light_and_dark_and_on_a_phone_without_a_barrier(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dark_is_dark_and_the_first_page_is_drawn_soon() {
+async fn dark_is_dark_and_the_first_page_is_drawn_within_300_milliseconds() {
     let place = full().await;
     let browser = Browser::open(&place);
     browser.prefer("dark");
@@ -104,8 +113,19 @@ async fn dark_is_dark_and_the_first_page_is_drawn_soon() {
     browser.prefer("light");
     browser.go("/");
     assert_eq!(browser.run("return getComputedStyle(document.body).backgroundColor"), "rgb(245, 246, 248)");
-    let drawn = browser.run("return performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0");
-    println!("the first page is drawn after {drawn} ms");
+    // The soonest of several: others may have the machine for a moment.
+    let soonest = (0..8).map(|_| first_paint(&browser)).fold(f64::MAX, f64::min);
+    println!("the first page is drawn after {soonest} ms");
+    assert!(soonest < FIRST_PAINT_MS, "the first page is drawn after {soonest} ms");
     place.gate.open(200);
     browser.close();
+}
+
+/// Loads the first page anew: the time from the click to its first content, of the browser's own measurement.
+fn first_paint(browser: &Browser) -> f64 {
+    browser.go("/");
+    let script = "const done = arguments[arguments.length - 1]; \
+        const look = () => { const paint = performance.getEntriesByName('first-contentful-paint')[0]; \
+        if (paint) done(paint.startTime); else setTimeout(look, 10); }; look()";
+    browser.run_async(script).as_f64().unwrap()
 }

@@ -4,19 +4,22 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use oxbatch_core::access::{Credential, CredentialKind, Grant, NewToken, Role};
 use oxbatch_core::execution::ExecutionId;
 use oxbatch_core::item::{FunctionProcessor, FunctionWriter, ListReader};
 use oxbatch_core::job::{DateTime, GivenParameters};
-use oxbatch_core::repository::Node;
+use oxbatch_core::notice::{Notice, NoticeChannel, NoticeSender};
+use oxbatch_core::repository::{JobRepository, Node};
 use oxbatch_core::schedule::Schedule;
 use oxbatch_core::{
     ChunkStep, Engine, EngineConfig, ItemError, Job, JobRegistry, ParameterDeclaration, SkipPolicy, StepContext,
     TaskStep,
 };
 use oxbatch_server::{ServerConfig, bind, serve};
-use oxbatch_storage::SqliteRepository;
+use oxbatch_storage::{PostgresRepository, PostgresSettings, SqliteRepository};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -44,6 +47,21 @@ impl Gate {
     }
 }
 
+/// A channel that takes trials, and one that takes nothing.
+struct Channels;
+
+impl NoticeSender for Channels {
+    fn channels(&self) -> Vec<NoticeChannel> {
+        let channel = |name: &str| NoticeChannel { name: name.to_owned(), kinds: Vec::new(), skips_over: None };
+        vec![channel("ops-mail"), channel("pager")]
+    }
+
+    fn deliver<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Result<(), String>> {
+        let takes = notice.channel == "ops-mail";
+        async move { if takes { Ok(()) } else { Err("it answered 503 Service Unavailable".to_owned()) } }.boxed()
+    }
+}
+
 pub(crate) struct Place {
     pub(crate) engine: Engine,
     pub(crate) gate: Arc<Gate>,
@@ -62,9 +80,22 @@ impl Place {
     pub(crate) async fn with(config: ServerConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let repository = Arc::new(SqliteRepository::open(&folder.path().join("oxbatch.db")).unwrap());
+        Self::on(repository, folder, config).await
+    }
+
+    /// A place on a database of PostgreSQL.
+    pub(crate) async fn on_postgres(url: &str) -> Self {
+        let settings = PostgresSettings::from_url(url).unwrap().with_retry_time(Duration::from_secs(1));
+        let repository = Arc::new(PostgresRepository::open(settings).await.unwrap());
+        Self::on(repository, tempfile::tempdir().unwrap(), ServerConfig::new("127.0.0.1:0")).await
+    }
+
+    async fn on(repository: Arc<dyn JobRepository>, folder: TempDir, config: ServerConfig) -> Self {
         let gate = Arc::new(Gate::default());
         let jobs = JobRegistry::new(jobs(&gate)).unwrap();
-        let engine = Engine::start(jobs, repository, EngineConfig::new(Node::new("node-a"))).await.unwrap();
+        let mut settings = EngineConfig::new(Node::new("node-a"));
+        settings.notices = Some(Arc::new(Channels));
+        let engine = Engine::start(jobs, repository, settings).await.unwrap();
         let (listen, shutdown) = (String::new(), CancellationToken::new());
         let mut place = Self { engine, gate, listen, config, shutdown, serving: None, _folder: folder };
         place.serve().await;
@@ -142,6 +173,14 @@ fn import(
     })
 }
 
+/// Leaves what it has fetched in both contexts.
+fn fetch(context: &StepContext) -> Result<(), oxbatch_core::BoxError> {
+    context.put("etag", "\"9f2c-6e1\"")?;
+    context.put("checked", ["in/trades-2026-11-29.csv", "in/trades-2026-11-29.csv.sha256"])?;
+    context.put_into_job("fetched", serde_json::json!({"file": "in/trades-2026-11-29.csv", "bytes": 418_220}))?;
+    Ok(context.put_into_job("accounts", (0..80).map(|n| format!("DE{:04}", n * 37)).collect::<Vec<_>>())?)
+}
+
 fn trades_job() -> Job {
     let step = ChunkStep::builder("Import")
         .reader(|_| Ok(ListReader::new(trades(6_000).collect::<Vec<_>>())))
@@ -179,7 +218,7 @@ fn trades_job() -> Job {
                 .zone("Europe/Berlin")
                 .expression("day", "fire date - 1 day"),
         )
-        .step(TaskStep::builder("Fetch", |_| Ok(())))
+        .step(TaskStep::builder("Fetch", fetch))
         .step(step)
         .step(TaskStep::builder("Report", |_| Ok(())))
         .build()

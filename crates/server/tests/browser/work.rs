@@ -130,6 +130,59 @@ async fn all_that_match_are_restarted_after_a_confirmation_and_a_backfill_is_beg
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_are_ticked_counted_and_stay_ticked_while_the_list_lives() {
+    let place = Place::new().await;
+    for day in 5..=7 {
+        place.run("BookTrades", &format!("{{\"fault\": \"amount\", \"day\": \"2026-01-0{day}\"}}")).await;
+    }
+    let browser = Browser::open(&place);
+    browser.go("/ui/executions");
+    browser.until_text("#choose [data-chosen]", "Tick rows");
+    assert_eq!(browser.run("return document.querySelector('#choose button').disabled"), true);
+    browser.click("td.choose input[value='1']");
+    browser.until_text("#choose [data-chosen]", "1 chosen");
+    browser.click("td.choose input[value='3']");
+    browser.until_text("#choose [data-chosen]", "2 chosen");
+    // Another execution is listed, and the rows stay ticked.
+    place.run("NightlyFlow", "{}").await;
+    browser.find("td.choose input[value='4']");
+    browser.until_text("#choose [data-chosen]", "2 chosen");
+    browser.click("#choose button[value=RESTART]");
+    browser.until_text("p.lead", "2 of 2 chosen executions");
+    browser.click("form[action='/ui/bulk'] input[type=checkbox]");
+    browser.click("form[action='/ui/bulk'] button.primary");
+    browser.until_path("/ui/bulk/1");
+    browser.until_text(".facts", "2 done");
+    browser.go("/ui/executions");
+    browser.click("[data-choose-all]");
+    browser.until_text("#choose [data-chosen]", "6 chosen");
+    browser.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn launches_are_paused_and_a_channel_is_tried_by_clicks() {
+    let place = Place::new().await;
+    let browser = Browser::open(&place);
+    browser.go("/ui/jobs/NightlyFlow");
+    browser.type_into("section[aria-labelledby=pause] input[name=reason]", "month end");
+    browser.click("section[aria-labelledby=pause] button");
+    browser.until_text("section[aria-labelledby=pause]", "month end");
+    browser.click("form.launch button.primary");
+    browser.until_path("/ui/executions/1");
+    browser.until_text(".head .notice", "month end");
+    browser.go("/ui/jobs/NightlyFlow");
+    browser.click("section[aria-labelledby=pause] button.primary");
+    browser.until_text("section[aria-labelledby=pause] button", "Pause its launches");
+    place.engine.wait(oxbatch_core::execution::ExecutionId(1), crate::browser::LONG).await.unwrap();
+    browser.go("/ui/notices");
+    browser.click("form[action='/ui/notices/test/pager'] button");
+    browser.until_text("p.notice", "503 Service Unavailable");
+    browser.click("form[action='/ui/notices/test/ops-mail'] button");
+    browser.until_text("p.notice", "has taken a trial");
+    browser.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn everything_works_without_a_script() {
     let place = Place::new().await;
     let browser = Browser::without_script(&place);
@@ -143,5 +196,11 @@ async fn everything_works_without_a_script() {
     browser.until_text("h1 .badge", "FAILED");
     browser.click("section[aria-labelledby=restart] button.primary");
     browser.until_path("/ui/executions/2");
+    place.engine.wait(oxbatch_core::execution::ExecutionId(2), crate::browser::LONG).await.unwrap();
+    // Rows are chosen by a form.
+    browser.go("/ui/executions");
+    browser.click("td.choose input[value='2']");
+    browser.click("#choose button[value=ABANDON]");
+    browser.until_text("p.lead", "1 of 1 chosen executions");
     browser.close();
 }

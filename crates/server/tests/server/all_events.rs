@@ -278,3 +278,30 @@ async fn what_another_node_does_is_told() {
 async fn what_another_node_does_is_told_although_no_news_are_heard() {
     another_nodes_work_is_followed(false).await;
 }
+
+#[tokio::test]
+async fn forty_streams_that_share_their_polls_hear_of_everything() {
+    let service = Service::start().await;
+    let mut clients = Vec::new();
+    for number in 0..40 {
+        let mut client = Client::of(&service, None).await;
+        client.settled().await;
+        // Some begin between the launches, and stand elsewhere than the others.
+        if number % 10 == 0 {
+            service.run("Sample", &format!("{{\"run_of\": {number}}}")).await;
+        }
+        clients.push(client);
+    }
+    let failed = service.run("Failing", "{}").await["id"].as_i64().unwrap();
+    let last = service.run("Sample", "{}").await["id"].as_i64().unwrap();
+    for mut client in clients {
+        client.until(|text| has_ended(text, failed) && has_ended(text, last)).await;
+    }
+    // Whoever comes back goes on where it was, beside the others.
+    let mut first = Client::of(&service, None).await;
+    first.settled().await;
+    let again = service.run("Failing", "{}").await["id"].as_i64().unwrap();
+    let mut second = Client::of(&service, Some(&first.last_id())).await;
+    second.until(|text| has_ended(text, again)).await;
+    first.until(|text| has_ended(text, again)).await;
+}

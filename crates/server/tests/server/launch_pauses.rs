@@ -35,6 +35,7 @@ async fn a_pause_that_does_not_fit_is_refused() {
     assert!(service.post("/launches/resume").await.problem(409).contains("are not paused"));
     assert!(service.post("/jobs/Sample/launches/resume").await.problem(409).contains("are not paused"));
     assert!(service.post_json("/launches/pause", r#"{"reason": " "}"#).await.problem(409).contains("has a reason"));
+    assert_eq!(service.post("/jobs/No/launches/resume").await.problem(404), "Job not found");
     service.post_json("/launches/pause", "{}").await.problem(422);
     assert_eq!(service.post_json("/jobs/No/launches/pause", r#"{"reason": "x"}"#).await.problem(404), "Job not found");
 }

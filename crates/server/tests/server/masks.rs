@@ -91,3 +91,61 @@ async fn a_masked_column_is_shown_to_who_has_been_given_the_data_alone() {
         }
     }
 }
+
+/// A job whose only record fails it.
+fn failing() -> Job {
+    let step = ChunkStep::builder("Load")
+        .reader(|_| {
+            let record = Err(ItemError::parse("too long").at("line 7").with_raw(format!("{NAME};{IBAN}")));
+            StreamReader::new(futures_util::stream::iter([record as Result<Value, _>]))
+        })
+        .writer(|_| FunctionWriter::new(|_: &[Value]| Ok(())));
+    Job::builder("Payments").step(step).build().unwrap()
+}
+
+#[tokio::test]
+async fn the_raw_text_in_a_message_is_shown_to_the_same_callers_by_calls_and_by_pages() {
+    for (mask, sees_of) in [
+        (vec![], [(Role::Viewer, false, false), (Role::Viewer, true, true), (Role::Operator, false, true)]),
+        (
+            vec!["iban".to_owned()],
+            [(Role::Viewer, false, false), (Role::Viewer, true, true), (Role::Operator, false, false)],
+        ),
+    ] {
+        let mut settings = Settings { jobs: vec![failing()], ..Settings::default() };
+        settings.server.mask = mask.clone();
+        let service = Service::with(settings).await;
+        let run = service.run("Payments", "{}").await;
+        assert!(run["exit_message"].as_str().unwrap().contains(IBAN), "the owner of the machine sees it: {run}");
+        let instance = format!("/instances/{}/executions", run["job_instance_id"]);
+        for (role, data, sees) in sees_of {
+            let token = token(&service, role, data).await;
+            let ask = async |path: &str| {
+                let request = request("GET", path).header("authorization", format!("Bearer {token}"));
+                service.send(request.header("accept", "*/*").body(Body::empty()).unwrap()).await
+            };
+            let paths = [
+                "/executions/1",
+                "/executions",
+                "/executions/1/steps",
+                "/executions/1/events",
+                "/jobs/Payments",
+                "/jobs",
+                &instance,
+            ];
+            for path in paths.into_iter().chain(["/ui/executions/1"]) {
+                let answer = ask(path).await;
+                let what = format!("{role} with data {data} and mask {mask:?}: {path}");
+                assert_eq!(answer.status, 200, "{what}: {}", answer.text);
+                assert!(answer.text.contains("too long") && answer.text.contains("line 7"), "{what}: {}", answer.text);
+                assert_eq!(answer.text.contains(IBAN), sees, "{what}: {}", answer.text);
+            }
+            // Nor is it found out by a search.
+            for path in ["/executions", "/ui/executions"] {
+                let found = ask(&format!("{path}?text={IBAN}")).await.text.contains("too long");
+                assert_eq!(found, sees, "{role} with data {data} and mask {mask:?}: {path}");
+                assert!(ask(&format!("{path}?text=TOO+LONG")).await.text.contains("too long"));
+            }
+        }
+    }
+}

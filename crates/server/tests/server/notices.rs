@@ -9,7 +9,7 @@ use oxbatch_core::notice::{Notice, NoticeChannel, NoticeKind, NoticeSender};
 use crate::harness::{Service, Settings};
 
 /// One channel that takes trials, and one that takes nothing.
-struct Channels;
+pub(crate) struct Channels;
 
 impl NoticeSender for Channels {
     fn channels(&self) -> Vec<NoticeChannel> {

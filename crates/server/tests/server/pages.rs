@@ -97,13 +97,21 @@ pub(crate) fn jobs() -> Vec<Job> {
         .chunk_size(5)
         .preview();
     vec![
-        Job::builder("Trades").step(TaskStep::builder("Fetch", |_| Ok(()))).step(failing).build().unwrap(),
+        Job::builder("Trades").step(TaskStep::builder("Fetch", fetch)).step(failing).build().unwrap(),
         Job::builder(HOSTILE_NAME)
             .description(HOSTILE)
             .step(TaskStep::builder(HOSTILE_NAME, |_| -> Result<(), oxbatch_core::BoxError> { Err(HOSTILE.into()) }))
             .build()
             .unwrap(),
     ]
+}
+
+/// Puts into both contexts: short, long and hostile values.
+fn fetch(context: &StepContext) -> Result<(), oxbatch_core::BoxError> {
+    context.put("files", ["a.csv", HOSTILE])?;
+    context.put("long", "<x>".repeat(10_000))?;
+    context.put_into_job("total", 30)?;
+    Ok(context.put_into_job(HOSTILE_NAME, "x".repeat(500))?)
 }
 
 /// A service with those jobs.

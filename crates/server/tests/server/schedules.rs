@@ -111,6 +111,8 @@ async fn a_schedule_is_paused_alone_with_its_job_or_with_all() {
     service.post_json("/pauses", r#"{"reason": "x", "until": "2000-01-01T00:00:00Z"}"#).await.problem(422);
     service.post_json("/pauses", r#"{"reason": "x", "until": "soon"}"#).await.problem(422);
     service.post_json("/jobs/None/schedules/pause", reason).await.problem(404);
+    service.post("/schedules/none/resume").await.problem(404);
+    service.post("/jobs/None/schedules/resume").await.problem(404);
     assert_eq!(service.post("/schedules/nightly/remove").await.status, 204);
     service.post("/schedules/nightly/remove").await.problem(404);
 }

@@ -6,10 +6,11 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, InstanceId};
 use oxbatch_core::repository::{
-    BegunBulk, Bulk, BulkId, BulkPage, BulkResult, Bulks, NewBulk, PageRequest, RepositoryFuture,
+    BegunBulk, Bulk, BulkId, BulkPage, BulkResult, Bulks, ExecutionFilter, FoundCounts, NewBulk, PageRequest,
+    RepositoryFuture,
 };
 
-use super::PostgresRepository;
+use super::{PostgresRepository, query};
 use crate::shared::bulk;
 
 impl Bulks for PostgresRepository {
@@ -55,6 +56,13 @@ impl Bulks for PostgresRepository {
     fn bulk_results(&self, id: BulkId, page: PageRequest) -> RepositoryFuture<'_, BulkPage> {
         self.read("list bulk work", (id, page), |session, (id, page)| bulk::results(session, *id, *page).boxed())
             .boxed()
+    }
+
+    fn count_found(&self, filter: ExecutionFilter, page: PageRequest) -> RepositoryFuture<'_, FoundCounts> {
+        self.read("count executions", (filter, page), |session, (filter, page)| {
+            query::count_found(session, filter, *page).boxed()
+        })
+        .boxed()
     }
 
     fn last_executions(&self, ids: Vec<InstanceId>) -> RepositoryFuture<'_, Vec<Option<ExecutionId>>> {

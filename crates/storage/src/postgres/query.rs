@@ -3,8 +3,8 @@
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
 use oxbatch_core::repository::rules::list::{FEW_INSTANCES, IdRange, bounding_times, is_search, search_down_to};
 use oxbatch_core::repository::{
-    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, Missing, PageRequest,
-    RepositoryError, SkipPage, StatusCounts, Workload, rows_to_read,
+    ExecutionFilter, ExecutionPage, FoundCount, FoundCounts, Health, InstanceFilter, InstancePage, InstanceParameter,
+    Missing, PageRequest, RepositoryError, SkipPage, StatusCounts, Workload, rows_to_read,
 };
 use tokio_postgres::types::{ToSql, Type};
 
@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::session::Session;
 use super::sql::{execution_columns, instance_columns, skip_columns, step_columns};
 use super::{migrate, rows};
-use crate::list::{Dialect, Value, count_instances, select_executions};
+use crate::list::{Dialect, Value, Way, count_executions, count_instances, select_executions};
 
 pub(super) async fn execution(session: &Session, id: ExecutionId) -> Result<Option<JobExecution>, StoreError> {
     let sql = concat!("SELECT ", execution_columns!(), " FROM oxbatch_job_execution WHERE id = $1");
@@ -27,24 +27,47 @@ pub(super) async fn executions(
     if is_no_name(filter.job_name.as_deref()) {
         return Ok(ExecutionPage { executions: Vec::new(), next: None });
     }
+    let way = way(session, filter, page).await?;
+    let (sql, values) = select_executions(filter, way.page, &way.dialect);
+    let found = session.list(&sql, &values.iter().map(typed).collect::<Vec<_>>()).await?;
+    let executions = found.iter().map(rows::execution).collect::<Result<_, _>>()?;
+    Ok(match way.looked_at {
+        Some((down_to, oldest)) => ExecutionPage::of_search(executions, page.limit, down_to, oldest),
+        None => ExecutionPage::of(executions, page.limit),
+    })
+}
+
+pub(super) async fn count_found(
+    session: &Session,
+    filter: &ExecutionFilter,
+    page: PageRequest,
+) -> Result<FoundCounts, StoreError> {
+    if is_no_name(filter.job_name.as_deref()) {
+        return Ok(FoundCounts::default());
+    }
+    let way = way(session, filter, page).await?;
+    let (sql, values) = count_executions(filter, way.page, &way.dialect);
+    let group = |row: &tokio_postgres::Row| {
+        let later = row.try_get::<_, Option<i64>>(1)?.map(ExecutionId);
+        let count = usize::try_from(row.try_get::<_, i64>(2)?).unwrap_or(0);
+        Ok::<_, StoreError>((FoundCount { status: rows::status(row, 0, 0)?, later, count }, row.try_get(3)?))
+    };
+    let found = session.list(&sql, &values.iter().map(typed).collect::<Vec<_>>()).await?;
+    let groups = found.iter().map(group).collect::<Result<_, _>>()?;
+    Ok(match way.looked_at {
+        Some((down_to, oldest)) => FoundCounts::of_search(groups, page.limit, down_to, oldest),
+        None => FoundCounts::of(groups, page.limit),
+    })
+}
+
+/// The way to the rows of a page.
+async fn way(session: &Session, filter: &ExecutionFilter, page: PageRequest) -> Result<Way, StoreError> {
     let range = id_range(session, filter).await?;
     let page = range.page(page);
     if is_search(filter) {
         return search(session, filter, page, range).await;
     }
-    let dialect = Dialect { down_to: range.down_to(), ..dialect() };
-    Ok(ExecutionPage::of(found(session, filter, page, &dialect).await?, page.limit))
-}
-
-async fn found(
-    session: &Session,
-    filter: &ExecutionFilter,
-    page: PageRequest,
-    dialect: &Dialect,
-) -> Result<Vec<JobExecution>, StoreError> {
-    let (sql, values) = select_executions(filter, page, dialect);
-    let found = session.list(&sql, &values.iter().map(typed).collect::<Vec<_>>()).await?;
-    found.iter().map(rows::execution).collect()
+    Ok(Way { dialect: Dialect { down_to: range.down_to(), ..dialect() }, page, looked_at: None })
 }
 
 /// A search: the executions of the few instances that have a parameter, else some of the newest that are left.
@@ -53,7 +76,7 @@ async fn search(
     filter: &ExecutionFilter,
     page: PageRequest,
     range: IdRange,
-) -> Result<ExecutionPage, StoreError> {
+) -> Result<Way, StoreError> {
     if let Some(wanted) = filter.parameters.first() {
         let (sql, values) = count_instances(wanted, '$');
         let counted = session.list(&sql, &values.iter().map(typed).collect::<Vec<_>>()).await?;
@@ -61,7 +84,7 @@ async fn search(
         if instances <= FEW_INSTANCES {
             let instances = Some([" AND job_instance_id = ANY (ARRAY(", "))"]);
             let dialect = Dialect { order: "id + 0", instances, ..dialect() };
-            return Ok(ExecutionPage::of(found(session, filter, page, &dialect).await?, page.limit));
+            return Ok(Way { dialect, page, looked_at: None });
         }
     }
     let bounds = session
@@ -74,7 +97,7 @@ async fn search(
     let (oldest, newest): (i64, i64) = (bounds.try_get(0)?, bounds.try_get(1)?);
     let (oldest, down_to) = search_down_to(page, range, (oldest, newest));
     let dialect = Dialect { down_to: Some(down_to), ..dialect() };
-    Ok(ExecutionPage::of_search(found(session, filter, page, &dialect).await?, page.limit, down_to, oldest))
+    Ok(Way { dialect, page, looked_at: Some((down_to, oldest)) })
 }
 
 /// Text with a NUL is the name of nothing: PostgreSQL cannot even be asked for it.
@@ -91,11 +114,13 @@ pub(super) fn dialect() -> Dialect {
         ") > 0)",
     ];
     let table = "oxbatch_job_execution";
+    let ids = [" AND id = ANY (string_to_array(", ", ',')::bigint[])"];
     Dialect {
         sign: '$',
         table,
         order: "id",
         branch: "(",
+        ids,
         text,
         instances: None,
         down_to: None,

@@ -6,11 +6,12 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, InstanceId};
 use oxbatch_core::repository::{
-    BegunBulk, Bulk, BulkId, BulkPage, BulkResult, Bulks, NewBulk, PageRequest, RepositoryFuture,
+    BegunBulk, Bulk, BulkId, BulkPage, BulkResult, Bulks, ExecutionFilter, FoundCounts, NewBulk, PageRequest,
+    RepositoryFuture,
 };
 
-use super::SqliteRepository;
 use super::shared::done;
+use super::{SqliteRepository, query};
 use crate::shared::bulk;
 
 impl Bulks for SqliteRepository {
@@ -51,6 +52,10 @@ impl Bulks for SqliteRepository {
 
     fn bulk_results(&self, id: BulkId, page: PageRequest) -> RepositoryFuture<'_, BulkPage> {
         self.ask_shared("list bulk work", move |connection| done(bulk::results(connection, id, page)))
+    }
+
+    fn count_found(&self, filter: ExecutionFilter, page: PageRequest) -> RepositoryFuture<'_, FoundCounts> {
+        self.ask_shared("count executions", move |connection| query::count_found(connection, &filter, page))
     }
 
     fn last_executions(&self, ids: Vec<InstanceId>) -> RepositoryFuture<'_, Vec<Option<ExecutionId>>> {

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId};
 use oxbatch_core::repository::rules::list::{FEW_INSTANCES, IdRange, bounding_times, is_search, search_down_to};
 use oxbatch_core::repository::{
-    ExecutionFilter, ExecutionPage, Health, InstanceFilter, InstancePage, InstanceParameter, Missing, PageRequest,
-    RepositoryError, SkipPage, StatusCounts, Workload, rows_to_read,
+    ExecutionFilter, ExecutionPage, FoundCount, FoundCounts, Health, InstanceFilter, InstancePage, InstanceParameter,
+    Missing, PageRequest, RepositoryError, SkipPage, StatusCounts, Workload, rows_to_read,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::error::{StoreError, unreadable};
 use super::sql::{execution_columns, instance_columns, skip_columns, step_columns};
 use super::{migrate, rows};
-use crate::list::{self, Dialect, count_instances, select_executions};
+use crate::list::{self, Dialect, Way, count_executions, count_instances, select_executions};
 
 pub(super) fn execution(connection: &Connection, id: ExecutionId) -> Result<Option<JobExecution>, StoreError> {
     let mut statement = connection.prepare_cached(concat!(
@@ -29,25 +29,45 @@ pub(super) fn executions(
     filter: &ExecutionFilter,
     page: PageRequest,
 ) -> Result<ExecutionPage, StoreError> {
+    let way = way(connection, filter, page)?;
+    let (sql, values) = select_executions(filter, way.page, &way.dialect);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let executions = statement.query_map(params_from_iter(values.into_iter().map(bound)), rows::execution)?;
+    let executions = executions.collect::<Result<_, _>>()?;
+    Ok(match way.looked_at {
+        Some((down_to, oldest)) => ExecutionPage::of_search(executions, page.limit, down_to, oldest),
+        None => ExecutionPage::of(executions, page.limit),
+    })
+}
+
+pub(super) fn count_found(
+    connection: &Connection,
+    filter: &ExecutionFilter,
+    page: PageRequest,
+) -> Result<FoundCounts, StoreError> {
+    let way = way(connection, filter, page)?;
+    let (sql, values) = count_executions(filter, way.page, &way.dialect);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let groups = statement.query_map(params_from_iter(values.into_iter().map(bound)), |row| {
+        let later = row.get::<_, Option<i64>>(1)?.map(ExecutionId);
+        let count = usize::try_from(row.get::<_, i64>(2)?).unwrap_or(0);
+        Ok((FoundCount { status: rows::status(row, 0, 0)?, later, count }, row.get(3)?))
+    })?;
+    let groups = groups.collect::<Result<_, _>>()?;
+    Ok(match way.looked_at {
+        Some((down_to, oldest)) => FoundCounts::of_search(groups, page.limit, down_to, oldest),
+        None => FoundCounts::of(groups, page.limit),
+    })
+}
+
+/// The way to the rows of a page.
+fn way(connection: &Connection, filter: &ExecutionFilter, page: PageRequest) -> Result<Way, StoreError> {
     let range = id_range(connection, filter)?;
     let page = range.page(page);
     if is_search(filter) {
         return search(connection, filter, page, range);
     }
-    let dialect = Dialect { down_to: range.down_to(), ..dialect() };
-    Ok(ExecutionPage::of(found(connection, filter, page, &dialect)?, page.limit))
-}
-
-fn found(
-    connection: &Connection,
-    filter: &ExecutionFilter,
-    page: PageRequest,
-    dialect: &Dialect,
-) -> Result<Vec<JobExecution>, StoreError> {
-    let (sql, values) = select_executions(filter, page, dialect);
-    let mut statement = connection.prepare_cached(&sql)?;
-    let executions = statement.query_map(params_from_iter(values.into_iter().map(bound)), rows::execution)?;
-    Ok(executions.collect::<Result<_, _>>()?)
+    Ok(Way { dialect: Dialect { down_to: range.down_to(), ..dialect() }, page, looked_at: None })
 }
 
 /// A search: the executions of the few instances that have a parameter, else some of the newest that are left.
@@ -56,7 +76,7 @@ fn search(
     filter: &ExecutionFilter,
     page: PageRequest,
     range: IdRange,
-) -> Result<ExecutionPage, StoreError> {
+) -> Result<Way, StoreError> {
     if let Some(wanted) = filter.parameters.first() {
         let (sql, values) = count_instances(wanted, '?');
         let values = params_from_iter(values.into_iter().map(bound));
@@ -64,8 +84,7 @@ fn search(
         if instances <= FEW_INSTANCES {
             let table = "oxbatch_job_execution INDEXED BY oxbatch_job_execution_of_instance";
             let instances = Some([" AND job_instance_id IN (", ")"]);
-            let dialect = Dialect { table, instances, ..dialect() };
-            return Ok(ExecutionPage::of(found(connection, filter, page, &dialect)?, page.limit));
+            return Ok(Way { dialect: Dialect { table, instances, ..dialect() }, page, looked_at: None });
         }
     }
     let (oldest, newest): (i64, i64) = connection
@@ -76,16 +95,18 @@ fn search(
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let (oldest, down_to) = search_down_to(page, range, (oldest, newest));
     let dialect = Dialect { down_to: Some(down_to), ..dialect() };
-    Ok(ExecutionPage::of_search(found(connection, filter, page, &dialect)?, page.limit, down_to, oldest))
+    Ok(Way { dialect, page, looked_at: Some((down_to, oldest)) })
 }
 
 fn dialect() -> Dialect {
     let text = [" AND (instr(lower(coalesce(exit_message, '')), ", ") > 0 OR instr(lower(job_name), ", ") > 0)"];
+    let ids = [" AND id IN (SELECT value FROM json_each('[' || ", " || ']'))"];
     Dialect {
         sign: '?',
         table: "oxbatch_job_execution",
         order: "id",
         branch: "SELECT * FROM (",
+        ids,
         text,
         instances: None,
         down_to: None,

@@ -11,7 +11,7 @@ use oxbatch_core::execution::{
     ExecutionId, FlowEntry, InstanceId, JobExecution, JobInstance, MainResult, StepExecution, StepExecutionId,
 };
 use oxbatch_core::repository::{
-    Changes, ChunkTransaction, ClaimRequest, Claimed, Compacted, Drain, ExecutionFilter, ExecutionOutcome,
+    Changes, ChunkTransaction, ClaimRequest, Claimed, Compacted, Contexts, Drain, ExecutionFilter, ExecutionOutcome,
     ExecutionPage, Executions, FlowPast, FlowRecord, Health, History, InstanceFilter, InstancePage, InstanceParameter,
     InstancePast, JobRepository, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node,
     NodeReport, NodeStatus, Nodes, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered,
@@ -22,11 +22,13 @@ use uuid::Uuid;
 
 use super::error::classify;
 use super::open::{self, Durability, check_in_place, unusable};
+use super::shared::done;
 use super::{
     SqliteChunkTransaction, SqliteRepository, Store, changes, claim, finish, flow, launch, node, purge, query, recover,
     rerun, step,
 };
 use crate::nodes;
+use crate::shared::contexts;
 
 const COMPACT: &str = "compact the database";
 
@@ -222,6 +224,10 @@ impl History for SqliteRepository {
 
     fn steps(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<StepExecution>> {
         self.store.readers.ask("list steps", move |connection| query::steps(connection, id)).boxed()
+    }
+
+    fn contexts(&self, id: ExecutionId, steps: Vec<StepExecutionId>) -> RepositoryFuture<'_, Contexts> {
+        self.ask_shared("read contexts", move |connection| done(contexts::read(connection, id, &steps)))
     }
 
     fn flow_history(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<FlowEntry>> {

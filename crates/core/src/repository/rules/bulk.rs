@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::execution::{ExecutionId, JobExecution, Status};
+use crate::execution::{ExecutionId, Status};
 use crate::repository::BulkAction;
 
 /// The reason why an execution is left out.
@@ -47,15 +47,14 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// Judges an execution, the last one of whose instance is known.
+/// Judges an execution by its status and by a later one of its instance.
 ///
 /// # Errors
 /// The reason why it is left out.
-pub fn judge(action: BulkAction, execution: &JobExecution, last: Option<ExecutionId>) -> Result<(), LeftOut> {
-    if let Some(last) = last.filter(|last| *last != execution.id) {
+pub fn judge(action: BulkAction, status: Status, later: Option<ExecutionId>) -> Result<(), LeftOut> {
+    if let Some(last) = later {
         return Err(LeftOut::NotLast { last });
     }
-    let status = execution.status;
     let fits = match action {
         BulkAction::Restart | BulkAction::Abandon => matches!(status, Status::Failed | Status::Stopped),
         BulkAction::Stop => status.is_running() && status != Status::Stopping,

@@ -166,13 +166,17 @@ pub fn check_queue(admission: &Admission, waiting: i64) -> Result<(), LaunchErro
 /// # Errors
 /// The limit is reached.
 pub fn check_limits(job_name: &str, limits: &RunLimits, running: Running) -> Result<(), LaunchError> {
-    if let Some(limit) = limits.of_job(job_name).filter(|limit| running.of_job >= i64::from(*limit)) {
-        return Err(LaunchError::LimitReached { job: Some(job_name.to_owned()), limit });
-    }
-    match limits.total.filter(|limit| running.in_all >= i64::from(*limit)) {
-        Some(limit) => Err(LaunchError::LimitReached { job: None, limit }),
+    match reached_limit(job_name, limits, running) {
+        Some((of_job, limit)) => Err(LaunchError::LimitReached { job: of_job.then(|| job_name.to_owned()), limit }),
         None => Ok(()),
     }
+}
+
+/// The limit that is reached, and whether it is that of the job; otherwise it is that of all jobs together.
+pub fn reached_limit(job_name: &str, limits: &RunLimits, running: Running) -> Option<(bool, u32)> {
+    let of_job = limits.of_job(job_name).filter(|limit| running.of_job >= i64::from(*limit));
+    let of_all = || limits.total.filter(|limit| running.in_all >= i64::from(*limit));
+    of_job.map(|limit| (true, limit)).or_else(|| of_all().map(|limit| (false, limit)))
 }
 
 /// The number of running executions.

@@ -18,7 +18,12 @@ pub const INDEXED_CHARACTERS: usize = 100;
 
 /// `true` if a list searches for what only the rows themselves tell.
 pub fn is_search(filter: &ExecutionFilter) -> bool {
-    filter.instance_id.is_none() && (filter.text.is_some() || !filter.parameters.is_empty())
+    !is_narrow(filter) && (filter.text.is_some() || !filter.parameters.is_empty())
+}
+
+/// `true` if a filter names the few executions among which it looks.
+fn is_narrow(filter: &ExecutionFilter) -> bool {
+    filter.instance_id.is_some() || !filter.ids.is_empty()
 }
 
 /// The smallest id that a search looks at, and the smallest that a page of it does; `all` are the smallest and the
@@ -55,7 +60,7 @@ pub struct BoundingTimes {
 /// The bounding times of a list; `None` where it is not bounded by time, or short. `noted` is the greatest back-step in
 /// microseconds that was noted.
 pub fn bounding_times(filter: &ExecutionFilter, noted: i64) -> Option<BoundingTimes> {
-    if (filter.from.is_none() && filter.to.is_none()) || filter.instance_id.is_some() {
+    if (filter.from.is_none() && filter.to.is_none()) || is_narrow(filter) {
         return None;
     }
     let backstep = SignedDuration::from_micros(noted.max(micros(UNNOTED_BACKSTEP)));
@@ -106,7 +111,7 @@ pub fn branches(filter: &ExecutionFilter) -> Vec<Option<&'static str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::execution::InstanceId;
+    use crate::execution::{ExecutionId, InstanceId};
 
     /// The range that a repository finds by the bounding times.
     fn range(times: &[i64], filter: &ExecutionFilter) -> IdRange {

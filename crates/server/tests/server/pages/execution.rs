@@ -117,3 +117,30 @@ async fn hostile_names_values_and_messages_are_text() {
     let again = page(&service, &format!("/ui/jobs/{}?from=1", encoded(HOSTILE_NAME))).await;
     assert!(again.text("textarea").contains("alert(1)"), "{}", again.text("textarea"));
 }
+
+#[tokio::test]
+async fn the_contexts_of_an_execution_are_shown_cut_and_whole_on_pages_of_their_own() {
+    let service = service().await;
+    service.run("Trades", "{}").await;
+    let html = page(&service, "/ui/executions/1").await;
+    let of_job = html.text("section[aria-labelledby=context]");
+    assert!(of_job.contains("total30") && of_job.contains(HOSTILE_NAME) && of_job.contains('…'), "{of_job}");
+    let of_step = html.text("details.context");
+    assert!(of_step.contains("a.csv") && of_step.contains("cut") && of_step.len() < 2_000, "{of_step}");
+    let whole = page(&service, "/ui/executions/1/context").await;
+    assert!(whole.text("dl.entries").contains(&"x".repeat(500)), "{}", whole.text("main"));
+    let path = html.one("details.context a").attribute("href").unwrap().to_owned();
+    let whole = page(&service, &path).await;
+    assert!(whole.text("h1").contains("of step Fetch") && whole.text("dl.entries").contains("It is cut here"));
+    let download = whole.one("a[download]").attribute("href").unwrap().to_owned();
+    let context = service.get(&download).await.json();
+    assert_eq!(context["entries"]["long"], "<x>".repeat(10_000));
+    assert_eq!(service.get("/executions/1/context").await.json()["entries"]["total"], 30);
+    service.get("/executions/4711/context").await.problem(404);
+    service.get("/executions/1/context?step=4711").await.problem(404);
+    let viewer = known(&service, Grant { role: Role::Viewer, data: false }, None).await;
+    let cookie = format!("oxbatch_session={}", viewer.session);
+    let (_, html) = page_with(&service, "/ui/executions/1", &cookie).await;
+    assert!(!html.has("section[aria-labelledby=context]") && !html.has("details.context"));
+    assert_eq!(page_with(&service, "/ui/executions/1/context", &cookie).await.0, 403);
+}

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 
-use crate::harness::request;
+use crate::harness::{request, until};
 
 use super::{HOSTILE, checked, encoded, page, service};
 
@@ -64,4 +64,43 @@ async fn an_empty_list_says_what_to_do_and_a_bad_filter_what_is_wrong() {
         format!("text={}&job=Sample&parameter=a%3D{}", encoded(HOSTILE.trim_end_matches("\u{1b}[2K")), encoded("<b>"));
     let (_, html) = checked(&query, service.send(ask(&query).unwrap()).await);
     assert_eq!(html.one("input[name=parameter]").attribute("value"), Some("a=<b>"));
+}
+
+#[tokio::test]
+async fn rows_are_chosen_one_by_one_and_the_plan_counts_them() {
+    let service = service().await;
+    for n in 1..=3 {
+        service.run("Failing", &format!("{{\"n\": {n}}}")).await;
+    }
+    service.run("Sample", "{}").await;
+    let list = page(&service, "/ui/executions?status=FAILED").await;
+    assert_eq!(list.all("td.choose input[form=choose]").len(), 3);
+    assert_eq!(list.one("form#choose").attribute("action"), Some("/ui/bulk/plan"));
+    assert_eq!(list.field("back"), "status=FAILED");
+    let plan =
+        page(&service, "/ui/bulk/plan?chosen=true&back=status%3DFAILED&id=1&id=3&id=4&id=4711&action=RESTART").await;
+    let said = plan.text("main");
+    assert!(said.contains("Restart the chosen") && plan.text("p.lead").contains("2 of 4 chosen executions"), "{said}");
+    assert!(said.contains("1 it is COMPLETED") && said.contains("1 not found"), "{said}");
+    assert!(
+        said.contains("oxbatch restart --where id=1,id=3,id=4,id=4711 --yes") && said.contains("\"ids\":[1,3,4,4711]")
+    );
+    assert!(plan.has("a[href=/ui/executions?status=FAILED]"), "{said}");
+    let ids: Vec<_> = plan.all("form[action=/ui/bulk] input[name=id]");
+    assert_eq!(ids.len(), 4);
+    let fields = [("action", "RESTART"), ("id", "1"), ("id", "3"), ("id", "4")];
+    let begun = super::send(&service, "/ui/bulk", &fields).await;
+    let path = begun.header("location").unwrap().to_owned();
+    until(async || page(&service, &path).await.text(".facts").contains("ENDED")).await;
+    assert!(page(&service, &path).await.text(".facts").contains("2 done"));
+    let (status, html) = super::page_with(&service, "/ui/bulk/plan?chosen=true&action=STOP", "").await;
+    assert_eq!(status, 422);
+    assert!(html.text("main").contains("no execution was chosen"), "{}", html.text("main"));
+    let many: String = (1..=501).map(|id| format!("&id={id}")).collect();
+    let (status, html) = super::page_with(&service, &format!("/ui/bulk/plan?chosen=true&action=STOP{many}"), "").await;
+    assert!((400..500).contains(&status) && html.text("main").contains("at most 500"), "{}", html.text("main"));
+    assert!(service.get(&format!("/executions?id=1{many}")).await.problem(400).contains("500"));
+    let named = service.get("/executions?id=3&id=1&id=4711").await.json();
+    assert_eq!(named.as_array().unwrap().iter().map(|it| it["id"].as_i64().unwrap()).collect::<Vec<_>>(), [3, 1]);
+    service.get("/executions?id=x").await.problem(400);
 }

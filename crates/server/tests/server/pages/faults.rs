@@ -1,8 +1,11 @@
 //! Pages of things that are gone or broken.
 
-use axum::body::Body;
+use std::time::Instant;
 
-use crate::harness::{Service, request};
+use axum::body::Body;
+use oxbatch_core::{Job, TaskStep};
+
+use crate::harness::{Service, Settings, request};
 
 use super::{checked, page, page_with, service};
 
@@ -74,7 +77,8 @@ async fn a_service_with_too_much_to_do_says_when_to_come_back() {
 async fn many_steps_and_long_messages_stay_within_a_page() {
     let service = service().await;
     service.run("Failing", "{}").await;
-    service.damage(&copies(&service, 10_000));
+    let names = columns(&service, "oxbatch_step_execution");
+    service.damage(&copies("oxbatch_step_execution", &names, "iteration", 10_000));
     service.damage("UPDATE oxbatch_job_execution SET exit_message = 'step: ' || hex(randomblob(32000))");
     let html = page(&service, "/ui/executions/1").await;
     assert!(html.text("section[aria-labelledby=steps]").contains("earlier ones are left out here"));
@@ -87,23 +91,67 @@ fn connection(service: &Service) -> oxbatch_storage::rusqlite::Connection {
     oxbatch_storage::rusqlite::Connection::open(service.folder.path().join("oxbatch.db")).unwrap()
 }
 
-fn columns(service: &Service) -> Vec<String> {
+fn columns(service: &Service, table: &str) -> Vec<String> {
     let connection = connection(service);
-    let mut names =
-        connection.prepare("SELECT name FROM pragma_table_info('oxbatch_step_execution') WHERE name <> 'id'").unwrap();
-    let names = names.query_map([], |row| row.get(0)).unwrap();
+    let mut names = connection.prepare("SELECT name FROM pragma_table_info(?1) WHERE name <> 'id'").unwrap();
+    let names = names.query_map([table], |row| row.get(0)).unwrap();
     names.map(Result::unwrap).collect()
 }
 
-/// The statement that copies the last step so often, each in an iteration of its own.
-fn copies(service: &Service, count: u32) -> String {
-    let names = columns(service);
-    let values: Vec<String> =
-        names.iter().map(|name| if name == "iteration" { "n.i + 1".to_owned() } else { format!("s.{name}") }).collect();
+/// The statement that copies the last row of a table so often, each with a number of its own in one column.
+fn copies(table: &str, names: &[String], numbered: &str, count: u32) -> String {
+    let value = |name: &String| if name == numbered { "n.i + 1".to_owned() } else { format!("s.{name}") };
+    let values: Vec<String> = names.iter().map(value).collect();
     format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
-         INSERT INTO oxbatch_step_execution ({}) SELECT {} FROM n, (SELECT * FROM oxbatch_step_execution ORDER BY id DESC LIMIT 1) s",
+         INSERT INTO {table} ({}) SELECT {} FROM n, (SELECT * FROM {table} ORDER BY id DESC LIMIT 1) s",
         names.join(", "),
         values.join(", ")
     )
+}
+
+#[tokio::test]
+async fn five_hundred_jobs_fit_the_pages() {
+    let job = |n: u32| {
+        let name = format!("Nightly job number {n:03} of the settlement");
+        Job::builder(name).description("Settles the trades of a day").step(TaskStep::builder("One", |_| Ok(()))).build()
+    };
+    let jobs = (0..500).map(|n| job(n).unwrap()).collect();
+    let service = Service::with(Settings { jobs, ..Settings::default() }).await;
+    page(&service, "/").await;
+    for n in 0..45 {
+        service.run(&format!("Nightly%20job%20number%20{n:03}%20of%20the%20settlement"), "{}").await;
+    }
+    for path in ["/", "/ui/jobs", "/ui/executions", "/ui/backfills"] {
+        page(&service, path).await;
+    }
+    let jobs = page(&service, "/ui/jobs").await;
+    assert!(jobs.all("td[data-label=Job]").len() <= 501);
+    let last = page(&service, "/ui/jobs?text=number+499").await;
+    assert_eq!(last.all("td[data-label=Job]").len(), 1, "{}", last.text("main"));
+}
+
+#[tokio::test]
+async fn an_instance_with_a_hundred_thousand_executions_is_shown() {
+    let service = service().await;
+    service.run("Failing", "{}").await;
+    let connection = connection(&service);
+    let names = columns(&service, "oxbatch_job_execution");
+    connection.execute_batch(&copies("oxbatch_job_execution", &names, "change", 100_000)).unwrap();
+    let newest: i64 = connection.query_row("SELECT max(id) FROM oxbatch_job_execution", [], |row| row.get(0)).unwrap();
+    assert!(newest > 100_000);
+    let begin = Instant::now();
+    for path in ["/ui/executions/1", "/ui/executions?instance=1", "/", "/ui/bulk/plan?action=RESTART&instance=1"] {
+        page(&service, path).await;
+    }
+    let html = page(&service, &format!("/ui/executions/{newest}")).await;
+    assert_eq!(html.all("section[aria-labelledby=attempts] li").len(), 20);
+    println!("five pages of an instance with 100,000 executions: {:?}", begin.elapsed());
+    let plan = page(&service, "/ui/bulk/plan?action=RESTART&instance=1").await;
+    assert!(
+        plan.text("p.lead")
+            .contains("1 of 10000 executions found, and of more that were not counted, would be restarted"),
+        "{}",
+        plan.text("main")
+    );
 }

@@ -127,7 +127,8 @@ impl Html {
         let is_hidden = element.attribute("type") == Some("hidden");
         let within = element.within.iter().any(|index| self.elements[*index].name == "label");
         let is_named = element.attribute("id").is_some_and(|id| self.has(&format!("label[for={id}]")));
-        assert!(is_hidden || within || is_named, "{path}: {element:?} has no label");
+        let is_said = element.attribute("aria-label").is_some();
+        assert!(is_hidden || within || is_named || is_said, "{path}: {element:?} has no label");
     }
 }
 

@@ -1,6 +1,11 @@
 //! Schedules, backfills, nodes, bulk work, notices.
 
-use crate::harness::{Service, until};
+use std::sync::Arc;
+
+use oxbatch_core::notice::NoticeSender;
+
+use crate::harness::{Service, Settings, until};
+use crate::notices::Channels;
 
 use super::{checked, led, page, send, service};
 
@@ -85,6 +90,70 @@ async fn bulk_work_is_counted_with_what_is_left_out_and_then_done() {
     assert!(page(&service, "/ui/bulk").await.has("a[href=/ui/bulk/1]"));
     let (status, html) = super::page_with(&service, "/ui/bulk/plan?action=RESTART", "").await;
     assert!((400..500).contains(&status), "{}", html.text("main"));
+}
+
+#[tokio::test]
+async fn launches_are_paused_and_resumed_for_a_job_and_for_all() {
+    let service = service().await;
+    let html = page(&service, "/ui/jobs/Sample").await;
+    assert!(html.text("section[aria-labelledby=pause]").contains("oxbatch pause Sample --reason REASON"));
+    let paused = send(&service, "/ui/jobs/Sample/launches/pause", &[("reason", "<i>release</i>")]).await;
+    let html = led(&service, &paused).await;
+    let said = html.text("section[aria-labelledby=pause]");
+    assert!(said.contains("Its launches are paused since") && said.contains("<i>release</i>"), "{said}");
+    assert!(said.contains("oxbatch resume Sample") && said.contains("/jobs/Sample/launches/resume"), "{said}");
+    let paused = send(&service, "/ui/launches/pause", &[("reason", "all of it")]).await;
+    let html = led(&service, &paused).await;
+    assert!(html.text("section[aria-labelledby=launches]").contains("All launches are paused since"));
+    assert_eq!(html.all("span.held").len(), 1, "the job has a pause of its own");
+    assert_eq!(service.post("/jobs/Sample/launch").await.status, 202);
+    let first = page(&service, "/").await;
+    let waiting = first.text("section[aria-labelledby=waiting]");
+    assert!(waiting.contains("all of it") && waiting.contains("<i>release</i>"), "{waiting}");
+    let resumed = send(&service, "/ui/launches/resume", &[]).await;
+    assert!(led(&service, &resumed).await.has("form[action=/ui/launches/pause]"));
+    let resumed = send(&service, "/ui/jobs/Sample/launches/resume", &[]).await;
+    assert!(led(&service, &resumed).await.has("form[action=/ui/jobs/Sample/launches/pause]"));
+    until(async || service.get("/executions/1").await.json()["status"] == "COMPLETED").await;
+    for (path, status) in [("/ui/launches/resume", 409), ("/ui/jobs/Nope/launches/resume", 404)] {
+        assert_eq!(checked(path, send(&service, path, &[]).await).0, status, "{path}");
+    }
+    let (status, html) = checked("pause", send(&service, "/ui/launches/pause", &[("reason", " ")]).await);
+    assert_eq!(status, 409);
+    assert!(html.text("main").contains("has a reason"));
+}
+
+#[tokio::test]
+async fn a_channel_of_notices_is_tried_from_its_page() {
+    let notices: Option<Arc<dyn NoticeSender>> = Some(Arc::new(Channels));
+    let service = Service::with(Settings { notices, ..Settings::default() }).await;
+    let html = page(&service, "/ui/notices").await;
+    let said = html.text("section[aria-labelledby=channels]");
+    assert!(said.contains("oxbatch notices test mail") && said.contains("/notices/test/broken"), "{said}");
+    let (status, html) = checked("mail", send(&service, "/ui/notices/test/mail", &[]).await);
+    assert_eq!(status, 200);
+    assert_eq!(html.text("p.notice"), "Channel mail has taken a trial.");
+    let (_, html) = checked("broken", send(&service, "/ui/notices/test/broken", &[]).await);
+    assert!(html.text("p.notice.bad").contains("an answer of 500"));
+    assert_eq!(checked("chat", send(&service, "/ui/notices/test/chat", &[]).await).0, 404);
+    assert!(page(&Service::idle().await, "/ui/notices").await.text("main").contains("[notices.NAME]"));
+}
+
+#[tokio::test]
+#[cfg(debug_assertions)]
+async fn the_style_guide_shows_every_part_in_both_schemes() {
+    let service = service().await;
+    let html = page(&service, "/styleguide").await;
+    for part in [".badge.fail", ".chooser", "svg.flow", "table.totals", "pre.log", "progress", ".empty"] {
+        assert!(
+            part == ".chooser" || (html.has(&format!(".light {part}")) && html.has(&format!(".dark {part}"))),
+            "{part}"
+        );
+    }
+    let style = service.get("/static/styleguide.css").await;
+    assert!(
+        style.text.contains(".dark {") && style.text.contains("--back: #10141a") && style.text.contains(".c-accent")
+    );
 }
 
 #[tokio::test]

@@ -5,12 +5,13 @@ use oxbatch_core::execution::{
     ExecutionId, FlowEntry, InstanceId, JobExecution, JobInstance, StepExecution, StepExecutionId,
 };
 use oxbatch_core::repository::{
-    Changes, Compacted, ExecutionFilter, ExecutionPage, History, InstanceFilter, InstancePage, InstanceParameter,
-    InstancePast, KeptSkips, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RepositoryFuture, SkipPage,
-    StatusCounts, Workload,
+    Changes, Compacted, Contexts, ExecutionFilter, ExecutionPage, History, InstanceFilter, InstancePage,
+    InstanceParameter, InstancePast, KeptSkips, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RepositoryFuture,
+    SkipPage, StatusCounts, Workload,
 };
 
 use crate::postgres::{PostgresRepository, changes, flow, purge, query, rerun};
+use crate::shared::contexts;
 
 impl History for PostgresRepository {
     fn purge(&self, request: PurgeRequest) -> RepositoryFuture<'_, PurgeReport> {
@@ -58,6 +59,11 @@ impl History for PostgresRepository {
 
     fn steps(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<StepExecution>> {
         self.read("list steps", id, |session, id| query::steps(session, *id).boxed()).boxed()
+    }
+
+    fn contexts(&self, id: ExecutionId, steps: Vec<StepExecutionId>) -> RepositoryFuture<'_, Contexts> {
+        self.read("read contexts", (id, steps), |session, (id, steps)| contexts::read(session, *id, steps).boxed())
+            .boxed()
     }
 
     fn flow_history(&self, id: ExecutionId) -> RepositoryFuture<'_, Vec<FlowEntry>> {

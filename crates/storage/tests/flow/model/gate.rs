@@ -162,6 +162,7 @@ impl History for Gate {
         executions(filter: ExecutionFilter, page: PageRequest) -> ExecutionPage;
         running_steps(limit: u32) -> Vec<StepExecution>;
         steps(id: ExecutionId) -> Vec<StepExecution>;
+        contexts(id: ExecutionId, steps: Vec<StepExecutionId>) -> Contexts;
         flow_history(id: ExecutionId) -> Vec<FlowEntry>;
         instance_past(id: ExecutionId) -> InstancePast;
         skips(id: StepExecutionId, after: Option<i64>, limit: u32) -> SkipPage;
@@ -303,6 +304,7 @@ impl Bulks for Gate {
         claim_bulk(owner: String, keep: Duration) -> Option<Bulk>;
         record_bulk(id: BulkId, owner: String, result: Option<BulkResult>, time: Timestamp) -> bool;
         bulk_results(id: BulkId, page: PageRequest) -> BulkPage;
+        count_found(filter: ExecutionFilter, page: PageRequest) -> FoundCounts;
         last_executions(ids: Vec<InstanceId>) -> Vec<Option<ExecutionId>>;
     }
 }
