@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use oxbatch_core::conformance::fixture::{LONG, admitted, known, outcome, step_of, step_outcome};
-use oxbatch_core::execution::{ExecutionId, InstanceId, Status, StatusEvent};
+use oxbatch_core::execution::{ExecutionId, InstanceId, Status, StatusEvent, StepExecutionId};
 use oxbatch_core::repository::{
-    ClaimRequest, ExecutionFilter, Executions, History, InstanceFilter, JobRepository, Node, PageRequest,
+    Bulks, ClaimRequest, ExecutionFilter, Executions, History, InstanceFilter, JobRepository, Node, PageRequest,
     RecoverPolicy, RecoverRequest, RunLimits, StepStart,
 };
 use oxbatch_test_postgres::TestDatabase;
@@ -52,11 +52,15 @@ async fn no_list_launch_claim_step_or_recovery_reads_a_whole_table() {
             ExecutionFilter { statuses: some.clone(), ..filter() },
             ExecutionFilter { statuses: some.clone(), job_name: job.clone(), ..filter() },
             ExecutionFilter { instance_id: Some(InstanceId(17)), ..filter() },
+            ExecutionFilter { ids: (100..160).map(ExecutionId).collect(), ..filter() },
+            ExecutionFilter { ids: vec![ExecutionId(17)], statuses: some.clone(), ..filter() },
             ExecutionFilter { from: hours_ago(101), to: hours_ago(100), ..filter() },
             ExecutionFilter { from: hours_ago(1), ..filter() },
         ] {
-            repository.executions(filter, page).await.unwrap();
+            repository.executions(filter.clone(), page).await.unwrap();
+            repository.count_found(filter, page).await.unwrap();
         }
+        repository.contexts(ExecutionId(100 + round), vec![StepExecutionId(100)]).await.unwrap();
         repository.instances(InstanceFilter { job_name: job.clone() }, page).await.unwrap();
         repository.instances(InstanceFilter::default(), page).await.unwrap();
         repository.newest_executions((100..150).map(InstanceId).collect()).await.unwrap();
