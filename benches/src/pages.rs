@@ -55,6 +55,26 @@ const PAGES: [(&str, &str); 17] = [
     ("nodes", "/ui/nodes"),
 ];
 
+/// The questions of programs by name and path; `{middle}` is a time of the middle of the history.
+const QUESTIONS: [(&str, &str); 16] = [
+    ("list", "/executions"),
+    ("list of a status", "/executions?status=FAILED"),
+    ("list of a job", "/executions?job=Nightly1"),
+    ("list of a job and a status", "/executions?job=Nightly1&status=FAILED"),
+    ("list up to the middle", "/executions?to={middle}"),
+    ("list of a job up to it", "/executions?job=Nightly1&to={middle}"),
+    ("list from the middle on", "/executions?from={middle}"),
+    ("list by parameter", "/executions?parameter=number%3D4711"),
+    ("list by text", "/executions?text=nothing+has+it"),
+    ("execution", "/executions/{old}"),
+    ("steps", "/executions/{old}/steps"),
+    ("restart plan", "/executions/{old}/restart-plan"),
+    ("instances of a job", "/instances?job=Nightly1"),
+    ("jobs with their counts", "/jobs"),
+    ("nodes", "/nodes"),
+    ("metrics", "/metrics"),
+];
+
 /// Measures on SQLite, or on PostgreSQL where a server is named.
 pub(crate) fn measure(executions: Option<u64>) -> Result<(), BoxError> {
     let size = i64::try_from(executions.unwrap_or(EXECUTIONS))?;
@@ -104,8 +124,10 @@ pub(crate) fn measure(executions: Option<u64>) -> Result<(), BoxError> {
 fn pages(service: &Service, size: i64, folder: &Path) -> Result<bool, BoxError> {
     let running = launched(service, folder)?;
     let mut all_reached = true;
-    for (name, path) in PAGES {
+    let middle = service.launch_time(size / 2)?;
+    for (name, path) in PAGES.into_iter().chain(QUESTIONS) {
         let path = path
+            .replace("{middle}", &middle)
             .replace("{old}", &(size / 2).to_string())
             .replace("{crowded}", &(size + ATTEMPTS / 2).to_string())
             .replace("{running}", &running.to_string());

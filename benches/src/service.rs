@@ -66,6 +66,13 @@ impl Service {
         Ok((status, text.len()))
     }
 
+    /// The time at which an execution was launched.
+    pub(crate) fn launch_time(&self, id: i64) -> Result<String, BoxError> {
+        let (_, body) = http::ask(self.address, "GET", &format!("/executions/{id}"), "")?;
+        let time = body.get("create_time").and_then(serde_json::Value::as_str);
+        time.map(str::to_owned).ok_or_else(|| format!("execution {id} has no time: {body}").into())
+    }
+
     /// Opens the stream of all events.
     pub(crate) fn stream(&self) -> Result<std::net::TcpStream, BoxError> {
         http::stream(self.address, "/events")

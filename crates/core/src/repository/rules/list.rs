@@ -111,7 +111,7 @@ pub fn branches(filter: &ExecutionFilter) -> Vec<Option<&'static str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::execution::{ExecutionId, InstanceId};
+    use crate::execution::InstanceId;
 
     /// The range that a repository finds by the bounding times.
     fn range(times: &[i64], filter: &ExecutionFilter) -> IdRange {
