@@ -16,8 +16,8 @@ use crate::repository::{
 
 /// Executions that a plan counts; of a bulk with more it says so.
 pub const MAX_PLANNED_BULK: usize = 10_000;
-/// Pages of a search that a plan looks at.
-const MAX_SEARCHED_PAGES: u32 = 3;
+/// Pages of a search that a plan looks at: a page has to be drawn with it.
+const MAX_SEARCHED_PAGES: u32 = 1;
 /// Executions that are acted on before the bulk is taken anew.
 const BATCH: u32 = 20;
 /// Pause when the queue is full, or the store has failed.
