@@ -16,6 +16,10 @@ use crate::upgrade::{Upgrade, in_use};
 const LEAST_SERVER: i32 = 15;
 /// The migration that creates the table of nodes.
 const FIRST_WITH_NODES: i64 = 5;
+/// Attempts to migrate beside others whose transactions hold the same tables.
+const MOST_ATTEMPTS: u32 = 10;
+/// The wait before the second attempt; it grows with each.
+const BACK_OFF: std::time::Duration = std::time::Duration::from_millis(200);
 /// The advisory lock of all who migrate: "oxbatch" in ASCII.
 const LOCK: i64 = 0x6f_78_62_61_74_63_68;
 
@@ -30,41 +34,70 @@ pub(super) async fn migrate(
     if is_current(session).await.map_err(|error| unusable(settings, error))? {
         return Ok(());
     }
-    session.enter_transaction();
     for migration in MIGRATIONS {
-        // Whoever migrates a large database may take longer than others wait for a row.
-        let begun = session.batch("BEGIN; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0").await;
-        let locked = match begun {
-            Ok(()) => session.query("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await,
-            Err(error) => Err(error),
-        };
-        locked.map_err(|error| unusable(settings, error))?;
-        // Looked at again under the lock: another node may have been faster.
-        let applied = applied(session).await.map_err(|error| unusable(settings, error))?;
-        if applied > NEWEST {
-            let newer = newer(session, settings, applied).await;
-            session.roll_back().await;
-            return Err(newer);
-        }
-        let needed =
-            applied == 0 || !has(session, migration.number).await.map_err(|error| unusable(settings, error))?;
-        if needed && applied > 0 && upgrade.waits_for_others(migration) {
-            let nodes = live_nodes(session, applied).await.map_err(|error| unusable(settings, error))?;
-            if !nodes.is_empty() {
-                session.roll_back().await;
-                return Err(in_use(&settings.address(), migration, &format!("the nodes {}", nodes.join(", "))));
+        let mut attempt = 1;
+        while let Attempt::Disturbed(error) = bring(session, settings, upgrade, migration).await? {
+            if attempt == MOST_ATTEMPTS {
+                return Err(refused(settings, error));
             }
+            let error = refused(settings, error);
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                attempt,
+                "others work on the tables: the migration is repeated"
+            );
+            tokio::time::sleep(BACK_OFF * attempt).await;
+            attempt += 1;
         }
-        if needed && let Err(error) = apply(session, migration).await {
-            session.roll_back().await;
-            return Err(refused(settings, error));
-        }
-        session.commit().await.map_err(|error| refused(settings, error))?;
-        session.enter_transaction();
     }
-    // All transactions are closed; the connection is as it was.
-    session.roll_back().await;
     Ok(())
+}
+
+/// The end of an attempt to migrate.
+enum Attempt {
+    /// The database has the migration.
+    Done,
+    /// Another transaction was in the way, as in a deadlock: nothing is changed.
+    Disturbed(StoreError),
+}
+
+/// Brings one migration to the database, in a transaction of its own, unless it has it.
+async fn bring(
+    session: &mut Session,
+    settings: &PostgresSettings,
+    upgrade: Upgrade,
+    migration: &Migration,
+) -> Result<Attempt, RepositoryError> {
+    session.enter_transaction();
+    // Whoever migrates a large database may take longer than others wait for a row.
+    let begun = session.batch("BEGIN; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0").await;
+    let locked = match begun {
+        Ok(()) => session.query("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await,
+        Err(error) => Err(error),
+    };
+    locked.map_err(|error| unusable(settings, error))?;
+    // Looked at again under the lock: another node may have been faster.
+    let applied = applied(session).await.map_err(|error| unusable(settings, error))?;
+    if applied > NEWEST {
+        let newer = newer(session, settings, applied).await;
+        session.roll_back().await;
+        return Err(newer);
+    }
+    let needed = applied == 0 || !has(session, migration.number).await.map_err(|error| unusable(settings, error))?;
+    if needed && applied > 0 && upgrade.waits_for_others(migration) {
+        let nodes = live_nodes(session, applied).await.map_err(|error| unusable(settings, error))?;
+        if !nodes.is_empty() {
+            session.roll_back().await;
+            return Err(in_use(&settings.address(), migration, &format!("the nodes {}", nodes.join(", "))));
+        }
+    }
+    let applied = if needed { apply(session, migration).await } else { Ok(()) };
+    if let Err(error) = applied {
+        session.roll_back().await;
+        return if error.passes() { Ok(Attempt::Disturbed(error)) } else { Err(refused(settings, error)) };
+    }
+    session.commit().await.map_err(|error| refused(settings, error))?;
+    Ok(Attempt::Done)
 }
 
 async fn check_server(session: &Session, settings: &PostgresSettings) -> Result<(), RepositoryError> {

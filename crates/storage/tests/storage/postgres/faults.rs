@@ -11,6 +11,11 @@ use super::{launch_of, open};
 
 /// Makes the inserts of executions fail with these codes, one after the other, and then succeed.
 fn fail_with(database: &TestDatabase, codes: &[&str]) {
+    fail_on(database, "oxbatch_job_execution", codes);
+}
+
+/// Makes the inserts into a table fail with these codes, one after the other, and then succeed.
+fn fail_on(database: &TestDatabase, table: &str, codes: &[&str]) {
     let cases: String = codes
         .iter()
         .enumerate()
@@ -20,7 +25,7 @@ fn fail_with(database: &TestDatabase, codes: &[&str]) {
         "CREATE SEQUENCE strikes;
          CREATE FUNCTION strike() RETURNS trigger LANGUAGE plpgsql AS
              $$ BEGIN CASE nextval('strikes') {cases} ELSE NULL; END CASE; RETURN NEW; END $$;
-         CREATE TRIGGER strike BEFORE INSERT ON oxbatch_job_execution FOR EACH ROW EXECUTE FUNCTION strike()"
+         CREATE TRIGGER strike BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION strike()"
     ));
 }
 
@@ -36,6 +41,24 @@ async fn deadlocks_serialization_failures_and_locks_are_tried_again_inside() {
     repository.launch(launch_of(1)).await.unwrap();
     assert_eq!(database.query("SELECT count(*) FROM oxbatch_job_execution"), ["1"]);
     assert_eq!(database.query("SELECT count(*) FROM oxbatch_job_instance"), ["1"]);
+}
+
+/// Nodes of another version work on the tables while they are migrated, and lock them in an order of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_meets_a_deadlock_is_repeated() {
+    let database = TestDatabase::new();
+    drop(open(database.url()).await);
+    let undo = "DROP TABLE oxbatch_time_order; DELETE FROM oxbatch_migration WHERE number = 23";
+    database.execute(undo);
+    fail_on(&database, "oxbatch_migration", &["40P01", "55P03"]);
+    let repository = open(database.url()).await;
+    repository.launch(launch_of(1)).await.unwrap();
+    assert_eq!(database.query("SELECT count(*) FROM oxbatch_migration WHERE number = 23"), ["1"]);
+    database.execute(undo);
+    database.execute("DROP TRIGGER strike ON oxbatch_migration; DROP FUNCTION strike; DROP SEQUENCE strikes");
+    fail_on(&database, "oxbatch_migration", &["42501"]);
+    let refused = PostgresRepository::open(PostgresSettings::from_url(database.url()).unwrap()).await.unwrap_err();
+    assert!(cause_chain(&refused).contains("may not create tables"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
