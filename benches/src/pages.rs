@@ -68,7 +68,7 @@ const QUESTIONS: [(&str, &str); 16] = [
     ("list by text", "/executions?text=nothing+has+it"),
     ("execution", "/executions/{old}"),
     ("steps", "/executions/{old}/steps"),
-    ("restart plan", "/executions/{old}/restart-plan"),
+    ("log", "/executions/{old}/logs"),
     ("instances of a job", "/instances?job=Nightly1"),
     ("jobs with their counts", "/jobs"),
     ("nodes", "/nodes"),
