@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::output_file::{Counts, OutputFiles};
 use super::{Compression, FileSync, OnExisting};
-use oxbatch_core::item::{Checkpoint, ItemError, ItemWriter};
+use oxbatch_core::item::{Checkpoint, EncodedOutputs, ItemError, ItemWriter, OutputEncoder};
 use oxbatch_core::repository::ChunkTransaction;
 use oxbatch_core::step::StepContext;
 
@@ -72,6 +72,16 @@ pub trait RecordEncoder<T>: Send {
     fn drain(&mut self, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
         let _ = buffer;
         Ok(())
+    }
+
+    /// The same encoder once more, for another thread. It is given items that all stand behind others in a file, and is
+    /// [drained](Self::drain) behind the last of those that are written at once. `None` where there can be no other, or
+    /// none yet.
+    fn fork(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
     }
 
     /// Writes the end of a file of so many items, with the author's footer where the format has a place for it.
@@ -311,6 +321,25 @@ impl<E: RecordEncoder<T>, T: Send + Sync> ItemWriter<T> for FileWriter<E, T> {
         Ok(())
     }
 
+    fn encoder(&self) -> Option<Box<dyn OutputEncoder<T>>>
+    where
+        Self: 'static,
+    {
+        // What stands at the start of a file, and when the next one begins, is up to this writer.
+        if self.files.numbered || self.files.counts.items == 0 {
+            return None;
+        }
+        self.encoder.fork().map(|encoder| Box::new(ItemEncoder(encoder)) as Box<dyn OutputEncoder<T>>)
+    }
+
+    async fn write_encoded(&mut self, outputs: &EncodedOutputs, _: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        self.files.check_incomplete()?;
+        self.hand_over()?;
+        self.files.append(&outputs.bytes)?;
+        self.files.counts.items += outputs.outputs as u64;
+        Ok(())
+    }
+
     async fn flush(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         self.hand_over()?;
         self.files.flush()
@@ -377,6 +406,33 @@ impl<E: RecordEncoder<T>, T: Send + Sync> ItemWriter<T> for FileWriter<E, T> {
         self.buffer.clear();
         self.encoder.reset();
         Ok(())
+    }
+}
+
+/// Encodes items on another thread than the writer's.
+struct ItemEncoder<E>(E);
+
+impl<E: RecordEncoder<T> + 'static, T> OutputEncoder<T> for ItemEncoder<E> {
+    fn encode(&mut self, outputs: &[T], into: &mut EncodedOutputs) -> Result<(), ItemError> {
+        let Self(encoder) = self;
+        let mut encode = || {
+            for part in outputs.chunks(DRAIN_ITEMS) {
+                for output in part {
+                    encoder.encode(output, 1, &mut into.bytes)?;
+                }
+                encoder.drain(&mut into.bytes)?;
+            }
+            Ok(())
+        };
+        let encoded = encode();
+        if encoded.is_err() {
+            encoder.reset();
+        }
+        encoded
+    }
+
+    fn fork(&self) -> Option<Box<dyn OutputEncoder<T>>> {
+        self.0.fork().map(|encoder| Box::new(Self(encoder)) as Box<dyn OutputEncoder<T>>)
     }
 }
 

@@ -24,7 +24,7 @@ enum Kind {
 }
 
 /// The fields of a record, used again for all records.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Fields {
     fields: Vec<Field>,
     unescaped: String,

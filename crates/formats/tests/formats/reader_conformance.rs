@@ -28,7 +28,7 @@ fn items<T: std::fmt::Debug>(outcomes: &Outcomes<T>) -> Vec<String> {
     outcomes.iter().map(|outcome| outcome.as_ref().map_or("-".to_owned(), |item| format!("{item:?}"))).collect()
 }
 
-fn conforms<R: ItemReader<Item: std::fmt::Debug + PartialEq>>(make: impl Fn() -> R) -> Vec<String> {
+fn conforms<R: ItemReader<Item: std::fmt::Debug + PartialEq> + 'static>(make: impl Fn() -> R) -> Vec<String> {
     items(&block_on(a_reader_goes_on_from_every_position(make)))
 }
 
