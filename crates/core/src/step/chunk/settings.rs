@@ -154,7 +154,8 @@ impl<R: ItemReader> Clone for Weight<R> {
 /// The rule by which the next chunk is read and processed while the last one is written and committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReadAhead {
-    /// When both take long enough for it to pay: measured while the step runs.
+    /// When it takes long enough to pay, measured while the step runs: by one thread, or by
+    /// [workers](super::ChunkStepBuilder::workers) where the reader's source can be split.
     #[default]
     Auto,
     /// From the first chunk on.
