@@ -147,7 +147,7 @@ pub trait ItemReader: Send {
 
     /// Splits what is left of the source among so many readers on threads of their own; this one is then closed and
     /// asked nothing else. Asked for between two items, more than once where it cannot be split yet; a source that
-    /// cannot be split at all has no readers to offer.
+    /// cannot be split at all has no readers to offer, nor has a reader that puts something into the contexts.
     fn split(&mut self, readers: usize) -> Vec<Box<dyn BlockReader<Self::Item>>>
     where
         Self: 'static,

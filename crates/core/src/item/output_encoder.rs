@@ -25,13 +25,15 @@ pub struct EncodedOutputs {
     pub bytes: Vec<u8>,
     /// The number of outputs in them.
     pub outputs: usize,
+    /// A number that goes from the encoder to its writer, such as the length before compression; 0 when none is set.
+    pub measure: u64,
 }
 
 impl EncodedOutputs {
     /// Takes all out, and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
-        self.outputs = 0;
+        (self.outputs, self.measure) = (0, 0);
     }
 
     /// True if there are no outputs in it.

@@ -174,6 +174,9 @@ impl Framer for CsvFramer {
             let length = end + if unread[end..].starts_with(b"\r\n") { 2 } else { 1 };
             self.records += 1;
             self.has_fields = true;
+            if !self.fields.has_quotes() {
+                return Ok(Some(input.advance_line(end, length)));
+            }
             let record = input.advance(length);
             return Ok(Some(record.start..record.start + end));
         }

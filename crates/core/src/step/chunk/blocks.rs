@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 pub(super) use self::block::Block;
@@ -35,7 +35,9 @@ pub(super) const BLOCK_RECORDS: usize = 1024;
 pub(super) struct Blocks<R: ItemReader, P: ItemProcessor<R::Item>> {
     /// The reader whose source was split, to be closed.
     reader: R,
-    batches: mpsc::Receiver<oneshot::Receiver<Batch<R::Item, P::Output>>>,
+    turned: mpsc::Receiver<mpsc::UnboundedReceiver<Batch<R::Item, P::Output>>>,
+    /// The batches of the turn in hand.
+    batches: Option<mpsc::UnboundedReceiver<Batch<R::Item, P::Output>>>,
     /// The batch in hand.
     batch: Batch<R::Item, P::Output>,
     threads: Vec<SideThread<()>>,
@@ -84,7 +86,7 @@ where
             workers: u32::try_from(workers).unwrap_or(u32::MAX).max(1),
         });
         // Each worker has one that is encoded while others are.
-        let (sender, batches) = mpsc::channel(workers);
+        let (sender, turned) = mpsc::channel(workers);
         let mut threads = Vec::with_capacity(workers);
         for reader in readers {
             let (shared, sender) = (Arc::clone(&shared), sender.clone());
@@ -92,7 +94,7 @@ where
                 runtime.block_on(work(shared, reader, sender));
             })?);
         }
-        Ok(Self { reader, batches, batch: Batch::default(), threads, shared, context })
+        Ok(Self { reader, turned, batches: None, batch: Batch::default(), threads, shared, context })
     }
 
     /// True as long as the outputs are not encoded by the workers.
@@ -132,22 +134,31 @@ where
     }
 
     async fn receive(&mut self) -> Result<Batch<R::Item, P::Output>, Interrupt> {
-        let awaited = tokio::select! {
-            biased;
-            () = self.context.stopping() => return Err(Interrupt::Stopped),
-            awaited = self.batches.recv() => awaited,
-        };
-        if let Some(awaited) = awaited {
+        loop {
+            let Some(batches) = &mut self.batches else {
+                self.batches = Some(self.next_turn().await?);
+                continue;
+            };
             let batch = tokio::select! {
                 biased;
                 () = self.context.stopping() => return Err(Interrupt::Stopped),
-                batch = awaited => batch,
+                batch = batches.recv() => batch,
             };
-            if let Ok(batch) = batch {
-                return Ok(batch);
+            match batch {
+                Some(batch) => return Ok(batch),
+                None => self.batches = None,
             }
-            // Its worker is gone: it panicked outside of the author's code, or the step ends.
-            self.batches.close();
+        }
+    }
+
+    async fn next_turn(&mut self) -> Result<mpsc::UnboundedReceiver<Batch<R::Item, P::Output>>, Interrupt> {
+        let turned = tokio::select! {
+            biased;
+            () = self.context.stopping() => return Err(Interrupt::Stopped),
+            turned = self.turned.recv() => turned,
+        };
+        if let Some(batches) = turned {
+            return Ok(batches);
         }
         // They ended without a last chunk: they saw the stop first, or one panicked, which goes on here.
         for thread in &mut self.threads {
@@ -159,7 +170,7 @@ where
     /// Ends the workers and closes reader and processor, as far as they were not lost in a panic that was reported and
     /// their threads end within `at_most`.
     pub(super) async fn close(mut self, at_most: Duration, completed: bool) -> Result<(), BodyError> {
-        drop((self.batches, self.batch));
+        drop((self.turned, self.batches, self.batch));
         self.shared.turns.end();
         let deadline = Instant::now().checked_add(at_most);
         let left = || deadline.map_or(Duration::MAX, |deadline| deadline - Instant::now());

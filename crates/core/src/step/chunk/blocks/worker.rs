@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::block::{Block, Taking};
 use super::turns::{Turn, Turns};
@@ -20,6 +20,9 @@ use crate::step::chunk::input::Input;
 use crate::step::chunk::interrupt::Interrupt;
 use crate::step::chunk::sealed::Sealed;
 use crate::step::context::StepContext;
+
+/// The time for which chunks that were sealed in a turn may wait for its end: slow items hold up no commit.
+const LONGEST_TURN: Duration = Duration::from_millis(10);
 
 /// The part of a step that goes from one worker to the next in the order of the blocks: with it a processor, the
 /// contexts and the counts are as if there were one thread.
@@ -48,7 +51,7 @@ pub(super) struct Shared<R: ItemReader, P: ItemProcessor<R::Item>> {
     pub(super) workers: u32,
 }
 
-/// The chunks that were sealed in a turn.
+/// Chunks that were sealed in a turn: all of them, unless it takes long.
 pub(super) struct Batch<I, O> {
     pub(super) chunks: VecDeque<Sealed<I, O>>,
     /// The reason for which there are no others, where it is not the end of the input.
@@ -68,24 +71,24 @@ pub(super) enum Broken {
 }
 
 type BatchOf<R, P> = Batch<<R as ItemReader>::Item, <P as ItemProcessor<<R as ItemReader>::Item>>::Output>;
-/// The batches in the order of the turns; each is there once it is encoded.
-pub(super) type Batches<R, P> = mpsc::Sender<oneshot::Receiver<BatchOf<R, P>>>;
+/// The batches of each turn, which are there once they are encoded, in the order of the turns.
+pub(super) type Turned<R, P> = mpsc::Sender<mpsc::UnboundedReceiver<BatchOf<R, P>>>;
 
 /// Works until the input ends, or nobody waits for it any more.
-pub(super) async fn work<R, P>(shared: Arc<Shared<R, P>>, reader: Box<dyn BlockReader<R::Item>>, batches: Batches<R, P>)
+pub(super) async fn work<R, P>(shared: Arc<Shared<R, P>>, reader: Box<dyn BlockReader<R::Item>>, turned: Turned<R, P>)
 where
     R: ItemReader + 'static,
     P: ItemProcessor<R::Item>,
 {
     let mut own = Own { reader: Some(reader), encoder: None };
     let working = AssertUnwindSafe(async {
-        while !shared.context.is_stopping() && own.work_on_block(&shared, &batches).await.is_some() {}
+        while !shared.context.is_stopping() && own.work_on_block(&shared, &turned).await.is_some() {}
     });
     let worked = tokio::select! {
         biased;
         worked = working.catch_unwind() => worked,
         // Nobody waits for it any more.
-        () = batches.closed() => Ok(()),
+        () = turned.closed() => Ok(()),
     };
     // A worker that ends in the middle of a block, as by a panic, has no turn, so there is none behind it.
     if let Err(panic) = worked {
@@ -102,7 +105,7 @@ struct Own<I, O> {
 
 impl<I: Send, O: Send + Sync> Own<I, O> {
     /// Takes a block and does all of its work; `None` when there are no others.
-    async fn work_on_block<R, P>(&mut self, shared: &Shared<R, P>, batches: &Batches<R, P>) -> Option<()>
+    async fn work_on_block<R, P>(&mut self, shared: &Shared<R, P>, turned: &Turned<R, P>) -> Option<()>
     where
         R: ItemReader<Item = I> + 'static,
         P: ItemProcessor<I, Output = O>,
@@ -117,19 +120,14 @@ impl<I: Send, O: Send + Sync> Own<I, O> {
         block.decode(Marks { first, every: shared.chunk });
         shared.took(StepPhase::Read, begun.elapsed());
         let turn = shared.turns.wait(number).await?;
-        // First its place in the order: so no more batches are about than there are places.
-        let place = batches.reserve().await.ok()?;
-        let (done, awaited) = oneshot::channel();
+        // First its place in the order: so no more turns are about than there are places.
+        let place = turned.reserve().await.ok()?;
+        let (batches, awaited) = mpsc::unbounded_channel();
         place.send(awaited);
-        let (mut batch, reader) = process(shared, turn, block).await;
-        let begun = Instant::now();
-        for sealed in &mut batch.chunks {
-            self.encode(shared, &mut sealed.buffers);
-        }
-        shared.took(StepPhase::Write, begun.elapsed());
-        let goes_on = batch.broken.is_none();
-        // Nobody listens when the step was given up.
-        let _ = done.send(batch);
+        let mut hands = Hands { own: self, shared, batches, chunks: VecDeque::new() };
+        let (broken, reader) = process(&mut hands, turn, block).await;
+        let goes_on = broken.is_none();
+        hands.over(broken);
         self.reader = reader;
         goes_on.then_some(())
     }
@@ -163,51 +161,74 @@ impl<I: Send, O: Send + Sync> Own<I, O> {
     }
 }
 
-/// Processes a block in its turn. The answer is what was sealed in it, and the reader when there may be more to read.
+/// A worker in its turn: the chunks that it has sealed, and the way to the step's own thread.
+struct Hands<'a, R: ItemReader, P: ItemProcessor<R::Item>> {
+    own: &'a mut Own<R::Item, P::Output>,
+    shared: &'a Shared<R, P>,
+    batches: mpsc::UnboundedSender<BatchOf<R, P>>,
+    chunks: VecDeque<Sealed<R::Item, P::Output>>,
+}
+
+impl<R: ItemReader, P: ItemProcessor<R::Item>> Hands<'_, R, P> {
+    /// Encodes what was sealed and hands it over.
+    fn over(&mut self, broken: Option<Broken>) {
+        let begun = Instant::now();
+        for sealed in &mut self.chunks {
+            self.own.encode(self.shared, &mut sealed.buffers);
+        }
+        self.shared.took(StepPhase::Write, begun.elapsed());
+        // Nobody listens when the step was given up.
+        let _ = self.batches.send(Batch { chunks: std::mem::take(&mut self.chunks), broken });
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.batches.is_closed()
+    }
+}
+
+/// Processes a block in its turn. The answer is what has broken the work off, and the reader when there may be more to
+/// read.
 async fn process<R, P>(
-    shared: &Shared<R, P>,
+    hands: &mut Hands<'_, R, P>,
     mut turn: Turn<'_, InTurn<R, P>>,
     block: Block<R::Item>,
-) -> (BatchOf<R, P>, Option<Box<dyn BlockReader<R::Item>>>)
+) -> (Option<Broken>, Option<Box<dyn BlockReader<R::Item>>>)
 where
     R: ItemReader + 'static,
     P: ItemProcessor<R::Item>,
 {
-    let mut batch = Batch::default();
-    let Some(parts) = turn.value() else { return (batch, None) };
+    let shared = hands.shared;
+    let Some(parts) = turn.value() else { return (None, None) };
     let begun = Instant::now();
     parts.filler.reading.input = Input::Block(block);
-    let filled = AssertUnwindSafe(parts.fill(shared, &mut batch.chunks)).catch_unwind().await;
+    let filled = AssertUnwindSafe(parts.fill(hands)).catch_unwind().await;
     shared.took(StepPhase::Process, begun.elapsed());
-    let ended = match filled {
-        Ok(Ok(ended)) => ended,
-        Ok(Err(interrupt)) => {
-            batch.broken = Some(Broken::Interrupt(interrupt));
-            true
-        }
+    let (ended, broken) = match filled {
+        Ok(Ok(ended)) => (ended, None),
+        Ok(Err(interrupt)) => (true, Some(Broken::Interrupt(interrupt))),
         Err(panic) => {
-            batch.broken = Some(Broken::Panic(panic));
             turn.lose();
-            return (batch, None);
+            return (Some(Broken::Panic(panic)), None);
         }
     };
     let input = std::mem::replace(&mut parts.filler.reading.input, Input::NoBlock);
     shared.open.store(parts.open.as_ref().map_or(0, Filling::outcomes), Ordering::Relaxed);
-    let Input::Block(block) = input else { return (batch, None) };
+    let Input::Block(block) = input else { return (broken, None) };
     if !ended {
         turn.pass();
     }
-    (batch, Some(block.into_reader()))
+    (broken, Some(block.into_reader()))
 }
 
 impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> InTurn<R, P> {
     /// Fills chunks with the items of the block. Returns whether the input has ended.
-    async fn fill(
-        &mut self,
-        shared: &Shared<R, P>,
-        chunks: &mut VecDeque<Sealed<R::Item, P::Output>>,
-    ) -> Result<bool, Interrupt> {
+    async fn fill(&mut self, hands: &mut Hands<'_, R, P>) -> Result<bool, Interrupt> {
+        let shared = hands.shared;
+        let mut begun = Instant::now();
         loop {
+            if shared.context.is_stopping() || hands.is_given_up() {
+                return Err(Interrupt::Stopped);
+            }
             let mut chunk = self.open.take().unwrap_or_else(|| self.filler.begin(shared.empty_buffers()));
             if let Reached::BlockEnd = self.filler.go_on(&mut chunk).await? {
                 self.open = Some(chunk);
@@ -215,9 +236,13 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> InTurn<R, P> {
             }
             let sealed = self.filler.seal(chunk)?;
             let ended = sealed.seal.end;
-            chunks.push_back(sealed);
+            hands.chunks.push_back(sealed);
             if ended {
                 return Ok(true);
+            }
+            if begun.elapsed() > LONGEST_TURN {
+                hands.over(None);
+                begun = Instant::now();
             }
         }
     }
