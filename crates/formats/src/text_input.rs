@@ -62,7 +62,7 @@ pub struct TextInput {
     /// The position to return to before anything is read again, after an error of the system.
     pending: Option<FilePosition>,
     /// The block that is being taken.
-    block: Option<Taken>,
+    block: Option<Box<Taken>>,
 }
 
 impl TextInput {

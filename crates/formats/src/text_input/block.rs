@@ -28,7 +28,7 @@ impl TextInput {
     /// From here on the window keeps what is advanced over, as the beginning of a block.
     pub(crate) fn begin_block(&mut self) {
         let before = self.next.min(TAIL_BYTES);
-        self.block = Some(Taken { start: Some(self.next), before, saved: Vec::new() });
+        self.block = Some(Box::new(Taken { start: Some(self.next), before, saved: Vec::new() }));
     }
 
     /// True if the window has lost the beginning of the block: what was passed over since is in no block.

@@ -59,6 +59,24 @@ fn delimited_text() {
     assert_eq!(conforms(|| reader().comment(b'#')), ["(\"a\", 1)", "(\"b';\", 2)", "(\"c';\", 3)", "-"]);
 }
 
+/// More than a block has, or keeps while it is taken.
+const LONG: usize = 3 * 1024 * 1024;
+
+#[test]
+fn records_and_comments_that_are_longer_than_a_block() {
+    let folder = folder();
+    let (long, comment) = ("x\n".repeat(LONG / 2), "c".repeat(LONG));
+    let path = file(folder.path(), &format!("a,1\n#{comment}\nb,2\n\"{long}\",3\nc,?\n#{comment}"));
+    let reader = || CsvReader::<Pair>::new(&path).without_headers().comment(b'#');
+    let lengths = |outcomes: Vec<String>| outcomes.iter().map(String::len).collect::<Vec<_>>();
+    let short = conforms(|| reader().max_record_bytes(100));
+    assert_eq!(short, ["(\"a\", 1)", "(\"b\", 2)", "-", "-"]);
+    // Each end of a line is shown by two characters.
+    assert_eq!(lengths(conforms(|| reader().max_record_bytes(1 << 23))), [8, 8, LONG / 2 * 3 + 7, 1]);
+    let path = file(folder.path(), &format!("1\n//{comment}\n2\nx\n//{comment}\n3\n"));
+    assert_eq!(conforms(|| JsonLinesReader::<u32>::new(&path).comment("//")), ["1", "2", "-", "3"]);
+}
+
 #[test]
 fn records_of_several_types() {
     let folder = folder();

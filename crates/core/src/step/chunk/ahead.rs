@@ -26,6 +26,8 @@ const MEASURED_EVERY: i64 = 512;
 const WORTHWHILE: Duration = Duration::from_micros(40);
 /// The same for a block, which comes back, and whose records are searched for twice.
 const WORTHWHILE_BLOCK: Duration = Duration::from_micros(100);
+/// An item that takes more to process is not decoded faster by so much that it counts: processing has one thread.
+const MOST_PROCESSING: Duration = Duration::from_micros(50);
 /// Most workers that a step has without being asked.
 const MOST_WORKERS: usize = 8;
 
@@ -98,7 +100,12 @@ where
 
     /// Goes on by as many threads as pay.
     pub(super) fn go_on(self, pays: Pays) -> Result<Self, Interrupt> {
-        let source = if pays.by_blocks { self.go_by_blocks(workers())? } else { self };
+        let source = match &self {
+            Self::Direct(filler) if pays.by_blocks && filler.clock.processing(pays.item) <= MOST_PROCESSING => {
+                self.go_by_blocks(workers())?
+            }
+            _ => self,
+        };
         if pays.ahead { source.go_ahead() } else { Ok(source) }
     }
 
@@ -167,8 +174,10 @@ fn workers() -> usize {
 pub(super) struct Pays {
     /// A thread that reads ahead.
     pub(super) ahead: bool,
-    /// Workers, where the source can be split.
+    /// Workers, where the source can be split and items are quickly processed.
     pub(super) by_blocks: bool,
+    /// The time that it takes to read and process an item.
+    pub(super) item: Duration,
 }
 
 /// Measures, on the first chunks and now and then, whether more threads pay.
@@ -204,9 +213,11 @@ impl Measure {
             return None;
         }
         let (filling, committing) = (std::mem::take(&mut self.filling), std::mem::take(&mut self.committing));
-        let items = u128::try_from(std::mem::take(&mut self.items)).unwrap_or_default().max(1);
-        let of_block = filling.as_nanos().saturating_mul(block_records(self.chunk_size) as u128) / items;
+        let items = u32::try_from(std::mem::take(&mut self.items)).unwrap_or(u32::MAX).max(1);
+        let item = filling / items;
+        let of_block = item.as_nanos().saturating_mul(block_records(self.chunk_size) as u128);
         Some(Pays {
+            item,
             ahead: u128::from(MEASURED.unsigned_abs()) * WORTHWHILE.as_nanos() <= filling.min(committing).as_nanos(),
             by_blocks: WORTHWHILE_BLOCK.as_nanos() <= of_block,
         })

@@ -33,7 +33,6 @@ pub(super) enum Read<I> {
 }
 
 /// The source of the items.
-#[expect(clippy::large_enum_variant, reason = "there is one for each step, and the direct way is to cost no pointer")]
 pub(super) enum Input<R: ItemReader> {
     /// Read when they are asked for.
     Direct(R),

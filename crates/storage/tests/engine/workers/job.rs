@@ -50,7 +50,7 @@ const LONGEST: u32 = 2_000;
 
 impl Plan {
     fn is_odd(&self, number: u64, way: u64) -> bool {
-        number % self.oddity == 0 && number / self.oddity % WAYS == way
+        number.is_multiple_of(self.oddity) && number / self.oddity % WAYS == way
     }
 
     fn text(&self) -> String {

@@ -49,6 +49,12 @@ impl<T> Turns<T> {
         awaited.await.ok().map(|value| Turn { turns: self, value: Some(value) })
     }
 
+    /// Waits until nobody has another turn.
+    pub(super) async fn over(&self) {
+        // There is no such number.
+        self.wait(u64::MAX).await;
+    }
+
     fn pass(&self, value: T) {
         let mut state = self.lock();
         state.number += 1;
@@ -129,7 +135,7 @@ mod tests {
     async fn a_turn_that_is_given_up_ends_all_and_its_value_is_left() {
         let turns = Turns::new(7);
         let turn = turns.wait(0).await.unwrap();
-        let (waited, ()) = tokio::join!(turns.wait(1), async { drop(turn) });
+        let (waited, (), ()) = tokio::join!(turns.wait(1), turns.over(), async { drop(turn) });
         assert!(waited.is_none() && turns.wait(1).await.is_none());
         assert_eq!(turns.take(), Some(7));
         let turns = Turns::new(7);

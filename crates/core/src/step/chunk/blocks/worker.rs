@@ -112,6 +112,9 @@ impl<I: Send, O: Send + Sync> Own<I, O> {
     {
         let source = Arc::clone(&shared.source).lock_owned().await;
         if source.ended {
+            drop(source);
+            // A processor may have something on this thread's runtime, which lives as long as there are turns.
+            shared.turns.over().await;
             return None;
         }
         let begun = Instant::now();
