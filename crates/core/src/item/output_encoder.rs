@@ -4,8 +4,8 @@ use super::ItemError;
 
 /// Makes of outputs the bytes that their writer hands to its target, for a step that works on several threads.
 ///
-/// An encoder is made by [`ItemWriter::encoder`](super::ItemWriter::encoder), and remembers nothing of the outputs: each
-/// encoder of a writer makes the same bytes of them.
+/// An encoder is made by [`ItemWriter::encoder`](super::ItemWriter::encoder), and remembers nothing of the outputs:
+/// each encoder of a writer makes the same bytes of them.
 pub trait OutputEncoder<O>: Send {
     /// Appends outputs to what was encoded.
     ///

@@ -1,6 +1,7 @@
 //! A chunk step: its builder (`builder`), its loop (`run`), its reading half (`fill`) and its writing half (`commit`).
 
 mod ahead;
+mod block;
 mod blocks;
 mod buffers;
 mod builder;

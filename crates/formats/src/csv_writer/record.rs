@@ -1,5 +1,5 @@
-//! A record of delimited text, written right behind the one before: as the crate `csv` writes it, which writes the first
-//! of each file.
+//! A record of delimited text, written right behind the one before: as the crate `csv` writes it, which writes the
+//! first of each file.
 
 use std::fmt::Display;
 

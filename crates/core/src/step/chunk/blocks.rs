@@ -3,7 +3,6 @@
 //! An item stays on the thread that has decoded it until it is encoded; the step's own thread gets sealed chunks in
 //! their order, as from any other source of chunks.
 
-mod block;
 mod turns;
 mod worker;
 
@@ -14,7 +13,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-pub(super) use self::block::Block;
 use self::turns::Turns;
 use self::worker::{Batch, Broken, InTurn, Shared, work};
 use super::buffers::Buffers;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::blocks::Block;
+use super::block::{Block, Next};
 use super::interrupt::{Interrupt, failed, unless_stopped};
 use super::side_thread::SideThread;
 use crate::item::{Checkpoint, ErrorKind, ItemError, ItemReader, Origin};
@@ -101,7 +101,11 @@ impl<R: ItemReader + 'static> Input<R> {
                 // Nobody knows where it stands now: the items since the last chunk are read again by the next attempt.
                 None => Err(Interrupt::Stopped),
             },
-            Self::Block(block) => Ok(block.read()),
+            Self::Block(block) => Ok(block.read().map(|next| match next {
+                Next::Item(item) => Read::Item(item),
+                Next::End => Read::End,
+                Next::BlockEnd => Read::BlockEnd,
+            })),
             Self::NoBlock => Ok(Ok(Read::BlockEnd)),
             Self::Handed(handed) => Ok(handed.read(deadline).await),
         }

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
-use super::block::{Block, Taking};
 use super::turns::{Turn, Turns};
 use crate::execution::StepPhase;
 use crate::item::{BlockReader, ItemProcessor, ItemReader, Marks, OutputEncoder};
+use crate::step::chunk::block::{Block, Taking};
 use crate::step::chunk::buffers::Buffers;
 use crate::step::chunk::fill::{Filler, Filling, Reached};
 use crate::step::chunk::input::Input;

@@ -6,19 +6,27 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::item::{BlockReader, Checkpoint, DecodedBlock, ErrorKind, ItemError, Marks, Origin};
-use crate::step::chunk::input::Read;
 
 /// The state of the source, behind the lock that a reader holds while it takes a block.
 #[derive(Debug, Default)]
-pub(in crate::step::chunk) struct Taking {
+pub(super) struct Taking {
     /// The number of the next block.
     pub(super) next: u64,
     /// There is no other block.
     pub(super) ended: bool,
 }
 
+/// The next of a block that is no error.
+pub(super) enum Next<I> {
+    Item(I),
+    /// The source has ended within the block.
+    End,
+    /// The block is over.
+    BlockEnd,
+}
+
 /// A block, in the place of the reader that its items are read from.
-pub(in crate::step::chunk) struct Block<I> {
+pub(super) struct Block<I> {
     reader: Box<dyn BlockReader<I>>,
     decoded: DecodedBlock<I>,
     /// Outcomes that were read.
@@ -98,7 +106,7 @@ impl<I> Block<I> {
 
     /// The next item, when it is one.
     #[inline]
-    pub(in crate::step::chunk) fn read_now(&mut self) -> Option<I> {
+    pub(super) fn read_now(&mut self) -> Option<I> {
         if self.settled == self.next_error {
             return None;
         }
@@ -108,12 +116,12 @@ impl<I> Block<I> {
     }
 
     /// The next item, or what stands there instead.
-    pub(in crate::step::chunk) fn read(&mut self) -> Result<Read<I>, ItemError> {
+    pub(super) fn read(&mut self) -> Result<Next<I>, ItemError> {
         if std::mem::take(&mut self.again) {
             self.take_again();
         }
         if let Some(item) = self.read_now() {
-            return Ok(Read::Item(item));
+            return Ok(Next::Item(item));
         }
         if self.settled == self.next_error
             && let Some((_, error)) = self.decoded.errors.pop_front()
@@ -126,7 +134,7 @@ impl<I> Block<I> {
         if let Some(panic) = self.panic.take() {
             resume_unwind(panic);
         }
-        Ok(if self.ends { Read::End } else { Read::BlockEnd })
+        Ok(if self.ends { Next::End } else { Next::BlockEnd })
     }
 
     /// Takes the same records once more. The source was not let go since they could not be taken.
@@ -149,16 +157,16 @@ impl<I> Block<I> {
     }
 
     /// The position behind the last outcome.
-    pub(in crate::step::chunk) fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+    pub(super) fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         self.reader.checkpoint(self.settled)
     }
 
-    pub(in crate::step::chunk) fn progress(&self) -> Option<f64> {
+    pub(super) fn progress(&self) -> Option<f64> {
         self.reader.progress()
     }
 
     /// The origin of the last outcome.
-    pub(in crate::step::chunk) fn origin(&self) -> Option<Origin> {
+    pub(super) fn origin(&self) -> Option<Origin> {
         self.reader.origin(self.settled.checked_sub(1)?)
     }
 }
