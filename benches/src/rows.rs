@@ -1,6 +1,7 @@
 //! The rows of docs/PERFORMANCE.md that are measured here.
 
 mod commits;
+mod csv_on_two_threads;
 mod csv_to_csv;
 mod csv_to_postgres;
 mod csv_to_sqlite;
@@ -9,6 +10,7 @@ mod engine_alone;
 pub(crate) mod forms;
 pub(crate) mod history;
 pub(crate) mod memory;
+mod other_formats;
 pub(crate) mod server;
 pub(crate) mod start;
 pub(crate) mod unreadable;
@@ -29,8 +31,17 @@ pub(crate) struct Row {
     pub(crate) side: fn(Side, u64, &Path) -> Result<Outcome, BoxError>,
 }
 
-pub(crate) const ALL: &[Row] =
-    &[engine_alone::ROW, engine_alone::EACH, csv_to_csv::ROW, csv_to_sqlite::ROW, csv_to_postgres::ROW, commits::ROW];
+pub(crate) const ALL: &[Row] = &[
+    engine_alone::ROW,
+    engine_alone::EACH,
+    csv_to_csv::ROW,
+    csv_on_two_threads::ROW,
+    other_formats::JSON,
+    other_formats::PACKED,
+    csv_to_sqlite::ROW,
+    csv_to_postgres::ROW,
+    commits::ROW,
+];
 
 pub(crate) fn find(name: &str) -> Result<&'static Row, BoxError> {
     ALL.iter().find(|row| row.name == name).ok_or_else(|| format!("no row '{name}'").into())

@@ -13,11 +13,15 @@ pub(crate) fn generate(rows: u64, folder: &Path) -> Result<(), BoxError> {
 
 /// A checksum of a file's bytes (FNV-1a).
 pub(crate) fn checksum(path: &Path) -> Result<u64, BoxError> {
-    let mut file = File::open(path)?;
+    checksum_of(File::open(path)?)
+}
+
+/// The same of bytes.
+pub(crate) fn checksum_of(mut bytes: impl Read) -> Result<u64, BoxError> {
     let mut buffer = vec![0; 1 << 16];
     let mut sum = 0xcbf2_9ce4_8422_2325_u64;
     loop {
-        let length = file.read(&mut buffer)?;
+        let length = bytes.read(&mut buffer)?;
         if length == 0 {
             return Ok(sum);
         }

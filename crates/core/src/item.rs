@@ -1,5 +1,6 @@
 //! Readers, processors and writers: the contracts between the engine and the authors of items' ways.
 
+mod block_reader;
 mod chain_processor;
 mod chain_reader;
 mod checkpoint;
@@ -19,6 +20,7 @@ mod map_reader;
 mod none;
 mod numbered_reader;
 mod origin;
+mod output_encoder;
 mod peekable_reader;
 mod reader_ext;
 mod reject;
@@ -33,6 +35,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use block_reader::{BlockReader, DecodedBlock, Marks};
 pub use chain_processor::ChainProcessor;
 pub use chain_reader::ChainReader;
 pub use checkpoint::Checkpoint;
@@ -53,6 +56,7 @@ pub use map_input_writer::{ItemWriterExt, MapInputWriter};
 pub use map_reader::MapReader;
 pub use numbered_reader::NumberedReader;
 pub use origin::{Origin, Position, ShownPosition};
+pub use output_encoder::{EncodedOutputs, OutputEncoder};
 pub use peekable_reader::PeekableReader;
 pub use reader_ext::ItemReaderExt;
 pub use reject::Reject;
@@ -139,6 +143,17 @@ pub trait ItemReader: Send {
     {
         let _ = checkpoint;
         None
+    }
+
+    /// Splits what is left of the source among so many readers on threads of their own; this one is then closed and
+    /// asked nothing else. Asked for between two items, more than once where it cannot be split yet; a source that
+    /// cannot be split at all has no readers to offer, nor has a reader that puts something into the contexts.
+    fn split(&mut self, readers: usize) -> Vec<Box<dyn BlockReader<Self::Item>>>
+    where
+        Self: 'static,
+    {
+        let _ = readers;
+        Vec::new()
     }
 
     /// Releases the source.
@@ -279,6 +294,26 @@ pub trait ItemWriter<O: Send + Sync>: Send {
         outputs: &[O],
         transaction: &mut dyn ChunkTransaction,
     ) -> impl Future<Output = Result<(), ItemError>> + Send;
+
+    /// An encoder of its outputs for other threads; `None` for a writer that has none, or none yet: outputs are written
+    /// by [`write`](Self::write) then. It is asked for again as long as there is none.
+    fn encoder(&self) -> Option<Box<dyn OutputEncoder<O>>>
+    where
+        Self: 'static,
+    {
+        None
+    }
+
+    /// Writes the outputs of one chunk in place of [`write`](Self::write), as an [encoder](Self::encoder) has encoded
+    /// them.
+    fn write_encoded(
+        &mut self,
+        outputs: &EncodedOutputs,
+        transaction: &mut dyn ChunkTransaction,
+    ) -> impl Future<Output = Result<(), ItemError>> + Send {
+        let _ = (outputs, transaction);
+        async { Err(ItemError::other("the writer has an encoder, and no `write_encoded`")) }
+    }
 
     /// Hands all that was written to the system, before the commit, and tells the point to cut back to.
     fn flush(&mut self) -> impl Future<Output = Result<Option<Checkpoint>, ItemError>> + Send {

@@ -25,7 +25,7 @@ pub use body::Reruns;
 pub(crate) use body::{BodyEnd, BodyError, BodyRun};
 pub use chunk::{
     ByResult, ByValue, ChunkStep, ChunkStepBuilder, ChunkStepStart, DEFAULT_CHUNK_SIZE, IntoProcessor, IntoReader,
-    IntoWriter, MAX_CHUNK_SIZE, MAX_PROCESSORS, NoWriter, ReadAhead,
+    IntoWriter, MAX_CHUNK_SIZE, MAX_PROCESSORS, MAX_WORKERS, NoWriter, ReadAhead,
 };
 pub(crate) use context::{EXIT_CODE_ENTRY, JobScope, StepScope};
 pub use context::{StepContext, StopRequested};

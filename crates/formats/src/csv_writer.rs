@@ -2,16 +2,17 @@
 
 mod columns;
 mod key;
+mod record;
 mod row;
 
 use std::io;
-use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
 use super::{FileWriter, RecordEncoder};
 use oxbatch_core::item::ItemError;
+use record::{Record, RecordError, Special, unequal_lengths};
 use row::{NEEDS_HEADERS, Row};
 
 /// Bytes that `csv` collects before it hands them on.
@@ -81,19 +82,32 @@ impl<T> CsvWriter<T> {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Header {
     None,
     FieldNames,
     Given(Vec<String>),
 }
 
+impl Header {
+    /// The columns of items that have keys of their own.
+    #[inline]
+    fn columns(&self) -> Option<&[String]> {
+        if let Self::Given(names) = self { Some(names) } else { None }
+    }
+}
+
 /// Writes delimited text; made by [`CsvWriter`].
 pub struct CsvEncoder {
+    /// Writes the header and the first record of a file.
     csv: Option<csv::Writer<Collected>>,
     collected: Collected,
     dialect: Dialect,
+    /// The bytes that are special in the dialect, once a record was written in it.
+    special: Option<Box<Special>>,
     header: Header,
+    /// Fields of a record, once there was one.
+    width: Option<usize>,
 }
 
 /// The special characters of the file.
@@ -106,7 +120,8 @@ struct Dialect {
 impl Default for CsvEncoder {
     fn default() -> Self {
         let dialect = Dialect { delimiter: CsvWriter::<()>::DEFAULT_DELIMITER, comment: None };
-        Self { csv: None, collected: Collected::default(), dialect, header: Header::FieldNames }
+        let (collected, header) = (Collected::default(), Header::FieldNames);
+        Self { csv: None, collected, dialect, special: None, header, width: None }
     }
 }
 
@@ -115,6 +130,33 @@ impl CsvEncoder {
         // Dropping it hands over what it had collected.
         self.csv = None;
         self.collected.lock().clear();
+    }
+
+    /// Writes the first record of a file, or of an attempt, and learns from it how many fields all of them have.
+    fn encode_first<T: Serialize>(&mut self, item: &T, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
+        let Self { csv, collected, dialect, header, .. } = self;
+        let columns = header.columns();
+        let csv = csv.get_or_insert_with(|| collected.new_csv(*dialect, false));
+        csv.serialize(Row { item, columns }).map_err(item_error)?;
+        csv.flush()?;
+        let width = {
+            let written = collected.lock();
+            let mut records = csv::ReaderBuilder::new();
+            let mut records = records.delimiter(dialect.delimiter).has_headers(false).from_reader(&written[..]);
+            records.byte_records().next().and_then(Result::ok).map_or(0, |record| record.len())
+        };
+        self.width = Some(width);
+        self.hand_over(buffer)
+    }
+
+    /// Hands over what stands before the other records.
+    #[cold]
+    fn hand_over(&mut self, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
+        if let Some(mut csv) = self.csv.take() {
+            csv.flush()?;
+        }
+        buffer.append(&mut self.collected.lock());
+        Ok(())
     }
 }
 
@@ -131,31 +173,36 @@ impl<T: Serialize> RecordEncoder<T> for CsvEncoder {
         buffer.extend_from_slice(header.as_bytes());
         self.forget();
         let mut csv = self.collected.new_csv(self.dialect, matches!(self.header, Header::FieldNames));
+        self.width = None;
         if let Header::Given(names) = &self.header {
             csv.write_record(names).map_err(item_error)?;
+            self.width = Some(names.len());
         }
         self.csv = Some(csv);
         Ok(())
     }
 
-    fn encode(&mut self, item: &T, _: u64, _: &mut Vec<u8>) -> Result<(), ItemError> {
-        let Self { csv, collected, dialect, header } = self;
-        let columns = if let Header::Given(names) = header { Some(&names[..]) } else { None };
-        let csv = csv.get_or_insert_with(|| collected.new_csv(*dialect, false));
-        csv.serialize(Row { item, columns }).map_err(item_error)
+    #[inline]
+    fn encode(&mut self, item: &T, _: u64, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
+        let Some(width) = self.width else { return self.encode_first(item, buffer) };
+        if self.csv.is_some() {
+            self.hand_over(buffer)?;
+        }
+        let Self { dialect, special, header, .. } = self;
+        let special = special.get_or_insert_with(|| Box::new(Special::new(*dialect)));
+        let mut record = Record::new(*dialect, special, buffer);
+        let written = Row { item, columns: header.columns() }.serialize(&mut record);
+        written.and_then(|()| record.end(width)).map_err(record_error)
+    }
+
+    fn fork(&self) -> Option<Self> {
+        // All must agree on the number of fields.
+        let (collected, header, special) = (Collected::default(), self.header.clone(), self.special.clone());
+        self.width.map(|_| Self { csv: None, collected, header, special, ..*self })
     }
 
     fn drain(&mut self, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
-        if let Some(csv) = &mut self.csv {
-            csv.flush()?;
-        }
-        let mut collected = self.collected.lock();
-        if buffer.is_empty() {
-            mem::swap(buffer, &mut collected);
-        } else {
-            buffer.append(&mut collected);
-        }
-        Ok(())
+        if self.csv.is_some() { self.hand_over(buffer) } else { Ok(()) }
     }
 }
 
@@ -198,14 +245,20 @@ impl io::Write for Collected {
 }
 
 /// The error of an item that is no record, for which the item can be skipped unless it is one of the settings.
+#[cold]
 fn item_error(error: csv::Error) -> ItemError {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => ItemError::other(error),
-        csv::ErrorKind::Serialize(problem) if problem == NEEDS_HEADERS => ItemError::other(problem),
-        csv::ErrorKind::Serialize(problem) => ItemError::validation(problem),
+        csv::ErrorKind::Serialize(problem) => record_error(RecordError(problem)),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            ItemError::validation(format!("record has {len} fields, but the records before it have {expected_len}"))
+            let width = usize::try_from(expected_len).unwrap_or(usize::MAX);
+            record_error(unequal_lengths(usize::try_from(len).unwrap_or(usize::MAX), width))
         }
         kind => ItemError::other(format!("record cannot be written: {kind:?}")),
     }
+}
+
+#[cold]
+fn record_error(RecordError(problem): RecordError) -> ItemError {
+    if problem == NEEDS_HEADERS { ItemError::other(problem) } else { ItemError::validation(problem) }
 }

@@ -1,5 +1,6 @@
 //! `FileReader`: what all readers of text files do alike; a format is a [`RecordDecoder`].
 
+mod blocks;
 mod record_decoder;
 
 use std::io;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use super::input_error::InputError;
 use super::text_input::{FilePosition, InputSettings, TextInput};
-use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, Origin, Position};
+use oxbatch_core::item::{BlockReader, Checkpoint, ItemError, ItemReader, Origin, Position};
 pub use record_decoder::{DecodeError, Framer, RecordDecoder};
 use serde::Deserialize;
 
@@ -335,6 +336,15 @@ impl<D: RecordDecoder> ItemReader for FileReader<D> {
         let (Input::Open(input), Some((record, number))) = (&self.input, &self.last) else { return None };
         let position = D::Framer::shown_position(input.line_of(record), *number);
         Some(Origin::in_file(&self.shared_path, position))
+    }
+
+    fn split(&mut self, readers: usize) -> Vec<Box<dyn BlockReader<D::Item>>>
+    where
+        Self: 'static,
+    {
+        let Self { decoder, input: Input::Open(input), shared_path, held: None, .. } = self else { return Vec::new() };
+        let blocks = blocks::split(decoder, input, shared_path, readers).unwrap_or_default();
+        blocks.into_iter().map(|reader| Box::new(reader) as Box<dyn BlockReader<D::Item>>).collect()
     }
 
     async fn close(&mut self) -> Result<(), ItemError> {

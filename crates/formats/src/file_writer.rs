@@ -1,89 +1,25 @@
 //! `FileWriter`: what all writers of text files do alike; a format is a [`RecordEncoder`].
 
+mod item_encoder;
+mod record_encoder;
+
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::output_file::{Counts, OutputFiles};
 use super::{Compression, FileSync, OnExisting};
-use oxbatch_core::item::{Checkpoint, ItemError, ItemWriter};
+use item_encoder::ItemEncoder;
+use oxbatch_core::item::{Checkpoint, EncodedOutputs, ItemError, ItemWriter, OutputEncoder};
 use oxbatch_core::repository::ChunkTransaction;
 use oxbatch_core::step::StepContext;
+pub use record_encoder::RecordEncoder;
 
 /// Bytes that a file writer collects before it hands them to the system.
 const BUFFER_BYTES: usize = 128 * 1024;
 /// Items between two calls of [`RecordEncoder::drain`]: often enough to bound the memory of any chunk, seldom enough to
 /// cost nothing.
 const DRAIN_ITEMS: usize = 1_024;
-
-/// Writes the items of a file in a format, with what stands before, between and after them; the counterpart of a
-/// [`RecordDecoder`](crate::RecordDecoder).
-///
-/// # Contract
-/// - For each file: `begin`, then `encode` for each item, then `end`; `begin` is put off until there is an item or the
-///   end.
-/// - `reset` comes at any time: what was collected is void. The next call is `begin`, or `encode` of an item that
-///   follows others in a file of an earlier attempt.
-/// - Bytes may be kept back until `drain`. Without failing it gives all of them.
-/// - In a file that is [appended to](OnExisting::Append) and holds text already, `begin` is left out.
-/// - Nothing is remembered of the items: the same file comes out wherever chunks end and attempts die.
-pub trait RecordEncoder<T>: Send {
-    /// Checks the settings. Called before the file is touched.
-    ///
-    /// # Errors
-    /// When one is missing or contradicts another.
-    fn check(&self) -> Result<(), ItemError> {
-        Ok(())
-    }
-
-    /// Checks that items may stand behind those of another file: true of lines, not of a document that has an end.
-    /// Called before the file is touched, where [`OnExisting::Append`] is set.
-    ///
-    /// # Errors
-    /// When they may not, unless a format says otherwise.
-    fn check_append(&self) -> Result<(), ItemError> {
-        Err(ItemError::other(
-            "this format cannot be appended to: its encoder has no `check_append`; use `OnExisting::Refuse` or `OnExisting::Replace`",
-        ))
-    }
-
-    /// Forgets what was collected and not drained.
-    fn reset(&mut self) {}
-
-    /// Writes the start of a file, with the author's header where the format has a place for it.
-    ///
-    /// # Errors
-    /// When the start cannot be written in this format.
-    fn begin(&mut self, header: &str, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
-        buffer.extend_from_slice(header.as_bytes());
-        Ok(())
-    }
-
-    /// Writes an item and what separates it from the one before; `before` is the number of items in the file before it.
-    ///
-    /// # Errors
-    /// When the item cannot be written in this format; half of it may stand in the buffer.
-    fn encode(&mut self, item: &T, before: u64, buffer: &mut Vec<u8>) -> Result<(), ItemError>;
-
-    /// Hands over what was kept back.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    fn drain(&mut self, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
-        let _ = buffer;
-        Ok(())
-    }
-
-    /// Writes the end of a file of so many items, with the author's footer where the format has a place for it.
-    ///
-    /// # Errors
-    /// When the end cannot be written in this format.
-    fn end(&mut self, items: u64, footer: &str, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
-        let _ = items;
-        buffer.extend_from_slice(footer.as_bytes());
-        Ok(())
-    }
-}
 
 /// The part of a file's state that the author's header and footer see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -308,6 +244,31 @@ impl<E: RecordEncoder<T>, T: Send + Sync> ItemWriter<T> for FileWriter<E, T> {
         for (number, part) in outputs.chunks(DRAIN_ITEMS).enumerate() {
             self.write_part(part, number * DRAIN_ITEMS)?;
         }
+        Ok(())
+    }
+
+    fn encoder(&self) -> Option<Box<dyn OutputEncoder<T>>>
+    where
+        Self: 'static,
+    {
+        // What stands at the start of a file, and when the next one begins, is up to this writer.
+        if self.files.numbered || self.files.counts.items == 0 {
+            return None;
+        }
+        let compression = self.files.compression;
+        let encoder = self.encoder.fork()?;
+        Some(Box::new(ItemEncoder::new(encoder, compression)))
+    }
+
+    async fn write_encoded(&mut self, outputs: &EncodedOutputs, _: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        self.files.check_incomplete()?;
+        self.hand_over()?;
+        if self.files.compression == Compression::None {
+            self.files.append(&outputs.bytes)?;
+        } else {
+            self.files.append_packed(&outputs.bytes, outputs.measure)?;
+        }
+        self.files.counts.items += outputs.outputs as u64;
         Ok(())
     }
 

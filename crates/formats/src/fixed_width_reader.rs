@@ -171,6 +171,11 @@ impl<T: DeserializeOwned + Send> RecordDecoder for FixedWidthDecoder<T> {
         let names = Some(self.layout.names());
         self.types.decode(record, names).map(Some).map_err(|error| error.into_decode_error(record, names))
     }
+
+    fn fork(&self) -> Option<Self> {
+        let (lines, layout) = (self.lines.clone(), self.layout.clone());
+        Some(Self { lines, layout, types: FieldTypes::default(), item: PhantomData })
+    }
 }
 
 impl<T> std::fmt::Debug for FixedWidthDecoder<T> {

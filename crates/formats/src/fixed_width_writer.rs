@@ -78,7 +78,7 @@ impl<T> FixedWidthWriter<T> {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Column {
     name: String,
     width: usize,
@@ -87,7 +87,7 @@ struct Column {
 }
 
 /// Writes lines of fixed width; made by [`FixedWidthWriter`].
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct FixedWidthEncoder {
     columns: Vec<Column>,
     /// The mark of comments.
@@ -134,6 +134,10 @@ impl<T: Serialize> RecordEncoder<T> for FixedWidthEncoder {
         }
         buffer.push(b'\n');
         Ok(())
+    }
+
+    fn fork(&self) -> Option<Self> {
+        Some(self.clone())
     }
 }
 

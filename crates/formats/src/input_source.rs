@@ -148,9 +148,21 @@ enum Text {
     Utf8(Bytes),
     #[cfg(feature = "encoding")]
     Decoded(Box<decoded::Decoded>),
+    /// There is no more than what was read, from a text of this encoding.
+    Ended(Option<&'static str>),
 }
 
 impl Source {
+    /// A source that has ended, of a text like that of another one.
+    pub(super) fn ended(other: &Self) -> Self {
+        Self(Text::Ended(other.encoding()))
+    }
+
+    #[inline]
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.0, Text::Ended(_))
+    }
+
     /// The text from its start, in UTF-8 or the encoding of a label. The position of `file` becomes that of the source.
     pub(super) fn open(path: &Path, file: &File, encoding: Option<&str>) -> Result<Self, InputError> {
         #[cfg(feature = "encoding")]
@@ -177,6 +189,7 @@ impl Source {
                 decoded.restart(file)?;
                 pass_over(decoded, offset)
             }
+            Text::Ended(_) => Ok(false),
         }
     }
 
@@ -191,6 +204,7 @@ impl Source {
             Text::Utf8(_) => None,
             #[cfg(feature = "encoding")]
             Text::Decoded(decoded) => Some(decoded.encoding()),
+            Text::Ended(encoding) => *encoding,
         }
     }
 
@@ -208,6 +222,7 @@ impl Read for Source {
             Text::Utf8(bytes) => bytes.read(buffer),
             #[cfg(feature = "encoding")]
             Text::Decoded(decoded) => decoded.read(buffer),
+            Text::Ended(_) => Ok(0),
         }
     }
 }

@@ -96,4 +96,8 @@ impl<T: DeserializeOwned + Send> RecordDecoder for JsonArrayDecoder<T> {
     fn decode(&mut self, element: &str) -> Result<Option<T>, DecodeError> {
         read_json(element).map(Some).map_err(|error| json_error(&error))
     }
+
+    fn fork(&self) -> Option<Self> {
+        Some(Self { framer: self.framer.clone(), item: PhantomData })
+    }
 }

@@ -48,6 +48,10 @@ impl<T: Serialize> RecordEncoder<T> for JsonArrayEncoder {
         write_json(item, buffer)
     }
 
+    fn fork(&self) -> Option<Self> {
+        Some(Self(()))
+    }
+
     fn end(&mut self, items: u64, footer: &str, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
         buffer.extend_from_slice(if items == 0 { b"]" } else { b"\n]" });
         buffer.extend_from_slice(if footer.is_empty() { b"\n" } else { footer.as_bytes() });

@@ -85,4 +85,8 @@ impl<T: DeserializeOwned + Send> RecordDecoder for JsonLinesDecoder<T> {
         }
         read_json(line).map(Some).map_err(|error| json_error(&error))
     }
+
+    fn fork(&self) -> Option<Self> {
+        Some(Self { lines: self.lines.clone(), item: PhantomData })
+    }
 }

@@ -44,4 +44,8 @@ impl<T: Serialize> RecordEncoder<T> for JsonLinesEncoder {
         buffer.push(b'\n');
         Ok(())
     }
+
+    fn fork(&self) -> Option<Self> {
+        Some(Self(()))
+    }
 }

@@ -1,17 +1,20 @@
 //! `TextInput`: the text of an input file, a window of it at a time, and positions that a restart finds again.
 
+mod block;
 mod position;
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use memchr::memchr_iter;
 
 use super::input_error::{InputError, RecordError};
 use super::input_source::{Source, open_file};
 use super::output_file::{TAIL_BYTES, fingerprint};
+use block::Taken;
 use oxbatch_core::item::{BoxError, ItemError, Position};
 pub use position::FilePosition;
 
@@ -42,7 +45,7 @@ pub(super) struct InputSettings {
 /// The window keeps the last bytes that were read, by which a restart recognizes its position.
 pub struct TextInput {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     source: Source,
     size: u64,
     head: u64,
@@ -58,6 +61,8 @@ pub struct TextInput {
     line: u64,
     /// The position to return to before anything is read again, after an error of the system.
     pending: Option<FilePosition>,
+    /// The block that is being taken.
+    block: Option<Box<Taken>>,
 }
 
 impl TextInput {
@@ -76,7 +81,7 @@ impl TextInput {
         let source = Source::open(path, &file, settings.encoding.as_deref())?;
         let mut input = Self {
             path: path.to_owned(),
-            file,
+            file: Arc::new(file),
             source,
             size,
             head: fingerprint(&head),
@@ -87,6 +92,7 @@ impl TextInput {
             offset: 0,
             line: 1,
             pending: None,
+            block: None,
         };
         if let Some(position) = position {
             position.check(&input)?;
@@ -226,6 +232,7 @@ impl TextInput {
     /// Everything before `position` counts as read and nothing behind it: what comes next begins there.
     #[cold]
     fn hold(&mut self, position: FilePosition, error: InputError) -> ItemError {
+        self.save_block();
         (self.filled, self.next) = (0, 0);
         self.pending = Some(position);
         error.into_item_error()
@@ -246,11 +253,16 @@ impl TextInput {
     }
 
     fn try_fill(&mut self) -> Result<bool, InputError> {
-        let keep = self.next.saturating_sub(TAIL_BYTES);
+        if self.source.has_ended() {
+            // All of a block is in the window, and stays where it is.
+            return Ok(false);
+        }
+        let keep = self.first_needed().saturating_sub(TAIL_BYTES);
         self.buffer.copy_within(keep..self.filled, 0);
         self.filled -= keep;
         self.next -= keep;
         self.offset += keep as u64;
+        self.move_block(keep);
         if self.filled == self.buffer.len() {
             self.buffer.resize(self.buffer.len() * 2, 0);
         }

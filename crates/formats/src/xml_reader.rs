@@ -129,4 +129,8 @@ impl<T: DeserializeOwned + Send> RecordDecoder for XmlDecoder<T> {
         let error = |error: DeError| DecodeError::new(RecordError::Xml { problem: error.to_string() });
         self.parse(element).map(Some).map_err(error)
     }
+
+    fn fork(&self) -> Option<Self> {
+        Some(Self { framer: self.framer.clone(), item: PhantomData })
+    }
 }

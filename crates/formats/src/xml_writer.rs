@@ -106,6 +106,10 @@ impl<T: Serialize> RecordEncoder<T> for XmlEncoder {
         Ok(())
     }
 
+    fn fork(&self) -> Option<Self> {
+        Some(Self { root: self.root.clone(), item: self.item.clone(), text: String::new() })
+    }
+
     fn end(&mut self, _: u64, footer: &str, buffer: &mut Vec<u8>) -> Result<(), ItemError> {
         for piece in [footer, "</", &self.root, ">\n"] {
             buffer.extend_from_slice(piece.as_bytes());

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use super::fixture::save;
 use crate::execution::{Counters, MAX_CONTEXT_BYTES};
-use crate::item::{Checkpoint, ErrorKind, ItemReader, ItemWriter};
+use crate::item::{Checkpoint, DecodedBlock, EncodedOutputs, ErrorKind, ItemReader, ItemWriter, Marks, Origin};
 use crate::repository::{ChunkAck, ChunkSave, ChunkTransaction, RepositoryFuture};
 
 /// The transaction of a store that a reader or writer does not use.
@@ -63,7 +63,7 @@ async fn read_on<R: ItemReader>(reader: &mut R, limit: usize) -> Outcomes<R::Ite
 /// returned. `make` makes the reader of an attempt.
 pub async fn a_reader_goes_on_from_every_position<R>(make: impl Fn() -> R) -> Outcomes<R::Item>
 where
-    R: ItemReader<Item: Debug + PartialEq>,
+    R: ItemReader<Item: Debug + PartialEq> + 'static,
 {
     let mut reader = make();
     reader.open(None).await.unwrap();
@@ -92,7 +92,66 @@ where
         all = make();
         all.open(Some(&checkpoint)).await.unwrap();
     }
+    for start in 0..=straight.len() {
+        for records in 1..=3 {
+            a_split_source_holds_the_same(&make, &straight, (start, records)).await;
+        }
+    }
     straight
+}
+
+/// Splits the source behind the first outcomes, where it can be split, and takes blocks of so many records by two
+/// readers: what comes of them is the same, and a new reader goes on behind each outcome.
+async fn a_split_source_holds_the_same<R>(
+    make: &impl Fn() -> R,
+    straight: &Outcomes<R::Item>,
+    (start, records): (usize, usize),
+) where
+    R: ItemReader<Item: Debug + PartialEq> + 'static,
+{
+    let (mut reader, mut direct) = (make(), make());
+    reader.open(None).await.unwrap();
+    direct.open(None).await.unwrap();
+    read_on(&mut reader, start).await;
+    read_on(&mut direct, start).await;
+    let mut readers = reader.split(2);
+    let count = readers.len().max(1);
+    readers.rotate_left(start % count);
+    let mut found = start;
+    while let Some(shared) = readers.first_mut() {
+        let (mut block, mut ended) = (DecodedBlock::default(), false);
+        match shared.take(records) {
+            Ok(true) => shared.decode(Marks { first: found % 3 + 1, every: 2 }, &mut block),
+            Ok(false) => ended = true,
+            Err(error) => block.errors.push_back((0, error)),
+        }
+        for outcome in 0..block.len() {
+            let next = read_on(&mut direct, 1).await;
+            let error = block.errors.pop_front_if(|(before, _)| *before == outcome);
+            if let Some((_, error)) = error {
+                assert_eq!(Err(format!("{error:?}")), next[0], "split at {start} in blocks of {records}");
+                // No item comes behind it.
+                ended |= error.kind() == ErrorKind::Other;
+            } else {
+                assert_eq!(Ok(block.items.pop_front().unwrap()), next[0], "split at {start} in blocks of {records}");
+                let origin = |origin: Option<Origin>| origin.map(|origin| origin.to_string());
+                assert_eq!(origin(shared.origin(outcome)), origin(direct.origin()), "at {found}");
+            }
+            found += 1;
+            if !ended {
+                let checkpoint = stored(&shared.checkpoint(outcome + 1).unwrap().unwrap());
+                let mut behind = make();
+                behind.open(Some(&checkpoint)).await.unwrap();
+                let rest = read_on(&mut behind, usize::MAX).await;
+                assert_eq!(rest, straight[found..], "behind {found} of blocks of {records}");
+            }
+        }
+        if ended {
+            assert_eq!(found, straight.len(), "split at {start} in blocks of {records}");
+            return;
+        }
+        readers.rotate_left(1);
+    }
 }
 
 /// A writer under test: one target of its own for each case.
@@ -100,7 +159,7 @@ pub trait Target {
     /// The content of the output.
     type Output: Send + Sync;
     /// The writer.
-    type Writer: ItemWriter<Self::Output>;
+    type Writer: ItemWriter<Self::Output> + 'static;
 
     /// The outputs to write, at least four.
     fn outputs(&self) -> Vec<Self::Output>;
@@ -209,6 +268,19 @@ impl<W> Attempt<W> {
     }
 }
 
+/// The outputs of every other chunk, as an encoder of the writer makes them, where it has one.
+fn encode<O: Send + Sync, W: ItemWriter<O> + 'static>(
+    writer: &W,
+    outputs: &[O],
+    chunk: usize,
+) -> Option<EncodedOutputs> {
+    let mut encoder = writer.encoder().filter(|_| chunk % 2 == 1)?.fork()?;
+    let mut encoded = EncodedOutputs::default();
+    encoder.encode(outputs, &mut encoded).unwrap();
+    encoded.outputs = outputs.len();
+    Some(encoded)
+}
+
 /// Writes all, as the engine does; `fate` tells how each attempt at a chunk goes.
 async fn write_all<T: Target>(target: &T, size: usize, fate: impl Fn(usize, usize) -> Fate) {
     let outputs = target.outputs();
@@ -226,7 +298,10 @@ async fn write_all<T: Target>(target: &T, size: usize, fate: impl Fn(usize, usiz
                 let half = &outputs[..outputs.len().div_ceil(2)];
                 writer.write(half, transaction.as_mut()).await.unwrap();
             }
-            Some(outputs) => writer.write(outputs, transaction.as_mut()).await.unwrap(),
+            Some(outputs) => match encode(writer, outputs, chunk) {
+                Some(encoded) => writer.write_encoded(&encoded, transaction.as_mut()).await.unwrap(),
+                None => writer.write(outputs, transaction.as_mut()).await.unwrap(),
+            },
             None => {
                 transaction.make_next_durable();
                 writer.finish(transaction.as_mut()).await.unwrap();

@@ -1,6 +1,8 @@
 //! A chunk step: its builder (`builder`), its loop (`run`), its reading half (`fill`) and its writing half (`commit`).
 
 mod ahead;
+mod block;
+mod blocks;
 mod buffers;
 mod builder;
 mod commit;
@@ -40,5 +42,5 @@ mod workers;
 
 pub use builder::{ChunkStepBuilder, NoWriter};
 pub use part::{ByResult, ByValue, IntoProcessor, IntoReader, IntoWriter};
-pub use settings::{DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, MAX_PROCESSORS, ReadAhead};
+pub use settings::{DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, MAX_PROCESSORS, MAX_WORKERS, ReadAhead};
 pub use start::{ChunkStep, ChunkStepStart};

@@ -9,7 +9,7 @@ use crate::{DecodeError, Framer, TextInput};
 use oxbatch_core::item::ItemError;
 
 /// The columns, with the settings that they are read by.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Columns {
     pub(super) framer: CsvFramer,
     pub(super) nulls: Nulls,

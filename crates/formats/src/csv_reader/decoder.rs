@@ -96,6 +96,19 @@ impl<T: DeserializeOwned + Send> RecordDecoder for CsvDecoder<T> {
         }
     }
 
+    fn fork(&self) -> Option<Self> {
+        let Self { columns, has_headers, empty_allowed, by_position, .. } = self;
+        // Without a header, the first record says how many fields there are.
+        (columns.framer.width > 0).then(|| Self {
+            columns: columns.clone(),
+            has_headers: *has_headers,
+            empty_allowed: *empty_allowed,
+            by_position: *by_position,
+            types: FieldTypes::default(),
+            item: PhantomData,
+        })
+    }
+
     fn part_at(&mut self, text: &str) -> String {
         self.columns.column_behind(text)
     }

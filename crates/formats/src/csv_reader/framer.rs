@@ -16,7 +16,7 @@ use oxbatch_core::item::ItemError;
 const HINT: &str = "; is a quote never closed?";
 
 /// Finds the records of delimited text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CsvFramer {
     pub(super) dialect: Dialect,
     /// Fields of a record; 0 as long as none was read of a file without a header.
@@ -64,6 +64,20 @@ impl CsvFramer {
                 Some(_) => return Ok(true),
             }
         }
+    }
+
+    /// The next record, when it is a line without quotes.
+    #[inline(always)]
+    fn take_line(&mut self, input: &mut TextInput) -> Option<Range<usize>> {
+        let unread = input.unread();
+        let found = match self.dialect.quote {
+            Some(quote) => memchr3(b'\n', b'\r', quote, unread),
+            None => memchr2(b'\n', b'\r', unread),
+        };
+        let end = found.filter(|end| self.dialect.quote != Some(unread[*end]) && *end < input.max_record_bytes())?;
+        let length = end + if unread[end..].starts_with(b"\r\n") { 2 } else { 1 };
+        self.records += 1;
+        Some(input.advance_line(end, length))
     }
 
     /// The next record, which holds quotes, ends behind the window or at the end of the text, or is too long.
@@ -160,23 +174,29 @@ impl Framer for CsvFramer {
             let length = end + if unread[end..].starts_with(b"\r\n") { 2 } else { 1 };
             self.records += 1;
             self.has_fields = true;
+            if !self.fields.has_quotes() {
+                return Ok(Some(input.advance_line(end, length)));
+            }
             let record = input.advance(length);
             return Ok(Some(record.start..record.start + end));
         }
         self.has_fields = false;
-        let found = match self.dialect.quote {
-            Some(quote) => memchr3(b'\n', b'\r', quote, unread),
-            None => memchr2(b'\n', b'\r', unread),
-        };
-        if let Some(end) = found
-            && self.dialect.quote != Some(unread[end])
-            && end < input.max_record_bytes()
-        {
-            let length = end + if unread[end..].starts_with(b"\r\n") { 2 } else { 1 };
-            self.records += 1;
-            return Ok(Some(input.advance_line(end, length)));
+        match self.take_line(input) {
+            Some(record) => Ok(Some(record)),
+            None => self.scan(input),
         }
-        self.scan(input)
+    }
+
+    fn pass(&mut self, input: &mut TextInput) -> Result<Option<Range<usize>>, ItemError> {
+        if !self.go_to_record(input)? {
+            input.check_end()?;
+            return Ok(None);
+        }
+        self.has_fields = false;
+        if let Some(record) = self.take_line(input) {
+            return Ok(Some(record));
+        }
+        self.next(input)
     }
 
     fn position(&self, file: FilePosition) -> CsvPosition {

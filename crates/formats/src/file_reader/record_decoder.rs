@@ -48,6 +48,16 @@ pub trait RecordDecoder: Send {
     /// When the record is not of this format. The reader adds the file, the line and the text of the record.
     fn decode(&mut self, record: &str) -> Result<Option<Self::Item>, DecodeError>;
 
+    /// The same decoder once more, as it is now, for another thread: with its settings, its framer, and what
+    /// [`begin`](Self::begin) has read. With it a step can decode on several threads, each its own records, which are
+    /// not all and come in their order. `None` where there can be no other, or none yet.
+    fn fork(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
     /// The name of the part of a record in which a byte is that is no text, for the message: `column 17`. `text` is
     /// what stands before it in the record.
     fn part_at(&mut self, text: &str) -> String {
@@ -87,6 +97,15 @@ pub trait Framer: Send {
     /// [`TextInput::record_error`] when the next record is broken, which must have been advanced over;
     /// [`TextInput::broken`] when none can be found any more.
     fn next(&mut self, input: &mut TextInput) -> Result<Option<Range<usize>>, ItemError>;
+
+    /// As [`next`](Self::next), where no more is asked than the range: one thread finds the records for several that
+    /// decode them.
+    ///
+    /// # Errors
+    /// As `next`.
+    fn pass(&mut self, input: &mut TextInput) -> Result<Option<Range<usize>>, ItemError> {
+        self.next(input)
+    }
 
     /// The position of the framer, of which `file` is the part in the file.
     fn position(&self, file: FilePosition) -> Self::Position;

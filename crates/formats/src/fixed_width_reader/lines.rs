@@ -5,7 +5,7 @@ use crate::record_fields::{Fields, Nulls, Record};
 use crate::{DecodeError, LineFramer};
 
 /// The lines of a file, and the fields of the one in hand.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct FixedWidthLines {
     pub(super) framer: LineFramer,
     pub(super) nulls: Nulls,

@@ -9,7 +9,7 @@ use super::Column;
 use oxbatch_core::item::ItemError;
 
 /// The text of one column of the current item.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Cell {
     pub(super) text: String,
     pub(super) is_set: bool,

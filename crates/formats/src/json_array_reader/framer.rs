@@ -58,7 +58,7 @@ pub(super) enum Part {
 }
 
 /// Finds the elements of a JSON array.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ArrayFramer {
     pub(super) pointer: Pointer,
     pub(super) part: Part,

@@ -63,6 +63,19 @@ impl Compression {
         Ok(count > 0)
     }
 
+    /// A text as a member of its own; `None` where nothing is compressed.
+    pub(crate) fn pack(self, text: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let Some(mut member) = self.begin()? else { return Ok(None) };
+        member.push(text)?;
+        let mut packed = std::mem::take(member.compressed());
+        let rest = member.end()?;
+        if packed.is_empty() {
+            return Ok(Some(rest));
+        }
+        packed.extend_from_slice(&rest);
+        Ok(Some(packed))
+    }
+
     /// Begins a member; `None` where nothing is compressed.
     pub(super) fn begin(self) -> io::Result<Option<Member>> {
         match self {

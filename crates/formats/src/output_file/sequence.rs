@@ -185,6 +185,14 @@ impl OutputFiles {
         self.compress(text)
     }
 
+    /// Hands text to the system that is compressed already, as a member of its own; it was so many bytes long.
+    pub(crate) fn append_packed(&mut self, packed: &[u8], text: u64) -> Result<(), FileError> {
+        self.check_incomplete()?;
+        self.end_member()?;
+        self.counts.text += text;
+        self.current.append(packed)
+    }
+
     fn compress(&mut self, text: &[u8]) -> Result<(), FileError> {
         let failure = |source| FileError::Compress { path: self.current.part_path.clone(), source };
         if self.member.is_none() {

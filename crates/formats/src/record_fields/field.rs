@@ -24,10 +24,12 @@ enum Kind {
 }
 
 /// The fields of a record, used again for all records.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Fields {
     fields: Vec<Field>,
     unescaped: String,
+    /// One of them stands in quotes.
+    has_quotes: bool,
 }
 
 impl Fields {
@@ -35,6 +37,14 @@ impl Fields {
     pub(crate) fn clear(&mut self) {
         self.fields.clear();
         self.unescaped.clear();
+        self.has_quotes = false;
+    }
+
+    /// True if a field stands in quotes, within which lines may end.
+    #[cfg(feature = "csv")]
+    #[inline]
+    pub(crate) fn has_quotes(&self) -> bool {
+        self.has_quotes
     }
 
     #[cfg(feature = "csv")]
@@ -52,6 +62,7 @@ impl Fields {
     /// Adds a field in quotes that is a part of the text.
     #[cfg(feature = "csv")]
     pub(crate) fn push_quoted(&mut self, Range { start, end }: Range<usize>) {
+        self.has_quotes = true;
         self.fields.push(Field { start, end, kind: Kind::Quoted });
     }
 

@@ -38,7 +38,7 @@ pub struct XmlPosition {
 }
 
 /// Finds the elements of some names in a document.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct XmlFramer {
     pub(super) elements: Vec<String>,
     position: Around,

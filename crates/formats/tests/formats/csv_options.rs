@@ -24,7 +24,7 @@ fn bird(name: &str, note: Option<&str>, n: Option<u32>) -> Bird {
 }
 
 /// A file, plain and compressed, read from every position: the items, and each error with its raw text.
-fn outcomes<R: ItemReader<Item: Debug + PartialEq + Clone>>(
+fn outcomes<R: ItemReader<Item: Debug + PartialEq + Clone> + 'static>(
     text: &str,
     make: impl Fn(&Path) -> R,
 ) -> Vec<Result<R::Item, (String, String)>> {

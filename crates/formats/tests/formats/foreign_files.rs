@@ -20,7 +20,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Reads a file, plain and compressed, going on from every position: its items, `-` for each error.
-fn items<R: ItemReader<Item: Debug + PartialEq>>(bytes: &[u8], make: impl Fn(&Path) -> R) -> Vec<String> {
+fn items<R: ItemReader<Item: Debug + PartialEq> + 'static>(bytes: &[u8], make: impl Fn(&Path) -> R) -> Vec<String> {
     let [plain, packed] = [bytes.to_vec(), gzip(bytes)].map(|bytes| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("input");

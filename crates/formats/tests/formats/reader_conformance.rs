@@ -28,7 +28,7 @@ fn items<T: std::fmt::Debug>(outcomes: &Outcomes<T>) -> Vec<String> {
     outcomes.iter().map(|outcome| outcome.as_ref().map_or("-".to_owned(), |item| format!("{item:?}"))).collect()
 }
 
-fn conforms<R: ItemReader<Item: std::fmt::Debug + PartialEq>>(make: impl Fn() -> R) -> Vec<String> {
+fn conforms<R: ItemReader<Item: std::fmt::Debug + PartialEq> + 'static>(make: impl Fn() -> R) -> Vec<String> {
     items(&block_on(a_reader_goes_on_from_every_position(make)))
 }
 
@@ -57,6 +57,24 @@ fn delimited_text() {
     let path = file(folder.path(), "# top\na;1\n#; no\n'b'';';2\n'c\\';';3\nx\n# end");
     let reader = || CsvReader::<Pair>::new(&path).without_headers().delimiter(b';').quote(b'\'').escape(b'\\');
     assert_eq!(conforms(|| reader().comment(b'#')), ["(\"a\", 1)", "(\"b';\", 2)", "(\"c';\", 3)", "-"]);
+}
+
+/// More than a block has, or keeps while it is taken.
+const LONG: usize = 3 * 1024 * 1024;
+
+#[test]
+fn records_and_comments_that_are_longer_than_a_block() {
+    let folder = folder();
+    let (long, comment) = ("x\n".repeat(LONG / 2), "c".repeat(LONG));
+    let path = file(folder.path(), &format!("a,1\n#{comment}\nb,2\n\"{long}\",3\nc,?\n#{comment}"));
+    let reader = || CsvReader::<Pair>::new(&path).without_headers().comment(b'#');
+    let lengths = |outcomes: Vec<String>| outcomes.iter().map(String::len).collect::<Vec<_>>();
+    let short = conforms(|| reader().max_record_bytes(100));
+    assert_eq!(short, ["(\"a\", 1)", "(\"b\", 2)", "-", "-"]);
+    // Each end of a line is shown by two characters.
+    assert_eq!(lengths(conforms(|| reader().max_record_bytes(1 << 23))), [8, 8, LONG / 2 * 3 + 7, 1]);
+    let path = file(folder.path(), &format!("1\n//{comment}\n2\nx\n//{comment}\n3\n"));
+    assert_eq!(conforms(|| JsonLinesReader::<u32>::new(&path).comment("//")), ["1", "2", "-", "3"]);
 }
 
 #[test]

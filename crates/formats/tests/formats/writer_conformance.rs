@@ -31,7 +31,7 @@ struct Folder<F> {
     make: F,
 }
 
-impl<W: ItemWriter<Row>, F: Fn(&Path) -> W> Target for Folder<F> {
+impl<W: ItemWriter<Row> + 'static, F: Fn(&Path) -> W> Target for Folder<F> {
     type Output = Row;
     type Writer = W;
 
@@ -60,7 +60,7 @@ impl<W: ItemWriter<Row>, F: Fn(&Path) -> W> Target for Folder<F> {
     }
 }
 
-fn conforms_in<W: ItemWriter<Row>>(before: &[(&str, &[u8])], make: impl Fn(&Path) -> W) -> Vec<u8> {
+fn conforms_in<W: ItemWriter<Row> + 'static>(before: &[(&str, &[u8])], make: impl Fn(&Path) -> W) -> Vec<u8> {
     block_on(a_writer_is_cut_back_at_every_chunk(|| {
         // In memory where the system offers that: thousands of outputs are forced to the disk.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
@@ -71,7 +71,7 @@ fn conforms_in<W: ItemWriter<Row>>(before: &[(&str, &[u8])], make: impl Fn(&Path
     }))
 }
 
-fn conforms<W: ItemWriter<Row>>(make: impl Fn(&Path) -> W) -> String {
+fn conforms<W: ItemWriter<Row> + 'static>(make: impl Fn(&Path) -> W) -> String {
     String::from_utf8(conforms_in(&[], make)).unwrap()
 }
 
@@ -102,7 +102,7 @@ fn all_formats() {
 /// The setting with hooks, and with sequences of files by items and by bytes.
 fn in_every_setting<E, T>(make: impl Fn(PathBuf) -> FileWriter<E, Row>, header: T)
 where
-    E: RecordEncoder<Row>,
+    E: RecordEncoder<Row> + 'static,
     T: Fn(&str) -> String + Clone + Send + 'static,
 {
     let hooked = |path| {

@@ -11,6 +11,7 @@ mod numeric;
 mod once;
 mod plan;
 mod reader;
+mod row_encoder;
 mod send;
 mod source;
 mod table;

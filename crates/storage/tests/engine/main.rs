@@ -36,3 +36,4 @@ mod tasks;
 mod totals;
 mod unreadable;
 mod waits;
+mod workers;

@@ -1,5 +1,6 @@
 //! Property: whatever fails, stops or dies and in whatever order, the outcome is that of a loop that never failed.
 
+mod blocks;
 mod job;
 mod plan;
 

@@ -1,10 +1,12 @@
 //! The buffers of a chunk: memory for its items and outputs, used again for the next.
 
-use crate::item::Origin;
+use crate::item::{EncodedOutputs, Origin};
 
 /// The contents of a chunk; their memory is used again.
 pub(super) struct Buffers<I, O> {
     pub(super) outputs: Vec<O>,
+    /// All of the outputs, encoded, where they were encoded on the way: they themselves may be gone then.
+    pub(super) encoded: EncodedOutputs,
     /// The item of each output, where skipped items are kept.
     pub(super) inputs: Vec<I>,
     /// The origin of each of these items.
@@ -13,13 +15,19 @@ pub(super) struct Buffers<I, O> {
 
 impl<I, O> Buffers<I, O> {
     pub(super) fn with_outputs(outputs: Vec<O>) -> Self {
-        Self { outputs, inputs: Vec::new(), origins: Vec::new() }
+        Self { outputs, encoded: EncodedOutputs::default(), inputs: Vec::new(), origins: Vec::new() }
     }
 
     pub(super) fn clear(&mut self) {
         self.outputs.clear();
+        self.encoded.clear();
         self.inputs.clear();
         self.origins.clear();
+    }
+
+    /// The number of the outputs, encoded or not.
+    pub(super) fn written(&self) -> usize {
+        if self.encoded.is_empty() { self.outputs.len() } else { self.encoded.outputs }
     }
 }
 

@@ -141,6 +141,21 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
         self
     }
 
+    /// Reads, and encodes what is written, by so many workers at once: each takes a block of whole records of the
+    /// source, makes items of it, and encodes the outputs, while others do so with theirs. In between the processor
+    /// has the items in their order, one worker at a time. What comes of it is the same as with one thread: outputs,
+    /// counts, skipped items, checkpoints, contexts.
+    ///
+    /// Without it a step has as many workers as there are cores, up to 8, once it is measured that this pays. It takes
+    /// a reader whose source [can be split](ItemReader::split): of any other the step goes on as if nothing was set. A
+    /// writer that has no [encoder](ItemWriter::encoder) is given the outputs as they are. The memory of a worker is
+    /// that of a block, some 4 MiB at most, and of the chunks that end in it.
+    #[must_use]
+    pub fn workers(mut self, workers: u32) -> Self {
+        self.settings.block_workers = Some(usize::try_from(workers).unwrap_or(usize::MAX));
+        self
+    }
+
     /// Saves the states of several chunks at once, when so much time has passed since the last save: for chunks that
     /// take less time than a save, about 10 µs. Without it the [writer decides](ItemWriter::save_interval): files ask
     /// for such a time, since each save waits for them to be on disk. Zero saves each chunk as it is committed.

@@ -98,7 +98,9 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
             let begun = listeners.before_chunk(self.context);
             begun.map_err(|error| Failure::Output("begin the chunk", error))?;
         }
-        if !hand.to_write().is_empty() {
+        if !hand.buffers.encoded.is_empty() {
+            target.write_encoded(&hand.buffers.encoded).await?;
+        } else if !hand.to_write().is_empty() {
             target.write(hand.to_write()).await?;
         }
         target.write_rejects(&hand.skips).await?;
@@ -188,6 +190,8 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         if !isolation.asks(hand, &error) {
             return Err(body_error.into());
         }
+        // From here on it is the outputs themselves that are written.
+        hand.buffers.encoded.clear();
         let by_halves = target.writer.can_roll_back();
         if !by_halves && seen == Seen::ByTheCommit {
             // What was written is out: the trials that would find the output cannot be rolled back.

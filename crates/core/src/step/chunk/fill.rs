@@ -23,6 +23,32 @@ pub(super) struct Filler<R: ItemReader, P: ItemProcessor<R::Item>> {
     pub(super) clock: FillClock,
 }
 
+/// A chunk that is being filled.
+pub(super) struct Filling<I, O> {
+    buffers: Buffers<I, O>,
+    full: Fullness,
+    tally: Tally,
+    /// Items that are still timed one by one.
+    timed: usize,
+    /// The reader has said that there is no more.
+    end: bool,
+}
+
+impl<I, O> Filling<I, O> {
+    /// The items in it, those included that could not be read.
+    pub(super) fn outcomes(&self) -> usize {
+        self.full.outcomes()
+    }
+}
+
+/// The place up to which a chunk was filled.
+pub(super) enum Reached {
+    /// It is full, or the last one.
+    ChunkEnd,
+    /// There may be room in it, and the block that was read from is over.
+    BlockEnd,
+}
+
 impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
     /// Closes reader and processor, whatever happens to one of them; the first error is the one that is reported.
     pub(super) async fn close(mut self, at_most: Duration, completed: bool) -> Result<(), BodyError> {
@@ -39,44 +65,56 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
     #[inline]
     pub(super) async fn fill(
         &mut self,
-        mut buffers: Buffers<R::Item, P::Output>,
+        buffers: Buffers<R::Item, P::Output>,
     ) -> Result<Sealed<R::Item, P::Output>, Interrupt> {
+        let mut chunk = self.begin(buffers);
+        chunk.timed = self.clock.begin();
+        self.go_on(&mut chunk).await?;
+        self.clock.end(chunk.full.items, &self.reading.context.scope().live);
+        self.seal(chunk)
+    }
+
+    /// A chunk that is empty.
+    pub(super) fn begin(&self, mut buffers: Buffers<R::Item, P::Output>) -> Filling<R::Item, P::Output> {
         buffers.clear();
-        let mut full = Fullness::default();
-        let mut tally = Tally::new(self.skipped);
-        let mut end = false;
+        Filling { buffers, full: Fullness::default(), tally: Tally::new(self.skipped), timed: 0, end: false }
+    }
+
+    /// Fills a chunk up to its limits, or as far as the block goes that is read from.
+    #[inline]
+    pub(super) async fn go_on(&mut self, chunk: &mut Filling<R::Item, P::Output>) -> Result<Reached, Interrupt> {
+        let Filling { buffers, full, tally, timed, end } = chunk;
         let mut at_hand = self.processes_at_hand();
-        let mut timed = self.clock.begin();
-        while self.reading.has_room(&full) {
-            if at_hand && timed == 0 {
+        while self.reading.has_room(full) {
+            if at_hand && *timed == 0 {
                 let before = full.items;
-                if let Some(item) = self.fill_at_hand(&mut buffers, &mut full, &mut tally)? {
-                    self.process_item(item, &mut buffers, &mut tally).await?;
+                if let Some(item) = self.fill_at_hand(buffers, full, tally)? {
+                    self.process_item(item, buffers, tally).await?;
                 }
                 at_hand = full.items > before;
                 continue;
             }
-            let start = (timed > 0).then(Instant::now);
-            let read = self.reading.next(&mut full, &mut tally).await?;
+            let start = (*timed > 0).then(Instant::now);
+            let read = self.reading.next(full, tally).await?;
             let start = start.map(|start| self.clock.read(start));
             match read {
                 Read::Item(item) => {
-                    self.process_item(item, &mut buffers, &mut tally).await?;
+                    self.process_item(item, buffers, tally).await?;
                     if let Some(start) = start {
                         self.clock.processed(start);
-                        timed -= 1;
+                        *timed -= 1;
                     }
                 }
                 Read::End => {
-                    end = true;
+                    *end = true;
                     break;
                 }
                 Read::Skipped => {}
+                Read::BlockEnd => return Ok(Reached::BlockEnd),
                 Read::Late | Read::Stopped => break,
             }
         }
-        self.clock.end(full.items, &self.reading.context.scope().live);
-        self.seal(buffers, &full, tally, end)
+        Ok(Reached::ChunkEnd)
     }
 
     #[inline]
@@ -104,32 +142,32 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
         full: &mut Fullness,
         tally: &mut Tally,
     ) -> Result<Option<R::Item>, Interrupt> {
-        let Input::Direct(reader) = &mut self.reading.input else { return Ok(None) };
         let items = self.reading.limits.items - full.items;
-        let (read, filtered, rest) = pass(reader, &mut self.processing.processor, items, &mut buffers.outputs);
+        let (processor, outputs) = (&mut self.processing.processor, &mut buffers.outputs);
+        let (read, filtered, rest) = match &mut self.reading.input {
+            Input::Direct(reader) => pass(|| reader.read_now(), processor, items, outputs),
+            Input::Block(block) => pass(|| block.read_now(), processor, items, outputs),
+            _ => return Ok(None),
+        };
         full.items += read;
         tally.filtered += filtered;
         match rest {
             None => Ok(None),
             Some(Ok(item)) => Ok(Some(item)),
             Some(Err(error)) => {
-                let error = error.with_origin(reader.origin().as_ref());
+                let error = error.with_origin(self.reading.input.origin().as_ref());
                 Err(error_after("process", &error, 0, &self.processing.context))
             }
         }
     }
 
-    fn seal(
-        &mut self,
-        buffers: Buffers<R::Item, P::Output>,
-        full: &Fullness,
-        tally: Tally,
-        end: bool,
-    ) -> Result<Sealed<R::Item, P::Output>, Interrupt> {
+    /// Seals a chunk that is full, or the last one.
+    pub(super) fn seal(&mut self, chunk: Filling<R::Item, P::Output>) -> Result<Sealed<R::Item, P::Output>, Interrupt> {
+        let Filling { buffers, full, tally, end, .. } = chunk;
         self.skipped += tally.skips.count();
         let processor = self.processing.processor.checkpoint();
         let processor = processor.map_err(|error| failed("take the processor's checkpoint", &error))?;
-        let seal = Seal { processor, ..self.reading.seal(full, end)? };
+        let seal = Seal { processor, ..self.reading.seal(&full, end)? };
         let totals = self.processing.totals.as_mut().map(ReadTally::seal).unwrap_or_default();
         let Tally { filtered, retries, skips, .. } = tally;
         Ok(Sealed { buffers, skips, filtered: count(filtered), retries, totals, seal })
@@ -141,16 +179,16 @@ impl<R: ItemReader + 'static, P: ItemProcessor<R::Item>> Filler<R, P> {
 ///
 /// A function of its own, so that the counters and the ends of the outputs stay in registers.
 #[inline(never)]
-fn pass<R: ItemReader, P: ItemProcessor<R::Item>>(
-    reader: &mut R,
+fn pass<I: Send, P: ItemProcessor<I>>(
+    mut read_now: impl FnMut() -> Option<I>,
     processor: &mut P,
     items: usize,
     into: &mut Vec<P::Output>,
-) -> (usize, usize, Option<Result<R::Item, ItemError>>) {
+) -> (usize, usize, Option<Result<I, ItemError>>) {
     let (mut read, mut filtered, mut rest) = (0, 0, None);
     let mut outputs = std::mem::take(into);
     while read < items {
-        let Some(item) = reader.read_now() else { break };
+        let Some(item) = read_now() else { break };
         read += 1;
         match processor.process_now(item) {
             Processed::Output(output) => outputs.push(output),

@@ -62,7 +62,7 @@ impl<I, O> Hand<I, O> {
         let mut next = before;
         next.read += self.read;
         next.filter += self.filtered;
-        next.write += count(self.buffers.outputs.len());
+        next.write += count(self.buffers.written());
         next.retry += self.retries;
         next.commit += 1;
         for skip in self.skips.as_slice() {

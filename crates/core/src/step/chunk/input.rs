@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::block::{Block, Next};
 use super::interrupt::{Interrupt, failed, unless_stopped};
 use super::side_thread::SideThread;
 use crate::item::{Checkpoint, ErrorKind, ItemError, ItemReader, Origin};
@@ -27,13 +28,18 @@ pub(super) enum Read<I> {
     Skipped,
     /// A stop was requested while it waited: the chunk ends behind the last item.
     Stopped,
+    /// The block is over: the chunk goes on with the next one.
+    BlockEnd,
 }
 
 /// The source of the items.
-#[expect(clippy::large_enum_variant, reason = "there is one for each step, and the direct way is to cost no pointer")]
 pub(super) enum Input<R: ItemReader> {
     /// Read when they are asked for.
     Direct(R),
+    /// Read a block at a time: the one in hand, which is decoded.
+    Block(Block<R::Item>),
+    /// Between two blocks.
+    NoBlock,
     /// Read by a thread of its own. A read cannot be given up in the middle: only so can a chunk be sealed on time.
     Handed(Handed<R>),
 }
@@ -95,6 +101,12 @@ impl<R: ItemReader + 'static> Input<R> {
                 // Nobody knows where it stands now: the items since the last chunk are read again by the next attempt.
                 None => Err(Interrupt::Stopped),
             },
+            Self::Block(block) => Ok(block.read().map(|next| match next {
+                Next::Item(item) => Read::Item(item),
+                Next::End => Read::End,
+                Next::BlockEnd => Read::BlockEnd,
+            })),
+            Self::NoBlock => Ok(Ok(Read::BlockEnd)),
             Self::Handed(handed) => Ok(handed.read(deadline).await),
         }
     }
@@ -104,6 +116,8 @@ impl<R: ItemReader + 'static> Input<R> {
     pub(super) fn checkpoint(&mut self) -> Result<Option<Checkpoint>, BodyError> {
         let checkpoint = match self {
             Self::Direct(reader) => reader.checkpoint(),
+            Self::Block(block) => block.checkpoint(),
+            Self::NoBlock => Ok(None),
             Self::Handed(handed) => std::mem::replace(&mut handed.checkpoint, Ok(None)),
         };
         let checkpoint = checkpoint.map_err(|error| failed("take the reader's checkpoint", &error))?;
@@ -117,6 +131,8 @@ impl<R: ItemReader + 'static> Input<R> {
     pub(super) fn progress(&self) -> Option<f64> {
         match self {
             Self::Direct(reader) => reader.progress(),
+            Self::Block(block) => block.progress(),
+            Self::NoBlock => None,
             Self::Handed(handed) => handed.progress,
         }
     }
@@ -126,6 +142,8 @@ impl<R: ItemReader + 'static> Input<R> {
     pub(super) fn origin(&self) -> Option<Origin> {
         match self {
             Self::Direct(reader) => reader.origin(),
+            Self::Block(block) => block.origin(),
+            Self::NoBlock => None,
             Self::Handed(handed) => handed.origin.clone(),
         }
     }
@@ -136,6 +154,7 @@ impl<R: ItemReader + 'static> Input<R> {
     pub(super) async fn close(self, at_most: Duration) -> Result<(), BodyError> {
         let reader = match self {
             Self::Direct(reader) => Some(reader),
+            Self::Block(_) | Self::NoBlock => None,
             Self::Handed(Handed { messages, go_on, thread, .. }) => {
                 drop((messages, go_on));
                 thread.join(at_most).await

@@ -43,6 +43,13 @@ pub(super) struct Fullness {
     deadline: Option<Instant>,
 }
 
+impl Fullness {
+    /// The items, those included that could not be read.
+    pub(super) fn outcomes(&self) -> usize {
+        self.items + self.skipped
+    }
+}
+
 /// The reader and the rules for what it fails on.
 pub(super) struct Reading<R: ItemReader> {
     pub(super) input: Input<R>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
-use super::ahead::{Measure, Source};
+use super::ahead::{Measure, Pays, Source};
 use super::buffers::Buffers;
 use super::commit::Commits;
 use super::definition::{ChunkBody, Rerun};
@@ -255,6 +255,19 @@ where
         check_size(size).map_err(BodyError::Failed)
     }
 
+    /// Brings the source to more threads: to the workers that the author asks for, once it can be split, or by what was
+    /// measured.
+    fn use_threads(&self, source: Source<R, P>, pays: Option<Pays>) -> Result<Source<R, P>, Interrupt> {
+        let source = match self.settings.block_workers {
+            Some(workers) => source.go_by_blocks(workers)?,
+            None => source,
+        };
+        match pays {
+            Some(pays) => source.go_on(pays),
+            None => Ok(source),
+        }
+    }
+
     /// Runs the chunks, and closes reader and processors.
     async fn chunks(
         &self,
@@ -262,19 +275,27 @@ where
         target: &mut Target<'_, W>,
         mut commits: Commits<'_, R, P::Output>,
     ) -> (Result<BodyEnd, Interrupt>, Result<(), BodyError>) {
-        let mut measure = Measure::new(self.settings.read_ahead);
+        let mut measure = Measure::new(self.settings.read_ahead, source.chunk_size());
         let mut buffers = Buffers::with_outputs(Vec::with_capacity(FIRST_OUTPUTS));
+        let mut pays = None;
         let mut result = loop {
             if commits.context.is_stopping() {
                 break Ok(BodyEnd::Stopped);
             }
+            if pays.is_some() || self.settings.block_workers.is_some() && matches!(source, Source::Direct(_)) {
+                source = match self.use_threads(source, pays) {
+                    Ok(source) => source,
+                    Err(error) => return (Err(error), Ok(())),
+                };
+            }
+            share_encoder(&source, target);
             let start = measure.clock();
             let sealed = match next(&mut source, buffers, &mut commits, target).await {
                 Ok(sealed) => sealed,
                 Err(interrupt) => break Err(interrupt),
             };
             let filled = start.and_then(|_| measure.clock());
-            let end = sealed.seal.end;
+            let (end, read) = (sealed.seal.end, sealed.seal.read);
             buffers = match commits.chunk(target, sealed).await {
                 Ok(committed) => committed,
                 Err(interrupt) => break Err(interrupt),
@@ -285,12 +306,7 @@ where
             if commits.standing.stop_requested {
                 break Ok(BodyEnd::Stopped);
             }
-            if measure.pays(start, filled) {
-                source = match source.go_ahead() {
-                    Ok(source) => source,
-                    Err(error) => return (Err(error), Ok(())),
-                };
-            }
+            pays = measure.take(read, start, filled);
             if commits.standing.counters.commit % CHUNKS_BETWEEN_YIELDS == 0 {
                 tokio::task::yield_now().await;
             }
@@ -305,6 +321,22 @@ where
         let at_most = if matches!(result, Err(Interrupt::Body(_))) { CLOSE_AFTER_FAULT } else { Duration::MAX };
         let completed = matches!(result, Ok(BodyEnd::Completed { .. }));
         (result, source.close(at_most, completed).await)
+    }
+}
+
+/// Has the workers encode the outputs, once there are some and the writer has an encoder.
+#[inline]
+fn share_encoder<R, P, W>(source: &Source<R, P>, target: &Target<'_, W>)
+where
+    R: ItemReader + 'static,
+    P: ItemProcessor<R::Item> + 'static,
+    W: ItemWriter<P::Output> + 'static,
+{
+    if let Source::Blocks(blocks) = source
+        && blocks.lacks_encoder()
+        && let Some(encoder) = target.writer.encoder()
+    {
+        blocks.set_encoder(encoder);
     }
 }
 

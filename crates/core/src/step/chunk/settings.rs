@@ -22,6 +22,9 @@ pub const MAX_CHUNK_SIZE: u32 = 1_000_000;
 /// Most processors that a step may have at once.
 pub const MAX_PROCESSORS: u32 = 4096;
 
+/// Most workers that a step may have.
+pub const MAX_WORKERS: u32 = 256;
+
 /// The author's function that builds a part for an execution.
 pub(super) type Factory<T> = Arc<dyn Fn(&StepContext) -> Result<T, BoxError> + Send + Sync>;
 
@@ -151,7 +154,8 @@ impl<R: ItemReader> Clone for Weight<R> {
 /// The rule by which the next chunk is read and processed while the last one is written and committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReadAhead {
-    /// When both take long enough for it to pay: measured while the step runs.
+    /// When it takes long enough to pay, measured while the step runs: by one thread, or by
+    /// [workers](super::ChunkStepBuilder::workers) where the reader's source can be split.
     #[default]
     Auto,
     /// From the first chunk on.
@@ -176,6 +180,8 @@ pub(super) struct Settings {
     pub(super) commit_every: Option<Duration>,
     pub(super) threads: u32,
     pub(super) concurrency: u32,
+    /// Workers that share the reader's source, where the author says how many.
+    pub(super) block_workers: Option<usize>,
     pub(super) retry: RetryPolicy,
     pub(super) classify: Option<Classify>,
     pub(super) read_ahead: ReadAhead,
@@ -193,6 +199,7 @@ impl Default for Settings {
             commit_every: None,
             threads: 1,
             concurrency: 1,
+            block_workers: None,
             retry: RetryPolicy::default(),
             classify: None,
             read_ahead: ReadAhead::default(),
@@ -227,6 +234,17 @@ impl Settings {
                 "its processor must see all items in their order, so it can have no processing_threads and no concurrency"
                     .to_owned(),
             );
+        }
+        if let Some(workers) = self.block_workers {
+            if !(1..=u64::from(MAX_WORKERS)).contains(&(workers as u64)) {
+                return Some(format!("{workers} workers are not within 1 to {MAX_WORKERS}"));
+            }
+            if processors > 1 || self.time.is_some() || self.read_ahead == ReadAhead::Never {
+                return Some(
+                    "workers take the place of processing_threads, concurrency, chunk_time and read_ahead(ReadAhead::Never), so it can have none of them"
+                        .to_owned(),
+                );
+            }
         }
         let ahead = if processors > 1 { "several processors at once need" } else { "a chunk time needs" };
         if self.read_ahead == ReadAhead::Never && (processors > 1 || self.time.is_some()) {

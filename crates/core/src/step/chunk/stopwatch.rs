@@ -91,6 +91,12 @@ impl FillClock {
         self.processed += start.elapsed();
     }
 
+    /// The part of the time of an item that is processing, as far as items were timed.
+    pub(super) fn processing(&self, item: Duration) -> Duration {
+        let timed = (self.read + self.processed).as_secs_f64();
+        if timed > 0.0 { item.mul_f64(self.processed.as_secs_f64() / timed) } else { item }
+    }
+
     /// Ends a chunk of so many items.
     #[inline]
     pub(super) fn end(&mut self, items: usize, live: &LiveCounters) {

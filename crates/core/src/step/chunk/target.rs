@@ -1,5 +1,6 @@
 //! The writing half of a step: the author's writer and the repository's transaction.
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use super::interrupt::{Interrupt, error_after, failed, unless_stopped};
 use super::kept::KeptSkips;
 use super::reject_output::RejectOutput;
 use crate::execution::cause_chain;
-use crate::item::{Checkpoint, ErrorKind, ItemError, ItemWriter, Syncer};
+use crate::item::{Checkpoint, EncodedOutputs, ErrorKind, ItemError, ItemWriter, Syncer};
 use crate::repository::{ChunkTransaction, RepositoryError};
 use crate::step::body::BodyError;
 use crate::step::context::StepContext;
@@ -84,6 +85,16 @@ impl Failure {
     }
 }
 
+/// Waits for a write.
+async fn written(context: &StepContext, write: impl Future<Output = Result<(), ItemError>>) -> Result<(), Failure> {
+    let mut write = std::pin::pin!(write);
+    let written = match unless_stopped(context, write.as_mut()).await {
+        Some(written) => written,
+        None => tokio::time::timeout(WRITE_AFTER_STOP, write).await.map_err(|_| Failure::Stopped)?,
+    };
+    written.map_err(|error| Failure::Output("write", error))
+}
+
 impl<W> Target<'_, W> {
     /// Writes outputs; a write that hangs is given up some time after a stop.
     pub(super) async fn write<O>(&mut self, outputs: &[O]) -> Result<(), Failure>
@@ -91,13 +102,16 @@ impl<W> Target<'_, W> {
         O: Send + Sync,
         W: ItemWriter<O>,
     {
-        let write = self.writer.write(outputs, self.transaction);
-        let mut write = std::pin::pin!(write);
-        let written = match unless_stopped(&self.context, write.as_mut()).await {
-            Some(written) => written,
-            None => tokio::time::timeout(WRITE_AFTER_STOP, write).await.map_err(|_| Failure::Stopped)?,
-        };
-        written.map_err(|error| Failure::Output("write", error))
+        written(&self.context, self.writer.write(outputs, self.transaction)).await
+    }
+
+    /// As [`write`](Self::write), for outputs that are encoded.
+    pub(super) async fn write_encoded<O>(&mut self, outputs: &EncodedOutputs) -> Result<(), Failure>
+    where
+        O: Send + Sync,
+        W: ItemWriter<O>,
+    {
+        written(&self.context, self.writer.write_encoded(outputs, self.transaction)).await
     }
 
     /// Writes outputs that are rolled back next, and checks what only a commit would check of them.

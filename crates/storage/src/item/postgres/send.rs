@@ -139,6 +139,22 @@ pub(super) async fn copy<'r, T: Serialize + 'r>(
     Ok(())
 }
 
+/// Writes rows by COPY that are encoded already.
+pub(super) async fn copy_encoded(client: &Client, statement: &Statement, rows: &[u8]) -> Result<(), SendError> {
+    let mut sink = pin!(client.copy_in::<_, Bytes>(statement).await?);
+    let mut pieces = rows.chunks(MESSAGE);
+    let mut message = BytesMut::with_capacity(HEADER.len() + MESSAGE.min(rows.len()));
+    message.put_slice(HEADER);
+    message.put_slice(pieces.next().unwrap_or_default());
+    feed(&mut sink, message.freeze()).await?;
+    for piece in pieces {
+        feed(&mut sink, Bytes::copy_from_slice(piece)).await?;
+    }
+    feed(&mut sink, Bytes::copy_from_slice(&TRAILER.to_be_bytes())).await?;
+    sink.finish().await?;
+    Ok(())
+}
+
 type Sink<'a> = std::pin::Pin<&'a mut tokio_postgres::CopyInSink<Bytes>>;
 
 /// Hands a message over. A sink that the server has closed has an answer that says why.

@@ -7,13 +7,14 @@ use tokio_postgres::{Client, Statement};
 use super::encode::Buffers;
 use super::error::item_error;
 use super::plan::{Action, Plan};
+use super::row_encoder::RowEncoder;
 use super::send::{self, Rows, SendError};
 use super::table::Table;
 use crate::item::row;
 
 /// From so many rows on, COPY is taken instead of arrays. The three thresholds are measured, see `docs/PERFORMANCE.md`;
 /// any of the forms is correct at any number.
-const COPY_FROM: usize = 30;
+pub(super) const COPY_FROM: usize = 30;
 /// The same, where COPY goes through a temporary table first.
 const STAGE_FROM: usize = 10_000;
 /// Up to so many rows a statement for each is sent instead of arrays.
@@ -141,6 +142,31 @@ impl TableRows {
             each(self.rows.rows_mut());
         }
         Ok(())
+    }
+
+    /// An encoder of rows for COPY, where that goes straight to the table; none before the first rows were written.
+    pub(super) fn encoder(&self) -> Option<RowEncoder> {
+        let plan = self.plan.as_ref().filter(|plan| plan.copy.is_some() && plan.staged.is_none())?;
+        matches!(self.form, WriteForm::Auto | WriteForm::Copy).then(|| RowEncoder::new(plan, self.form))
+    }
+
+    /// Writes rows by COPY that such an encoder has encoded.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub(super) async fn write_encoded(&mut self, client: &Client, rows: &[u8]) -> Result<(), ItemError> {
+        let Some(plan) = self.plan.take() else { return Err(not_looked_up()) };
+        let statement = self.statement(client, Prepared::Copy, plan.copy.as_deref()).await;
+        self.plan = Some(plan);
+        let sent = match statement {
+            Ok(statement) => send::copy_encoded(client, &statement, rows).await,
+            Err(error) => Err(error),
+        };
+        match sent {
+            Ok(()) => self.check_deferred(client).await.map_err(|refused| refused.error),
+            Err(SendError::Row(error)) => Err(error),
+            Err(SendError::Server(error, _)) => Err(item_error(&self.purpose(), error)),
+        }
     }
 
     fn form_for(&self, plan: &Plan, rows: usize) -> WriteForm {

@@ -6,7 +6,7 @@ mod settings;
 use std::marker::PhantomData;
 
 use oxbatch_core::StepContext;
-use oxbatch_core::item::{Checkpoint, ItemError, ItemWriter};
+use oxbatch_core::item::{Checkpoint, EncodedOutputs, ItemError, ItemWriter, OutputEncoder};
 use oxbatch_core::repository::ChunkTransaction;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::types::ToSql;
@@ -172,6 +172,28 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
             Err(again) if again.error.position().is_some() => again.error,
             _ => refused.error,
         })
+    }
+
+    fn encoder(&self) -> Option<Box<dyn OutputEncoder<T>>>
+    where
+        Self: 'static,
+    {
+        // A target with a checkpoint of its own compares the rows.
+        if let Target::Remote { once: Some(_), .. } = &self.target {
+            return None;
+        }
+        self.rows.encoder().map(|encoder| Box::new(encoder) as Box<dyn OutputEncoder<T>>)
+    }
+
+    async fn write_encoded(
+        &mut self,
+        outputs: &EncodedOutputs,
+        transaction: &mut dyn ChunkTransaction,
+    ) -> Result<(), ItemError> {
+        let chunk = self.begin(transaction).await?;
+        chunk.rows.write_encoded(chunk.client, &outputs.bytes).await?;
+        self.now.rows = self.committed.rows + outputs.outputs as u64;
+        Ok(())
     }
 
     async fn flush(&mut self) -> Result<Option<Checkpoint>, ItemError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use oxbatch_core::StepContext;
-use oxbatch_core::item::{Checkpoint, ItemError, ItemWriter};
+use oxbatch_core::item::{Checkpoint, EncodedOutputs, ItemError, ItemWriter, OutputEncoder};
 use oxbatch_core::repository::ChunkTransaction;
 use serde::Serialize;
 
@@ -122,6 +122,21 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for TableWriter<T> {
 
     async fn write(&mut self, outputs: &[T], transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
         ask!(&mut self.on, writer => writer.write(outputs, transaction).await)
+    }
+
+    fn encoder(&self) -> Option<Box<dyn OutputEncoder<T>>>
+    where
+        Self: 'static,
+    {
+        ask!(&self.on, writer => writer.encoder())
+    }
+
+    async fn write_encoded(
+        &mut self,
+        outputs: &EncodedOutputs,
+        transaction: &mut dyn ChunkTransaction,
+    ) -> Result<(), ItemError> {
+        ask!(&mut self.on, writer => writer.write_encoded(outputs, transaction).await)
     }
 
     async fn flush(&mut self) -> Result<Option<Checkpoint>, ItemError> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use oxbatch_core::item::{Checkpoint, ErrorKind, IteratorReader};
+use oxbatch_core::item::{BlockReader, Checkpoint, EncodedOutputs, ErrorKind, IteratorReader, OutputEncoder};
 use oxbatch_core::repository::ChunkTransaction;
 use oxbatch_core::step::{Backoff, ReadAhead};
 use oxbatch_core::{
@@ -14,6 +14,7 @@ use oxbatch_core::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::blocks::{Blocks, Bytes, decoded};
 use super::plan::{Plan, Saves, Trouble};
 use crate::harness::Shared;
 
@@ -24,7 +25,7 @@ pub(super) type Counted = Shared<Option<u64>>;
 /// The written items, as a file holds them.
 pub(super) type Output = Shared<u64>;
 
-fn strikes(pending: &Pending, trouble: Trouble) -> bool {
+pub(super) fn strikes(pending: &Pending, trouble: Trouble) -> bool {
     pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&trouble)
 }
 
@@ -145,6 +146,11 @@ impl<I: Iterator<Item = u64> + Send> ItemReader for Reader<I> {
         }
         self.inner.checkpoint()
     }
+
+    fn split(&mut self, readers: usize) -> Vec<Box<dyn BlockReader<u64>>> {
+        // What is put into the contexts has its place among the items.
+        if self.plan.counts { Vec::new() } else { Blocks::split(self.next, &self.plan, &self.pending, readers) }
+    }
 }
 
 /// Doubles, filters every third, and meets troubles; every fourth item is waited for.
@@ -233,6 +239,18 @@ impl ItemWriter<u64> for Writer {
         Ok(())
     }
 
+    fn encoder(&self) -> Option<Box<dyn OutputEncoder<u64>>> {
+        Some(Box::new(Bytes))
+    }
+
+    async fn write_encoded(
+        &mut self,
+        outputs: &EncodedOutputs,
+        transaction: &mut dyn ChunkTransaction,
+    ) -> Result<(), ItemError> {
+        self.write(&decoded(outputs), transaction).await
+    }
+
     async fn flush(&mut self) -> Result<Option<Checkpoint>, ItemError> {
         if strikes(&self.pending, Trouble::Flush(self.last)) {
             return Err(ItemError::other("the disk is full"));
@@ -296,7 +314,9 @@ pub(super) fn job(plan: &Plan, node: &Node, pending: &Pending, counted: &Counted
     if let Some(time) = plan.chunk_time {
         step = step.chunk_time(time);
     }
-    if plan.ahead {
+    if let Some(workers) = plan.workers() {
+        step = step.workers(workers);
+    } else if plan.ahead {
         step = step.read_ahead(ReadAhead::Always);
     }
     step = match plan.saves {

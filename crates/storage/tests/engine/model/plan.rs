@@ -61,6 +61,10 @@ pub(super) struct Plan {
     pub(super) ahead: bool,
     pub(super) threads: u32,
     pub(super) in_flight: u32,
+    /// Workers that share the input, where nothing else is set that they take the place of.
+    pub(super) workers: Option<u32>,
+    /// Most items that one of them takes at once.
+    pub(super) block: u64,
     pub(super) saves: Saves,
     /// A node that dies takes with it what it had not made durable.
     pub(super) loses_power: bool,
@@ -92,6 +96,12 @@ impl Plan {
     /// Returns whether its processor sees all items, and so may put something into the contexts.
     pub(super) fn has_one_processor(&self) -> bool {
         self.threads == 1 && self.in_flight == 1
+    }
+
+    /// The workers of the step. A reader that puts something into the contexts has its place among the items, so its
+    /// input is not shared.
+    pub(super) fn workers(&self) -> Option<u32> {
+        self.workers.filter(|_| self.has_one_processor() && self.chunk_time.is_none() && !self.counts)
     }
 
     /// The outputs of the first items when nothing goes wrong but with themselves.
@@ -135,13 +145,14 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
     let limits = (1..13_u32, prop::option::weighted(0.3, 1..40_u64), time);
     let saves = (saves, any::<bool>(), prop::bool::weighted(0.3));
     let workers = (prop_oneof![2 => Just(1), 1 => 2..5_u32], prop_oneof![2 => Just(1), 1 => 2..6_u32]);
-    (1..60_u64, limits, 0..3_u32, any::<bool>(), workers, saves).prop_flat_map(
+    let shared = (prop_oneof![Just(None), Just(Some(1)), Just(Some(2)), Just(Some(7))], 1..20_u64);
+    (1..60_u64, limits, 0..3_u32, any::<bool>(), (workers, shared), saves).prop_flat_map(
         |(
             items,
             (chunk_size, chunk_bytes, chunk_time),
             retries,
             ahead,
-            (threads, in_flight),
+            ((threads, in_flight), (workers, block)),
             (saves, loses_power, counts),
         )| {
             let bad = prop::collection::btree_set((0..3_u8, 0..items), 0..6);
@@ -154,6 +165,8 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
                 ahead,
                 threads,
                 in_flight,
+                workers,
+                block,
                 saves,
                 loses_power,
                 counts,
@@ -177,6 +190,8 @@ pub(super) fn counted_too_early() -> Plan {
         ahead: false,
         threads: 1,
         in_flight: 4,
+        workers: None,
+        block: 1,
         saves: Saves::Never,
         loses_power: true,
         troubles: BTreeSet::from([OpenReader, Write(1), Finish, DieWriting(20)]),

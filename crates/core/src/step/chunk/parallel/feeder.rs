@@ -60,7 +60,7 @@ impl<R: ItemReader + 'static, O: Send> Feeder<R, O> {
                     break;
                 }
                 Ok(Read::Skipped) => {}
-                Ok(Read::Late | Read::Stopped) => break,
+                Ok(Read::Late | Read::Stopped | Read::BlockEnd) => break,
                 Err(interrupt) => {
                     self.deal(&mut items).await?;
                     self.send(Feed::Interrupt(interrupt)).await?;
