@@ -104,10 +104,6 @@ mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod trace_parent;
-#[cfg(feature = "otlp")]
-mod traces;
-#[cfg(not(feature = "otlp"))]
-#[path = "no_traces.rs"]
 mod traces;
 mod trail;
 mod user;

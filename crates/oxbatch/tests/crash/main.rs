@@ -8,7 +8,7 @@
 
 mod jobs;
 mod output;
-#[path = "../own_service/mod.rs"]
+#[path = "../logs/own_service.rs"]
 mod own_service;
 mod service;
 mod store;

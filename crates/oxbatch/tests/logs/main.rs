@@ -4,7 +4,6 @@
 #![expect(clippy::print_stdout, reason = "a test program without a harness reports by itself")]
 
 mod jobs;
-#[path = "../own_service/mod.rs"]
 mod own_service;
 
 use std::io::{BufRead, BufReader, Read, Write};

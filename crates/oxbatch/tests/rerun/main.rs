@@ -5,7 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a test program without a harness reports by itself")]
 
 mod jobs;
-#[path = "../own_service/mod.rs"]
+#[path = "../logs/own_service.rs"]
 mod own_service;
 mod service;
 

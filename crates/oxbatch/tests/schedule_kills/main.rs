@@ -5,7 +5,7 @@
 //! `OXBATCH_SCHEDULE_KILLS=300` for more.
 #![expect(clippy::print_stdout, reason = "a test program without a harness reports by itself")]
 
-#[path = "../own_service/mod.rs"]
+#[path = "../logs/own_service.rs"]
 mod own_service;
 
 use std::io::{BufRead, BufReader};

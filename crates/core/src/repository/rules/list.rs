@@ -46,9 +46,9 @@ pub fn backstep_to_note(create_time: Timestamp, newest: Option<Timestamp>) -> Op
     (microseconds > micros(UNNOTED_BACKSTEP)).then_some(microseconds)
 }
 
-/// The creation times by which the ids of a list are bounded. The last execution before `from` has a smaller id than all
-/// that are in the list, and the first at or after `to` a greater one: of two executions the one with the smaller id is
-/// created at most the back-step later.
+/// The creation times by which the ids of a list are bounded. The last execution before `from` has a smaller id than
+/// all that are in the list, and the first at or after `to` a greater one: of two executions the one with the smaller
+/// id is created at most the back-step later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BoundingTimes {
     /// The bound of the smallest id.
