@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// The span of the caller of a launch: the header `traceparent` of W3C Trace Context, level 1.
 ///
 /// ```
-/// use oxbatch_core::execution::TraceParent;
+/// use oxbatch::execution::TraceParent;
 ///
 /// let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 /// let parent: TraceParent = text.parse().unwrap();
