@@ -79,6 +79,9 @@ impl BulkFilterView {
         if let Some(wrong) = self.ids.iter().find(|id| **id < 1) {
             return Err(format!("ids: {wrong} is no id of an execution"));
         }
+        if let Some(wrong) = self.instance.filter(|id| *id < 1) {
+            return Err(format!("instance: {wrong} is no id of an instance"));
+        }
         let statuses = self.status.iter().map(|text| text.to_ascii_uppercase().parse::<Status>());
         let parameters =
             self.parameter.iter().map(|text| text.parse().map_err(|error: String| format!("parameter: {error}")));

@@ -84,6 +84,7 @@ async fn what_is_no_bulk_is_refused() {
         json!({"action": "STOP", "filter": {"status": ["BAD"]}}),
         json!({"action": "STOP", "filter": {"from": "yesterday"}}),
         json!({"action": "STOP", "filter": {"colour": "red"}}),
+        json!({"action": "STOP", "filter": {"instance": 0}}),
         json!({"action": "STOP"}),
     ] {
         bulk(&service, wrong).await.problem(422);
