@@ -1,5 +1,5 @@
-//! The numbers of executions of jobs by status: counted for each answer as long as that is quick, and of a long history
-//! now and then, beside the answers.
+//! The numbers of executions of jobs by status: counted for each answer while they are few, and of a long history now
+//! and then, beside the answers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use oxbatch_core::repository::{JobRepository, RepositoryError, StatusCounts};
 use tokio::sync::Mutex as Turn;
 
-/// Counting that takes less is done for each answer.
-const QUICK: Duration = Duration::from_millis(10);
+/// Fewer executions are counted for each answer, however busy the machine is.
+const FEW: i64 = 50_000;
 /// Counting takes at most one part in so many of the time of a processor.
 const PAUSES: u32 = 30;
 /// Counts that are older are waited for.
@@ -48,9 +48,9 @@ enum Use {
     Count,
 }
 
-/// The use of counts of an age, by the time that it took to count them.
-fn use_of(age: Duration, took: Duration) -> Use {
-    if took < QUICK || age > MOST_AGE {
+/// The use of counts of an age, by the number of executions and the time that it took to count them.
+fn use_of(age: Duration, executions: i64, took: Duration) -> Use {
+    if executions < FEW || age > MOST_AGE {
         Use::Count
     } else if age <= took * PAUSES {
         Use::Fresh
@@ -71,7 +71,8 @@ impl JobCounts {
             Arc::clone(jobs.entry(job.to_owned()).or_default())
         };
         let Some(kept) = of_job.kept() else { return of_job.count(repository.as_ref(), job, Instant::now()).await };
-        match use_of(kept.counted.elapsed(), kept.took) {
+        let executions = kept.counts.iter().map(|(_, count)| count).sum();
+        match use_of(kept.counted.elapsed(), executions, kept.took) {
             Use::Fresh => Ok(kept.counts),
             Use::Count => of_job.count(repository.as_ref(), job, Instant::now()).await,
             Use::Stale => {
@@ -122,18 +123,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_quick_is_counted_each_time_and_what_takes_long_now_and_then() {
+    fn few_are_counted_each_time_and_many_now_and_then() {
         let millis = Duration::from_millis;
-        for (age, took, expected) in [
-            (0, 9, Use::Count),
-            (0, 10, Use::Fresh),
-            (3_000, 100, Use::Fresh),
-            (3_001, 100, Use::Stale),
-            (60_000, 100, Use::Stale),
-            (60_001, 100, Use::Count),
-            (60_001, 10_000, Use::Count),
+        for (age, executions, took, expected) in [
+            (0, FEW - 1, 1_000, Use::Count),
+            (0, FEW, 10, Use::Fresh),
+            (3_000, FEW, 100, Use::Fresh),
+            (3_001, FEW, 100, Use::Stale),
+            (60_000, FEW, 100, Use::Stale),
+            (60_001, FEW, 100, Use::Count),
+            (60_001, FEW, 10_000, Use::Count),
         ] {
-            assert_eq!(use_of(millis(age), millis(took)), expected, "{age} {took}");
+            assert_eq!(use_of(millis(age), executions, millis(took)), expected, "{age} {executions} {took}");
         }
     }
 }

@@ -42,8 +42,7 @@ pub struct JobView {
     /// Its newest execution.
     #[schema(required)]
     pub(crate) last_execution: Option<ExecutionView>,
-    /// The number of its executions by status. Of a job whose executions take long to count, some hundred thousand, as
-    /// it was up to a minute ago.
+    /// The number of its executions by status. Of a job with 50,000 executions or more, as it was up to a minute ago.
     pub(crate) counts: CountsView,
 }
 

@@ -21,6 +21,9 @@ const EVERY: Duration = Duration::from_secs(2);
 /// Spans that are sent at once.
 const BATCH: usize = 512;
 
+/// Executions whose links are kept until they end.
+const MOST_LINKS: usize = 10_000;
+
 /// The state of the task.
 pub(super) struct Sending {
     exporter: Exporter,
@@ -59,6 +62,10 @@ impl Sending {
         match message {
             Message::Began(execution) => {
                 let links = links::find(&execution, self.repository.as_ref()).await;
+                // Those of ends that were dropped would stay for ever.
+                if self.links.len() >= MOST_LINKS {
+                    self.links.clear();
+                }
                 if !links.is_empty() {
                     self.links.insert(execution.id, links);
                 }
