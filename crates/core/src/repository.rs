@@ -334,12 +334,22 @@ pub trait ChunkTransaction: Send {
         false
     }
 
+    /// Waits for the answers to what writers have sent and not waited for. Whatever comes between a write and its commit
+    /// and must know how the write ended asks for it; `check` and `commit` wait in any case.
+    ///
+    /// # Errors
+    /// [`RepositoryError::WriteFailed`] with the error of the write: only `rollback` may follow.
+    fn settle(&mut self) -> RepositoryFuture<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Checks what only a commit checks of the rows that a writer has written, as deferred foreign keys are: for a
     /// trial of a part of a chunk. It commits nothing, and what was written may be gone after it: only `rollback` may
     /// follow.
     ///
     /// # Errors
-    /// [`RepositoryError::RowsRefused`] when a commit would be refused for the rows.
+    /// [`RepositoryError::RowsRefused`] when a commit would be refused for the rows,
+    /// [`RepositoryError::WriteFailed`] when they were refused already.
     fn check(&mut self) -> RepositoryFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
@@ -348,7 +358,8 @@ pub trait ChunkTransaction: Send {
     ///
     /// # Errors
     /// [`RepositoryError::LeaseLost`] when another node owns the execution by now, [`RepositoryError::RowsRefused`]
-    /// when the rows of a writer break a constraint that is checked no earlier: everything is rolled back.
+    /// when the rows of a writer break a constraint that is checked no earlier, [`RepositoryError::WriteFailed`] when
+    /// they were refused and no answer was waited for before: everything is rolled back.
     fn commit<'a>(&'a mut self, save: ChunkSave<'a>) -> RepositoryFuture<'a, ChunkAck>;
 
     /// Rolls back what was written since the last commit.

@@ -11,6 +11,8 @@ mod sqlite_writer;
 mod table;
 
 #[cfg(feature = "postgres")]
+pub(crate) use postgres::item_error;
+#[cfg(feature = "postgres")]
 pub use postgres::{PostgresReader, PostgresWriter, WriteForm};
 pub use sqlite_cursor_reader::SqliteCursorReader;
 pub use sqlite_reader::SqliteReader;

@@ -41,6 +41,7 @@ use tokio_postgres::Client;
 
 use crate::presence::{Absent, Presence};
 use crate::upgrade::Upgrade;
+pub(crate) use chunk::CopyStream;
 pub use chunk::PostgresChunkTransaction;
 use connect::{Connector, Purpose, unusable};
 use notifications::Bulletin;

@@ -1,7 +1,7 @@
 //! The errors of a repository.
 
 use crate::execution::{ContextError, ExecutionId, IllegalTransition, Status};
-use crate::item::BoxError;
+use crate::item::{BoxError, ErrorKind, ItemError};
 use crate::repository::Missing;
 
 /// Why a repository could not do what it was asked. Nothing was changed.
@@ -84,6 +84,13 @@ pub enum RepositoryError {
         #[source]
         source: BoxError,
     },
+    /// The rows that a writer has sent for the chunk were refused after its write had returned: the error is that of the
+    /// write. Nothing of the chunk was committed.
+    #[error("failed to write: {error}")]
+    WriteFailed {
+        /// What the writer would have said, if it had waited for the answer.
+        error: Box<ItemError>,
+    },
     /// The job's context cannot be saved: with what other steps have put into it, it is too large.
     #[error(transparent)]
     Context(#[from] ContextError),
@@ -144,6 +151,15 @@ impl RepositoryError {
     /// Returns whether the same call may succeed a moment later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::WaitStopped { .. } | Self::Full { .. })
+    }
+
+    /// The error of a writer that has met it.
+    pub fn into_item_error(self) -> ItemError {
+        match self {
+            Self::WriteFailed { error } => *error,
+            error if error.is_transient() => ItemError::new(ErrorKind::Transient, error),
+            error => ItemError::other(error),
+        }
     }
 
     /// Returns whether the store itself is lost to this process, so that no call can succeed any more.

@@ -18,6 +18,7 @@ mod table;
 mod table_rows;
 mod writer;
 
+pub(crate) use error::item_error;
 pub use reader::PostgresReader;
 pub use table_rows::WriteForm;
 pub use writer::PostgresWriter;

@@ -1,6 +1,7 @@
 //! The transactions of a chunk step: the author's rows, the checkpoint and the counters commit together.
 
 mod connection;
+mod copy;
 mod more;
 mod phase;
 mod save;
@@ -20,12 +21,15 @@ use super::pool::Patience;
 use super::saves::SavesOfStep;
 use crate::error::DatabaseError;
 use connection::{ChunkConnection, NewerSave};
+pub(crate) use copy::CopyStream;
+use copy::RunningCopy;
 use phase::Phase;
 use save::Saved;
 
 const BEGIN: &str = "begin a chunk";
 const COMMIT: &str = "commit a chunk";
 const CHECK: &str = "check a chunk";
+const WRITE: &str = "write a chunk";
 
 /// The transaction of a chunk in the repository's own database.
 ///
@@ -39,6 +43,8 @@ pub struct PostgresChunkTransaction {
     fence: StepFence,
     phase: Phase,
     connection: Option<ChunkConnection>,
+    /// The rows of a writer that are on their way in what has begun.
+    copy: Option<RunningCopy>,
     /// Connections opened so far.
     opened: u64,
     /// The next commit waits for the disk.
@@ -57,6 +63,7 @@ impl PostgresChunkTransaction {
             fence,
             phase: Phase::default(),
             connection: None,
+            copy: None,
             opened: 0,
             durable: false,
             saves,
@@ -81,8 +88,9 @@ impl PostgresChunkTransaction {
     /// Whoever commits or rolls back on the connection itself gives the guarantee up.
     ///
     /// # Errors
-    /// When the database cannot be reached.
+    /// When the database cannot be reached, or has refused rows that a writer has sent before.
     pub async fn client(&mut self) -> Result<&Client, RepositoryError> {
+        self.end_copy().await.map_err(|error| error.into_repository(WRITE))?;
         self.begin().await.map_err(|error| error.into_repository(BEGIN))?;
         match &self.connection {
             Some(connection) => Ok(&connection.client),
@@ -132,6 +140,7 @@ impl PostgresChunkTransaction {
     /// Rolls back on the connection; one on which that fails is closed, which undoes it too. The answer is whether it
     /// lives.
     async fn undo_begun(&mut self) -> bool {
+        self.copy = None;
         if let (true, Some(connection)) = (self.phase.has_begun(), &self.connection)
             && connection.client.batch_execute("ROLLBACK").await.is_err()
         {
@@ -163,8 +172,13 @@ impl ChunkTransaction for PostgresChunkTransaction {
         self.phase.was_lost()
     }
 
+    fn settle(&mut self) -> RepositoryFuture<'_, ()> {
+        async move { self.end_copy().await.map_err(|error| error.into_repository(WRITE)) }.boxed()
+    }
+
     fn check(&mut self) -> RepositoryFuture<'_, ()> {
         async move {
+            self.settle().await?;
             let (true, Some(connection)) = (self.phase.has_begun(), &self.connection) else { return Ok(()) };
             let checked = connection.client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await;
             checked.map_err(|error| rows_refused(error).into_repository(CHECK))

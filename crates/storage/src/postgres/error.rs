@@ -98,6 +98,14 @@ impl StoreError {
         }
     }
 
+    /// The same, to go on with.
+    pub(super) fn into_sql(self) -> Result<Error, Self> {
+        match self {
+            Self::Database(ServerError::Sql(error)) => Ok(error),
+            other => Err(other),
+        }
+    }
+
     /// The connection is gone: nothing is known of what was asked last.
     pub(super) fn is_lost(&self) -> bool {
         self.of_server().is_some_and(is_lost)

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use super::{Hook, ItemListener, ItemListenerFactory};
 use crate::item::forward::forward_writer;
 use crate::item::{BoxError, ItemError, ItemWriter};
-use crate::repository::ChunkTransaction;
+use crate::repository::{ChunkTransaction, RepositoryError};
 use crate::step::StepContext;
 
 /// A writer with an [`ItemListener`] around it, of outputs that were made of `I`.
@@ -31,7 +31,11 @@ where
 {
     async fn write(&mut self, outputs: &[O], transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
         self.hook.before(|listener, context| listener.before_write(context, outputs))?;
-        let written = self.writer.write(outputs, transaction).await;
+        let written = match self.writer.write(outputs, transaction).await {
+            // The listener is told how the write has ended.
+            Ok(()) => transaction.settle().await.map_err(RepositoryError::into_item_error),
+            Err(error) => Err(error),
+        };
         match &written {
             Ok(()) => self.hook.after("after_write", |listener, context| listener.after_write(context, outputs)),
             Err(error) => {

@@ -230,7 +230,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
             rerun,
             time: (!skips.is_empty()).then(jiff::Timestamp::now),
         };
-        let ack = target.transaction.commit(save).await.map_err(Failure::Save)?;
+        let ack = target.transaction.commit(save).await?;
         self.contexts.commit(self.context.scope());
         self.set_counters(counters);
         self.waiting = Waiting::Nothing;

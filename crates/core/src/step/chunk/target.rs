@@ -85,6 +85,16 @@ impl Failure {
     }
 }
 
+impl From<RepositoryError> for Failure {
+    /// A write whose answer has come with that of the commit is a write.
+    fn from(error: RepositoryError) -> Self {
+        match error {
+            RepositoryError::WriteFailed { error } => Self::Output("write", *error),
+            error => Self::Save(error),
+        }
+    }
+}
+
 /// Waits for a write.
 async fn written(context: &StepContext, write: impl Future<Output = Result<(), ItemError>>) -> Result<(), Failure> {
     let mut write = std::pin::pin!(write);
@@ -121,12 +131,14 @@ impl<W> Target<'_, W> {
         W: ItemWriter<O>,
     {
         self.write(outputs).await?;
-        self.transaction.check().await.map_err(Failure::Save)
+        Ok(self.transaction.check().await?)
     }
 
     /// Writes what the chunk in hand goes on without, where that has an output.
     pub(super) async fn write_rejects(&mut self, skips: &KeptSkips) -> Result<(), Failure> {
         let Some(output) = self.rejects.as_mut().filter(|_| !skips.is_empty()) else { return Ok(()) };
+        // An error of the outputs must not be taken for one of the rejects.
+        self.transaction.settle().await?;
         let written = output.write(&skips.rejects(), self.transaction).await;
         written.map_err(|error| Failure::Output("write the rejects", error))
     }

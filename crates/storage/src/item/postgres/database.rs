@@ -1,7 +1,7 @@
 //! The databases of rows: the repository's own, or another one.
 
 use oxbatch_core::StepContext;
-use oxbatch_core::item::{ErrorKind, ItemError};
+use oxbatch_core::item::ItemError;
 use oxbatch_core::repository::RepositoryError;
 use tokio_postgres::Client;
 
@@ -38,14 +38,8 @@ impl Database {
                 )));
             }
         };
-        connected.map_err(repository_error)
+        connected.map_err(RepositoryError::into_item_error)
     }
-}
-
-/// The repository's error as one with an item.
-pub(super) fn repository_error(error: RepositoryError) -> ItemError {
-    let kind = if error.is_transient() { ErrorKind::Transient } else { ErrorKind::Other };
-    ItemError::new(kind, error)
 }
 
 /// Rows that the repository counts must not be forgotten by their own server, whatever its default is.

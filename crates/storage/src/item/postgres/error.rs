@@ -20,7 +20,7 @@ struct ServerError {
 }
 
 /// An error of the server's. `what` reads well behind "failed to": `write to table 'trades'`.
-pub(super) fn item_error(what: &str, error: Error) -> ItemError {
+pub(crate) fn item_error(what: &str, error: Error) -> ItemError {
     let Some(server) = error.as_db_error() else {
         // The connection is gone, or the value never left: the next attempt makes a new connection.
         let lost =

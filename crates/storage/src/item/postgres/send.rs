@@ -1,11 +1,10 @@
 //! The ways of the rows of a chunk to the server: COPY, arrays of whole columns, one statement for each row.
 
 use std::error::Error as StdError;
-use std::pin::pin;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::future::join;
-use futures_util::{SinkExt, poll};
+use futures_util::poll;
 use oxbatch_core::item::ItemError;
 use serde::Serialize;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
@@ -14,13 +13,11 @@ use tokio_postgres::{Client, Error, Statement};
 use super::decode::take_value;
 use super::encode::{Buffers, Slot};
 use super::plan::Plan;
+use crate::postgres::CopyStream;
 
 /// Bytes of a message: large enough that their number does not count, small enough that the server works on one while
 /// the next is encoded.
 const MESSAGE: usize = 64 * 1024;
-/// Signature, flags, no extension.
-const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-const TRAILER: i16 = -1;
 
 /// The error of a write.
 pub(super) enum SendError {
@@ -91,81 +88,97 @@ fn values(row: &Bytes) -> Vec<Raw> {
     values
 }
 
-/// Writes rows by COPY. The first message is encoded while the server makes ready, the others while it works on the
-/// last. With `numbered`, the place of each row goes before its columns.
-pub(super) async fn copy<'r, T: Serialize + 'r>(
-    client: &Client,
-    statement: &Statement,
-    plan: &Plan,
-    buffers: &mut Buffers,
-    mut rows: impl Rows<&'r T>,
-) -> Result<(), SendError> {
-    buffers.clear();
-    let numbered = plan.staged.is_some();
-    let width = plan.width + i16::from(numbered);
-    let mut encode = |buffers: &mut Buffers| -> Result<bool, SendError> {
-        for (index, row) in rows.by_ref() {
-            let out = buffers.rows_mut();
+/// Rows as the messages of a COPY.
+pub(super) struct Messages<'a, R> {
+    plan: &'a Plan,
+    buffers: &'a mut Buffers,
+    rows: R,
+}
+
+impl<'a, 'r, T: Serialize + 'r, R: Iterator<Item = (usize, &'r T)>> Messages<'a, R> {
+    /// The messages for `rows`, which begin the COPY if it is `new`. The place of each row goes before its columns where
+    /// the plan has a table in between.
+    pub(super) fn new(plan: &'a Plan, buffers: &'a mut Buffers, rows: R, new: bool) -> Self {
+        buffers.clear();
+        if new {
+            buffers.rows_mut().put_slice(CopyStream::HEADER);
+        }
+        Self { plan, buffers, rows }
+    }
+
+    /// The first of them, encoded while the server makes ready.
+    pub(super) async fn first(&mut self) -> Result<Option<Bytes>, SendError> {
+        // Lets the connection send the statement before.
+        tokio::task::yield_now().await;
+        self.next()
+    }
+
+    /// The next of them; none behind the last row.
+    pub(super) fn next(&mut self) -> Result<Option<Bytes>, SendError> {
+        let numbered = self.plan.staged.is_some();
+        let width = self.plan.width + i16::from(numbered);
+        for (index, row) in self.rows.by_ref() {
+            let out = self.buffers.rows_mut();
             out.put_i16(width);
             if numbered {
                 out.put_i32(8);
                 out.put_u64(index as u64 + 1);
             }
-            put_row(buffers, row, &plan.slots, index)?;
-            if buffers.rows_mut().len() >= MESSAGE {
-                return Ok(true);
+            put_row(self.buffers, row, &self.plan.slots, index)?;
+            if self.buffers.rows_mut().len() >= MESSAGE {
+                break;
             }
         }
-        Ok(false)
-    };
-    buffers.rows_mut().put_slice(HEADER);
-    let first = async {
-        // Lets the connection send the statement before.
-        tokio::task::yield_now().await;
-        encode(buffers)
-    };
-    let (sink, first) = join(client.copy_in::<_, Bytes>(statement), first).await;
-    let mut more = first?;
-    let mut sink = pin!(sink?);
-    while more {
-        let message = buffers.rows_mut().split().freeze();
-        feed(&mut sink, message).await?;
-        more = encode(buffers)?;
+        let message = self.buffers.rows_mut().split().freeze();
+        Ok(Some(message).filter(|message| !message.is_empty()))
     }
-    buffers.rows_mut().put_i16(TRAILER);
-    let message = buffers.rows_mut().split().freeze();
-    feed(&mut sink, message).await?;
-    sink.finish().await?;
-    Ok(())
+
+    /// Sends them, with the first of them first; the others are encoded while the server works on the last.
+    pub(super) async fn send(&mut self, stream: &mut CopyStream, first: Option<Bytes>) -> Result<(), SendError> {
+        let mut message = first;
+        while let Some(bytes) = message {
+            stream.feed(bytes).await?;
+            message = self.next()?;
+        }
+        Ok(())
+    }
 }
 
-/// Writes rows by COPY that are encoded already.
+/// Writes rows by COPY, and waits for its end.
+pub(super) async fn copy<'r, T: Serialize + 'r>(
+    client: &Client,
+    statement: &Statement,
+    plan: &Plan,
+    buffers: &mut Buffers,
+    rows: impl Rows<&'r T>,
+) -> Result<(), SendError> {
+    let mut messages = Messages::new(plan, buffers, rows, true);
+    let (stream, first) = join(CopyStream::open(client, statement), messages.first()).await;
+    let (first, mut stream) = (first?, stream?);
+    messages.send(&mut stream, first).await?;
+    Ok(stream.finish().await?)
+}
+
+/// Writes rows by COPY that are encoded already, and waits for its end.
 pub(super) async fn copy_encoded(client: &Client, statement: &Statement, rows: &[u8]) -> Result<(), SendError> {
-    let mut sink = pin!(client.copy_in::<_, Bytes>(statement).await?);
-    let mut pieces = rows.chunks(MESSAGE);
-    let mut message = BytesMut::with_capacity(HEADER.len() + MESSAGE.min(rows.len()));
-    message.put_slice(HEADER);
-    message.put_slice(pieces.next().unwrap_or_default());
-    feed(&mut sink, message.freeze()).await?;
-    for piece in pieces {
-        feed(&mut sink, Bytes::copy_from_slice(piece)).await?;
-    }
-    feed(&mut sink, Bytes::copy_from_slice(&TRAILER.to_be_bytes())).await?;
-    sink.finish().await?;
-    Ok(())
+    let mut stream = CopyStream::open(client, statement).await?;
+    send_encoded(&mut stream, rows, true).await?;
+    Ok(stream.finish().await?)
 }
 
-type Sink<'a> = std::pin::Pin<&'a mut tokio_postgres::CopyInSink<Bytes>>;
-
-/// Hands a message over. A sink that the server has closed has an answer that says why.
-async fn feed(sink: &mut Sink<'_>, message: Bytes) -> Result<(), SendError> {
-    match sink.feed(message).await {
-        Ok(()) => Ok(()),
-        Err(closed) => match sink.as_mut().finish().await {
-            Err(error) if error.as_db_error().is_some() => Err(error.into()),
-            _ => Err(closed.into()),
-        },
+/// Sends rows that are encoded already, which begin the COPY if it is `new`.
+pub(super) async fn send_encoded(stream: &mut CopyStream, rows: &[u8], new: bool) -> Result<(), Error> {
+    let mut pieces = rows.chunks(MESSAGE);
+    let mut message = BytesMut::with_capacity(CopyStream::HEADER.len() + MESSAGE.min(rows.len()));
+    if new {
+        message.put_slice(CopyStream::HEADER);
     }
+    message.put_slice(pieces.next().unwrap_or_default());
+    stream.feed(message.freeze()).await?;
+    for piece in pieces {
+        stream.feed(Bytes::copy_from_slice(piece)).await?;
+    }
+    Ok(())
 }
 
 /// The columns of all rows as arrays, the values of one statement.

@@ -1,5 +1,7 @@
 //! The rows of a chunk into a table, in the form that is best for their number.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use oxbatch_core::item::{ErrorKind, ItemError};
 use serde::Serialize;
 use tokio_postgres::{Client, Statement};
@@ -8,7 +10,7 @@ use super::encode::Buffers;
 use super::error::item_error;
 use super::plan::{Action, Plan};
 use super::row_encoder::RowEncoder;
-use super::send::{self, Rows, SendError};
+use super::send::{self, Messages, Rows, SendError};
 use super::table::Table;
 use crate::item::row;
 
@@ -38,6 +40,8 @@ pub enum WriteForm {
 /// A table, and what rows of one shape need to be written to it.
 #[derive(Debug)]
 pub(super) struct TableRows {
+    /// Which of the writers of a connection it is.
+    pub(super) number: u64,
     pub(super) name: String,
     pub(super) action: Action,
     pub(super) only: Option<Vec<String>>,
@@ -64,7 +68,9 @@ enum Prepared {
 
 impl TableRows {
     pub(super) fn new(name: String) -> Self {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
         Self {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             name,
             action: Action::Insert,
             only: None,
@@ -150,6 +156,34 @@ impl TableRows {
         matches!(self.form, WriteForm::Auto | WriteForm::Copy).then(|| RowEncoder::new(plan, self.form))
     }
 
+    /// True if so many rows go straight into the table by COPY, and nothing has to follow them.
+    pub(super) fn streams(&self, rows: usize) -> bool {
+        let goes_by_copy = |plan: &Plan| plan.staged.is_none() && self.form_for(plan, rows) == WriteForm::Copy;
+        !self.checks_deferred() && self.plan.as_ref().is_some_and(goes_by_copy)
+    }
+
+    /// The statement of such a COPY, if the connection knows it.
+    pub(super) fn known_copy(&self) -> Option<Statement> {
+        let known = self.prepared.iter().find(|(prepared, _)| *prepared == Prepared::Copy);
+        known.map(|(_, statement)| statement.clone())
+    }
+
+    /// The statement of such a COPY.
+    pub(super) async fn prepare_copy(&mut self, client: &Client) -> Result<Statement, SendError> {
+        let sql = self.plan.as_ref().and_then(|plan| plan.copy.clone());
+        self.statement(client, Prepared::Copy, sql.as_deref()).await
+    }
+
+    /// Rows as the messages of such a COPY.
+    pub(super) fn messages<'a, 'r, T: Serialize + 'r>(
+        &'a mut self,
+        outputs: &'r [T],
+        new: bool,
+    ) -> Result<Messages<'a, impl Rows<&'r T>>, SendError> {
+        let Some(plan) = &self.plan else { return Err(SendError::Row(not_looked_up())) };
+        Ok(Messages::new(plan, &mut self.rows, outputs.iter().enumerate(), new))
+    }
+
     /// Writes rows by COPY that such an encoder has encoded.
     ///
     /// # Errors
@@ -227,9 +261,13 @@ impl TableRows {
         Err(WriteError { error, another_attempt })
     }
 
+    fn checks_deferred(&self) -> bool {
+        !self.leaves_deferred && self.table.as_ref().is_some_and(|table| table.defers)
+    }
+
     /// Checks what the commit would check: there it would be no error of the rows, which can be skipped.
     async fn check_deferred(&self, client: &Client) -> Result<(), WriteError> {
-        if self.leaves_deferred || !self.table.as_ref().is_some_and(|table| table.defers) {
+        if !self.checks_deferred() {
             return Ok(());
         }
         let checked = client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await;

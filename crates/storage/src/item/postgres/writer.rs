@@ -2,6 +2,7 @@
 
 mod chunk;
 mod settings;
+mod stream;
 
 use std::marker::PhantomData;
 
@@ -156,10 +157,15 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
         {
             transaction.make_next_durable();
         }
+        if self.streams(outputs.len()) {
+            self.stream(outputs, transaction).await?;
+            self.now.rows += outputs.len() as u64;
+            return Ok(());
+        }
         let written = self.begin(transaction).await?.write(outputs, Located::No).await;
         let refused = match written {
             Ok(()) => {
-                self.now.rows = self.committed.rows + outputs.len() as u64;
+                self.now.rows += outputs.len() as u64;
                 return Ok(());
             }
             Err(refused) if refused.another_attempt => refused,
@@ -190,9 +196,13 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
         outputs: &EncodedOutputs,
         transaction: &mut dyn ChunkTransaction,
     ) -> Result<(), ItemError> {
-        let chunk = self.begin(transaction).await?;
-        chunk.rows.write_encoded(chunk.client, &outputs.bytes).await?;
-        self.now.rows = self.committed.rows + outputs.outputs as u64;
+        if self.streams(outputs.outputs) {
+            self.stream_encoded(outputs, transaction).await?;
+        } else {
+            let chunk = self.begin(transaction).await?;
+            chunk.rows.write_encoded(chunk.client, &outputs.bytes).await?;
+        }
+        self.now.rows += outputs.outputs as u64;
         Ok(())
     }
 

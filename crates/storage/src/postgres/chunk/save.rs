@@ -1,12 +1,13 @@
 //! The save of a chunk: one fenced statement, and what becomes of it when its answer is lost.
 
-use futures_util::future::join;
+use futures_util::future::{OptionFuture, join3};
 use oxbatch_core::execution::Status;
 use oxbatch_core::repository::{ChunkAck, ChunkSave, RepositoryError};
 use tokio_postgres::error::SqlState;
 
 use super::PostgresChunkTransaction;
 use super::connection::{NewerSave, REVISION};
+use super::copy::RunningCopy;
 use super::more::save_more;
 use crate::postgres::error::{ServerError, StoreError, rows_refused};
 use crate::postgres::pool::Patience;
@@ -80,12 +81,16 @@ impl PostgresChunkTransaction {
         if more {
             self.begin().await?;
         }
+        if more {
+            self.end_copy().await?;
+        }
         if !save.rerun.is_empty() {
             self.mark_rerun(save.rerun).await?;
         }
         let fence = self.fence;
         let begun = self.phase.has_begun();
         self.connected(NewerSave::Refused).await?;
+        let ending = self.copy.take().map(RunningCopy::finish);
         let Some(connection) = &self.connection else { return Err(ServerError::NoAnswer.into()) };
         let (revision, durable) = (self.saves.get(), self.durable);
         let counters = save.counters;
@@ -110,9 +115,15 @@ impl PostgresChunkTransaction {
         let saved = match (begun, more) {
             (false, _) => saving.await.map_err(StoreError::from),
             (true, false) => {
-                // Sent together: a save that fails turns the COMMIT into a ROLLBACK.
-                let (saved, committed) = join(saving, connection.client.batch_execute("COMMIT")).await;
-                saved.map_err(StoreError::from).and_then(|row| committed.map(|()| row).map_err(rows_refused))
+                // Sent together: rows or a save that fail turn the COMMIT into a ROLLBACK.
+                let ended = OptionFuture::from(ending);
+                let (ended, saved, committed) = join3(ended, saving, connection.client.batch_execute("COMMIT")).await;
+                match ended.transpose() {
+                    Ok(_) => {
+                        saved.map_err(StoreError::from).and_then(|row| committed.map(|()| row).map_err(rows_refused))
+                    }
+                    Err(error) => Err(error),
+                }
             }
             (true, true) => save_more(&connection.client, fence, save, durable, saving).await,
         };

@@ -1,14 +1,13 @@
 //! The transaction of a chunk in the target: its begin, its rows, its end without them.
 
 use oxbatch_core::item::ItemError;
-use oxbatch_core::repository::ChunkTransaction;
+use oxbatch_core::repository::{ChunkTransaction, RepositoryError};
 use serde::Serialize;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
 use super::{PostgresWriter, Target};
 use crate::item::once::{Ledger, fingerprint};
-use crate::item::postgres::database::repository_error;
 use crate::item::postgres::error::item_error;
 use crate::item::postgres::table_rows::{Located, TableRows, WriteError};
 use crate::postgres::PostgresChunkTransaction;
@@ -52,12 +51,12 @@ impl<T> PostgresWriter<T> {
         let (client, ledger) = match &mut self.target {
             Target::Repository { connection, .. } => {
                 let transaction = PostgresChunkTransaction::of(transaction)?;
-                transaction.client().await.map_err(repository_error)?;
+                transaction.client().await.map_err(RepositoryError::into_item_error)?;
                 if transaction.connection_number() != *connection {
                     *connection = transaction.connection_number();
                     self.rows.forget_connection();
                 }
-                (transaction.client().await.map_err(repository_error)?, None)
+                (transaction.client().await.map_err(RepositoryError::into_item_error)?, None)
             }
             Target::Remote { remote, once } => {
                 let (client, is_new) = remote.connected().await?;
@@ -95,7 +94,7 @@ impl<T> PostgresWriter<T> {
     /// Undoes what the chunk has done in its transaction so far.
     pub(super) async fn undo(&mut self, transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
         match &mut self.target {
-            Target::Repository { .. } => transaction.rollback().await.map_err(repository_error)?,
+            Target::Repository { .. } => transaction.rollback().await.map_err(RepositoryError::into_item_error)?,
             Target::Remote { remote, .. } => remote.roll_back().await,
         }
         self.now.prepared = self.committed.prepared;
