@@ -263,7 +263,8 @@ pub trait ItemProcessor<I: Send>: Send {
 /// - Call order: `save_interval`, `inputs` and `open`; for each chunk `write` (once, never with an empty slice) and
 ///   `flush`, then the engine commits and calls `committed`, or rolls back and calls `rolled_back`; at the end of the
 ///   input `finish`, `flush`, a commit, `publish`; `close` at last, whatever happened.
-/// - A commit is a save of the repository, or it is joined with those of later chunks and saved with the last of them.
+/// - A commit is a save of the repository, or it is joined with those of later chunks and saved with the last of them;
+///   where the writer [says so](Self::joins_transactions), so is the transaction.
 ///   Before each save, joined or not, the engine calls `sync`: a checkpoint is never durable ahead of its output. The
 ///   save counts on everything that was flushed and not rolled back.
 /// - `flush` hands everything to the system and returns what `open` needs to cut back to this very point. What was
@@ -343,6 +344,14 @@ pub trait ItemWriter<O: Send + Sync>: Send {
     /// once, before `open`.
     fn save_interval(&self) -> Option<Duration> {
         None
+    }
+
+    /// True if several chunks may be written in one transaction, where the step
+    /// [joins saves](crate::step::ChunkStepBuilder::commit_every): each is written and flushed, then the engine commits
+    /// and calls `committed` once for all of them, or rolls back, calls `rolled_back` and writes them again, chunk by
+    /// chunk. Asked behind each chunk. A writer that says no, or that does not use the transaction, is not concerned.
+    fn joins_transactions(&self) -> bool {
+        false
     }
 
     /// The last flush is committed: it is now the point to cut back to.

@@ -74,6 +74,10 @@ macro_rules! forward_writer {
             $writer.save_interval()
         }
 
+        fn joins_transactions(&$this) -> bool {
+            $writer.joins_transactions()
+        }
+
         fn committed(&mut $this) {
             $writer.committed();
         }

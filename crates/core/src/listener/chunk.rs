@@ -15,7 +15,8 @@ use crate::step::StepContext;
 /// - The chunk was read and processed before: with [read-ahead](crate::step::ReadAhead), so were the first items behind
 ///   it.
 /// - `after_chunk` is called once the chunk is committed; where
-///   [saves are joined](crate::step::ChunkStepBuilder::commit_every), once it is written.
+///   [saves are joined](crate::step::ChunkStepBuilder::commit_every), once it is written. Chunks that shared a
+///   transaction which has failed are attempted again, by themselves.
 pub trait ChunkListener: Send + Sync + 'static {
     /// The chunk is to be written. An error rolls it back, as an error of the writer does; a transient one is repeated
     /// where the step's retry policy allows it.

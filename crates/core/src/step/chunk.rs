@@ -1,6 +1,7 @@
 //! A chunk step: its builder (`builder`), its loop (`run`), its reading half (`fill`) and its writing half (`commit`).
 
 mod ahead;
+mod apart;
 mod block;
 mod blocks;
 mod buffers;
@@ -32,6 +33,7 @@ mod run;
 mod sealed;
 mod settings;
 mod side_thread;
+mod span;
 mod standing;
 mod start;
 mod stopwatch;

@@ -6,7 +6,8 @@ use super::interrupt::{Interrupt, error_after, wait};
 use super::isolate::{Isolation, IsolationError};
 use super::sealed::Sealed;
 use super::settings::Rules;
-use super::standing::{Save, Standing};
+use super::span::Span;
+use super::standing::{Save, SaveTime, Standing};
 use super::stopwatch::CommitClock;
 use super::target::{Failure, Flushed, Target};
 use crate::execution::Counters;
@@ -34,6 +35,7 @@ pub(super) struct Commits<'a, R: ItemReader, O> {
     pub(super) rules: Rules<R>,
     pub(super) standing: Standing<'a, R::Item, O>,
     pub(super) clock: CommitClock,
+    pub(super) span: Span<R::Item, O>,
 }
 
 impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
@@ -50,15 +52,28 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
             self.standing.flushed(Flushed { writer, rejects });
             return Ok(hand.buffers);
         }
-        while let Err(failure) = self.attempt(target, &hand).await {
-            self.mend(target, &mut hand, failure).await?;
+        loop {
+            match self.attempt(target, &hand).await {
+                Ok(SaveTime::Together) => {
+                    self.tell(&hand);
+                    return Ok(self.span.keep(hand));
+                }
+                Ok(SaveTime::Now | SaveTime::Later) => break,
+                Err(failure) if self.span.is_empty() => self.mend(target, &mut hand, failure).await?,
+                Err(failure) => self.take_apart(target, Some(&mut hand), failure).await?,
+            }
         }
         target.committed();
+        self.tell(&hand);
+        Ok(hand.buffers)
+    }
+
+    /// Tells the listeners of a chunk that was written, and may wait for its save.
+    pub(super) fn tell(&self, hand: &Hand<R::Item, O>) {
         if let Some(listeners) = self.context.listeners() {
             listeners.after_chunk(self.context);
             listeners.on_skips(self.context, hand.skips.as_slice());
         }
-        Ok(hand.buffers)
     }
 
     /// Takes a sealed chunk: what it brings with it is saved from now on, and not without it.
@@ -87,12 +102,12 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         Ok(Hand { buffers, skips, totals, filtered, retries, read, progress, rerun, changed, before, tries })
     }
 
-    /// Writes the chunk in hand and commits it.
-    async fn attempt<W: ItemWriter<O>>(
+    /// Writes the chunk in hand and commits it, with the span before it, or leaves it to be saved with a later one.
+    pub(super) async fn attempt<W: ItemWriter<O>>(
         &mut self,
         target: &mut Target<'_, W>,
         hand: &Hand<R::Item, O>,
-    ) -> Result<(), Failure> {
+    ) -> Result<SaveTime, Failure> {
         self.clock.begin();
         if let Some(listeners) = self.context.listeners() {
             let begun = listeners.before_chunk(self.context);
@@ -107,26 +122,40 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         self.standing.flushed(target.flush().await?);
         self.clock.written();
         self.standing.add_totals(hand).map_err(Failure::Body)?;
-        if self.standing.may_wait(hand, target) {
-            self.standing.join(hand);
-            self.clock.end(&self.context.scope().live);
-            return Ok(());
+        match self.standing.save_time(hand, target) {
+            SaveTime::Together if self.span.takes(hand) => {
+                if self.span.is_empty() {
+                    self.span.begin(self.standing.mark());
+                }
+                self.standing.join(hand);
+                self.clock.end(&self.context.scope().live);
+                return Ok(SaveTime::Together);
+            }
+            SaveTime::Later => {
+                self.standing.join(hand);
+                self.clock.end(&self.context.scope().live);
+                return Ok(SaveTime::Later);
+            }
+            SaveTime::Together | SaveTime::Now => {}
         }
         let counters = hand.counted(self.standing.counters);
         let save = Save { counters, progress: hand.progress, skips: hand.skips.as_slice(), rerun: &hand.rerun };
         self.standing.save(target, save).await?;
+        self.span.committed();
         self.clock.end(&self.context.scope().live);
-        Ok(())
+        Ok(SaveTime::Now)
     }
 
     /// Takes the chunk in hand back, and makes it ready for another attempt, or ends the step.
-    async fn mend<W: ItemWriter<O>>(
+    pub(super) async fn mend<W: ItemWriter<O>>(
         &mut self,
         target: &mut Target<'_, W>,
         hand: &mut Hand<R::Item, O>,
         failure: Failure,
     ) -> Result<(), Interrupt> {
         let was_lost = self.roll_back(target, hand).await?;
+        // Its next attempt is at nobody else's cost.
+        hand.tries.alone = true;
         if let (Some(listeners), Some(message)) = (self.context.listeners(), failure.message()) {
             listeners.on_chunk_error(self.context, &message);
         }
@@ -172,7 +201,7 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
         self.standing.rolled_back();
         rolled_back?;
         let was_lost = target.transaction.was_lost();
-        self.save_waiting(target).await?;
+        self.standing.save_waiting(target, &self.rules.retry).await?;
         self.standing.exchange(&mut hand.before);
         Ok(was_lost)
     }
@@ -232,7 +261,17 @@ impl<R: ItemReader, O: Send + Sync> Commits<'_, R, O> {
 
     /// Saves the chunks that were written since the last save.
     pub(super) async fn save_waiting<W: ItemWriter<O>>(&mut self, target: &mut Target<'_, W>) -> Result<(), Interrupt> {
-        self.standing.save_waiting(target, &self.rules.retry).await
+        if self.span.is_empty() {
+            return self.standing.save_waiting(target, &self.rules.retry).await;
+        }
+        match self.standing.try_save_waiting(target).await {
+            Ok(()) => {
+                target.committed();
+                self.span.committed();
+                Ok(())
+            }
+            Err(failure) => self.take_apart(target, None, failure).await,
+        }
     }
 
     /// Ends the output: what closes it is committed, the ledger is checked, then it becomes visible.

@@ -44,6 +44,8 @@ pub(super) struct Tries {
     pub(super) losses: u32,
     /// Outputs that are out, one by one, by a writer that cannot roll back: they are not written again.
     pub(super) sent: usize,
+    /// It shares no transaction with others: an attempt of it, or of a span that it was in, has failed.
+    pub(super) alone: bool,
 }
 
 impl<I, O> Hand<I, O> {

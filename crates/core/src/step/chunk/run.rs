@@ -19,6 +19,7 @@ use super::process::Processing;
 use super::read::{Limits, Reading};
 use super::sealed::Sealed;
 use super::settings::{ChunkSize, Factory, ReadAhead, check_size};
+use super::span::Span;
 use super::standing::Standing;
 use super::stopwatch::{CommitClock, FillClock};
 use super::target::Target;
@@ -113,7 +114,8 @@ where
         let (result, closed) = match self.open(reading, processing, &mut target, &state).await {
             Ok(source) => {
                 let standing = Standing::new(&context, state, totals, joining);
-                let commits = Commits { context: &context, rules, standing, clock: CommitClock::default() };
+                let (clock, span) = (CommitClock::default(), Span::default());
+                let commits = Commits { context: &context, rules, standing, clock, span };
                 self.chunks(source, &mut target, commits).await
             }
             Err((error, closed)) => (Err(error), closed),

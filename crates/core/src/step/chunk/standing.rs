@@ -6,7 +6,7 @@ use super::interrupt::{Interrupt, wait};
 use super::joining::Joining;
 use super::sealed::Seal;
 use super::target::{Failure, Flushed, Target};
-use super::totals::TotalsLedger;
+use super::totals::{Sums, TotalsLedger};
 use crate::execution::{ContextError, Counters, ExecutionContext, SkippedItem, StepState, cause_chain};
 use crate::item::{ErrorKind, ItemError, ItemWriter};
 use crate::listener::RetryPhase;
@@ -14,6 +14,23 @@ use crate::repository::ChunkSave;
 use crate::step::body::BodyError;
 use crate::step::context::StepContext;
 use crate::step::policy::RetryPolicy;
+
+/// The save of a chunk that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SaveTime {
+    Now,
+    /// With a later chunk; nothing of it is in the transaction.
+    Later,
+    /// With a later chunk, in whose transaction it is.
+    Together,
+}
+
+/// The state behind some chunk, to go back to.
+pub(super) struct Mark {
+    counters: Counters,
+    waiting: Waiting,
+    totals: Option<Vec<Sums>>,
+}
 
 /// Chunks that are written and not saved yet.
 #[derive(Clone, Copy)]
@@ -140,17 +157,42 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         self.totals.as_ref().map_or(Ok(()), |totals| totals.check(self.context))
     }
 
-    /// True if a chunk that was written may be saved with a later one: nothing of it is in the transaction or the
-    /// contexts, and the last save is not long ago.
-    pub(super) fn may_wait<W>(&self, hand: &Hand<I, O>, target: &Target<'_, W>) -> bool {
-        let Some(joining) = &self.joining else { return false };
-        !(joining.is_due()
+    /// The time to save a chunk that was written. With a later one if the last save is not long ago, and nothing of it
+    /// is in the contexts; nor in the transaction, if the writer does not join those.
+    pub(super) fn save_time<W: ItemWriter<O>>(&self, hand: &Hand<I, O>, target: &Target<'_, W>) -> SaveTime {
+        let Some(joining) = &self.joining else { return SaveTime::Now };
+        if joining.is_due()
             || hand.changed
             || !hand.skips.is_empty()
             || !hand.rerun.is_empty()
             || self.contexts.job_changed()
-            || target.transaction.has_begun()
-            || Contexts::written(self.context.scope()))
+            || Contexts::written(self.context.scope())
+        {
+            return SaveTime::Now;
+        }
+        match target.transaction.has_begun() {
+            false => SaveTime::Later,
+            true if !hand.tries.alone && target.writer.joins_transactions() => SaveTime::Together,
+            true => SaveTime::Now,
+        }
+    }
+
+    /// The state behind the last chunk.
+    pub(super) fn mark(&self) -> Mark {
+        let totals = self.totals.as_ref().map(TotalsLedger::mark);
+        Mark { counters: self.counters, waiting: self.waiting, totals }
+    }
+
+    /// The chunks since the mark are rolled back, and none of them counts.
+    pub(super) fn go_back(&mut self, mark: Mark) {
+        self.counters = mark.counters;
+        if !self.has_lost() {
+            self.waiting = mark.waiting;
+        }
+        if let (Some(totals), Some(sums)) = (&mut self.totals, mark.totals) {
+            totals.go_back(sums);
+            self.context.scope().show_totals(totals.committed());
+        }
     }
 
     /// A chunk counts from now on, and waits for a save.
@@ -181,14 +223,9 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         target: &mut Target<'_, W>,
         retry: &RetryPolicy,
     ) -> Result<(), Interrupt> {
-        let Waiting::Chunks(progress) = self.waiting else { return Ok(()) };
-        if let Some(totals) = &mut self.totals {
-            totals.roll_back();
-        }
         let mut made = 0;
         loop {
-            let save = Save { counters: self.counters, progress, skips: &[], rerun: &[] };
-            let Err(failure) = self.commit(target, save).await else { return Ok(()) };
+            let Err(failure) = self.try_save_waiting(target).await else { return Ok(()) };
             let rolled_back = target.transaction.rollback().await;
             rolled_back.map_err(|error| BodyError::Failed(format!("failed to roll back: {}", cause_chain(&error))))?;
             match failure {
@@ -199,6 +236,19 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
                 failure => return Err(failure.fails(Some(self.context))),
             }
         }
+    }
+
+    /// Saves them once.
+    pub(super) async fn try_save_waiting<W: ItemWriter<O>>(
+        &mut self,
+        target: &mut Target<'_, W>,
+    ) -> Result<(), Failure> {
+        let Waiting::Chunks(progress) = self.waiting else { return Ok(()) };
+        if let Some(totals) = &mut self.totals {
+            totals.roll_back();
+        }
+        let save = Save { counters: self.counters, progress, skips: &[], rerun: &[] };
+        self.commit(target, save).await
     }
 
     /// Saves the state with the chunk in hand and commits, fenced by the lease.

@@ -59,6 +59,15 @@ impl Failure {
         }
     }
 
+    /// True if no chunk is tried again after it.
+    pub(super) fn ends_the_step(&self) -> bool {
+        match self {
+            Self::Stopped | Self::Body(BodyError::LeaseLost) => true,
+            Self::Save(RepositoryError::LeaseLost { .. } | RepositoryError::WaitStopped { .. }) => true,
+            Self::Output(..) | Self::Save(_) | Self::Body(_) => false,
+        }
+    }
+
     /// The action that failed, and its error that a policy is asked about; any other ends the step.
     pub(super) fn for_policies(self) -> Result<(&'static str, ItemError), Interrupt> {
         match self {

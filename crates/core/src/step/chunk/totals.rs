@@ -302,6 +302,17 @@ impl<I, O> TotalsLedger<I, O> {
         self.next.copy_from_slice(&self.committed);
     }
 
+    /// The sums as committed, to go back to.
+    pub(super) fn mark(&self) -> Vec<Sums> {
+        self.committed.clone()
+    }
+
+    /// The chunks since the mark are rolled back.
+    pub(super) fn go_back(&mut self, mark: Vec<Sums>) {
+        self.committed = mark;
+        self.roll_back();
+    }
+
     /// The chunk in hand is committed.
     pub(super) fn commit(&mut self) {
         self.committed.copy_from_slice(&self.next);

@@ -156,6 +156,11 @@ impl TableRows {
         matches!(self.form, WriteForm::Auto | WriteForm::Copy).then(|| RowEncoder::new(plan, self.form))
     }
 
+    /// True if rows only come, and the last of a chunk does not count for more than those of another.
+    pub(super) fn are_inserted(&self) -> bool {
+        self.action == Action::Insert
+    }
+
     /// True if so many rows go straight into the table by COPY, and nothing has to follow them.
     pub(super) fn streams(&self, rows: usize) -> bool {
         let goes_by_copy = |plan: &Plan| plan.staged.is_none() && self.form_for(plan, rows) == WriteForm::Copy;

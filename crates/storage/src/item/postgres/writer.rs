@@ -45,6 +45,8 @@ type Parameter = Box<dyn ToSql + Sync + Send>;
 ///
 /// - [`new`](Self::new) writes to the repository's own database: **exactly once**. Rows, checkpoint and counters commit
 ///   together.
+///   Where the step [joins saves](oxbatch_core::step::ChunkStepBuilder::commit_every), inserts of several chunks are one
+///   transaction, and one `COPY`.
 /// - [`to`](Self::to) writes to another database: **at least once**, since it commits before the repository does; with
 ///   [`exactly_once`](Self::exactly_once) the target keeps a checkpoint of its own.
 ///
@@ -224,6 +226,10 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
             }
         }
         Checkpoint::new(&self.now).map(Some)
+    }
+
+    fn joins_transactions(&self) -> bool {
+        matches!(self.target, Target::Repository { .. }) && self.rows.are_inserted()
     }
 
     fn committed(&mut self) {

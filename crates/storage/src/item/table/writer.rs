@@ -155,6 +155,10 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for TableWriter<T> {
         ask!(&self.on, writer => writer.save_interval())
     }
 
+    fn joins_transactions(&self) -> bool {
+        ask!(&self.on, writer => writer.joins_transactions())
+    }
+
     fn committed(&mut self) {
         ask!(&mut self.on, writer => writer.committed());
     }

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, CopyInSink, Error, Statement};
 
 use super::{BEGIN, PostgresChunkTransaction, WRITE};
 use crate::item::item_error;
-use crate::postgres::error::{ServerError, StoreError};
+use crate::postgres::error::StoreError;
 
 /// The end of the rows in the binary form of COPY.
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();

@@ -1,6 +1,5 @@
 //! The rows of a chunk by COPY into the repository's own database, begun with the chunk and ended with its commit.
 
-use bytes::Bytes;
 use futures_util::future::join;
 use oxbatch_core::item::{EncodedOutputs, ItemError};
 use oxbatch_core::repository::ChunkTransaction;
@@ -27,8 +26,9 @@ impl<T> PostgresWriter<T> {
     where
         T: Serialize,
     {
+        let number = self.rows.number;
         loop {
-            let running = PostgresChunkTransaction::of(transaction)?.take_copy(self.rows.number);
+            let running = PostgresChunkTransaction::of(transaction)?.take_copy(number);
             let statement = match &running {
                 Some(_) => None,
                 None => Some(self.copy_statement(transaction).await?),
@@ -46,7 +46,7 @@ impl<T> PostgresWriter<T> {
             let first = first.map_err(|error| refused(&purpose, error))?;
             let Some(mut stream) = opened? else { continue };
             messages.send(&mut stream, first).await.map_err(|error| refused(&purpose, error))?;
-            own.keep_copy(self.rows.number, stream, purpose);
+            own.keep_copy(number, stream, purpose);
             return Ok(());
         }
     }
