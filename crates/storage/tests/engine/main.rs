@@ -29,6 +29,7 @@ mod rejects;
 mod rerun;
 mod sharing;
 mod skips;
+mod spans;
 mod stopping;
 mod syncs;
 mod task_contexts;

@@ -81,6 +81,12 @@ async fn check(plan: Plan) {
         };
     }
     finished(&plan, &process.engine, &out).await;
+    #[cfg(feature = "postgres")]
+    if let (true, Some(database)) = (plan.table, place.database()) {
+        let rows = database.query("SELECT output::text FROM outputs ORDER BY outputs.output");
+        let rows: Vec<u64> = rows.iter().map(|row| row.parse().unwrap()).collect();
+        assert_eq!(rows, plan.model(plan.items));
+    }
     if plan.counts {
         let seen = (0..plan.items).filter(|n| !plan.cannot_read(*n) && !plan.cannot_process(*n)).count() as u64;
         let processed = plan.has_one_processor().then_some(seen).filter(|seen| *seen > 0);

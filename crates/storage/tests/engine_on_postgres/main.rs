@@ -5,6 +5,7 @@
 mod engine;
 mod lost_commits;
 mod outages;
+mod shared_copies;
 mod writers;
 mod zombie;
 

@@ -12,11 +12,12 @@ use oxbatch_core::{
     ChunkStep, Engine, ItemError, ItemProcessor, ItemReader, ItemWriter, Job, RetryPolicy, SkipPolicy, StepContext,
     TaskStep,
 };
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::blocks::{Blocks, Bytes, decoded};
 use super::plan::{Plan, Saves, Trouble};
-use crate::harness::Shared;
+use crate::harness::{ON_POSTGRES, Shared};
 
 /// Troubles that have yet to happen.
 pub(super) type Pending = Arc<Mutex<BTreeSet<Trouble>>>;
@@ -188,12 +189,43 @@ impl ItemProcessor<u64> for Processor {
     }
 }
 
+/// An output as a row.
+#[derive(Debug, Serialize)]
+struct Row {
+    output: i64,
+}
+
+/// The table of the outputs.
+#[cfg(feature = "postgres")]
+type Table = oxbatch_storage::PostgresWriter<Row>;
+#[cfg(not(feature = "postgres"))]
+type Table = oxbatch_storage::SqliteWriter<Row>;
+
+/// The table, where there is one. By COPY, however small the chunks are.
+fn table(plan: &Plan, context: &StepContext) -> Option<Table> {
+    #[cfg(feature = "postgres")]
+    if plan.table && ON_POSTGRES {
+        let writer = Table::new(context, "outputs").form(oxbatch_storage::WriteForm::Copy);
+        return Some(writer.create("CREATE TABLE IF NOT EXISTS outputs (output int8)"));
+    }
+    let _ = (plan, context);
+    None
+}
+
+/// The position of the writer.
+#[derive(Debug, Serialize, Deserialize)]
+struct Position {
+    length: usize,
+    table: Option<serde_json::Value>,
+}
+
 /// A file in memory: it is cut back on resume and on roll-back, and writes half of a chunk before it fails.
 struct Writer {
     plan: Plan,
     pending: Pending,
     node: Node,
     context: StepContext,
+    table: Option<Table>,
     last: u64,
     flushed: usize,
     committed: usize,
@@ -216,10 +248,20 @@ impl ItemWriter<u64> for Writer {
         if strikes(&self.pending, Trouble::OpenWriter) {
             return Err(ItemError::other("no output today"));
         }
-        self.cut(checkpoint.map_or(Ok(0), Checkpoint::read)?)
+        let position: Option<Position> = checkpoint.map(Checkpoint::read).transpose()?;
+        let (length, of_table) = position.map_or((0, None), |position| (position.length, position.table));
+        if let Some(table) = &mut self.table {
+            let of_table = of_table.map(|position| Checkpoint::new(&position)).transpose()?;
+            table.open(of_table.as_ref()).await?;
+        }
+        self.cut(length)
     }
 
-    async fn write(&mut self, outputs: &[u64], _: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+    async fn write(&mut self, outputs: &[u64], transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        if let Some(table) = &mut self.table {
+            let rows: Vec<_> = outputs.iter().map(|output| Row { output: i64::try_from(*output).unwrap() }).collect();
+            table.write(&rows, transaction).await?;
+        }
         add(&self.plan, &self.context, "written", outputs.len())?;
         for output in outputs {
             let n = output / 2;
@@ -256,7 +298,11 @@ impl ItemWriter<u64> for Writer {
             return Err(ItemError::other("the disk is full"));
         }
         self.flushed = self.node.write(|out| out.len())?;
-        Checkpoint::new(&self.flushed).map(Some)
+        let table = match &mut self.table {
+            Some(table) => table.flush().await?.map(|position| position.read()).transpose()?,
+            None => None,
+        };
+        Checkpoint::new(&Position { length: self.flushed, table }).map(Some)
     }
 
     async fn sync(&mut self) -> Result<(), ItemError> {
@@ -267,16 +313,33 @@ impl ItemWriter<u64> for Writer {
         self.node.write(|_| self.node.durable.store(flushed, Ordering::SeqCst))
     }
 
+    fn joins_transactions(&self) -> bool {
+        // SQLite has one place to write, and the processor asks for a stop while the chunks are open.
+        ON_POSTGRES
+    }
+
     fn committed(&mut self) {
         self.committed = self.flushed;
+        if let Some(table) = &mut self.table {
+            table.committed();
+        }
     }
 
     async fn rolled_back(&mut self) -> Result<(), ItemError> {
+        if let Some(table) = &mut self.table {
+            table.rolled_back().await?;
+        }
         self.cut(self.committed)
     }
 
-    async fn finish(&mut self, _: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
-        if strikes(&self.pending, Trouble::Finish) { Err(ItemError::other("no end today")) } else { Ok(()) }
+    async fn finish(&mut self, transaction: &mut dyn ChunkTransaction) -> Result<(), ItemError> {
+        if strikes(&self.pending, Trouble::Finish) {
+            return Err(ItemError::other("no end today"));
+        }
+        match &mut self.table {
+            Some(table) => table.finish(transaction).await,
+            None => Ok(()),
+        }
     }
 
     async fn publish(&mut self) -> Result<(), ItemError> {
@@ -299,7 +362,8 @@ pub(super) fn job(plan: &Plan, node: &Node, pending: &Pending, counted: &Counted
         })
         .writer(move |context| {
             let ((plan, node), pending) = (written.clone(), Arc::clone(&writes));
-            Ok(Writer { plan, pending, node, context: context.clone(), last: u64::MAX, flushed: 0, committed: 0 })
+            let (table, context) = (table(&plan, context), context.clone());
+            Ok(Writer { plan, pending, node, context, table, last: u64::MAX, flushed: 0, committed: 0 })
         })
         .control_total_read("items", |n| *n)
         .control_total_written("outputs", |n| *n)

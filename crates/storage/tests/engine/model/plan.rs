@@ -66,6 +66,8 @@ pub(super) struct Plan {
     /// Most items that one of them takes at once.
     pub(super) block: u64,
     pub(super) saves: Saves,
+    /// The outputs go into a table as well, in the transaction of their chunk or of several.
+    pub(super) table: bool,
     /// A node that dies takes with it what it had not made durable.
     pub(super) loses_power: bool,
     pub(super) troubles: BTreeSet<Trouble>,
@@ -143,7 +145,7 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
     let saves = prop_oneof![Just(Saves::EachChunk), Just(Saves::Never), Just(Saves::Often)];
     let time = prop_oneof![3 => Just(None), 1 => (1..200_u64).prop_map(|time| Some(Duration::from_micros(time)))];
     let limits = (1..13_u32, prop::option::weighted(0.3, 1..40_u64), time);
-    let saves = (saves, any::<bool>(), prop::bool::weighted(0.3));
+    let saves = (saves, any::<bool>(), prop::bool::weighted(0.3), any::<bool>());
     let workers = (prop_oneof![2 => Just(1), 1 => 2..5_u32], prop_oneof![2 => Just(1), 1 => 2..6_u32]);
     let shared = (prop_oneof![Just(None), Just(Some(1)), Just(Some(2)), Just(Some(7))], 1..20_u64);
     (1..60_u64, limits, 0..3_u32, any::<bool>(), (workers, shared), saves).prop_flat_map(
@@ -153,7 +155,7 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
             retries,
             ahead,
             ((threads, in_flight), (workers, block)),
-            (saves, loses_power, counts),
+            (saves, loses_power, counts, table),
         )| {
             let bad = prop::collection::btree_set((0..3_u8, 0..items), 0..6);
             (prop::collection::btree_set(trouble(items), 0..6), bad).prop_map(move |(troubles, bad)| Plan {
@@ -168,6 +170,7 @@ pub(super) fn plans() -> impl Strategy<Value = Plan> {
                 workers,
                 block,
                 saves,
+                table,
                 loses_power,
                 counts,
                 troubles,
@@ -193,6 +196,7 @@ pub(super) fn counted_too_early() -> Plan {
         workers: None,
         block: 1,
         saves: Saves::Never,
+        table: false,
         loses_power: true,
         troubles: BTreeSet::from([OpenReader, Write(1), Finish, DieWriting(20)]),
         counts: true,
