@@ -59,7 +59,7 @@ fn run(arguments: &[String]) -> Result<(), BoxError> {
                 }
             }
             for row in rows::ALL.iter().filter(|row| *which == "all" || row.name == *which) {
-                if row.name == "postgres" && *which == "all" && rows::server::url().is_err() {
+                if row.name.starts_with("postgres") && *which == "all" && rows::server::url().is_err() {
                     println!("\nrow 4 is left out: it needs scripts/postgres run …");
                     continue;
                 }
@@ -76,6 +76,7 @@ fn run(arguments: &[String]) -> Result<(), BoxError> {
             }
             match *which {
                 "all" | "start" | "memory" | "history" => Ok(()),
+                "copies" => rows::copies::measure(pairs),
                 "forms" => rows::forms::measure(pairs),
                 "migrate" => migrate::measure(items),
                 "pages" => pages::measure(items),
@@ -92,7 +93,7 @@ fn run(arguments: &[String]) -> Result<(), BoxError> {
 fn usage() -> BoxError {
     let names: Vec<_> = rows::ALL.iter().map(|row| row.name).collect();
     format!(
-        "usage: oxbatch-benches (all|start|memory|history|forms|migrate|pages|purge|schedules|unreadable|{}) [--pairs N] [--rows N]",
+        "usage: oxbatch-benches (all|start|memory|history|copies|forms|migrate|pages|purge|schedules|unreadable|{}) [--pairs N] [--rows N]",
         names.join("|")
     )
     .into()

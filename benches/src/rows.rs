@@ -1,6 +1,7 @@
 //! The rows of docs/PERFORMANCE.md that are measured here.
 
 mod commits;
+pub(crate) mod copies;
 mod csv_on_two_threads;
 mod csv_to_csv;
 mod csv_to_postgres;
@@ -40,6 +41,7 @@ pub(crate) const ALL: &[Row] = &[
     other_formats::PACKED,
     csv_to_sqlite::ROW,
     csv_to_postgres::ROW,
+    csv_to_postgres::JOINED,
     commits::ROW,
 ];
 

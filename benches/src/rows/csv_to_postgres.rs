@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use oxbatch_bench_work::Trade;
 use oxbatch_core::{ChunkStep, Job};
@@ -24,11 +24,29 @@ pub(super) const ROW: Row = Row {
     side,
 };
 
+/// The same with saves that are joined.
+pub(super) const JOINED: Row = Row {
+    name: "postgres-joined",
+    title: "row 4 with commit_every(50 ms); against \\copy by psql",
+    goal: 0.90,
+    items: 1_000_000,
+    prepare: generate,
+    side: joined,
+};
+
 const TABLE: &str =
     "DROP TABLE IF EXISTS trades; CREATE TABLE trades (transaction_id text, amount float8, currency text,
                      timestamp timestamptz, account_from text, account_to text, status text)";
 
 fn side(side: Side, _: u64, folder: &Path) -> Result<Outcome, BoxError> {
+    copy(side, folder, Duration::ZERO)
+}
+
+fn joined(side: Side, _: u64, folder: &Path) -> Result<Outcome, BoxError> {
+    copy(side, folder, Duration::from_millis(50))
+}
+
+fn copy(side: Side, folder: &Path, saves: Duration) -> Result<Outcome, BoxError> {
     let (input, url) = (folder.join("trades.csv"), url()?);
     execute(&url, TABLE)?;
     execute(&url, "CHECKPOINT")?;
@@ -39,7 +57,8 @@ fn side(side: Side, _: u64, folder: &Path) -> Result<Outcome, BoxError> {
                     ChunkStep::builder("Import")
                         .reader(move |_| Ok(CsvReader::<Trade>::new(&input)))
                         .writer(|context| Ok(PostgresWriter::<Trade>::new(context, "trades")))
-                        .chunk_size(1_000),
+                        .chunk_size(1_000)
+                        .commit_every(saves),
                 )
                 .build()?;
             ours::run_on_postgres(job, PostgresSettings::from_url(&url)?)?
