@@ -10,7 +10,7 @@ use super::Backend;
 use super::fixture::{LONG, Process};
 use crate::execution::StatusEvent;
 use crate::notice::{Notice, NoticeAttempt, NoticeChannel, NoticeKind, NoticeState};
-use crate::repository::{AttemptEnd, PageRequest, ServiceChannels};
+use crate::repository::{AttemptEnd, Missing, PageRequest, RepositoryError, ServiceChannels};
 
 fn channel(name: &str, kinds: &[NoticeKind], skips_over: Option<u32>) -> NoticeChannel {
     NoticeChannel { name: name.to_owned(), kinds: kinds.to_vec(), skips_over }
@@ -154,4 +154,6 @@ pub async fn a_notice_is_taken_by_one_and_tried_again_until_it_is_delivered(back
     assert_eq!(process.repository.prune_fires(later(-1), 10).await.unwrap(), 0);
     assert_eq!(process.repository.prune_fires(later(1), 10).await.unwrap(), 2);
     assert!(all(process).await.is_empty());
+    let gone = process.repository.notice_attempts(notice.id).await.unwrap_err();
+    assert!(matches!(gone, RepositoryError::NotFound { what: Missing::Notice, .. }), "{gone}");
 }
