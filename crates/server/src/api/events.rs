@@ -40,8 +40,7 @@ const RETRY_SECONDS: u32 = 5;
     get, path = "/executions/{id}/events", tag = "executions", operation_id = "follow_execution",
     params(
         ("id" = i64, Path, description = "Id of the execution", minimum = 1),
-        ("last-event-id" = Option<String>, Header, description = "Id of the last event that was received",
-            pattern = "^[!-~]{1,255}$", nullable = false),
+        ("last-event-id" = Option<String>, Header, description = "Id of the last event that was received", nullable = false),
     ),
     responses(
         (status = 200, description = "Its events", body = EventShape, content_type = "text/event-stream"),
