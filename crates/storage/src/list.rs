@@ -74,11 +74,17 @@ pub(crate) fn select_executions(
 /// The statement that counts a page by status and by whether later executions of the same instances are there, and its
 /// values. Its rows are the status, one of the later ones, the number and the smallest id.
 pub(crate) fn count_executions(filter: &ExecutionFilter, page: PageRequest, dialect: &Dialect) -> (String, Vec<Value>) {
-    const BEGIN: &str = "SELECT status, max(later), count(*), min(id) FROM (SELECT id, status,
-             (SELECT later.id FROM oxbatch_job_execution AS later
-                 WHERE later.job_instance_id = found.job_instance_id AND later.id > found.id
-                 ORDER BY later.id DESC LIMIT 1) AS later FROM (";
-    const END: &str = ") AS found) AS judged GROUP BY status, later IS NULL";
+    // The newest execution is looked up once for each instance, however many of the page it has.
+    const BEGIN: &str = "WITH found AS MATERIALIZED (";
+    const END: &str = "),
+         newest AS MATERIALIZED (
+             SELECT instance, (SELECT one.id FROM oxbatch_job_execution AS one WHERE one.job_instance_id = instance
+                 ORDER BY one.id DESC LIMIT 1) AS id
+             FROM (SELECT DISTINCT job_instance_id AS instance FROM found) AS instances)
+         SELECT status, max(later), count(*), min(id) FROM (
+             SELECT found.id, found.status, CASE WHEN newest.id > found.id THEN newest.id END AS later
+             FROM found JOIN newest ON newest.instance = found.job_instance_id) AS judged
+         GROUP BY status, later IS NULL";
     let (rows, values) = rows("id, status, job_instance_id", filter, page, dialect);
     ([BEGIN, &rows, END].concat(), values)
 }
