@@ -1,6 +1,6 @@
 //! The end of an execution, as its flow has come to it.
 
-use crate::execution::EXIT_TIMEOUT;
+use crate::execution::{EXIT_TIMEOUT, JobExecution};
 
 /// The end of an execution, before it is recorded.
 pub(super) enum JobEnd {
@@ -26,6 +26,8 @@ pub(super) enum JobEnd {
         message: Option<String>,
     },
     LeaseLost,
+    /// It was recorded with the end of its last step.
+    Recorded(Box<JobExecution>),
 }
 
 impl JobEnd {
