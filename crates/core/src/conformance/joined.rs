@@ -98,7 +98,7 @@ pub async fn a_claim_begins_no_step_that_does_not_run(backend: &dyn Backend) {
     }
 }
 
-/// What resumes by itself has a past that its node looks at first.
+/// The past of an execution that resumes by itself is looked at by its node first.
 pub async fn a_claim_begins_no_step_of_what_resumes_by_itself(backend: &dyn Backend) {
     let (dead, process) = (Process::start(backend).await, Process::start(backend).await);
     dead.launch(launch_of(1)).await.unwrap();

@@ -10,7 +10,6 @@ use super::job_listeners;
 use super::logs::LogKeeper;
 use super::persist::{persist, persist_end};
 use super::rerun_plan::{StepsOf, gone, steps_of};
-use super::run_job::outcome;
 use super::run_step::{StepRun, run_step};
 use super::running::Handle;
 use super::start_step::{Begun, already_complete, start_step, stopped_before, stopped_in};
@@ -153,7 +152,7 @@ impl Run<'_> {
             has_listeners: self.scope.listening.has_job_listeners(),
         };
         let end = end.filter(|_| behind.ends_execution())?;
-        let mut outcome = outcome(self.state, &self.scope, self.over(end), self.handle)?;
+        let mut outcome = self.over(end).outcome(self.state, &self.scope, self.handle)?;
         job_listeners::complete(&self.scope, &mut outcome);
         Some(outcome)
     }

@@ -12,12 +12,12 @@ use super::run_flow::run_flow;
 use super::running::{Handle, StopCause};
 use super::state::EngineState;
 use crate::event::Event;
-use crate::execution::{EXIT_DEFINITION_CHANGED, EXIT_SHUTDOWN, JobExecution, StatusEvent, cause_chain};
+use crate::execution::{JobExecution, cause_chain};
 use crate::job::{DEFAULT_FINALLY_TIME_LIMIT, Job, JobParameters, Reached, definition_difference};
 use crate::listener::JobListening;
 use crate::log::LogWriter;
 use crate::repository::rules::flow::latest_rounds;
-use crate::repository::{Claimed, ExecutionOutcome, RepositoryError, StartedStep};
+use crate::repository::{Claimed, RepositoryError, StartedStep};
 use crate::secret::{ActiveMask, Mask, Opened};
 use crate::step::{ExecutionRuntime, JobScope, Shared};
 
@@ -92,7 +92,7 @@ async fn record(
     handle: &Handle,
 ) -> Result<JobExecution, RepositoryError> {
     let lost = || RepositoryError::LeaseLost { id: handle.lease.execution_id() };
-    let mut outcome = outcome(state, scope, end, handle).ok_or_else(lost)?;
+    let mut outcome = end.outcome(state, scope, handle).ok_or_else(lost)?;
     let limit = job.map_or(DEFAULT_FINALLY_TIME_LIMIT, |job| job.finally_time_limit());
     job_listeners::after(state, scope, handle, limit, &mut outcome).await;
     scope.runtime.end();
@@ -168,27 +168,6 @@ async fn check_definition(
         }
         Err(error) => Err(JobEnd::failed(format!("the stored definition of the job cannot be read: {error}"))),
     }
-}
-
-/// An end as it is recorded; `None` where it is not for this node to record.
-pub(super) fn outcome(state: &EngineState, scope: &JobScope, end: JobEnd, handle: &Handle) -> Option<ExecutionOutcome> {
-    let time = state.config.clock.now();
-    let (event, exit_code, exit_message, resume) = match end {
-        JobEnd::LeaseLost | JobEnd::Recorded(_) => return None,
-        JobEnd::Completed { exit_code, message } => (StatusEvent::Complete, exit_code, message, false),
-        JobEnd::Failed { exit_code, message } => (StatusEvent::Fail, exit_code, Some(message), false),
-        JobEnd::StoppedByFlow { exit_code, message } => (StatusEvent::Stop, exit_code, Some(message), false),
-        JobEnd::DefinitionChanged { message } => {
-            (StatusEvent::Stop, Some(EXIT_DEFINITION_CHANGED.to_owned()), Some(message), false)
-        }
-        JobEnd::Stopped { message } if handle.cause() == Some(StopCause::Shutdown) => {
-            (StatusEvent::Stop, Some(EXIT_SHUTDOWN.to_owned()), message, true)
-        }
-        JobEnd::Stopped { message } => (StatusEvent::Stop, None, message, false),
-    };
-    let exit_code = exit_code.map(|code| scope.mask.masked(code));
-    let exit_message = exit_message.map(|message| scope.mask.masked(message));
-    Some(ExecutionOutcome { event, exit_code, exit_message, resume, time })
 }
 
 fn job_scope(

@@ -192,6 +192,8 @@ impl EndedStep<'_> {
         };
         self.scope.job.runtime.end();
         self.log.finish().await;
+        // They end at one moment.
+        let execution = ExecutionOutcome { time: step.time, ..execution };
         let outcome = LastOutcome { step, execution };
         persist_end(state, DOING, || state.repository.finish_last_step(fence, outcome.clone())).await
     }
