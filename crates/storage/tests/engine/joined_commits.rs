@@ -47,7 +47,7 @@ impl EventConsumer for Seen {
     }
 }
 
-/// What the store holds when an execution of the job is claimed, and when each of its steps has ended.
+/// The facts of the store when an execution of the job is claimed, and when each of its steps has ended.
 async fn seen(job: JobBuilder) -> Vec<String> {
     let place = Arc::new(TestStore::new());
     let seen = Arc::new(Seen { place: Arc::clone(&place), lines: Mutex::default() });
