@@ -55,8 +55,7 @@ async fn seen(job: JobBuilder) -> Vec<String> {
     let engine = place.node_with([job.build().unwrap()], |config| config.consumers.push(consumer)).await;
     launch(&engine, "Job").await;
     engine.shutdown().await;
-    let lines = seen.lines.lock().unwrap().clone();
-    lines
+    seen.lines.lock().unwrap().clone()
 }
 
 fn step(name: &str) -> TaskStepBuilder {
