@@ -26,7 +26,7 @@ pub(super) fn seconds(span: Duration) -> f64 {
 /// node is about to take are passed over.
 pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<Option<Claimed>, StoreError> {
     let Some((mut claimed, running)) = take(session, request).await? else { return Ok(None) };
-    if let Some(first) = first_step(&claimed, request)
+    if let Some(first) = first_step(&claimed, &running, request)
         && let StepStart::Run(started) = step::begin(session, claimed.lease, running, &first).await?
     {
         claimed.begun = Some(started);

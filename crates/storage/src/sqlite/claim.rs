@@ -57,7 +57,7 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
         request.limits.total,
     ];
     let Some((mut claimed, running)) = statement.query_row(values, rows::claimed).optional()? else { return Ok(None) };
-    if let Some(first) = first_step(&claimed, request)
+    if let Some(first) = first_step(&claimed, &running, request)
         && let StepStart::Run(started) = step::begin(connection, claimed.lease, running, &first)?
     {
         claimed.begun = Some(started);

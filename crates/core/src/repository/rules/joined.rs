@@ -2,6 +2,7 @@
 //! its execution.
 
 use super::finish::StepEnd;
+use super::step::RunningExecution;
 use crate::job::ParameterValue;
 use crate::repository::{ClaimRequest, Claimed, FirstStep, NewStep};
 
@@ -9,15 +10,15 @@ use crate::repository::{ClaimRequest, Claimed, FirstStep, NewStep};
 /// end the execution.
 ///
 /// That is so where the node names it ([`KnownJobs::first_step`](crate::repository::KnownJobs::first_step)), no secret
-/// is to be opened, no skipped items are to be found, no running time has been used that a limit may end, and the past
-/// depends on no other definition of the job.
-pub fn first_step(claimed: &Claimed, request: &ClaimRequest) -> Option<NewStep> {
+/// is to be opened, no skipped items are to be found, it does not go on by itself with another execution, whose running
+/// time counts for its limits, and the past depends on no other definition of the job.
+pub fn first_step(claimed: &Claimed, running: &RunningExecution, request: &ClaimRequest) -> Option<NewStep> {
     let execution = &claimed.execution;
     let FirstStep { step_name, rerun_if_complete, start_limit } = request.jobs.first_step(&execution.job_name)?.clone();
     let secret = |value: &ParameterValue| matches!(value, ParameterValue::Secret(_));
     let definition = request.jobs.fingerprint(&execution.job_name);
     let is_to_be_asked = execution.rerun_of.is_some()
-        || !claimed.running.is_zero()
+        || running.launched != execution.id
         || claimed.past_definition.as_deref().is_some_and(|past| Some(past) != definition)
         || execution.parameters.iter().any(|(_, parameter)| secret(&parameter.value));
     let step = NewStep { step_name, iteration: 1, since: None, rerun_if_complete, start_limit, time: request.time };
@@ -86,6 +87,11 @@ mod tests {
         Claimed { execution, lease, running: Duration::ZERO, past_definition: None, begun: None }
     }
 
+    fn running() -> RunningExecution {
+        let (status, instance_id, launched) = (Status::Started, InstanceId(1), ExecutionId(1));
+        RunningExecution { status, instance_id, lineage: 1, context: None, launched }
+    }
+
     fn request() -> ClaimRequest {
         let jobs = ["Job", "Another"].map(|job| (job.to_owned(), "now".to_owned()));
         let step = FirstStep { step_name: "Step".to_owned(), rerun_if_complete: true, start_limit: Some(2) };
@@ -104,23 +110,24 @@ mod tests {
         let begins = |change: &dyn Fn(&mut Claimed)| {
             let mut claimed = claimed();
             change(&mut claimed);
-            first_step(&claimed, &request())
+            first_step(&claimed, &running(), &request())
         };
         let step = begins(&|_| {}).unwrap();
         assert_eq!((step.step_name.as_str(), step.iteration, step.start_limit), ("Step", 1, Some(2)));
         assert!(step.rerun_if_complete && step.since.is_none());
         assert!(begins(&|claimed| claimed.past_definition = Some("now".to_owned())).is_some());
         let hidden = Parameter::secret(SecretValue::hidden(ParameterType::String));
-        let asked: [&dyn Fn(&mut Claimed); 5] = [
+        let asked: [&dyn Fn(&mut Claimed); 4] = [
             &|claimed| claimed.execution.job_name = "Another".to_owned(),
             &|claimed| claimed.execution.rerun_of = Some(ExecutionId(7)),
-            &|claimed| claimed.running = Duration::from_secs(1),
             &|claimed| claimed.past_definition = Some("before".to_owned()),
             &|claimed| claimed.execution.parameters.insert("b", hidden.clone()),
         ];
         for (number, change) in asked.into_iter().enumerate() {
             assert_eq!(begins(change), None, "{number}");
         }
+        let resumes = RunningExecution { launched: ExecutionId(7), ..running() };
+        assert_eq!(first_step(&claimed(), &resumes, &request()), None);
     }
 
     #[test]
