@@ -123,6 +123,7 @@ pub async fn a_notice_is_taken_by_one_and_tried_again_until_it_is_delivered(back
     let [notice] = &taken[..] else { panic!("{taken:?}") };
     assert_eq!((notice.channel.as_str(), notice.attempts), ("ops", 1));
     assert!(claim(process, later(60)).await.is_empty(), "its node may still deliver it");
+    assert!(process.repository.notice_attempts(notice.id).await.unwrap().is_empty(), "none has ended");
     let again = claim(&processes[1], later(62)).await.remove(0);
     assert_eq!((again.id, again.attempts), (notice.id, 2), "its node has died");
 

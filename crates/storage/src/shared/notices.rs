@@ -163,7 +163,8 @@ pub(crate) async fn attempts<D: Database>(
 ) -> Result<Vec<NoticeAttempt>, StoreError<D::Error>> {
     let sql = "SELECT time, node, error FROM oxbatch_notice_attempt WHERE notice_id = $1 ORDER BY id DESC LIMIT $2";
     let rows = database.query(sql, &values![id.0, MOST_ATTEMPTS]).await?;
-    if rows.is_empty() && database.query("SELECT 1 FROM oxbatch_notice WHERE id = $1", &values![id.0]).await?.is_empty()
+    if rows.is_empty()
+        && database.query("SELECT id FROM oxbatch_notice WHERE id = $1", &values![id.0]).await?.is_empty()
     {
         return Err(RepositoryError::NotFound { what: Missing::Notice, id: id.0 }.into());
     }
