@@ -10,6 +10,7 @@ mod csv_to_sqlite;
 mod engine_alone;
 pub(crate) mod forms;
 pub(crate) mod history;
+pub(crate) mod log;
 pub(crate) mod memory;
 mod other_formats;
 pub(crate) mod server;
@@ -43,6 +44,7 @@ pub(crate) const ALL: &[Row] = &[
     csv_to_postgres::ROW,
     csv_to_postgres::JOINED,
     commits::ROW,
+    log::ROW,
 ];
 
 pub(crate) fn find(name: &str) -> Result<&'static Row, BoxError> {

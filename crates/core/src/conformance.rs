@@ -10,6 +10,7 @@ pub mod changes;
 pub mod definitions;
 pub mod fixture;
 pub mod items;
+pub mod joined;
 pub mod launch_pauses;
 pub mod launching;
 pub mod logs;
@@ -81,6 +82,16 @@ macro_rules! repository_conformance {
                 each_save_is_shown_whole_while_the_step_runs,
                 entries_of_the_jobs_context_are_saved_one_by_one,
                 a_context_that_others_have_filled_refuses_what_is_too_much,
+            ];
+            joined: [
+                a_claim_begins_the_first_step_that_its_node_names,
+                a_claim_begins_no_step_that_does_not_run,
+                a_claim_begins_no_step_of_what_resumes_by_itself,
+                of_racing_claims_each_begins_the_step_of_its_own_execution,
+                a_last_step_ends_with_its_execution,
+                a_zombie_ends_neither_its_last_step_nor_the_execution,
+                a_last_end_that_is_refused_changes_neither,
+                a_stop_and_a_last_end_come_one_behind_the_other,
             ];
             rerunning: [
                 kept_items_are_counted_and_listed_by_what_can_be_done_with_them,
@@ -221,6 +232,7 @@ mod tests {
             include_str!("conformance/launching.rs"),
             include_str!("conformance/new_runs.rs"),
             include_str!("conformance/running.rs"),
+            include_str!("conformance/joined.rs"),
             include_str!("conformance/recovering.rs"),
             include_str!("conformance/rerunning.rs"),
             include_str!("conformance/reading.rs"),

@@ -76,7 +76,7 @@ use crate::event::EventSink;
 pub use crate::event::{Event, EventConsumer, Limited};
 use crate::execution::ExecutionId;
 use crate::job::{GivenParameters, JobRegistry};
-use crate::repository::{Claimed, JobRepository, KnownJobs, Launched, RepositoryError};
+use crate::repository::{Claimed, JobRepository, Launched, RepositoryError};
 use local::LocalNode;
 use state::EngineState;
 use store::StoreHealth;
@@ -136,9 +136,7 @@ impl Engine {
             Arc::clone(&local),
         );
         let state = Arc::new(EngineState {
-            known: Arc::new(KnownJobs::new(
-                registry.iter().map(|job| (job.name().to_owned(), job.fingerprint().to_owned())),
-            )),
+            known: Arc::new(start_step::known_jobs(&registry, &config)),
             limits: operator.limits().clone(),
             tally,
             store: StoreHealth::new(),
@@ -236,7 +234,7 @@ impl Engine {
         if let (Some(lease), false) = (launched.lease, launched.replayed) {
             // It was compared with its past by the launch.
             let (execution, running) = (launched.execution.clone(), Duration::ZERO);
-            let claimed = Claimed { execution, lease, running, past_definition: None };
+            let claimed = Claimed { execution, lease, running, past_definition: None, begun: None };
             run_job::spawn(&self.state, claimed, None);
         }
     }

@@ -39,7 +39,8 @@ pub use lease::{Lease, LeaseKey, Node, StepFence, leased_executions};
 pub use logs::{LogPage, LogSegment, LogSegmentId, LogSize, Logs, NewLogSegment};
 pub use missing::Missing;
 pub use node::{
-    Drain, KnownJobs, NODE_RETENTION, NodeReport, NodeState, NodeStatus, Notification, RunLimits, SILENT_AFTER,
+    Drain, FirstStep, KnownJobs, NODE_RETENTION, NodeReport, NodeState, NodeStatus, Notification, RunLimits,
+    SILENT_AFTER,
 };
 pub use notices::{AttemptEnd, NoticePage, Notices, ServiceChannels};
 pub use past::{InstancePast, PastAttempt};
@@ -49,8 +50,9 @@ pub use query::{
 };
 pub use requests::{
     Admission, ChunkAck, ChunkSave, ClaimRequest, Claimed, Compacted, ExecutionOutcome, FlowPast, FlowRecord,
-    IdempotencyKey, LaunchRequest, Launched, NewStep, PreviousExecution, PurgeReport, PurgeRequest, RecoverPolicy,
-    RecoverRequest, Recovered, RenewedLease, RerunRequest, RerunStep, StartedStep, StepOutcome, StepStart,
+    IdempotencyKey, LastEnded, LastOutcome, LaunchRequest, Launched, NewStep, PreviousExecution, PurgeReport,
+    PurgeRequest, RecoverPolicy, RecoverRequest, Recovered, RenewedLease, RerunRequest, RerunStep, StartedStep,
+    StepOutcome, StepStart,
 };
 
 pub use crate::words::UnknownWord;
@@ -126,7 +128,9 @@ pub trait Executions: Send + Sync + 'static {
     fn rerun(&self, request: RerunRequest) -> BoxFuture<'_, Result<Launched, LaunchError>>;
 
     /// Takes the waiting execution of one of the jobs that has the highest priority, the oldest of them, and gives its
-    /// lease to the node. Jobs at their limit are passed over; a node that drains gets nothing. Durable.
+    /// lease to the node. Jobs at their limit are passed over; a node that drains gets nothing. Where
+    /// [`rules::joined::first_step`] names a step and it has to run, it is begun in the same transaction, as
+    /// [`start_step`](Self::start_step) would begin it. Durable.
     fn claim(&self, request: ClaimRequest) -> RepositoryFuture<'_, Option<Claimed>>;
 
     /// Extends the leases that the node `held` and reports what became of each. Need not be durable.
@@ -150,6 +154,12 @@ pub trait Executions: Send + Sync + 'static {
     /// A store that has lost chunks of the step, which it may when it crashes while this process lives on, ends it
     /// FAILED with the counters that it kept, whatever the outcome was: the answer says so.
     fn finish_step<'a>(&'a self, fence: &'a StepFence, outcome: StepOutcome) -> RepositoryFuture<'a, StepExecution>;
+
+    /// Ends the last step of an execution and the execution, as [`finish_step`](Self::finish_step) and
+    /// [`finish_execution`](Self::finish_execution) would one after the other, in one transaction. Fenced, durable.
+    ///
+    /// A step that does not end as its outcome says leaves the execution running: the answer says so.
+    fn finish_last_step<'a>(&'a self, fence: &'a StepFence, outcome: LastOutcome) -> RepositoryFuture<'a, LastEnded>;
 
     /// The past of the flow that an execution goes on with. It reads alone and is not fenced: what follows from it is.
     fn flow_past<'a>(&'a self, lease: &'a Lease) -> RepositoryFuture<'a, FlowPast>;

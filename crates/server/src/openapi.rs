@@ -1,5 +1,7 @@
 //! The OpenAPI 3.1 document: the handlers' descriptions, completed with what every call may answer.
 
+pub(crate) mod shapes;
+
 use std::sync::LazyLock;
 
 use axum::body::{Body, Bytes};
@@ -12,6 +14,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, Ref, RefOr, Required, Response as Answer, ResponseBuilder};
 
+use self::shapes::{ExecutionIdShape, ParameterMatchShape};
 use crate::access::{COOKIE, SCHEMES};
 use crate::error::{PROBLEM_JSON, ParameterError, ProblemDocument};
 use crate::router;
@@ -24,6 +27,8 @@ const EVERYWHERE: [(&str, &str); 5] = [
     ("500", "The service failed; its log explains it under the request id"),
     ("503", "Too much to do, shutting down, or the job repository does not answer; try again later"),
 ];
+/// The calls whose body may be left out: a launch without parameters.
+const MAY_HAVE_NO_BODY: [&str; 2] = ["launch_job", "preview_job"];
 /// Further answers of calls that change something.
 const ON_CHANGES: [(&str, &str); 1] = [("403", "A page of another site asked for a change")];
 /// Further answers of calls that need a right.
@@ -41,7 +46,7 @@ const WITH_A_RIGHT: [(&str, &str); 3] = [
         description = "Launch batch jobs, watch them, stop them and let them go on where they were.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    components(schemas(ProblemDocument, ParameterError)),
+    components(schemas(ProblemDocument, ParameterError, ExecutionIdShape, ParameterMatchShape)),
     tags(
         (name = "jobs", description = "What the service can run"),
         (name = "executions", description = "Attempts to run a job"),
@@ -82,7 +87,8 @@ pub fn document() -> utoipa::openapi::OpenApi {
 
 fn complete(operation: &mut Operation, more: &[(&str, &str)]) {
     if let Some(RefOr::T(body)) = &mut operation.request_body {
-        body.required = Some(Required::False);
+        let may_be_left_out = operation.operation_id.as_deref().is_some_and(|id| MAY_HAVE_NO_BODY.contains(&id));
+        body.required = Some(if may_be_left_out { Required::False } else { Required::True });
     }
     let answers = &mut operation.responses.responses;
     let needs_a_right = operation.security.as_ref().is_some_and(|security| !security.is_empty());

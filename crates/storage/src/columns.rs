@@ -50,6 +50,14 @@ macro_rules! running_columns {
     };
 }
 
+/// The columns of an execution in the order in which `rows::running_execution` reads them: what the begin of a step
+/// needs.
+macro_rules! started_columns {
+    () => {
+        "status, job_instance_id, coalesce(first_execution_id, id), context, coalesce(launch_execution_id, id)"
+    };
+}
+
 /// The columns of an instance in the order in which `rows::instance` reads them.
 macro_rules! instance_columns {
     () => {
@@ -75,5 +83,5 @@ macro_rules! flow_columns {
 
 pub(crate) use {
     attempt_columns, execution_columns, flow_columns, instance_columns, newest_before, rerun_source_columns,
-    running_columns, skip_columns, step_columns,
+    running_columns, skip_columns, started_columns, step_columns,
 };

@@ -1,10 +1,12 @@
 //! The statement of a list of executions: static pieces, everything else bound.
 
+mod statement;
+
 use jiff::Timestamp;
-use oxbatch_core::job::DateTime;
-use oxbatch_core::repository::rules::list::{FEW_INSTANCES, INDEXED_CHARACTERS, branches};
+use oxbatch_core::repository::rules::list::{FEW_INSTANCES, branches};
 use oxbatch_core::repository::{ExecutionFilter, PageRequest, ParameterMatch};
 
+use self::statement::{Names, Statement};
 use crate::columns::execution_columns;
 
 /// A bound value.
@@ -24,6 +26,9 @@ pub(crate) struct Dialect {
     pub(crate) table: &'static str,
     /// The order of the rows of a branch.
     pub(crate) order: &'static str,
+    /// `true` if rows are found by comparisons of their whole keys, as an index has them in front of the ids: such a
+    /// planner takes no other way, whatever it believes of how the rows are spread.
+    pub(crate) by_keys: bool,
     /// The begin of a branch with an order of its own, which a bracket ends.
     pub(crate) branch: &'static str,
     /// The condition of ids: before and behind their list, which is a text with commas between them.
@@ -47,88 +52,9 @@ pub(crate) struct Way {
     pub(crate) looked_at: Option<(i64, i64)>,
 }
 
-struct Statement {
-    sql: String,
-    values: Vec<Value>,
-    sign: char,
-}
-
-impl Statement {
-    /// Writes a piece of the statement, and binds the value that stands behind it.
-    fn push(&mut self, piece: &str, value: Value) {
-        self.sql.push_str(piece);
-        self.values.push(value);
-        self.sql.push(self.sign);
-        self.sql.push_str(&self.values.len().to_string());
-    }
-
-    /// The executions of instances with a parameter.
-    fn and_parameter(&mut self, wanted: &ParameterMatch) {
-        let begin = " AND EXISTS (SELECT 1 FROM oxbatch_job_instance_parameter AS parameter
-             WHERE parameter.job_instance_id = oxbatch_job_execution.job_instance_id AND NOT parameter.secret
-                 AND parameter.key_name = ";
-        self.push(begin, text(&wanted.name));
-        self.push(" AND (parameter.string_value = ", text(&wanted.value));
-        let ReadAs { number, double, date } = ReadAs::of(&wanted.value);
-        self.and(" OR parameter.long_value = ", number);
-        self.and(" OR parameter.double_value = ", double);
-        self.and(" OR parameter.date_value = ", date);
-        self.sql.push_str("))");
-    }
-
-    /// The ids of the instances with a parameter, each found by an index.
-    fn instances_with(&mut self, wanted: &ParameterMatch) {
-        const OF: &str = "SELECT job_instance_id FROM oxbatch_job_instance_parameter WHERE NOT secret AND key_name = ";
-        let prefix: String = wanted.value.chars().take(INDEXED_CHARACTERS).collect();
-        self.push(OF, text(&wanted.name));
-        self.push(" AND substr(string_value, 1, 100) = ", text(&prefix));
-        self.push(" AND string_value = ", text(&wanted.value));
-        let ReadAs { number, double, date } = ReadAs::of(&wanted.value);
-        for (column, value) in
-            [(" AND long_value = ", number), (" AND double_value = ", double), (" AND date_value = ", date)]
-        {
-            if let Some(value) = value {
-                self.sql.push_str(" UNION ALL ");
-                self.push(OF, text(&wanted.name));
-                self.push(column, value);
-            }
-        }
-    }
-
-    fn and(&mut self, condition: &str, value: Option<Value>) {
-        if let Some(value) = value {
-            self.push(condition, value);
-        }
-    }
-}
-
-/// A value as the types that it can be read as, besides a text.
-struct ReadAs {
-    number: Option<Value>,
-    double: Option<Value>,
-    date: Option<Value>,
-}
-
-impl ReadAs {
-    fn of(value: &str) -> Self {
-        let date = DateTime::parse(value).ok().map(|date| date.saturating_instant().as_microsecond());
-        let double = value.parse().ok().filter(|double: &f64| double.is_finite());
-        Self {
-            number: value.parse().ok().map(Value::Number),
-            double: double.map(Value::Double),
-            date: date.map(Value::Number),
-        }
-    }
-}
-
-/// PostgreSQL's text holds no NUL.
-fn text(text: &str) -> Value {
-    Value::Text(text.replace('\0', "\u{fffd}"))
-}
-
 /// The number of instances with a parameter, as far as it matters, and its values.
 pub(crate) fn count_instances(wanted: &ParameterMatch, sign: char) -> (String, Vec<Value>) {
-    let mut count = Statement { sql: String::new(), values: Vec::new(), sign };
+    let mut count = Statement::new(sign);
     count.sql.push_str("SELECT count(*) FROM (SELECT job_instance_id FROM (");
     count.instances_with(wanted);
     count.push(") AS found LIMIT ", Value::Number(FEW_INSTANCES + 1));
@@ -148,51 +74,39 @@ pub(crate) fn select_executions(
 /// The statement that counts a page by status and by whether later executions of the same instances are there, and its
 /// values. Its rows are the status, one of the later ones, the number and the smallest id.
 pub(crate) fn count_executions(filter: &ExecutionFilter, page: PageRequest, dialect: &Dialect) -> (String, Vec<Value>) {
-    const BEGIN: &str = "SELECT status, max(later), count(*), min(id) FROM (SELECT id, status,
-             (SELECT later.id FROM oxbatch_job_execution AS later
-                 WHERE later.job_instance_id = found.job_instance_id AND later.id > found.id
-                 ORDER BY later.id DESC LIMIT 1) AS later FROM (";
-    const END: &str = ") AS found) AS judged GROUP BY status, later IS NULL";
+    // The newest execution is looked up once for each instance, however many of the page it has.
+    const BEGIN: &str = "WITH found AS MATERIALIZED (";
+    const END: &str = "),
+         newest AS MATERIALIZED (
+             SELECT instance, (SELECT one.id FROM oxbatch_job_execution AS one WHERE one.job_instance_id = instance
+                 ORDER BY one.id DESC LIMIT 1) AS id
+             FROM (SELECT DISTINCT job_instance_id AS instance FROM found) AS instances)
+         SELECT status, max(later), count(*), min(id) FROM (
+             SELECT found.id, found.status, CASE WHEN newest.id > found.id THEN newest.id END AS later
+             FROM found JOIN newest ON newest.instance = found.job_instance_id) AS judged
+         GROUP BY status, later IS NULL";
     let (rows, values) = rows("id, status, job_instance_id", filter, page, dialect);
     ([BEGIN, &rows, END].concat(), values)
 }
 
 /// The rows of a page. Each status has a branch of its own, so that each walks its index from the newest on.
 fn rows(columns: &str, filter: &ExecutionFilter, page: PageRequest, dialect: &Dialect) -> (String, Vec<Value>) {
-    let mut list = Statement { sql: String::new(), values: Vec::new(), sign: dialect.sign };
+    let mut list = Statement::new(dialect.sign);
     let statuses = branches(filter);
     let several = statuses.len() > 1;
     for (number, status) in statuses.into_iter().enumerate() {
         list.sql.push_str(if number > 0 { " UNION ALL " } else { "" });
         list.sql.push_str(if several { dialect.branch } else { "" });
         ["SELECT ", columns, " FROM ", dialect.table].into_iter().for_each(|piece| list.sql.push_str(piece));
-        list.push(" WHERE id < ", Value::Number(page.upper_bound()));
-        list.and(" AND status = ", status.map(|status| Value::Text(status.to_owned())));
-        list.and(" AND job_name = ", filter.job_name.clone().map(Value::Text));
-        list.and(" AND job_instance_id = ", filter.instance_id.map(|id| Value::Number(id.0)));
-        if !filter.ids.is_empty() {
-            let ids: Vec<String> = filter.ids.iter().map(ToString::to_string).collect();
-            list.push(dialect.ids[0], Value::Text(ids.join(",")));
-            list.sql.push_str(dialect.ids[1]);
+        let names = Names { status, job: filter.job_name.as_deref(), instance: filter.instance_id.map(|id| id.0) };
+        let key = if dialect.by_keys && is_walked(filter, dialect) { names.key() } else { Vec::new() };
+        match key.is_empty() {
+            true => list.by_conditions(&names, page, dialect),
+            false => list.by_key(&key, &names, page, dialect),
         }
-        list.and(&format!(" AND {} >= ", dialect.create_time), filter.from.map(Value::Time));
-        list.and(&format!(" AND {} < ", dialect.create_time), filter.to.map(Value::Time));
-        list.and(" AND id >= ", dialect.down_to.map(Value::Number));
-        if let (Some([begin, end]), Some(first)) = (dialect.instances, filter.parameters.first()) {
-            list.sql.push_str(begin);
-            list.instances_with(first);
-            list.sql.push_str(end);
-        }
-        for wanted in &filter.parameters {
-            list.and_parameter(wanted);
-        }
-        if let Some(wanted) = &filter.text {
-            let wanted = text(&wanted.to_ascii_lowercase());
-            list.push(dialect.text[0], wanted.clone());
-            list.push(dialect.text[1], wanted);
-            list.sql.push_str(dialect.text[2]);
-        }
+        list.conditions(filter, dialect);
         list.sql.push_str(" ORDER BY ");
+        key.iter().for_each(|(column, _)| list.sql.extend([*column, " DESC, "]));
         list.sql.push_str(dialect.order);
         list.push(" DESC LIMIT ", Value::Number(page.rows_to_read()));
         list.sql.push_str(if several { ")" } else { "" });
@@ -201,6 +115,11 @@ fn rows(columns: &str, filter: &ExecutionFilter, page: PageRequest, dialect: &Di
         list.push(" ORDER BY id DESC LIMIT ", Value::Number(page.rows_to_read()));
     }
     (list.sql, list.values)
+}
+
+/// `true` if a list walks an index from the newest on; `false` if it looks up the few that are named.
+fn is_walked(filter: &ExecutionFilter, dialect: &Dialect) -> bool {
+    filter.ids.is_empty() && dialect.instances.is_none()
 }
 
 #[cfg(test)]
@@ -213,6 +132,7 @@ mod tests {
         sign: '?',
         table: "executions",
         order: "id",
+        by_keys: false,
         branch: "(",
         ids: [" AND id IN (", ")"],
         text: ["", "", ""],
@@ -250,6 +170,30 @@ mod tests {
             values,
             [number(9), text("FAILED"), text("Job"), number(7), text("8,6"), time.clone(), time, number(3)]
         );
+    }
+
+    #[test]
+    fn a_planner_that_goes_by_keys_gets_the_whole_key_of_an_index() {
+        let dialect = Dialect { by_keys: true, down_to: Some(3), ..DIALECT };
+        let filter = ExecutionFilter {
+            job_name: Some("Job".to_owned()),
+            statuses: vec![Status::Failed],
+            ..ExecutionFilter::default()
+        };
+        let page = PageRequest { before: Some(9), limit: 2 };
+        let (sql, values) = select_executions(&filter, page, &dialect);
+        assert_eq!(
+            sql.replace(execution_columns!(), "*"),
+            "SELECT * FROM executions WHERE (job_name, status, id) < (?1, ?2, ?3) \
+             AND (job_name, status, id) >= (?4, ?5, ?6) ORDER BY job_name DESC, status DESC, id DESC LIMIT ?7"
+        );
+        let (number, text) = (Value::Number, |text: &str| Value::Text(text.to_owned()));
+        let key = [text("Job"), text("FAILED")];
+        let bounds = [&key[..], &[number(9)], &key[..], &[number(3), number(3)]].concat();
+        assert_eq!(values, bounds);
+        let narrow = ExecutionFilter { ids: vec![ExecutionId(8)], ..filter };
+        let (sql, _) = select_executions(&narrow, page, &dialect);
+        assert!(sql.contains(" WHERE id < ?1 AND status = ?2 AND job_name = ?3 AND id >= ?4 AND id IN (?5)"), "{sql}");
     }
 
     #[test]

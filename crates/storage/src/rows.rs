@@ -291,23 +291,25 @@ pub(crate) fn kept_skips<R: StoredRow>(row: &R) -> Result<KeptSkips, R::Error> {
     })
 }
 
-/// Reads status, job_instance_id, lineage, context and launch of the execution with this id.
-pub(crate) fn running_execution<R: StoredRow>(row: &R, id: i64) -> Result<RunningExecution, R::Error> {
+/// Reads `started_columns!()` of the execution with this id, from a column on.
+pub(crate) fn running_execution<R: StoredRow>(row: &R, first: usize, id: i64) -> Result<RunningExecution, R::Error> {
     Ok(RunningExecution {
-        status: status(row, 0, id)?,
-        instance_id: InstanceId(row.value(1)?),
-        lineage: row.value(2)?,
-        context: row.value(3)?,
-        launched: ExecutionId(row.value(4)?),
+        status: status(row, first, id)?,
+        instance_id: InstanceId(row.value(first + 1)?),
+        lineage: row.value(first + 2)?,
+        context: row.value(first + 3)?,
+        launched: ExecutionId(row.value(first + 4)?),
     })
 }
 
-/// Reads `execution_columns!()`, the epoch of the lease that was taken, earlier_time and past_definition.
-pub(crate) fn claimed<R: StoredRow>(row: &R) -> Result<Claimed, R::Error> {
+/// Reads `execution_columns!()`, the epoch of the lease that was taken, earlier_time, past_definition and
+/// `started_columns!()`.
+pub(crate) fn claimed<R: StoredRow>(row: &R) -> Result<(Claimed, RunningExecution), R::Error> {
     let execution = execution(row)?;
     let lease = Lease::on_execution(execution.id, row.value(EXECUTION_COLUMNS)?);
     let (running, past_definition) = (span(row.value(EXECUTION_COLUMNS + 1)?), row.value(EXECUTION_COLUMNS + 2)?);
-    Ok(Claimed { execution, lease, running, past_definition })
+    let of_step = running_execution(row, EXECUTION_COLUMNS + 3, execution.id.0)?;
+    Ok((Claimed { execution, lease, running, past_definition, begun: None }, of_step))
 }
 
 /// Reads id, lease_epoch, status, earlier_time, running_since and the time.

@@ -10,7 +10,7 @@ use super::Backend;
 use super::fixture::{LONG, Process};
 use crate::execution::StatusEvent;
 use crate::notice::{Notice, NoticeAttempt, NoticeChannel, NoticeKind, NoticeState};
-use crate::repository::{AttemptEnd, PageRequest, ServiceChannels};
+use crate::repository::{AttemptEnd, Missing, PageRequest, RepositoryError, ServiceChannels};
 
 fn channel(name: &str, kinds: &[NoticeKind], skips_over: Option<u32>) -> NoticeChannel {
     NoticeChannel { name: name.to_owned(), kinds: kinds.to_vec(), skips_over }
@@ -123,6 +123,7 @@ pub async fn a_notice_is_taken_by_one_and_tried_again_until_it_is_delivered(back
     let [notice] = &taken[..] else { panic!("{taken:?}") };
     assert_eq!((notice.channel.as_str(), notice.attempts), ("ops", 1));
     assert!(claim(process, later(60)).await.is_empty(), "its node may still deliver it");
+    assert!(process.repository.notice_attempts(notice.id).await.unwrap().is_empty(), "none has ended");
     let again = claim(&processes[1], later(62)).await.remove(0);
     assert_eq!((again.id, again.attempts), (notice.id, 2), "its node has died");
 
@@ -154,4 +155,6 @@ pub async fn a_notice_is_taken_by_one_and_tried_again_until_it_is_delivered(back
     assert_eq!(process.repository.prune_fires(later(-1), 10).await.unwrap(), 0);
     assert_eq!(process.repository.prune_fires(later(1), 10).await.unwrap(), 2);
     assert!(all(process).await.is_empty());
+    let gone = process.repository.notice_attempts(notice.id).await.unwrap_err();
+    assert!(matches!(gone, RepositoryError::NotFound { what: Missing::Notice, .. }), "{gone}");
 }

@@ -1,14 +1,22 @@
 //! Waits for changes of executions: of one, or of any, on this node and, where the store notifies, on others.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::execution::ExecutionId;
+use crate::execution::{ExecutionId, JobExecution};
 
-type Watched = Arc<Mutex<HashMap<ExecutionId, Arc<Notify>>>>;
+type Watched = Arc<Mutex<HashMap<ExecutionId, Arc<Signal>>>>;
+
+/// The signal to those who wait for one execution.
+#[derive(Default)]
+struct Signal {
+    notify: Notify,
+    /// The execution as it has ended on this node.
+    ended: OnceLock<JobExecution>,
+}
 
 /// The waits of a process for changes.
 #[derive(Default)]
@@ -20,14 +28,19 @@ pub(super) struct Changes {
 /// A wait for changes of one execution.
 pub(super) struct Watcher {
     id: ExecutionId,
-    notify: Arc<Notify>,
+    signal: Arc<Signal>,
     watched: Watched,
 }
 
 impl Watcher {
     /// Ready when something has happened to it since the call.
     pub(super) fn change(&self) -> Notified<'_> {
-        self.notify.notified()
+        self.signal.notify.notified()
+    }
+
+    /// The execution as its end was recorded by this node since the wait began.
+    pub(super) fn ended(&self) -> Option<&JobExecution> {
+        self.signal.ended.get()
     }
 }
 
@@ -35,7 +48,7 @@ impl Drop for Watcher {
     fn drop(&mut self) {
         let mut watched = lock(&self.watched);
         // The map's and this one's.
-        if Arc::strong_count(&self.notify) == 2 {
+        if Arc::strong_count(&self.signal) == 2 {
             watched.remove(&self.id);
         }
     }
@@ -47,8 +60,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Changes {
     pub(super) fn watch(&self, id: ExecutionId) -> Watcher {
-        let notify = Arc::clone(lock(&self.watched).entry(id).or_default());
-        Watcher { id, notify, watched: Arc::clone(&self.watched) }
+        let signal = Arc::clone(lock(&self.watched).entry(id).or_default());
+        Watcher { id, signal, watched: Arc::clone(&self.watched) }
     }
 
     /// Ready when something has happened to an execution since the call, wherever it runs.
@@ -59,7 +72,17 @@ impl Changes {
     /// Something has happened to an execution, wherever it runs.
     pub(super) fn notify(&self, id: ExecutionId) {
         if let Some(watched) = lock(&self.watched).get(&id) {
-            watched.notify_waiters();
+            watched.notify.notify_waiters();
+        }
+        self.any.notify_waiters();
+    }
+
+    /// It has ended on this node, and was recorded like this.
+    pub(super) fn notify_end(&self, execution: JobExecution) {
+        if let Some(watched) = lock(&self.watched).get(&execution.id) {
+            // The first end is the only one.
+            let _ = watched.ended.set(execution);
+            watched.notify.notify_waiters();
         }
         self.any.notify_waiters();
     }
@@ -73,7 +96,7 @@ impl Changes {
     pub(super) fn notify_all(&self) {
         self.any.notify_waiters();
         for watched in lock(&self.watched).values() {
-            watched.notify_waiters();
+            watched.notify.notify_waiters();
         }
     }
 }

@@ -63,6 +63,11 @@ pub(super) async fn after(
             scope.listening.record(&message);
         }
     }
+    complete(scope, outcome);
+}
+
+/// Adds the errors of listeners to the message of an end.
+pub(super) fn complete(scope: &JobScope, outcome: &mut ExecutionOutcome) {
     let message = scope.listening.completed(outcome.exit_message.take());
     outcome.exit_message = message.map(|message| cut_message(scope.mask.masked(message)));
 }

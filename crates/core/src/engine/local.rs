@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::changes::Changes;
 use super::running::{Handle, Running};
-use crate::execution::ExecutionId;
+use crate::execution::{ExecutionId, JobExecution};
 use crate::repository::{Claimed, Node};
 
 /// The node of this process as its operator sees it; where none runs, nothing ever happens in it.
@@ -49,8 +49,12 @@ impl LocalNode {
         handle
     }
 
-    pub(super) fn end(&self, id: ExecutionId) {
+    /// An execution does not run here any more; `recorded` is its end, where this node has recorded it.
+    pub(super) fn end(&self, id: ExecutionId, recorded: Option<JobExecution>) {
         self.running.end(id);
-        self.changes.notify(id);
+        match recorded {
+            Some(execution) => self.changes.notify_end(execution),
+            None => self.changes.notify(id),
+        }
     }
 }

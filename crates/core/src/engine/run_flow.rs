@@ -6,20 +6,23 @@ use std::time::Duration;
 
 use super::decide::{Decided, decide};
 use super::job_end::JobEnd;
+use super::job_listeners;
+use super::logs::LogKeeper;
 use super::persist::{persist, persist_end};
 use super::rerun_plan::{StepsOf, gone, steps_of};
 use super::run_step::{StepRun, run_step};
 use super::running::Handle;
 use super::start_step::{Begun, already_complete, start_step, stopped_before, stopped_in};
 use super::state::EngineState;
-use super::step_end::{FlowOf, StepEnd};
+use super::step_end::{Behind, BehindOf, StepEnd};
 use super::time_limit::Bound;
 use crate::event::{Event, Limited};
-use crate::execution::{ExecutionContext, JobExecution, MainResult, Status, StepExecutionId, StepSummary, cause_chain};
+use crate::execution::{ExecutionContext, MainResult, Status, StepExecutionId, StepSummary, cause_chain};
 use crate::job::flow::{Body, Decision, EndCode, Ended, Stop, Visit, Walk, WalkEnd};
 use crate::job::{DecisionFacts, FlowGraph, Job};
 use crate::repository::rules::flow::{latest_rounds, pending_main, with_finally};
-use crate::repository::{FlowPast, FlowRecord, RepositoryError};
+use crate::repository::rules::joined::BehindStep;
+use crate::repository::{ExecutionOutcome, FlowPast, FlowRecord, RepositoryError, StartedStep};
 use crate::step::{EXIT_CODE_ENTRY, JobScope, Step};
 
 /// An execution under way.
@@ -28,6 +31,9 @@ struct Run<'a> {
     graph: &'a FlowGraph,
     handle: &'a Handle,
     scope: Arc<JobScope>,
+    log: &'a LogKeeper,
+    /// The first step, where it was begun with the claim.
+    begun: Option<Box<StartedStep>>,
     /// `true` if the job's context is at hand: it comes with the first step, or with the past of the flow.
     has_context: bool,
     finally_time_limit: Duration,
@@ -41,10 +47,11 @@ struct Run<'a> {
 pub(super) async fn run_flow(
     state: &Arc<EngineState>,
     job: Job,
-    execution: &JobExecution,
-    scope: &Arc<JobScope>,
+    begun: Option<Box<StartedStep>>,
+    (scope, log): (&Arc<JobScope>, &LogKeeper),
     handle: &Handle,
 ) -> JobEnd {
+    let execution = handle.execution.as_ref();
     let find =
         persist(state, "find the steps of an execution", || steps_of(state.repository.as_ref(), &job, execution));
     let graph = match find.await {
@@ -66,8 +73,18 @@ pub(super) async fn run_flow(
     let rounds = std::mem::take(&mut past.rounds).into_iter();
     let rounds = rounds.map(|round| ((round.step_name.clone(), round.iteration), round)).collect();
     let bound = job.time_limit().map(|limit| Bound::new(Limited::Job, limit, handle.clock.now(), handle.clock.now()));
-    let (scope, finally_time_limit) = (Arc::clone(scope), job.finally_time_limit());
-    let mut run = Run { state, graph: &graph, handle, scope, has_context: false, finally_time_limit, bound, rounds };
+    let mut run = Run {
+        state,
+        graph: &graph,
+        handle,
+        scope: Arc::clone(scope),
+        log,
+        begun,
+        has_context: false,
+        finally_time_limit: job.finally_time_limit(),
+        bound,
+        rounds,
+    };
     if let Err(end) = run.take_context(past.job_context.as_deref()) {
         return end;
     }
@@ -127,6 +144,19 @@ impl Run<'_> {
         }
     }
 
+    /// The end of the execution behind a step, where that is recorded with the end of the step.
+    fn end_behind(&self, end: Option<WalkEnd>) -> Option<ExecutionOutcome> {
+        let behind = BehindStep {
+            leads_on: end.is_none(),
+            has_finally: !self.graph.finally().is_empty(),
+            has_listeners: self.scope.listening.has_job_listeners(),
+        };
+        let end = end.filter(|_| behind.ends_execution())?;
+        let mut outcome = self.over(end).outcome(self.state, &self.scope, self.handle)?;
+        job_listeners::complete(&self.scope, &mut outcome);
+        Some(outcome)
+    }
+
     fn over(&self, end: WalkEnd) -> JobEnd {
         let (by_step, problem) = match self.scope.context.current().get::<String>(EXIT_CODE_ENTRY) {
             Ok(code) => (code, None),
@@ -154,8 +184,14 @@ impl Run<'_> {
     /// Runs a step, or passes it when an earlier execution has completed it.
     async fn step(&mut self, walk: &mut Walk<'_>, stop: Stop) -> Result<(), JobEnd> {
         let Body::Step(step) = self.graph.element(stop.element).body() else { return Ok(()) };
-        self.check_time(step.name())?;
-        let started = match start_step(self.state, step, &self.scope, self.handle, (stop.iteration, None)).await? {
+        let begun = match self.begun.take() {
+            Some(started) => Begun::Run(started),
+            None => {
+                self.check_time(step.name())?;
+                start_step(self.state, step, &self.scope, self.handle, (stop.iteration, None)).await?
+            }
+        };
+        let started = match begun {
             Begun::Run(started) => started,
             Begun::AlreadyComplete(summary) => {
                 let ended = already_complete(&summary);
@@ -168,12 +204,13 @@ impl Run<'_> {
         self.take_context(started.job_context.as_deref())?;
         self.has_context = true;
         let execution_id = self.scope.execution_id;
-        let flow = |ended: &Ended, step_id| {
+        let behind = |ended: &Ended, step_id| {
             let decision = walk.decide(stop, ended.clone());
-            let entry = walk.entry(&decision, execution_id, Some(step_id))?;
-            Some(FlowRecord { entry, discards_later: decision.discards_later })
+            let entry = walk.entry(&decision, execution_id, Some(step_id));
+            let flow = entry.map(|entry| FlowRecord { entry, discards_later: decision.discards_later });
+            Behind { flow, execution: self.end_behind(walk.end_behind(&decision)) }
         };
-        let run = StepRun { step, started: *started, part: self.bound, flow: &flow };
+        let run = StepRun { step, started: *started, part: self.bound, behind: &behind, log: self.log };
         let (ended, summary) = self.ended(step, run_step(self.state, &self.scope, self.handle, run).await)?;
         self.note(summary);
         let decision = walk.decide(stop, ended);
@@ -184,10 +221,11 @@ impl Run<'_> {
     /// The end of a step by itself.
     ///
     /// # Errors
-    /// The end of the execution, when the step has not come to an end of its own.
+    /// The end of the execution, when the step has not come to an end of its own, or the execution has ended with it.
     fn ended(&self, step: &Step, end: StepEnd) -> Result<(Ended, StepSummary), JobEnd> {
         match end {
-            StepEnd::Ended { ended, summary } => Ok((ended, *summary)),
+            StepEnd::Ended { execution: Some(execution), .. } => Err(JobEnd::Recorded(execution)),
+            StepEnd::Ended { ended, summary, execution: None } => Ok((ended, *summary)),
             StepEnd::Broken { message } => Err(JobEnd::failed(format!("step '{}' failed: {message}", step.name()))),
             StepEnd::OverTime { message } => Err(JobEnd::over_time(message)),
             StepEnd::Stopped => Err(JobEnd::Stopped { message: Some(stopped_in(self.state, step, self.handle)) }),
@@ -296,7 +334,7 @@ impl Run<'_> {
         let (limit, now) = (self.finally_time_limit, self.handle.clock.now());
         self.bound = Some(Bound::new(Limited::Finally, limit, now.saturating_sub(main.running), now));
         let mut failure = None;
-        let none: FlowOf<'_> = &|_, _| None;
+        let none: BehindOf<'_> = &|_, _| Behind::default();
         for step in self.graph.finally().iter().filter(|step| step.runs_after(main.status)).map(|one| one.step()) {
             match self.final_step(step, main.execution_id, none).await {
                 Ok(None) => {}
@@ -321,7 +359,7 @@ impl Run<'_> {
         &mut self,
         step: &Step,
         since: crate::execution::ExecutionId,
-        flow: FlowOf<'_>,
+        behind: BehindOf<'_>,
     ) -> Result<Option<String>, JobEnd> {
         self.check_time(step.name())?;
         match start_step(self.state, step, &self.scope, self.handle, (1, Some(since))).await? {
@@ -329,7 +367,7 @@ impl Run<'_> {
             Begun::Run(started) => {
                 self.take_context(started.job_context.as_deref())?;
                 self.has_context = true;
-                let run = StepRun { step, started: *started, part: self.bound, flow };
+                let run = StepRun { step, started: *started, part: self.bound, behind, log: self.log };
                 let end = run_step(self.state, &self.scope, self.handle, run).await;
                 let (ended, summary) = self.ended(step, end)?;
                 self.note(summary);

@@ -12,19 +12,19 @@ use super::run_flow::run_flow;
 use super::running::{Handle, StopCause};
 use super::state::EngineState;
 use crate::event::Event;
-use crate::execution::{EXIT_DEFINITION_CHANGED, EXIT_SHUTDOWN, JobExecution, StatusEvent, cause_chain};
+use crate::execution::{JobExecution, cause_chain};
 use crate::job::{DEFAULT_FINALLY_TIME_LIMIT, Job, JobParameters, Reached, definition_difference};
 use crate::listener::JobListening;
 use crate::log::LogWriter;
 use crate::repository::rules::flow::latest_rounds;
-use crate::repository::{Claimed, ExecutionOutcome, RepositoryError};
+use crate::repository::{Claimed, RepositoryError, StartedStep};
 use crate::secret::{ActiveMask, Mask, Opened};
 use crate::step::{ExecutionRuntime, JobScope, Shared};
 
 /// Runs an execution of this node in the background; `permit` is given back when it has ended.
 pub(super) fn spawn(state: &Arc<EngineState>, claimed: Claimed, permit: Option<OwnedSemaphorePermit>) {
     let handle = state.local.begin(&claimed);
-    let Claimed { execution, lease, past_definition, .. } = claimed;
+    let Claimed { lease, past_definition, begun, .. } = claimed;
     let state = Arc::clone(state);
     let tracker = state.tasks.clone();
     tracker.spawn(async move {
@@ -32,54 +32,76 @@ pub(super) fn spawn(state: &Arc<EngineState>, claimed: Claimed, permit: Option<O
         if state.local.closing.is_cancelled() {
             state.local.running.shut_down();
         }
-        run(&state, execution, past_definition, &handle).await;
-        state.local.end(lease.execution_id());
+        let recorded = run(&state, past_definition, begun, &handle).await;
+        state.local.end(lease.execution_id(), recorded);
         drop(permit);
         state.wake_for_limits();
     });
 }
 
-async fn run(state: &Arc<EngineState>, execution: JobExecution, past_definition: Option<String>, handle: &Handle) {
-    state.events.emit(&Event::ExecutionStarted { execution: &execution });
+/// Runs an execution to its end, as that was recorded; `None` where it was not.
+async fn run(
+    state: &Arc<EngineState>,
+    past_definition: Option<String>,
+    begun: Option<Box<StartedStep>>,
+    handle: &Handle,
+) -> Option<JobExecution> {
+    let execution = handle.execution.as_ref();
+    state.events.emit(&Event::ExecutionStarted { execution });
     let execution_id = execution.id;
     let job = state.registry.get(&execution.job_name);
     let (opened, refused) = open_secrets(state, job, &execution.parameters, handle).await;
     let mask = opened.mask.activate();
     let log = LogKeeper::start(state, execution_id, &mask);
-    let scope = job_scope(state, &execution, (opened.parameters, mask), handle, &log);
+    let scope = job_scope(state, execution, (opened.parameters, mask), handle, &log);
     let end = match (job, refused) {
         (_, Some(end)) => end,
         (Some(job), None) => match check_definition(state, job, past_definition, handle).await {
-            Ok(()) => begin(state, job, &execution, &scope, handle).await,
+            Ok(()) => begin(state, job, begun, (&scope, &log), handle).await,
             Err(end) => end,
         },
         (None, None) => JobEnd::failed(format!("this node does not know the job '{}'", execution.job_name)),
     };
-    let lost = || {
+    let recorded = match end {
+        JobEnd::Recorded(execution) => Ok(*execution),
+        end => record(state, (job, end), (&scope, &log), handle).await,
+    };
+    match recorded {
+        Ok(execution) => {
+            state.events.emit(&Event::ExecutionFinished { execution: &execution });
+            return Some(execution);
+        }
         // That the store is gone is an event of its own.
-        if handle.cause() != Some(StopCause::StoreGone) {
+        Err(RepositoryError::LeaseLost { .. }) if handle.cause() != Some(StopCause::StoreGone) => {
             state.events.emit(&Event::LeaseLost { execution_id });
         }
-    };
-    let Some(mut outcome) = outcome(state, end, handle) else { return lost() };
-    outcome.exit_code = outcome.exit_code.map(|code| scope.mask.masked(code));
-    outcome.exit_message = outcome.exit_message.map(|message| scope.mask.masked(message));
-    let limit = job.map_or(DEFAULT_FINALLY_TIME_LIMIT, |job| job.finally_time_limit());
-    job_listeners::after(state, &scope, handle, limit, &mut outcome).await;
-    scope.runtime.end();
-    log.finish().await;
-    if handle.cause().is_some_and(StopCause::is_loss) {
-        return lost();
-    }
-    let recorded = persist_end(state, "record the end of an execution", || {
-        state.repository.finish_execution(&handle.lease, outcome.clone())
-    });
-    match recorded.await {
-        Ok(execution) => state.events.emit(&Event::ExecutionFinished { execution: &execution }),
-        Err(RepositoryError::LeaseLost { .. }) => lost(),
         // The node closes while the trouble lasts; the next start recovers the execution.
         Err(_) => {}
     }
+    None
+}
+
+/// Calls the listeners behind an execution, and records its end.
+///
+/// # Errors
+/// The lease is lost, or the end cannot be recorded.
+async fn record(
+    state: &EngineState,
+    (job, end): (Option<&Job>, JobEnd),
+    (scope, log): (&Arc<JobScope>, &LogKeeper),
+    handle: &Handle,
+) -> Result<JobExecution, RepositoryError> {
+    let lost = || RepositoryError::LeaseLost { id: handle.lease.execution_id() };
+    let mut outcome = end.outcome(state, scope, handle).ok_or_else(lost)?;
+    let limit = job.map_or(DEFAULT_FINALLY_TIME_LIMIT, |job| job.finally_time_limit());
+    job_listeners::after(state, scope, handle, limit, &mut outcome).await;
+    scope.runtime.end();
+    log.finish().await;
+    if handle.cause().is_some_and(StopCause::is_loss) {
+        return Err(lost());
+    }
+    let record = || state.repository.finish_execution(&handle.lease, outcome.clone());
+    persist_end(state, "record the end of an execution", record).await
 }
 
 /// Opens the secret parameters of an execution; one that has no value ends it.
@@ -104,12 +126,12 @@ async fn open_secrets(
 async fn begin(
     state: &Arc<EngineState>,
     job: &Job,
-    execution: &JobExecution,
-    scope: &Arc<JobScope>,
+    begun: Option<Box<StartedStep>>,
+    (scope, log): (&Arc<JobScope>, &LogKeeper),
     handle: &Handle,
 ) -> JobEnd {
     match job_listeners::before(state, job, scope, handle).await {
-        Ok(()) => run_flow(state, job.clone(), execution, scope, handle).await,
+        Ok(()) => run_flow(state, job.clone(), begun, (scope, log), handle).await,
         Err(end) => end,
     }
 }
@@ -146,24 +168,6 @@ async fn check_definition(
         }
         Err(error) => Err(JobEnd::failed(format!("the stored definition of the job cannot be read: {error}"))),
     }
-}
-
-fn outcome(state: &EngineState, end: JobEnd, handle: &Handle) -> Option<ExecutionOutcome> {
-    let time = state.config.clock.now();
-    let (event, exit_code, exit_message, resume) = match end {
-        JobEnd::LeaseLost => return None,
-        JobEnd::Completed { exit_code, message } => (StatusEvent::Complete, exit_code, message, false),
-        JobEnd::Failed { exit_code, message } => (StatusEvent::Fail, exit_code, Some(message), false),
-        JobEnd::StoppedByFlow { exit_code, message } => (StatusEvent::Stop, exit_code, Some(message), false),
-        JobEnd::DefinitionChanged { message } => {
-            (StatusEvent::Stop, Some(EXIT_DEFINITION_CHANGED.to_owned()), Some(message), false)
-        }
-        JobEnd::Stopped { message } if handle.cause() == Some(StopCause::Shutdown) => {
-            (StatusEvent::Stop, Some(EXIT_SHUTDOWN.to_owned()), message, true)
-        }
-        JobEnd::Stopped { message } => (StatusEvent::Stop, None, message, false),
-    };
-    Some(ExecutionOutcome { event, exit_code, exit_message, resume, time })
 }
 
 fn job_scope(

@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::error_span;
 
 use super::grace::{Ending, LEAVE_BEHIND_AFTER, within_grace};
+use super::logs::LogKeeper;
 use super::persist::persist;
 use super::running::{Handle, LiveStep};
 use super::state::EngineState;
-use super::step_end::{EndedStep, FlowOf, Report, StepEnd};
+use super::step_end::{BehindOf, EndedStep, Report, StepEnd};
 use super::time_limit::{Bound, exceeded, first};
 use crate::author_thread;
 use crate::event::{Event, Limited};
@@ -22,7 +23,9 @@ use crate::execution::{StepState, cause_chain};
 use crate::listener::{StepListening, run_listened};
 use crate::log::{LogWriter, attached};
 use crate::repository::{RepositoryError, StartedStep};
-use crate::step::{BodyError, BodyRun, JobScope, LiveCounters, SavedContexts, Shared, Step, StepContext, StepScope};
+use crate::step::{
+    BodyEnd, BodyError, BodyRun, JobScope, LiveCounters, SavedContexts, Shared, Step, StepContext, StepScope,
+};
 
 /// Time between polls of the step's further threads that are to end.
 const POLL_SIDE_THREADS: Duration = Duration::from_millis(10);
@@ -36,8 +39,10 @@ pub(super) struct StepRun<'a> {
     pub(super) started: StartedStep,
     /// The time limit of the part of the job in which it runs.
     pub(super) part: Option<Bound>,
-    /// The entry of the flow history for its end.
-    pub(super) flow: FlowOf<'a>,
+    /// Says what is recorded with its end.
+    pub(super) behind: BehindOf<'a>,
+    /// The log of the execution.
+    pub(super) log: &'a LogKeeper,
 }
 
 /// Runs a step that was started, to its recorded end.
@@ -47,7 +52,7 @@ pub(super) async fn run_step(
     handle: &Handle,
     run: StepRun<'_>,
 ) -> StepEnd {
-    let StepRun { step, started, part, flow } = run;
+    let StepRun { step, started, part, behind, log } = run;
     let step_id = started.fence.step_id;
     let own = step.time_limit().map(|limit| Bound::new(Limited::Step, limit, started.running, handle.clock.now()));
     let bound = first(own.into_iter().chain(part));
@@ -96,7 +101,7 @@ pub(super) async fn run_step(
         }
         Err(error) => (StepState::default(), (Report::Body(BodyError::Failed(cause_chain(&error))), None)),
     };
-    let ended = EndedStep { step, scope: &scope, handle, started: &started, kept, job_context, flow, over };
+    let ended = EndedStep { step, scope: &scope, handle, log, started: &started, kept, job_context, behind, over };
     let end = ended.record(state, report).await;
     handle.end_step(step_id);
     end
@@ -111,6 +116,10 @@ async fn supervise(
     handle: &Handle,
     bound: Option<Bound>,
 ) -> (Report, Option<Bound>) {
+    if handle.stop.is_cancelled() {
+        // The stop came while its begin was recorded: none of the author's code is called any more.
+        return (Report::Ended(BodyEnd::Stopped), None);
+    }
     let drop_it = CancellationToken::new();
     let scope = run.context.scope();
     let (beside, stop) = (Arc::clone(&scope.beside), scope.stop.clone());

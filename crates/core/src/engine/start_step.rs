@@ -1,5 +1,6 @@
 //! The begin of a step, and the sentences for an execution that stopped before or within one.
 
+use super::config::EngineConfig;
 use super::job_end::JobEnd;
 use super::persist::persist;
 use super::running::{Handle, StopCause};
@@ -7,7 +8,8 @@ use super::state::EngineState;
 use crate::event::Event;
 use crate::execution::{ExecutionId, StepSummary, cause_chain};
 use crate::job::flow::Ended;
-use crate::repository::{NewStep, RepositoryError, StartedStep, StepStart};
+use crate::job::{Job, JobRegistry};
+use crate::repository::{FirstStep, KnownJobs, NewStep, RepositoryError, StartedStep, StepStart};
 use crate::step::{JobScope, Step, StepKind};
 
 /// The answer to the begin of a step.
@@ -15,6 +17,25 @@ pub(super) enum Begun {
     Run(Box<StartedStep>),
     /// An earlier execution has completed it.
     AlreadyComplete(Box<StepSummary>),
+}
+
+/// The jobs of a node, with the first steps that may begin with the claim.
+pub(super) fn known_jobs(registry: &JobRegistry, config: &EngineConfig) -> KnownJobs {
+    let jobs = registry.iter().map(|job| (job.name().to_owned(), job.fingerprint().to_owned()));
+    let first = registry.iter().filter_map(|job| Some((job.name().to_owned(), first_step(job, config)?)));
+    KnownJobs::new(jobs).with_first_steps(first)
+}
+
+/// The first step of a job; `None` where a listener is called before it, or the past of the flow says which it is.
+fn first_step(job: &Job, config: &EngineConfig) -> Option<FirstStep> {
+    let step = job.flow().elements().first()?.step()?;
+    let is_preceded = !config.listeners.is_empty() || !job.listeners().is_empty() || job.flow().has_past();
+    let first = FirstStep {
+        step_name: step.name().to_owned(),
+        rerun_if_complete: step.reruns_if_complete(),
+        start_limit: step.start_limit(),
+    };
+    (!is_preceded).then_some(first)
 }
 
 /// Begins a step in a round of its own, whose attempts count from an execution where that is another one than for the

@@ -1,5 +1,6 @@
 //! The end of a step execution: what its thread reported becomes its recorded end.
 
+use super::logs::LogKeeper;
 use super::persist::persist_end;
 use super::running::{Handle, StopCause};
 use super::state::EngineState;
@@ -7,11 +8,13 @@ use super::time_limit::Bound;
 use crate::author_thread::panic_message;
 use crate::event::{Event, Limited};
 use crate::execution::{
-    ContextChanges, EXIT_SHUTDOWN, EXIT_TIMEOUT, ExecutionContext, Status, StatusEvent, StepExecution, StepExecutionId,
-    StepState, StepSummary, cause_chain, cut_message,
+    ContextChanges, EXIT_SHUTDOWN, EXIT_TIMEOUT, ExecutionContext, JobExecution, Status, StatusEvent, StepExecution,
+    StepExecutionId, StepState, StepSummary, cause_chain, cut_message,
 };
 use crate::job::flow::Ended;
-use crate::repository::{FlowRecord, RepositoryError, StartedStep, StepOutcome};
+use crate::repository::{
+    ExecutionOutcome, FlowRecord, LastEnded, LastOutcome, RepositoryError, StartedStep, StepOutcome,
+};
 use crate::step::{BodyEnd, BodyError, Step, StepKind, StepScope};
 
 /// The end of a step as it is recorded.
@@ -20,6 +23,8 @@ pub(super) enum StepEnd {
     Ended {
         ended: Ended,
         summary: Box<StepSummary>,
+        /// The execution, where it has ended with the step.
+        execution: Option<Box<JobExecution>>,
     },
     /// FAILED without having come to an end of its own: no transition sees it.
     Broken {
@@ -95,19 +100,29 @@ pub(super) struct EndedStep<'a> {
     pub(super) step: &'a Step,
     pub(super) scope: &'a StepScope,
     pub(super) handle: &'a Handle,
+    pub(super) log: &'a LogKeeper,
     pub(super) started: &'a StartedStep,
     /// The state with which it began.
     pub(super) kept: StepState,
     /// The job's context with which it began.
     pub(super) job_context: ExecutionContext,
-    /// The entry of the flow history for its end.
-    pub(super) flow: FlowOf<'a>,
+    /// Says what is recorded with its end.
+    pub(super) behind: BehindOf<'a>,
     /// The time limit that it has exceeded.
     pub(super) over: Option<Bound>,
 }
 
-/// The entry of the flow history for the end of a step; `None` where none is kept.
-pub(super) type FlowOf<'a> = &'a (dyn Fn(&Ended, StepExecutionId) -> Option<FlowRecord> + Sync);
+/// The changes that are recorded with the end of a step.
+#[derive(Default)]
+pub(super) struct Behind {
+    /// The entry of the flow history, where one is kept.
+    pub(super) flow: Option<FlowRecord>,
+    /// The end of the execution, where it ends with the step.
+    pub(super) execution: Option<ExecutionOutcome>,
+}
+
+/// Says what is recorded with the end of a step.
+pub(super) type BehindOf<'a> = &'a (dyn Fn(&Ended, StepExecutionId) -> Behind + Sync);
 
 impl EndedStep<'_> {
     /// Records the end.
@@ -125,7 +140,7 @@ impl EndedStep<'_> {
             Err(message) => ending = Ending::failed(message),
         }
         let ended = ending.ended().filter(|_| of_part.is_none());
-        let flow = ended.as_ref().and_then(|ended| (self.flow)(ended, started.fence.step_id));
+        let behind = ended.as_ref().map(|ended| (self.behind)(ended, started.fence.step_id)).unwrap_or_default();
         let Ending { event, exit_code, message, .. } = &ending;
         let outcome = StepOutcome {
             event: *event,
@@ -136,20 +151,18 @@ impl EndedStep<'_> {
             shares: scope.live.shares(),
             state: ending.state.clone(),
             job_context: ending.job_context.clone(),
-            flow,
+            flow: behind.flow,
             time: state.config.clock.now(),
         };
-        let recorded = persist_end(state, "record the end of a step", || {
-            state.repository.finish_step(&started.fence, outcome.clone())
-        });
-        let step = match recorded.await {
-            Ok(step) => {
+        let recorded = self.recorded(state, outcome, behind.execution);
+        let (step, execution) = match recorded.await {
+            Ok(LastEnded { step, execution }) => {
                 state.events.emit(&Event::StepFinished { step: &step });
                 // The store has lost chunks that it had answered, and knows better how the step stands.
                 if step.status == Status::Failed && ending.event != StatusEvent::Fail {
                     return StepEnd::Broken { message: step.exit_message.unwrap_or_default() };
                 }
-                step
+                (step, execution.map(Box::new))
             }
             Err(RepositoryError::LeaseLost { .. }) => return StepEnd::LeaseLost,
             Err(error) => return StepEnd::Broken { message: cause_chain(&error) },
@@ -158,9 +171,31 @@ impl EndedStep<'_> {
             return StepEnd::OverTime { message: format!("{message} in step '{}'", self.step.name()) };
         }
         match ended {
-            Some(ended) => StepEnd::Ended { ended, summary: Box::new(self.summary(step)) },
+            Some(ended) => StepEnd::Ended { ended, summary: Box::new(self.summary(step)), execution },
             None => StepEnd::Stopped,
         }
+    }
+
+    /// Records the end, and with it that of the execution, if it ends with the step: then what belongs to the execution
+    /// ends before it, and its last lines are stored.
+    async fn recorded(
+        &self,
+        state: &EngineState,
+        step: StepOutcome,
+        execution: Option<ExecutionOutcome>,
+    ) -> Result<LastEnded, RepositoryError> {
+        const DOING: &str = "record the end of a step";
+        let fence = &self.started.fence;
+        let Some(execution) = execution else {
+            let step = persist_end(state, DOING, || state.repository.finish_step(fence, step.clone())).await?;
+            return Ok(LastEnded { step, execution: None });
+        };
+        self.scope.job.runtime.end();
+        self.log.finish().await;
+        // They end at one moment.
+        let execution = ExecutionOutcome { time: step.time, ..execution };
+        let outcome = LastOutcome { step, execution };
+        persist_end(state, DOING, || state.repository.finish_last_step(fence, outcome.clone())).await
     }
 
     /// The end with the exit codes of a shutdown and of the listeners, or as one by a time limit; and the message of a

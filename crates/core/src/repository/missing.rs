@@ -27,11 +27,13 @@ pub enum Missing {
     Channel,
     /// Bulk work.
     Bulk,
+    /// A notice.
+    Notice,
 }
 
 impl Missing {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Job,
         Self::Execution,
         Self::Instance,
@@ -42,6 +44,7 @@ impl Missing {
         Self::Backfill,
         Self::Channel,
         Self::Bulk,
+        Self::Notice,
     ];
 
     /// The words as a fragment, and as a sentence of its own.
@@ -57,6 +60,7 @@ impl Missing {
             Self::Backfill => ("backfill not found", "Backfill not found"),
             Self::Channel => ("channel not found", "Channel not found"),
             Self::Bulk => ("bulk not found", "Bulk not found"),
+            Self::Notice => ("notice not found", "Notice not found"),
         }
     }
 

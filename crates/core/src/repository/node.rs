@@ -1,5 +1,6 @@
 //! The nodes that share a store: which of them live, what they run, and which are to be drained.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -148,6 +149,18 @@ pub struct KnownJobs {
     names: Vec<String>,
     fingerprints: Vec<String>,
     json: String,
+    first_steps: BTreeMap<String, FirstStep>,
+}
+
+/// The first step of a job, as far as the repository has to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstStep {
+    /// Its name.
+    pub step_name: String,
+    /// `true` if it runs again although it is COMPLETED.
+    pub rerun_if_complete: bool,
+    /// The number of attempts that the instance allows it.
+    pub start_limit: Option<u32>,
 }
 
 impl KnownJobs {
@@ -156,7 +169,25 @@ impl KnownJobs {
         let (names, fingerprints): (Vec<String>, Vec<String>) = jobs.into_iter().unzip();
         let by_name = names.iter().cloned().zip(fingerprints.iter().map(|it| it.as_str().into()));
         let json = serde_json::Value::Object(by_name.collect()).to_string();
-        Self { names, fingerprints, json }
+        Self { names, fingerprints, json, first_steps: BTreeMap::new() }
+    }
+
+    /// The same jobs, with the first steps of those, by name, before which the node does nothing.
+    #[must_use]
+    pub fn with_first_steps(mut self, steps: impl IntoIterator<Item = (String, FirstStep)>) -> Self {
+        self.first_steps.extend(steps);
+        self
+    }
+
+    /// The first step of a job before which the node does nothing.
+    pub fn first_step(&self, job_name: &str) -> Option<&FirstStep> {
+        self.first_steps.get(job_name)
+    }
+
+    /// The fingerprint of a job.
+    pub fn fingerprint(&self, job_name: &str) -> Option<&str> {
+        let index = self.names.iter().position(|name| name == job_name)?;
+        self.fingerprints.get(index).map(String::as_str)
     }
 
     /// Their names.

@@ -80,5 +80,8 @@ pub trait Notices: Send + Sync + 'static {
     fn notices(&self, state: Option<NoticeState>, page: PageRequest) -> RepositoryFuture<'_, NoticePage>;
 
     /// The attempts to deliver a notice, the last 100 of them, in their order.
+    ///
+    /// # Errors
+    /// [`RepositoryError::NotFound`](super::RepositoryError::NotFound).
     fn notice_attempts(&self, id: NoticeId) -> RepositoryFuture<'_, Vec<NoticeAttempt>>;
 }

@@ -9,7 +9,7 @@ use super::rules::purge::PurgePosition;
 use super::{KnownJobs, Lease, Node, RunLimits, StepFence};
 use crate::execution::{
     ContextChanges, Counters, ExecutionId, FlowEntry, JobExecution, JobParameters, MainResult, PhaseShares,
-    SkippedItem, Status, StatusEvent, StepSummary, TraceParent,
+    SkippedItem, Status, StatusEvent, StepExecution, StepSummary, TraceParent,
 };
 
 /// The way in which a new execution comes to run: from the queue, or at once on the node that launches it.
@@ -116,7 +116,8 @@ pub struct ClaimRequest {
     pub node: Node,
     /// The time that the lease lasts without a renewal.
     pub lease: Duration,
-    /// The jobs that the node knows. The fingerprint of its job is stored with what it takes.
+    /// The jobs that the node knows. The fingerprint of its job is stored with what it takes, and its first step begins
+    /// with the claim where [`first_step`](super::rules::joined::first_step) says so.
     pub jobs: Arc<KnownJobs>,
     /// The number of executions that may run at once.
     pub limits: RunLimits,
@@ -137,6 +138,8 @@ pub struct Claimed {
     pub running: Duration,
     /// The fingerprint of the definition on which its past depends; `None` where nothing is to be compared.
     pub past_definition: Option<String>,
+    /// The first step of its job, where it was begun with the claim; `None` where that is still to be asked for.
+    pub begun: Option<Box<StartedStep>>,
 }
 
 /// The state of one of the node's leases at a renewal.
@@ -309,6 +312,25 @@ pub struct ExecutionOutcome {
     pub resume: bool,
     /// The current time.
     pub time: Timestamp,
+}
+
+/// The end of the last step of an execution, and that of the execution.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastOutcome {
+    /// The step's.
+    pub step: StepOutcome,
+    /// The execution's, if the step ends as its outcome says.
+    pub execution: ExecutionOutcome,
+}
+
+/// The answer to the end of a last step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastEnded {
+    /// The step.
+    pub step: StepExecution,
+    /// The execution, if it has ended with the step; `None` where the store knew better how the step stands, and the
+    /// execution runs on.
+    pub execution: Option<JobExecution>,
 }
 
 /// The policy for an execution whose owner died.

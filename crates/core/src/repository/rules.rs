@@ -6,6 +6,7 @@ pub mod channels;
 pub mod context;
 pub mod finish;
 pub mod flow;
+pub mod joined;
 pub mod launch;
 pub mod list;
 pub mod purge;

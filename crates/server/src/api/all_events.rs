@@ -19,6 +19,7 @@ use super::executions::shown;
 use crate::access::Sight;
 use crate::error::Problem;
 use crate::extract::{NoQuery, Strict};
+use crate::openapi::shapes::EventShape;
 use crate::polls::{Polled, SHARED_FOR};
 use crate::state::AppState;
 use crate::view::StepView;
@@ -40,10 +41,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[utoipa::path(
     get, path = "/events", tag = "executions", operation_id = "follow_all_executions",
     params(
-        ("last-event-id" = Option<String>, Header, description = "The last id that was received",
-            pattern = "^[!-~]{1,255}$", nullable = false),
+        ("last-event-id" = Option<String>, Header, description = "The last id that was received", nullable = false),
     ),
-    responses((status = 200, description = "What happens", body = String, content_type = "text/event-stream"))
+    responses((status = 200, description = "What happens", body = EventShape, content_type = "text/event-stream"))
 )]
 pub(crate) async fn follow(
     State(state): State<AppState>,

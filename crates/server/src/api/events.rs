@@ -17,6 +17,7 @@ use super::executions::shown_alone;
 use crate::access::Sight;
 use crate::error::{Problem, ProblemKind};
 use crate::extract::{NoQuery, PathId, Strict};
+use crate::openapi::shapes::EventShape;
 use crate::state::AppState;
 use crate::view::StepView;
 
@@ -39,11 +40,10 @@ const RETRY_SECONDS: u32 = 5;
     get, path = "/executions/{id}/events", tag = "executions", operation_id = "follow_execution",
     params(
         ("id" = i64, Path, description = "Id of the execution", minimum = 1),
-        ("last-event-id" = Option<String>, Header, description = "Id of the last event that was received",
-            pattern = "^[!-~]{1,255}$", nullable = false),
+        ("last-event-id" = Option<String>, Header, description = "Id of the last event that was received", nullable = false),
     ),
     responses(
-        (status = 200, description = "Its events", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Its events", body = EventShape, content_type = "text/event-stream"),
         (status = 204, description = "It has ended, and the end was received already"),
         (status = 404, description = "There is no such execution"),
     )

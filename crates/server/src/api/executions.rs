@@ -13,6 +13,7 @@ use crate::access::Sight;
 use crate::error::Problem;
 use crate::extract::query::{id, shorten};
 use crate::extract::{NoQuery, PathId, QueryReader, Strict, StrictQuery};
+use crate::openapi::shapes::{ExecutionIdShape, ParameterMatchShape};
 use crate::state::AppState;
 use crate::view::{ExecutionView, NewestStep, StatusView};
 
@@ -132,8 +133,8 @@ pub(crate) async fn listed(
         ("from" = Option<String>, Query, description = "Only created at or after this time", format = DateTime),
         ("to" = Option<String>, Query, description = "Only created before this time", format = DateTime),
         ("instance" = Option<i64>, Query, description = "Only of this instance", minimum = 1),
-        ("id" = Option<Vec<i64>>, Query, description = "Only one of these, at most 500; those that are not there are passed over"),
-        ("parameter" = Option<Vec<String>>, Query, description = "Only of instances with this parameter, NAME=VALUE; a page may then have fewer rows than fit, and another one behind it"),
+        ("id" = Option<Vec<ExecutionIdShape>>, Query, description = "Only one of these, at most 500; those that are not there are passed over"),
+        ("parameter" = Option<Vec<ParameterMatchShape>>, Query, description = "Only of instances with this parameter, NAME=VALUE; a page may then have fewer rows than fit, and another one behind it"),
         ("text" = Option<String>, Query, description = "Only with this text in the job's name or the exit message", pattern = "^[^\\u0000\\ufffd]*$"),
         ("limit" = Option<u32>, Query, description = "Most rows", minimum = 1, maximum = 500),
         ("cursor" = Option<String>, Query, description = "From the link to the next page", pattern = "^e[1-9a-f][0-9a-f]{0,14}$"),

@@ -50,7 +50,8 @@ async fn listed(
     get, path = "/schedules/{name}/fires", tag = "schedules", operation_id = "list_fires_of_schedule",
     params(
         ("name" = String, Path, description = "Name of the schedule", min_length = 1),
-        ("outcome" = Option<String>, Query, description = "Only with this outcome, such as MISSED", pattern = "^[A-Z_]+$"),
+        ("outcome" = Option<String>, Query, description = "Only with this outcome, such as MISSED",
+            pattern = "^(WAITING|PLANNED|LAUNCHED|ALREADY_COMPLETE|ALREADY_RUNNING|ALREADY_FAILED|SKIPPED|MISSED|REFUSED|CANCELLED)$"),
         ("limit" = Option<u32>, Query, description = "Most rows", minimum = 1, maximum = 500),
         ("cursor" = Option<String>, Query, description = "From the link to the next page", pattern = "^f[1-9a-f][0-9a-f]{0,14}$"),
     ),
@@ -74,7 +75,8 @@ pub(crate) async fn of_schedule(
 #[utoipa::path(
     get, path = "/fires", tag = "schedules", operation_id = "list_fires",
     params(
-        ("outcome" = Option<String>, Query, description = "Only with this outcome, such as MISSED", pattern = "^[A-Z_]+$"),
+        ("outcome" = Option<String>, Query, description = "Only with this outcome, such as MISSED",
+            pattern = "^(WAITING|PLANNED|LAUNCHED|ALREADY_COMPLETE|ALREADY_RUNNING|ALREADY_FAILED|SKIPPED|MISSED|REFUSED|CANCELLED)$"),
         ("limit" = Option<u32>, Query, description = "Most rows", minimum = 1, maximum = 500),
         ("cursor" = Option<String>, Query, description = "From the link to the next page", pattern = "^f[1-9a-f][0-9a-f]{0,14}$"),
     ),

@@ -49,10 +49,10 @@ fn answer(
     get, path = "/jobs/{name}/graph", tag = "jobs", operation_id = "get_job_graph",
     params(
         ("name" = String, Path, description = "Name of the job", min_length = 1),
-        ("format" = Option<String>, Query, description = "`json`, or `mermaid` for a flow chart as text"),
+        ("format" = Option<String>, Query, description = "`json`, or `mermaid` for a flow chart as text", pattern = "^(json|mermaid)$"),
     ),
     responses(
-        (status = 200, description = "The graph", body = GraphView),
+        (status = 200, description = "The graph", content((GraphView = "application/json"), (String = "text/plain"))),
         (status = 404, description = "There is no such job"),
     )
 )]
@@ -69,10 +69,10 @@ pub(crate) async fn of_job(
     get, path = "/executions/{id}/graph", tag = "executions", operation_id = "get_execution_graph",
     params(
         ("id" = i64, Path, description = "Id of the execution", minimum = 1),
-        ("format" = Option<String>, Query, description = "`json`, or `mermaid` for a flow chart as text"),
+        ("format" = Option<String>, Query, description = "`json`, or `mermaid` for a flow chart as text", pattern = "^(json|mermaid)$"),
     ),
     responses(
-        (status = 200, description = "The graph", body = GraphView),
+        (status = 200, description = "The graph", content((GraphView = "application/json"), (String = "text/plain"))),
         (status = 404, description = "There is no such execution, or the service does not know its job"),
     )
 )]

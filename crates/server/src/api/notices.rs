@@ -36,7 +36,8 @@ impl StrictQuery for NoticesQuery {
 #[utoipa::path(
     get, path = "/notices", tag = "schedules", operation_id = "list_notices",
     params(
-        ("state" = Option<String>, Query, description = "Only in this state, such as UNDELIVERED", pattern = "^[A-Z]+$"),
+        ("state" = Option<String>, Query, description = "Only in this state, such as UNDELIVERED",
+            pattern = "^(PENDING|DELIVERED|UNDELIVERED)$"),
         ("limit" = Option<u32>, Query, description = "Most rows", minimum = 1, maximum = 500),
         ("cursor" = Option<String>, Query, description = "From the link to the next page", pattern = "^n[1-9a-f][0-9a-f]{0,14}$"),
     ),
@@ -58,7 +59,10 @@ pub(crate) async fn list(
 #[utoipa::path(
     get, path = "/notices/{id}/attempts", tag = "schedules", operation_id = "list_notice_attempts",
     params(("id" = i64, Path, description = "Id of the notice", minimum = 1)),
-    responses((status = 200, description = "The attempts, the oldest first", body = Vec<NoticeAttemptView>))
+    responses(
+        (status = 200, description = "The attempts, the oldest first", body = Vec<NoticeAttemptView>),
+        (status = 404, description = "There is no such notice, or it was purged"),
+    )
 )]
 pub(crate) async fn attempts(
     State(state): State<AppState>,

@@ -61,7 +61,7 @@ pub(crate) async fn plan(
         ("id" = i64, Path, description = "Id of the execution", minimum = 1),
         ("accept_changes" = Option<bool>, Query,
             description = "Go on also where the definition of the job has changed in what the past of the instance depends on"),
-        ("if-match" = Option<String>, Header, nullable = false, pattern = "^(\"[0-9A-Za-z]{1,64}\"|\\*)$",
+        ("if-match" = Option<String>, Header, nullable = false, pattern = "^(\"[0-9A-Za-z]{1,64}\"|[0-9A-Za-z]{1,64}|\\*)$",
             description = "The tag of a restart plan: the restart is refused when another plan holds by now"),
     ),
     responses(

@@ -81,6 +81,7 @@ impl From<Missing> for Problem {
             Missing::Fire => ProblemKind::FireNotFound,
             Missing::Backfill => ProblemKind::BackfillNotFound,
             Missing::Bulk => ProblemKind::BulkNotFound,
+            Missing::Notice => ProblemKind::NoticeNotFound,
             _ => ProblemKind::NothingHere,
         };
         Self::new(kind, missing.sentence())

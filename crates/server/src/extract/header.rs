@@ -32,12 +32,12 @@ pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     if given == "*" {
         return Ok(None);
     }
-    let tag = given.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    match tag.filter(|tag| !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_alphanumeric())) {
+    // A shell takes the quotation marks away from whoever does not quote them.
+    let tag = given.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(given);
+    match Some(tag).filter(|tag| !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_alphanumeric())) {
         Some(tag) => Ok(Some(tag.to_owned())),
         None => {
-            let detail =
-                format!("header {NAME} must be one tag in quotation marks, as the header etag of the plan has it");
+            let detail = format!("header {NAME} must be one tag, as the header etag of the plan has it");
             Err(Problem::new(ProblemKind::InvalidHeader, detail))
         }
     }

@@ -3,7 +3,8 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use oxbatch_core::notice::NoticeState;
+use oxbatch_core::notice::{NoticeId, NoticeState};
+use oxbatch_core::repository::RepositoryError;
 
 use super::command::{Call, Commands, segment};
 use super::form::Form;
@@ -83,6 +84,17 @@ pub(crate) async fn test(
     listed(&state, Form::default(), visitor, Some(trial)).await
 }
 
+/// The last error of a notice; none of one that was purged meanwhile.
+async fn last_error(state: &AppState, id: NoticeId) -> Result<Option<String>, Problem> {
+    match state.engine().repository().notice_attempts(id).await {
+        Ok(attempts) => {
+            Ok(attempts.into_iter().filter_map(|attempt| NoticeAttemptView::from(attempt).error).next_back())
+        }
+        Err(RepositoryError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 async fn listed(
     state: &AppState,
     form: Form,
@@ -97,10 +109,7 @@ async fn listed(
     for notice in found.notices {
         let (id, has_failed) = (notice.id, notice.attempts > 0 && notice.state != NoticeState::Delivered);
         let error = match has_failed && notices.len() < LOOKED_UP {
-            true => {
-                let attempts = repository.notice_attempts(id).await?.into_iter().map(NoticeAttemptView::from);
-                attempts.filter_map(|attempt| attempt.error).next_back()
-            }
+            true => last_error(state, id).await?,
             false => None,
         };
         let view = Sight::default().notice(notice.into());

@@ -81,18 +81,21 @@ impl Browser {
         self.until(selector, || self.session.find(selector))
     }
 
-    /// The text of the first element that fits; empty where none does, or it was just replaced.
+    /// The text of the first element that fits, polled for: a page that loads has none, and one that is live may just
+    /// have replaced it.
     pub(crate) fn text(&self, selector: &str) -> String {
-        let text =
-            self.session.find(selector).and_then(|element| self.session.get(&format!("/element/{element}/text")));
-        text.ok().and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default()
+        self.until(selector, || self.part_of(selector, "text"))
     }
 
     /// The value of a field.
     pub(crate) fn value(&self, selector: &str) -> String {
-        let element = self.find(selector);
-        let value = self.session.get(&format!("/element/{element}/property/value")).unwrap();
-        value.as_str().unwrap_or_default().to_owned()
+        self.until(selector, || self.part_of(selector, "property/value"))
+    }
+
+    fn part_of(&self, selector: &str, part: &str) -> Result<String, String> {
+        let element = self.session.find(selector)?;
+        let text = self.session.get(&format!("/element/{element}/{part}"))?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
     }
 
     pub(crate) fn click(&self, selector: &str) {
@@ -111,7 +114,7 @@ impl Browser {
     /// Waits until the text of an element has a part; it may be on the page that is loading.
     pub(crate) fn until_text(&self, selector: &str, part: &str) {
         self.until(&format!("{selector} with {part}"), || {
-            let text = self.text(selector);
+            let text = self.part_of(selector, "text")?;
             if text.contains(part) { Ok(()) } else { Err(text) }
         });
     }
@@ -123,7 +126,12 @@ impl Browser {
         });
     }
 
+    /// `true` if the page has such an element, asked once it is loaded.
     pub(crate) fn has(&self, selector: &str) -> bool {
+        self.until("a loaded page", || match self.session.run("return document.readyState", false)? {
+            state if state == "complete" => Ok(()),
+            state => Err(state.to_string()),
+        });
         self.session.find(selector).is_ok()
     }
 

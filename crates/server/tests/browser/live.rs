@@ -108,11 +108,13 @@ async fn a_page_outlives_a_stop_of_postgresql() {
     browser.until_text("h1", "Jobs");
     browser.switch_to(&tabs[0]);
     browser.run("document.dispatchEvent(new Event('visibilitychange'))");
-    place.gate.open(200);
     browser.until("the page is live again", || match browser.text("#stream").as_str() {
         "" => Ok(()),
         said => Err(said.to_owned()),
     });
-    assert!(browser.text("h1").contains("Slow #1"));
+    assert_eq!(browser.run("return window.mark"), "not loaded anew");
+    place.gate.open(200);
+    browser.until_text("h1 .badge", "COMPLETED");
+    browser.until_text("h1", "Slow #1");
     browser.close();
 }

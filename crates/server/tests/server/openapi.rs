@@ -1,6 +1,8 @@
 //! The OpenAPI document and the page for people.
 
 use axum::body::Body;
+use oxbatch_core::notice::NoticeState;
+use oxbatch_core::repository::FireOutcome;
 use serde_json::Value;
 
 use crate::harness::{Service, request};
@@ -39,6 +41,38 @@ async fn every_documented_call_exists_and_every_reference_leads_somewhere() {
         }
     }
     references(&document, &document);
+}
+
+#[tokio::test]
+async fn a_body_is_required_by_just_the_calls_that_refuse_none() {
+    let service = Service::idle().await;
+    let document = serde_json::to_value(oxbatch_server::document()).unwrap();
+    let mut required = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let Some(body) = item["post"].get("requestBody") else { continue };
+        let path = path.replace("{name}", "Nope").replace("{id}", "4711");
+        let answer = service.send(request("POST", &path).body(Body::empty()).unwrap()).await;
+        let is_required = body["required"] == true;
+        assert_eq!([400, 415, 422].contains(&answer.status.as_u16()), is_required, "{path}: {}", answer.status);
+        required += usize::from(is_required);
+    }
+    assert!(required > 5, "{required}");
+}
+
+#[test]
+fn the_words_of_a_query_are_all_in_its_pattern() {
+    let document = serde_json::to_value(oxbatch_server::document()).unwrap();
+    let outcomes: Vec<_> = FireOutcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
+    let states: Vec<_> = NoticeState::ALL.iter().map(|state| state.as_str()).collect();
+    for (path, name, words) in [
+        ("/schedules/{name}/fires", "outcome", &outcomes),
+        ("/fires", "outcome", &outcomes),
+        ("/notices", "state", &states),
+    ] {
+        let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
+        let parameter = parameters.iter().find(|parameter| parameter["name"] == name).unwrap();
+        assert_eq!(parameter["schema"]["pattern"], format!("^({})$", words.join("|")), "{path}");
+    }
 }
 
 fn references(document: &Value, part: &Value) {

@@ -173,6 +173,7 @@ async fn a_restart_does_what_its_plan_says_or_is_refused_with_the_new_one() {
         service.send(request.body(axum::body::Body::empty()).unwrap()).await
     };
     assert!(restart("W/\"a\"").await.problem(400).contains("if-match"));
+    assert!(restart("0123").await.problem(409).contains("does not hold any more"), "quotation marks may be missing");
     let stale = restart("\"0123\"").await;
     assert!(stale.problem(409).contains("does not hold any more"), "{}", stale.text);
     assert_eq!(stale.json()["plan"], plan);

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use oxbatch_core::repository::rules::joined::first_step;
 use oxbatch_core::repository::rules::launch::claimed;
-use oxbatch_core::repository::{ClaimRequest, Claimed, LeaseKey, Node, RenewedLease, leased_executions};
+use oxbatch_core::repository::rules::step::RunningExecution;
+use oxbatch_core::repository::{ClaimRequest, Claimed, LeaseKey, Node, RenewedLease, StepStart, leased_executions};
 
 use super::error::StoreError;
 use super::node::lock_queue;
-use super::rows;
 use super::session::Session;
-use super::sql::{execution_columns, now};
+use super::sql::{execution_columns, now, started_columns};
+use super::{rows, step};
 use crate::conditions::no_launch_pause;
 
 /// The longest lease: a hundred years.
@@ -20,8 +22,20 @@ pub(super) fn seconds(span: Duration) -> f64 {
     span.as_secs_f64().min(LONGEST_SECONDS)
 }
 
-/// Gives the foremost waiting execution to a node. Rows that another node is about to take are passed over.
+/// Gives the foremost waiting execution to a node, and begins its first step where the rule says so. Rows that another
+/// node is about to take are passed over.
 pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<Option<Claimed>, StoreError> {
+    let Some((mut claimed, running)) = take(session, request).await? else { return Ok(None) };
+    if let Some(first) = first_step(&claimed, &running, request)
+        && let StepStart::Run(started) = step::begin(session, claimed.lease, running, &first).await?
+    {
+        claimed.begun = Some(started);
+    }
+    Ok(Some(claimed))
+}
+
+/// Gives the foremost waiting execution to a node; its row is locked from here on.
+async fn take(session: &Session, request: &ClaimRequest) -> Result<Option<(Claimed, RunningExecution)>, StoreError> {
     let status = claimed()?;
     lock_queue(session, &request.limits).await?;
     let (limited, limits): (Vec<&str>, Vec<i64>) =
@@ -56,7 +70,8 @@ pub(super) async fn claim(session: &Session, request: &ClaimRequest) -> Result<O
                 " + make_interval(secs => $5)
                  FROM foremost WHERE id = foremost_id RETURNING ",
                 execution_columns!(),
-                ", lease_epoch, earlier_time, past_definition"
+                ", lease_epoch, earlier_time, past_definition, ",
+                started_columns!()
             ),
             &[
                 &status.as_str(),

@@ -27,10 +27,11 @@ use super::tls;
 /// may only read is obeyed, and refused at the start of whatever has to write.
 const FOR_ALL: &str = "SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off; \
      SET client_min_messages = warning";
-/// Metadata: commits that wait for the disk, even where the server's own default does not; nobody waits for ever.
+/// Metadata: commits that wait for the disk, even where the server's own default does not; nobody waits for ever. The
+/// compiler of expressions takes longer than any statement of the repository.
 const FOR_METADATA: &str = "SELECT set_config('synchronous_commit', 'on', false)
      WHERE current_setting('synchronous_commit') = 'off';
-     SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'";
+     SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'; SET jit = off";
 /// Chunks: they become durable with the end of their step, and may take as long as their writer does.
 const FOR_CHUNKS: &str = "SET synchronous_commit = off; SET idle_in_transaction_session_timeout = 0";
 

@@ -6,7 +6,10 @@
 use jiff::Timestamp;
 use oxbatch_core::execution::{Counters, ExecutionId, JobExecution, Status, StepExecution, StepExecutionId};
 use oxbatch_core::repository::rules::finish::{self as rules, End, SaveCounts, StepEnd, Stop};
-use oxbatch_core::repository::{ExecutionOutcome, Lease, Missing, RepositoryError, StepFence, StepOutcome};
+use oxbatch_core::repository::rules::joined::ends_execution;
+use oxbatch_core::repository::{
+    ExecutionOutcome, LastEnded, LastOutcome, Lease, Missing, RepositoryError, StepFence, StepOutcome,
+};
 
 use super::error::StoreError;
 use super::session::{Session, Values};
@@ -20,6 +23,22 @@ pub(super) fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
+/// Ends the last step of an execution, and the execution with it.
+pub(super) async fn last_step(
+    session: &Session,
+    fence: StepFence,
+    outcome: &LastOutcome,
+    saves: i64,
+) -> Result<LastEnded, StoreError> {
+    let held = held(session, fence.lease).await?;
+    let (step, ends_execution) = end_step(session, fence, &outcome.step, saves).await?;
+    let execution = match ends_execution {
+        true => Some(end_execution(session, fence.lease, held, &outcome.execution).await?),
+        false => None,
+    };
+    Ok(LastEnded { step, execution })
+}
+
 /// Ends a step execution under its fence. The commit waits for the disk, and with it everything before it in the one
 /// log of the server: the chunks of the step, which did not wait, are durable then.
 ///
@@ -30,6 +49,16 @@ pub(super) async fn step(
     outcome: &StepOutcome,
     saves: i64,
 ) -> Result<StepExecution, StoreError> {
+    end_step(session, fence, outcome, saves).await.map(|(step, _)| step)
+}
+
+/// The same; whether the execution may end with it.
+async fn end_step(
+    session: &Session,
+    fence: StepFence,
+    outcome: &StepOutcome,
+    saves: i64,
+) -> Result<(StepExecution, bool), StoreError> {
     let StepFence { lease, step_id: StepExecutionId(id) } = fence;
     let lost = || StoreError::Repository(RepositoryError::LeaseLost { id: lease.execution_id() });
     if let Some(changes) = &outcome.job_context {
@@ -44,14 +73,18 @@ pub(super) async fn step(
     let row = session.optional(running, &[&id, &lease.epoch]).await?.ok_or_else(lost)?;
     let StepExecution { status, counters, .. } = rows::step(&row)?;
     let saves = SaveCounts { kept: row.try_get("revision")?, known: saves };
-    let end = match rules::step(lease.execution_id(), status, outcome, saves)? {
-        StepEnd::AsReported(end) => end,
-        StepEnd::AsKept(end) => return end_as_kept(session, fence, &end, outcome.time).await,
+    let end = rules::step(lease.execution_id(), status, outcome, saves)?;
+    let ends_execution = ends_execution(&end);
+    let step = match end {
+        StepEnd::AsReported(end) => {
+            if let Some(record) = &outcome.flow {
+                flow::record(session, lease, record).await?;
+            }
+            end_as_reported(session, fence, &end, outcome, counters).await?
+        }
+        StepEnd::AsKept(end) => end_as_kept(session, fence, &end, outcome.time).await?,
     };
-    if let Some(record) = &outcome.flow {
-        flow::record(session, lease, record).await?;
-    }
-    end_as_reported(session, fence, &end, outcome, counters).await
+    Ok((step, ends_execution))
 }
 
 /// Ends a step as its owner reports it.
@@ -126,6 +159,12 @@ pub(super) async fn execution(
     lease: Lease,
     outcome: &ExecutionOutcome,
 ) -> Result<JobExecution, StoreError> {
+    let held = held(session, lease).await?;
+    end_execution(session, lease, held, outcome).await
+}
+
+/// The status of an execution under its lease, and whether it is restartable. Its row is locked from here on.
+async fn held(session: &Session, lease: Lease) -> Result<(Status, bool), StoreError> {
     let ExecutionId(id) = lease.execution_id();
     let found = session
         .optional(
@@ -135,7 +174,17 @@ pub(super) async fn execution(
         )
         .await?
         .ok_or(RepositoryError::LeaseLost { id: lease.execution_id() })?;
-    let (status, restartable) = (rows::status(&found, 0, id)?, found.try_get(1)?);
+    Ok((rows::status(&found, 0, id)?, found.try_get(1)?))
+}
+
+/// Ends an execution that is held under its lease.
+async fn end_execution(
+    session: &Session,
+    lease: Lease,
+    (status, restartable): (Status, bool),
+    outcome: &ExecutionOutcome,
+) -> Result<JobExecution, StoreError> {
+    let ExecutionId(id) = lease.execution_id();
     let rules::ExecutionEnd { end, resume, steps } =
         rules::execution(lease.execution_id(), status, restartable, outcome)?;
     end_running_steps(session, lease.execution_id(), &steps, outcome.time).await?;

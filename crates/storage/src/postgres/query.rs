@@ -119,6 +119,7 @@ pub(super) fn dialect() -> Dialect {
         sign: '$',
         table,
         order: "id",
+        by_keys: true,
         branch: "(",
         ids,
         text,

@@ -13,8 +13,9 @@ use futures_util::future::BoxFuture;
 use oxbatch_core::execution::{ExecutionId, JobExecution, MainResult, StepExecution};
 use oxbatch_core::repository::{
     ChunkTransaction, ClaimRequest, Claimed, ExecutionOutcome, Executions, FlowPast, FlowRecord, Health, JobRepository,
-    LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node, Notification, PoolStatus, RecoverRequest,
-    Recovered, RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, StepFence, StepOutcome, StepStart,
+    LastEnded, LastOutcome, LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node, Notification,
+    PoolStatus, RecoverRequest, Recovered, RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, StepFence,
+    StepOutcome, StepStart,
 };
 
 use super::error::{StoreError, is_unique_violation};
@@ -203,6 +204,24 @@ impl Executions for PostgresRepository {
             // Whatever can still be said of it, it is not this process that says it.
             if matches!(ended, Ok(_) | Err(RepositoryError::LeaseLost { .. })) {
                 self.store.saves.forget(fence.step_id);
+            }
+            ended
+        }
+        .boxed()
+    }
+
+    fn finish_last_step<'a>(&'a self, fence: &'a StepFence, outcome: LastOutcome) -> RepositoryFuture<'a, LastEnded> {
+        async move {
+            let asked = (*fence, outcome, self.store.saves.known(fence.step_id));
+            let ended = self.write("end a last step", asked, |session, (fence, outcome, saves)| {
+                finish::last_step(session, *fence, outcome, *saves).boxed()
+            });
+            let ended = ended.await;
+            if matches!(ended, Ok(_) | Err(RepositoryError::LeaseLost { .. })) {
+                self.store.saves.forget(fence.step_id);
+            }
+            if let Ok(LastEnded { execution: Some(execution), .. }) = &ended {
+                self.notify(Notification::Ended(execution.id));
             }
             ended
         }

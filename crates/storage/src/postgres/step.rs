@@ -7,14 +7,24 @@ use oxbatch_core::repository::{Lease, NewStep, RepositoryError, StepStart};
 use super::error::StoreError;
 use super::rows;
 use super::session::{Session, Values};
-use super::sql::{attempt_columns, now};
+use super::sql::{attempt_columns, now, started_columns};
 use crate::rows::microseconds;
 
 /// Finds out whether a step has to run, and creates its execution when it does.
 pub(super) async fn start(session: &Session, lease: Lease, step: &NewStep) -> Result<StepStart, StoreError> {
-    let Some(running) = running(session, lease).await? else {
-        return Err(RepositoryError::LeaseLost { id: lease.execution_id() }.into());
-    };
+    match running(session, lease).await? {
+        Some(running) => begin(session, lease, running, step).await,
+        None => Err(RepositoryError::LeaseLost { id: lease.execution_id() }.into()),
+    }
+}
+
+/// The same for an execution that runs under the lease and whose row is locked.
+pub(super) async fn begin(
+    session: &Session,
+    lease: Lease,
+    running: RunningExecution,
+    step: &NewStep,
+) -> Result<StepStart, StoreError> {
     let (since, iteration) = (step.since.map_or(running.lineage, |since| since.0), i64::from(step.iteration));
     let of_step: Values<'_> = &[&running.instance_id.0, &step.step_name, &since, &iteration];
     let inherited = match inherited(&running, last_attempt(session, of_step).await?, step)? {
@@ -86,10 +96,14 @@ async fn running(session: &Session, lease: Lease) -> Result<Option<RunningExecut
     let ExecutionId(id) = lease.execution_id();
     let row = session
         .optional(
-            "SELECT status, job_instance_id, coalesce(first_execution_id, id), context, coalesce(launch_execution_id, id)
-             FROM oxbatch_job_execution WHERE id = $1 AND lease_epoch = $2 AND lease_owner IS NOT NULL FOR NO KEY UPDATE",
+            concat!(
+                "SELECT ",
+                started_columns!(),
+                " FROM oxbatch_job_execution
+                 WHERE id = $1 AND lease_epoch = $2 AND lease_owner IS NOT NULL FOR NO KEY UPDATE"
+            ),
             &[&id, &lease.epoch],
         )
         .await?;
-    row.map(|row| rows::running_execution(&row, id)).transpose()
+    row.map(|row| rows::running_execution(&row, 0, id)).transpose()
 }

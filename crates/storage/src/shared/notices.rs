@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, JobExecution};
 use oxbatch_core::notice::rules::{self, EndFacts, MissedFires, NewNotice};
 use oxbatch_core::notice::{Notice, NoticeAttempt, NoticeId, NoticeState};
-use oxbatch_core::repository::{AttemptEnd, LateFire, NoticePage, PageRequest, RepositoryError};
+use oxbatch_core::repository::{AttemptEnd, LateFire, Missing, NoticePage, PageRequest, RepositoryError};
 
 use super::{Database, OwnedRow, Value, channels, values};
 use crate::error::StoreError;
@@ -163,6 +163,11 @@ pub(crate) async fn attempts<D: Database>(
 ) -> Result<Vec<NoticeAttempt>, StoreError<D::Error>> {
     let sql = "SELECT time, node, error FROM oxbatch_notice_attempt WHERE notice_id = $1 ORDER BY id DESC LIMIT $2";
     let rows = database.query(sql, &values![id.0, MOST_ATTEMPTS]).await?;
+    if rows.is_empty()
+        && database.query("SELECT id FROM oxbatch_notice WHERE id = $1", &values![id.0]).await?.is_empty()
+    {
+        return Err(RepositoryError::NotFound { what: Missing::Notice, id: id.0 }.into());
+    }
     let read = |row: &OwnedRow| {
         let error = row.optional_text(2)?.map(str::to_owned);
         Ok(NoticeAttempt { time: row.time(0)?, node: row.text(1)?.to_owned(), error })

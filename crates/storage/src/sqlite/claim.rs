@@ -1,16 +1,18 @@
 //! Leases: the owner of an execution, and the time until which it is.
 
+use oxbatch_core::repository::rules::joined::first_step;
 use oxbatch_core::repository::rules::launch::claimed;
-use oxbatch_core::repository::{ClaimRequest, Claimed, LeaseKey, Node, RenewedLease, leased_executions};
+use oxbatch_core::repository::{ClaimRequest, Claimed, LeaseKey, Node, RenewedLease, StepStart, leased_executions};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
 use super::launch::microseconds;
-use super::sql::{execution_columns, now};
-use super::{node, rows};
+use super::sql::{execution_columns, now, started_columns};
+use super::{node, rows, step};
 use crate::conditions::no_launch_pause;
 
-/// Gives the foremost waiting execution to a node. The one writer at a time makes the limits exact.
+/// Gives the foremost waiting execution to a node, and begins its first step where the rule says so. The one writer at
+/// a time makes the limits exact.
 pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<Option<Claimed>, StoreError> {
     if node::is_draining(connection, &request.node)? {
         return Ok(None);
@@ -40,7 +42,8 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
              ORDER BY priority DESC, id LIMIT 1)
          RETURNING ",
         execution_columns!(),
-        ", lease_epoch, earlier_time, past_definition"
+        ", lease_epoch, earlier_time, past_definition, ",
+        started_columns!()
     ))?;
     let values = params![
         status.as_str(),
@@ -53,7 +56,13 @@ pub(super) fn claim(connection: &Connection, request: &ClaimRequest) -> Result<O
         serde_json::Value::from(limits).to_string(),
         request.limits.total,
     ];
-    Ok(statement.query_row(values, rows::claimed).optional()?)
+    let Some((mut claimed, running)) = statement.query_row(values, rows::claimed).optional()? else { return Ok(None) };
+    if let Some(first) = first_step(&claimed, &running, request)
+        && let StepStart::Run(started) = step::begin(connection, claimed.lease, running, &first)?
+    {
+        claimed.begun = Some(started);
+    }
+    Ok(Some(claimed))
 }
 
 /// Extends the leases of a node on what it holds.

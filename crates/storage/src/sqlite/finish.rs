@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use oxbatch_core::execution::{ExecutionId, JobExecution, Status, StepExecution, StepExecutionId};
 use oxbatch_core::repository::rules::finish::{self as rules, End, SaveCounts, StepEnd, Stop};
-use oxbatch_core::repository::{ExecutionOutcome, Lease, Missing, RepositoryError, StepFence, StepOutcome};
+use oxbatch_core::repository::rules::joined::ends_execution;
+use oxbatch_core::repository::{
+    ExecutionOutcome, LastEnded, LastOutcome, Lease, Missing, RepositoryError, StepFence, StepOutcome,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
@@ -19,11 +22,21 @@ pub(super) fn step(
     fence: StepFence,
     outcome: &StepOutcome,
 ) -> Result<StepExecution, StoreError> {
+    end_step(connection, fence, outcome).map(|(step, _)| step)
+}
+
+/// The same; whether the execution may end with it.
+fn end_step(
+    connection: &Connection,
+    fence: StepFence,
+    outcome: &StepOutcome,
+) -> Result<(StepExecution, bool), StoreError> {
     let StepFence { lease, step_id: StepExecutionId(id) } = fence;
     let kept = running_step(connection, fence)?;
     // The one file loses no save that was answered while this process lives.
-    let (StepEnd::AsReported(end) | StepEnd::AsKept(end)) =
-        rules::step(lease.execution_id(), kept.status, outcome, SaveCounts::default())?;
+    let end = rules::step(lease.execution_id(), kept.status, outcome, SaveCounts::default())?;
+    let ends_execution = ends_execution(&end);
+    let (StepEnd::AsReported(end) | StepEnd::AsKept(end)) = end;
     if let Some(record) = &outcome.flow {
         flow::record(connection, lease, record)?;
     }
@@ -66,7 +79,21 @@ pub(super) fn step(
     if let Some(changes) = &outcome.job_context {
         context::save(connection, lease, changes)?;
     }
-    Ok(step)
+    Ok((step, ends_execution))
+}
+
+/// Ends the last step of an execution, and the execution with it.
+pub(super) fn last_step(
+    connection: &Connection,
+    fence: StepFence,
+    outcome: &LastOutcome,
+) -> Result<LastEnded, StoreError> {
+    let (step, ends_execution) = end_step(connection, fence, &outcome.step)?;
+    let execution = match ends_execution {
+        true => Some(execution(connection, fence.lease, &outcome.execution)?),
+        false => None,
+    };
+    Ok(LastEnded { step, execution })
 }
 
 /// The running step under a fence.

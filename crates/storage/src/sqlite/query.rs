@@ -105,6 +105,7 @@ fn dialect() -> Dialect {
         sign: '?',
         table: "oxbatch_job_execution",
         order: "id",
+        by_keys: false,
         branch: "SELECT * FROM (",
         ids,
         text,

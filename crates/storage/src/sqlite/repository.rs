@@ -13,10 +13,10 @@ use oxbatch_core::execution::{
 use oxbatch_core::repository::{
     Changes, ChunkTransaction, ClaimRequest, Claimed, Compacted, Contexts, Drain, ExecutionFilter, ExecutionOutcome,
     ExecutionPage, Executions, FlowPast, FlowRecord, Health, History, InstanceFilter, InstancePage, InstanceParameter,
-    InstancePast, JobRepository, KeptSkips, LaunchError, LaunchRequest, Launched, Lease, LeaseKey, NewStep, Node,
-    NodeReport, NodeStatus, Nodes, PageRequest, PendingSkips, PurgeReport, PurgeRequest, RecoverRequest, Recovered,
-    RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StatusCounts, StepFence, StepOutcome,
-    StepStart, Workload,
+    InstancePast, JobRepository, KeptSkips, LastEnded, LastOutcome, LaunchError, LaunchRequest, Launched, Lease,
+    LeaseKey, NewStep, Node, NodeReport, NodeStatus, Nodes, PageRequest, PendingSkips, PurgeReport, PurgeRequest,
+    RecoverRequest, Recovered, RenewedLease, RepositoryError, RepositoryFuture, RerunRequest, SkipPage, StatusCounts,
+    StepFence, StepOutcome, StepStart, Workload,
 };
 use uuid::Uuid;
 
@@ -127,6 +127,12 @@ impl Executions for SqliteRepository {
     fn finish_step<'a>(&'a self, fence: &'a StepFence, outcome: StepOutcome) -> RepositoryFuture<'a, StepExecution> {
         let fence = *fence;
         self.store.writer.run("end a step", move |connection| finish::step(connection, fence, &outcome)).boxed()
+    }
+
+    fn finish_last_step<'a>(&'a self, fence: &'a StepFence, outcome: LastOutcome) -> RepositoryFuture<'a, LastEnded> {
+        let fence = *fence;
+        let work = move |connection: &rusqlite::Connection| finish::last_step(connection, fence, &outcome);
+        self.store.writer.run("end a last step", work).boxed()
     }
 
     fn flow_past<'a>(&'a self, lease: &'a Lease) -> RepositoryFuture<'a, FlowPast> {

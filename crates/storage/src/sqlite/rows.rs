@@ -92,10 +92,10 @@ pub(super) fn kept_skips(row: &Row<'_>) -> Result<KeptSkips> {
 }
 
 pub(super) fn running_execution(row: &Row<'_>, id: i64) -> Result<RunningExecution> {
-    rows::running_execution(row, id)
+    rows::running_execution(row, 0, id)
 }
 
-pub(super) fn claimed(row: &Row<'_>) -> Result<Claimed> {
+pub(super) fn claimed(row: &Row<'_>) -> Result<(Claimed, RunningExecution)> {
     rows::claimed(row)
 }
 

@@ -2,7 +2,7 @@
 
 pub(super) use crate::columns::{
     attempt_columns, execution_columns, flow_columns, instance_columns, rerun_source_columns, running_columns,
-    skip_columns, step_columns,
+    skip_columns, started_columns, step_columns,
 };
 
 /// The database's clock in microseconds: the only one that leases are compared with.

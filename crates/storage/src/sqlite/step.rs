@@ -7,14 +7,24 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
 use super::rows;
-use super::sql::{attempt_columns, now};
+use super::sql::{attempt_columns, now, started_columns};
 use crate::rows::microseconds;
 
 /// Finds out whether a step has to run, and creates its execution when it does.
 pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Result<StepStart, StoreError> {
-    let Some(running) = running(connection, lease)? else {
-        return Err(RepositoryError::LeaseLost { id: lease.execution_id() }.into());
-    };
+    match running(connection, lease)? {
+        Some(running) => begin(connection, lease, running, step),
+        None => Err(RepositoryError::LeaseLost { id: lease.execution_id() }.into()),
+    }
+}
+
+/// The same for an execution that runs under the lease.
+pub(super) fn begin(
+    connection: &Connection,
+    lease: Lease,
+    running: RunningExecution,
+    step: &NewStep,
+) -> Result<StepStart, StoreError> {
     let since = step.since.map_or(running.lineage, |since| since.0);
     let of_step = params![running.instance_id.0, step.step_name, since, step.iteration];
     let last = connection
@@ -72,10 +82,11 @@ pub(super) fn start(connection: &Connection, lease: Lease, step: &NewStep) -> Re
 fn running(connection: &Connection, lease: Lease) -> Result<Option<RunningExecution>, StoreError> {
     let ExecutionId(id) = lease.execution_id();
     let running = connection
-        .prepare_cached(
-            "SELECT status, job_instance_id, coalesce(first_execution_id, id), context, coalesce(launch_execution_id, id)
-             FROM oxbatch_job_execution WHERE id = ?1 AND lease_epoch = ?2 AND lease_owner IS NOT NULL",
-        )?
+        .prepare_cached(concat!(
+            "SELECT ",
+            started_columns!(),
+            " FROM oxbatch_job_execution WHERE id = ?1 AND lease_epoch = ?2 AND lease_owner IS NOT NULL"
+        ))?
         .query_row(params![id, lease.epoch], |row| rows::running_execution(row, id))
         .optional()?;
     Ok(running)

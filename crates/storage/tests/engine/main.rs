@@ -9,6 +9,7 @@ mod contexts;
 mod deferred;
 mod faults;
 pub(crate) mod harness;
+mod joined_commits;
 mod joined_saves;
 mod kinds;
 mod lifecycle;

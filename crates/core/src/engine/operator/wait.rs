@@ -29,11 +29,15 @@ impl Operator {
         loop {
             // Taken before the poll, so that no change between the poll and the wait is missed.
             let change = watcher.change();
-            let runs_here = local.running.has(id);
-            let execution = self.execution(id).await?;
-            let now = Instant::now();
-            if !execution.status.is_running() || now >= deadline {
-                return Ok(execution);
+            if let Some(ended) = watcher.ended() {
+                return Ok(ended.clone());
+            }
+            let (runs_here, now) = (local.running.has(id), Instant::now());
+            if !runs_here || now >= deadline {
+                let execution = self.execution(id).await?;
+                if !execution.status.is_running() || now >= deadline {
+                    return Ok(execution);
+                }
             }
             // What runs here notifies when it ends; what waits or runs elsewhere is polled.
             let next = if runs_here { deadline } else { deadline.min(now + poll_every) };

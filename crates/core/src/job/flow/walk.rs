@@ -210,7 +210,8 @@ impl<'a> Walk<'a> {
 
     /// Goes the way that was decided upon, and recorded.
     pub(crate) fn follow(&mut self, decision: Decision) {
-        let Decision { stop, ended, taken, .. } = decision;
+        let at = self.at_behind(&decision);
+        let Decision { stop, ended, .. } = decision;
         if ended.has_run {
             self.has_rerun |= self.known(stop).is_some();
             self.has_run = true;
@@ -221,14 +222,27 @@ impl<'a> Walk<'a> {
         self.position += 1;
         self.rounds.insert(stop.element, stop.iteration);
         let name = self.graph.element(stop.element).name().to_owned();
-        self.at = match taken {
-            Move::To(element) => At::Element(element),
-            end => At::Over(self.end(stop, &ended, end)),
-        };
+        self.at = at;
         self.last = Some(LastElement { name, status: ended.status, exit_code: ended.exit_code });
     }
 
+    /// The end to which a decision leads; `None` where it leads on.
+    pub(crate) fn end_behind(&self, decision: &Decision) -> Option<WalkEnd> {
+        match self.at_behind(decision) {
+            At::Element(_) => None,
+            At::Over(end) => Some(end),
+        }
+    }
+
+    fn at_behind(&self, decision: &Decision) -> At {
+        match decision.taken.clone() {
+            Move::To(element) => At::Element(element),
+            end => At::Over(self.end(decision.stop, &decision.ended, end)),
+        }
+    }
+
     fn end(&self, stop: Stop, ended: &Ended, taken: Move) -> WalkEnd {
+        let has_run = self.has_run || ended.has_run;
         let element = self.graph.element(stop.element);
         let (name, code) = (element.name(), &ended.exit_code);
         let is_decider = element.step().is_none();
@@ -237,12 +251,12 @@ impl<'a> Walk<'a> {
             let is_own = is_decider || (ended.status == status && code != status.as_str());
             is_own.then(|| code.clone())
         };
-        let again = if self.has_run { "" } else { ", as before; launch with force to begin anew" };
+        let again = if has_run { "" } else { ", as before; launch with force to begin anew" };
         match taken {
             Move::To(_) => WalkEnd::Completed { code: EndCode::default(), message: None },
             Move::End { exit_code: named } => {
                 let code = EndCode { named, own: own(Status::Completed) };
-                WalkEnd::Completed { code, message: (!self.has_run).then(|| NOTHING_RUN.to_owned()) }
+                WalkEnd::Completed { code, message: (!has_run).then(|| NOTHING_RUN.to_owned()) }
             }
             Move::Fail { exit_code: named } => {
                 let message = match &ended.message {

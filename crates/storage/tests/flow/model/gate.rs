@@ -119,6 +119,11 @@ impl Executions for Gate {
         self.act("finish_step", self.inner.finish_step(fence, outcome), note).boxed()
     }
 
+    fn finish_last_step<'a>(&'a self, fence: &'a StepFence, outcome: LastOutcome) -> RepositoryFuture<'a, LastEnded> {
+        let note = move |ended: &LastEnded| self.mortal.control.note_end(&ended.step.step_name);
+        self.act("finish_last_step", self.inner.finish_last_step(fence, outcome), note).boxed()
+    }
+
     fn flow_past<'a>(&'a self, lease: &'a Lease) -> RepositoryFuture<'a, FlowPast> {
         self.inner.flow_past(lease)
     }

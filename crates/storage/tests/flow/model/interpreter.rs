@@ -114,6 +114,10 @@ struct World<'p> {
     code: usize,
     halt: Option<bool>,
     open: Option<(String, u32)>,
+    /// The next step begins with the claim of its execution.
+    begins: bool,
+    /// The end of the execution, where it was recorded with that of its last step.
+    recorded: Option<End>,
     /// The latest round of each step, as later elements see it.
     latest: BTreeMap<String, (u32, Status, String)>,
     seen: Seen,
@@ -139,6 +143,8 @@ pub(super) fn interpret(plan: &Plan, keeps_history: bool) -> Seen {
         code: 0,
         halt: None,
         open: None,
+        begins: false,
+        recorded: None,
         latest: BTreeMap::new(),
         seen: Seen::default(),
     };
@@ -222,9 +228,12 @@ impl<'p> World<'p> {
             (self.steps, self.finals) = (HashMap::new(), HashMap::new());
         }
         self.code = code;
+        // What goes on by itself has a past, which is looked at first.
+        let mut is_launched = true;
         loop {
             self.execution += 1;
-            (self.main, self.halt) = (None, None);
+            (self.main, self.halt, self.recorded) = (None, None, None);
+            self.begins = std::mem::take(&mut is_launched) && !self.keeps_history && self.plan.finally.is_empty();
             self.latest = self.latest_rounds();
             let ended = self.run();
             let (status, code, resumes) = self.ended(ended);
@@ -238,7 +247,9 @@ impl<'p> World<'p> {
 
     /// The recorded end of an execution, and whether another one resumes it by itself.
     fn ended(&mut self, ended: Result<End, Dead>) -> (Status, String, bool) {
-        let Ok(end) = ended else { return self.lost() };
+        let recorded = self.recorded.take();
+        let mut is_recorded = recorded.is_some();
+        let Some(end) = recorded.or(ended.ok()) else { return self.lost() };
         let (status, code) = match end {
             End::Completed(code) => (Status::Completed, code),
             End::Failed(code) => (Status::Failed, code),
@@ -247,8 +258,9 @@ impl<'p> World<'p> {
         };
         let resumes = code.as_deref() == Some("SHUTDOWN");
         let code = code.unwrap_or_else(|| status.as_str().to_owned());
-        let mut is_recorded = false;
-        let _ = self.act(|_| is_recorded = true);
+        if !is_recorded {
+            let _ = self.act(|_| is_recorded = true);
+        }
         if is_recorded { (status, code, resumes) } else { self.lost() }
     }
 
@@ -350,7 +362,10 @@ impl<'p> World<'p> {
         says: &[Say],
         with: &dyn Fn(&mut Self, Status, &str),
     ) -> Result<Ran, Dead> {
-        self.act(|world| world.open = Some((name.to_owned(), round)))?;
+        match std::mem::take(&mut self.begins) {
+            true => self.open = Some((name.to_owned(), round)),
+            false => self.act(|world| world.open = Some((name.to_owned(), round)))?,
+        }
         self.seen.seen.push(format!("{name} {:?}", self.trace));
         let mut trace = self.trace.clone();
         trace.push(name.to_owned());
@@ -474,6 +489,7 @@ impl<'p> World<'p> {
         let before = self.steps.get(&(name.to_owned(), round));
         if let Some((Status::Completed, code)) = before.filter(|_| !reruns) {
             let code = code.clone();
+            self.begins = false;
             self.act(|_| {})?;
             self.see_round(name, round);
             let (taken, entry) = self.decision(at, known, (name, round, true), (Status::Completed, &code));
@@ -483,8 +499,12 @@ impl<'p> World<'p> {
             return Ok(Some((taken, Ended { status: Status::Completed, code, has_run: false })));
         }
         let record = |world: &mut Self, status: Status, code: &str| {
-            if let (_, Some((entry, discards))) = world.decision(at, known, (name, round, true), (status, code)) {
+            let (taken, entry) = world.decision(at, known, (name, round, true), (status, code));
+            if let Some((entry, discards)) = entry {
                 world.enter(at.position, entry, discards);
+            }
+            if !matches!(taken, Move::To(_)) && world.plan.finally.is_empty() {
+                world.recorded = Some(over(taken, &Ended { status, code: code.to_owned(), has_run: true }, false));
             }
         };
         let ran = self.step(name, round, says, &record)?;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use oxbatch_core::conformance::fixture::{LONG, admitted, known, save, step_of, step_outcome};
+use oxbatch_core::conformance::fixture::{JOB, LONG, admitted, known, outcome, save, step_of, step_outcome};
 use oxbatch_core::execution::{Counters, Status, StatusEvent};
 use oxbatch_core::repository::{
-    ChunkTransaction, ClaimRequest, Executions, JobRepository, Node, RepositoryError, RunLimits, StepFence, StepStart,
+    ChunkTransaction, ClaimRequest, Executions, FirstStep, History, JobRepository, LastOutcome, Node, RepositoryError,
+    RunLimits, StepFence, StepStart,
 };
 use oxbatch_storage::{PostgresChunkTransaction, PostgresRepository, PostgresSettings};
 use oxbatch_test_postgres::{Cut, Proxy, TestDatabase};
@@ -59,6 +60,40 @@ async fn a_claim_and_an_end_whose_answers_are_lost_happen_once() {
         proxy.cut(cut);
         repository.finish_step(&step.fence, step_outcome(StatusEvent::Complete)).await.unwrap();
         assert!(proxy.has_cut());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_with_its_step_and_an_end_with_its_step_happen_once_though_their_answers_are_lost() {
+    let database = TestDatabase::new();
+    let proxy = Proxy::before(database.url());
+    let repository = open(proxy.url()).await;
+    let first = FirstStep { step_name: "Step".to_owned(), rerun_if_complete: false, start_limit: None };
+    let jobs = Arc::new(known([JOB], "{}").with_first_steps([(JOB.to_owned(), first)]));
+    for (key, cut) in (1..).zip(CUTS) {
+        let id = repository.launch(launch_of(key)).await.unwrap().execution.id;
+        let request = ClaimRequest {
+            node: Node::new("node"),
+            lease: LONG,
+            jobs: Arc::clone(&jobs),
+            limits: RunLimits::default(),
+            time: jiff::Timestamp::now(),
+            only: None,
+        };
+        proxy.cut(cut);
+        let claimed = repository.claim(request).await.unwrap().unwrap();
+        assert!(proxy.has_cut());
+        let begun = claimed.begun.unwrap();
+        let steps = repository.steps(id).await.unwrap();
+        assert_eq!((steps.len(), steps[0].id), (1, begun.fence.step_id), "{cut:?}");
+        proxy.cut(cut);
+        let event = StatusEvent::Complete;
+        let ends = LastOutcome { step: step_outcome(event), execution: outcome(event, false) };
+        let ended = repository.finish_last_step(&begun.fence, ends).await.unwrap();
+        assert!(proxy.has_cut());
+        let execution = ended.execution.unwrap();
+        assert_eq!((ended.step.status, execution.status), (Status::Completed, Status::Completed), "{cut:?}");
+        assert_eq!(repository.execution(id).await.unwrap(), Some(execution));
     }
 }
 
@@ -161,7 +196,17 @@ async fn a_chunk_whose_fate_is_not_known_in_time_is_not_written_again() {
         transaction.rollback().await.unwrap();
         let again = PostgresChunkTransaction::of(transaction.as_mut()).unwrap().client().await.map(|_| ());
         assert!(matches!(again, Err(RepositoryError::CommitUnknown { .. })), "{again:?}");
-        let ended = repository.finish_step(&fence, step_outcome(StatusEvent::Fail)).await.unwrap();
+        let ended = if chunk == 1 {
+            repository.finish_step(&fence, step_outcome(StatusEvent::Fail)).await.unwrap()
+        } else {
+            let event = StatusEvent::Complete;
+            let ends = LastOutcome { step: step_outcome(event), execution: outcome(event, false) };
+            let ended = repository.finish_last_step(&fence, ends).await.unwrap();
+            assert_eq!(ended.execution, None, "its node has to hear of it first");
+            let execution = repository.execution(fence.lease.execution_id()).await.unwrap().unwrap();
+            assert_eq!(execution.status, Status::Started);
+            ended.step
+        };
         assert_eq!((ended.status, ended.counters.commit), (Status::Failed, chunk));
         let rows = format!("SELECT count(*) FROM own WHERE value = {chunk}");
         assert_eq!(database.query(&rows), ["1"]);
