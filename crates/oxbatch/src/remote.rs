@@ -14,6 +14,7 @@ pub(crate) use http::{encode, tls};
 use oxbatch_core::execution::{ExecutionId, StoredSkip, TraceParent};
 use oxbatch_core::job::ParameterType;
 use oxbatch_core::log::{KeptLine, LogPosition};
+use oxbatch_core::notice::NoticeId;
 use oxbatch_core::repository::{Drain, Missing, NodeStatus};
 use oxbatch_core::{JobExecution, StepExecution};
 use oxbatch_server::view::{ForecastView, RestartPlanView};
@@ -292,6 +293,11 @@ impl RemoteService {
         name: &str,
     ) -> Result<(Vec<Value>, Option<String>), RemoteError> {
         or_missing(self.http.page(path).await, what, format_args!("'{name}'"))
+    }
+
+    /// The attempts to deliver a notice.
+    pub(crate) async fn notice_attempts(&self, id: NoticeId) -> Result<Vec<Value>, RemoteError> {
+        or_missing(self.http.get(&format!("/notices/{id}/attempts")).await, Missing::Notice, id)
     }
 
     /// A thing that must be there, as the service shows it.

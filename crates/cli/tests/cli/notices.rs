@@ -64,6 +64,17 @@ fn a_notice_that_is_not_delivered_when_the_process_dies_is_delivered_by_another(
 }
 
 #[test]
+fn the_attempts_of_a_notice_that_is_not_there_are_refused_here_and_by_the_service() {
+    let place = TestStore::new();
+    let here = place.run("notices attempts 999").expect(2).stderr;
+    assert!(here.contains("notice not found: 999"), "{here}");
+    let service = Service::start(&place);
+    let there = place.run(&format!("notices attempts 999 --server http://{}", service.address)).expect(2).stderr;
+    assert!(there.contains("notice not found: 999"), "{there}");
+    service.terminate();
+}
+
+#[test]
 fn a_channel_is_tried_from_the_command_line() {
     let place = TestStore::new();
     with_command(&place);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::operator::Operator;
 use super::refusal::OperatorError;
@@ -16,8 +16,10 @@ use crate::repository::{
 
 /// Executions that a plan counts; of a bulk with more it says so.
 pub const MAX_PLANNED_BULK: usize = 10_000;
-/// Pages of a search that a plan looks at: a page has to be drawn with it.
-const MAX_SEARCHED_PAGES: u32 = 1;
+/// Executions that a plan counts at once.
+const COUNTED_AT_ONCE: usize = 1_000;
+/// Pages with too few executions, as only a search has them, that a plan looks at.
+const MAX_SEARCHED_PAGES: u32 = 2;
 /// Executions that are acted on before the bulk is taken anew.
 const BATCH: u32 = 20;
 /// Pause when the queue is full, or the store has failed.
@@ -32,9 +34,24 @@ pub struct BulkPlan {
     pub acted_on: usize,
     /// The others, by the reason why they are left out.
     pub left_out: BTreeMap<String, usize>,
-    /// `true` if there are more than [`MAX_PLANNED_BULK`], or a search would have had to look further: those were not
-    /// counted.
+    /// `true` if there are more than were counted: than [`MAX_PLANNED_BULK`], than a search looked at, or than were
+    /// counted before the time was over.
     pub has_more: bool,
+}
+
+impl BulkPlan {
+    /// Adds a page, and returns how many executions it has.
+    fn count(&mut self, action: BulkAction, page: Vec<FoundCount>) -> usize {
+        let before = self.found;
+        for FoundCount { status, later, count } in page {
+            self.found += count;
+            match judge(action, status, later) {
+                Ok(()) => self.acted_on += count,
+                Err(reason) => *self.left_out.entry(reason.kind()).or_default() += count,
+            }
+        }
+        self.found - before
+    }
 }
 
 /// The outcome of a batch.
@@ -60,30 +77,36 @@ impl Operator {
     /// # Errors
     /// When the filter is empty, or the repository fails.
     pub async fn plan_bulk(&self, action: BulkAction, filter: &ExecutionFilter) -> Result<BulkPlan, OperatorError> {
+        self.plan_bulk_within(action, filter, Duration::MAX).await
+    }
+
+    /// The same, as far as it is counted when a time is over.
+    ///
+    /// # Errors
+    /// When the filter is empty, or the repository fails.
+    pub async fn plan_bulk_within(
+        &self,
+        action: BulkAction,
+        filter: &ExecutionFilter,
+        time: Duration,
+    ) -> Result<BulkPlan, OperatorError> {
         check(filter)?;
+        let begun = Instant::now();
         let mut plan = BulkPlan { found: 0, acted_on: 0, left_out: BTreeMap::new(), has_more: false };
-        let mut before = None;
-        // Each page but those of a search is the last, or fills the plan.
-        for _ in 0..MAX_SEARCHED_PAGES {
-            let limit = u32::try_from(MAX_PLANNED_BULK - plan.found).unwrap_or(u32::MAX);
-            if limit == 0 {
-                break;
-            }
-            let found = self.repository().count_found(filter.clone(), PageRequest { before, limit }).await?;
-            for FoundCount { status, later, count } in found.counts {
-                plan.found += count;
-                match judge(action, status, later) {
-                    Ok(()) => plan.acted_on += count,
-                    Err(reason) => *plan.left_out.entry(reason.kind()).or_default() += count,
-                }
-            }
-            before = found.next;
-            if before.is_none() {
+        let (mut before, mut searched) = (None, 0);
+        loop {
+            let limit = COUNTED_AT_ONCE.min(MAX_PLANNED_BULK - plan.found);
+            let page = PageRequest { before, limit: u32::try_from(limit).unwrap_or(u32::MAX) };
+            let page = self.repository().count_found(filter.clone(), page).await?;
+            let counted = plan.count(action, page.counts);
+            searched += u32::from(counted < limit);
+            before = page.next;
+            plan.has_more = before.is_some();
+            let is_full = plan.found >= MAX_PLANNED_BULK || searched >= MAX_SEARCHED_PAGES;
+            if !plan.has_more || is_full || begun.elapsed() >= time {
                 return Ok(plan);
             }
         }
-        plan.has_more = true;
-        Ok(plan)
     }
 
     /// Begins a bulk. The nodes do it, one execution after the other; where no node runs, [`Self::work_bulk`] does.

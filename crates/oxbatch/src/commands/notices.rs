@@ -59,7 +59,7 @@ pub(crate) async fn run(program: &Program, arguments: NoticesArgs) -> Result<Exi
     match &arguments.command {
         Some(NoticesCommand::Test { name }) => return test(program, name, arguments.json).await,
         Some(NoticesCommand::Attempts { id }) => {
-            let attempts = attempts(program, *id).await?;
+            let attempts = attempts(program, NoticeId(*id)).await?;
             if arguments.json { output::json(&attempts)? } else { attempts_table(&attempts).print()? }
         }
         None => {
@@ -96,13 +96,13 @@ async fn list(program: &Program, arguments: &NoticesArgs) -> Result<(Vec<Value>,
     }
 }
 
-async fn attempts(program: &Program, id: i64) -> Result<Vec<Value>, CliError> {
+async fn attempts(program: &Program, id: NoticeId) -> Result<Vec<Value>, CliError> {
     match program.connection(Access::Read).await? {
         Connection::Database(operator) => {
-            let attempts = operator.repository().notice_attempts(NoticeId(id)).await?;
+            let attempts = operator.repository().notice_attempts(id).await?;
             attempts.into_iter().map(|it| value(NoticeAttemptView::from(it))).collect()
         }
-        Connection::Service(service) => Ok(service.read_list(&format!("/notices/{id}/attempts")).await?.0),
+        Connection::Service(service) => Ok(service.notice_attempts(id).await?),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Bulk work from the list of executions: counted, confirmed, watched, cancelled.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -65,6 +67,8 @@ struct BulkPage {
 
 /// Fields of the list that are no conditions: the page that they came from, and that rows were to be chosen.
 const OF_THE_LIST: [&str; 3] = ["cursor", "back", "chosen"];
+/// The time for which executions are counted, so that the page is there in time.
+const COUNTED_FOR: Duration = Duration::from_millis(40);
 /// Conditions that are shown.
 const CONDITIONS: usize = 40;
 
@@ -136,7 +140,7 @@ pub(crate) async fn plan(
     let form = Form::of_query(query.as_deref());
     let input = input(&form)?;
     let (action, filter) = request(&input)?;
-    let plan: BulkPlanView = state.engine().plan_bulk(action, &filter).await?.into();
+    let plan: BulkPlanView = state.engine().plan_bulk_within(action, &filter, COUNTED_FOR).await?.into();
     let mut conditions = conditions(&input.filter);
     let fields = form.fields().filter(|(name, text)| !text.is_empty() && !OF_THE_LIST.contains(name));
     let back = form.get("back").map(str::to_owned);

@@ -17,7 +17,7 @@ use crate::api::page::List;
 use crate::error::Problem;
 use crate::extract::{PathName, Strict};
 use crate::state::AppState;
-use crate::view::{NoticeAttemptView, NoticeTrialView, NoticeView};
+use crate::view::{NoticeTrialView, NoticeView};
 
 /// Most characters of a message.
 const MESSAGE_CHARS: usize = 400;
@@ -87,9 +87,7 @@ pub(crate) async fn test(
 /// The last error of a notice; none of one that was purged meanwhile.
 async fn last_error(state: &AppState, id: NoticeId) -> Result<Option<String>, Problem> {
     match state.engine().repository().notice_attempts(id).await {
-        Ok(attempts) => {
-            Ok(attempts.into_iter().filter_map(|attempt| NoticeAttemptView::from(attempt).error).next_back())
-        }
+        Ok(attempts) => Ok(attempts.into_iter().filter_map(|attempt| attempt.error).next_back()),
         Err(RepositoryError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -99,12 +99,21 @@ pub(super) struct Names<'a> {
 impl Names<'_> {
     /// The key by which an index finds the executions: its columns in front of the id.
     pub(super) fn key(&self) -> Vec<(&'static str, Value)> {
-        if let Some(instance) = self.instance {
-            return vec![("job_instance_id", Value::Number(instance))];
+        let [status, job, instance] = self.columns();
+        match instance {
+            Some(instance) => vec![instance],
+            None => job.into_iter().chain(status).collect(),
         }
-        let job = self.job.map(|job| ("job_name", Value::Text(job.to_owned())));
-        let status = self.status.map(|status| ("status", Value::Text(status.to_owned())));
-        job.into_iter().chain(status).collect()
+    }
+
+    /// The columns of the values that are there.
+    fn columns(&self) -> [Option<(&'static str, Value)>; 3] {
+        let text = |text: &str| Value::Text(text.to_owned());
+        [
+            self.status.map(|status| ("status", text(status))),
+            self.job.map(|job| ("job_name", text(job))),
+            self.instance.map(|instance| ("job_instance_id", Value::Number(instance))),
+        ]
     }
 }
 
@@ -112,9 +121,7 @@ impl Statement {
     /// The ids of a page and the values of a branch, each as a condition of its own.
     pub(super) fn by_conditions(&mut self, names: &Names<'_>, page: PageRequest, dialect: &Dialect) {
         self.push(" WHERE id < ", Value::Number(page.upper_bound()));
-        self.and(" AND status = ", names.status.map(|status| Value::Text(status.to_owned())));
-        self.and(" AND job_name = ", names.job.map(|job| Value::Text(job.to_owned())));
-        self.and(" AND job_instance_id = ", names.instance.map(Value::Number));
+        self.and_names(names, &[]);
         self.and(" AND id >= ", dialect.down_to.map(Value::Number));
     }
 
@@ -122,9 +129,15 @@ impl Statement {
     pub(super) fn by_key(&mut self, key: &[(&str, Value)], names: &Names<'_>, page: PageRequest, dialect: &Dialect) {
         self.compare_key(" WHERE (", key, ") < (", page.upper_bound());
         self.compare_key(" AND (", key, ") >= (", dialect.down_to.unwrap_or(i64::MIN));
-        if names.instance.is_some() {
-            self.and(" AND status = ", names.status.map(|status| Value::Text(status.to_owned())));
-            self.and(" AND job_name = ", names.job.map(|job| Value::Text(job.to_owned())));
+        self.and_names(names, key);
+    }
+
+    /// The values of a branch that are not in a key.
+    fn and_names(&mut self, names: &Names<'_>, key: &[(&str, Value)]) {
+        for (column, value) in names.columns().into_iter().flatten() {
+            if !key.iter().any(|(known, _)| *known == column) {
+                self.push(&[" AND ", column, " = "].concat(), value);
+            }
         }
     }
 

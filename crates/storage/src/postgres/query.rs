@@ -107,11 +107,18 @@ fn is_no_name(name: Option<&str>) -> bool {
 
 /// The dialect of a list.
 pub(super) fn dialect() -> Dialect {
-    // Letters beyond ASCII stay as they are, as in the other database.
+    // Letters beyond ASCII stay as they are, as in the other database. The names of jobs are few: each is compared once.
     let text = [
-        " AND (strpos(lower(coalesce(exit_message, '') COLLATE \"C\"), ",
-        ") > 0 OR strpos(lower(job_name COLLATE \"C\"), ",
-        ") > 0)",
+        " AND (strpos(lower(exit_message COLLATE \"C\"), ",
+        ") > 0 OR job_name = ANY (ARRAY(
+             WITH RECURSIVE job (name) AS (
+                 (SELECT job_name FROM oxbatch_job_instance ORDER BY job_name LIMIT 1)
+                 UNION ALL
+                 SELECT (SELECT job_name FROM oxbatch_job_instance WHERE job_name > job.name
+                     ORDER BY job_name LIMIT 1)
+                 FROM job WHERE job.name IS NOT NULL)
+             SELECT name FROM job WHERE strpos(lower(name COLLATE \"C\"), ",
+        ") > 0)))",
     ];
     let table = "oxbatch_job_execution";
     let ids = [" AND id = ANY (string_to_array(", ", ',')::bigint[])"];

@@ -8,7 +8,7 @@ use crate::execution::Status;
 use crate::repository::{ExecutionFilter, PageRequest};
 
 /// The number of ids that a search looks at for a page, where no index finds what it searches for.
-pub const SEARCHED_AT_ONCE: i64 = 20_000;
+pub const SEARCHED_AT_ONCE: i64 = 10_000;
 
 /// The number of instances with a parameter up to which their executions are looked up one by one.
 pub const FEW_INSTANCES: i64 = 1_000;
