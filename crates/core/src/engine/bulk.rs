@@ -17,7 +17,7 @@ use crate::repository::{
 /// Executions that a plan counts; of a bulk with more it says so.
 pub const MAX_PLANNED_BULK: usize = 10_000;
 /// Executions that a plan counts at once.
-const COUNTED_AT_ONCE: usize = 1_000;
+const COUNTED_AT_ONCE: usize = 500;
 /// Pages with too few executions, as only a search has them, that a plan looks at.
 const MAX_SEARCHED_PAGES: u32 = 2;
 /// Executions that are acted on before the bulk is taken anew.
@@ -80,7 +80,8 @@ impl Operator {
         self.plan_bulk_within(action, filter, Duration::MAX).await
     }
 
-    /// The same, as far as it is counted when a time is over.
+    /// The same, as far as it can be counted within a time: the newest 500 are counted in any case, and each 500 more
+    /// where they would be counted in time if they took as long as those before them.
     ///
     /// # Errors
     /// When the filter is empty, or the repository fails.
@@ -95,6 +96,7 @@ impl Operator {
         let mut plan = BulkPlan { found: 0, acted_on: 0, left_out: BTreeMap::new(), has_more: false };
         let (mut before, mut searched) = (None, 0);
         loop {
+            let page_begun = Instant::now();
             let limit = COUNTED_AT_ONCE.min(MAX_PLANNED_BULK - plan.found);
             let page = PageRequest { before, limit: u32::try_from(limit).unwrap_or(u32::MAX) };
             let page = self.repository().count_found(filter.clone(), page).await?;
@@ -103,7 +105,9 @@ impl Operator {
             before = page.next;
             plan.has_more = before.is_some();
             let is_full = plan.found >= MAX_PLANNED_BULK || searched >= MAX_SEARCHED_PAGES;
-            if !plan.has_more || is_full || begun.elapsed() >= time {
+            // Another page is begun where it would end in time, if it took as long as this one.
+            let is_over = begun.elapsed().saturating_add(page_begun.elapsed()) > time;
+            if !plan.has_more || is_full || is_over {
                 return Ok(plan);
             }
         }

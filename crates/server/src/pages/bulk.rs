@@ -68,7 +68,7 @@ struct BulkPage {
 /// Fields of the list that are no conditions: the page that they came from, and that rows were to be chosen.
 const OF_THE_LIST: [&str; 3] = ["cursor", "back", "chosen"];
 /// The time for which executions are counted, so that the page is there in time.
-const COUNTED_FOR: Duration = Duration::from_millis(40);
+const COUNTED_FOR: Duration = Duration::from_millis(15);
 /// Conditions that are shown.
 const CONDITIONS: usize = 40;
 
