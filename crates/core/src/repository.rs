@@ -344,8 +344,8 @@ pub trait ChunkTransaction: Send {
         false
     }
 
-    /// Waits for the answers to what writers have sent and not waited for. Whatever comes between a write and its commit
-    /// and must know how the write ended asks for it; `check` and `commit` wait in any case.
+    /// Waits for the answers to what writers have sent and not waited for. Whatever comes between a write and its
+    /// commit and must know how the write ended asks for it; `check` and `commit` wait in any case.
     ///
     /// # Errors
     /// [`RepositoryError::WriteFailed`] with the error of the write: only `rollback` may follow.

@@ -84,8 +84,8 @@ pub enum RepositoryError {
         #[source]
         source: BoxError,
     },
-    /// The rows that a writer has sent for the chunk were refused after its write had returned: the error is that of the
-    /// write. Nothing of the chunk was committed.
+    /// The rows that a writer has sent for the chunk were refused after its write had returned: the error is that of
+    /// the write. Nothing of the chunk was committed.
     #[error("failed to write: {error}")]
     WriteFailed {
         /// What the writer would have said, if it had waited for the answer.

@@ -163,8 +163,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     /// A chunk whose state waits is written and flushed, and the writer will not be asked to take it back. It is saved
     /// at the end of that time, at a stop, an error, and the end of the input. After a kill, a loss of the lease or a
     /// panic the next attempt repeats what was not saved: files are cut back and hold everything once as before, other
-    /// targets outside of the repository may be given more again than the last chunk. A chunk is never kept waiting that
-    /// holds skipped items or in which a context has changed, nor one that was written through the repository's
+    /// targets outside of the repository may be given more again than the last chunk. A chunk is never kept waiting
+    /// that holds skipped items or in which a context has changed, nor one that was written through the repository's
     /// transaction, unless its writer [joins transactions](ItemWriter::joins_transactions).
     ///
     /// `PostgresWriter` joins them for inserts: the rows of all chunks until the save are one transaction and become

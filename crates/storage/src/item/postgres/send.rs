@@ -96,8 +96,8 @@ pub(super) struct Messages<'a, R> {
 }
 
 impl<'a, 'r, T: Serialize + 'r, R: Iterator<Item = (usize, &'r T)>> Messages<'a, R> {
-    /// The messages for `rows`, which begin the COPY if it is `new`. The place of each row goes before its columns where
-    /// the plan has a table in between.
+    /// The messages for `rows`, which begin the COPY if it is `new`. The place of each row goes before its columns
+    /// where the plan has a table in between.
     pub(super) fn new(plan: &'a Plan, buffers: &'a mut Buffers, rows: R, new: bool) -> Self {
         buffers.clear();
         if new {

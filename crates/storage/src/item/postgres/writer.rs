@@ -45,8 +45,8 @@ type Parameter = Box<dyn ToSql + Sync + Send>;
 ///
 /// - [`new`](Self::new) writes to the repository's own database: **exactly once**. Rows, checkpoint and counters commit
 ///   together.
-///   Where the step [joins saves](oxbatch_core::step::ChunkStepBuilder::commit_every), inserts of several chunks are one
-///   transaction, and one `COPY`.
+///   Where the step [joins saves](oxbatch_core::step::ChunkStepBuilder::commit_every), inserts of several chunks are
+///   one transaction, and one `COPY`.
 /// - [`to`](Self::to) writes to another database: **at least once**, since it commits before the repository does; with
 ///   [`exactly_once`](Self::exactly_once) the target keeps a checkpoint of its own.
 ///

@@ -1,4 +1,4 @@
-//! Rows on their way into a table in the transaction of a chunk: a COPY whose answer is not waited for before the commit.
+//! Rows on their way into a table in the transaction of a chunk: a COPY whose answer comes with that of the commit.
 
 use std::pin::Pin;
 

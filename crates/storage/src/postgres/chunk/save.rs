@@ -4,6 +4,7 @@ use futures_util::future::{OptionFuture, join3};
 use oxbatch_core::execution::Status;
 use oxbatch_core::repository::{ChunkAck, ChunkSave, RepositoryError};
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Row};
 
 use super::PostgresChunkTransaction;
 use super::connection::{NewerSave, REVISION};
@@ -80,8 +81,6 @@ impl PostgresChunkTransaction {
         let more = save.job_context.is_some() || !save.skips.is_empty() || !save.rerun.is_empty() || self.durable;
         if more {
             self.begin().await?;
-        }
-        if more {
             self.end_copy().await?;
         }
         if !save.rerun.is_empty() {
@@ -90,7 +89,7 @@ impl PostgresChunkTransaction {
         let fence = self.fence;
         let begun = self.phase.has_begun();
         self.connected(NewerSave::Refused).await?;
-        let ending = self.copy.take().map(RunningCopy::finish);
+        let copy = self.copy.take();
         let Some(connection) = &self.connection else { return Err(ServerError::NoAnswer.into()) };
         let (revision, durable) = (self.saves.get(), self.durable);
         let counters = save.counters;
@@ -114,17 +113,7 @@ impl PostgresChunkTransaction {
         let saving = connection.client.query_one(&connection.save, &values);
         let saved = match (begun, more) {
             (false, _) => saving.await.map_err(StoreError::from),
-            (true, false) => {
-                // Sent together: rows or a save that fail turn the COMMIT into a ROLLBACK.
-                let ended = OptionFuture::from(ending);
-                let (ended, saved, committed) = join3(ended, saving, connection.client.batch_execute("COMMIT")).await;
-                match ended.transpose() {
-                    Ok(_) => {
-                        saved.map_err(StoreError::from).and_then(|row| committed.map(|()| row).map_err(rows_refused))
-                    }
-                    Err(error) => Err(error),
-                }
-            }
+            (true, false) => end_together(&connection.client, copy, saving).await,
             (true, true) => save_more(&connection.client, fence, save, durable, saving).await,
         };
         match saved {
@@ -196,4 +185,17 @@ impl PostgresChunkTransaction {
     pub(super) fn commit_unknown(&self) -> StoreError {
         RepositoryError::CommitUnknown { id: self.fence.lease.execution_id() }.into()
     }
+}
+
+/// Sends the end of the rows, the save and the COMMIT together: rows or a save that fail turn the COMMIT into a ROLLBACK.
+async fn end_together(
+    client: &Client,
+    copy: Option<RunningCopy>,
+    saving: impl Future<Output = Result<Row, tokio_postgres::Error>>,
+) -> Result<Row, StoreError> {
+    let ending = OptionFuture::from(copy.map(RunningCopy::finish));
+    let (ended, saved, committed) = join3(ending, saving, client.batch_execute("COMMIT")).await;
+    ended.transpose()?;
+    let row = saved?;
+    committed.map(|()| row).map_err(rows_refused)
 }
