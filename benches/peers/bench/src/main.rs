@@ -2,6 +2,7 @@
 //!
 //! `scripts/bench-peers` builds everything and calls this program; the rows are those of docs/PERFORMANCE.md.
 
+mod chart;
 mod check;
 mod growth;
 mod hand;
@@ -13,6 +14,7 @@ mod server;
 mod table;
 mod turns;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use peer_trades::{Answer, BoxError, Task};
@@ -55,16 +57,20 @@ fn run(arguments: &[String]) -> Result<ExitCode, BoxError> {
                 "full" => Size::Full,
                 _ => return Err(usage()),
             };
-            let (mut rounds, mut rows, mut names) = (5, None, Vec::new());
+            let (mut rounds, mut rows, mut names, mut chart) = (5, None, Vec::new(), None);
             for option in options.chunks(2) {
                 match option {
                     [name, number] if name == "--rounds" => rounds = number.parse()?,
                     [name, number] if name == "--rows" => rows = Some(number.parse()?),
+                    [name, path] if name == "--chart" => chart = Some(PathBuf::from(path)),
                     [name, list] if name == "--only" => names = list.split(',').map(str::to_owned).collect(),
                     _ => return Err(usage()),
                 }
             }
-            rows::measure(&names, size, rows, rounds)?;
+            let drawn = rows::measure(&names, size, rows, rounds)?;
+            if let Some(path) = chart {
+                drawn.write(&path)?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         [] => Err(usage()),
@@ -73,5 +79,5 @@ fn run(arguments: &[String]) -> Result<ExitCode, BoxError> {
 
 fn usage() -> BoxError {
     let names: Vec<_> = rows::ALL.iter().map(|row| row.name).chain([growth::NAME, launches::NAME]).collect();
-    format!("usage: bench-peers quick|full [--only {}] [--rounds N] [--rows N]", names.join(",")).into()
+    format!("usage: bench-peers quick|full [--only {}] [--rounds N] [--rows N] [--chart FILE]", names.join(",")).into()
 }

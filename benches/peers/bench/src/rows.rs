@@ -10,6 +10,7 @@ use std::path::Path;
 
 use peer_trades::{Answer, BoxError};
 
+use crate::chart::Chart;
 use crate::check::Output;
 use crate::server::Server;
 use crate::{growth, launches, table, turns};
@@ -36,6 +37,8 @@ pub(crate) struct Row {
     pub(crate) on_postgres: bool,
     /// Parts of the work that get a table of their own, before the one of the whole.
     pub(crate) parts: &'static [&'static str],
+    /// Those of the parts, and of the whole, that are in the chart, by their titles there.
+    pub(crate) in_chart: &'static [(Option<&'static str>, &'static str)],
     /// Oxbatch first.
     pub(crate) programs: fn() -> Result<Vec<Program>, BoxError>,
     pub(crate) output: fn(&Program, &Answer, &Path, Option<&mut Server>) -> Result<Output, BoxError>,
@@ -68,7 +71,7 @@ impl Program {
     /// The port of Spring Batch, which `scripts/bench-peers` builds in its own workspace.
     pub(crate) fn spring_batch_rs() -> Result<Self, BoxError> {
         let command = vec![from_environment("BENCH_SPRING_BATCH_RS")?];
-        Ok(Self { id: "spring-batch-rs", name: "spring-batch-rs 0.3.6", command, goals: Vec::new() })
+        Ok(Self { id: "spring-batch-rs", name: "spring-batch-rs 0.4.1", command, goals: Vec::new() })
     }
 
     /// The original service's engine, for which `scripts/bench-peers` makes an environment.
@@ -109,26 +112,29 @@ pub(crate) const ALL: &[Row] = &[
     commits::ROW,
 ];
 
-/// Measures the named rows, or all, and prints their tables.
-pub(crate) fn measure(names: &[String], size: Size, items: Option<u64>, rounds: usize) -> Result<(), BoxError> {
+/// Measures the named rows, or all, prints their tables, and answers with the chart of those that have a place in it.
+pub(crate) fn measure(names: &[String], size: Size, items: Option<u64>, rounds: usize) -> Result<Chart, BoxError> {
     let known = |name: &str| [growth::NAME, launches::NAME].contains(&name) || ALL.iter().any(|row| row.name == name);
     if let Some(unknown) = names.iter().find(|name| !known(name)) {
         return Err(format!("no row '{unknown}'").into());
     }
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    let mut chart = Chart::default();
     for row in ALL.iter().filter(|row| wanted(row.name)) {
         let items = items.unwrap_or(if size == Size::Full { row.items } else { row.items / 10 });
         let all = turns::take(row, (row.programs)()?, items, rounds)?;
-        for part in row.parts {
-            table::print(row, Some(part), &all, items);
+        for part in row.parts.iter().copied().map(Some).chain([None]) {
+            let bars = table::print(row, part, &all, items);
+            if let Some((_, title)) = row.in_chart.iter().find(|(of, _)| *of == part) {
+                chart.add(title, bars);
+            }
         }
-        table::print(row, None, &all, items);
     }
     if wanted(growth::NAME) {
         growth::measure(size, items, rounds)?;
     }
     if wanted(launches::NAME) {
-        launches::measure(size, rounds)?;
+        chart.add("Launches over HTTP, each run to its end, 32 connections", launches::measure(size, rounds)?);
     }
-    Ok(())
+    Ok(chart)
 }

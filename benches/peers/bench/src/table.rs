@@ -1,10 +1,11 @@
 //! Prints what was measured as a Markdown table.
 
+use crate::chart::Bar;
 use crate::rows::Row;
 use crate::turns::{Run, Runs};
 
-/// Prints one table over a part of the work, or over all of it.
-pub(crate) fn print(row: &Row, part: Option<&str>, all: &[Runs], items: u64) {
+/// Prints one table over a part of the work, or over all of it, and answers with its rates.
+pub(crate) fn print(row: &Row, part: Option<&str>, all: &[Runs], items: u64) -> Vec<Bar> {
     let seconds = |run: &Run| match part {
         Some(part) => run.answer.parts.get(part).copied(),
         None => Some(run.answer.seconds),
@@ -16,7 +17,8 @@ pub(crate) fn print(row: &Row, part: Option<&str>, all: &[Runs], items: u64) {
         .filter(|runs| part.is_some() || parts_of(runs) == parts)
         .filter(|runs| runs.runs.iter().all(|run| seconds(run).is_some()))
         .collect();
-    let Some((ours, _)) = taking.split_first() else { return };
+    let mut bars = Vec::new();
+    let Some((ours, _)) = taking.split_first() else { return bars };
     let title = part.map_or(String::new(), |part| format!(": {part}"));
     println!("\n### {}{title}\n", row.title);
     println!("{items} items, chunks of {}, {} rounds in turn; outputs equal.\n", row.chunk, ours.runs.len());
@@ -36,6 +38,7 @@ pub(crate) fn print(row: &Row, part: Option<&str>, all: &[Runs], items: u64) {
         };
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let rate = items as f64 / median(&times);
+        bars.push(Bar { name: runs.program.name.to_owned(), rate });
         let mut line =
             format!("| {} | {} | {:.2} | {ratio} | {goal} |", runs.program.name, short(rate), median(&times));
         if part.is_none() {
@@ -50,6 +53,7 @@ pub(crate) fn print(row: &Row, part: Option<&str>, all: &[Runs], items: u64) {
         }
         println!("{line}");
     }
+    bars
 }
 
 fn parts_of(runs: &Runs) -> usize {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use peer_trades::{Answer, BoxError, Task};
 use spring_batch_rs::core::item::{ItemProcessor, ItemReader, ItemWriter};
 use spring_batch_rs::core::job::{Job, JobBuilder};
-use spring_batch_rs::core::step::StepBuilder;
+use spring_batch_rs::core::step::{Step, StepBuilder};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -55,7 +55,17 @@ fn run_step<I, O>(
         .processor(processor)
         .writer(writer)
         .build();
-    let job = JobBuilder::new().start(&step).build();
+    run_job(&step)
+}
+
+/// The same without a processor.
+fn run_copy<I>(chunk: usize, reader: &dyn ItemReader<I>, writer: &dyn ItemWriter<I>) -> Result<(), BoxError> {
+    let step = StepBuilder::new("step").chunk::<I, I>(u16::try_from(chunk)?).reader(reader).writer(writer).build();
+    run_job(&step)
+}
+
+fn run_job(step: &dyn Step) -> Result<(), BoxError> {
+    let job = JobBuilder::new().start(step).build();
     job.run()?;
     let execution = job.get_step_execution("step").ok_or("the step was not recorded")?;
     match execution.read_error_count + execution.process_error_count + execution.write_error_count {

@@ -6,13 +6,12 @@ use std::time::Instant;
 use peer_trades::{Answer, BoxError, Task, Trade, euros, settled};
 use serde::{Deserialize, Serialize};
 use spring_batch_rs::BatchError;
-use spring_batch_rs::core::item::{ItemProcessor, PassThroughProcessor};
-use spring_batch_rs::item::rdbc::{DatabaseItemBinder, RdbcItemReaderBuilder, RdbcItemWriterBuilder};
+use spring_batch_rs::core::item::ItemProcessor;
+use spring_batch_rs::item::rdbc::{PostgresItemWriter, RdbcItemReaderBuilder, RdbcItemWriterBuilder};
 use spring_batch_rs::item::xml::xml_reader::XmlItemReaderBuilder;
 use spring_batch_rs::item::xml::xml_writer::XmlItemWriterBuilder;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::query_builder::Separated;
-use sqlx::{FromRow, PgPool, Postgres};
+use sqlx::{FromRow, PgPool};
 
 #[derive(Debug, Clone, Serialize, Deserialize, FromRow)]
 struct Transaction {
@@ -43,21 +42,6 @@ impl ItemProcessor<Trade, Transaction> for ToEuros {
     }
 }
 
-struct Binder;
-
-impl DatabaseItemBinder<Transaction, Postgres> for Binder {
-    fn bind(&self, item: &Transaction, mut query: Separated<'_, '_, Postgres, &str>) {
-        query.push_bind(item.transaction_id.clone());
-        query.push_bind(item.amount);
-        query.push_bind(item.currency.clone());
-        query.push_bind(item.timestamp.clone());
-        query.push_bind(item.account_from.clone());
-        query.push_bind(item.account_to.clone());
-        query.push_bind(item.status.clone());
-        query.push_bind(item.amount_eur);
-    }
-}
-
 pub(crate) async fn run(task: &Task) -> Result<Answer, BoxError> {
     let url = std::env::var("DATABASE_URL")?;
     let xml = task.folder.join("spring-batch-rs.xml");
@@ -76,23 +60,23 @@ pub(crate) async fn run(task: &Task) -> Result<Answer, BoxError> {
     Ok(answer)
 }
 
-fn writer<'a>(pool: &'a PgPool, table: &'a str) -> RdbcItemWriterBuilder<'a, Transaction> {
+fn writer(pool: &PgPool, table: &str) -> PostgresItemWriter<Transaction> {
     RdbcItemWriterBuilder::<Transaction>::new()
         .postgres(pool)
         .table(table)
-        .add_column("transaction_id")
-        .add_column("amount")
-        .add_column("currency")
-        .add_column("timestamp")
-        .add_column("account_from")
-        .add_column("account_to")
-        .add_column("status")
-        .add_column("amount_eur")
-        .postgres_binder(&Binder)
+        .column("transaction_id", |it: &Transaction| it.transaction_id.as_str().into())
+        .column("amount", |it: &Transaction| it.amount.into())
+        .column("currency", |it: &Transaction| it.currency.as_str().into())
+        .column("timestamp", |it: &Transaction| it.timestamp.as_str().into())
+        .column("account_from", |it: &Transaction| it.account_from.as_str().into())
+        .column("account_to", |it: &Transaction| it.account_to.as_str().into())
+        .column("status", |it: &Transaction| it.status.as_str().into())
+        .column("amount_eur", |it: &Transaction| it.amount_eur.into())
+        .build_postgres()
 }
 
 fn import_csv(task: &Task, pool: &PgPool) -> Result<(), BoxError> {
-    let writer = writer(pool, "transactions").build_postgres();
+    let writer = writer(pool, "transactions");
     crate::run_step(task.chunk, &crate::files::reader(task)?, &ToEuros, &writer)
 }
 
@@ -108,11 +92,11 @@ fn export_xml(task: &Task, pool: &PgPool, xml: &Path) -> Result<(), BoxError> {
         .build_postgres();
     let writer =
         XmlItemWriterBuilder::<Transaction>::new().root_tag("transactions").item_tag("transaction").from_path(xml)?;
-    crate::run_step(task.chunk, &reader, &PassThroughProcessor::<Transaction>::new(), &writer)
+    crate::run_copy(task.chunk, &reader, &writer)
 }
 
 fn import_xml(task: &Task, pool: &PgPool, xml: &Path) -> Result<(), BoxError> {
     let reader = XmlItemReaderBuilder::<Transaction>::new().tag("transaction").from_path(xml)?;
-    let writer = writer(pool, "transactions_import").build_postgres();
-    crate::run_step(task.chunk, &reader, &PassThroughProcessor::<Transaction>::new(), &writer)
+    let writer = writer(pool, "transactions_import");
+    crate::run_copy(task.chunk, &reader, &writer)
 }

@@ -3,25 +3,8 @@
 use std::time::Instant;
 
 use peer_trades::{Answer, BoxError, Task, Trade};
-use spring_batch_rs::core::item::PassThroughProcessor;
-use spring_batch_rs::item::rdbc::{DatabaseItemBinder, RdbcItemWriterBuilder};
-use sqlx::Sqlite;
-use sqlx::query_builder::Separated;
+use spring_batch_rs::item::rdbc::RdbcItemWriterBuilder;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-
-struct Binder;
-
-impl DatabaseItemBinder<Trade, Sqlite> for Binder {
-    fn bind(&self, item: &Trade, mut query: Separated<'_, '_, Sqlite, &str>) {
-        query.push_bind(item.transaction_id.clone());
-        query.push_bind(item.amount);
-        query.push_bind(item.currency.clone());
-        query.push_bind(item.timestamp.clone());
-        query.push_bind(item.account_from.clone());
-        query.push_bind(item.account_to.clone());
-        query.push_bind(item.status.clone());
-    }
-}
 
 pub(crate) async fn run(task: &Task) -> Result<Answer, BoxError> {
     let start = Instant::now();
@@ -41,16 +24,15 @@ pub(crate) async fn run(task: &Task) -> Result<Answer, BoxError> {
     let writer = RdbcItemWriterBuilder::<Trade>::new()
         .sqlite(&pool)
         .table("trades")
-        .add_column("transaction_id")
-        .add_column("amount")
-        .add_column("currency")
-        .add_column("timestamp")
-        .add_column("account_from")
-        .add_column("account_to")
-        .add_column("status")
-        .sqlite_binder(&Binder)
+        .column("transaction_id", |it: &Trade| it.transaction_id.as_str().into())
+        .column("amount", |it: &Trade| it.amount.into())
+        .column("currency", |it: &Trade| it.currency.as_str().into())
+        .column("timestamp", |it: &Trade| it.timestamp.as_str().into())
+        .column("account_from", |it: &Trade| it.account_from.as_str().into())
+        .column("account_to", |it: &Trade| it.account_to.as_str().into())
+        .column("status", |it: &Trade| it.status.as_str().into())
         .build_sqlite();
-    crate::run_step(task.chunk, &reader, &PassThroughProcessor::<Trade>::new(), &writer)?;
+    crate::run_copy(task.chunk, &reader, &writer)?;
     let answer = Answer::of(start.elapsed());
     pool.close().await;
     Ok(answer)

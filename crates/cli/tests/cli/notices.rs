@@ -66,9 +66,9 @@ fn a_notice_that_is_not_delivered_when_the_process_dies_is_delivered_by_another(
 #[test]
 fn the_attempts_of_a_notice_that_is_not_there_are_refused_here_and_by_the_service() {
     let place = TestStore::new();
+    let service = Service::start(&place);
     let here = place.run("notices attempts 999").expect(2).stderr;
     assert!(here.contains("notice not found: 999"), "{here}");
-    let service = Service::start(&place);
     let there = place.run(&format!("notices attempts 999 --server http://{}", service.address)).expect(2).stderr;
     assert!(there.contains("notice not found: 999"), "{there}");
     service.terminate();

@@ -12,6 +12,7 @@ pub(super) const ROW: Row = Row {
     reads_trades: false,
     on_postgres: true,
     parts: &[],
+    in_chart: &[],
     programs: || {
         Ok(vec![
             Program::oxbatch()?,

@@ -12,11 +12,12 @@ pub(super) const ROW: Row = Row {
     reads_trades: true,
     on_postgres: false,
     parts: &[],
+    in_chart: &[(None, "CSV → struct → filter and transformation → CSV")],
     programs: || {
         Ok(vec![
             Program::oxbatch()?,
-            Program::side("hand", "csv + serde by hand")?.to_reach(0.90, None),
-            Program::spring_batch_rs()?.to_reach(2.5, None),
+            Program::side("hand", "csv + serde by hand")?.to_reach(1.60, None),
+            Program::spring_batch_rs()?.to_reach(2.6, None),
         ])
     },
     output: |program, _, folder, _| check::file(&folder.join(format!("{}.csv", program.id))),
@@ -26,6 +27,7 @@ pub(super) const SMALL_CHUNKS: Row = Row {
     name: "csv10",
     title: "Rows 2 and 3 with small chunks: CSV → struct → filter + transform → CSV",
     chunk: 10,
+    in_chart: &[],
     programs: || {
         Ok(vec![Program::oxbatch()?, Program::side("hand", "csv + serde by hand")?, Program::spring_batch_rs()?])
     },

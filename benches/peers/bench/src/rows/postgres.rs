@@ -14,6 +14,10 @@ pub(super) const ROW: Row = Row {
     reads_trades: true,
     on_postgres: true,
     parts: &[FIRST, "postgres to xml", "xml to postgres"],
+    in_chart: &[
+        (Some(FIRST), "CSV → PostgreSQL; Oxbatch exactly once"),
+        (None, "The public benchmark: CSV → PostgreSQL → XML → PostgreSQL"),
+    ],
     programs: || {
         let java = from_environment("BENCH_SPRING_BATCH")?;
         let spring_batch = |id, name| Program {
@@ -24,10 +28,10 @@ pub(super) const ROW: Row = Row {
         };
         Ok(vec![
             Program::oxbatch()?,
-            Program::spring_batch_rs()?.to_reach(3.0, Some(FIRST)).to_reach(3.0, None),
-            spring_batch("spring-batch", "Spring Batch 6.0.4, batched inserts").to_reach(5.0, None),
-            spring_batch("spring-batch-copy", "Spring Batch 6.0.4, COPY").to_reach(5.0, None),
-            Program::side("psql", "`\\copy` of the ready file by psql")?.to_reach(0.60, Some(FIRST)),
+            Program::spring_batch_rs()?.to_reach(2.6, Some(FIRST)).to_reach(3.0, None),
+            spring_batch("spring-batch", "Spring Batch 6.0.6, batched inserts").to_reach(3.0, None),
+            spring_batch("spring-batch-copy", "Spring Batch 6.0.6, COPY").to_reach(3.0, None),
+            Program::side("psql", "`\\copy` of the ready file by psql")?.to_reach(0.90, Some(FIRST)),
         ])
     },
     output: |program, _, _, server| {

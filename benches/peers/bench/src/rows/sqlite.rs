@@ -12,10 +12,11 @@ pub(super) const ROW: Row = Row {
     reads_trades: true,
     on_postgres: false,
     parts: &[],
+    in_chart: &[(None, "CSV → SQLite table; Oxbatch exactly once")],
     programs: || {
         Ok(vec![
             Program::oxbatch()?,
-            Program::side("hand", "prepared inserts by hand")?.to_reach(0.80, None),
+            Program::side("hand", "prepared inserts by hand")?.to_reach(1.40, None),
             Program::spring_batch_rs()?,
         ])
     },
@@ -26,6 +27,7 @@ pub(super) const SMALL_CHUNKS: Row = Row {
     name: "sqlite10",
     title: "Row 7 with small chunks: CSV → SQLite table",
     chunk: 10,
+    in_chart: &[],
     items: 1_000_000,
     programs: || {
         Ok(vec![Program::oxbatch()?, Program::side("hand", "prepared inserts by hand")?, Program::spring_batch_rs()?])
