@@ -187,7 +187,8 @@ impl PostgresChunkTransaction {
     }
 }
 
-/// Sends the end of the rows, the save and the COMMIT together: rows or a save that fail turn the COMMIT into a ROLLBACK.
+/// Sends the end of the rows, the save and the COMMIT together: rows or a save that fail turn the COMMIT into a
+/// ROLLBACK.
 async fn end_together(
     client: &Client,
     copy: Option<RunningCopy>,
