@@ -88,7 +88,7 @@ pub enum RepositoryError {
     /// the write. Nothing of the chunk was committed.
     #[error("failed to write: {error}")]
     WriteFailed {
-        /// What the writer would have said, if it had waited for the answer.
+        /// The error of the write, as the writer would have told it, if it had waited for the answer.
         error: Box<ItemError>,
     },
     /// The job's context cannot be saved: with what other steps have put into it, it is too large.
