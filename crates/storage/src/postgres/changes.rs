@@ -98,7 +98,8 @@ pub(super) async fn changes(session: &Session, since: Option<&str>, limit: u32) 
     };
     let limit = limit.max(1) as usize;
     let rows_asked = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-    let (change, id) = since.page.as_ref().map_or((0, 0), |(change, id, _)| (*change, *id));
+    // The one lower bound of the index: beside a second one the server would begin at the lower of the two.
+    let (change, id) = since.page.as_ref().map_or((since.seen.xmin, 0), |(change, id, _)| (*change, *id));
     // The pages of a round are of its first page's moment: it comes to an end however much changes meanwhile.
     let until = since.page.as_ref().map(|(_, _, next)| next.to_string());
     // A number that was never given here, since the database was restored elsewhere, is as one that has not begun.
@@ -111,8 +112,7 @@ pub(super) async fn changes(session: &Session, since: Option<&str>, limit: u32) 
                      SELECT ",
                 execution_columns!(),
                 ", change FROM oxbatch_job_execution
-                     WHERE change >= pg_snapshot_xmin($1::text::pg_snapshot)
-                         AND change < pg_snapshot_xmax(now.snapshot)
+                     WHERE change < pg_snapshot_xmax(now.snapshot)
                          AND pg_visible_in_snapshot(change, now.snapshot)
                          AND NOT pg_visible_in_snapshot(change, $1::text::pg_snapshot)
                          AND (change, id) > ($2::text::xid8, $3)
