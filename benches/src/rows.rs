@@ -1,12 +1,13 @@
 //! The rows of docs/PERFORMANCE.md that are measured here.
 
+mod calibrated;
 mod commits;
+mod computing;
 pub(crate) mod copies;
 mod csv_on_two_threads;
 mod csv_to_csv;
 mod csv_to_postgres;
 mod csv_to_sqlite;
-
 mod engine_alone;
 pub(crate) mod forms;
 pub(crate) mod history;
@@ -16,6 +17,7 @@ mod other_formats;
 pub(crate) mod server;
 pub(crate) mod start;
 pub(crate) mod unreadable;
+mod wide;
 
 use std::path::Path;
 
@@ -39,11 +41,14 @@ pub(crate) const ALL: &[Row] = &[
     csv_to_csv::ROW,
     csv_on_two_threads::ROW,
     other_formats::JSON,
+    other_formats::XML,
     other_formats::PACKED,
+    computing::ROW,
     csv_to_sqlite::ROW,
     csv_to_postgres::ROW,
     csv_to_postgres::JOINED,
     commits::ROW,
+    wide::ROW,
     log::ROW,
 ];
 

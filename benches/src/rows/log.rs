@@ -1,6 +1,5 @@
 //! The cost of a log that is kept: a step that logs a line for each microsecond of work, run by the real command line.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use oxbatch::{Job, JobRegistry, StepContext, TaskStep};
 use tracing::info;
 
 use super::Row;
+use super::calibrated::{calibrate, hash, rounds_of_a_microsecond};
 use crate::BoxError;
 use crate::measure::{Outcome, Side};
 
@@ -17,7 +17,7 @@ pub(super) const ROW: Row = Row {
     title: "a step that logs a line for each microsecond of work, the log kept; against the same without lines",
     goal: 0.5,
     items: 5_000_000,
-    prepare: calibrate,
+    prepare: |_, folder| calibrate(folder),
     side,
 };
 
@@ -28,8 +28,6 @@ const LINES: &str = "OXBATCH_BENCH_LOG_LINES";
 const IS_LOGGED: &str = "OXBATCH_BENCH_LOG_IS_LOGGED";
 /// The rounds of hashing that take a microsecond on this machine.
 const ROUNDS: &str = "OXBATCH_BENCH_LOG_ROUNDS";
-/// The file with their number.
-const CALIBRATED: &str = "rounds";
 
 /// The program whose step logs, if this process is one.
 pub(crate) fn program() -> Option<ExitCode> {
@@ -40,22 +38,6 @@ pub(crate) fn program() -> Option<ExitCode> {
     let work = move |_: &StepContext| work(lines, rounds, is_logged, &result);
     let job = Job::builder("Lines").step(TaskStep::builder("Log", work)).build().map_err(BoxError::from);
     Some(oxbatch::run(job.and_then(|job| Ok(JobRegistry::new([job])?))))
-}
-
-/// Work of so many rounds.
-fn hash(line: u64, rounds: u64) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (0..rounds).for_each(|round| (line, round).hash(&mut hasher));
-    hasher.finish()
-}
-
-/// Measures how many rounds take a microsecond: once, so that all pairs do the same.
-fn calibrate(_: u64, folder: &Path) -> Result<(), BoxError> {
-    const TRIED: u64 = 100_000_000;
-    let begun = Instant::now();
-    std::hint::black_box(hash(0, std::hint::black_box(TRIED)));
-    let microseconds = u64::try_from(begun.elapsed().as_micros())?;
-    Ok(std::fs::write(folder.join(CALIBRATED), (TRIED / microseconds.max(1)).to_string())?)
 }
 
 fn work(lines: u64, rounds: u64, is_logged: bool, result: &Path) -> Result<(), BoxError> {
@@ -78,8 +60,8 @@ fn side(side: Side, items: u64, folder: &Path) -> Result<Outcome, BoxError> {
     }
     let mut program = Command::new(std::env::current_exe()?);
     program.args(["run", "Lines", "--database"]).arg(database);
-    let rounds = std::fs::read_to_string(folder.join(CALIBRATED))?;
-    program.env(RESULT, &result).env(LINES, items.to_string()).env(ROUNDS, rounds).stdout(Stdio::null());
+    let rounds = rounds_of_a_microsecond(folder)?;
+    program.env(RESULT, &result).env(LINES, items.to_string()).env(ROUNDS, rounds.to_string()).stdout(Stdio::null());
     if side == Side::Oxbatch {
         program.env(IS_LOGGED, "yes");
     }
