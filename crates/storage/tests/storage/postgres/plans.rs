@@ -8,6 +8,7 @@ use oxbatch_core::repository::{
     Bulks, ClaimRequest, ExecutionFilter, Executions, History, InstanceFilter, JobRepository, Node, PageRequest,
     RecoverPolicy, RecoverRequest, RunLimits, StepStart,
 };
+use oxbatch_storage::PostgresRepository;
 use oxbatch_test_postgres::TestDatabase;
 
 use super::{launch_of, open};
@@ -96,7 +97,12 @@ async fn no_list_launch_claim_step_or_recovery_reads_a_whole_table() {
         repository.finish_step(&step.fence, step_outcome(StatusEvent::Complete)).await.unwrap();
         repository.finish_execution(&claimed.lease, outcome(StatusEvent::Complete, false)).await.unwrap();
     }
-    // A connection tells what it did at its end at the latest.
+    close(repository, &database).await;
+    assert_eq!(database.query(SCANS), before);
+}
+
+/// Closes the repository and waits for the end of its connections: one tells what it did at its end at the latest.
+async fn close(repository: PostgresRepository, database: &TestDatabase) {
     repository.close().await.unwrap();
     drop(repository);
     let open =
@@ -107,5 +113,32 @@ async fn no_list_launch_claim_step_or_recovery_reads_a_whole_table() {
         }
     };
     tokio::time::timeout(LONG, closed).await.unwrap();
-    assert_eq!(database.query(SCANS), before);
+}
+
+/// Blocks of the index of changes that were looked at.
+const CHANGES_READ: &str = "SELECT idx_blks_read + idx_blks_hit FROM pg_statio_user_indexes
+     WHERE indexrelname = 'oxbatch_job_execution_changed'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_for_changes_reads_what_has_changed_since_and_no_more() {
+    const POLLS: i64 = 20;
+    let database = TestDatabase::new();
+    drop(open(database.url()).await);
+    for statement in FILL.split(';') {
+        database.execute(statement);
+    }
+    let repository = open(database.url()).await;
+    let read = || database.query(CHANGES_READ)[0].parse::<i64>().unwrap();
+    let before = read();
+    let mut position = repository.changes(None, 10).await.unwrap().position;
+    for round in 0..POLLS {
+        let launched = repository.launch(admitted(launch_of(round), |_| ())).await.unwrap();
+        let changes = repository.changes(Some(&position), 10).await.unwrap();
+        assert_eq!(changes.executions.iter().map(|one| one.id).collect::<Vec<_>>(), [launched.execution.id]);
+        position = changes.position;
+    }
+    close(repository, &database).await;
+    // The whole index has more than a hundred blocks; a launch and a poll go down its levels, each more than once.
+    let blocks = read() - before;
+    assert!(blocks < POLLS * 20, "{blocks} blocks for {POLLS} launches and polls");
 }
