@@ -97,7 +97,9 @@ impl<T: Serialize> RecordEncoder<T> for XmlEncoder {
         self.text.clear();
         let serializer = Serializer::with_root(&mut self.text, Some(&self.item)).map_err(ItemError::validation)?;
         Guarded::new(item, WithoutNone).serialize(serializer).map_err(ItemError::validation)?;
-        if let Some(character) = self.text.chars().find(|character| !is_xml(*character)) {
+        if may_hold_no_xml(self.text.as_bytes())
+            && let Some(character) = self.text.chars().find(|character| !is_xml(*character))
+        {
             let code = u32::from(character);
             return Err(ItemError::validation(format!("character U+{code:04X} cannot stand in XML")));
         }
@@ -128,6 +130,13 @@ impl Guard for WithoutNone {
     fn not_finite<S: serde::Serializer>(self, serializer: S, value: f64) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(value)
     }
+}
+
+/// True if there may be a character that cannot stand in XML: a control character, or one of those that begin as
+/// U+FFFE. Each byte is looked at in the same way, so several are at once.
+fn may_hold_no_xml(text: &[u8]) -> bool {
+    text.iter()
+        .fold(false, |found, byte| found | (*byte < b' ') & !matches!(*byte, b'\t' | b'\n' | b'\r') | (*byte == 0xef))
 }
 
 /// Production 2 of XML 1.0.

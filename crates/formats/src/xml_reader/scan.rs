@@ -1,6 +1,6 @@
 //! The ends of tags, comments and the like in XML, and of elements; all else is left to the parser.
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memchr3};
 
 /// The kind of a piece of markup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +59,11 @@ fn find(text: &[u8], end: &[u8]) -> Option<usize> {
 fn unquoted_end(text: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
-        match text.get(at)? {
-            b'>' => return Some(at + 1),
-            quote @ (b'"' | b'\'') => at += 1 + memchr(*quote, &text[at + 1..])?,
-            _ => {}
+        at += memchr3(b'>', b'"', b'\'', text.get(at..)?)? + 1;
+        match text[at - 1] {
+            b'>' => return Some(at),
+            quote => at += memchr(quote, &text[at..])? + 1,
         }
-        at += 1;
     }
 }
 
