@@ -6,8 +6,8 @@ use memchr::{memchr_iter, memchr2};
 const DOUBLE_DIGITS: usize = 17;
 /// A run of digits and a point that is shorter has no more than [`DOUBLE_DIGITS`].
 const LONG_RUN: usize = DOUBLE_DIGITS + 1;
-/// Every run of [`LONG_RUN`] bytes has one at a multiple of this.
-const STRIDE: usize = 16;
+/// Every run of [`LONG_RUN`] bytes has two next to each other that are multiples of this.
+const STRIDE: usize = 8;
 /// A number with no long run in it and a smaller negative exponent is not too small for an `f32`.
 const SMALL_EXPONENT: usize = 20;
 
@@ -21,14 +21,23 @@ pub(super) fn may_be_inexact(text: &str) -> bool {
 
 #[inline]
 fn has_long_run(text: &[u8]) -> bool {
-    let part_of_number = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
-    text.iter().enumerate().skip(STRIDE - 1).step_by(STRIDE).any(|(at, byte)| {
-        part_of_number(byte) && {
-            let before = text[..at].iter().rev().take_while(|byte| part_of_number(byte)).count();
-            let from_here = text[at..].iter().take(LONG_RUN).take_while(|byte| part_of_number(byte)).count();
-            before + from_here >= LONG_RUN
+    let mut before = false;
+    for at in (0..text.len()).step_by(STRIDE) {
+        // `/` lies between the point and the digits, and is told apart only where it matters.
+        let here = text[at].wrapping_sub(b'.') <= b'9' - b'.';
+        if before && here && run_around(text, at) >= LONG_RUN {
+            return true;
         }
-    })
+        before = here;
+    }
+    false
+}
+
+/// The length of the run that a byte is in, as far as it matters.
+fn run_around(text: &[u8], at: usize) -> usize {
+    let part_of_number = |byte: &&u8| byte.is_ascii_digit() || **byte == b'.';
+    let before = text[..at].iter().rev().take_while(part_of_number).count();
+    before + text[at..].iter().take(LONG_RUN).take_while(part_of_number).count()
 }
 
 #[inline]
