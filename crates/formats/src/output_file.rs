@@ -3,6 +3,7 @@
 mod compression;
 mod copy;
 mod disk;
+mod early_forcing;
 mod error;
 mod existing;
 mod file_sync;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 pub use compression::Compression;
 use disk::{is_same, lock, make_folder, sync_folder};
+use early_forcing::EarlyForcing;
 pub(super) use error::FileError;
 pub use existing::OnExisting;
 pub use file_sync::FileSync;
@@ -64,6 +66,7 @@ pub(super) struct OutputFile {
     named: bool,
     /// It could not be forced to the disk once.
     unforceable: bool,
+    early: EarlyForcing,
 }
 
 impl OutputFile {
@@ -93,6 +96,7 @@ impl OutputFile {
             published: false,
             named: false,
             unforceable: false,
+            early: EarlyForcing::default(),
         }
     }
 
@@ -115,6 +119,7 @@ impl OutputFile {
     /// Opens the file, empty.
     fn begin(&mut self) -> Result<(), FileError> {
         (self.file, self.published, self.named) = (None, false, false);
+        self.early = EarlyForcing::default();
         if self.path.file_name().is_none() {
             return Err(FileError::NotAFile { path: self.path.clone() });
         }
@@ -146,6 +151,7 @@ impl OutputFile {
     /// Opens the file, cut back to a checkpoint.
     pub(super) fn resume(&mut self, position: &Position) -> Result<(), FileError> {
         (self.file, self.published, self.named) = (None, false, false);
+        self.early = EarlyForcing::default();
         if position.part != self.part_name {
             let (stored, now) = (position.part.clone(), self.part_name.clone());
             return Err(FileError::OtherName { stored, now });
@@ -225,6 +231,9 @@ impl OutputFile {
         file.write_all(bytes).map_err(|source| FileError::Write { path: self.part_path.clone(), source })?;
         self.now.grow(bytes);
         self.tail.push(bytes);
+        if let Some(file) = self.file.as_ref().filter(|_| self.sync != FileSync::EveryChunk) {
+            self.early.grown(self.now.length, &self.part_path, file);
+        }
         Ok(())
     }
 
