@@ -1,13 +1,15 @@
 //! `FilesReader`: all files that match a pattern as one input, each by a reader of its own.
 
+mod blocks;
+
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::output_file::fingerprint;
-use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, Origin, Position};
+use oxbatch_core::item::{BlockReader, Checkpoint, ItemError, ItemReader, Origin, Position};
 
 /// Reads the files that match a pattern, in the order of their paths, one after the other.
 ///
@@ -39,11 +41,18 @@ use oxbatch_core::item::{Checkpoint, ItemError, ItemReader, Origin, Position};
 /// The checkpoint is the file and its reader's checkpoint. The list is made once, at the start: when a file has been
 /// added, removed or renamed since, or has another size, a restart fails the step with a sentence. Restore the files,
 /// or launch with force, which starts anew.
-pub struct FilesReader<R, F> {
+///
+/// # Workers
+/// The [workers](oxbatch_core::step::ChunkStepBuilder::workers) of a step share the files where the reader of each can
+/// be shared, as those of this crate can: one file after another, each as if it were the only one.
+pub struct FilesReader<R: ItemReader, F> {
     pattern: String,
-    make: F,
+    /// None once workers share the files.
+    make: Option<F>,
     none_is_fine: bool,
     open: Option<Open<R>>,
+    /// The files in the hands of workers.
+    shared: Option<Arc<Mutex<blocks::Shared<R, F>>>>,
 }
 
 /// The position in the files, as it is stored with each commit.
@@ -58,6 +67,25 @@ struct FilesPosition {
     file: Option<PathBuf>,
     /// The position in it; none at its start.
     inner: Option<Box<RawValue>>,
+}
+
+impl FilesPosition {
+    /// The checkpoint behind so many files, of a number and with a fingerprint, and in the next one.
+    fn checkpoint(
+        done: usize,
+        (files, list): (usize, u64),
+        file: Option<&Path>,
+        inner: Option<Checkpoint>,
+    ) -> Result<Checkpoint, ItemError> {
+        let inner = inner.map(|inner| RawValue::from_string(inner.as_json().to_owned())).transpose()?;
+        Checkpoint::new(&Self { done, files, list, file: file.map(Path::to_owned), inner })
+    }
+
+    /// The share of all files behind so many of them and a share of the next one.
+    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+    fn progress(done: usize, files: usize, of_file: f64) -> Option<f64> {
+        (files > 0).then(|| (done as f64 + of_file) / files as f64)
+    }
 }
 
 struct Open<R> {
@@ -92,10 +120,10 @@ enum FilesError {
     NotOpen { pattern: String },
 }
 
-impl<R, F: FnMut(&Path) -> R> FilesReader<R, F> {
+impl<R: ItemReader, F: FnMut(&Path) -> R> FilesReader<R, F> {
     /// Reads the files that match `pattern`, each by the reader that `make` makes for its path.
     pub fn new(pattern: impl Into<String>, make: F) -> Self {
-        Self { pattern: pattern.into(), make, none_is_fine: false, open: None }
+        Self { pattern: pattern.into(), make: Some(make), none_is_fine: false, open: None, shared: None }
     }
 
     /// A pattern that no file matches is an empty input.
@@ -106,7 +134,7 @@ impl<R, F: FnMut(&Path) -> R> FilesReader<R, F> {
     }
 }
 
-impl<R, F> FilesReader<R, F> {
+impl<R: ItemReader, F> FilesReader<R, F> {
     /// The files in their order, and the fingerprint of their paths and sizes.
     fn list(&self) -> Result<(Vec<PathBuf>, u64), FilesError> {
         let pattern = || self.pattern.clone();
@@ -161,8 +189,10 @@ where
         if let Some(position) = position {
             self.check(&position, open.paths.len(), list)?;
             open.done = position.done;
-            if let (Some(path), Some(inner)) = (open.paths.get(position.done), position.inner) {
-                let mut reader = (self.make)(path);
+            if let (Some(path), Some(inner), Some(make)) =
+                (open.paths.get(position.done), position.inner, self.make.as_mut())
+            {
+                let mut reader = make(path);
                 reader.open(Some(&Checkpoint::new(&inner)?)).await.map_err(|error| within(path, error))?;
                 open.reader = Some(reader);
             }
@@ -175,12 +205,12 @@ where
 
     #[inline]
     async fn read(&mut self) -> Result<Option<R::Item>, ItemError> {
-        let Some(open) = &mut self.open else { return Err(self.not_open()) };
+        let (Some(open), Some(make)) = (&mut self.open, &mut self.make) else { return Err(self.not_open()) };
         while let Some(path) = open.paths.get(open.done) {
             let reader = match &mut open.reader {
                 Some(reader) => reader,
                 none => {
-                    let mut reader = (self.make)(path);
+                    let mut reader = make(path);
                     reader.open(None).await.map_err(|error| within(path, error))?;
                     none.insert(reader)
                 }
@@ -210,35 +240,57 @@ where
         let Some(open) = &mut self.open else { return Err(self.not_open()) };
         let inner = match &mut open.reader {
             Some(reader) => match reader.checkpoint()? {
-                Some(checkpoint) => Some(RawValue::from_string(checkpoint.as_json().to_owned())?),
                 // The reader starts anew each time, and so does this one.
                 None => return Ok(None),
+                inner => inner,
             },
             None => None,
         };
-        let file = open.paths.get(open.done).cloned();
-        Checkpoint::new(&FilesPosition { done: open.done, files: open.paths.len(), list: open.list, file, inner })
-            .map(Some)
+        let file = open.paths.get(open.done).map(PathBuf::as_path);
+        FilesPosition::checkpoint(open.done, (open.paths.len(), open.list), file, inner).map(Some)
     }
 
     fn files(&self) -> Vec<PathBuf> {
         self.open.as_ref().map(|open| open.paths.clone()).unwrap_or_default()
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
     fn progress(&self) -> Option<f64> {
         let open = self.open.as_ref()?;
         let of_file = open.reader.as_ref().and_then(ItemReader::progress).unwrap_or_default();
-        (!open.paths.is_empty()).then(|| (open.done as f64 + of_file) / open.paths.len() as f64)
+        FilesPosition::progress(open.done, open.paths.len(), of_file)
     }
 
     fn origin(&self) -> Option<Origin> {
         self.open.as_ref()?.reader.as_ref()?.origin()
     }
 
+    fn split(&mut self, readers: usize) -> Vec<Box<dyn BlockReader<R::Item>>>
+    where
+        Self: 'static,
+    {
+        // Workers share from within a file: another one may be of those that cannot be shared.
+        if self.open.as_ref().is_none_or(|open| open.reader.is_none()) {
+            return Vec::new();
+        }
+        let (Some(open), Some(make)) = (self.open.take(), self.make.take()) else { return Vec::new() };
+        match blocks::split(open, make, readers) {
+            Ok((shared, readers)) => {
+                self.shared = Some(shared);
+                readers
+            }
+            Err((open, make)) => {
+                (self.open, self.make) = (Some(open), Some(make));
+                Vec::new()
+            }
+        }
+    }
+
     async fn close(&mut self) -> Result<(), ItemError> {
-        let Some(Open { reader: Some(mut reader), .. }) = self.open.take() else { return Ok(()) };
-        reader.close().await
+        let shared = self.shared.take().and_then(|shared| blocks::lock(&shared).open.reader.take());
+        match shared.or_else(|| self.open.take()?.reader) {
+            Some(mut reader) => reader.close().await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -248,7 +300,7 @@ fn within(path: &Path, error: ItemError) -> ItemError {
     if error.cause_text().contains(&path.display().to_string()) { error } else { error.in_file(path) }
 }
 
-impl<R, F> std::fmt::Debug for FilesReader<R, F> {
+impl<R: ItemReader, F> std::fmt::Debug for FilesReader<R, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FilesReader").field("pattern", &self.pattern).finish_non_exhaustive()
     }

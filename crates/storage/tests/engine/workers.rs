@@ -2,6 +2,7 @@
 //! fails, stops or panics.
 
 mod faults;
+mod framers;
 mod job;
 
 use proptest::prelude::*;
@@ -19,8 +20,8 @@ fn plans() -> impl Strategy<Value = Plan> {
         1 => (0..6_000_u64).prop_map(Trouble::PanicsInWriting),
     ];
     let sizes = (1..5_500_u64, prop_oneof![1..8_u32, 8..200_u32, 200..3_000_u32]);
-    (sizes, 2..400_u64, prop_oneof![Just(u64::MAX), 0..60_u64], trouble, any::<[bool; 3]>()).prop_map(
-        |((rows, chunk), oddity, limit, trouble, [keeps_totals, has_header, skips])| Plan {
+    (sizes, 2..400_u64, prop_oneof![Just(u64::MAX), 0..60_u64], trouble, any::<[bool; 3]>(), 1..4_u64).prop_map(
+        |((rows, chunk), oddity, limit, trouble, [keeps_totals, has_header, skips], files)| Plan {
             rows,
             chunk,
             oddity,
@@ -28,6 +29,7 @@ fn plans() -> impl Strategy<Value = Plan> {
             trouble,
             keeps_totals,
             has_header,
+            files,
         },
     )
 }

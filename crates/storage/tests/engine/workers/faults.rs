@@ -14,7 +14,7 @@ use oxbatch_formats::{JsonLinesReader, JsonLinesWriter};
 use crate::harness::{Events, TestStore, begin, contents, ended, launch, list, steps};
 
 /// Lines of numbers, as JSON.
-fn numbers(place: &TestStore, count: u64) -> std::path::PathBuf {
+pub(super) fn numbers(place: &TestStore, count: u64) -> std::path::PathBuf {
     let path = place.path("numbers.jsonl");
     std::fs::write(&path, (0..count).map(|n| format!("{n}\n")).collect::<String>()).unwrap();
     path

@@ -2,16 +2,19 @@
 
 use std::collections::HashSet;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use oxbatch_core::execution::{ControlTotal, Counters, SkippedItem};
 use oxbatch_core::item::Checkpoint;
-use oxbatch_core::step::ReadAhead;
-use oxbatch_core::{ChunkStep, ItemError, ItemProcessor, Job, RetryPolicy, SkipPolicy, Status, StepContext, TaskStep};
-use oxbatch_formats::{CsvReader, CsvWriter, FileSync};
+use oxbatch_core::step::{ChunkStepBuilder, ReadAhead};
+use oxbatch_core::{
+    ChunkStep, ItemError, ItemProcessor, ItemReader, Job, RetryPolicy, SkipPolicy, Status, Step, StepContext, TaskStep,
+};
+use oxbatch_formats::{CsvReader, CsvWriter, FileSync, FilesReader};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::harness::{Shared, TestStore, contents, launch, list, steps};
@@ -41,6 +44,8 @@ pub(super) struct Plan {
     pub(super) trouble: Trouble,
     pub(super) keeps_totals: bool,
     pub(super) has_header: bool,
+    /// The files over which the rows are spread.
+    pub(super) files: u64,
 }
 
 /// The ways in which a row is odd.
@@ -53,10 +58,19 @@ impl Plan {
         number.is_multiple_of(self.oddity) && number / self.oddity % WAYS == way
     }
 
-    fn text(&self) -> String {
+    /// Writes the input into a folder.
+    fn write(&self, folder: &Path) {
+        let rows = self.rows.div_ceil(self.files);
+        for file in 0..self.files {
+            let numbers = (file * rows).min(self.rows)..((file + 1) * rows).min(self.rows);
+            std::fs::write(folder.join(format!("{file}.csv")), self.text(numbers)).unwrap();
+        }
+    }
+
+    fn text(&self, numbers: Range<u64>) -> String {
         let mut text = if self.has_header { "name,number\n".to_owned() } else { String::new() };
         let skips = self.limit.is_some();
-        for n in 0..self.rows {
+        for n in numbers {
             let row = match n {
                 _ if self.is_odd(n, 0) => format!("\"on\ntwo, \"\"lines\"\"{n}\",{n}\r\n"),
                 _ if self.is_odd(n, 1) => format!("\n\nblank lines,{n}\n"),
@@ -197,12 +211,34 @@ struct Attempt {
 }
 
 fn job(plan: &Plan, (input, output): (PathBuf, PathBuf), workers: Option<u32>, told: Shared<Option<u64>>) -> Job {
-    let (of_reader, of_processor) = (plan.clone(), plan.clone());
-    let step = ChunkStep::builder("Work")
-        .reader(move |_| {
-            let reader = CsvReader::<Row>::new(&input).max_record_bytes(LONGEST);
-            if of_reader.has_header { reader } else { reader.without_headers() }
-        })
+    let has_header = plan.has_header;
+    let of_file = move |path: &Path| {
+        let reader = CsvReader::<Row>::new(path).max_record_bytes(LONGEST);
+        if has_header { reader } else { reader.without_headers() }
+    };
+    let step = match plan.files {
+        1 => step(plan, ChunkStep::builder("Work").reader(move |_| of_file(&input.join("0.csv"))), output, workers),
+        _ => {
+            let pattern = input.join("*.csv").to_string_lossy().into_owned();
+            let reader = move |_: &StepContext| FilesReader::new(&pattern, of_file);
+            step(plan, ChunkStep::builder("Work").reader(reader), output, workers)
+        }
+    };
+    let tell = TaskStep::builder("Tell", move |context| {
+        told.lock().unwrap().push(context.get_from_job::<u64>("last")?);
+        Ok(())
+    });
+    Job::builder("Job").step(step).step(tell).build().unwrap()
+}
+
+fn step<R: ItemReader<Item = Row> + 'static, P, W>(
+    plan: &Plan,
+    step: ChunkStepBuilder<R, P, W>,
+    output: PathBuf,
+    workers: Option<u32>,
+) -> Step {
+    let of_processor = plan.clone();
+    let step = step
         .processor(move |context| {
             // The second execution has the next id, whatever the first one's.
             let first_attempt = context.execution_id().0 == 1;
@@ -228,18 +264,15 @@ fn job(plan: &Plan, (input, output): (PathBuf, PathBuf), workers: Option<u32>, t
     } else {
         step
     };
-    let tell = TaskStep::builder("Tell", move |context| {
-        told.lock().unwrap().push(context.get_from_job::<u64>("last")?);
-        Ok(())
-    });
-    Job::builder("Job").step(step).step(tell).build().unwrap()
+    Step::try_from(step).unwrap()
 }
 
 /// Runs the job, each attempt with another number of workers, the last one until it is complete or fails as before.
 pub(super) async fn outcome(plan: &Plan, workers: &[Option<u32>]) -> Outcome {
     let (place, told) = (TestStore::new(), list());
-    let (input, output) = (place.path("input.csv"), place.path("output.csv"));
-    std::fs::write(&input, plan.text()).unwrap();
+    let (input, output) = (place.path("input"), place.path("output.csv"));
+    std::fs::create_dir(&input).unwrap();
+    plan.write(&input);
     let mut attempts: Vec<Attempt> = Vec::new();
     for attempt in 0..3 {
         let workers = workers[attempt % workers.len()];
