@@ -26,12 +26,14 @@ impl FieldTypes {
         record: Record<'_>,
         names: Option<&[String]>,
     ) -> Result<T, FieldError> {
-        match T::deserialize(&mut Row::new(record, names, &self.numbers, false)) {
-            Err(error) if error.field.is_none() && self.learn::<T>(record, names) => {
-                T::deserialize(&mut Row::new(record, names, &self.numbers, false))
-            }
-            decoded => decoded,
+        let mut decoded = T::deserialize(&mut Row::new(record, names, &self.numbers, false));
+        if let Err(error) = &decoded
+            && error.field.is_none()
+            && self.learn::<T>(record, names)
+        {
+            decoded = T::deserialize(&mut Row::new(record, names, &self.numbers, false));
         }
+        decoded
     }
 
     /// Finds the fields that are refused as text of any kind; `false` when there is none that was not known.
