@@ -347,9 +347,11 @@ pub trait ItemWriter<O: Send + Sync>: Send {
     }
 
     /// True if several chunks may be written in one transaction, where the step
-    /// [joins saves](crate::step::ChunkStepBuilder::commit_every): each is written and flushed, then the engine commits
-    /// and calls `committed` once for all of them, or rolls back, calls `rolled_back` and writes them again, chunk by
-    /// chunk. Asked behind each chunk. A writer that says no, or that does not use the transaction, is not concerned.
+    /// [joins saves](crate::step::ChunkStepBuilder::commit_every), or where they are joined for the writer's own
+    /// [interval](Self::save_interval) and the chunks come from other threads than the step's. Each is written and
+    /// flushed, then the engine commits and calls `committed` once for all of them, or rolls back, calls `rolled_back`
+    /// and writes them again, chunk by chunk. Asked behind each chunk. A writer that says no, or that does not use the
+    /// transaction, is not concerned.
     fn joins_transactions(&self) -> bool {
         false
     }

@@ -25,9 +25,9 @@ use crate::item::{BlockReader, ItemProcessor, ItemReader, OutputEncoder};
 use crate::step::body::BodyError;
 use crate::step::context::StepContext;
 
-/// Records of a block, and more where a chunk has more: taking a block and waiting for its turn costs some 10 µs, which
-/// many items share.
-pub(super) const BLOCK_RECORDS: usize = 1024;
+/// Records of a block, and more up to whole chunks: taking a block and waiting for its turn costs some 10 µs, which
+/// many items share. More than these leave the caches of a core before they are encoded.
+pub(super) const BLOCK_RECORDS: usize = 768;
 
 /// The source of chunks of a step whose workers share its input.
 pub(super) struct Blocks<R: ItemReader, P: ItemProcessor<R::Item>> {

@@ -169,7 +169,8 @@ impl<R: ItemReader, P, W> ChunkStepBuilder<R, P, W> {
     ///
     /// `PostgresWriter` joins them for inserts: the rows of all chunks until the save are one transaction and become
     /// visible together. A row that is refused has it rolled back, and its chunks committed one by one. The transaction
-    /// is open for as long as this time, while the next chunks are read and processed.
+    /// is open for as long as this time, while the next chunks are read and processed. Without it they are joined for a
+    /// short time of the writer's own, where the chunks come from other threads than the step's.
     ///
     /// A stop that another node records is seen with the next save, at the latest. Where a reader or processor blocks
     /// its thread, the save waits for it, unless the step [reads ahead](ReadAhead::Always).

@@ -43,9 +43,11 @@ impl Joining {
         self.shared.due.load(Ordering::Acquire)
     }
 
-    /// Returns when a save is due, or was not long ago.
+    /// Returns when a save is due.
     pub(super) async fn due(&self) {
-        self.shared.tick.notified().await;
+        while !self.is_due() {
+            self.shared.tick.notified().await;
+        }
     }
 
     /// All is saved.

@@ -291,6 +291,9 @@ where
                 };
             }
             share_encoder(&source, target);
+            // The transaction of a writer that was not asked to stays open only while nothing else is done on this thread.
+            commits.standing.joins_transactions =
+                self.settings.commit_every.is_some() || !matches!(source, Source::Direct(_));
             let start = measure.clock();
             let sealed = match next(&mut source, buffers, &mut commits, target).await {
                 Ok(sealed) => sealed,

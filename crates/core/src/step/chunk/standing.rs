@@ -61,6 +61,8 @@ pub(super) struct Standing<'a, I, O> {
     /// Several chunks may share a save.
     joining: Option<Joining>,
     waiting: Waiting,
+    /// Several chunks may share a transaction, where the writer joins them.
+    pub(super) joins_transactions: bool,
     /// Somebody has asked for a stop, as a commit was reported.
     pub(super) stop_requested: bool,
     /// Used again for each save.
@@ -86,6 +88,7 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
             totals,
             joining,
             waiting: Waiting::Nothing,
+            joins_transactions: false,
             stop_requested: false,
             json: String::new(),
         }
@@ -172,7 +175,9 @@ impl<'a, I, O: Send + Sync> Standing<'a, I, O> {
         }
         match target.transaction.has_begun() {
             false => SaveTime::Later,
-            true if !hand.tries.alone && target.writer.joins_transactions() => SaveTime::Together,
+            true if self.joins_transactions && !hand.tries.alone && target.writer.joins_transactions() => {
+                SaveTime::Together
+            }
             true => SaveTime::Now,
         }
     }

@@ -5,6 +5,7 @@ mod settings;
 mod stream;
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use oxbatch_core::StepContext;
 use oxbatch_core::item::{Checkpoint, EncodedOutputs, ItemError, ItemWriter, OutputEncoder};
@@ -45,8 +46,10 @@ type Parameter = Box<dyn ToSql + Sync + Send>;
 ///
 /// - [`new`](Self::new) writes to the repository's own database: **exactly once**. Rows, checkpoint and counters commit
 ///   together.
-///   Where the step [joins saves](oxbatch_core::step::ChunkStepBuilder::commit_every), inserts of several chunks are
-///   one transaction, and one `COPY`.
+///   Inserts of several chunks are one transaction, and one `COPY`, for [`SAVE_INTERVAL`](Self::SAVE_INTERVAL) at most,
+///   where items are read and processed on other threads than the step's own; with
+///   [`commit_every`](oxbatch_core::step::ChunkStepBuilder::commit_every) for as long as that says, and with zero each
+///   chunk is one by itself.
 /// - [`to`](Self::to) writes to another database: **at least once**, since it commits before the repository does; with
 ///   [`exactly_once`](Self::exactly_once) the target keeps a checkpoint of its own.
 ///
@@ -98,6 +101,10 @@ struct Progress {
 }
 
 impl<T> PostgresWriter<T> {
+    /// The longest time for which inserts into the repository's database wait for their commit, unless the step says
+    /// otherwise.
+    pub const SAVE_INTERVAL: Duration = Duration::from_millis(50);
+
     /// Writes into `table` of the repository's own database, exactly once: `strikes`, or with its schema
     /// `facts.strikes`, as the catalogue spells it.
     pub fn new(context: &StepContext, table: impl Into<String>) -> Self {
@@ -226,6 +233,10 @@ impl<T: Serialize + Send + Sync> ItemWriter<T> for PostgresWriter<T> {
             }
         }
         Checkpoint::new(&self.now).map(Some)
+    }
+
+    fn save_interval(&self) -> Option<Duration> {
+        self.joins_transactions().then_some(Self::SAVE_INTERVAL)
     }
 
     fn joins_transactions(&self) -> bool {
