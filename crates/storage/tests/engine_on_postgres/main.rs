@@ -6,6 +6,7 @@ mod engine;
 mod lost_commits;
 mod outages;
 mod shared_copies;
+mod unasked_joins;
 mod writers;
 mod zombie;
 
