@@ -17,7 +17,7 @@ use crate::{BoxError, ours};
 
 pub(super) const ROW: Row = Row {
     name: "postgres",
-    title: "row 4: CSV → PostgreSQL table in the repository's database, exactly once, chunk 1,000; against \\copy by psql",
+    title: "row 4: CSV → PostgreSQL table in the repository's database, exactly once, chunk 1,000, a commit for each; against \\copy by psql",
     goal: 0.60,
     items: 1_000_000,
     prepare: generate,
