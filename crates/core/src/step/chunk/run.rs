@@ -291,7 +291,7 @@ where
                 };
             }
             share_encoder(&source, target);
-            // The transaction of a writer that was not asked to stays open only while nothing else is done on this thread.
+            // A transaction that nobody has asked to be shared stays open only while this thread has nothing else to do.
             commits.standing.joins_transactions =
                 self.settings.commit_every.is_some() || !matches!(source, Source::Direct(_));
             let start = measure.clock();
