@@ -74,6 +74,19 @@ pub(super) async fn nodes(session: &Session, presence: &Presence) -> Result<Vec<
     }))
 }
 
+/// The nodes whose marks say what their rows do not: they own leases, or died within their lease.
+pub(super) async fn marked(session: &Session) -> Result<Vec<String>, StoreError> {
+    let sql = concat!(
+        "SELECT lease_owner FROM oxbatch_job_execution WHERE lease_owner IS NOT NULL
+         UNION
+         SELECT name || '/' || boot_id FROM oxbatch_node WHERE heartbeat > ",
+        now!(),
+        " - make_interval(secs => lease / 1000000.0)"
+    );
+    let rows = session.query(sql, &[]).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+}
+
 /// Asks a node to drain, or to take work again, and returns its state then.
 pub(super) async fn drain(
     session: &Session,

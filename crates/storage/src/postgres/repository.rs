@@ -21,7 +21,7 @@ use oxbatch_core::repository::{
 use super::error::{StoreError, is_unique_violation};
 use super::pool::Work;
 use super::session::Session;
-use super::{PostgresChunkTransaction, PostgresRepository, claim, finish, flow, launch, query, recover, rerun, step};
+use super::{PostgresChunkTransaction, PostgresRepository, claim, finish, flow, launch, node, query, recover, rerun, step};
 
 /// Launches that are tried again because what stood in their way has ended in the same moment.
 const LAUNCHES: u32 = 5;
@@ -80,17 +80,9 @@ impl PostgresRepository {
         }
     }
 
-    /// The owners of leases: their marks are still needed.
-    pub(super) async fn owners(&self) -> Result<Vec<String>, RepositoryError> {
-        self.read("list the owners of leases", (), |session, ()| {
-            async move {
-                let sql = "SELECT DISTINCT lease_owner FROM oxbatch_job_execution WHERE lease_owner IS NOT NULL";
-                let rows = session.query(sql, &[]).await?;
-                Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
-            }
-            .boxed()
-        })
-        .await
+    /// The nodes whose marks are still needed: they own leases, or their heartbeats would have them pass for living.
+    pub(super) async fn marked(&self) -> Result<Vec<String>, RepositoryError> {
+        self.read("list the owners of leases", (), |session, ()| node::marked(session).boxed()).await
     }
 }
 
@@ -116,8 +108,8 @@ impl JobRepository for PostgresRepository {
             self.store.closed.store(true, Ordering::Release);
             self.store.presence.withdraw();
             // Whoever still has a lease is recovered by its mark, which is free now.
-            if let Ok(owners) = self.owners().await {
-                self.store.presence.sweep(owners.iter().map(String::as_str));
+            if let Ok(marked) = self.marked().await {
+                self.store.presence.sweep(marked.iter().map(String::as_str));
             }
             self.store.connections.close_idle();
             Ok(())

@@ -12,8 +12,8 @@ use crate::postgres::{PostgresRepository, node};
 impl Nodes for PostgresRepository {
     fn register_node<'a>(&'a self, node: &'a Node) -> RepositoryFuture<'a, ()> {
         async move {
-            let owners = self.owners().await?;
-            self.store.presence.sweep(owners.iter().map(String::as_str));
+            let marked = self.marked().await?;
+            self.store.presence.sweep(marked.iter().map(String::as_str));
             // Without a mark the node's death is seen by its lease, as on any other machine.
             if let Err(error) = self.store.presence.announce(node) {
                 tracing::debug!(%error, "this node leaves no mark on its machine");

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use oxbatch_core::conformance::fixture::{LONG, admitted, known, save, step_of};
 use oxbatch_core::execution::Counters;
 use oxbatch_core::repository::{
-    ChunkTransaction, ClaimRequest, Executions, Lease, Node, RecoverPolicy, RecoverRequest, RepositoryError, RunLimits,
-    StepStart,
+    ChunkTransaction, ClaimRequest, Executions, Lease, Node, NodeReport, NodeState, Nodes, RecoverPolicy,
+    RecoverRequest, RepositoryError, RunLimits, StepStart,
 };
 use oxbatch_storage::{PostgresChunkTransaction, PostgresRepository};
 use oxbatch_test_postgres::TestDatabase;
@@ -90,6 +90,32 @@ async fn the_open_chunk_of_a_dead_node_keeps_no_successor_waiting() {
     assert!(matches!(refused, Err(RepositoryError::LeaseLost { .. })), "{refused:?}");
     unharmed.commit(save("{}", &counters)).await.unwrap();
     assert_eq!(database.query("SELECT value FROM own ORDER BY value"), ["1", "2"]);
+}
+
+/// Its mark on the machine says that it has died, when its heartbeat still says that it lives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_died_stays_gone_when_another_of_its_name_starts() {
+    let database = TestDatabase::new();
+    let (first, second) = (open(database.url()).await, open(database.url()).await);
+    let (dead, next) = (Node::new("node"), Node::new("node"));
+    let report = |node: &Node| NodeReport {
+        node: node.clone(),
+        version: "1".to_owned(),
+        jobs: [].into(),
+        capacity: 1,
+        lease: LONG,
+        start_time: jiff::Timestamp::now(),
+    };
+    first.register_node(&dead).await.unwrap();
+    first.heartbeat(&report(&dead)).await.unwrap();
+    drop(first);
+    for _ in 0..2 {
+        second.register_node(&next).await.unwrap();
+        second.heartbeat(&report(&next)).await.unwrap();
+        let states: Vec<_> =
+            second.nodes().await.unwrap().into_iter().map(|it| (it.report.node.boot_id, it.state)).collect();
+        assert_eq!(states, [(dead.boot_id, NodeState::Gone), (next.boot_id, NodeState::Live)]);
+    }
 }
 
 /// With keepalives of the system's own it would notice after two hours.
