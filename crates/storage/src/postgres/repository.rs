@@ -21,7 +21,9 @@ use oxbatch_core::repository::{
 use super::error::{StoreError, is_unique_violation};
 use super::pool::Work;
 use super::session::Session;
-use super::{PostgresChunkTransaction, PostgresRepository, claim, finish, flow, launch, node, query, recover, rerun, step};
+use super::{
+    PostgresChunkTransaction, PostgresRepository, claim, finish, flow, launch, node, query, recover, rerun, step,
+};
 
 /// Launches that are tried again because what stood in their way has ended in the same moment.
 const LAUNCHES: u32 = 5;
