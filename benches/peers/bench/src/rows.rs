@@ -70,14 +70,18 @@ impl Program {
 
     /// The port of Spring Batch, which `scripts/bench-peers` builds in its own workspace.
     pub(crate) fn spring_batch_rs() -> Result<Self, BoxError> {
-        let command = vec![from_environment("BENCH_SPRING_BATCH_RS")?];
-        Ok(Self { id: "spring-batch-rs", name: "spring-batch-rs 0.4.1", command, goals: Vec::new() })
+        Self::installed("spring-batch-rs", "spring-batch-rs 0.4.1", "BENCH_SPRING_BATCH_RS")
     }
 
     /// The original service's engine, for which `scripts/bench-peers` makes an environment.
     pub(crate) fn python() -> Result<Self, BoxError> {
-        let command = from_environment("BENCH_PYTHON_COUNT")?.split(' ').map(str::to_owned).collect();
-        Ok(Self { id: "python", name: "the original's engine in Python", command, goals: Vec::new() })
+        Self::installed("python", "the original's engine in Python", "BENCH_PYTHON_COUNT")
+    }
+
+    /// A program of its own that `scripts/bench-peers` has installed, by the variable that names its command.
+    pub(crate) fn installed(id: &'static str, name: &'static str, variable: &str) -> Result<Self, BoxError> {
+        let command = from_environment(variable)?.split(' ').map(str::to_owned).collect();
+        Ok(Self { id, name, command, goals: Vec::new() })
     }
 
     /// Adds a ratio to reach.

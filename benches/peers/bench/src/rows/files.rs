@@ -18,6 +18,7 @@ pub(super) const ROW: Row = Row {
             Program::oxbatch()?,
             Program::side("hand", "csv + serde by hand")?.to_reach(1.60, None),
             Program::spring_batch_rs()?.to_reach(2.6, None),
+            Program::installed("duckdb", "DuckDB 2.0.1, one statement", "BENCH_DUCKDB")?,
         ])
     },
     output: |program, _, folder, _| check::file(&folder.join(format!("{}.csv", program.id))),
