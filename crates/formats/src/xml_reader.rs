@@ -2,6 +2,7 @@
 
 mod framer;
 mod nil;
+mod plain;
 mod scan;
 
 use std::marker::PhantomData;
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 use super::input_error::RecordError;
 use super::{DecodeError, FileReader, RecordDecoder};
 use framer::XmlFramer;
+use plain::NotPlain;
 
 /// Reads the elements of one name in an XML file, wherever they stand, one at a time, as values of `T`.
 ///
@@ -67,7 +69,10 @@ impl<T> XmlReader<T> {
 
     /// Reads the elements named `element` of the file at `path`, which is not touched before the step runs.
     pub fn new(path: impl Into<PathBuf>, element: impl Into<String>) -> Self {
-        Self::with_decoder(path, XmlDecoder { framer: XmlFramer::new(element.into()), item: PhantomData })
+        Self::with_decoder(
+            path,
+            XmlDecoder { framer: XmlFramer::new(element.into()), needs_parser: false, item: PhantomData },
+        )
     }
 
     /// Reads the elements of another name as well, as a variant of an enum that is named like it.
@@ -102,6 +107,8 @@ impl<T> XmlReader<T> {
 #[derive(Debug)]
 pub struct XmlDecoder<T> {
     framer: XmlFramer,
+    /// The type asks for more than plain elements have.
+    needs_parser: bool,
     item: PhantomData<fn() -> T>,
 }
 
@@ -126,11 +133,17 @@ impl<T: DeserializeOwned + Send> RecordDecoder for XmlDecoder<T> {
     }
 
     fn decode(&mut self, element: &str) -> Result<Option<T>, DecodeError> {
+        if !self.needs_parser {
+            match plain::read(element) {
+                Ok(value) => return Ok(Some(value)),
+                Err(reason) => self.needs_parser = reason == NotPlain::Type,
+            }
+        }
         let error = |error: DeError| DecodeError::new(RecordError::Xml { problem: error.to_string() });
         self.parse(element).map(Some).map_err(error)
     }
 
     fn fork(&self) -> Option<Self> {
-        Some(Self { framer: self.framer.clone(), item: PhantomData })
+        Some(Self { framer: self.framer.clone(), needs_parser: self.needs_parser, item: PhantomData })
     }
 }
