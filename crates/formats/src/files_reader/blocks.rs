@@ -113,9 +113,11 @@ where
         let (Some(reader), Some(path)) = (&mut self.open.reader, self.open.paths.get(self.open.done)) else {
             return Ok(false);
         };
-        let before = reader.checkpoint()?;
+        // A position that is not known cannot be saved: the block would have that of the start of the file.
+        let position = |reader: &mut R| reader.checkpoint().map_err(|error| within(path, error).fatal());
+        let before = position(reader)?;
         let read = at_once(reader.read()).map_err(|error| within(path, error));
-        let (checkpoints, progress) = ([before, reader.checkpoint()?], reader.progress());
+        let (checkpoints, progress) = ([before, position(reader)?], reader.progress());
         let (item, origin) = match read {
             Ok(None) => return Ok(false),
             Ok(item) => (item, reader.origin()),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use oxbatch_core::item::ItemReader;
+use oxbatch_core::item::{BlockReader, Checkpoint, DecodedBlock, ItemError, ItemReader, Marks, Origin};
 use oxbatch_formats::{FilesReader, JsonLinesReader};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -98,6 +98,69 @@ fn a_list_that_changed_between_two_attempts_is_refused_with_a_sentence() {
     std::fs::write(path("a.jsonl"), "1\n2\n").unwrap();
     std::fs::write(path("b.jsonl"), "7\n2\n").unwrap();
     assert!(resume().unwrap_err().to_string().contains("its first bytes differ"));
+}
+
+/// A file of one number that workers share, or one without a position that they cannot share yet.
+struct OddFile {
+    is_shared: bool,
+    left: u32,
+}
+
+impl ItemReader for OddFile {
+    type Item = u32;
+
+    async fn read(&mut self) -> Result<Option<u32>, ItemError> {
+        let left = self.left;
+        self.left = 0;
+        Ok((left > 0).then_some(left))
+    }
+
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, ItemError> {
+        if self.is_shared { Checkpoint::new(&0).map(Some) } else { Err(ItemError::other("no position")) }
+    }
+
+    fn split(&mut self, _: usize) -> Vec<Box<dyn BlockReader<u32>>> {
+        if self.is_shared { vec![Box::new(NothingLeft)] } else { Vec::new() }
+    }
+}
+
+struct NothingLeft;
+
+impl BlockReader<u32> for NothingLeft {
+    fn take(&mut self, _: usize) -> Result<bool, ItemError> {
+        Ok(false)
+    }
+
+    fn decode(&mut self, _: Marks, _: &mut DecodedBlock<u32>) {}
+
+    fn checkpoint(&mut self, _: usize) -> Result<Option<Checkpoint>, ItemError> {
+        Checkpoint::new(&0).map(Some)
+    }
+
+    fn origin(&self, _: usize) -> Option<Origin> {
+        None
+    }
+
+    fn progress(&self) -> Option<f64> {
+        None
+    }
+}
+
+#[test]
+fn a_file_without_a_position_ends_the_reading_of_workers() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a", "b"] {
+        std::fs::write(folder.path().join(name), "1").unwrap();
+    }
+    let make = |path: &Path| OddFile { is_shared: path.ends_with("a"), left: 1 };
+    let mut reader = FilesReader::new(format!("{}/*", folder.path().display()), make);
+    block_on(async {
+        reader.open(None).await.unwrap();
+        assert_eq!(reader.read().await.unwrap(), Some(1));
+        let error = reader.split(1)[0].take(10).unwrap_err();
+        assert!(error.is_fatal());
+        assert_eq!(error.to_string(), format!("file '{}': no position", folder.path().join("b").display()));
+    });
 }
 
 proptest! {
