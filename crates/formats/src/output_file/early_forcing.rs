@@ -57,3 +57,41 @@ fn start(path: &Path, file: &File) -> Option<SyncSender<()>> {
     thread::Builder::new().name("force-output".to_owned()).spawn(force).ok()?;
     Some(sender)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_forced_each_time_that_it_has_grown_by_so_much() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("output");
+        let file = File::create(&path).unwrap();
+        let mut early = EarlyForcing::default();
+        early.grown(EARLY_BYTES - 1, &path, &file);
+        assert!(early.thread.is_none());
+        early.grown(EARLY_BYTES, &path, &file);
+        assert!(early.thread.is_some() && early.forced == EARLY_BYTES);
+        early.grown(2 * EARLY_BYTES - 1, &path, &file);
+        assert_eq!(early.forced, EARLY_BYTES);
+        // Cut back, as after a chunk that is taken back, it grows from there.
+        early.grown(10, &path, &file);
+        early.grown(EARLY_BYTES + 9, &path, &file);
+        assert_eq!(early.forced, 10);
+        early.grown(EARLY_BYTES + 10, &path, &file);
+        assert_eq!(early.forced, EARLY_BYTES + 10);
+    }
+
+    #[test]
+    fn a_file_that_is_not_at_its_path_any_more_is_left_to_its_saves() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("output");
+        let file = File::create(&path).unwrap();
+        for replace in [|path: &Path| drop(std::fs::remove_file(path)), |path: &Path| drop(File::create_new(path))] {
+            replace(&path);
+            let mut early = EarlyForcing::default();
+            early.grown(EARLY_BYTES, &path, &file);
+            assert!(early.failed && early.thread.is_none());
+        }
+    }
+}
