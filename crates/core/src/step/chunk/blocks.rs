@@ -3,6 +3,7 @@
 //! An item stays on the thread that has decoded it until it is encoded; the step's own thread gets sealed chunks in
 //! their order, as from any other source of chunks.
 
+mod places;
 mod turns;
 mod worker;
 
@@ -13,8 +14,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use self::places::Places;
 use self::turns::Turns;
-use self::worker::{Batch, Broken, InTurn, Shared, work};
+use self::worker::{Batch, Broken, InTurn, Shared, TurnBatches, work};
 use super::buffers::Buffers;
 use super::fill::Filler;
 use super::input::Input;
@@ -33,9 +35,9 @@ pub(super) const BLOCK_RECORDS: usize = 768;
 pub(super) struct Blocks<R: ItemReader, P: ItemProcessor<R::Item>> {
     /// The reader whose source was split, to be closed.
     reader: R,
-    turned: mpsc::Receiver<mpsc::UnboundedReceiver<Batch<R::Item, P::Output>>>,
-    /// The batches of the turn in hand.
-    batches: Option<mpsc::UnboundedReceiver<Batch<R::Item, P::Output>>>,
+    turned: mpsc::UnboundedReceiver<TurnBatches<R::Item, P::Output>>,
+    /// The turn in hand.
+    turn: Option<TurnBatches<R::Item, P::Output>>,
     /// The batch in hand.
     batch: Batch<R::Item, P::Output>,
     threads: Vec<SideThread<()>>,
@@ -69,7 +71,7 @@ where
         let Input::Direct(reader) = std::mem::replace(&mut filler.reading.input, Input::NoBlock) else {
             return Err(BodyError::Failed("the source of a step is split twice".to_owned()).into());
         };
-        let workers = readers.len();
+        let workers = u32::try_from(readers.len()).unwrap_or(u32::MAX).max(1);
         let shared = Arc::new(Shared {
             context: context.clone(),
             source: Arc::default(),
@@ -81,18 +83,18 @@ where
             encoder: Mutex::new(None),
             has_encoder: AtomicBool::new(false),
             buffers: Mutex::default(),
-            workers: u32::try_from(workers).unwrap_or(u32::MAX).max(1),
+            workers,
+            places: Places::new(workers),
         });
-        // Each worker has one that is encoded while others are.
-        let (sender, turned) = mpsc::channel(workers);
-        let mut threads = Vec::with_capacity(workers);
+        let (sender, turned) = mpsc::unbounded_channel();
+        let mut threads = Vec::with_capacity(readers.len());
         for reader in readers {
             let (shared, sender) = (Arc::clone(&shared), sender.clone());
             threads.push(SideThread::start("work", &context, move |runtime| {
                 runtime.block_on(work(shared, reader, sender));
             })?);
         }
-        Ok(Self { reader, turned, batches: None, batch: Batch::default(), threads, shared, context })
+        Ok(Self { reader, turned, turn: None, batch: Batch::default(), threads, shared, context })
     }
 
     /// True as long as the outputs are not encoded by the workers.
@@ -133,8 +135,8 @@ where
 
     async fn receive(&mut self) -> Result<Batch<R::Item, P::Output>, Interrupt> {
         loop {
-            let Some(batches) = &mut self.batches else {
-                self.batches = Some(self.next_turn().await?);
+            let Some(TurnBatches { batches, .. }) = &mut self.turn else {
+                self.turn = Some(self.next_turn().await?);
                 continue;
             };
             let batch = tokio::select! {
@@ -144,19 +146,19 @@ where
             };
             match batch {
                 Some(batch) => return Ok(batch),
-                None => self.batches = None,
+                None => self.turn = None,
             }
         }
     }
 
-    async fn next_turn(&mut self) -> Result<mpsc::UnboundedReceiver<Batch<R::Item, P::Output>>, Interrupt> {
+    async fn next_turn(&mut self) -> Result<TurnBatches<R::Item, P::Output>, Interrupt> {
         let turned = tokio::select! {
             biased;
             () = self.context.stopping() => return Err(Interrupt::Stopped),
             turned = self.turned.recv() => turned,
         };
-        if let Some(batches) = turned {
-            return Ok(batches);
+        if let Some(turn) = turned {
+            return Ok(turn);
         }
         // They ended without a last chunk: they saw the stop first, or one panicked, which goes on here.
         for thread in &mut self.threads {
@@ -168,7 +170,7 @@ where
     /// Ends the workers and closes reader and processor, as far as they were not lost in a panic that was reported and
     /// their threads end within `at_most`.
     pub(super) async fn close(mut self, at_most: Duration, completed: bool) -> Result<(), BodyError> {
-        drop((self.turned, self.batches, self.batch));
+        drop((self.turned, self.turn, self.batch));
         self.shared.turns.end();
         let deadline = Instant::now().checked_add(at_most);
         let left = || deadline.map_or(Duration::MAX, |deadline| deadline - Instant::now());

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use super::places::Places;
 use super::turns::{Turn, Turns};
 use crate::execution::StepPhase;
 use crate::item::{BlockReader, ItemProcessor, ItemReader, Marks, OutputEncoder};
@@ -49,6 +50,7 @@ pub(super) struct Shared<R: ItemReader, P: ItemProcessor<R::Item>> {
     /// Memory that is used again.
     pub(super) buffers: std::sync::Mutex<Vec<Buffers<R::Item, P::Output>>>,
     pub(super) workers: u32,
+    pub(super) places: Places,
 }
 
 /// Chunks that were sealed in a turn: all of them, unless it takes long.
@@ -71,8 +73,16 @@ pub(super) enum Broken {
 }
 
 type BatchOf<R, P> = Batch<<R as ItemReader>::Item, <P as ItemProcessor<<R as ItemReader>::Item>>::Output>;
-/// The batches of each turn, which are there once they are encoded, in the order of the turns.
-pub(super) type Turned<R, P> = mpsc::Sender<mpsc::UnboundedReceiver<BatchOf<R, P>>>;
+/// The turns in their order.
+pub(super) type Turned<R, P> =
+    mpsc::UnboundedSender<TurnBatches<<R as ItemReader>::Item, <P as ItemProcessor<<R as ItemReader>::Item>>::Output>>;
+
+/// The batches of a turn, which are there once they are encoded.
+pub(super) struct TurnBatches<I, O> {
+    pub(super) batches: mpsc::UnboundedReceiver<Batch<I, O>>,
+    /// Free again behind the last of them.
+    pub(super) _places: OwnedSemaphorePermit,
+}
 
 /// Works until the input ends, or nobody waits for it any more.
 pub(super) async fn work<R, P>(shared: Arc<Shared<R, P>>, reader: Box<dyn BlockReader<R::Item>>, turned: Turned<R, P>)
@@ -123,10 +133,10 @@ impl<I: Send, O: Send + Sync> Own<I, O> {
         block.decode(Marks { first, every: shared.chunk });
         shared.took(StepPhase::Read, begun.elapsed());
         let turn = shared.turns.wait(number).await?;
-        // First its place in the order: so no more turns are about than there are places.
-        let place = turned.reserve().await.ok()?;
+        // First its places in the order: so no more turns are about than there are places.
+        let places = shared.places.take().await?;
         let (batches, awaited) = mpsc::unbounded_channel();
-        place.send(awaited);
+        turned.send(TurnBatches { batches: awaited, _places: places }).ok()?;
         let mut hands = Hands { own: self, shared, batches, chunks: VecDeque::new() };
         let (broken, reader) = process(&mut hands, turn, block).await;
         let goes_on = broken.is_none();
@@ -176,9 +186,12 @@ impl<R: ItemReader, P: ItemProcessor<R::Item>> Hands<'_, R, P> {
     /// Encodes what was sealed and hands it over.
     fn over(&mut self, broken: Option<Broken>) {
         let begun = Instant::now();
+        let mut bytes = 0;
         for sealed in &mut self.chunks {
             self.own.encode(self.shared, &mut sealed.buffers);
+            bytes += sealed.buffers.encoded.bytes.len();
         }
+        self.shared.places.made(bytes);
         self.shared.took(StepPhase::Write, begun.elapsed());
         // Nobody listens when the step was given up.
         let _ = self.batches.send(Batch { chunks: std::mem::take(&mut self.chunks), broken });
