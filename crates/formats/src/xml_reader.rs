@@ -69,10 +69,7 @@ impl<T> XmlReader<T> {
 
     /// Reads the elements named `element` of the file at `path`, which is not touched before the step runs.
     pub fn new(path: impl Into<PathBuf>, element: impl Into<String>) -> Self {
-        Self::with_decoder(
-            path,
-            XmlDecoder { framer: XmlFramer::new(element.into()), needs_parser: false, item: PhantomData },
-        )
+        Self::with_decoder(path, XmlDecoder { framer: XmlFramer::new(element.into()), tries: TRIES, item: PhantomData })
     }
 
     /// Reads the elements of another name as well, as a variant of an enum that is named like it.
@@ -103,12 +100,15 @@ impl<T> XmlReader<T> {
     }
 }
 
+/// Elements in a row that are tried without the parser, although none of them is plain.
+const TRIES: u8 = 50;
+
 /// Reads the elements of XML documents; made by [`XmlReader`].
 #[derive(Debug)]
 pub struct XmlDecoder<T> {
     framer: XmlFramer,
-    /// The type asks for more than plain elements have.
-    needs_parser: bool,
+    /// Elements that may still be tried without the parser, until one of them is plain.
+    tries: u8,
     item: PhantomData<fn() -> T>,
 }
 
@@ -133,10 +133,14 @@ impl<T: DeserializeOwned + Send> RecordDecoder for XmlDecoder<T> {
     }
 
     fn decode(&mut self, element: &str) -> Result<Option<T>, DecodeError> {
-        if !self.needs_parser {
+        if self.tries > 0 {
             match plain::read(element) {
-                Ok(value) => return Ok(Some(value)),
-                Err(reason) => self.needs_parser = reason == NotPlain::Type,
+                Ok(value) => {
+                    self.tries = TRIES;
+                    return Ok(Some(value));
+                }
+                Err(NotPlain::Element) => self.tries -= 1,
+                Err(NotPlain::Type) => self.tries = 0,
             }
         }
         let error = |error: DeError| DecodeError::new(RecordError::Xml { problem: error.to_string() });
@@ -144,6 +148,6 @@ impl<T: DeserializeOwned + Send> RecordDecoder for XmlDecoder<T> {
     }
 
     fn fork(&self) -> Option<Self> {
-        Some(Self { framer: self.framer.clone(), needs_parser: self.needs_parser, item: PhantomData })
+        Some(Self { framer: self.framer.clone(), tries: self.tries, item: PhantomData })
     }
 }

@@ -3,6 +3,7 @@
 //! Whatever is not plain, does not fit its type, or is asked for as anything but a simple value is left to the parser,
 //! which reads the whole element again: so an element has the value and the errors that the parser gives it.
 
+use std::cell::Cell;
 use std::fmt::{self, Display};
 
 use memchr::memchr3;
@@ -29,17 +30,36 @@ impl std::error::Error for NotPlain {}
 
 impl Error for NotPlain {
     fn custom<M: Display>(_: M) -> Self {
-        Self::Element
+        refuse(Self::Element)
     }
+}
+
+thread_local! {
+    /// The reason for which the element in hand is left to the parser: a type may swallow an error, and go on without
+    /// the value that the parser would have given it.
+    static REFUSED: Cell<Option<NotPlain>> = const { Cell::new(None) };
+}
+
+#[cold]
+fn refuse(reason: NotPlain) -> NotPlain {
+    if REFUSED.get() != Some(NotPlain::Type) {
+        REFUSED.set(Some(reason));
+    }
+    reason
 }
 
 /// Reads a plain element.
 pub(super) fn read<T: DeserializeOwned>(element: &str) -> Result<T, NotPlain> {
+    REFUSED.set(None);
     let (name, rest) = start_tag(element).ok_or(NotPlain::Element)?;
-    let mut children = Children { name, rest, text: "", is_over: false };
-    let value = T::deserialize(&mut children)?;
-    // What was not looked at may be anything.
-    if children.is_over { Ok(value) } else { Err(NotPlain::Element) }
+    let mut children = Children { name, rest, text: None, is_over: false };
+    let value = T::deserialize(&mut children);
+    match (REFUSED.get(), value) {
+        (Some(reason), _) | (None, Err(reason)) => Err(reason),
+        // What was not looked at may be anything.
+        (None, Ok(_)) if !children.is_over => Err(NotPlain::Element),
+        (None, Ok(value)) => Ok(value),
+    }
 }
 
 /// Splits a start tag without attributes off a text: its name, and what is behind it.
@@ -67,8 +87,8 @@ struct Children<'de> {
     /// The name of the element.
     name: &'de str,
     rest: &'de str,
-    /// The text of the child in hand.
-    text: &'de str,
+    /// The text of the child in hand, until it is taken.
+    text: Option<&'de str>,
     is_over: bool,
 }
 
@@ -76,13 +96,13 @@ impl<'de> Children<'de> {
     /// Goes on to the next child and returns its name; `None` at the end of the element.
     #[inline]
     fn next(&mut self) -> Result<Option<&'de str>, NotPlain> {
-        let spaces = self.rest.bytes().position(|byte| !is_space(byte)).ok_or(NotPlain::Element)?;
+        let spaces = self.rest.bytes().position(|byte| !is_space(byte)).ok_or_else(|| refuse(NotPlain::Element))?;
         let rest = &self.rest[spaces..];
         if let Some(end) = rest.strip_prefix("</") {
             self.is_over = end.strip_prefix(self.name) == Some(">");
-            return if self.is_over { Ok(None) } else { Err(NotPlain::Element) };
+            return if self.is_over { Ok(None) } else { Err(refuse(NotPlain::Element)) };
         }
-        self.child(rest).ok_or(NotPlain::Element).map(Some)
+        self.child(rest).ok_or_else(|| refuse(NotPlain::Element)).map(Some)
     }
 
     #[inline]
@@ -95,7 +115,7 @@ impl<'de> Children<'de> {
             return None;
         }
         self.rest = end.strip_prefix("</")?.strip_prefix(name)?.strip_prefix('>')?;
-        self.text = text;
+        self.text = Some(text);
         Some(name)
     }
 }
@@ -104,7 +124,7 @@ impl<'de> Deserializer<'de> for &mut Children<'de> {
     type Error = NotPlain;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, NotPlain> {
-        Err(NotPlain::Type)
+        Err(refuse(NotPlain::Type))
     }
 
     #[inline]
@@ -116,7 +136,7 @@ impl<'de> Deserializer<'de> for &mut Children<'de> {
     ) -> Result<V::Value, NotPlain> {
         // `$text` and `$value`.
         if fields.iter().any(|field| field.starts_with('$')) {
-            return Err(NotPlain::Type);
+            return Err(refuse(NotPlain::Type));
         }
         visitor.visit_map(self)
     }
@@ -141,25 +161,23 @@ impl<'de> MapAccess<'de> for &mut Children<'de> {
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, NotPlain> {
         match self.next()? {
-            Some(name) => seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some),
+            Some(name) => seed.deserialize(Name(name)).map(Some),
             None => Ok(None),
         }
     }
 
     #[inline]
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, NotPlain> {
-        seed.deserialize(Text(self.text))
+        let text = self.text.take().ok_or_else(|| refuse(NotPlain::Type))?;
+        seed.deserialize(Text(text))
     }
 }
-
-/// The text of a child: neither empty nor with spaces around it.
-struct Text<'de>(&'de str);
 
 macro_rules! parsed {
     ($($method:ident $visit:ident;)*) => {$(
         #[inline]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotPlain> {
-            visitor.$visit(self.0.parse().map_err(|_| NotPlain::Element)?)
+            visitor.$visit(self.0.parse().map_err(|_| refuse(NotPlain::Element))?)
         }
     )*};
 }
@@ -181,6 +199,29 @@ macro_rules! as_unit {
         }
     )*};
 }
+
+/// The name of a child.
+struct Name<'de>(&'de str);
+
+impl<'de> Deserializer<'de> for Name<'de> {
+    type Error = NotPlain;
+
+    as_text! { deserialize_identifier deserialize_str deserialize_string }
+
+    as_unit! { deserialize_ignored_any }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, NotPlain> {
+        Err(refuse(NotPlain::Type))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf option unit unit_struct newtype_struct
+        seq tuple tuple_struct map struct enum
+    }
+}
+
+/// The text of a child: neither empty nor with spaces around it.
+struct Text<'de>(&'de str);
 
 impl<'de> Deserializer<'de> for Text<'de> {
     type Error = NotPlain;
@@ -205,7 +246,7 @@ impl<'de> Deserializer<'de> for Text<'de> {
     as_unit! { deserialize_unit deserialize_ignored_any }
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, NotPlain> {
-        Err(NotPlain::Type)
+        Err(refuse(NotPlain::Type))
     }
 
     #[inline]
@@ -213,7 +254,7 @@ impl<'de> Deserializer<'de> for Text<'de> {
         match self.0 {
             "true" | "1" => visitor.visit_bool(true),
             "false" | "0" => visitor.visit_bool(false),
-            _ => Err(NotPlain::Element),
+            _ => Err(refuse(NotPlain::Element)),
         }
     }
 
@@ -281,6 +322,36 @@ mod tests {
     }
 
     #[derive(Debug, PartialEq, Deserialize)]
+    struct Amount {
+        #[serde(rename = "@currency")]
+        currency: Option<String>,
+        #[serde(rename = "$text")]
+        value: f64,
+    }
+
+    /// Makes nothing of what it cannot read.
+    fn lenient<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        Ok(T::deserialize(deserializer).unwrap_or_default())
+    }
+
+    /// Makes a text of the error.
+    fn told<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+        Ok(u8::deserialize(deserializer).map_or_else(|error| error.to_string(), |number| number.to_string()))
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Swallowing {
+        #[serde(default, deserialize_with = "lenient")]
+        a: Option<Amount>,
+        #[serde(default, deserialize_with = "lenient")]
+        b: bool,
+        #[serde(default, deserialize_with = "told")]
+        c: String,
+        #[serde(default, deserialize_with = "lenient")]
+        d: Vec<String>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
     struct Listed {
         a: Vec<String>,
         b: Option<BTreeMap<String, String>>,
@@ -313,7 +384,9 @@ mod tests {
 
     fn compare_all(element: &str) -> Result<(), TestCaseError> {
         compare::<Flat>(element)?;
+        compare::<Swallowing>(element)?;
         compare::<Listed>(element)?;
+        compare::<BTreeMap<u64, String>>(element)?;
         compare::<Mixed>(element)?;
         compare::<Flattened>(element)?;
         compare::<BTreeMap<String, String>>(element)?;
@@ -371,6 +444,20 @@ mod tests {
         assert_eq!(read::<Mixed>("<r><a>1</a></r>"), Err(NotPlain::Type));
         assert_eq!(read::<Flattened>("<r><x>1</x></r>"), Err(NotPlain::Type));
         assert_eq!(read::<State>("<of>1</of>"), Err(NotPlain::Type));
+        assert_eq!(read::<BTreeMap<u64, String>>("<r><a>1</a></r>"), Err(NotPlain::Type));
+    }
+
+    #[test]
+    fn a_type_that_swallows_errors_gets_the_values_of_the_parser() {
+        for (element, reason) in [
+            ("<r><a>12.5</a></r>", NotPlain::Type),
+            ("<r><b>yes</b></r>", NotPlain::Element),
+            ("<r><c>256</c></r>", NotPlain::Element),
+            ("<r><d>x</d></r>", NotPlain::Type),
+        ] {
+            assert_eq!(read::<Swallowing>(element), Err(reason), "{element}");
+        }
+        assert!(read::<Swallowing>("<r><b>true</b><c>255</c></r>").is_ok());
     }
 
     proptest! {

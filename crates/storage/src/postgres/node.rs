@@ -79,9 +79,9 @@ pub(super) async fn marked(session: &Session) -> Result<Vec<String>, StoreError>
     let sql = concat!(
         "SELECT lease_owner FROM oxbatch_job_execution WHERE lease_owner IS NOT NULL
          UNION
-         SELECT name || '/' || boot_id FROM oxbatch_node WHERE heartbeat > ",
+         SELECT name || '/' || boot_id FROM oxbatch_node WHERE extract(epoch FROM ",
         now!(),
-        " - make_interval(secs => lease / 1000000.0)"
+        " - heartbeat) < lease / 1000000.0"
     );
     let rows = session.query(sql, &[]).await?;
     Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)

@@ -84,7 +84,7 @@ impl PostgresRepository {
 
     /// The nodes whose marks are still needed: they own leases, or their heartbeats would have them pass for living.
     pub(super) async fn marked(&self) -> Result<Vec<String>, RepositoryError> {
-        self.read("list the owners of leases", (), |session, ()| node::marked(session).boxed()).await
+        self.read("list the nodes whose marks are needed", (), |session, ()| node::marked(session).boxed()).await
     }
 }
 

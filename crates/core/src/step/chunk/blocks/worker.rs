@@ -137,10 +137,14 @@ impl<I: Send, O: Send + Sync> Own<I, O> {
         let places = shared.places.take().await?;
         let (batches, awaited) = mpsc::unbounded_channel();
         turned.send(TurnBatches { batches: awaited, _places: places }).ok()?;
-        let mut hands = Hands { own: self, shared, batches, chunks: VecDeque::new() };
+        let mut hands = Hands { own: self, shared, batches, chunks: VecDeque::new(), bytes: 0 };
         let (broken, reader) = process(&mut hands, turn, block).await;
         let goes_on = broken.is_none();
         hands.over(broken);
+        // Where outputs are kept beside their bytes, these say little of the memory; a turn without a chunk says nothing.
+        if hands.bytes > 0 && !shared.keeps_outputs {
+            shared.places.made(hands.bytes);
+        }
         self.reader = reader;
         goes_on.then_some(())
     }
@@ -180,18 +184,18 @@ struct Hands<'a, R: ItemReader, P: ItemProcessor<R::Item>> {
     shared: &'a Shared<R, P>,
     batches: mpsc::UnboundedSender<BatchOf<R, P>>,
     chunks: VecDeque<Sealed<R::Item, P::Output>>,
+    /// Bytes that were encoded in the turn.
+    bytes: usize,
 }
 
 impl<R: ItemReader, P: ItemProcessor<R::Item>> Hands<'_, R, P> {
     /// Encodes what was sealed and hands it over.
     fn over(&mut self, broken: Option<Broken>) {
         let begun = Instant::now();
-        let mut bytes = 0;
         for sealed in &mut self.chunks {
             self.own.encode(self.shared, &mut sealed.buffers);
-            bytes += sealed.buffers.encoded.bytes.len();
+            self.bytes += sealed.buffers.encoded.bytes.len();
         }
-        self.shared.places.made(bytes);
         self.shared.took(StepPhase::Write, begun.elapsed());
         // Nobody listens when the step was given up.
         let _ = self.batches.send(Batch { chunks: std::mem::take(&mut self.chunks), broken });
