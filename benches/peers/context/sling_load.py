@@ -14,6 +14,8 @@ _work, _rows, _chunk, folder = sys.argv[1:]
 with open(f"{folder}/ready.csv", "rb") as ready, open(f"{folder}/named.csv", "wb") as named:
     named.write(f"{COLUMNS}\n".encode())
     shutil.copyfileobj(ready, named)
+    named.flush()
+    os.fsync(named.fileno())
 # The wheel brings the program along, without the right to run it.
 program = files("sling_linux_amd64") / "bin" / "sling-linux-amd64"
 os.chmod(program, 0o755)

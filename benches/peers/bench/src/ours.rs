@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use oxbatch_core::engine::LaunchOptions;
 use oxbatch_core::execution::StepExecution;
-use oxbatch_core::item::{IteratorReader, FunctionWriter, FunctionProcessor};
-use oxbatch_formats::{CsvReader, CsvWriter};
+use oxbatch_core::item::{FunctionProcessor, FunctionWriter, IteratorReader};
 use oxbatch_core::job::GivenParameters;
 use oxbatch_core::repository::{JobRepository, Node};
 use oxbatch_core::{ChunkStep, Engine, EngineConfig, Job, JobRegistry, Status};
+use oxbatch_formats::{CsvReader, CsvWriter};
 use oxbatch_storage::{PostgresRepository, PostgresSettings, SqliteRepository, SqliteWriter};
 use peer_trades::{Answer, BoxError, Task, Trade, sum, transform, work};
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use oxbatch_core::item::FunctionProcessor;
-use oxbatch_formats::{CsvReader, XmlReader, XmlWriter};
 use oxbatch_core::{BuildError, ChunkStep, Job};
+use oxbatch_formats::{CsvReader, XmlReader, XmlWriter};
 use oxbatch_storage::{PostgresReader, PostgresWriter};
 use peer_trades::{Answer, BoxError, Task, Trade, euros, settled};
 use serde::{Deserialize, Serialize};
