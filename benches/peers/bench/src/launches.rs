@@ -49,7 +49,8 @@ pub(crate) fn measure(size: Size, rounds: usize) -> Result<Vec<Bar>, BoxError> {
             name: "Oxbatch",
             program: from_environment("BENCH_SERVICE")?,
             arguments: |port| {
-                ["serve", "--database", "oxbatch.db", "--listen"]
+                // As many at once as the original runs: each request of these connections on a thread of its own.
+                ["serve", "--database", "oxbatch.db", "--concurrency", "32", "--listen"]
                     .map(str::to_owned)
                     .into_iter()
                     .chain([format!("127.0.0.1:{port}")])
