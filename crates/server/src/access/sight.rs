@@ -42,7 +42,7 @@ impl Sight {
 
     /// Sees the raw text of records.
     pub(crate) fn sees_raw(&self) -> bool {
-        self.has_data && self.mask.is_empty()
+        self.sees_data() && self.mask.is_empty()
     }
 
     /// The columns that are hidden.

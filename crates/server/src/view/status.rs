@@ -27,6 +27,7 @@ pub enum StatusView {
 
 impl StatusView {
     /// The status that it shows.
+    #[cfg(feature = "pages")]
     pub(crate) const fn status(self) -> Status {
         match self {
             Self::Starting => Status::Starting,
