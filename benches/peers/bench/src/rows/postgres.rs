@@ -32,7 +32,7 @@ pub(super) const ROW: Row = Row {
             spring_batch("spring-batch", "Spring Batch 6.0.6, batched inserts").to_reach(3.0, None),
             spring_batch("spring-batch-copy", "Spring Batch 6.0.6, COPY").to_reach(3.0, None),
             Program::side("psql", "`\\copy` of the ready file by psql")?.to_reach(0.90, Some(FIRST)),
-            Program::installed("sling", "the ready file by Sling 1.4.11, its rows counted", "BENCH_SLING")?,
+            Program::installed("sling", "the ready file by Sling 1.4.11", "BENCH_SLING")?,
         ])
     },
     output: |program, _, _, server| {
